@@ -1,0 +1,137 @@
+/** The cache: what the members said, kept so that they need never be loaded again.
+ *
+ * This page is the manual of the format. A folder holds one manifest and the shards it lists:
+ *
+ *     cache/manifest.h5
+ *     cache/v00/m000-s00000.h5        view 00, member 000, shard 00000
+ *
+ * Letters: N samples of the data set, ids 0..N-1 in file order; K outputs; M members; V views; R = shard_rows. Shard s of a
+ * view and member holds the samples [s R, min(N, (s+1) R)). Everything is little-endian.
+ *
+ * A shard is an HDF5 file with
+ *     /logits     [rows][K]  float16 or float32: raw logits, temperature 1 (regression: K = 2, mean and log variance, in
+ *                            standardised units). Chunks of `block` rows (all rows if there are fewer), Fletcher32
+ *                            on, shuffle + deflate optional. Every value finite.
+ *     /sample_id  [rows]     int64, first_row, first_row + 1, ...
+ * and the root attributes
+ *     format          text    "tribikos shard"
+ *     version         uint64  1
+ *     member, view    uint64
+ *     view_recipe     text    "identity" for view 0
+ *     view_seed       uint64
+ *     first_row, rows uint64
+ *     member_digest   uint64  digest of the member's weights file; of a teacher from elsewhere, any number that stands
+ *                             for it, the same in all its shards
+ *     data_digest     uint64  XXH3-64 of the data set: the bytes of all samples as stored (uint8 or float32), then all
+ *                             labels as int32 (targets as float32)
+ *     payload_digest  uint64  XXH3-64 of the bytes of /logits, then of /sample_id, as stored (before filters)
+ *
+ * The manifest is an HDF5 file with
+ *     /shard/member, /shard/view, /shard/first_row, /shard/rows, /shard/payload_digest    [S] uint64: the table of shards,
+ *                             ordered by view, member, first_row; S = V M ceil(N/R)
+ *     /member_digest [M]      uint64
+ *     /label [N] int32 or /target [N] float32
+ *     /logits [V][M][N][K]    a virtual data set over the shards, for h5py users. Over a missing shard it reads zeros without
+ *                             an error: completeness is judged by the table and the digests, never by "it opens".
+ * and the root attributes
+ *     format "tribikos cache"; version 1; task "classes" or "regression"; dtype "float16" or "float32";
+ *     samples N, outputs K, members M, views V, block, shard_rows R (a multiple of block), data_digest: uint64;
+ *     view_00_recipe (text), view_00_seed (uint64), ... for each view;
+ *     blas: the kernels that computed the logits (text; "" if unknown)
+ *     digest          uint64  XXH3-64 of, in this order: the texts task and dtype; N, K, M, V, block, R, data_digest as
+ *                             uint64; each view's recipe text and seed; /shard/member, view, first_row, rows, payload_digest;
+ *                             /member_digest; /label or /target. (Texts without a final zero.)
+ * The manifest is written last. A cache without one is not finished.
+ */
+#ifndef TRB_CACHE_H
+#define TRB_CACHE_H
+
+#include "tribikos/data.h"
+
+typedef struct {
+    char recipe[128];
+    uint64_t seed;
+} trb_view;
+
+/** What a cache is of. Plain data, borrowed pointers. */
+typedef struct {
+    trb_task task;
+    trb_dtype dtype; /* TRB_F16 or TRB_F32 */
+    int deflate;     /* 0..9; how it is packed, not what it says */
+    size_t N, K, M, V, block, shard_rows;
+    uint64_t data_digest;
+    const uint64_t *member_digest; /* [M] */
+    const trb_view *view;          /* [V] */
+    const int32_t *label;          /* [N]; classes */
+    const float *target;           /* [N]; regression */
+} trb_cache_spec;
+
+/** A shard's place. Units are numbered so that the shards of one member and view are neighbours. */
+typedef struct {
+    size_t view, member, first_row, rows;
+} trb_cache_unit;
+
+size_t trb_cache_units(const trb_cache_spec *spec);                       /* Local. S */
+trb_cache_unit trb_cache_unit_at(const trb_cache_spec *spec, size_t i);   /* Local. */
+
+/** Look whether a unit's shard is there and whole: attributes, shape, every byte by digest, every value finite. Local.
+ *
+ * \param[out] good    false if the shard is missing or damaged, and has to be written
+ * \param[out] payload its digest if good
+ * \return TRB_OK; TRB_EINTEGRITY, naming both values, if the shard is whole but of another member, data set or view: then it
+ * is somebody's result and is not overwritten; TRB_EIO
+ */
+trb_status trb_shard_check(const char *dir, const trb_cache_spec *spec, size_t unit, bool *good, uint64_t *payload);
+
+/** Write one shard: open, then its rows in ascending runs of at most `block` rows, then publish (or abandon). Local; one
+ * writer a file. Rows are checked to be finite: TRB_ENUM names sample and member. */
+typedef struct trb_shard trb_shard;
+trb_status trb_shard_create(const char *dir, const trb_cache_spec *spec, size_t unit, trb_shard **out);
+trb_status trb_shard_write(trb_shard *s, size_t rows, const float *logits /* [rows][K] */);
+trb_status trb_shard_publish(trb_shard *s, uint64_t *payload); /* the handle is gone afterwards */
+void trb_shard_abandon(trb_shard *s);                          /* NULL allowed */
+
+/** Publish the manifest: the last act, by one rank, after all agreed that their shards are published. Local.
+ * \param[in] payload  [S] payload digests in unit order   \param[in] blas  trb_blas_name() */
+trb_status trb_manifest_publish(const char *dir, const trb_cache_spec *spec, const uint64_t *payload, const char *blas);
+
+/** A cache that was opened for reading. */
+typedef struct trb_cache trb_cache;
+
+/** Read the manifest and check it against itself. Local. TRB_ECONFIG if there is none; TRB_EINTEGRITY */
+trb_status trb_cache_open(const char *dir, trb_cache **out);
+void trb_cache_close(trb_cache *c);
+const trb_cache_spec *trb_cache_spec_of(const trb_cache *c); /* borrowed */
+const char *trb_cache_dir(const trb_cache *c);
+
+/** Refuse a cache that is not of this data set. Local. TRB_EINTEGRITY names both digests (or counts). */
+trb_status trb_cache_expect_data(const trb_cache *c, const trb_data *data);
+/** Refuse a cache whose member m is not the one with this weights digest. Local. */
+trb_status trb_cache_expect_member(const trb_cache *c, size_t m, uint64_t digest);
+
+/** Check one shard of an opened cache, every byte. Local. TRB_OK or TRB_EINTEGRITY naming the file and the fault. */
+trb_status trb_cache_verify_unit(const trb_cache *c, size_t unit);
+
+/** Reading by batch.
+ *
+ * A reader serves the logits of members [m0, m0 + m_count) in the order of a plan: step after step, `rows` rows each. If what
+ * it serves fits `memory` bytes it is read once and kept (in the stored precision). Otherwise a thread reads ahead: it takes the
+ * plan window by window, reads each chunk that a window needs once, in file order, and stays up to two windows in front of the step.
+ * What is served is the same either way. Kept shards are checked by digest when they are read; streamed ones once, at the
+ * opening. A plan names samples and, if V > 1, views.
+ */
+typedef struct trb_reader trb_reader;
+
+/** Local. Opens only the shards of its members. \param[in] c borrowed until close
+ * \return TRB_OK; TRB_EINTEGRITY naming the bad shard; TRB_ECONFIG if memory cannot hold even two steps */
+trb_status trb_reader_open(const trb_cache *c, size_t m0, size_t m_count, size_t rows, size_t memory, trb_reader **out);
+/** Begin a plan (an epoch's). Local. Any plan before it is dropped.
+ * \param[in] sample [steps][rows] ids   \param[in] view [steps][rows] or NULL for view 0; both borrowed until the next plan
+ * or the close */
+trb_status trb_reader_plan(trb_reader *r, size_t steps, const int64_t *sample, const uint16_t *view);
+/** The next step's logits. Local. \param[out] t  [rows][m_count][K], borrowed until the next call */
+trb_status trb_reader_next(trb_reader *r, const float **t);
+bool trb_reader_streams(const trb_reader *r); /* Local. */
+trb_status trb_reader_close(trb_reader *r);   /* Local. NULL allowed; waits for the thread */
+
+#endif

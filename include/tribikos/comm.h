@@ -1,0 +1,90 @@
+/** Groups of ranks, and how they agree.
+ *
+ * The rule of the house: no rank returns on a local failure while others head for a collective. The local part runs, then
+ * all call trb_agree(), then all branch the same way. Wherever a header says `Collective over C`, every rank of C
+ * must make the call, in the same order.
+ */
+#ifndef TRB_COMM_H
+#define TRB_COMM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tribikos/status.h"
+
+typedef struct trb_comm trb_comm;
+
+/** Start MPI (thread level FUNNELED: only the thread that calls this may call anything of this folder).
+ * Collective over all processes of the job. \param[out] world  the group of all ranks, closed by trb_comm_stop()
+ * \return TRB_OK; TRB_ECONFIG if this process is alone although its launcher or batch system started several ranks (each
+ * would believe that it is rank 0 of 1); TRB_ECOMM */
+trb_status trb_comm_start(int *argc, char ***argv, trb_comm **world);
+
+/** End MPI. Collective over world. */
+void trb_comm_stop(trb_comm *world);
+
+/** End the whole job at once because a peer may be waiting for ever: prints the recorded line with this rank's number.
+ * Local; does not return. */
+void trb_comm_panic(trb_status st) __attribute__((noreturn));
+
+int trb_comm_rank(const trb_comm *c); /* Local. */
+int trb_comm_size(const trb_comm *c); /* Local. */
+
+/** Split into groups of equal colour, ordered by rank. Collective over c. \param[out] out closed by trb_comm_close() */
+trb_status trb_comm_split(trb_comm *c, int color, trb_comm **out);
+void trb_comm_close(trb_comm *c); /* Collective over c; NULL allowed. */
+
+/** Agree on a status: the worst of all ranks', the lowest rank's among equals. Collective over c.
+ *
+ * Every rank returns the same status, and if it is a failure every rank's recorded line becomes the culprit's, with the
+ * culprit's rank in the job and its host in front ("rank 3 (node7): ..."; no rank is named if the group has only one, or if all ranks
+ * failed alike). A rank that is fine passes TRB_OK.
+ */
+trb_status trb_agree(trb_comm *c, trb_status st);
+
+/** Check that all ranks hold the same 64 bits. Collective over c.
+ * \param[in] what  names the thing in the message, e.g. "the configuration"
+ * \return TRB_OK; TRB_ECONFIG naming the first rank that differs from rank 0, on every rank */
+trb_status trb_comm_same(trb_comm *c, uint64_t value, const char *what);
+
+/** Rank 0's text to all. Collective over c. \param[in] text  read on rank 0 only
+ * \param[out] out  a new string on every rank, released with trb_free() */
+trb_status trb_comm_bcast_text(trb_comm *c, const char *text, char **out);
+trb_status trb_comm_bcast(trb_comm *c, void *bytes, size_t n, int root); /* Collective over c. */
+trb_status trb_comm_barrier(trb_comm *c);                                /* Collective over c. */
+
+/** Gather `n` items of `size` bytes from every rank at rank 0, in rank order; n may differ. Collective over c.
+ * \param[out] all  at rank 0: [sum of n][size], must be large enough; others: ignored, may be NULL */
+trb_status trb_comm_gather(trb_comm *c, const void *items, size_t n, size_t size, void *all);
+
+/** Everyone's `n` doubles to everyone, in rank order; n may differ. Collective over c.
+ * \param[out] all  [sum of n] */
+trb_status trb_comm_allgather(trb_comm *c, const double *items, size_t n, double *all);
+
+/** The part of `n` things that rank r of P has: a contiguous run, sizes differing by at most one. Local.
+ * first = floor(n r / P). */
+void trb_share(size_t n, int r, int P, size_t *first, size_t *count);
+
+/** A queue of items 0..n-1 that are handed out one by one to whoever is free.
+ *
+ * Rank 0 of `world` holds the counter and answers between its own steps (trb_queue_serve), so no rank has to be kept
+ * aside. A group whose item failed reports it; nothing is handed out from then on, but items under way elsewhere are finished,
+ * so that nothing done is lost. */
+typedef struct trb_queue trb_queue;
+
+/** Collective over world. \param[in] group  the group this rank works in, borrowed; NULL for a rank that only waits (not
+ * rank 0), which goes straight to trb_queue_close() */
+trb_status trb_queue_open(trb_comm *world, trb_comm *group, size_t n, trb_queue **out);
+
+/** Next item for this group. Collective over the group. \param[in] st how the previous item went on this group (agreed)
+ * \param[out] item  n if there is none left (or a group failed)
+ * \return TRB_OK, or a communication failure */
+trb_status trb_queue_next(trb_queue *q, trb_status st, size_t *item);
+
+/** Answer waiting groups; a no-op but on rank 0 of world. Local, never blocks; call it between steps. */
+void trb_queue_serve(void *q);
+
+/** Collective over world; every group must have been told that nothing is left. */
+void trb_queue_close(trb_queue *q);
+
+#endif

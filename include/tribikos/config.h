@@ -1,0 +1,100 @@
+/** Configuration: one table, from which files and flags are read, checked, printed and explained.
+ *
+ * A YAML file is flattened to dotted keys ("student.temperature"); flags `--key=value` win over the file. The table
+ * (src/cli/options.c) holds key, type, unit, default, range and help of each, and is the only place that knows them.
+ * Stages see the typed structs of this header and nothing else.
+ */
+#ifndef TRB_CONFIG_H
+#define TRB_CONFIG_H
+
+#include "tribikos/data.h"
+#include "tribikos/exchange.h"
+
+/** How one network is trained: a member's (train.*, members.overrides.M.*) or a student's (student.*, student.NAME.*). */
+typedef struct {
+    char *layers; /* canonical list; "" for a student that takes train.layers with `split` */
+    uint64_t seed;
+    uint64_t epochs, batch, lanes;
+    trb_optim_kind optimizer;
+    double lr, momentum, beta1, beta2, eps, weight_decay, clip;
+    bool nesterov;
+    trb_schedule schedule;
+    double warmup;       /* epochs */
+    double decay_epochs; /* step schedule */
+    double gamma;
+    trb_init init;
+} trb_fit_opts;
+
+typedef enum { TRB_METHOD_HYDRA, TRB_METHOD_KD } trb_method;
+
+typedef struct {
+    char *name;
+    trb_method method;
+    char *split; /* "" or the position, in the member's list, of the first layer of the heads */
+    double temperature;
+    uint64_t phase1_epochs;
+    trb_fit_opts fit;
+} trb_student_opts;
+
+typedef struct {
+    struct {
+        char *dir;
+        uint64_t seed;
+        double progress; /* seconds between progress lines */
+    } run;
+    struct {
+        trb_task task;
+        trb_format format;
+        char *root;
+        size_t n_train, n_test;
+        char **train, **test;
+        uint64_t validation; /* samples held out */
+        trb_normalize normalize;
+    } data;
+    struct {
+        uint64_t count;
+        bool *only; /* [count]; which of them `train` is asked to train */
+    } members;
+    trb_fit_opts train;   /* what holds for every member */
+    trb_fit_opts *member; /* [members.count] with overrides applied */
+    struct {
+        trb_dtype dtype;
+        uint64_t views, block, shard_rows;
+        int deflate;
+        uint64_t memory; /* bytes a rank (the key is in MiB) */
+    } cache;
+    size_t n_students;
+    trb_student_opts *student;
+    trb_exchange_kind exchange;
+    struct {
+        char *split; /* "test", "validation", "train" */
+        uint64_t batch, bins;
+    } eval;
+    struct {
+        int threads;
+    } math;
+} trb_config;
+
+/** Read, merge, check. Local (the caller broadcasts the file's text, so that only rank 0 touches the file).
+ *
+ * \param[in] name   of the file, for messages   \param[in] text  its content
+ * \param[in] flags  "--key=value" each
+ * \return TRB_OK; TRB_ECONFIG with file and line (or the flag), the key, what was expected, what was found and, for an unknown
+ * key, the nearest known one
+ */
+trb_status trb_config_parse(const char *name, const char *text, size_t n_flags, char *const *flags, trb_config **out);
+void trb_config_destroy(trb_config *c);
+
+/** The resolved configuration as YAML: every key, ready to be read again. Local. \param[out] out  trb_free() */
+trb_status trb_config_print(const trb_config *c, char **out);
+/** The reference of all keys. Local. \param[out] out  trb_free() */
+trb_status trb_config_help(char **out);
+
+/** What decides member m's weights, one "key: value" a line in table order: its fit options, the data's reading and the
+ * data set's digest. Two members with the same text are the same member. Local. \param[out] out  trb_free() */
+trb_status trb_config_member_text(const trb_config *c, size_t m, uint64_t data_digest, char **out);
+/** The same for student s: its options, the exchange, the data set's and all members' digests. Local. */
+trb_status trb_config_student_text(const trb_config *c, size_t s, uint64_t data_digest, size_t n_members,
+                                   const uint64_t *member_digest, char **out);
+
+#endif

@@ -1,0 +1,21 @@
+/** Faults on purpose, for tests of what a run survives.
+ *
+ * TRB_FAULT=POINT:NTH[:RANK] makes the NTH passage (from 1) of the named point fail with TRB_EIO on that rank (any rank
+ * if none is given); TRB_FAULT=POINT:NTH:RANK:kill ends the process there with SIGKILL instead, as a dying node would
+ * (RANK may be `*`). Always compiled in, off unless the variable is set; a passage costs one load when it is off.
+ *
+ * Points: alloc, file.create, file.write, file.sync, file.rename, file.open, file.read, train.step, cache.unit,
+ * distill.step, eval.unit.
+ */
+#ifndef TRB_FAULT_H
+#define TRB_FAULT_H
+
+#include "tribikos/status.h"
+
+/** Tell the points which rank they are on; before that, a fault with a rank never fires. Local. */
+void trb_fault_rank(int rank);
+
+/** Pass a point. Local, thread-safe. \return TRB_OK, or TRB_EIO if this passage is the chosen one */
+trb_status trb_fault(const char *point);
+
+#endif

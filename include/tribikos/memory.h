@@ -1,0 +1,45 @@
+/** Memory: aligned, zeroed, counted by kind.
+ *
+ * Everything that grows with the model, the data or the batch goes through here, so that a rank can say what it holds,
+ * a test can see that no step allocates, and a leak shows as a counter that is not zero at exit.
+ */
+#ifndef TRB_MEMORY_H
+#define TRB_MEMORY_H
+
+#include "tribikos/status.h"
+
+typedef enum {
+    TRB_MEM_OTHER,
+    TRB_MEM_WEIGHTS,
+    TRB_MEM_GRADIENTS,
+    TRB_MEM_MOMENTS,
+    TRB_MEM_ACTIVATIONS,
+    TRB_MEM_DATA,
+    TRB_MEM_CACHE,
+    TRB_MEM_KINDS
+} trb_mem;
+
+/** Allocate count * size bytes, zeroed, aligned to 64 bytes. Local, thread-safe.
+ *
+ * \param[out] out  the block, owned by the caller, released by trb_free(); untouched on failure. count = 0 is allowed
+ *                  and gives a block that may not be read.
+ * \return TRB_OK; TRB_ENOMEM (also on overflow of count * size), with a line that names kind and size
+ */
+trb_status trb_alloc(trb_mem kind, size_t count, size_t size, void *out);
+
+/** Release a block of trb_alloc(). Local, thread-safe. NULL is allowed. */
+void trb_free(void *block);
+
+/** Copy a string into a block of its own. Local. */
+trb_status trb_strdup(const char *text, char **out);
+
+/** Bytes held now in one kind, or in all if kind is TRB_MEM_KINDS. Local. */
+size_t trb_mem_bytes(trb_mem kind);
+
+/** How many allocations this process has made through trb_alloc() so far. Local. */
+size_t trb_mem_allocations(void);
+
+/** Name of a kind, for reports. Local. */
+const char *trb_mem_name(trb_mem kind);
+
+#endif

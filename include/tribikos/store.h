@@ -1,0 +1,141 @@
+/** Files: written aside, checked, published; HDF5 (serial) behind one small interface.
+ *
+ * A file under its final name is whole. It is written to NAME.tmp.HOST.PID in the same folder, closed with the result checked,
+ * synced, renamed, and the folder is synced. A crash leaves at most a .tmp file that nobody reads and that the
+ * next writer of the same name removes. The same calls give the same bytes: no time stamps, no addresses.
+ *
+ * HDF5 is not thread-safe as distributed: every function of this header takes one process-wide lock, so a reader thread
+ * and the main thread may both use it. All functions are local. Messages name file and object.
+ */
+#ifndef TRB_STORE_H
+#define TRB_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "tribikos/status.h"
+
+typedef enum { TRB_U8, TRB_I32, TRB_I64, TRB_U64, TRB_F16, TRB_F32, TRB_F64 } trb_dtype;
+
+size_t trb_dtype_bytes(trb_dtype t);
+const char *trb_dtype_name(trb_dtype t); /* "float16", as NumPy calls it */
+
+/** Round to nearest even, and back; exact for what is representable. */
+void trb_f16_from_f32(size_t n, const float *from, uint16_t *to);
+void trb_f32_from_f16(size_t n, const uint16_t *from, float *to);
+
+/* ---- folders and plain files */
+
+/** Make a folder and its parents. TRB_EIO says which one failed and why. */
+trb_status trb_mkdirs(const char *path);
+bool trb_file_exists(const char *path);
+/** Remove the .tmp files that crashed writers of this very name left. */
+void trb_file_sweep(const char *path);
+/** Publish text as a file (written aside, synced, renamed). */
+trb_status trb_file_publish_text(const char *path, const char *text);
+
+/* ---- HDF5 */
+
+typedef struct trb_h5 trb_h5;
+
+enum { TRB_H5_MAX_DIM = 5 };
+typedef struct {
+    trb_dtype type;
+    size_t ndim, dim[TRB_H5_MAX_DIM];
+} trb_h5_shape;
+
+/** Begin a file aside of `path`. It appears under its name only by trb_h5_publish(). */
+trb_status trb_h5_create(const char *path, trb_h5 **out);
+/** Close, sync and rename. The handle is gone afterwards, whatever is returned; on failure the .tmp file is removed. */
+trb_status trb_h5_publish(trb_h5 *h);
+/** Open for reading. TRB_ECONFIG if there is no such file; TRB_EINTEGRITY if it is not HDF5 or is truncated. */
+trb_status trb_h5_open(const char *path, trb_h5 **out);
+/** Close a file that was opened, or give up one that was created (the .tmp file is removed). NULL allowed. */
+void trb_h5_close(trb_h5 *h);
+const char *trb_h5_path(const trb_h5 *h); /* the final name; borrowed */
+
+/** Attributes of the root group. get: TRB_EINTEGRITY if absent or of another kind. Texts are released with trb_free(). */
+trb_status trb_h5_put_u64(trb_h5 *h, const char *name, uint64_t value);
+trb_status trb_h5_put_text(trb_h5 *h, const char *name, const char *value);
+trb_status trb_h5_get_u64(trb_h5 *h, const char *name, uint64_t *value);
+trb_status trb_h5_get_text(trb_h5 *h, const char *name, char **value);
+bool trb_h5_has(trb_h5 *h, const char *dataset);
+
+/** Layout of a data set that is written in pieces: rows are the first dimension. */
+typedef struct {
+    size_t chunk_rows; /* 0: contiguous, no filters */
+    int deflate;       /* 0: none; 1..9: shuffle and deflate */
+    bool fletcher32;
+} trb_h5_layout;
+
+/** Make a data set ("/a/b": groups are made on the way); values are written by rows afterwards. */
+trb_status trb_h5_make(trb_h5 *h, const char *name, trb_h5_shape shape, trb_h5_layout layout);
+/** Write, read rows [first, first + n) of a data set; `type` is the type in memory and must be the stored one. */
+trb_status trb_h5_write_rows(trb_h5 *h, const char *name, size_t first, size_t n, const void *rows);
+trb_status trb_h5_read_rows(trb_h5 *h, const char *name, trb_dtype type, size_t first, size_t n, void *rows);
+/** A whole contiguous data set at once. */
+trb_status trb_h5_put(trb_h5 *h, const char *name, trb_h5_shape shape, const void *values);
+/** Type and extent. TRB_EINTEGRITY if absent or of a type or rank that this project never writes. Nothing is read. */
+trb_status trb_h5_describe(trb_h5 *h, const char *name, trb_h5_shape *shape);
+/** Check that a data set exists with exactly this type and extent (before any memory is reserved for it). */
+trb_status trb_h5_expect(trb_h5 *h, const char *name, trb_h5_shape shape);
+
+/** One piece of a virtual data set: rows [0, rows) of `dataset` in file `path` (relative to the virtual file's folder)
+ * appear as [v][m][first, first + rows)[K]. */
+typedef struct {
+    char path[64];
+    size_t v, m, first, rows;
+} trb_h5_piece;
+/** Make a virtual data set [V][M][N][K]. A piece whose file is missing reads as zeros with status 0: a view for h5py users
+ * that says nothing about completeness. */
+trb_status trb_h5_make_virtual(trb_h5 *h, const char *name, trb_h5_shape shape, const char *source, size_t n,
+                               const trb_h5_piece *pieces);
+
+/** Visit every data set of the file in name order. */
+trb_status trb_h5_each(trb_h5 *h, trb_status (*visit)(void *ctx, const char *name, const trb_h5_shape *shape),
+                       void *ctx);
+/** Visit every root attribute in name order, its value as text. */
+trb_status trb_h5_each_attr(trb_h5 *h, trb_status (*visit)(void *ctx, const char *name, const char *value), void *ctx);
+
+/* ---- weights files */
+
+#include "tribikos/net.h"
+
+/** A weights file.
+ *
+ *   one float32 data set a tensor, names and shapes of net.h's parameter table ("body.0.weight" [out][in],
+ *   "heads.0.bias" [M][out])
+ *   attributes: format "tribikos weights"; version 1; layers (net.h's list); input_c, input_h, input_w; heads;
+ *   config (what the network was trained with, one "key: value" a line); config_digest (XXH3 of that text);
+ *   blas (kernels and threads); digest (XXH3 of `layers`, the four sizes as uint64 and the slab's bytes)
+ */
+typedef struct {
+    char *layers, *config, *blas;
+    trb_shape input;
+    size_t heads;
+    uint64_t digest, config_digest;
+} trb_weights_info;
+
+void trb_weights_info_clear(trb_weights_info *info); /* releases the strings */
+
+/** Publish a network's parameters. \param[in] config  the text to store  \param[out] digest may be NULL */
+trb_status trb_weights_write(const char *path, const trb_net *net, const float *params, const char *config,
+                             uint64_t *digest);
+
+/** Open a weights file, build its network, read and check everything.
+ * \param[out] info    NULL to skip; cleared by trb_weights_info_clear()
+ * \param[out] net,params  owned by the caller (trb_net_destroy, trb_free); both may be NULL to check only
+ * \return TRB_OK; TRB_ECONFIG if absent; TRB_EINTEGRITY if anything is not what it says */
+trb_status trb_weights_read(const char *path, trb_weights_info *info, trb_net **net, float **params);
+
+/* ---- metrics.jsonl: one JSON object a line, numbers that round-trip (%.17g; not-finite ones as null) */
+
+typedef struct trb_jsonl trb_jsonl;
+/** Begin a file anew (whatever an unfinished run left is replaced). */
+trb_status trb_jsonl_open(const char *path, trb_jsonl **out);
+/** One line. \param[in] fmt names and kinds, e.g. "epoch:u loss:f lr:f"; u: unsigned long long, f: double, s: const char * */
+trb_status trb_jsonl_line(trb_jsonl *j, const char *fmt, ...);
+trb_status trb_jsonl_close(trb_jsonl *j); /* NULL allowed */
+
+#endif

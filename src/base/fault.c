@@ -1,0 +1,50 @@
+#include "tribikos/fault.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static bool armed, wants_kill, any_rank;
+static char wanted[64];
+static long nth, wanted_rank;
+static int my_rank = -1;
+static atomic_long passed;
+
+static void parse(void)
+{
+    const char *spec = getenv("TRB_FAULT");
+    if (spec == NULL) return;
+    char text[128];
+    strncpy(text, spec, sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    char *save = NULL;
+    const char *point = strtok_r(text, ":", &save), *count = strtok_r(NULL, ":", &save);
+    const char *rank = strtok_r(NULL, ":", &save), *how = strtok_r(NULL, ":", &save);
+    if (point == NULL || count == NULL) return;
+    strncpy(wanted, point, sizeof wanted - 1);
+    nth = strtol(count, NULL, 10);
+    any_rank = rank == NULL || strcmp(rank, "*") == 0;
+    if (!any_rank) wanted_rank = strtol(rank, NULL, 10);
+    wants_kill = how != NULL && strcmp(how, "kill") == 0;
+    armed = nth > 0;
+}
+
+void trb_fault_rank(int rank)
+{
+    my_rank = rank;
+}
+
+trb_status trb_fault(const char *point)
+{
+    (void)pthread_once(&once, parse);
+    if (!armed || strcmp(point, wanted) != 0) return TRB_OK;
+    if (!any_rank && my_rank != wanted_rank) return TRB_OK;
+    if (atomic_fetch_add(&passed, 1) + 1 != nth) return TRB_OK;
+    if (wants_kill) (void)kill(getpid(), SIGKILL);
+    return trb_fail(TRB_EIO, "fault injected at %s, passage %ld (TRB_FAULT)", point, nth);
+}

@@ -1,0 +1,105 @@
+#include "tribikos/log.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tribikos/clock.h"
+
+static bool speaks = true;
+static double interval_s = 10.0;
+static bool bar_open; /* a bar stands on the current terminal line and must be cleared before text is printed */
+
+void trb_log_open(bool this_process_speaks, double progress_interval_s)
+{
+    speaks = this_process_speaks;
+    interval_s = progress_interval_s;
+}
+
+static void say(const char *prefix, const char *fmt, va_list args)
+{
+    if (!speaks) return;
+    if (bar_open) (void)fputs("\r\033[K", stderr);
+    bar_open = false;
+    (void)fputs(prefix, stderr);
+    (void)vfprintf(stderr, fmt, args);
+    (void)fputc('\n', stderr);
+}
+
+void trb_info(const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    say("", fmt, args);
+    va_end(args);
+}
+
+void trb_warn(const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    say("warning: ", fmt, args);
+    va_end(args);
+}
+
+static void duration(double s, char *text, size_t n)
+{
+    const long t = (long)(s + 0.5);
+    if (t >= 3600)
+        (void)snprintf(text, n, "%ldh%02ldm", t / 3600, t % 3600 / 60);
+    else if (t >= 60)
+        (void)snprintf(text, n, "%ldm%02lds", t / 60, t % 60);
+    else
+        (void)snprintf(text, n, "%.1fs", s);
+}
+
+void trb_progress_begin(trb_progress *p, uint64_t total, const char *unit, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    *p = (trb_progress){.unit = unit, .total = total, .start_s = trb_now_s()};
+    (void)vsnprintf(p->label, sizeof p->label, fmt, args);
+    va_end(args);
+    p->shown_s = p->start_s;
+}
+
+void trb_progress_update(trb_progress *p, uint64_t done, const char *note)
+{
+    p->done = done;
+    if (!speaks) return;
+    const bool terminal = isatty(STDERR_FILENO) == 1;
+    const double now = trb_now_s();
+    if (now - p->shown_s < (terminal ? 0.1 : interval_s)) return;
+    p->shown_s = now;
+    p->drawn = true;
+    const double elapsed = now - p->start_s, rate = (double)done / elapsed;
+    char left[32] = "?";
+    if (done > 0) duration((double)(p->total - done) / rate, left, sizeof left);
+    const double share = p->total > 0 ? (double)done / (double)p->total : 1.0;
+    if (terminal) {
+        enum { WIDTH = 24 };
+        char bar[WIDTH + 1];
+        const int filled = (int)(share * WIDTH);
+        for (int i = 0; i < WIDTH; i++) bar[i] = i < filled ? '#' : '.';
+        bar[WIDTH] = '\0';
+        (void)fprintf(stderr, "\r\033[K%s [%s] %3.0f%% %.1f %s/s, %s left %s", p->label, bar, 100.0 * share, rate,
+                      p->unit, left, note);
+        (void)fflush(stderr);
+        bar_open = true;
+    } else {
+        trb_info("%s: %" PRIu64 "/%" PRIu64 " %s (%.0f%%), %.1f %s/s, %s left %s", p->label, done, p->total, p->unit,
+                 100.0 * share, rate, p->unit, left, note);
+    }
+}
+
+void trb_progress_end(trb_progress *p, const char *note)
+{
+    if (!speaks) return;
+    const double elapsed = trb_now_s() - p->start_s;
+    char took[32];
+    duration(elapsed, took, sizeof took);
+    if (p->drawn || elapsed > 2.0)
+        trb_info("%s: %" PRIu64 " %s in %s %s", p->label, p->done, p->unit, took, note);
+}

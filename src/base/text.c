@@ -1,0 +1,43 @@
+#include "tribikos/text.h"
+
+#include <string.h>
+
+enum { LONGEST = 255 };
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Optimal string alignment: the table of distances between beginnings, of which three rows are alive. */
+static size_t distance(const char *a, const char *b)
+{
+    const size_t na = strnlen(a, LONGEST), nb = strnlen(b, LONGEST);
+    size_t rows[3][LONGEST + 1];
+    for (size_t j = 0; j <= nb; j++) rows[0][j] = j;
+    for (size_t i = 1; i <= na; i++) {
+        size_t *row = rows[i % 3];
+        const size_t *last = rows[(i + 2) % 3], *before = rows[(i + 1) % 3];
+        row[0] = i;
+        for (size_t j = 1; j <= nb; j++) {
+            row[j] = least(least(last[j], row[j - 1]) + 1, last[j - 1] + (a[i - 1] != b[j - 1]));
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                row[j] = least(row[j], before[j - 2] + 1);
+        }
+    }
+    return rows[na % 3][nb];
+}
+
+const char *trb_nearest(const char *word, size_t n, const char *const *words)
+{
+    const char *best = NULL;
+    size_t best_distance = 0;
+    for (size_t i = 0; i < n; i++) {
+        const size_t d = distance(word, words[i]);
+        if (best == NULL || d < best_distance) {
+            best = words[i];
+            best_distance = d;
+        }
+    }
+    return best;
+}

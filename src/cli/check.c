@@ -1,0 +1,136 @@
+/* Contradictions: values that are fine each by itself. A message names both keys and where each was given. */
+#include "options.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <string.h>
+
+/* The place of a set of training options: what its keys begin with, the most specific beginning first. */
+typedef struct {
+    const trb__items *items;
+    const char *own, *common;
+} place;
+
+/* The item that has given a place the value of a key. */
+static const trb__item *source_of(const place *p, const char *key)
+{
+    char name[256];
+    (void)snprintf(name, sizeof name, "%s%s", p->own, key);
+    const trb__item *item = trb__items_find(p->items, name);
+    if (item != NULL) return item;
+    (void)snprintf(name, sizeof name, "%s%s", p->common, key);
+    return trb__items_find(p->items, name);
+}
+
+static trb_status clash(const place *p, const char *key_a, const char *key_b, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+static trb_status clash(const place *p, const char *key_a, const char *key_b, const char *fmt, ...)
+{
+    const trb__item *a = source_of(p, key_a), *b = source_of(p, key_b);
+    /* The message begins at what the user wrote, not at a default. */
+    if (b->source > a->source) {
+        const trb__item *swap = a;
+        a = b;
+        b = swap;
+    }
+    char why[TRB_FAIL_BYTES], where[TRB__WHERE];
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(why, sizeof why, fmt, args);
+    va_end(args);
+    return trb__item_fail(p->items, a, "%s contradicts `%s`: %s (%s): %s", a->kind == TRB__LIST ? "[...]" : a->value[0],
+                          b->key, b->kind == TRB__LIST ? "[...]" : b->value[0], trb__item_where(p->items, b, where),
+                          why);
+}
+
+static trb_status check_fit(const place *p, const trb_fit_opts *f)
+{
+    if (f->batch % f->lanes != 0) {
+        const uint64_t below = f->batch / f->lanes * f->lanes, above = below + f->lanes;
+        char nearest[64];
+        if (below > 0)
+            (void)snprintf(nearest, sizeof nearest, "%" PRIu64 " or %" PRIu64, below, above);
+        else
+            (void)snprintf(nearest, sizeof nearest, "%" PRIu64, above);
+        return clash(p, "batch", "lanes", "a batch is cut into lanes of one size; nearest batch that works: %s",
+                     nearest);
+    }
+    if (f->nesterov && f->optimizer != TRB_OPTIM_SGD)
+        return clash(p, "nesterov", "optimizer", "Nesterov's momentum belongs to sgd");
+    if (f->nesterov && f->momentum <= 0.0)
+        return clash(p, "nesterov", "momentum", "Nesterov's momentum needs a momentum above 0");
+    if (f->schedule == TRB_SCHEDULE_STEP && f->decay_epochs <= 0.0)
+        return clash(p, "schedule", "decay_epochs", "the step schedule needs a length of its steps above 0");
+    if (f->warmup >= (double)f->epochs)
+        return clash(p, "warmup", "epochs", "the warm-up has to end before the training does");
+    return TRB_OK;
+}
+
+static trb_status check_student(const place *p, const trb_student_opts *s)
+{
+    const trb__item *layers = source_of(p, "layers"), *split = source_of(p, "split");
+    if (s->fit.layers[0] != '\0' && s->split[0] != '\0')
+        return clash(p, "layers", "split", "both say where the heads begin; drop one, or set it to \"\"");
+    if (s->fit.layers[0] == '\0' && s->split[0] == '\0')
+        return trb_fail(TRB_ECONFIG,
+                        "%s: student `%s`: nothing says where its heads begin; set `student.split` to a position in "
+                        "`train.layers`, or `student.layers` to a list with `split` in it, or `students` to []",
+                        p->items->name, s->name);
+    if (s->fit.layers[0] != '\0' && trb__layers_count(s->fit.layers, "split") != 1)
+        return trb__item_fail(p->items, layers, "expected one `split` in the list, where the heads begin, got [%s]",
+                              s->fit.layers);
+    if (strspn(s->split, "0123456789") != strlen(s->split))
+        return trb__item_fail(p->items, split, "expected a position in `train.layers`, counted from 0, got `%s`",
+                              s->split);
+    if (s->method == TRB_METHOD_HYDRA && s->phase1_epochs > 0 && s->fit.warmup >= (double)s->phase1_epochs)
+        return clash(p, "warmup", "phase1_epochs", "the warm-up has to end before the phase does");
+    return check_fit(p, &s->fit);
+}
+
+trb_status trb__config_check(const trb_config *c, const trb__items *items)
+{
+    const place top = {items, "", ""}, train = {items, "train.", "train."}, student = {items, "student.", "student."};
+    if (c->run.dir[0] == '\0')
+        return trb_fail(TRB_ECONFIG, "%s: key `run.dir`: required, the folder of the run", items->name);
+    if (c->data.n_train == 0)
+        return trb_fail(TRB_ECONFIG, "%s: key `data.train`: required, the files of the training set", items->name);
+    if (c->train.layers[0] == '\0')
+        return trb_fail(TRB_ECONFIG, "%s: key `train.layers`: required, e.g. [dense 200, relu, dense 10]", items->name);
+    if (strcmp(c->eval.split, "test") == 0 && c->data.n_test == 0)
+        return clash(&top, "eval.split", "data.test", "there is no test set to report on");
+    if (strcmp(c->eval.split, "validation") == 0 && c->data.validation == 0)
+        return clash(&top, "eval.split", "data.validation", "no samples are held out to report on");
+    if (c->cache.views != 1)
+        return trb__item_fail(items, trb__items_find(items, "cache.views"),
+                              "expected 1, got %" PRIu64 ": this version makes only the identity view", c->cache.views);
+    if (c->cache.shard_rows % c->cache.block != 0) {
+        const uint64_t below = c->cache.shard_rows / c->cache.block * c->cache.block;
+        return clash(&top, "cache.shard_rows", "cache.block",
+                     "a shard holds whole blocks; nearest `cache.shard_rows` that works: %" PRIu64,
+                     below > 0 ? below : c->cache.block);
+    }
+
+    TRB_TRY(check_fit(&train, &c->train));
+    for (uint64_t m = 0; m < c->members.count; m++) {
+        char own[64];
+        (void)snprintf(own, sizeof own, "members.overrides.%" PRIu64 ".", m);
+        const place p = {items, own, "train."};
+        if (trb__layers_count(c->member[m].layers, "split") > 0)
+            return trb__item_fail(items, source_of(&p, "layers"),
+                                  "a member is one network; `split` belongs in `student.layers`, got [%s]",
+                                  c->member[m].layers);
+        TRB_TRY(check_fit(&p, &c->member[m]));
+    }
+
+    const trb__item *layers = source_of(&student, "layers"), *split = source_of(&student, "split");
+    if (layers->n > 0 && layers->value[0][0] != '\0' && split->value[0][0] != '\0')
+        return clash(&student, "layers", "split", "both say where the heads begin; drop one, or set it to \"\"");
+    for (size_t s = 0; s < c->n_students; s++) {
+        char own[64];
+        (void)snprintf(own, sizeof own, "student.%s.", c->student[s].name);
+        const place p = {items, own, "student."};
+        TRB_TRY(check_student(&p, &c->student[s]));
+    }
+    return TRB_OK;
+}

@@ -1,0 +1,30 @@
+/** The commands of the program. Each returns a status; main() turns it into the exit status and prints the one line. */
+#ifndef TRB_CLI_COMMANDS_H
+#define TRB_CLI_COMMANDS_H
+
+#include "tribikos/stages.h"
+
+/** What a command is given: its operands, and flags as "--key=value". */
+typedef struct {
+    const char *command;
+    size_t n_operands, n_flags;
+    char **operand, **flag;
+} trb__arguments;
+
+/** run, train, cache, distill, eval: read the configuration together, then walk the stages. Collective over world. */
+trb_status trb__command_stages(trb_comm *world, const trb__arguments *a);
+
+/** config CONFIG: print the resolved configuration; config --help: the reference. Local. */
+trb_status trb__command_config(const trb__arguments *a);
+/** verify CACHE: check every byte of a cache; names each bad shard. Local. */
+trb_status trb__command_verify(const trb__arguments *a);
+/** info FILE: say what a file of ours is. Local. */
+trb_status trb__command_info(const trb__arguments *a);
+
+/** A file's content as text. Local. \param[out] text  trb_free() */
+trb_status trb__read_text(const char *path, char **text);
+
+/** The report as an aligned table on stdout. Local. */
+void trb__print_report(const trb_report *r, const char *split);
+
+#endif

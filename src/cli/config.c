@@ -1,0 +1,333 @@
+/* From defaults, file and flags to a checked configuration. */
+#include "options.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tribikos/memory.h"
+#include "tribikos/text.h"
+
+/* ---- the three sources */
+
+static trb_status read_defaults(trb__items *items)
+{
+    for (size_t i = 0; i < trb__n_options; i++) {
+        const trb__option *o = &trb__options[i];
+        if (o->value == NULL) continue;
+        char key[64];
+        if (o->scope == TRB__CONFIG) {
+            TRB_TRY(trb__items_read(items, TRB__DEFAULT, o->key, o->value));
+            continue;
+        }
+        if (o->scope == TRB__FIT) {
+            (void)snprintf(key, sizeof key, "train.%s", o->key);
+            TRB_TRY(trb__items_read(items, TRB__DEFAULT, key, o->value));
+        }
+        (void)snprintf(key, sizeof key, "student.%s", o->key);
+        TRB_TRY(trb__items_read(items, TRB__DEFAULT, key, o->student_value != NULL ? o->student_value : o->value));
+    }
+    return TRB_OK;
+}
+
+static trb_status read_flag(trb__items *items, const char *flag)
+{
+    const char *equals = strchr(flag, '=');
+    if (strncmp(flag, "--", 2) != 0 || equals == NULL || equals == flag + 2)
+        return trb_fail(TRB_ECONFIG, "command line: expected --key=value, got `%s`", flag);
+    const size_t n = (size_t)(equals - flag - 2);
+    const char *value = equals[1] == '\0' ? "\"\"" : equals + 1; /* the shell takes the quotes of --key="" away */
+    char *key = NULL;
+    trb_status st = TRB_OK;
+    TRB_GO(trb_strdup(flag + 2, &key));
+    key[n] = '\0';
+    const size_t before = items->n;
+    TRB_GO(trb__items_read(items, TRB__FLAG, key, value));
+    if (items->n == before)
+        TRB_GO(trb_fail(TRB_ECONFIG, "command line: key `%s`: expected a value, got `%s`", key, value));
+    /* --members=3 is what a job array writes; a section --members={count: 3} keeps its keys. */
+    trb__item *item = &items->item[before];
+    if (strcmp(item->key, "members") == 0 && item->kind != TRB__SECTION) {
+        trb_free(item->key);
+        item->key = NULL;
+        TRB_GO(trb_strdup("members.only", &item->key));
+    }
+done:
+    trb_free(key);
+    return st;
+}
+
+/* ---- from items to structures */
+
+/* Give the rows of one scope in `base` the values of the items PREFIXkey that are there. */
+static trb_status fill(const trb__items *items, trb__scope scope, const char *prefix, void *base)
+{
+    for (size_t i = 0; i < trb__n_options; i++) {
+        const trb__option *o = &trb__options[i];
+        if (o->scope != scope) continue;
+        char key[256];
+        (void)snprintf(key, sizeof key, "%s%s", prefix, o->key);
+        trb__item *item = trb__items_find(items, key);
+        if (item == NULL) continue;
+        item->used = true;
+        trb__option_clear(o, base);
+        TRB_TRY(trb__option_set(o, items, item, base));
+    }
+    return TRB_OK;
+}
+
+static void clear(trb__scope scope, void *base)
+{
+    for (size_t i = 0; i < trb__n_options; i++)
+        if (trb__options[i].scope == scope) trb__option_clear(&trb__options[i], base);
+}
+
+static trb_status copy_fit(const trb_fit_opts *from, trb_fit_opts *to)
+{
+    *to = *from;
+    to->layers = NULL;
+    return trb_strdup(from->layers, &to->layers);
+}
+
+static trb_status resolve_members(trb_config *c, const trb__items *items)
+{
+    c->train.seed = c->run.seed;
+    TRB_TRY(fill(items, TRB__FIT, "train.", &c->train));
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, c->members.count, sizeof *c->member, &c->member));
+    for (uint64_t m = 0; m < c->members.count; m++) {
+        char prefix[64];
+        (void)snprintf(prefix, sizeof prefix, "members.overrides.%" PRIu64 ".", m);
+        TRB_TRY(copy_fit(&c->train, &c->member[m]));
+        TRB_TRY(fill(items, TRB__FIT, prefix, &c->member[m]));
+    }
+    return TRB_OK;
+}
+
+static trb_status check_name(const trb_config *c, const trb__items *items, size_t s)
+{
+    const char *name = c->student[s].name;
+    const trb__item *item = trb__items_find(items, "students");
+    const size_t n = strlen(name);
+    if (n == 0 || n > 40 || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != n)
+        return trb__item_fail(items, item, "a name is 1 to 40 letters, digits, - and _, got `%s`", name);
+    for (size_t i = 0; i < trb__n_options; i++)
+        if (trb__options[i].scope != TRB__CONFIG && strcmp(trb__options[i].key, name) == 0)
+            return trb__item_fail(items, item, "the name `%s` is taken by the key `student.%s`", name, name);
+    for (size_t other = 0; other < s; other++)
+        if (strcmp(c->student[other].name, name) == 0)
+            return trb__item_fail(items, item, "the name `%s` is given twice", name);
+    return TRB_OK;
+}
+
+/* A student's method: its own key, else the method of its name, else that of all students. */
+static void name_method(trb_student_opts *s)
+{
+    for (size_t i = 0; i < trb__n_options; i++) {
+        const trb__option *o = &trb__options[i];
+        if (o->scope != TRB__STUDENT || strcmp(o->key, "method") != 0) continue;
+        for (const trb__choice *k = o->choices; k->name != NULL; k++)
+            if (strcmp(k->name, s->name) == 0) s->method = (trb_method)k->value;
+    }
+}
+
+static bool gives(const trb__items *items, const char *prefix, const char *key)
+{
+    char name[80];
+    (void)snprintf(name, sizeof name, "%s%s", prefix, key);
+    const trb__item *item = trb__items_find(items, name);
+    return item != NULL && item->n > 0 && item->value[0][0] != '\0';
+}
+
+static trb_status resolve_student(trb_student_opts *s, const trb__items *items)
+{
+    char prefix[64];
+    TRB_TRY(fill(items, TRB__STUDENT, "student.", s));
+    TRB_TRY(fill(items, TRB__FIT, "student.", &s->fit));
+    name_method(s);
+    (void)snprintf(prefix, sizeof prefix, "student.%s.", s->name);
+    /* What is said for this student alone replaces what is said for all, also where layers replace a split. */
+    const bool layers = gives(items, prefix, "layers"), split = gives(items, prefix, "split");
+    if (layers && !split) s->split[0] = '\0';
+    if (split && !layers) s->fit.layers[0] = '\0';
+    TRB_TRY(fill(items, TRB__STUDENT, prefix, s));
+    return fill(items, TRB__FIT, prefix, &s->fit);
+}
+
+static trb_status resolve_students(trb_config *c, const trb__items *items)
+{
+    /* Marks student.* as known, and checks the values, where there is no student to use them. */
+    trb_student_opts all = {.fit.seed = c->run.seed};
+    trb_status st = TRB_OK;
+    TRB_GO(fill(items, TRB__STUDENT, "student.", &all));
+    TRB_GO(fill(items, TRB__FIT, "student.", &all.fit));
+    for (size_t s = 0; s < c->n_students; s++) {
+        TRB_GO(check_name(c, items, s));
+        c->student[s].fit.seed = c->run.seed;
+        TRB_GO(resolve_student(&c->student[s], items));
+    }
+done:
+    clear(TRB__STUDENT, &all);
+    clear(TRB__FIT, &all.fit);
+    return st;
+}
+
+static trb_status resolve_root(trb_config *c)
+{
+    if (c->data.root[0] != '\0') return TRB_OK;
+    const char *root = getenv("TRIBIKOS_DATA");
+    trb_free(c->data.root);
+    c->data.root = NULL;
+    return trb_strdup(root != NULL && root[0] != '\0' ? root : ".", &c->data.root);
+}
+
+/* ---- keys that nobody asked for */
+
+static bool begins(const char *text, const char *prefix)
+{
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+static bool is_inside(const char *key, const char *section)
+{
+    const size_t n = strlen(section);
+    return strncmp(key, section, n) == 0 && key[n] == '.';
+}
+
+/* Keys that would have fitted in the place of `key`: those of the same member or student, else those of the table. */
+static trb_status suggest(const trb__items *items, const trb__item *item, const char *prefix)
+{
+    trb_status st = TRB_OK;
+    char(*text)[128] = NULL;
+    const char **word = NULL;
+    size_t n = 0;
+    const bool global = prefix[0] == '\0', member = begins(prefix, "members.");
+    TRB_GO(trb_alloc(TRB_MEM_OTHER, 2 * trb__n_options, sizeof *text, &text));
+    TRB_GO(trb_alloc(TRB_MEM_OTHER, 2 * trb__n_options, sizeof *word, &word));
+    for (size_t i = 0; i < trb__n_options; i++) {
+        const trb__option *o = &trb__options[i];
+        if (global) {
+            const char *section = o->scope == TRB__FIT ? "train." : o->scope == TRB__STUDENT ? "student." : "";
+            (void)snprintf(text[n++], sizeof *text, "%s%s", section, o->key);
+            if (o->scope == TRB__FIT) (void)snprintf(text[n++], sizeof *text, "student.%s", o->key);
+        } else if (o->scope == TRB__FIT || (o->scope == TRB__STUDENT && !member)) {
+            (void)snprintf(text[n++], sizeof *text, "%s%s", prefix, o->key);
+        }
+    }
+    for (size_t i = 0; i < n; i++) word[i] = text[i];
+    st = trb__item_fail(items, item, "unknown; nearest known key is `%s`", trb_nearest(item->key, n, word));
+done:
+    trb_free(text);
+    trb_free(word);
+    return st;
+}
+
+/* The names that `students` lists, for a message. */
+static const char *list_students(const trb_config *c, size_t n, char *text)
+{
+    size_t used = 0;
+    text[0] = '\0';
+    for (size_t s = 0; s < c->n_students && used < n; s++)
+        used += (size_t)snprintf(text + used, n - used, "%s%s", s > 0 ? ", " : "", c->student[s].name);
+    return text;
+}
+
+/* Say what is wrong with a key that no row, member or student has taken. */
+static trb_status refuse_unknown(const trb_config *c, const trb__items *items, const trb__item *item)
+{
+    static const char overrides[] = "members.overrides";
+    const char *key = item->key;
+    char prefix[160] = "", names[200];
+    for (size_t i = 0; i < items->n; i++)
+        if (items->item[i].used && is_inside(items->item[i].key, key))
+            return trb__item_fail(items, item, "a section, expected keys in it such as `%s`, got a value",
+                                  items->item[i].key);
+    if (is_inside(key, overrides)) {
+        const char *number = key + sizeof overrides;
+        const size_t n = strcspn(number, ".");
+        for (uint64_t m = 0; m < c->members.count && prefix[0] == '\0'; m++) {
+            char known[24];
+            (void)snprintf(known, sizeof known, "%" PRIu64, m);
+            if (strlen(known) == n && memcmp(known, number, n) == 0)
+                (void)snprintf(prefix, sizeof prefix, "%s.%s.", overrides, known);
+        }
+        if (prefix[0] == '\0')
+            return trb__item_fail(items, item,
+                                  "there is no member `%.*s`: `members.count` is %" PRIu64 ", the last is %" PRIu64,
+                                  (int)n, number, c->members.count, c->members.count - 1);
+    } else if (begins(key, "student.") && strchr(key + 8, '.') != NULL) {
+        const char *name = key + 8;
+        const size_t n = strcspn(name, ".");
+        for (size_t s = 0; s < c->n_students; s++)
+            if (strlen(c->student[s].name) == n && memcmp(c->student[s].name, name, n) == 0)
+                (void)snprintf(prefix, sizeof prefix, "student.%s.", c->student[s].name);
+        if (prefix[0] == '\0')
+            return trb__item_fail(items, item, "no student has the name `%.*s`; `students` is [%s]", (int)n, name,
+                                  list_students(c, sizeof names, names));
+    }
+    return suggest(items, item, prefix);
+}
+
+/* A section may be empty if keys could stand in it. */
+static bool section_known(const trb_config *c, const trb__items *items, const char *key)
+{
+    for (size_t i = 0; i < items->n; i++)
+        if (items->item[i].used && is_inside(items->item[i].key, key)) return true;
+    for (size_t s = 0; s < c->n_students; s++)
+        if (begins(key, "student.") && strcmp(key + 8, c->student[s].name) == 0) return true;
+    return strcmp(key, "members.overrides") == 0;
+}
+
+static trb_status check_unknown(const trb_config *c, const trb__items *items)
+{
+    /* In the order of the file: what the user reads first. A section is judged after the keys in it. */
+    const trb__item *first = NULL;
+    for (size_t i = 0; i < items->n; i++) {
+        const trb__item *item = &items->item[i];
+        if (item->used || (item->kind == TRB__SECTION && section_known(c, items, item->key))) continue;
+        if (first == NULL || (item->kind != TRB__SECTION && first->kind == TRB__SECTION) ||
+            ((item->kind != TRB__SECTION || first->kind == TRB__SECTION) && item->order < first->order))
+            first = item;
+    }
+    return first == NULL ? TRB_OK : refuse_unknown(c, items, first);
+}
+
+trb_status trb_config_parse(const char *name, const char *text, size_t n_flags, char *const *flags, trb_config **out)
+{
+    trb_status st = TRB_OK;
+    trb_config *c = NULL;
+    trb__items items = {.name = name};
+    TRB_GO(read_defaults(&items));
+    TRB_GO(trb__items_read(&items, TRB__FILE, "", text));
+    for (size_t i = 0; i < n_flags; i++) TRB_GO(read_flag(&items, flags[i]));
+    TRB_GO(trb__items_settle(&items));
+    TRB_GO(trb_alloc(TRB_MEM_OTHER, 1, sizeof *c, &c));
+    TRB_GO(fill(&items, TRB__CONFIG, "", c));
+    TRB_GO(resolve_root(c));
+    TRB_GO(resolve_members(c, &items));
+    TRB_GO(resolve_students(c, &items));
+    TRB_GO(check_unknown(c, &items));
+    TRB_GO(trb__config_check(c, &items));
+    *out = c;
+    c = NULL;
+done:
+    trb_config_destroy(c);
+    trb__items_clear(&items);
+    return st;
+}
+
+void trb_config_destroy(trb_config *c)
+{
+    if (c == NULL) return;
+    if (c->member != NULL)
+        for (uint64_t m = 0; m < c->members.count; m++) clear(TRB__FIT, &c->member[m]);
+    trb_free(c->member);
+    if (c->student != NULL) {
+        for (size_t s = 0; s < c->n_students; s++) {
+            clear(TRB__STUDENT, &c->student[s]);
+            clear(TRB__FIT, &c->student[s].fit);
+        }
+    }
+    clear(TRB__FIT, &c->train);
+    clear(TRB__CONFIG, c);
+    trb_free(c);
+}

@@ -1,0 +1,137 @@
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "commands.h"
+#include "tribikos/cache.h"
+#include "tribikos/hash.h"
+#include "tribikos/log.h"
+#include "tribikos/memory.h"
+
+trb_status trb__read_text(const char *path, char **text)
+{
+    enum { LARGEST = 1 << 20 }; /* a configuration; anything larger is a mistake */
+    char *content = NULL;
+    trb_status st = TRB_OK;
+    FILE *f = fopen(path, "rb");
+    if (f == NULL) return trb_fail(TRB_ECONFIG, "%s: cannot be read: %s", path, strerror(errno));
+    TRB_GO(trb_alloc(TRB_MEM_OTHER, LARGEST + 1, 1, &content));
+    const size_t n = fread(content, 1, LARGEST + 1, f);
+    if (ferror(f) != 0) {
+        st = trb_fail(TRB_ECONFIG, "%s: cannot be read: %s", path, strerror(errno));
+    } else if (n > LARGEST || memchr(content, '\0', n) != NULL) {
+        st = trb_fail(TRB_ECONFIG, "%s: not a configuration (binary, or larger than 1 MiB)", path);
+    } else {
+        content[n] = '\0';
+        *text = content;
+        content = NULL;
+    }
+done:
+    trb_free(content);
+    (void)fclose(f);
+    return st;
+}
+
+static trb_status one_operand(const trb__arguments *a, const char *what)
+{
+    if (a->n_operands == 1 && a->n_flags == 0) return TRB_OK;
+    return trb_fail(TRB_ECONFIG, "`tribikos %s` takes one %s and no flags", a->command, what);
+}
+
+trb_status trb__command_config(const trb__arguments *a)
+{
+    char *text = NULL, *out = NULL;
+    trb_config *c = NULL;
+    trb_status st = TRB_OK;
+    if (a->n_flags == 1 && strcmp(a->flag[0], "--help") == 0) {
+        TRB_GO(trb_config_help(&out));
+    } else {
+        if (a->n_operands != 1)
+            return trb_fail(TRB_ECONFIG, "`tribikos config` takes one configuration file, or --help");
+        TRB_GO(trb__read_text(a->operand[0], &text));
+        TRB_GO(trb_config_parse(a->operand[0], text, a->n_flags, a->flag, &c));
+        TRB_GO(trb_config_print(c, &out));
+    }
+    (void)fputs(out, stdout);
+done:
+    trb_free(out);
+    trb_config_destroy(c);
+    trb_free(text);
+    return st;
+}
+
+trb_status trb__command_verify(const trb__arguments *a)
+{
+    trb_cache *cache = NULL;
+    trb_progress progress;
+    size_t bad = 0;
+    TRB_TRY(one_operand(a, "cache folder"));
+    TRB_TRY(trb_cache_open(a->operand[0], &cache));
+    const trb_cache_spec *spec = trb_cache_spec_of(cache);
+    const size_t units = trb_cache_units(spec);
+    trb_progress_begin(&progress, units, "shards", "verify");
+    for (size_t i = 0; i < units; i++) {
+        if (trb_cache_verify_unit(cache, i) != TRB_OK) {
+            (void)printf("bad: %s\n", trb_fail_message());
+            trb_fail_clear();
+            bad++;
+        }
+        trb_progress_update(&progress, i + 1, "");
+    }
+    trb_progress_end(&progress, "");
+    if (bad == 0)
+        (void)printf("%s: %zu shards of %zu members, %zu samples, %zu outputs: all good\n", a->operand[0], units,
+                     spec->M, spec->N, spec->K);
+    trb_cache_close(cache);
+    return bad == 0 ? TRB_OK
+                    : trb_fail(TRB_EINTEGRITY, "%s: %zu of %zu shards are bad; run `tribikos cache` to write them anew",
+                               a->operand[0], bad, units);
+}
+
+static trb_status print_attribute(void *ctx, const char *name, const char *value)
+{
+    (void)ctx;
+    /* The configuration text is several lines; they are indented under their name. */
+    for (const char *label = name; *value != '\0' || label == name; label = "") {
+        const size_t n = strcspn(value, "\n");
+        (void)printf("  %-16s %.*s\n", label, (int)n, value);
+        value += n + (value[n] == '\n');
+    }
+    return TRB_OK;
+}
+
+static trb_status print_dataset(void *ctx, const char *name, const trb_h5_shape *shape)
+{
+    (void)ctx;
+    (void)printf("  %-24s %-8s", name, trb_dtype_name(shape->type));
+    for (size_t i = 0; i < shape->ndim; i++) (void)printf(" [%zu]", shape->dim[i]);
+    (void)putchar('\n');
+    return TRB_OK;
+}
+
+trb_status trb__command_info(const trb__arguments *a)
+{
+    trb_h5 *h = NULL;
+    char *format = NULL;
+    trb_status st = TRB_OK;
+    TRB_TRY(one_operand(a, "file"));
+    TRB_GO(trb_h5_open(a->operand[0], &h));
+    TRB_GO(trb_h5_get_text(h, "format", &format));
+    (void)printf("%s: %s\n", a->operand[0], format);
+    TRB_GO(trb_h5_each_attr(h, print_attribute, NULL));
+    TRB_GO(trb_h5_each(h, print_dataset, NULL));
+    if (strcmp(format, "tribikos weights") == 0) {
+        trb_weights_info info = {0};
+        char hex[17];
+        TRB_GO(trb_weights_read(a->operand[0], &info, NULL, NULL));
+        trb_hash_hex(info.digest, hex);
+        (void)printf("every tensor was read; the digest is %s, as recorded\n", hex);
+        trb_weights_info_clear(&info);
+    }
+done:
+    trb_free(format);
+    trb_h5_close(h);
+    return st;
+}

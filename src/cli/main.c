@@ -1,0 +1,114 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "commands.h"
+#include "tribikos/log.h"
+#include "tribikos/memory.h"
+#include "tribikos/text.h"
+
+typedef struct {
+    const char *name, *operands, *help;
+    trb_status (*local)(const trb__arguments *a); /* NULL: a job of all ranks */
+} command;
+
+static const command commands[] = {
+    {"run", "CONFIG", "train, cache, distil and evaluate, one after the other", NULL},
+    {"train", "CONFIG", "train the members (--members=0-4,7: only these)", NULL},
+    {"cache", "CONFIG", "write every member's logits to the sharded cache", NULL},
+    {"distill", "CONFIG", "train the students from the cache alone", NULL},
+    {"eval", "CONFIG", "evaluate members, ensemble and students", NULL},
+    {"verify", "CACHE", "check every byte of a cache", trb__command_verify},
+    {"info", "FILE", "say what a weights file, shard or manifest is", trb__command_info},
+    {"config", "CONFIG", "print the resolved configuration (config --help: all keys)", trb__command_config},
+};
+enum { N_COMMANDS = sizeof commands / sizeof *commands };
+
+static void usage(FILE *to)
+{
+    (void)fputs("usage: mpirun -n RANKS tribikos COMMAND CONFIG [--key=value ...]\n\n", to);
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        (void)fprintf(to, "  %-8s %-7s %s\n", commands[i].name, commands[i].operands, commands[i].help);
+    (void)fputs("\nexit status: 0 done, 1 failed, 2 usage or configuration, 3 integrity (a file is not what it says)\n",
+                to);
+}
+
+static const command *find(const char *name)
+{
+    const char *names[N_COMMANDS];
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        if (strcmp(commands[i].name, name) == 0) return &commands[i];
+        names[i] = commands[i].name;
+    }
+    (void)trb_fail(TRB_ECONFIG, "unknown command `%s`; nearest is `%s`; `tribikos --help` lists all", name,
+                   trb_nearest(name, N_COMMANDS, names));
+    return NULL;
+}
+
+/* Sort the words behind the command into operands and flags; `--key value` becomes `--key=value`. */
+static trb_status sort_arguments(int argc, char **argv, trb__arguments *a)
+{
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, (size_t)argc, sizeof *a->operand, &a->operand));
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, (size_t)argc, sizeof *a->flag, &a->flag));
+    for (int i = 2; i < argc; i++) {
+        const char *word = argv[i];
+        if (strncmp(word, "--", 2) != 0) {
+            TRB_TRY(trb_strdup(word, &a->operand[a->n_operands++]));
+            continue;
+        }
+        const bool takes_next = strchr(word, '=') == NULL && i + 1 < argc && strncmp(argv[i + 1], "--", 2) != 0;
+        const char *value = takes_next ? argv[++i] : NULL;
+        const size_t bytes = strlen(word) + (value == NULL ? 0 : strlen(value) + 1) + 1;
+        char **flag = &a->flag[a->n_flags];
+        TRB_TRY(trb_alloc(TRB_MEM_OTHER, bytes, 1, flag));
+        a->n_flags++;
+        (void)snprintf(*flag, bytes, "%s%s%s", word, value == NULL ? "" : "=", value == NULL ? "" : value);
+    }
+    return TRB_OK;
+}
+
+static void release_arguments(trb__arguments *a)
+{
+    for (size_t i = 0; i < a->n_operands; i++) trb_free(a->operand[i]);
+    for (size_t i = 0; i < a->n_flags; i++) trb_free(a->flag[i]);
+    trb_free(a->operand);
+    trb_free(a->flag);
+}
+
+static trb_status run(int argc, char **argv, const command *c, trb_comm **world)
+{
+    trb__arguments a = {.command = argv[1]};
+    trb_status st = TRB_OK;
+    if (c->local == NULL) TRB_GO(trb_comm_start(&argc, &argv, world));
+    TRB_GO(sort_arguments(argc, argv, &a));
+    st = c->local != NULL ? c->local(&a) : trb__command_stages(*world, &a);
+done:
+    release_arguments(&a);
+    return st;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        usage(stderr);
+        return trb_status_exit(TRB_ECONFIG);
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        usage(stdout);
+        return 0;
+    }
+    trb_comm *world = NULL;
+    const command *c = find(argv[1]);
+    trb_status st = c == NULL ? TRB_ECONFIG : run(argc, argv, c, &world);
+    /* A rank on which MPI itself failed cannot count on the others' being where it is. */
+    if (st == TRB_ECOMM && world != NULL) trb_comm_panic(st);
+    if (st == TRB_OK && fflush(stdout) != 0) st = trb_fail(TRB_EIO, "stdout: the output could not be written");
+    if (st != TRB_OK && (world == NULL || trb_comm_rank(world) == 0))
+        (void)fprintf(stderr, "tribikos: error: %s\n", trb_fail_message());
+    trb_comm_stop(world);
+    if (st == TRB_OK && trb_mem_bytes(TRB_MEM_KINDS) != 0) {
+        (void)fprintf(stderr, "tribikos: error: %zu bytes were not released\n", trb_mem_bytes(TRB_MEM_KINDS));
+        st = TRB_EINTERNAL;
+    }
+    return trb_status_exit(st);
+}

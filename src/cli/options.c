@@ -1,0 +1,123 @@
+#include "options.h"
+
+/* The only place that knows keys, defaults, ranges and help. The order is that of the printed file; an option that
+ * needs another one to be read (members.only needs members.count) stands behind it. */
+
+static const trb__choice tasks[] = {{"classes", TRB_TASK_CLASSES}, {"regression", TRB_TASK_REGRESSION}, {NULL, 0}};
+static const trb__choice formats[] = {
+    {"idx", TRB_FORMAT_IDX}, {"cifar10", TRB_FORMAT_CIFAR10}, {"hdf5", TRB_FORMAT_HDF5}, {NULL, 0}};
+static const trb__choice normalizes[] = {
+    {"none", TRB_NORMALIZE_NONE}, {"unit", TRB_NORMALIZE_UNIT}, {"standard", TRB_NORMALIZE_STANDARD}, {NULL, 0}};
+static const trb__choice optimizers[] = {
+    {"sgd", TRB_OPTIM_SGD}, {"adam", TRB_OPTIM_ADAM}, {"adamw", TRB_OPTIM_ADAMW}, {NULL, 0}};
+static const trb__choice schedules[] = {
+    {"constant", TRB_SCHEDULE_CONSTANT}, {"step", TRB_SCHEDULE_STEP}, {"cosine", TRB_SCHEDULE_COSINE}, {NULL, 0}};
+static const trb__choice inits[] = {{"he", TRB_INIT_HE}, {"glorot", TRB_INIT_GLOROT}, {NULL, 0}};
+static const trb__choice dtypes[] = {{"float32", TRB_F32}, {"float16", TRB_F16}, {NULL, 0}};
+static const trb__choice methods[] = {{"hydra", TRB_METHOD_HYDRA}, {"kd", TRB_METHOD_KD}, {NULL, 0}};
+static const trb__choice exchanges[] = {{"ordered", TRB_EXCHANGE_ORDERED}, {NULL, 0}};
+static const trb__choice splits[] = {{"test", 0}, {"validation", 1}, {"train", 2}, {NULL, 0}};
+
+#define AT(type, field) .offset = offsetof(type, field), .bytes = sizeof(((type *)0)->field)
+#define CONFIG(name, field) .scope = TRB__CONFIG, .key = (name), AT(trb_config, field)
+#define FIT(name, field) .scope = TRB__FIT, .key = (name), AT(trb_fit_opts, field)
+#define STUDENT(name, field) .scope = TRB__STUDENT, .key = (name), AT(trb_student_opts, field)
+#define BOOL .type = TRB__BOOL
+#define TEXT .type = TRB__TEXT
+#define LAYERS .type = TRB__LAYERS
+#define CHOICE(list) .type = TRB__CHOICE, .choices = (list)
+#define WHOLE(lo, hi) .type = TRB__WHOLE, .min = (lo), .max = (hi)
+#define REAL(lo, hi) .type = TRB__REAL, .min = (lo), .max = (hi)
+#define ABOVE(lo) REAL(lo, 1e30), .above_min = true
+#define BELOW(lo, hi) REAL(lo, hi), .below_max = true
+#define TEXTS(name, field, count, element)                                                                             \
+    .scope = TRB__CONFIG, .key = (name), .type = TRB__TEXTS, .offset = offsetof(trb_config, field),                    \
+    .bytes = sizeof(element), .count_offset = offsetof(trb_config, count)
+#define MEMBERS .type = TRB__MEMBERS, .count_offset = offsetof(trb_config, members.count)
+
+/* Larger whole numbers would not survive programs that keep every number as a double. */
+#define SEED_MAX 9007199254740991.0
+
+const trb__option trb__options[] = {
+    {CONFIG("run.dir", run.dir), TEXT, .value = "\"\"", .help = "folder of the run; required"},
+    {CONFIG("run.seed", run.seed), WHOLE(0, SEED_MAX), .value = "1", .help = "seed of all seeds not given"},
+    {CONFIG("run.progress", run.progress), REAL(0, 1e6), .unit = "s", .value = "10",
+     .help = "time between progress lines where stderr is no terminal"},
+
+    {CONFIG("data.task", data.task), CHOICE(tasks), .value = "classes", .decides = TRB__MEMBER_BITS,
+     .help = "what is predicted"},
+    {CONFIG("data.format", data.format), CHOICE(formats), .value = "idx", .help = "of the files"},
+    {CONFIG("data.root", data.root), TEXT, .value = "\"\"",
+     .help = "folder in front of relative names; if empty $TRIBIKOS_DATA, else the current folder"},
+    {TEXTS("data.train", data.train, data.n_train, char *), .unit = "files", .value = "[]",
+     .help = "training set; idx: images, labels; required"},
+    {TEXTS("data.test", data.test, data.n_test, char *), .unit = "files", .value = "[]", .help = "test set"},
+    {CONFIG("data.validation", data.validation), WHOLE(0, 1e12), .unit = "samples", .value = "0",
+     .decides = TRB__MEMBER_BITS, .help = "held out of the training set"},
+    {CONFIG("data.normalize", data.normalize), CHOICE(normalizes), .value = "standard", .decides = TRB__MEMBER_BITS,
+     .help = "unit: bytes / 255; standard: mean 0, deviation 1 a channel or column"},
+
+    {CONFIG("members.count", members.count), WHOLE(1, 10000), .value = "5", .help = "size of the ensemble"},
+    {CONFIG("members.only", members.only), MEMBERS, .value = "all",
+     .help = "which of them to train: all, 3, or 0-4,7; short flag --members=3"},
+
+    {FIT("layers", layers), LAYERS, .value = "[]", .help = "the network, e.g. [dense 200, relu, dense 10]; required"},
+    {FIT("seed", seed), WHOLE(0, SEED_MAX), .value = NULL, .help = "of initial weights, order and dropout"},
+    {FIT("epochs", epochs), WHOLE(1, 1e6), .value = "10", .student_value = "20",
+     .help = "passes over the data; hydra: of phase 2"},
+    {FIT("batch", batch), WHOLE(1, 1e6), .unit = "samples", .value = "128", .help = "samples a step"},
+    {FIT("lanes", lanes), WHOLE(1, 65536), .value = "4",
+     .help = "equal parts of a batch, the most ranks that can share a network; decides bits"},
+    {FIT("optimizer", optimizer), CHOICE(optimizers), .value = "adam", .help = "update rule"},
+    {FIT("lr", lr), ABOVE(0), .value = "1e-3", .help = "learning rate at its peak"},
+    {FIT("momentum", momentum), BELOW(0, 1), .value = "0.9", .help = "sgd: share of the last step"},
+    {FIT("nesterov", nesterov), BOOL, .value = "false", .help = "sgd: Nesterov's momentum"},
+    {FIT("beta1", beta1), BELOW(0, 1), .value = "0.9", .help = "adam: decay of the first moment"},
+    {FIT("beta2", beta2), BELOW(0, 1), .value = "0.999", .help = "adam: decay of the second moment"},
+    {FIT("eps", eps), ABOVE(0), .value = "1e-8", .help = "adam: added to the denominator"},
+    {FIT("weight_decay", weight_decay), REAL(0, 1e6), .value = "0",
+     .help = "pull of weights towards 0; biases are spared"},
+    {FIT("clip", clip), REAL(0, 1e30), .value = "0", .help = "largest norm of the gradient; 0: none"},
+    {FIT("schedule", schedule), CHOICE(schedules), .value = "cosine", .help = "course of the learning rate"},
+    {FIT("warmup", warmup), REAL(0, 1e6), .unit = "epochs", .value = "0", .help = "linear rise to lr"},
+    {FIT("decay_epochs", decay_epochs), REAL(0, 1e6), .unit = "epochs", .value = "30",
+     .help = "step: times gamma after each of these"},
+    {FIT("gamma", gamma), REAL(0, 1), .above_min = true, .value = "0.1", .help = "step: factor"},
+    {FIT("init", init), CHOICE(inits), .value = "he", .help = "initial weights"},
+
+    {CONFIG("cache.dtype", cache.dtype), CHOICE(dtypes), .value = "float32", .decides = TRB__STUDENT_BITS,
+     .help = "of the stored logits"},
+    {CONFIG("cache.views", cache.views), WHOLE(1, 65535), .value = "1", .decides = TRB__STUDENT_BITS,
+     .help = "variants of a sample; 1: the samples themselves"},
+    {CONFIG("cache.block", cache.block), WHOLE(1, 1e6), .unit = "rows", .value = "256", .decides = TRB__STUDENT_BITS,
+     .help = "rows a call and a chunk"},
+    {CONFIG("cache.shard_rows", cache.shard_rows), WHOLE(1, 1e12), .unit = "rows", .value = "16384",
+     .help = "rows a file; a multiple of cache.block"},
+    {CONFIG("cache.deflate", cache.deflate), WHOLE(0, 9), .value = "0", .help = "compression; 0: none"},
+    {CONFIG("cache.memory", cache.memory), WHOLE(1, 1e9), .unit = "MiB", .factor = 1U << 20, .value = "1024",
+     .help = "what a rank may keep of the cache; the rest is read as needed"},
+
+    {TEXTS("students", student, n_students, trb_student_opts), .unit = "names", .value = "[hydra, kd]",
+     .help = "what is distilled; [] for none. A name that is no method needs student.NAME.method or is a hydra"},
+
+    {STUDENT("method", method), CHOICE(methods), .value = "hydra",
+     .help = "hydra: a head a member; kd: one head for their mean"},
+    {STUDENT("split", split), TEXT, .value = "\"\"",
+     .help = "instead of layers: position in train.layers, from 0, where the heads begin"},
+    {STUDENT("temperature", temperature), REAL(0, 1000), .above_min = true, .value = "4",
+     .help = "softens members' and student's probabilities"},
+    {STUDENT("phase1_epochs", phase1_epochs), WHOLE(0, 1e6), .unit = "epochs", .value = "20",
+     .help = "hydra: with one head, before it is copied to all"},
+
+    {CONFIG("exchange", exchange), CHOICE(exchanges), .value = "ordered", .decides = TRB__MEMBER_BITS,
+     .help = "of parameters between ranks; ordered: the same bits for any number of ranks"},
+
+    {CONFIG("eval.split", eval.split), TEXT, .choices = splits, .value = "test", .help = "samples of the report"},
+    {CONFIG("eval.batch", eval.batch), WHOLE(1, 1e6), .unit = "samples", .value = "256", .help = "samples a call"},
+    {CONFIG("eval.bins", eval.bins), WHOLE(1, 100), .value = "15", .help = "of the calibration error"},
+
+    {CONFIG("math.threads", math.threads), WHOLE(1, 1024), .value = "1",
+     .help = "threads a rank in matrix products; another number, other bits"},
+};
+
+const size_t trb__n_options = sizeof trb__options / sizeof trb__options[0];

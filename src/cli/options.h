@@ -1,0 +1,102 @@
+/* Shared inside src/cli: the option table, the items that a file and the flags give, and values by type.
+ *
+ * A configuration comes from three sources: the table's defaults, the file, the command line. All three are YAML, are
+ * flattened to items of one list, and the list holds at most one item a key: the one of the strongest source. */
+#ifndef TRB__OPTIONS_H
+#define TRB__OPTIONS_H
+
+#include <stdio.h>
+
+#include "tribikos/config.h"
+
+/* Where a row of the table is stored: once in the configuration, or in every set of training options (keys train.*,
+ * members.overrides.M.*, student.*, student.NAME.*), or in every student (student.*, student.NAME.*). */
+typedef enum { TRB__CONFIG, TRB__FIT, TRB__STUDENT } trb__scope;
+
+typedef enum {
+    TRB__BOOL,
+    TRB__WHOLE,  /* uint64_t or int */
+    TRB__REAL,   /* double */
+    TRB__TEXT,   /* char *; with choices only these */
+    TRB__CHOICE, /* an enum */
+    TRB__TEXTS,  /* array of structures that begin with a char * */
+    TRB__LAYERS, /* char *, canonical list */
+    TRB__MEMBERS /* bool [members.count] */
+} trb__type;
+
+/* Whose bits depend on it: nobody's, the members' (and so everybody's), the students' only. */
+typedef enum { TRB__NOTHING, TRB__MEMBER_BITS, TRB__STUDENT_BITS } trb__decides;
+
+typedef struct {
+    const char *name;
+    int value;
+} trb__choice;
+
+typedef struct {
+    trb__scope scope;
+    const char *key; /* dotted; rows of the other scopes without their prefix */
+    trb__type type;
+    const char *unit;
+    const char *value;         /* default, as YAML; NULL: that of run.seed */
+    const char *student_value; /* default of student.KEY where it is another one */
+    double min, max;
+    bool above_min, below_max; /* the bound itself is excluded */
+    const trb__choice *choices;
+    uint64_t factor; /* stored = given * factor; 0 stands for 1 */
+    size_t offset, bytes, count_offset;
+    trb__decides decides;
+    const char *help;
+} trb__option;
+
+extern const trb__option trb__options[];
+extern const size_t trb__n_options;
+
+typedef enum { TRB__DEFAULT, TRB__FILE, TRB__FLAG } trb__source;
+typedef enum { TRB__SCALAR, TRB__LIST, TRB__SECTION } trb__kind;
+
+typedef struct {
+    char *key;
+    trb__source source;
+    trb__kind kind;
+    size_t line; /* of the file, from 1 */
+    size_t n, capacity;
+    char **value; /* [n] */
+    size_t order; /* in which it was read */
+    bool used;
+} trb__item;
+
+typedef struct {
+    const char *name; /* of the file; borrowed */
+    size_t n, capacity;
+    trb__item *item; /* sorted by key after trb__items_settle() */
+} trb__items;
+
+/* Flatten a YAML document. `key` stands in front of every key found ("" for a file). */
+trb_status trb__items_read(trb__items *items, trb__source source, const char *key, const char *text);
+/* Sort; refuse a key that the file has twice; keep the strongest source's item of every key. */
+trb_status trb__items_settle(trb__items *items);
+void trb__items_clear(trb__items *items);
+trb__item *trb__items_find(const trb__items *items, const char *key); /* NULL if absent */
+
+/* "mnist.yaml:3", "command line" or "default". */
+enum { TRB__WHERE = 300 };
+const char *trb__item_where(const trb__items *items, const trb__item *item, char text[TRB__WHERE]);
+/* Fail with TRB_ECONFIG; the line begins with the place and the key. */
+trb_status trb__item_fail(const trb__items *items, const trb__item *item, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Read an item's value into `base`, the structure of the row's scope, where the field holds nothing yet. */
+trb_status trb__option_set(const trb__option *o, const trb__items *items, const trb__item *item, void *base);
+/* The value as YAML that reads back to the same value; released with trb_free(). */
+trb_status trb__option_text(const trb__option *o, const void *base, char **out);
+void trb__option_clear(const trb__option *o, void *base);
+/* "whole 1..100000", "real > 0", "sgd|adam|adamw", ... */
+void trb__option_range(const trb__option *o, size_t n, char *text);
+
+/* How often the layer `word` occurs in a canonical list. */
+size_t trb__layers_count(const char *layers, const char *word);
+
+/* Contradictions between values that are fine by themselves. */
+trb_status trb__config_check(const trb_config *c, const trb__items *items);
+
+#endif

@@ -1,0 +1,260 @@
+/* The configuration as text: the resolved file, the reference, and what decides a network's bits. All from the table.
+ */
+#include "options.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tribikos/hash.h"
+#include "tribikos/memory.h"
+
+/* Text that grows; its memory comes from the C library until it is handed out. */
+typedef struct {
+    FILE *f;
+    char *text;
+    size_t n;
+} page;
+
+static trb_status page_open(page *p)
+{
+    *p = (page){NULL, NULL, 0};
+    p->f = open_memstream(&p->text, &p->n);
+    return p->f != NULL ? TRB_OK : trb_fail(TRB_ENOMEM, "no memory to print the configuration");
+}
+
+/* Hand out what was written if all went well. */
+static trb_status page_close(page *p, trb_status st, char **out)
+{
+    if (p->f == NULL) return st;
+    const bool failed = ferror(p->f) != 0;
+    if ((fclose(p->f) != 0 || failed) && st == TRB_OK)
+        st = trb_fail(TRB_ENOMEM, "no memory to print the configuration");
+    if (st == TRB_OK) st = trb_strdup(p->text, out);
+    free(p->text);
+    return st;
+}
+
+/* "KEY: value", with the unit as a comment. */
+static trb_status print_option(page *p, int indent, const char *key, const trb__option *o, const void *base)
+{
+    char *value = NULL;
+    TRB_TRY(trb__option_text(o, base, &value));
+    const bool comment = indent >= 0 && o->unit != NULL;
+    (void)fprintf(p->f, "%*s%s: %s%s%s\n", indent > 0 ? indent : 0, "", key, value, comment ? " # " : "",
+                  comment ? o->unit : "");
+    trb_free(value);
+    return TRB_OK;
+}
+
+static trb_status print_scope(page *p, int indent, trb__scope scope, const void *base)
+{
+    for (size_t i = 0; i < trb__n_options; i++)
+        if (trb__options[i].scope == scope)
+            TRB_TRY(print_option(p, indent, trb__options[i].key, &trb__options[i], base));
+    return TRB_OK;
+}
+
+/* What a member has otherwise than all; `opened` counts the headings that are printed already. */
+static trb_status print_override(page *p, const trb_config *c, uint64_t m, const trb__option *o, int *opened)
+{
+    char *common = NULL, *own = NULL;
+    trb_status st = TRB_OK;
+    TRB_GO(trb__option_text(o, &c->train, &common));
+    TRB_GO(trb__option_text(o, &c->member[m], &own));
+    if (strcmp(common, own) == 0) goto done;
+    if (*opened < 1) (void)fputs("  overrides:\n", p->f);
+    if (*opened < 2) (void)fprintf(p->f, "    %" PRIu64 ":\n", m);
+    *opened = 2;
+    (void)fprintf(p->f, "      %s: %s\n", o->key, own);
+done:
+    trb_free(common);
+    trb_free(own);
+    return st;
+}
+
+static trb_status print_overrides(page *p, const trb_config *c)
+{
+    int opened = 0;
+    for (uint64_t m = 0; m < c->members.count; m++) {
+        if (opened == 2) opened = 1;
+        for (size_t i = 0; i < trb__n_options; i++)
+            if (trb__options[i].scope == TRB__FIT) TRB_TRY(print_override(p, c, m, &trb__options[i], &opened));
+    }
+    return TRB_OK;
+}
+
+static trb_status print_students(page *p, const trb_config *c)
+{
+    if (c->n_students > 0) (void)fputs("student:\n", p->f);
+    for (size_t s = 0; s < c->n_students; s++) {
+        (void)fprintf(p->f, "  %s:\n", c->student[s].name);
+        TRB_TRY(print_scope(p, 4, TRB__STUDENT, &c->student[s]));
+        TRB_TRY(print_scope(p, 4, TRB__FIT, &c->student[s].fit));
+    }
+    return TRB_OK;
+}
+
+/* Whether two rows stand under one heading: rows of one scope, or keys that are equal up to the dot. */
+static bool same_section(const trb__option *a, const trb__option *b)
+{
+    const size_t n = strcspn(a->key, ".");
+    return a->scope == b->scope &&
+           (a->scope != TRB__CONFIG || (n == strcspn(b->key, ".") && memcmp(a->key, b->key, n) == 0));
+}
+
+static trb_status print_all(page *p, const trb_config *c)
+{
+    for (size_t i = 0; i < trb__n_options; i++) {
+        const trb__option *o = &trb__options[i];
+        /* The rows of the other scopes stand together: their whole section is printed at the first of them. */
+        if (o->scope != TRB__CONFIG) {
+            if (same_section(o, o - 1)) continue;
+            if (o->scope == TRB__FIT) {
+                TRB_TRY(print_overrides(p, c));
+                (void)fputs("train:\n", p->f);
+                TRB_TRY(print_scope(p, 2, TRB__FIT, &c->train));
+            } else {
+                TRB_TRY(print_students(p, c));
+            }
+            continue;
+        }
+        const size_t n = strcspn(o->key, ".");
+        if (o->key[n] == '\0') {
+            TRB_TRY(print_option(p, 0, o->key, o, c));
+            continue;
+        }
+        if (i == 0 || !same_section(o, o - 1)) (void)fprintf(p->f, "%.*s:\n", (int)n, o->key);
+        TRB_TRY(print_option(p, 2, o->key + n + 1, o, c));
+    }
+    return TRB_OK;
+}
+
+trb_status trb_config_print(const trb_config *c, char **out)
+{
+    page p;
+    TRB_TRY(page_open(&p));
+    return page_close(&p, print_all(&p, c), out);
+}
+
+/* ---- the reference */
+
+enum { KEY_WIDTH = 22, RANGE_WIDTH = 23, DEFAULT_WIDTH = 14, WIDTH = 100 };
+
+/* Print text from the current column on, broken between words, further lines from `indent`. */
+static void print_wrapped(page *p, int indent, const char *text)
+{
+    int column = indent;
+    while (*text != '\0') {
+        const int word = (int)strcspn(text, " ");
+        if (column > indent && column + 1 + word > WIDTH) {
+            (void)fprintf(p->f, "\n%*s", indent, "");
+            column = indent;
+        }
+        column += fprintf(p->f, "%s%.*s", column > indent ? " " : "", word, text);
+        text += word;
+        text += strspn(text, " ");
+    }
+    (void)fputc('\n', p->f);
+}
+
+static void print_row(page *p, const trb__option *o)
+{
+    char key[40], range[120], value[60];
+    (void)snprintf(key, sizeof key, "%s%s",
+                   o->scope == TRB__FIT       ? "train."
+                   : o->scope == TRB__STUDENT ? "student."
+                                              : "",
+                   o->key);
+    trb__option_range(o, sizeof range, range);
+    (void)snprintf(value, sizeof value, "%s%s%s", o->value != NULL ? o->value : "run.seed", o->unit != NULL ? " " : "",
+                   o->unit != NULL ? o->unit : "");
+    (void)fprintf(p->f, "%-*s %-*s %-*s ", KEY_WIDTH, key, RANGE_WIDTH, range, DEFAULT_WIDTH, value);
+    print_wrapped(p, KEY_WIDTH + RANGE_WIDTH + DEFAULT_WIDTH + 3, o->help);
+}
+
+static void print_help(page *p)
+{
+    (void)fputs("Keys of a configuration file (YAML); --key=value on the command line wins over the file, the last\n"
+                "flag over those before it. Sections nest: `train: {lr: 1e-3}` is the key train.lr.\n\n",
+                p->f);
+    (void)fprintf(p->f, "%-*s %-*s %-*s %s\n", KEY_WIDTH, "KEY", RANGE_WIDTH, "TYPE AND RANGE", DEFAULT_WIDTH,
+                  "DEFAULT", "MEANING");
+    for (size_t i = 0; i < trb__n_options; i++) {
+        const trb__option *o = &trb__options[i];
+        if (i == 0 || !same_section(o, o - 1)) (void)fputc('\n', p->f);
+        print_row(p, o);
+    }
+    (void)fputs("\nmembers.overrides.M.KEY is train.KEY for member M alone. Every train.KEY also exists as student.KEY "
+                "for all\n"
+                "students, and every student.KEY as student.NAME.KEY for the student NAME alone. A student's options\n"
+                "have the defaults above, not the members' values, except:",
+                p->f);
+    for (size_t i = 0; i < trb__n_options; i++)
+        if (trb__options[i].student_value != NULL)
+            (void)fprintf(p->f, " student.%s %s", trb__options[i].key, trb__options[i].student_value);
+    (void)fputs(".\n", p->f);
+}
+
+trb_status trb_config_help(char **out)
+{
+    page p;
+    TRB_TRY(page_open(&p));
+    print_help(&p);
+    return page_close(&p, TRB_OK, out);
+}
+
+/* ---- what decides bits */
+
+static trb_status print_deciding(page *p, const trb_config *c, trb__decides most)
+{
+    for (size_t i = 0; i < trb__n_options; i++) {
+        const trb__option *o = &trb__options[i];
+        if (o->decides != TRB__NOTHING && o->decides <= most) TRB_TRY(print_option(p, -1, o->key, o, c));
+    }
+    /* The seed of the run decides which samples are held out, and nothing else that is not said by another key. */
+    if (c->data.validation > 0) (void)fprintf(p->f, "run.seed: %" PRIu64 "\n", c->run.seed);
+    return TRB_OK;
+}
+
+static void print_digest(page *p, const char *key, uint64_t digest)
+{
+    char hex[17];
+    trb_hash_hex(digest, hex);
+    (void)fprintf(p->f, "%s: %s\n", key, hex);
+}
+
+trb_status trb_config_member_text(const trb_config *c, size_t m, uint64_t data_digest, char **out)
+{
+    page p;
+    trb_status st = TRB_OK;
+    TRB_TRY(page_open(&p));
+    /* Random numbers are keyed by the member's number too. */
+    (void)fprintf(p.f, "member: %zu\n", m);
+    TRB_GO(print_deciding(&p, c, TRB__MEMBER_BITS));
+    TRB_GO(print_scope(&p, -1, TRB__FIT, &c->member[m]));
+    print_digest(&p, "data_digest", data_digest);
+done:
+    return page_close(&p, st, out);
+}
+
+trb_status trb_config_student_text(const trb_config *c, size_t s, uint64_t data_digest, size_t n_members,
+                                   const uint64_t *member_digest, char **out)
+{
+    page p;
+    trb_status st = TRB_OK;
+    const trb_student_opts *student = &c->student[s];
+    TRB_TRY(page_open(&p));
+    TRB_GO(print_deciding(&p, c, TRB__STUDENT_BITS));
+    TRB_GO(print_scope(&p, -1, TRB__STUDENT, student));
+    TRB_GO(print_scope(&p, -1, TRB__FIT, &student->fit));
+    if (student->fit.layers[0] == '\0') (void)fprintf(p.f, "train.layers: [%s]\n", c->train.layers);
+    print_digest(&p, "data_digest", data_digest);
+    for (size_t m = 0; m < n_members; m++) {
+        char key[40];
+        (void)snprintf(key, sizeof key, "member_digest.%zu", m);
+        print_digest(&p, key, member_digest[m]);
+    }
+done:
+    return page_close(&p, st, out);
+}

@@ -1,0 +1,74 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "commands.h"
+#include "tribikos/blas.h"
+#include "tribikos/hash.h"
+#include "tribikos/log.h"
+#include "tribikos/memory.h"
+
+/* Rank 0 reads, all parse the same text, and what they made of it is compared. */
+static trb_status read_config(trb_comm *world, const trb__arguments *a, trb_config **c, char **resolved)
+{
+    char *text = NULL, *shared = NULL;
+    trb_status st = TRB_OK;
+    if (a->n_operands != 1)
+        st = trb_fail(TRB_ECONFIG, "`tribikos %s` takes one configuration file, got %zu operands", a->command,
+                      a->n_operands);
+    if (st == TRB_OK && trb_comm_rank(world) == 0) st = trb__read_text(a->operand[0], &text);
+    TRB_GO(trb_agree(world, st));
+    TRB_GO(trb_comm_bcast_text(world, text, &shared));
+    st = trb_config_parse(a->operand[0], shared, a->n_flags, a->flag, c);
+    if (st == TRB_OK) st = trb_config_print(*c, resolved);
+    TRB_GO(trb_agree(world, st));
+    st = trb_comm_same(world, trb_hash_text(*resolved), "the configuration");
+done:
+    trb_free(shared);
+    trb_free(text);
+    return st;
+}
+
+static trb_status open_run(const trb_config *c, const char *resolved)
+{
+    char path[1024];
+    (void)snprintf(path, sizeof path, "%s/config.yaml", c->run.dir);
+    if (trb_mkdirs(c->run.dir) != TRB_OK) return TRB_ECONFIG; /* the line is mkdirs'; the mistake is the key's */
+    return trb_file_publish_text(path, resolved);
+}
+
+static trb_status evaluate(trb_comm *world, const trb_config *c)
+{
+    trb_report report;
+    TRB_TRY(trb_stage_eval(world, c, &report));
+    if (trb_comm_rank(world) == 0) trb__print_report(&report, c->eval.split);
+    trb_report_clear(&report);
+    return TRB_OK;
+}
+
+trb_status trb__command_stages(trb_comm *world, const trb__arguments *a)
+{
+    trb_config *c = NULL;
+    char *resolved = NULL;
+    trb_log_open(trb_comm_rank(world) == 0, 10.0);
+    trb_status st = read_config(world, a, &c, &resolved);
+    if (st != TRB_OK) goto done;
+    trb_log_open(trb_comm_rank(world) == 0, c->run.progress);
+    TRB_GO(trb_agree(world, trb_blas_open(c->math.threads)));
+    if (trb_comm_same(world, trb_hash_text(trb_blas_name()), "the BLAS kernels") != TRB_OK) {
+        trb_fail_clear();
+        trb_warn(
+            "the nodes' processors differ, and so do their BLAS kernels: results depend on which node computes what");
+    }
+    if (trb_comm_rank(world) == 0) st = open_run(c, resolved);
+    TRB_GO(trb_agree(world, st));
+
+    const bool all = strcmp(a->command, "run") == 0;
+    if (all || strcmp(a->command, "train") == 0) TRB_GO(trb_stage_train(world, c));
+    if (all || strcmp(a->command, "cache") == 0) TRB_GO(trb_stage_cache(world, c));
+    if (all || strcmp(a->command, "distill") == 0) TRB_GO(trb_stage_distill(world, c));
+    if (all || strcmp(a->command, "eval") == 0) TRB_GO(evaluate(world, c));
+done:
+    trb_free(resolved);
+    trb_config_destroy(c);
+    return st;
+}

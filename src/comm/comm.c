@@ -1,0 +1,221 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "internal.h"
+#include "tribikos/fault.h"
+#include "tribikos/memory.h"
+
+trb_status trb__mpi(int code, const char *call)
+{
+    if (code == MPI_SUCCESS) return TRB_OK;
+    char text[MPI_MAX_ERROR_STRING] = "";
+    int n = 0;
+    (void)MPI_Error_string(code, text, &n);
+    return trb_fail(TRB_ECOMM, "%s failed: %s", call, text);
+}
+
+static trb_status wrap(MPI_Comm mpi, trb_comm **out)
+{
+    trb_comm *c = NULL;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, 1, sizeof *c, &c));
+    c->mpi = mpi;
+    (void)MPI_Comm_set_errhandler(mpi, MPI_ERRORS_RETURN);
+    (void)MPI_Comm_rank(mpi, &c->rank);
+    (void)MPI_Comm_size(mpi, &c->size);
+    (void)MPI_Comm_rank(MPI_COMM_WORLD, &c->world_rank);
+    *out = c;
+    return TRB_OK;
+}
+
+/* The number of processes that a launcher or batch system says it started, and the variable that says so. */
+static long announced_size(const char **variable)
+{
+    static const char *const sizes[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS"};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        const char *value = getenv(sizes[i]);
+        if (value != NULL && strtol(value, NULL, 10) > 1) {
+            *variable = sizes[i];
+            return strtol(value, NULL, 10);
+        }
+    }
+    return 1;
+}
+
+trb_status trb_comm_start(int *argc, char ***argv, trb_comm **world)
+{
+    int level = 0;
+    if (MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &level) != MPI_SUCCESS)
+        return trb_fail(TRB_ECOMM, "MPI does not start; is the program run by the mpirun of the MPI it was built with?");
+    if (level < MPI_THREAD_FUNNELED) return trb_fail(TRB_ECOMM, "this MPI was built without thread support (FUNNELED)");
+    trb_comm *c = NULL;
+    TRB_TRY(wrap(MPI_COMM_WORLD, &c));
+    trb_fault_rank(c->rank);
+    const char *variable = NULL;
+    const long announced = announced_size(&variable);
+    if (c->size == 1 && announced > 1) {
+        trb_free(c);
+        return trb_fail(TRB_ECONFIG,
+                        "%s is %ld, but MPI sees one process: each would run the whole job by itself; start with "
+                        "`mpirun -n %ld tribikos ...` or `srun --mpi=pmix tribikos ...`",
+                        variable, announced, announced);
+    }
+    *world = c;
+    return TRB_OK;
+}
+
+void trb_comm_stop(trb_comm *world)
+{
+    trb_free(world);
+    int started = 0;
+    (void)MPI_Initialized(&started);
+    if (started) (void)MPI_Finalize();
+}
+
+void trb_comm_panic(trb_status st)
+{
+    int rank = 0;
+    (void)MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    (void)fprintf(stderr, "tribikos: rank %d: %s\n", rank, trb_fail_message());
+    (void)MPI_Abort(MPI_COMM_WORLD, trb_status_exit(st));
+    abort();
+}
+
+int trb_comm_rank(const trb_comm *c)
+{
+    return c->rank;
+}
+
+int trb_comm_size(const trb_comm *c)
+{
+    return c->size;
+}
+
+trb_status trb_comm_split(trb_comm *c, int color, trb_comm **out)
+{
+    MPI_Comm part = MPI_COMM_NULL;
+    TRB_TRY(trb__mpi(MPI_Comm_split(c->mpi, color, c->rank, &part), "MPI_Comm_split"));
+    return trb_agree(c, wrap(part, out));
+}
+
+void trb_comm_close(trb_comm *c)
+{
+    if (c == NULL) return;
+    (void)MPI_Comm_free(&c->mpi);
+    trb_free(c);
+}
+
+/* The worst status wins, and the lowest rank among equals: MINLOC over (status, rank), as statuses are <= 0. A second
+ * number rides along: whether all ranks failed alike, in which case naming one of them would only mislead. */
+trb_status trb_agree(trb_comm *c, trb_status st)
+{
+    if (c->size == 1) return st;
+    struct {
+        int status, rank;
+    } mine[2] = {{(int)st, c->rank}, {-(int)st, c->rank}}, worst[2];
+    TRB_TRY(trb__mpi(MPI_Allreduce(mine, worst, 2, MPI_2INT, MPI_MINLOC, c->mpi), "MPI_Allreduce"));
+    const trb_status agreed = (trb_status)worst[0].status;
+    if (agreed == TRB_OK) return TRB_OK;
+    const bool all_alike = -worst[1].status == worst[0].status;
+    char line[TRB_FAIL_BYTES] = "";
+    if (c->rank == worst[0].rank) {
+        char host[64] = "?";
+        (void)gethostname(host, sizeof host - 1);
+        /* A line that an inner group agreed on names its rank already. */
+        if (all_alike || strncmp(trb_fail_message(), "rank ", 5) == 0)
+            (void)snprintf(line, sizeof line, "%s", trb_fail_message());
+        else
+            (void)snprintf(line, sizeof line, "rank %d (%s): %.900s", c->world_rank, host, trb_fail_message());
+    }
+    TRB_TRY(trb__mpi(MPI_Bcast(line, sizeof line, MPI_CHAR, worst[0].rank, c->mpi), "MPI_Bcast"));
+    trb_fail_clear();
+    return trb_fail(agreed, "%s", line);
+}
+
+trb_status trb_comm_same(trb_comm *c, uint64_t value, const char *what)
+{
+    uint64_t first = value;
+    TRB_TRY(trb_comm_bcast(c, &first, sizeof first, 0));
+    trb_status st = TRB_OK;
+    if (first != value)
+        st = trb_fail(TRB_ECONFIG, "%s differs from rank 0's (digest %016llx, expected %016llx): do all nodes see the same files?",
+                      what, (unsigned long long)value, (unsigned long long)first);
+    return trb_agree(c, st);
+}
+
+trb_status trb_comm_bcast(trb_comm *c, void *bytes, size_t n, int root)
+{
+    /* In pieces, because MPI counts with int. */
+    enum { PIECE = 1 << 30 };
+    for (size_t at = 0; at < n; at += PIECE) {
+        const int piece = (int)(n - at < PIECE ? n - at : PIECE);
+        TRB_TRY(trb__mpi(MPI_Bcast((char *)bytes + at, piece, MPI_BYTE, root, c->mpi), "MPI_Bcast"));
+    }
+    return TRB_OK;
+}
+
+trb_status trb_comm_bcast_text(trb_comm *c, const char *text, char **out)
+{
+    uint64_t n = c->rank == 0 ? strlen(text) : 0;
+    TRB_TRY(trb_comm_bcast(c, &n, sizeof n, 0));
+    char *copy = NULL;
+    TRB_TRY(trb_agree(c, trb_alloc(TRB_MEM_OTHER, n + 1, 1, &copy)));
+    if (c->rank == 0) memcpy(copy, text, n);
+    const trb_status st = trb_comm_bcast(c, copy, n, 0);
+    if (st != TRB_OK) {
+        trb_free(copy);
+        return st;
+    }
+    *out = copy;
+    return TRB_OK;
+}
+
+trb_status trb_comm_barrier(trb_comm *c)
+{
+    return trb__mpi(MPI_Barrier(c->mpi), "MPI_Barrier");
+}
+
+trb_status trb_comm_gather(trb_comm *c, const void *items, size_t n, size_t size, void *all)
+{
+    /* One item is one MPI element, so that counts stay small however large an item is. */
+    int item = 0, mine = 0, *counts = NULL, *starts = NULL;
+    MPI_Datatype type = MPI_DATATYPE_NULL;
+    trb_status st = TRB_OK;
+    st = trb_to_int(size, &item);
+    if (st == TRB_OK) st = trb_to_int(n, &mine);
+    TRB_GO(trb_agree(c, st));
+    TRB_GO(trb_agree(c, trb_alloc(TRB_MEM_OTHER, 2 * (size_t)c->size, sizeof *counts, &counts)));
+    starts = counts + c->size;
+    TRB_GO(trb__mpi(MPI_Type_contiguous(item, MPI_BYTE, &type), "MPI_Type_contiguous"));
+    TRB_GO(trb__mpi(MPI_Type_commit(&type), "MPI_Type_commit"));
+    TRB_GO(trb__mpi(MPI_Gather(&mine, 1, MPI_INT, counts, 1, MPI_INT, 0, c->mpi), "MPI_Gather"));
+    for (int r = 1; r < c->size; r++) starts[r] = starts[r - 1] + counts[r - 1];
+    TRB_GO(trb__mpi(MPI_Gatherv(items, mine, type, all, counts, starts, type, 0, c->mpi), "MPI_Gatherv"));
+done:
+    if (type != MPI_DATATYPE_NULL) (void)MPI_Type_free(&type);
+    trb_free(counts);
+    return st;
+}
+
+trb_status trb_comm_allgather(trb_comm *c, const double *items, size_t n, double *all)
+{
+    int mine = 0, *counts = NULL, *starts = NULL;
+    trb_status st = TRB_OK;
+    TRB_GO(trb_agree(c, trb_to_int(n, &mine)));
+    TRB_GO(trb_agree(c, trb_alloc(TRB_MEM_OTHER, 2 * (size_t)c->size, sizeof *counts, &counts)));
+    starts = counts + c->size;
+    TRB_GO(trb__mpi(MPI_Allgather(&mine, 1, MPI_INT, counts, 1, MPI_INT, c->mpi), "MPI_Allgather"));
+    for (int r = 1; r < c->size; r++) starts[r] = starts[r - 1] + counts[r - 1];
+    TRB_GO(trb__mpi(MPI_Allgatherv(items, mine, MPI_DOUBLE, all, counts, starts, MPI_DOUBLE, c->mpi), "MPI_Allgatherv"));
+done:
+    trb_free(counts);
+    return st;
+}
+
+void trb_share(size_t n, int r, int P, size_t *first, size_t *count)
+{
+    const size_t rank = (size_t)r, size = (size_t)P;
+    *first = n * rank / size;
+    *count = n * (rank + 1) / size - *first;
+}

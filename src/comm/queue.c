@@ -1,0 +1,90 @@
+#include <mpi.h>
+
+#include "internal.h"
+#include "tribikos/memory.h"
+
+/* A leader asks rank 0 with {its status so far}, and gets {item}. Both messages are one word on a communicator of
+ * their own, so that they never meet other traffic. */
+enum { TAG_ASK = 1, TAG_ANSWER = 2 };
+
+struct trb_queue {
+    trb_comm *group;
+    MPI_Comm mpi;
+    int rank;
+    uint64_t n, next; /* next is rank 0's */
+    int groups_left;  /* rank 0: groups that have not yet been told that nothing is left */
+};
+
+trb_status trb_queue_open(trb_comm *world, trb_comm *group, size_t n, trb_queue **out)
+{
+    trb_queue *q = NULL;
+    TRB_TRY(trb_agree(world, trb_alloc(TRB_MEM_OTHER, 1, sizeof *q, &q)));
+    q->group = group;
+    q->rank = world->rank;
+    q->n = n;
+    const int leads = group != NULL && group->rank == 0;
+    trb_status st = trb__mpi(MPI_Comm_dup(world->mpi, &q->mpi), "MPI_Comm_dup");
+    if (st == TRB_OK)
+        st = trb__mpi(MPI_Allreduce(&leads, &q->groups_left, 1, MPI_INT, MPI_SUM, q->mpi), "MPI_Allreduce");
+    if (st != TRB_OK) {
+        trb_free(q);
+        return st;
+    }
+    *out = q;
+    return TRB_OK;
+}
+
+/* Rank 0 decides what an asking group gets. */
+static uint64_t answer(trb_queue *q, int status)
+{
+    if (status != TRB_OK) q->next = q->n;
+    if (q->next < q->n) return q->next++;
+    q->groups_left--;
+    return q->n;
+}
+
+void trb_queue_serve(void *queue)
+{
+    trb_queue *q = queue;
+    if (q == NULL || q->rank != 0) return;
+    for (;;) {
+        int waiting = 0, status = 0;
+        MPI_Status from;
+        if (MPI_Iprobe(MPI_ANY_SOURCE, TAG_ASK, q->mpi, &waiting, &from) != MPI_SUCCESS || !waiting) return;
+        (void)MPI_Recv(&status, 1, MPI_INT, from.MPI_SOURCE, TAG_ASK, q->mpi, MPI_STATUS_IGNORE);
+        const uint64_t item = answer(q, status);
+        /* Eight bytes to a rank that already waits for them: this does not block. */
+        (void)MPI_Send(&item, 1, MPI_UINT64_T, from.MPI_SOURCE, TAG_ANSWER, q->mpi);
+    }
+}
+
+trb_status trb_queue_next(trb_queue *q, trb_status st, size_t *item)
+{
+    uint64_t next = q->n;
+    if (q->rank == 0) {
+        trb_queue_serve(q);
+        next = answer(q, st);
+    } else if (q->group->rank == 0) {
+        const int status = st;
+        TRB_TRY(trb__mpi(MPI_Send(&status, 1, MPI_INT, 0, TAG_ASK, q->mpi), "MPI_Send"));
+        TRB_TRY(trb__mpi(MPI_Recv(&next, 1, MPI_UINT64_T, 0, TAG_ANSWER, q->mpi, MPI_STATUS_IGNORE), "MPI_Recv"));
+    }
+    TRB_TRY(trb_comm_bcast(q->group, &next, sizeof next, 0));
+    *item = next;
+    return TRB_OK;
+}
+
+void trb_queue_close(trb_queue *q)
+{
+    if (q == NULL) return;
+    /* Rank 0 stays until it has told every group; the others have been told, or they would not be here. */
+    while (q->rank == 0 && q->groups_left > 0) {
+        int status = 0;
+        MPI_Status from;
+        if (MPI_Recv(&status, 1, MPI_INT, MPI_ANY_SOURCE, TAG_ASK, q->mpi, &from) != MPI_SUCCESS) break;
+        const uint64_t item = answer(q, status);
+        (void)MPI_Send(&item, 1, MPI_UINT64_T, from.MPI_SOURCE, TAG_ANSWER, q->mpi);
+    }
+    (void)MPI_Comm_free(&q->mpi);
+    trb_free(q);
+}

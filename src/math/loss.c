@@ -1,0 +1,201 @@
+#include "tribikos/loss.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+
+/* e^x for x <= 0, wrong by at most 2 units in the last place; 0 for x < -87. The C library's expf is
+ * a call an element; this has no branch and no call, so that loops over it become vector code (5 times as fast), and
+ * its bits are not the C library's to change. Cephes' polynomial (Moshier) on |r| <= ln(2)/2, x = n ln 2 + r. */
+static inline float exp_neg(float x)
+{
+    const float magic = 0x1.8p23F; /* adding it rounds to an integer, which then stands in the low bits */
+    const float shifted = x * 1.44269504F + magic;
+    const float n = shifted - magic;
+    const float r = (x - n * 0.693359375F) + n * 2.12194440e-4F;
+    float p = 1.9875691500e-4F;
+    p = p * r + 1.3981999507e-3F;
+    p = p * r + 8.3334519073e-3F;
+    p = p * r + 4.1665795894e-2F;
+    p = p * r + 1.6666665459e-1F;
+    p = p * r + 5.0000001201e-1F;
+    p = p * (r * r) + r + 1.0F;
+    uint32_t bits;
+    memcpy(&bits, &shifted, sizeof bits);
+    bits = (bits << 23) + 0x3f800000U; /* the exponent field of 2^n */
+    float two_n;
+    memcpy(&two_n, &bits, sizeof two_n);
+    return x < -87.0F ? 0.0F : p * two_n;
+}
+
+/* Rows are worked on in runs of about RUN numbers, so that the exponentials of a run are one loop whatever K is and
+ * stay in the first-level cache. */
+enum { RUN = 1024, K_MAX = TRB_LOSS_K_MAX };
+
+static size_t run_rows(size_t K)
+{
+    return K < RUN ? RUN / K : 1;
+}
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* e = exp((x - max x) / T) for n <= RUN rows, with the maximum and the sum of each. */
+static void exp_rows(size_t n, size_t K, float T, const float *x, float *e, float *max, double *sum)
+{
+    const float inverse_T = 1.0F / T;
+    for (size_t r = 0; r < n; r++) {
+        const float *row = x + r * K;
+        float m = row[0];
+        for (size_t k = 1; k < K; k++) m = row[k] > m ? row[k] : m;
+        max[r] = m;
+        for (size_t k = 0; k < K; k++) e[r * K + k] = (row[k] - m) * inverse_T;
+    }
+    for (size_t i = 0; i < n * K; i++) e[i] = exp_neg(e[i]);
+    for (size_t r = 0; r < n; r++) {
+        sum[r] = 0.0;
+        for (size_t k = 0; k < K; k++) sum[r] += (double)e[r * K + k];
+    }
+}
+
+/* first: number of row 0 among all rows and heads, for the message. */
+static trb_status expect_finite(size_t n, size_t K, const float *x, const char *whose, size_t first, size_t M)
+{
+    int bad = 0;
+    for (size_t i = 0; i < n * K; i++) bad |= !(fabsf(x[i]) <= FLT_MAX);
+    if (bad == 0) return TRB_OK;
+    size_t i = 0;
+    while (isfinite(x[i])) i++;
+    return trb_fail(TRB_ENUM,
+                    "loss: %s of row %zu, head %zu hold %g; a smaller learning rate or gradient clipping may help",
+                    whose, (first + i / K) / M, (first + i / K) % M, (double)x[i]);
+}
+
+static trb_status expect_classes(size_t K)
+{
+    if (K <= K_MAX) return TRB_OK;
+    return trb_fail(TRB_ECONFIG, "loss: %zu outputs a head, at most %d are supported", K, K_MAX);
+}
+
+void trb_softmax(size_t rows, size_t K, float T, const float *z, float *p)
+{
+    float max[RUN];
+    double sum[RUN];
+    const size_t step = run_rows(K);
+    for (size_t r0 = 0; r0 < rows; r0 += step) {
+        const size_t n = least(step, rows - r0);
+        exp_rows(n, K, T, z + r0 * K, p + r0 * K, max, sum);
+        for (size_t r = 0; r < n; r++) {
+            const float scale = (float)(1.0 / sum[r]);
+            for (size_t k = 0; k < K; k++) p[(r0 + r) * K + k] *= scale;
+        }
+    }
+}
+
+trb_status trb_loss_ce(size_t rows, size_t M, size_t K, size_t batch, const float *z, const int32_t *label,
+                       double *loss, float *dz)
+{
+    TRB_TRY(expect_classes(K));
+    float scratch[K_MAX], max[RUN];
+    double S[RUN], total = 0.0;
+    const double share = 1.0 / ((double)batch * (double)M);
+    const size_t step = run_rows(K);
+    for (size_t r0 = 0; r0 < rows * M; r0 += step) {
+        const size_t n = least(step, rows * M - r0);
+        float *e = dz == NULL ? scratch : dz + r0 * K;
+        TRB_TRY(expect_finite(n, K, z + r0 * K, "the logits", r0, M));
+        exp_rows(n, K, 1.0F, z + r0 * K, e, max, S);
+        for (size_t r = 0; r < n; r++) {
+            const size_t y = (size_t)label[(r0 + r) / M];
+            const float scale = (float)(share / S[r]);
+            total += log(S[r]) - ((double)z[(r0 + r) * K + y] - (double)max[r]);
+            for (size_t k = 0; k < K; k++) e[r * K + k] *= scale;
+            e[r * K + y] -= (float)share;
+        }
+    }
+    *loss = share * total;
+    return TRB_OK;
+}
+
+trb_status trb_loss_kd(size_t rows, size_t M, size_t K, size_t batch, float T, const float *z, const float *t,
+                       double *loss, float *dz)
+{
+    TRB_TRY(expect_classes(K));
+    float scratch[K_MAX], z_max[RUN], t_max[RUN];
+    double S_z[RUN], S_t[RUN], total = 0.0;
+    const double share = (double)T / ((double)batch * (double)M);
+    const size_t step = run_rows(K);
+    for (size_t r0 = 0; r0 < rows * M; r0 += step) {
+        const size_t n = least(step, rows * M - r0);
+        TRB_TRY(expect_finite(n, K, z + r0 * K, "the student's logits", r0, M));
+        TRB_TRY(expect_finite(n, K, t + r0 * K, "the member's logits", r0, M));
+        exp_rows(n, K, T, z + r0 * K, scratch, z_max, S_z);
+        exp_rows(n, K, T, t + r0 * K, dz + r0 * K, t_max, S_t);
+        for (size_t r = 0; r < n; r++) {
+            const float *zr = z + (r0 + r) * K, *tr = t + (r0 + r) * K, *e_z = scratch + r * K;
+            float *d = dz + (r0 + r) * K; /* holds exp((t - max t)/T) */
+            /* T KL = sum_k p_t ((t - max t) - (z - max z)) - T log S_t + T log S_z */
+            double cross = 0.0;
+            for (size_t k = 0; k < K; k++) cross += (double)d[k] * ((double)tr[k] - (double)zr[k]);
+            total += cross / S_t[r] - ((double)t_max[r] - (double)z_max[r]) + (double)T * log(S_z[r] / S_t[r]);
+            const float by_z = (float)(share / S_z[r]), by_t = (float)(share / S_t[r]);
+            for (size_t k = 0; k < K; k++) d[k] = by_z * e_z[k] - by_t * d[k];
+        }
+    }
+    *loss = share * total;
+    return TRB_OK;
+}
+
+trb_status trb_loss_kd_mean(size_t rows, size_t M, size_t K, size_t batch, float T, const float *z, const float *t,
+                            double *loss, float *dz)
+{
+    TRB_TRY(expect_classes(K));
+    float scratch[K_MAX], max[RUN];
+    double S[RUN], total = 0.0;
+    const double share = (double)T / (double)batch;
+    const size_t step = run_rows(K);
+    for (size_t b = 0; b < rows; b++) {
+        const float *zr = z + b * K;
+        float *q = dz + b * K;
+        memset(q, 0, K * sizeof *q);
+        for (size_t m0 = 0; m0 < M; m0 += step) {
+            const size_t n = least(step, M - m0);
+            const float *tr = t + (b * M + m0) * K;
+            TRB_TRY(expect_finite(n, K, tr, "the members' logits", b * M + m0, M));
+            exp_rows(n, K, T, tr, scratch, max, S);
+            for (size_t m = 0; m < n; m++) {
+                const float scale = (float)(1.0 / (S[m] * (double)M));
+                for (size_t k = 0; k < K; k++) q[k] += scale * scratch[m * K + k];
+            }
+        }
+        TRB_TRY(expect_finite(1, K, zr, "the student's logits", b, 1));
+        exp_rows(1, K, T, zr, scratch, max, S);
+        const double log_S = log(S[0]), scale = share / S[0];
+        for (size_t k = 0; k < K; k++) {
+            const double log_p = ((double)zr[k] - (double)max[0]) / (double)T - log_S, w = (double)q[k];
+            total += w > 0.0 ? w * (log(w) - log_p) : 0.0;
+            q[k] = (float)(scale * (double)scratch[k] - share * w);
+        }
+    }
+    *loss = share * (double)T * total;
+    return TRB_OK;
+}
+
+trb_status trb_loss_gaussian(size_t rows, size_t M, size_t batch, const float *z, const float *y, double *loss,
+                             float *dz)
+{
+    const double log_2pi = 1.8378770664093454836, share = 1.0 / ((double)batch * (double)M);
+    TRB_TRY(expect_finite(rows * M, 2, z, "the outputs (mean, log variance)", 0, M));
+    double total = 0.0;
+    for (size_t r = 0; r < rows * M; r++) {
+        const double s = (double)z[2 * r + 1], precision = exp(-s), error = (double)z[2 * r] - (double)y[r / M];
+        total += 0.5 * (log_2pi + s + error * error * precision);
+        dz[2 * r] = (float)(share * error * precision);
+        dz[2 * r + 1] = (float)(share * 0.5 * (1.0 - error * error * precision));
+    }
+    *loss = share * total;
+    return TRB_OK;
+}

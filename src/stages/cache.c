@@ -1,0 +1,216 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "internal.h"
+#include "tribikos/blas.h"
+#include "tribikos/fault.h"
+#include "tribikos/log.h"
+#include "tribikos/memory.h"
+
+/* The member whose weights are loaded; units come member by member, so it seldom changes. */
+typedef struct {
+    bool loaded;
+    size_t member;
+    trb_net *net;
+    float *params;
+    trb_work *work;
+    int64_t *sample; /* [block] */
+    float *input;    /* [block][D] */
+} worker;
+
+static void unload(worker *w)
+{
+    trb_work_destroy(w->work);
+    trb_free(w->params);
+    trb_net_destroy(w->net);
+    w->work = NULL;
+    w->params = NULL;
+    w->net = NULL;
+    w->loaded = false;
+}
+
+static trb_status load_member(const trb_config *c, const trb_cache_spec *spec, size_t m, worker *w)
+{
+    if (w->loaded && w->member == m) return TRB_OK;
+    unload(w);
+    trb_weights_info info = {0};
+    const trb__path path = trb__run_path(c, "members/m%03zu/weights.h5", m);
+    TRB_TRY(trb_weights_read(path.text, &info, &w->net, &w->params));
+    const uint64_t digest = info.digest;
+    trb_weights_info_clear(&info);
+    if (digest != spec->member_digest[m])
+        return trb_fail(TRB_EINTEGRITY, "%s changed while the cache was written; run again when nothing trains", path.text);
+    TRB_TRY(trb_work_create(w->net, spec->block, false, &w->work));
+    w->member = m;
+    w->loaded = true;
+    return TRB_OK;
+}
+
+static trb_status write_unit(const trb_config *c, const trb_cache_spec *spec, const trb_data *data, const char *dir,
+                             size_t unit, worker *w, uint64_t *payload)
+{
+    const trb_cache_unit u = trb_cache_unit_at(spec, unit);
+    trb_shard *shard = NULL;
+    trb_status st = TRB_OK;
+    TRB_GO(load_member(c, spec, u.member, w));
+    TRB_GO(trb_mkdirs(trb__run_path(c, "cache/v%02zu", u.view).text));
+    TRB_GO(trb_shard_create(dir, spec, unit, &shard));
+    for (size_t at = 0; at < u.rows; at += spec->block) {
+        const size_t rows = u.rows - at < spec->block ? u.rows - at : spec->block;
+        const float *z = NULL;
+        TRB_GO(trb_fault("cache.unit"));
+        for (size_t i = 0; i < rows; i++) w->sample[i] = (int64_t)(u.first_row + at + i);
+        trb_data_rows(data, rows, w->sample, w->input);
+        TRB_GO(trb_net_forward(w->net, w->work, w->params, rows, w->input, NULL, &z));
+        TRB_GO(trb_shard_write(shard, rows, z));
+    }
+    st = trb_shard_publish(shard, payload);
+    shard = NULL;
+done:
+    trb_shard_abandon(shard);
+    return st;
+}
+
+/* Which shards are there and whole: every rank looks at its share, rank 0 collects. {good, payload digest} a unit. */
+typedef struct {
+    uint64_t good, payload;
+} shard_state;
+
+static trb_status check_shards(trb_comm *world, const trb_cache_spec *spec, const char *dir, shard_state *all)
+{
+    size_t first = 0, count = 0;
+    const size_t S = trb_cache_units(spec);
+    shard_state *mine = NULL;
+    trb_share(S, trb_comm_rank(world), trb_comm_size(world), &first, &count);
+    trb_status st = trb_alloc(TRB_MEM_OTHER, count, sizeof *mine, &mine);
+    for (size_t i = 0; st == TRB_OK && i < count; i++) {
+        bool good = false;
+        st = trb_shard_check(dir, spec, first + i, &good, &mine[i].payload);
+        mine[i].good = good;
+    }
+    TRB_GO(trb_agree(world, st));
+    TRB_GO(trb_comm_gather(world, mine, count, sizeof *mine, all));
+    st = trb_comm_bcast(world, all, S * sizeof *all, 0);
+done:
+    trb_free(mine);
+    return st;
+}
+
+/* Write what is missing: each rank takes the next unit when it is free. */
+static trb_status write_shards(trb_comm *world, const trb_config *c, const trb_cache_spec *spec, const trb_data *data,
+                               const char *dir, shard_state *all)
+{
+    typedef struct {
+        uint64_t unit, payload;
+    } written;
+    const size_t S = trb_cache_units(spec), D = trb_shape_size(data->shape);
+    trb_comm *alone = NULL;
+    trb_queue *queue = NULL;
+    worker w = {0};
+    written *mine = NULL, *everyone = NULL;
+    uint64_t *missing = NULL;
+    size_t n_missing = 0, n_mine = 0;
+    trb_progress progress;
+
+    trb_status st = trb_alloc(TRB_MEM_OTHER, S, sizeof *missing, &missing);
+    if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, S, sizeof *mine, &mine);
+    if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, S, sizeof *everyone, &everyone);
+    if (st == TRB_OK) st = trb_alloc(TRB_MEM_DATA, spec->block, sizeof *w.sample, &w.sample);
+    if (st == TRB_OK) st = trb_alloc(TRB_MEM_ACTIVATIONS, spec->block * D, sizeof *w.input, &w.input);
+    TRB_GO(trb_agree(world, st));
+    for (size_t i = 0; i < S; i++)
+        if (!all[i].good) missing[n_missing++] = i;
+    if (n_missing < S) trb_info("cache: %zu of %zu shards are there already", S - n_missing, S);
+    if (n_missing == 0) goto done;
+
+    TRB_GO(trb_comm_split(world, trb_comm_rank(world), &alone));
+    TRB_GO(trb_queue_open(world, alone, n_missing, &queue));
+    trb_progress_begin(&progress, n_missing, "shards", "cache");
+    trb_status own = TRB_OK;
+    for (;;) {
+        size_t item = 0;
+        TRB_GO(trb_queue_next(queue, own, &item));
+        trb_progress_update(&progress, item, "");
+        if (item == n_missing) break;
+        mine[n_mine].unit = missing[item];
+        own = write_unit(c, spec, data, dir, missing[item], &w, &mine[n_mine].payload);
+        if (own == TRB_OK) n_mine++;
+    }
+    trb_queue_close(queue);
+    queue = NULL;
+    TRB_GO(trb_agree(world, own));
+    trb_progress_end(&progress, "");
+    TRB_GO(trb_comm_gather(world, mine, n_mine, sizeof *mine, everyone));
+    for (size_t i = 0; i < n_missing && trb_comm_rank(world) == 0; i++)
+        all[everyone[i].unit] = (shard_state){.good = 1, .payload = everyone[i].payload};
+done:
+    unload(&w);
+    trb_free(w.input);
+    trb_free(w.sample);
+    trb_free(everyone);
+    trb_free(mine);
+    trb_free(missing);
+    trb_comm_close(alone);
+    return st;
+}
+
+/* The outputs of all members must agree before their logits can lie in one cache. */
+static trb_status common_outputs(const trb_config *c, const trb_data *data, size_t *K)
+{
+    for (size_t m = 0; m < c->members.count; m++) {
+        trb_net *net = NULL;
+        TRB_TRY(trb__member_net(c, m, data, &net));
+        const size_t mine = trb_net_outputs(net);
+        trb_net_destroy(net);
+        if (m > 0 && mine != *K)
+            return trb_fail(TRB_ECONFIG, "member %zu has %zu outputs, member 0 has %zu; all must have the same", m, mine, *K);
+        *K = mine;
+    }
+    return TRB_OK;
+}
+
+trb_status trb_stage_cache(trb_comm *world, const trb_config *c)
+{
+    trb__samples s = {0};
+    uint64_t *digest = NULL, *payload = NULL;
+    shard_state *all = NULL;
+    const trb_view identity = {.recipe = "identity"};
+    const trb__path dir = trb__run_path(c, "cache");
+    TRB_TRY(trb__samples_load(world, c, &s));
+    trb_cache_spec spec = {.task = s.data.task,
+                           .dtype = c->cache.dtype,
+                           .deflate = c->cache.deflate,
+                           .N = s.data.n,
+                           .M = c->members.count,
+                           .V = 1,
+                           .block = c->cache.block,
+                           .shard_rows = c->cache.shard_rows,
+                           .data_digest = s.data.digest,
+                           .view = &identity,
+                           .label = s.data.label,
+                           .target = s.data.target};
+    trb_status st = trb_agree(world, common_outputs(c, &s.data, &spec.K));
+    if (st != TRB_OK) goto done;
+    st = trb_alloc(TRB_MEM_OTHER, spec.M, sizeof *digest, &digest);
+    const size_t S = trb_cache_units(&spec);
+    if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, S, sizeof *payload, &payload);
+    if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, S, sizeof *all, &all);
+    TRB_GO(trb_agree(world, st));
+    TRB_GO(trb__member_digests(world, c, s.data.digest, true, digest));
+    spec.member_digest = digest;
+    if (trb_comm_rank(world) == 0) st = trb_mkdirs(dir.text);
+    TRB_GO(trb_agree(world, st));
+    TRB_GO(check_shards(world, &spec, dir.text, all));
+    TRB_GO(write_shards(world, c, &spec, &s.data, dir.text, all));
+    if (trb_comm_rank(world) == 0) {
+        for (size_t i = 0; i < S; i++) payload[i] = all[i].payload;
+        st = trb_manifest_publish(dir.text, &spec, payload, trb_blas_name());
+    }
+    st = trb_agree(world, st);
+done:
+    trb_free(all);
+    trb_free(payload);
+    trb_free(digest);
+    trb__samples_clear(&s);
+    return st;
+}

@@ -1,0 +1,327 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "internal.h"
+#include "report.h"
+#include "tribikos/clock.h"
+#include "tribikos/fault.h"
+#include "tribikos/log.h"
+#include "tribikos/memory.h"
+
+/* A network under evaluation. */
+typedef struct {
+    trb_net *net;
+    float *params;
+    trb_work *work;
+    double seconds; /* this rank's forward passes */
+} model;
+
+/* What is evaluated: which rows, which networks, and this rank's run of blocks. */
+typedef struct {
+    const trb_config *c;
+    const trb_data *data; /* the set that `id` counts in */
+    int64_t *id;          /* [n] rows to evaluate */
+    size_t n, batch, blocks, first, count, bins;
+    size_t M, S, K;      /* members, students, outputs */
+    model *member;       /* [M]; NULL if the members' logits come from the cache */
+    model *student;      /* [S] */
+    trb_cache *cache;    /* or NULL */
+    trb_reader *reader;
+    int64_t *plan; /* [count][batch] */
+} evaluation;
+
+/* Results of this rank's blocks: sums [count][TRB_METRIC_SUMS] and probabilities [rows][K] a model. */
+typedef struct {
+    double *sums;
+    float *p;
+} result;
+
+static size_t rows_of(const evaluation *e, size_t block)
+{
+    const size_t at = block * e->batch;
+    return e->n - at < e->batch ? e->n - at : e->batch;
+}
+
+static trb_status load_model(const char *path, size_t rows, size_t K, const trb_data *data, model *m)
+{
+    TRB_TRY(trb_weights_read(path, NULL, &m->net, &m->params));
+    if (trb_net_inputs(m->net) != trb_shape_size(data->shape))
+        return trb_fail(TRB_EINTEGRITY, "%s takes samples of %zu values, the data set has %zu", path,
+                        trb_net_inputs(m->net), trb_shape_size(data->shape));
+    if (K != 0 && trb_net_outputs(m->net) != K)
+        return trb_fail(TRB_EINTEGRITY, "%s has %zu outputs, the others have %zu", path, trb_net_outputs(m->net), K);
+    return trb_work_create(m->net, rows, false, &m->work);
+}
+
+static void unload(size_t n, model *m)
+{
+    for (size_t i = 0; m != NULL && i < n; i++) {
+        trb_work_destroy(m[i].work);
+        trb_free(m[i].params);
+        trb_net_destroy(m[i].net);
+    }
+    trb_free(m);
+}
+
+static trb_status load_models(evaluation *e, bool members)
+{
+    if (members) {
+        TRB_TRY(trb_alloc(TRB_MEM_OTHER, e->M, sizeof *e->member, &e->member));
+        for (size_t m = 0; m < e->M; m++) {
+            TRB_TRY(load_model(trb__run_path(e->c, "members/m%03zu/weights.h5", m).text, e->batch, e->K, e->data,
+                               &e->member[m]));
+            e->K = trb_net_outputs(e->member[m].net);
+        }
+    }
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, e->S, sizeof *e->student, &e->student));
+    for (size_t s = 0; s < e->S; s++) {
+        const trb__path path = trb__run_path(e->c, "student/%s/weights.h5", e->c->student[s].name);
+        if (!trb_file_exists(path.text))
+            return trb_fail(TRB_ECONFIG, "student %s is not trained yet (no %s); run `tribikos distill` first",
+                            e->c->student[s].name, path.text);
+        TRB_TRY(load_model(path.text, e->batch, e->K, e->data, &e->student[s]));
+        e->K = trb_net_outputs(e->student[s].net);
+    }
+    return TRB_OK;
+}
+
+/* The members' logits of the training set lie in the cache; it serves them when there are no weights. */
+static trb_status open_reader(evaluation *e)
+{
+    TRB_TRY(trb_cache_open(trb__run_path(e->c, "cache").text, &e->cache));
+    TRB_TRY(trb_cache_expect_data(e->cache, e->data));
+    const trb_cache_spec *spec = trb_cache_spec_of(e->cache);
+    e->M = spec->M;
+    e->K = spec->K;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, e->count * e->batch, sizeof *e->plan, &e->plan));
+    for (size_t i = 0; i < e->count * e->batch; i++) {
+        const size_t at = e->first * e->batch + i; /* the last block is filled up with its last row */
+        e->plan[i] = e->id[at < e->n ? at : e->n - 1];
+    }
+    TRB_TRY(trb_reader_open(e->cache, 0, e->M, e->batch, e->c->cache.memory, &e->reader));
+    return trb_reader_plan(e->reader, e->count, e->plan, NULL);
+}
+
+static trb_status forward(model *m, size_t rows, const float *x, const float **z)
+{
+    const double start = trb_now_s();
+    const trb_status st = trb_net_forward(m->net, m->work, m->params, rows, x, NULL, z);
+    m->seconds += trb_now_s() - start;
+    return st;
+}
+
+/* All models on one block. `r` has a slot a member (metrics only), one for the ensemble, one a student. */
+static trb_status evaluate_block(evaluation *e, size_t i, float *x, float *all, float *own, int32_t *label, result *r)
+{
+    const size_t rows = rows_of(e, e->first + i), K = e->K, M = e->M;
+    const int64_t *id = e->id + (e->first + i) * e->batch;
+    const float *z = NULL;
+    TRB_TRY(trb_fault("eval.unit"));
+    trb_data_rows(e->data, rows, id, x);
+    for (size_t b = 0; b < rows; b++) label[b] = e->data->label[id[b]];
+    const float *members = all;
+    if (e->reader != NULL) TRB_TRY(trb_reader_next(e->reader, &members));
+    for (size_t m = 0; m < M; m++) {
+        if (e->member != NULL) {
+            TRB_TRY(forward(&e->member[m], rows, x, &z));
+            for (size_t b = 0; b < rows; b++) memcpy(all + (b * M + m) * K, z + b * K, K * sizeof *z);
+        }
+        for (size_t b = 0; b < rows; b++) memcpy(own + b * K, members + (b * M + m) * K, K * sizeof *own);
+        TRB_TRY(trb_metrics_block(rows, 1, K, own, label, e->bins, r[m].sums + i * TRB_METRIC_SUMS, NULL));
+    }
+    if (M > 0)
+        TRB_TRY(trb_metrics_block(rows, M, K, members, label, e->bins, r[M].sums + i * TRB_METRIC_SUMS,
+                                  r[M].p + i * e->batch * K));
+    for (size_t s = 0; s < e->S; s++) {
+        result *mine = &r[M + 1 + s];
+        TRB_TRY(forward(&e->student[s], rows, x, &z));
+        TRB_TRY(trb_metrics_block(rows, trb_net_heads(e->student[s].net), K, z, label, e->bins,
+                                  mine->sums + i * TRB_METRIC_SUMS, mine->p + i * e->batch * K));
+    }
+    return TRB_OK;
+}
+
+static trb_status evaluate(evaluation *e, result *r)
+{
+    const size_t D = trb_shape_size(e->data->shape);
+    float *x = NULL, *all = NULL, *own = NULL;
+    int32_t *label = NULL;
+    trb_progress progress;
+    trb_status st = TRB_OK;
+    for (size_t i = 0; i < e->M + 1 + e->S; i++) {
+        TRB_GO(trb_alloc(TRB_MEM_OTHER, e->count * TRB_METRIC_SUMS, sizeof *r[i].sums, &r[i].sums));
+        if (i >= e->M) TRB_GO(trb_alloc(TRB_MEM_OTHER, e->count * e->batch * e->K, sizeof *r[i].p, &r[i].p));
+    }
+    TRB_GO(trb_alloc(TRB_MEM_ACTIVATIONS, e->batch * D, sizeof *x, &x));
+    TRB_GO(trb_alloc(TRB_MEM_ACTIVATIONS, e->batch * e->M * e->K, sizeof *all, &all));
+    TRB_GO(trb_alloc(TRB_MEM_ACTIVATIONS, e->batch * e->K, sizeof *own, &own));
+    TRB_GO(trb_alloc(TRB_MEM_OTHER, e->batch, sizeof *label, &label));
+    trb_progress_begin(&progress, e->count, "blocks", "evaluate");
+    for (size_t i = 0; i < e->count; i++) {
+        TRB_GO(evaluate_block(e, i, x, all, own, label, r));
+        trb_progress_update(&progress, i + 1, "");
+    }
+    trb_progress_end(&progress, "");
+done:
+    trb_free(label);
+    trb_free(own);
+    trb_free(all);
+    trb_free(x);
+    return st;
+}
+
+/* Rank 0 joins one model's blocks in block order; the figures then do not depend on who computed which. */
+static trb_status join(trb_comm *world, const evaluation *e, const result *r, trb_metrics *m, float *p)
+{
+    double *sums = NULL;
+    trb_status st = TRB_OK;
+    if (trb_comm_rank(world) == 0) st = trb_alloc(TRB_MEM_OTHER, e->blocks * TRB_METRIC_SUMS, sizeof *sums, &sums);
+    TRB_GO(trb_agree(world, st));
+    TRB_GO(trb_comm_gather(world, r->sums, e->count, TRB_METRIC_SUMS * sizeof *sums, sums));
+    if (r->p != NULL) {
+        size_t rows = 0;
+        for (size_t i = 0; i < e->count; i++) rows += rows_of(e, e->first + i);
+        TRB_GO(trb_comm_gather(world, r->p, rows, e->K * sizeof *p, p));
+    }
+    if (trb_comm_rank(world) == 0) *m = trb_metrics_from(e->blocks, sums, e->n, e->bins);
+done:
+    trb_free(sums);
+    return st;
+}
+
+static double ms_per_sample(const evaluation *e, size_t n, const model *m)
+{
+    size_t rows = 0;
+    double seconds = 0.0;
+    for (size_t i = 0; i < e->count; i++) rows += rows_of(e, e->first + i);
+    for (size_t i = 0; m != NULL && i < n; i++) seconds += m[i].seconds;
+    return rows > 0 ? 1e3 * seconds / (double)rows : 0.0;
+}
+
+static trb_status collect(trb_comm *world, const evaluation *e, const result *r, trb_report *report)
+{
+    const bool leads = trb_comm_rank(world) == 0;
+    const size_t M = e->M;
+    trb_metrics *each = NULL;
+    float *p = NULL;
+    trb__predictions *file = NULL;
+    trb_status st = trb_alloc(TRB_MEM_OTHER, M, sizeof *each, &each);
+    if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, 2 + e->S, sizeof *report->row, &report->row);
+    if (st == TRB_OK && leads) st = trb_alloc(TRB_MEM_OTHER, e->n * e->K, sizeof *p, &p);
+    if (st == TRB_OK && leads) st = trb_mkdirs(trb__run_path(e->c, "report").text);
+    if (st == TRB_OK && leads)
+        st = trb__predictions_create(trb__run_path(e->c, "report/predictions.h5").text, e->data, e->n, e->id, &file);
+    TRB_GO(trb_agree(world, st));
+    report->samples = e->n;
+    if (M > 0) {
+        trb_report_row *mean = &report->row[report->n++], *ensemble = &report->row[report->n++];
+        for (size_t m = 0; m < M; m++) {
+            TRB_GO(join(world, e, &r[m], &each[m], NULL));
+            if (e->member != NULL) ensemble->params += trb_net_size(e->member[m].net);
+        }
+        (void)snprintf(mean->name, sizeof mean->name, "member_mean");
+        mean->metrics = trb_metrics_mean(M, each);
+        mean->params = ensemble->params / M;
+        (void)snprintf(ensemble->name, sizeof ensemble->name, "ensemble");
+        ensemble->several = M > 1;
+        ensemble->ms_per_sample = ms_per_sample(e, M, e->member);
+        mean->ms_per_sample = ensemble->ms_per_sample / (double)M;
+        TRB_GO(join(world, e, &r[M], &ensemble->metrics, p));
+        if (leads) st = trb__predictions_add(file, "ensemble", e->n, e->K, p);
+        TRB_GO(trb_agree(world, st));
+    }
+    for (size_t s = 0; s < e->S; s++) {
+        trb_report_row *row = &report->row[report->n++];
+        (void)snprintf(row->name, sizeof row->name, "%s", e->c->student[s].name);
+        row->several = trb_net_heads(e->student[s].net) > 1;
+        row->params = trb_net_size(e->student[s].net);
+        row->ms_per_sample = ms_per_sample(e, 1, &e->student[s]);
+        TRB_GO(join(world, e, &r[M + 1 + s], &row->metrics, p));
+        if (leads) st = trb__predictions_add(file, row->name, e->n, e->K, p);
+        TRB_GO(trb_agree(world, st));
+    }
+    if (leads) {
+        st = trb__predictions_publish(file);
+        file = NULL;
+        if (st == TRB_OK)
+            st = trb__report_publish(trb__run_path(e->c, "report/report.json").text, e->c->eval.split, report);
+    }
+    TRB_GO(trb_agree(world, st));
+    st = trb_comm_bcast(world, report->row, report->n * sizeof *report->row, 0);
+done:
+    trb__predictions_abandon(file);
+    trb_free(p);
+    trb_free(each);
+    return st;
+}
+
+/* The rows to evaluate: the test set, or a part of the training set. */
+static trb_status choose_rows(const trb_config *c, const trb__samples *s, trb_data *test, evaluation *e)
+{
+    const bool of_train = strcmp(c->eval.split, "test") != 0, val = strcmp(c->eval.split, "validation") == 0;
+    if (s->data.task != TRB_TASK_CLASSES)
+        return trb_fail(TRB_ECONFIG, "data.task: regression ensembles can be trained and cached, but not evaluated");
+    if (!of_train) {
+        TRB_TRY(trb_data_load(c->data.task, c->data.format, c->data.root, c->data.n_test, c->data.test, test));
+        TRB_TRY(trb_data_normalize_as(test, &s->data));
+    }
+    e->data = of_train ? &s->data : test;
+    e->n = !of_train ? test->n : val ? s->n_val : s->n_train;
+    if (e->n == 0) return trb_fail(TRB_ECONFIG, "eval.split: the %s part has no samples", c->eval.split);
+    TRB_TRY(trb_alloc(TRB_MEM_DATA, e->n, sizeof *e->id, &e->id));
+    for (size_t i = 0; i < e->n; i++) e->id[i] = !of_train ? (int64_t)i : val ? s->val[i] : s->train[i];
+    return TRB_OK;
+}
+
+trb_status trb_stage_eval(trb_comm *world, const trb_config *c, trb_report *report)
+{
+    trb__samples s = {0};
+    trb_data test = {0};
+    evaluation e = {.c = c, .M = c->members.count, .S = c->n_students, .batch = c->eval.batch, .bins = c->eval.bins};
+    uint64_t *digest = NULL;
+    result *r = NULL;
+    *report = (trb_report){0};
+    TRB_TRY(trb__samples_load(world, c, &s));
+    trb_status st = choose_rows(c, &s, &test, &e);
+    if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, e.M, sizeof *digest, &digest);
+    TRB_GO(trb_agree(world, st));
+    e.blocks = (e.n + e.batch - 1) / e.batch;
+    trb_share(e.blocks, trb_comm_rank(world), trb_comm_size(world), &e.first, &e.count);
+    TRB_GO(trb__member_digests(world, c, s.data.digest, false, digest));
+    bool weights = true;
+    for (size_t m = 0; m < e.M; m++) weights = weights && digest[m] != 0;
+    if (!weights && e.data == &test) {
+        trb_warn("no weights of all members in %s, and the cache holds the training set alone: only students are evaluated",
+                 trb__run_path(c, "members").text);
+        e.M = 0;
+    }
+    if (!weights && e.data != &test) TRB_GO(trb_agree(world, open_reader(&e)));
+    TRB_GO(trb_agree(world, load_models(&e, weights)));
+    st = trb_alloc(TRB_MEM_OTHER, e.M + 1 + e.S, sizeof *r, &r);
+    if (st == TRB_OK) st = evaluate(&e, r);
+    TRB_GO(trb_agree(world, st));
+    st = collect(world, &e, r, report);
+done:
+    for (size_t i = 0; r != NULL && i < e.M + 1 + e.S; i++) {
+        trb_free(r[i].sums);
+        trb_free(r[i].p);
+    }
+    trb_free(r);
+    (void)trb_reader_close(e.reader);
+    trb_cache_close(e.cache);
+    trb_free(e.plan);
+    unload(e.M, e.member);
+    unload(e.S, e.student);
+    trb_free(e.id);
+    trb_free(digest);
+    trb_data_clear(&test);
+    trb__samples_clear(&s);
+    if (st != TRB_OK) trb_report_clear(report);
+    return st;
+}
+
+void trb_report_clear(trb_report *r)
+{
+    trb_free(r->row);
+    *r = (trb_report){0};
+}

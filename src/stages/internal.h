@@ -1,0 +1,77 @@
+/** What the stages share: the data set as training sees it, places in the run directory, and the training loop. */
+#ifndef TRB_STAGES_INTERNAL_H
+#define TRB_STAGES_INTERNAL_H
+
+#include "tribikos/cache.h"
+#include "tribikos/stages.h"
+
+/** Students draw their initial weights and orders from a stream of their own, the same for all of them: students of one
+ * configuration then differ by their method and not by chance. */
+#define TRB_STUDENT_STREAM (UINT64_C(1) << 40)
+
+/** A training set: its samples, the ids to train on, and the constants of normalisation that follow from them. */
+typedef struct {
+    trb_data data;
+    size_t n_train, n_val;
+    int64_t *train, *val; /* ids, ascending */
+} trb__samples;
+
+/** Read data.train, hold out data.validation samples, fix the normalisation. Collective over world. */
+trb_status trb__samples_load(trb_comm *world, const trb_config *c, trb__samples *s);
+void trb__samples_clear(trb__samples *s);
+
+/** The network of member m, checked against the data set. Local. */
+trb_status trb__member_net(const trb_config *c, size_t m, const trb_data *data, trb_net **net);
+/** The network of student s with M heads, checked against the data set. Local. */
+trb_status trb__student_net(const trb_config *c, size_t s, const trb_data *data, size_t M, trb_net **net);
+
+enum { TRB_PATH_BYTES = 1024 };
+typedef struct {
+    char text[TRB_PATH_BYTES];
+} trb__path;
+/** RUN/ followed by a printf of the rest. Local. */
+trb__path trb__run_path(const trb_config *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/** Whether the network that `config` describes is in this weights file already. Local.
+ * \param[out] found  false if there is no file  \param[out] digest  of the weights if found; may be NULL
+ * \return TRB_OK; TRB_EINTEGRITY if the file is damaged or of another configuration: it is not overwritten */
+trb_status trb__weights_found(const char *path, const char *config, bool *found, uint64_t *digest);
+
+/** Digests of all members' weights, read by rank 0; each must be of the configuration asked for. Collective over world.
+ * \param[in]  needed  a missing member is an error; else its digest is 0   \param[out] digest [members.count] */
+trb_status trb__member_digests(trb_comm *world, const trb_config *c, uint64_t data_digest, bool needed,
+                               uint64_t *digest);
+
+/** One training of one network by one group of ranks, data-parallel by lanes. */
+typedef struct {
+    const trb_fit_opts *opts;
+    uint64_t epochs, first_epoch; /* first_epoch keys order and masks, so that a second phase goes on, not over */
+    uint64_t stream;              /* the network's number in its random streams */
+    trb_exchange_kind exchange;
+    const trb_net *net;
+    float *params; /* [trb_net_size], updated */
+    const trb__samples *samples;
+
+    /** Learn which samples this rank will see in an epoch: [steps][rows]. NULL if of no interest. */
+    trb_status (*plan)(void *ctx, size_t steps, size_t rows, const int64_t *sample);
+    /** Before a step's lanes, on every rank. NULL if of no interest. */
+    trb_status (*next)(void *ctx);
+    /** Loss of one lane: rows [at, at + rows) of this rank's rows of the step. */
+    trb_status (*loss)(void *ctx, size_t at, size_t rows, size_t batch, const int64_t *sample, const float *z,
+                       double *loss, float *dz);
+    void *ctx;
+
+    void (*between)(void *); /* called between steps; NULL for nothing */
+    void *between_ctx;
+    trb_jsonl *metrics; /* NULL where this rank does not write */
+    const char *label;  /* for progress */
+    int phase;          /* for metrics */
+} trb__fit;
+
+/** Collective over group. \return the agreed status; params are defined only if it is TRB_OK */
+trb_status trb__fit_run(trb_comm *group, const trb__fit *fit);
+
+/** Refuse a batch that does not fit the samples. Local. \param[in] who  for the message, e.g. "member 3" */
+trb_status trb__fit_check(const trb_fit_opts *o, const trb__samples *s, const char *who);
+
+#endif

@@ -1,0 +1,160 @@
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+#include "tribikos/hash.h"
+#include "tribikos/memory.h"
+
+static trb_status load(const trb_config *c, trb__samples *s)
+{
+    TRB_TRY(trb_data_load(c->data.task, c->data.format, c->data.root, c->data.n_train, c->data.train, &s->data));
+    const size_t N = s->data.n;
+    s->n_val = c->data.validation;
+    if (s->n_val >= N)
+        return trb_fail(TRB_ECONFIG, "data.validation: %zu samples cannot be held out of %zu; use at most %zu", s->n_val,
+                        N, N - 1);
+    s->n_train = N - s->n_val;
+    TRB_TRY(trb_alloc(TRB_MEM_DATA, s->n_train, sizeof *s->train, &s->train));
+    TRB_TRY(trb_alloc(TRB_MEM_DATA, s->n_val, sizeof *s->val, &s->val));
+    TRB_TRY(trb_data_split(c->run.seed, N, s->n_val, s->train, s->val));
+    return trb_data_normalize(&s->data, c->data.normalize, s->n_train, s->train);
+}
+
+trb_status trb__samples_load(trb_comm *world, const trb_config *c, trb__samples *s)
+{
+    *s = (trb__samples){0};
+    trb_status st = trb_agree(world, load(c, s));
+    if (st == TRB_OK) st = trb_comm_same(world, s->data.digest, "the data set (data.train)");
+    if (st != TRB_OK) trb__samples_clear(s);
+    return st;
+}
+
+void trb__samples_clear(trb__samples *s)
+{
+    trb_data_clear(&s->data);
+    trb_free(s->train);
+    trb_free(s->val);
+    *s = (trb__samples){0};
+}
+
+/* The outputs a network needs: classes, or mean and log variance. */
+static trb_status check_outputs(const trb_net *net, const trb_data *data, const char *who)
+{
+    const size_t K = trb_net_outputs(net);
+    if (data->task == TRB_TASK_REGRESSION && K != 2)
+        return trb_fail(TRB_ECONFIG, "%s: layers end in %zu outputs; regression needs `dense 2` (mean, log variance)",
+                        who, K);
+    if (data->task == TRB_TASK_CLASSES && K < data->classes)
+        return trb_fail(TRB_ECONFIG, "%s: layers end in %zu outputs, but the data set has labels 0 to %zu; end in `dense %zu`",
+                        who, K, data->classes - 1, data->classes);
+    return TRB_OK;
+}
+
+trb_status trb__member_net(const trb_config *c, size_t m, const trb_data *data, trb_net **net)
+{
+    char who[32];
+    (void)snprintf(who, sizeof who, "member %zu", m);
+    trb_net *n = NULL;
+    TRB_TRY(trb_net_create(c->member[m].layers, data->shape, 1, &n));
+    const trb_status st = check_outputs(n, data, who);
+    if (st == TRB_OK)
+        *net = n;
+    else
+        trb_net_destroy(n);
+    return st;
+}
+
+trb_status trb__student_net(const trb_config *c, size_t s, const trb_data *data, size_t M, trb_net **net)
+{
+    const trb_student_opts *o = &c->student[s];
+    char who[128], *layers = NULL;
+    (void)snprintf(who, sizeof who, "student %s", o->name);
+    trb_net *n = NULL;
+    trb_status st = TRB_OK;
+    if (o->split[0] != '\0')
+        TRB_GO(trb_net_insert_split(c->train.layers, strtoull(o->split, NULL, 10), &layers));
+    TRB_GO(trb_net_create(layers != NULL ? layers : o->fit.layers, data->shape, M, &n));
+    TRB_GO(check_outputs(n, data, who));
+    *net = n;
+    n = NULL;
+done:
+    trb_net_destroy(n);
+    trb_free(layers);
+    return st;
+}
+
+trb__path trb__run_path(const trb_config *c, const char *fmt, ...)
+{
+    trb__path p;
+    const int n = snprintf(p.text, sizeof p.text, "%s/", c->run.dir);
+    if (n > 0 && (size_t)n < sizeof p.text) {
+        va_list args;
+        va_start(args, fmt);
+        (void)vsnprintf(p.text + n, sizeof p.text - (size_t)n, fmt, args);
+        va_end(args);
+    }
+    return p;
+}
+
+/* The first line in which two "key: value" texts differ, so that the user sees what to change. */
+static trb_status refuse(const char *path, const char *found, const char *asked)
+{
+    while (*found != '\0' && *asked != '\0') {
+        const size_t f = strcspn(found, "\n"), a = strcspn(asked, "\n");
+        if (f != a || strncmp(found, asked, f) != 0)
+            return trb_fail(TRB_EINTEGRITY,
+                            "%s was trained with `%.*s`, the configuration asks for `%.*s`; use another run.dir, or "
+                            "remove the file to train it anew",
+                            path, (int)f, found, (int)a, asked);
+        found += f + (found[f] == '\n');
+        asked += a + (asked[a] == '\n');
+    }
+    return trb_fail(TRB_EINTEGRITY, "%s was trained with another configuration; use another run.dir, or remove the file",
+                    path);
+}
+
+trb_status trb__weights_found(const char *path, const char *config, bool *found, uint64_t *digest)
+{
+    *found = false;
+    if (!trb_file_exists(path)) return TRB_OK;
+    trb_weights_info info = {0};
+    TRB_TRY(trb_weights_read(path, &info, NULL, NULL));
+    trb_status st = TRB_OK;
+    if (info.config_digest != trb_hash_text(config) || strcmp(info.config, config) != 0) {
+        st = refuse(path, info.config, config);
+    } else {
+        *found = true;
+        if (digest != NULL) *digest = info.digest;
+    }
+    trb_weights_info_clear(&info);
+    return st;
+}
+
+static trb_status read_digests(const trb_config *c, uint64_t data_digest, bool needed, uint64_t *digest)
+{
+    for (size_t m = 0; m < c->members.count; m++) {
+        const trb__path path = trb__run_path(c, "members/m%03zu/weights.h5", m);
+        char *config = NULL;
+        bool found = false;
+        digest[m] = 0;
+        TRB_TRY(trb_config_member_text(c, m, data_digest, &config));
+        const trb_status st = trb__weights_found(path.text, config, &found, &digest[m]);
+        trb_free(config);
+        TRB_TRY(st);
+        if (!found && needed)
+            return trb_fail(TRB_ECONFIG, "member %zu is not trained yet (no %s); run `tribikos train` first", m,
+                            path.text);
+    }
+    return TRB_OK;
+}
+
+trb_status trb__member_digests(trb_comm *world, const trb_config *c, uint64_t data_digest, bool needed,
+                               uint64_t *digest)
+{
+    trb_status st = TRB_OK;
+    if (trb_comm_rank(world) == 0) st = read_digests(c, data_digest, needed, digest);
+    TRB_TRY(trb_agree(world, st));
+    return trb_comm_bcast(world, digest, c->members.count * sizeof *digest, 0);
+}

@@ -1,0 +1,181 @@
+#include <stdio.h>
+
+#include "internal.h"
+#include "tribikos/log.h"
+#include "tribikos/loss.h"
+#include "tribikos/memory.h"
+
+/* What a job has to do, in the order in which it is handed out. */
+typedef struct {
+    uint64_t n;
+    uint64_t *member; /* [members.count] */
+} todo_list;
+
+/* Rank 0: which of the wanted members are missing. Every wanted member's network is built once, so that a list that does
+ * not fit is reported before anything is trained. */
+static trb_status find_todo(const trb_config *c, const trb__samples *s, todo_list *todo)
+{
+    double *costs = NULL;
+    trb_status st = TRB_OK;
+    todo->n = 0;
+    TRB_GO(trb_alloc(TRB_MEM_OTHER, c->members.count, sizeof *costs, &costs));
+    for (size_t m = 0; m < c->members.count; m++) {
+        if (!c->members.only[m]) continue;
+        char who[32], *config = NULL;
+        bool found = false;
+        trb_net *net = NULL;
+        (void)snprintf(who, sizeof who, "member %zu", m);
+        TRB_GO(trb__member_net(c, m, &s->data, &net));
+        const double cost = (double)trb_net_size(net) * (double)c->member[m].epochs;
+        trb_net_destroy(net);
+        TRB_GO(trb__fit_check(&c->member[m], s, who));
+        TRB_GO(trb_config_member_text(c, m, s->data.digest, &config));
+        st = trb__weights_found(trb__run_path(c, "members/m%03zu/weights.h5", m).text, config, &found, NULL);
+        trb_free(config);
+        TRB_GO(st);
+        if (found) continue;
+        TRB_GO(trb_mkdirs(trb__run_path(c, "members/m%03zu", m).text));
+        /* Parameters x epochs: enough to put the costly ones first, so that none is begun when the others are done. */
+        size_t at = todo->n++;
+        for (; at > 0 && costs[at - 1] < cost; at--) {
+            costs[at] = costs[at - 1];
+            todo->member[at] = todo->member[at - 1];
+        }
+        costs[at] = cost;
+        todo->member[at] = m;
+    }
+done:
+    trb_free(costs);
+    return st;
+}
+
+typedef struct {
+    const trb__samples *s;
+    size_t K;
+    float *scratch; /* regression targets of a lane, standardised */
+} member_loss;
+
+static trb_status loss_of_member(void *ctx, size_t at, size_t rows, size_t batch, const int64_t *sample, const float *z,
+                                 double *loss, float *dz)
+{
+    (void)at;
+    member_loss *m = ctx;
+    const trb_data *d = &m->s->data;
+    if (d->task == TRB_TASK_REGRESSION) {
+        for (size_t i = 0; i < rows; i++)
+            m->scratch[i] = (float)(((double)d->target[sample[i]] - d->target_mean) / d->target_scale);
+        return trb_loss_gaussian(rows, 1, batch, z, m->scratch, loss, dz);
+    }
+    int32_t *label = (int32_t *)(void *)m->scratch;
+    for (size_t i = 0; i < rows; i++) label[i] = d->label[sample[i]];
+    return trb_loss_ce(rows, 1, m->K, batch, z, label, loss, dz);
+}
+
+static trb_status train_member(trb_comm *group, const trb_config *c, const trb__samples *s, size_t m, trb_queue *queue)
+{
+    const trb_fit_opts *o = &c->member[m];
+    const bool leads = trb_comm_rank(group) == 0;
+    char label[48], *config = NULL;
+    trb_net *net = NULL;
+    float *params = NULL;
+    trb_jsonl *metrics = NULL;
+    member_loss loss = {.s = s};
+    (void)snprintf(label, sizeof label, "member %zu of %zu", m, (size_t)c->members.count);
+
+    trb_status st = trb__member_net(c, m, &s->data, &net);
+    if (st == TRB_OK) st = trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(net), sizeof *params, &params);
+    if (st == TRB_OK) st = trb_alloc(TRB_MEM_ACTIVATIONS, o->batch / o->lanes, sizeof(float), &loss.scratch);
+    if (st == TRB_OK) st = trb_config_member_text(c, m, s->data.digest, &config);
+    if (st == TRB_OK && leads) st = trb_jsonl_open(trb__run_path(c, "members/m%03zu/metrics.jsonl", m).text, &metrics);
+    TRB_GO(trb_agree(group, st));
+    loss.K = trb_net_outputs(net);
+    trb_net_init(net, o->init, o->seed, m, params);
+
+    const trb__fit fit = {.opts = o,
+                          .epochs = o->epochs,
+                          .stream = m,
+                          .exchange = c->exchange,
+                          .net = net,
+                          .params = params,
+                          .samples = s,
+                          .loss = loss_of_member,
+                          .ctx = &loss,
+                          .between = trb_queue_serve,
+                          .between_ctx = queue,
+                          .metrics = metrics,
+                          .label = label,
+                          .phase = 1};
+    TRB_GO(trb__fit_run(group, &fit));
+    if (leads) {
+        st = trb_jsonl_close(metrics);
+        metrics = NULL;
+        if (st == TRB_OK)
+            st = trb_weights_write(trb__run_path(c, "members/m%03zu/weights.h5", m).text, net, params, config, NULL);
+    }
+    st = trb_agree(group, st);
+done:
+    (void)trb_jsonl_close(metrics);
+    trb_free(config);
+    trb_free(loss.scratch);
+    trb_free(params);
+    trb_net_destroy(net);
+    return st;
+}
+
+/* Groups for n members: as many groups as members, ranks shared evenly; a group larger than a member has lanes would only
+ * hold idle ranks, so those are left out (colour = n groups). */
+static int group_color(const trb_comm *world, const trb_config *c, size_t n)
+{
+    const size_t P = (size_t)trb_comm_size(world), r = (size_t)trb_comm_rank(world);
+    size_t lanes = c->train.lanes;
+    for (size_t m = 0; m < c->members.count; m++)
+        if (c->member[m].lanes < lanes) lanes = c->member[m].lanes;
+    const size_t groups = n < P ? n : P;
+    const size_t used = P < groups * lanes ? P : groups * lanes;
+    if (r >= used) return (int)groups;
+    for (size_t g = 0; g < groups; g++) {
+        size_t first = 0, count = 0;
+        trb_share(used, (int)g, (int)groups, &first, &count);
+        if (r < first + count) return (int)g;
+    }
+    return (int)groups;
+}
+
+trb_status trb_stage_train(trb_comm *world, const trb_config *c)
+{
+    trb__samples s = {0};
+    todo_list todo = {0};
+    trb_comm *group = NULL;
+    trb_queue *queue = NULL;
+    TRB_TRY(trb__samples_load(world, c, &s));
+    trb_status st = trb_agree(world, trb_alloc(TRB_MEM_OTHER, c->members.count, sizeof *todo.member, &todo.member));
+    if (st != TRB_OK) goto done;
+    if (trb_comm_rank(world) == 0) st = find_todo(c, &s, &todo);
+    TRB_GO(trb_agree(world, st));
+    TRB_GO(trb_comm_bcast(world, &todo.n, sizeof todo.n, 0));
+    TRB_GO(trb_comm_bcast(world, todo.member, c->members.count * sizeof *todo.member, 0));
+    size_t wanted = 0;
+    for (size_t m = 0; m < c->members.count; m++) wanted += c->members.only[m];
+    if (todo.n < wanted) trb_info("train: %zu of %zu members are there already", wanted - (size_t)todo.n, wanted);
+    if (todo.n == 0) goto done;
+
+    const int color = group_color(world, c, todo.n);
+    const bool works = (size_t)color < todo.n;
+    TRB_GO(trb_comm_split(world, color, &group));
+    TRB_GO(trb_queue_open(world, works ? group : NULL, todo.n, &queue));
+    trb_status mine = TRB_OK;
+    while (works) {
+        size_t item = 0;
+        TRB_GO(trb_queue_next(queue, mine, &item));
+        if (item == todo.n) break;
+        mine = train_member(group, c, &s, todo.member[item], queue);
+    }
+    trb_queue_close(queue);
+    queue = NULL;
+    st = trb_agree(world, mine);
+done:
+    trb_comm_close(group);
+    trb_free(todo.member);
+    trb__samples_clear(&s);
+    return st;
+}

@@ -1,0 +1,148 @@
+#include "impl.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tribikos/fault.h"
+#include "tribikos/memory.h"
+
+/* The folder part of a path, "." if there is none. */
+static trb_status folder_of(const char *path, char **out)
+{
+    TRB_TRY(trb_strdup(path[0] == '\0' ? "." : path, out));
+    char *slash = strrchr(*out, '/');
+    if (slash == NULL)
+        (*out)[0] = '.', (*out)[1] = '\0';
+    else
+        slash[slash == *out ? 1 : 0] = '\0';
+    return TRB_OK;
+}
+
+static const char *name_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash == NULL ? path : slash + 1;
+}
+
+trb_status trb_mkdirs(const char *path)
+{
+    trb_status st = TRB_OK;
+    char *part = NULL;
+    TRB_GO(trb_strdup(path, &part));
+    for (char *p = part; *p != '\0';) {
+        p += strspn(p, "/");
+        p += strcspn(p, "/");
+        const char rest = *p;
+        *p = '\0';
+        struct stat info;
+        if (mkdir(part, 0777) != 0) {
+            const int why = errno;
+            /* Another rank may have made it meanwhile, and a read-only parent may refuse what is there already. */
+            if (stat(part, &info) != 0 || !S_ISDIR(info.st_mode)) {
+                st = trb_fail(TRB_EIO, "%s: cannot make the folder: %s", part, strerror(why));
+                goto done;
+            }
+        }
+        *p = rest;
+    }
+done:
+    trb_free(part);
+    return st;
+}
+
+bool trb_file_exists(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0;
+}
+
+void trb_file_sweep(const char *path)
+{
+    char *folder = NULL, *prefix = NULL;
+    DIR *dir = NULL;
+    const size_t bytes = strlen(name_of(path)) + sizeof ".tmp.";
+    if (folder_of(path, &folder) != TRB_OK || trb_alloc(TRB_MEM_OTHER, bytes, 1, &prefix) != TRB_OK) goto done;
+    (void)snprintf(prefix, bytes, "%s.tmp.", name_of(path));
+    dir = opendir(folder);
+    if (dir == NULL) goto done;
+    for (const struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir))
+        if (strncmp(entry->d_name, prefix, bytes - 1) == 0) (void)unlinkat(dirfd(dir), entry->d_name, 0);
+done:
+    if (dir != NULL) (void)closedir(dir);
+    trb_free(prefix);
+    trb_free(folder);
+}
+
+trb_status trb__file_aside(const char *path, char **tmp)
+{
+    TRB_TRY(trb_fault("file.create"));
+    trb_file_sweep(path);
+    char host[256] = "";
+    (void)gethostname(host, sizeof host - 1);
+    const size_t bytes = strlen(path) + strlen(host) + 32;
+    char *name = NULL;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, bytes, 1, &name));
+    (void)snprintf(name, bytes, "%s.tmp.%s.%ld", path, host, (long)getpid());
+    *tmp = name;
+    return TRB_OK;
+}
+
+/* Bring a file or folder to the disk. Some file systems cannot sync a folder and say EINVAL; nothing is lost there. */
+static trb_status sync_to_disk(const char *path, bool folder)
+{
+    trb_status st = TRB_OK;
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | (folder ? O_DIRECTORY : 0));
+    if (fd < 0) return trb_fail(TRB_EIO, "%s: cannot open for syncing: %s", path, strerror(errno));
+    if (fsync(fd) != 0 && !(folder && errno == EINVAL))
+        st = trb_fail(TRB_EIO, "%s: cannot sync to disk: %s", path, strerror(errno));
+    if (close(fd) != 0 && st == TRB_OK) st = trb_fail(TRB_EIO, "%s: cannot close: %s", path, strerror(errno));
+    return st;
+}
+
+trb_status trb__file_settle(const char *tmp, const char *path)
+{
+    trb_status st = TRB_OK;
+    char *folder = NULL;
+    TRB_GO(folder_of(path, &folder));
+    TRB_GO(trb_fault("file.sync"));
+    TRB_GO(sync_to_disk(tmp, false));
+    TRB_GO(trb_fault("file.rename"));
+    if (rename(tmp, path) != 0) {
+        st = trb_fail(TRB_EIO, "%s: cannot rename %s to it: %s", path, name_of(tmp), strerror(errno));
+        goto done;
+    }
+    st = sync_to_disk(folder, true);
+done:
+    if (st != TRB_OK) (void)unlink(tmp);
+    trb_free(folder);
+    return st;
+}
+
+trb_status trb_file_publish_text(const char *path, const char *text)
+{
+    trb_status st = TRB_OK;
+    char *tmp = NULL;
+    FILE *fp = NULL;
+    bool begun = false;
+    TRB_GO(trb__file_aside(path, &tmp));
+    fp = fopen(tmp, "we");
+    if (fp == NULL) {
+        st = trb_fail(TRB_EIO, "%s: cannot create: %s", path, strerror(errno));
+        goto done;
+    }
+    begun = true;
+    TRB_GO(trb_fault("file.write"));
+    if (fputs(text, fp) == EOF || fflush(fp) != 0)
+        st = trb_fail(TRB_EIO, "%s: cannot write: %s", path, strerror(errno));
+done:
+    if (fp != NULL && fclose(fp) != 0 && st == TRB_OK)
+        st = trb_fail(TRB_EIO, "%s: cannot close: %s", path, strerror(errno));
+    if (begun && st != TRB_OK) (void)unlink(tmp);
+    if (begun && st == TRB_OK) st = trb__file_settle(tmp, path);
+    trb_free(tmp);
+    return st;
+}

@@ -1,0 +1,397 @@
+#include "impl.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tribikos/fault.h"
+#include "tribikos/memory.h"
+
+/* No attribute of ours comes near this; a larger one is damage, and no memory is reserved for it. */
+enum { MAX_TEXT = 1 << 20 };
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+static hid_t types[TRB_F64 + 1];
+static hid_t file_access, file_creation;
+
+static void begin(void)
+{
+    /* HDF5 1.10 locks every file it opens with flock(), which Lustre and NFS often refuse: the open then fails. Nothing
+     * here needs the lock, since a file under its final name is never written to. A value set by the user stands. */
+    (void)setenv("HDF5_USE_FILE_LOCKING", "FALSE", 0);
+    (void)H5open();
+    (void)H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    /* Strong closing takes along whatever is still open inside the file; no times: the same calls give the same bytes.
+     */
+    file_access = H5Pcreate(H5P_FILE_ACCESS);
+    (void)H5Pset_fclose_degree(file_access, H5F_CLOSE_STRONG);
+    file_creation = H5Pcreate(H5P_FILE_CREATE);
+    (void)H5Pset_obj_track_times(file_creation, 0);
+    types[TRB_U8] = H5T_STD_U8LE;
+    types[TRB_I32] = H5T_STD_I32LE;
+    types[TRB_I64] = H5T_STD_I64LE;
+    types[TRB_U64] = H5T_STD_U64LE;
+    types[TRB_F32] = H5T_IEEE_F32LE;
+    types[TRB_F64] = H5T_IEEE_F64LE;
+    /* binary16 as h5py defines it: sign at bit 15, 5 bits of exponent with bias 15 at bit 10, 10 bits of mantissa. */
+    const hid_t f16 = H5Tcopy(H5T_IEEE_F32LE);
+    (void)H5Tset_fields(f16, 15, 10, 5, 0, 10);
+    (void)H5Tset_size(f16, 2);
+    (void)H5Tset_ebias(f16, 15);
+    types[TRB_F16] = f16;
+}
+
+void trb__h5_lock(void)
+{
+    (void)pthread_once(&once, begin);
+    (void)pthread_mutex_lock(&lock);
+}
+
+void trb__h5_unlock(void)
+{
+    (void)pthread_mutex_unlock(&lock);
+}
+
+hid_t trb__h5_type(trb_dtype t)
+{
+    return types[t];
+}
+
+size_t trb_dtype_bytes(trb_dtype t)
+{
+    static const size_t bytes[] = {1, 4, 8, 8, 2, 4, 8};
+    return bytes[t];
+}
+
+const char *trb_dtype_name(trb_dtype t)
+{
+    static const char *const names[] = {"uint8", "int32", "int64", "uint64", "float16", "float32", "float64"};
+    return names[t];
+}
+
+typedef struct {
+    char text[160];
+    int os_error;
+} reason;
+
+/* The innermost entry says what failed; the entry of the file driver, wherever it stands, says "errno = N". */
+static herr_t collect(unsigned n, const H5E_error2_t *entry, void *data)
+{
+    reason *r = data;
+    (void)n;
+    if (r->text[0] == '\0' && entry->desc != NULL) (void)snprintf(r->text, sizeof r->text, "%s", entry->desc);
+    const char *code = entry->desc == NULL ? NULL : strstr(entry->desc, "errno = ");
+    if (code != NULL && r->os_error == 0) r->os_error = (int)strtol(code + strlen("errno = "), NULL, 10);
+    return 0;
+}
+
+trb_status trb__h5_fail(const trb_h5 *h, trb_status st, const char *what, const char *object)
+{
+    reason r = {.os_error = 0};
+    (void)H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, collect, &r);
+    if (r.os_error != 0) st = TRB_EIO;
+    const char *why = r.os_error != 0 ? strerror(r.os_error) : r.text;
+    if (object == NULL) return trb_fail(st, "%s: %s: %s", h->path, what, why);
+    return trb_fail(st, "%s: %s %s: %s", h->path, what, object, why);
+}
+
+static trb_status handle_create(const char *path, trb_h5 **out)
+{
+    trb_h5 *h = NULL;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, 1, sizeof *h, &h));
+    h->file = h->set = H5I_INVALID_HID;
+    const trb_status st = trb_strdup(path, &h->path);
+    if (st != TRB_OK)
+        trb_free(h);
+    else
+        *out = h;
+    return st;
+}
+
+static void handle_destroy(trb_h5 *h)
+{
+    trb_free(h->tmp);
+    trb_free(h->path);
+    trb_free(h);
+}
+
+trb_status trb__h5_release_set(trb_h5 *h)
+{
+    if (h->set < 0) return TRB_OK;
+    const hid_t set = h->set;
+    h->set = H5I_INVALID_HID;
+    return H5Dclose(set) < 0 ? trb__h5_fail(h, TRB_EIO, "cannot finish data set", h->set_name) : TRB_OK;
+}
+
+/* Close the file without writing to it. HDF5 keeps what it could not write, and tries again whenever the file or the
+ * library is closed: on a full disk the file could never be closed. So its descriptor is turned to memory first, where
+ * the last bytes of a file that nobody wants cost nothing. */
+static void give_up(trb_h5 *h)
+{
+    int *fd = NULL;
+    if (h->file >= 0 && H5Fget_vfd_handle(h->file, H5P_DEFAULT, (void **)&fd) >= 0) {
+        const int sink = memfd_create("tribikos", MFD_CLOEXEC);
+        if (sink >= 0) {
+            (void)dup2(sink, *fd);
+            (void)close(sink);
+        }
+    }
+    if (h->file >= 0) (void)H5Fclose(h->file);
+    (void)unlink(h->tmp);
+}
+
+trb_status trb_h5_create(const char *path, trb_h5 **out)
+{
+    trb_status st = TRB_OK;
+    trb_h5 *h = NULL;
+    trb__h5_lock();
+    TRB_GO(handle_create(path, &h));
+    TRB_GO(trb__file_aside(path, &h->tmp));
+    h->file = H5Fcreate(h->tmp, H5F_ACC_TRUNC, file_creation, file_access);
+    if (h->file < 0) {
+        st = trb__h5_fail(h, TRB_EIO, "cannot create", NULL);
+        goto done;
+    }
+    *out = h;
+    h = NULL;
+done:
+    if (h != NULL) handle_destroy(h);
+    trb__h5_unlock();
+    return st;
+}
+
+trb_status trb_h5_publish(trb_h5 *h)
+{
+    trb_status st = TRB_OK;
+    trb__h5_lock();
+    /* The flush is where a full disk shows; after it the close has nothing left to write. */
+    TRB_GO(trb__h5_release_set(h));
+    if (H5Fflush(h->file, H5F_SCOPE_GLOBAL) < 0) {
+        st = trb__h5_fail(h, TRB_EIO, "cannot write", NULL);
+        goto done;
+    }
+    if (H5Fclose(h->file) < 0) {
+        st = trb__h5_fail(h, TRB_EIO, "cannot close", NULL);
+        goto done;
+    }
+    h->file = H5I_INVALID_HID;
+done:
+    if (st != TRB_OK) give_up(h);
+    trb__h5_unlock();
+    if (st == TRB_OK) st = trb__file_settle(h->tmp, h->path);
+    handle_destroy(h);
+    return st;
+}
+
+trb_status trb_h5_open(const char *path, trb_h5 **out)
+{
+    trb_status st = TRB_OK;
+    trb_h5 *h = NULL;
+    struct stat info;
+    trb__h5_lock();
+    TRB_GO(trb_fault("file.open"));
+    if (stat(path, &info) != 0) {
+        const bool absent = errno == ENOENT || errno == ENOTDIR;
+        st = trb_fail(absent ? TRB_ECONFIG : TRB_EIO, "%s: cannot open: %s", path, strerror(errno));
+        goto done;
+    }
+    TRB_GO(handle_create(path, &h));
+    h->file = H5Fopen(path, H5F_ACC_RDONLY, file_access);
+    if (h->file < 0) {
+        st = trb__h5_fail(h, TRB_EINTEGRITY, "is no whole HDF5 file", NULL);
+        goto done;
+    }
+    *out = h;
+    h = NULL;
+done:
+    if (h != NULL) handle_destroy(h);
+    trb__h5_unlock();
+    return st;
+}
+
+void trb_h5_close(trb_h5 *h)
+{
+    if (h == NULL) return;
+    trb__h5_lock();
+    if (h->tmp != NULL)
+        give_up(h);
+    else
+        (void)H5Fclose(h->file);
+    trb__h5_unlock();
+    handle_destroy(h);
+}
+
+const char *trb_h5_path(const trb_h5 *h)
+{
+    return h->path;
+}
+
+/* ---- attributes of the root group */
+
+static trb_status put(trb_h5 *h, const char *name, hid_t type, const void *value)
+{
+    trb_status st = TRB_OK;
+    const hid_t space = H5Screate(H5S_SCALAR);
+    const hid_t attr = H5Acreate2(h->file, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
+    if (attr < 0 || H5Awrite(attr, type, value) < 0) st = trb__h5_fail(h, TRB_EIO, "cannot write attribute", name);
+    if (attr >= 0 && H5Aclose(attr) < 0 && st == TRB_OK) st = trb__h5_fail(h, TRB_EIO, "cannot write attribute", name);
+    (void)H5Sclose(space);
+    return st;
+}
+
+trb_status trb_h5_put_u64(trb_h5 *h, const char *name, uint64_t value)
+{
+    trb__h5_lock();
+    const trb_status st = put(h, name, types[TRB_U64], &value);
+    trb__h5_unlock();
+    return st;
+}
+
+/* A text as h5py writes and reads it: UTF-8 of variable length, which h5py users get as str. */
+static hid_t text_type(H5T_cset_t set)
+{
+    const hid_t type = H5Tcopy(H5T_C_S1);
+    (void)H5Tset_size(type, H5T_VARIABLE);
+    (void)H5Tset_cset(type, set);
+    return type;
+}
+
+trb_status trb_h5_put_text(trb_h5 *h, const char *name, const char *value)
+{
+    trb__h5_lock();
+    const hid_t type = text_type(H5T_CSET_UTF8);
+    const trb_status st = put(h, name, type, &value);
+    (void)H5Tclose(type);
+    trb__h5_unlock();
+    return st;
+}
+
+/* Open a scalar attribute. \param[out] attr,type  to be closed by the caller, even after a failure, where not negative
+ */
+static trb_status open_attr(trb_h5 *h, const char *name, hid_t *attr, hid_t *type)
+{
+    const htri_t exists = H5Aexists(h->file, name);
+    if (exists == 0)
+        return trb_fail(TRB_EINTEGRITY, "%s: no attribute %s in this file; is it of the expected kind?", h->path, name);
+    if (exists > 0) *attr = H5Aopen(h->file, name, H5P_DEFAULT);
+    if (*attr < 0) return trb__h5_fail(h, TRB_EINTEGRITY, "cannot open attribute", name);
+    *type = H5Aget_type(*attr);
+    if (*type < 0) return trb__h5_fail(h, TRB_EINTEGRITY, "cannot read attribute", name);
+    const hid_t space = H5Aget_space(*attr);
+    const bool scalar = space >= 0 && H5Sget_simple_extent_npoints(space) == 1;
+    if (space >= 0) (void)H5Sclose(space);
+    return scalar ? TRB_OK : trb_fail(TRB_EINTEGRITY, "%s: attribute %s is no single value", h->path, name);
+}
+
+trb_status trb_h5_get_u64(trb_h5 *h, const char *name, uint64_t *value)
+{
+    trb_status st = TRB_OK;
+    hid_t attr = H5I_INVALID_HID, type = H5I_INVALID_HID;
+    uint64_t found = 0;
+    trb__h5_lock();
+    TRB_GO(open_attr(h, name, &attr, &type));
+    if (H5Tequal(type, types[TRB_U64]) <= 0) {
+        st = trb_fail(TRB_EINTEGRITY, "%s: attribute %s is no uint64; in h5py, write numpy.uint64(value)", h->path,
+                      name);
+        goto done;
+    }
+    if (H5Aread(attr, type, &found) < 0) {
+        st = trb__h5_fail(h, TRB_EINTEGRITY, "cannot read attribute", name);
+        goto done;
+    }
+    *value = found;
+done:
+    if (type >= 0) (void)H5Tclose(type);
+    if (attr >= 0) (void)H5Aclose(attr);
+    trb__h5_unlock();
+    return st;
+}
+
+/* Texts may be of variable length (h5py's str) or fixed (NumPy's bytes). */
+static trb_status read_text(trb_h5 *h, const char *name, hid_t attr, hid_t type, char **value)
+{
+    trb_status st = TRB_OK;
+    char *held = NULL, *copy = NULL;
+    const size_t bytes = H5Tget_size(type);
+    if (H5Tis_variable_str(type) > 0) {
+        const hid_t memory = text_type(H5Tget_cset(type));
+        if (H5Aread(attr, memory, &held) < 0)
+            st = trb__h5_fail(h, TRB_EINTEGRITY, "cannot read attribute", name);
+        else
+            st = trb_strdup(held == NULL ? "" : held, &copy);
+        (void)H5free_memory(held);
+        (void)H5Tclose(memory);
+    } else if (bytes > MAX_TEXT) {
+        st = trb_fail(TRB_EINTEGRITY, "%s: attribute %s claims a text of %zu bytes", h->path, name, bytes);
+    } else {
+        TRB_TRY(trb_alloc(TRB_MEM_OTHER, bytes + 1, 1, &copy));
+        if (H5Aread(attr, type, copy) < 0) st = trb__h5_fail(h, TRB_EINTEGRITY, "cannot read attribute", name);
+    }
+    if (st == TRB_OK)
+        *value = copy;
+    else
+        trb_free(copy);
+    return st;
+}
+
+trb_status trb_h5_get_text(trb_h5 *h, const char *name, char **value)
+{
+    trb_status st = TRB_OK;
+    hid_t attr = H5I_INVALID_HID, type = H5I_INVALID_HID;
+    trb__h5_lock();
+    TRB_GO(open_attr(h, name, &attr, &type));
+    if (H5Tget_class(type) == H5T_STRING)
+        st = read_text(h, name, attr, type, value);
+    else
+        st = trb_fail(TRB_EINTEGRITY, "%s: attribute %s is no text", h->path, name);
+done:
+    if (type >= 0) (void)H5Tclose(type);
+    if (attr >= 0) (void)H5Aclose(attr);
+    trb__h5_unlock();
+    return st;
+}
+
+typedef struct {
+    trb_h5 *h;
+    trb_status (*visit)(void *ctx, const char *name, const char *value);
+    void *ctx;
+    trb_status st;
+} attr_visit;
+
+static herr_t visit_attr(hid_t group, const char *name, const H5A_info_t *info, void *data)
+{
+    attr_visit *v = data;
+    hid_t attr = H5I_INVALID_HID, type = H5I_INVALID_HID;
+    char *text = NULL, number[24];
+    uint64_t value = 0;
+    (void)group, (void)info;
+    v->st = open_attr(v->h, name, &attr, &type);
+    const H5T_class_t class = v->st == TRB_OK ? H5Tget_class(type) : H5T_NO_CLASS;
+    if (class == H5T_STRING) {
+        v->st = trb_h5_get_text(v->h, name, &text);
+    } else if (v->st == TRB_OK) {
+        v->st = trb_h5_get_u64(v->h, name, &value);
+        (void)snprintf(number, sizeof number, "%" PRIu64, value);
+    }
+    if (v->st == TRB_OK) v->st = v->visit(v->ctx, name, class == H5T_STRING ? text : number);
+    trb_free(text);
+    if (type >= 0) (void)H5Tclose(type);
+    if (attr >= 0) (void)H5Aclose(attr);
+    return v->st == TRB_OK ? 0 : -1;
+}
+
+trb_status trb_h5_each_attr(trb_h5 *h, trb_status (*visit)(void *ctx, const char *name, const char *value), void *ctx)
+{
+    attr_visit v = {.h = h, .visit = visit, .ctx = ctx};
+    trb__h5_lock();
+    if (H5Aiterate2(h->file, H5_INDEX_NAME, H5_ITER_INC, NULL, visit_attr, &v) < 0 && v.st == TRB_OK)
+        v.st = trb__h5_fail(h, TRB_EINTEGRITY, "cannot list the attributes", NULL);
+    trb__h5_unlock();
+    return v.st;
+}

@@ -1,0 +1,282 @@
+#include "impl.h"
+
+#include <string.h>
+
+#include "tribikos/fault.h"
+
+/* Deflate cannot pack more than 1032 to 1. A filtered data set that claims more values than its bytes can hold is
+ * damaged, and no memory may be reserved for it. */
+enum { MAX_PACKING = 1100 };
+
+/* The extent as text, "float32 [60000][10]", for messages. */
+static const char *shape_text(const trb_h5_shape *s, char text[160])
+{
+    int n = snprintf(text, 160, "%s ", trb_dtype_name(s->type));
+    for (size_t d = 0; d < s->ndim; d++) n += snprintf(text + n, 160 - (size_t)n, "[%zu]", s->dim[d]);
+    return text;
+}
+
+static void to_hsize(const trb_h5_shape *s, hsize_t dim[TRB_H5_MAX_DIM])
+{
+    for (size_t d = 0; d < s->ndim; d++) dim[d] = s->dim[d];
+}
+
+bool trb_h5_has(trb_h5 *h, const char *dataset)
+{
+    trb__h5_lock();
+    const bool has = H5Lexists(h->file, dataset, H5P_DEFAULT) > 0;
+    trb__h5_unlock();
+    return has;
+}
+
+static trb_status open_set(trb_h5 *h, const char *name)
+{
+    if (h->set >= 0 && strcmp(name, h->set_name) == 0) return TRB_OK;
+    TRB_TRY(trb__h5_release_set(h));
+    if (strlen(name) >= sizeof h->set_name)
+        return trb_fail(TRB_EINTEGRITY, "%s: the name of data set %s is too long", h->path, name);
+    if (H5Lexists(h->file, name, H5P_DEFAULT) <= 0)
+        return trb_fail(TRB_EINTEGRITY, "%s: there is no data set %s in it", h->path, name);
+    h->set = H5Dopen2(h->file, name, H5P_DEFAULT);
+    if (h->set < 0) return trb__h5_fail(h, TRB_EINTEGRITY, "cannot open data set", name);
+    (void)strcpy(h->set_name, name);
+    return TRB_OK;
+}
+
+/* Create a data set and keep it open. Intermediate groups are made; no times are stored. */
+static trb_status make(trb_h5 *h, const char *name, const trb_h5_shape *shape, hid_t creation)
+{
+    trb_status st = TRB_OK;
+    hsize_t dim[TRB_H5_MAX_DIM];
+    to_hsize(shape, dim);
+    TRB_TRY(trb__h5_release_set(h));
+    if (strlen(name) >= sizeof h->set_name)
+        return trb_fail(TRB_EINTERNAL, "%s: the name of data set %s is too long", h->path, name);
+    const hid_t link = H5Pcreate(H5P_LINK_CREATE);
+    (void)H5Pset_create_intermediate_group(link, 1);
+    (void)H5Pset_obj_track_times(creation, 0);
+    const hid_t space = H5Screate_simple((int)shape->ndim, dim, NULL);
+    h->set = H5Dcreate2(h->file, name, trb__h5_type(shape->type), space, link, creation, H5P_DEFAULT);
+    if (h->set < 0)
+        st = trb__h5_fail(h, TRB_EIO, "cannot make data set", name);
+    else
+        (void)strcpy(h->set_name, name);
+    (void)H5Sclose(space);
+    (void)H5Pclose(link);
+    return st;
+}
+
+trb_status trb_h5_make(trb_h5 *h, const char *name, trb_h5_shape shape, trb_h5_layout layout)
+{
+    trb__h5_lock();
+    const hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
+    if (layout.chunk_rows > 0) {
+        hsize_t chunk[TRB_H5_MAX_DIM];
+        to_hsize(&shape, chunk);
+        if (layout.chunk_rows < shape.dim[0]) chunk[0] = layout.chunk_rows;
+        (void)H5Pset_chunk(creation, (int)shape.ndim, chunk);
+        if (layout.deflate > 0) {
+            (void)H5Pset_shuffle(creation);
+            (void)H5Pset_deflate(creation, (unsigned)layout.deflate);
+        }
+        if (layout.fletcher32) (void)H5Pset_fletcher32(creation);
+    }
+    const trb_status st = make(h, name, &shape, creation);
+    (void)H5Pclose(creation);
+    trb__h5_unlock();
+    return st;
+}
+
+/* Type and extent of the open data set. */
+static trb_status describe(trb_h5 *h, const char *name, trb_h5_shape *shape)
+{
+    trb_status st = TRB_OK;
+    trb_h5_shape s = {.ndim = 0};
+    hsize_t dim[H5S_MAX_RANK];
+    int t = TRB_U8;
+    const hid_t type = H5Dget_type(h->set), space = H5Dget_space(h->set), creation = H5Dget_create_plist(h->set);
+    if (type < 0 || space < 0 || creation < 0) {
+        st = trb__h5_fail(h, TRB_EINTEGRITY, "cannot describe data set", name);
+        goto done;
+    }
+    while (t <= TRB_F64 && H5Tequal(type, trb__h5_type((trb_dtype)t)) <= 0) t++;
+    if (t > TRB_F64) {
+        st = trb_fail(TRB_EINTEGRITY,
+                      "%s: data set %s is not uint8, int32, int64, uint64, float16, float32 or float64 in "
+                      "little-endian order",
+                      h->path, name);
+        goto done;
+    }
+    const int ndim = H5Sget_simple_extent_dims(space, dim, NULL);
+    if (ndim < 1 || ndim > TRB_H5_MAX_DIM) {
+        st = trb_fail(TRB_EINTEGRITY, "%s: data set %s has %d dimensions, expected 1 to %d", h->path, name, ndim,
+                      TRB_H5_MAX_DIM);
+        goto done;
+    }
+    s.type = (trb_dtype)t;
+    s.ndim = (size_t)ndim;
+    size_t bytes = trb_dtype_bytes(s.type);
+    for (size_t d = 0; d < s.ndim; d++) {
+        s.dim[d] = dim[d];
+        if (__builtin_mul_overflow(bytes, s.dim[d], &bytes)) {
+            st = trb_fail(TRB_EINTEGRITY, "%s: data set %s claims an impossible extent", h->path, name);
+            goto done;
+        }
+    }
+    if (H5Pget_layout(creation) != H5D_VIRTUAL) {
+        const hsize_t stored = H5Dget_storage_size(h->set);
+        const size_t packing = H5Pget_nfilters(creation) > 0 ? MAX_PACKING : 1;
+        char text[160];
+        if (stored < bytes / packing) {
+            st = trb_fail(TRB_EINTEGRITY, "%s: data set %s claims %s, but only %llu bytes of it are stored", h->path,
+                          name, shape_text(&s, text), (unsigned long long)stored);
+            goto done;
+        }
+    }
+    *shape = s;
+done:
+    if (creation >= 0) (void)H5Pclose(creation);
+    if (space >= 0) (void)H5Sclose(space);
+    if (type >= 0) (void)H5Tclose(type);
+    return st;
+}
+
+trb_status trb_h5_describe(trb_h5 *h, const char *name, trb_h5_shape *shape)
+{
+    trb__h5_lock();
+    trb_status st = open_set(h, name);
+    if (st == TRB_OK) st = describe(h, name, shape);
+    trb__h5_unlock();
+    return st;
+}
+
+trb_status trb_h5_expect(trb_h5 *h, const char *name, trb_h5_shape shape)
+{
+    trb_h5_shape found;
+    TRB_TRY(trb_h5_describe(h, name, &found));
+    bool same = found.type == shape.type && found.ndim == shape.ndim;
+    for (size_t d = 0; same && d < shape.ndim; d++) same = found.dim[d] == shape.dim[d];
+    if (same) return TRB_OK;
+    char is[160], wanted[160];
+    return trb_fail(TRB_EINTEGRITY, "%s: data set %s is %s, expected %s", h->path, name, shape_text(&found, is),
+                    shape_text(&shape, wanted));
+}
+
+/* One transfer of rows of the open data set, memory and file of one type: HDF5 converts nothing. */
+static trb_status transfer(trb_h5 *h, const char *name, trb_dtype type, size_t first, size_t n, const void *from,
+                           void *to)
+{
+    trb_status st = TRB_OK;
+    hsize_t dim[H5S_MAX_RANK], start[H5S_MAX_RANK] = {first};
+    hid_t memory = H5I_INVALID_HID;
+    const hid_t stored = H5Dget_type(h->set), space = H5Dget_space(h->set);
+    const int ndim = space < 0 ? -1 : H5Sget_simple_extent_dims(space, dim, NULL);
+    const char *what = from != NULL ? "cannot write to data set" : "cannot read data set";
+    if (stored < 0 || ndim < 1) {
+        st = trb__h5_fail(h, TRB_EINTEGRITY, what, name);
+        goto done;
+    }
+    if (to != NULL && H5Tequal(stored, trb__h5_type(type)) <= 0) {
+        st = trb_fail(TRB_EINTEGRITY, "%s: data set %s is not %s", h->path, name, trb_dtype_name(type));
+        goto done;
+    }
+    if (first > dim[0] || n > dim[0] - first) {
+        st = trb_fail(TRB_EINTEGRITY, "%s: data set %s has %llu rows, rows %zu to %zu wanted", h->path, name,
+                      (unsigned long long)dim[0], first, first + n);
+        goto done;
+    }
+    dim[0] = n;
+    memory = H5Screate_simple(ndim, dim, NULL);
+    if (H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, dim, NULL) < 0 ||
+        (from != NULL ? H5Dwrite(h->set, stored, memory, space, H5P_DEFAULT, from)
+                      : H5Dread(h->set, stored, memory, space, H5P_DEFAULT, to)) < 0)
+        st = trb__h5_fail(h, TRB_EINTEGRITY, what, name);
+done:
+    if (memory >= 0) (void)H5Sclose(memory);
+    if (space >= 0) (void)H5Sclose(space);
+    if (stored >= 0) (void)H5Tclose(stored);
+    return st;
+}
+
+trb_status trb_h5_write_rows(trb_h5 *h, const char *name, size_t first, size_t n, const void *rows)
+{
+    trb_status st = TRB_OK;
+    trb__h5_lock();
+    TRB_GO(trb_fault("file.write"));
+    TRB_GO(open_set(h, name));
+    st = transfer(h, name, TRB_U8, first, n, rows, NULL);
+done:
+    trb__h5_unlock();
+    return st;
+}
+
+trb_status trb_h5_read_rows(trb_h5 *h, const char *name, trb_dtype type, size_t first, size_t n, void *rows)
+{
+    trb_status st = TRB_OK;
+    trb__h5_lock();
+    TRB_GO(trb_fault("file.read"));
+    TRB_GO(open_set(h, name));
+    st = transfer(h, name, type, first, n, NULL, rows);
+done:
+    trb__h5_unlock();
+    return st;
+}
+
+trb_status trb_h5_put(trb_h5 *h, const char *name, trb_h5_shape shape, const void *values)
+{
+    TRB_TRY(trb_h5_make(h, name, shape, (trb_h5_layout){.chunk_rows = 0}));
+    return trb_h5_write_rows(h, name, 0, shape.dim[0], values);
+}
+
+trb_status trb_h5_make_virtual(trb_h5 *h, const char *name, trb_h5_shape shape, const char *source, size_t n,
+                               const trb_h5_piece *pieces)
+{
+    trb_status st = TRB_OK;
+    hsize_t dim[TRB_H5_MAX_DIM];
+    to_hsize(&shape, dim);
+    trb__h5_lock();
+    const hid_t creation = H5Pcreate(H5P_DATASET_CREATE), whole = H5Screate_simple(4, dim, NULL);
+    for (size_t i = 0; i < n && st == TRB_OK; i++) {
+        const trb_h5_piece *p = &pieces[i];
+        const hsize_t start[4] = {p->v, p->m, p->first, 0}, count[4] = {1, 1, p->rows, dim[3]};
+        const hid_t part = H5Screate_simple(2, count + 2, NULL);
+        if (H5Sselect_hyperslab(whole, H5S_SELECT_SET, start, NULL, count, NULL) < 0 ||
+            H5Pset_virtual(creation, whole, p->path, source, part) < 0)
+            st = trb__h5_fail(h, TRB_EINTERNAL, "cannot map into data set", name);
+        (void)H5Sclose(part);
+    }
+    if (st == TRB_OK) st = make(h, name, &shape, creation);
+    (void)H5Sclose(whole);
+    (void)H5Pclose(creation);
+    trb__h5_unlock();
+    return st;
+}
+
+typedef struct {
+    trb_h5 *h;
+    trb_status (*visit)(void *ctx, const char *name, const trb_h5_shape *shape);
+    void *ctx;
+    trb_status st;
+} set_visit;
+
+static herr_t visit_object(hid_t group, const char *name, const H5O_info_t *info, void *data)
+{
+    set_visit *v = data;
+    trb_h5_shape shape;
+    (void)group;
+    if (info->type != H5O_TYPE_DATASET) return 0;
+    v->st = trb_h5_describe(v->h, name, &shape);
+    if (v->st == TRB_OK) v->st = v->visit(v->ctx, name, &shape);
+    return v->st == TRB_OK ? 0 : -1;
+}
+
+trb_status trb_h5_each(trb_h5 *h, trb_status (*visit)(void *ctx, const char *name, const trb_h5_shape *shape),
+                       void *ctx)
+{
+    set_visit v = {.h = h, .visit = visit, .ctx = ctx};
+    trb__h5_lock();
+    if (H5Ovisit2(h->file, H5_INDEX_NAME, H5_ITER_INC, visit_object, &v, H5O_INFO_BASIC) < 0 && v.st == TRB_OK)
+        v.st = trb__h5_fail(h, TRB_EINTEGRITY, "cannot list the data sets", NULL);
+    trb__h5_unlock();
+    return v.st;
+}

@@ -1,0 +1,36 @@
+/** What the files of this folder share. */
+#ifndef TRB_STORE_IMPL_H
+#define TRB_STORE_IMPL_H
+
+#include <hdf5.h>
+
+#include "tribikos/store.h"
+
+struct trb_h5 {
+    char *path; /* the final name */
+    char *tmp;  /* the name while it is written; NULL of a file that was opened for reading */
+    hid_t file;
+    hid_t set; /* the data set used last stays open: its chunk index is then read once */
+    char set_name[64];
+};
+
+/** Begin a file aside: sweeps what crashed writers left and makes the temporary name. \param[out] tmp owned */
+trb_status trb__file_aside(const char *path, char **tmp);
+/** The other end: sync, rename, sync the folder. The temporary file is removed on failure. */
+trb_status trb__file_settle(const char *tmp, const char *path);
+
+/** The one lock around HDF5; the first call prepares the library. Recursive, so that visitors may use a file. */
+void trb__h5_lock(void);
+void trb__h5_unlock(void);
+
+/** A stored type's HDF5 id; borrowed. */
+hid_t trb__h5_type(trb_dtype t);
+
+/** Record that the HDF5 call just made has failed, with the innermost reason it gave; to be called before any other
+ * HDF5 call. \return TRB_EIO if the operating system refused something, otherwise `st` */
+trb_status trb__h5_fail(const trb_h5 *h, trb_status st, const char *what, const char *object);
+
+/** Close the data set that was kept open. */
+trb_status trb__h5_release_set(trb_h5 *h);
+
+#endif

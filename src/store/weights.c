@@ -1,0 +1,211 @@
+#include "tribikos/store.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "tribikos/blas.h"
+#include "tribikos/hash.h"
+#include "tribikos/memory.h"
+
+static const char *const FORMAT = "tribikos weights";
+enum { VERSION = 1 };
+
+void trb_weights_info_clear(trb_weights_info *info)
+{
+    trb_free(info->layers);
+    trb_free(info->config);
+    trb_free(info->blas);
+    *info = (trb_weights_info){.layers = NULL};
+}
+
+static trb_h5_shape tensor_shape(const trb_param *p)
+{
+    trb_h5_shape s = {.type = TRB_F32, .ndim = p->ndim};
+    for (size_t d = 0; d < p->ndim; d++) s.dim[d] = p->shape[d];
+    return s;
+}
+
+/* What the file's `digest` covers. Tensor by tensor, in table order: a reader needs no more than the file. */
+static trb_status digest_of(const char *layers, const trb_net *net, const float *params, uint64_t *digest)
+{
+    trb_hash *hash = NULL;
+    const trb_shape in = trb_net_shape(net);
+    const uint64_t sizes[4] = {in.c, in.h, in.w, trb_net_heads(net)};
+    TRB_TRY(trb_hash_open(&hash));
+    trb_hash_add(hash, layers, strlen(layers));
+    trb_hash_add(hash, sizes, sizeof sizes);
+    for (size_t i = 0; i < trb_net_n_params(net); i++) {
+        const trb_param *p = trb_net_param(net, i);
+        trb_hash_add(hash, params + p->offset, p->count * sizeof *params);
+    }
+    *digest = trb_hash_value(hash);
+    trb_hash_close(hash);
+    return TRB_OK;
+}
+
+static trb_status check_finite(const char *path, trb_status st, const trb_param *p, const float *params)
+{
+    for (size_t i = 0; i < p->count; i++)
+        if (!isfinite(params[p->offset + i]))
+            return trb_fail(st, "%s: value %zu of tensor %s is not finite", path, i, p->name);
+    return TRB_OK;
+}
+
+trb_status trb_weights_write(const char *path, const trb_net *net, const float *params, const char *config,
+                             uint64_t *digest)
+{
+    trb_status st = TRB_OK;
+    trb_h5 *h = NULL;
+    uint64_t value = 0;
+    const trb_shape in = trb_net_shape(net);
+    TRB_GO(digest_of(trb_net_layers(net), net, params, &value));
+    TRB_GO(trb_h5_create(path, &h));
+    TRB_GO(trb_h5_put_text(h, "format", FORMAT));
+    TRB_GO(trb_h5_put_u64(h, "version", VERSION));
+    TRB_GO(trb_h5_put_text(h, "layers", trb_net_layers(net)));
+    TRB_GO(trb_h5_put_u64(h, "input_c", in.c));
+    TRB_GO(trb_h5_put_u64(h, "input_h", in.h));
+    TRB_GO(trb_h5_put_u64(h, "input_w", in.w));
+    TRB_GO(trb_h5_put_u64(h, "heads", trb_net_heads(net)));
+    TRB_GO(trb_h5_put_text(h, "config", config));
+    TRB_GO(trb_h5_put_u64(h, "config_digest", trb_hash_text(config)));
+    TRB_GO(trb_h5_put_text(h, "blas", trb_blas_name()));
+    TRB_GO(trb_h5_put_u64(h, "digest", value));
+    for (size_t i = 0; i < trb_net_n_params(net); i++) {
+        const trb_param *p = trb_net_param(net, i);
+        TRB_GO(check_finite(path, TRB_ENUM, p, params));
+        TRB_GO(trb_h5_put(h, p->name, tensor_shape(p), params + p->offset));
+    }
+    st = trb_h5_publish(h);
+    h = NULL;
+    if (st == TRB_OK && digest != NULL) *digest = value;
+done:
+    trb_h5_close(h);
+    return st;
+}
+
+/* One of the sizes that a network is built from. The bound keeps their products within a size_t on the way there. */
+static trb_status get_size(trb_h5 *h, const char *name, size_t *size)
+{
+    uint64_t value = 0;
+    TRB_TRY(trb_h5_get_u64(h, name, &value));
+    if (value < 1 || value >= 1u << 20)
+        return trb_fail(TRB_EINTEGRITY, "%s: %s is %" PRIu64 ", expected 1 to %u", trb_h5_path(h), name, value,
+                        (1u << 20) - 1);
+    *size = (size_t)value;
+    return TRB_OK;
+}
+
+static trb_status read_header(trb_h5 *h, trb_weights_info *info)
+{
+    trb_status st = TRB_OK;
+    char *format = NULL;
+    uint64_t version = 0;
+    TRB_GO(trb_h5_get_text(h, "format", &format));
+    TRB_GO(trb_h5_get_u64(h, "version", &version));
+    if (strcmp(format, FORMAT) != 0 || version != VERSION) {
+        st = trb_fail(TRB_EINTEGRITY, "%s: is \"%s\" version %" PRIu64 ", expected \"%s\" version %d", trb_h5_path(h),
+                      format, version, FORMAT, VERSION);
+        goto done;
+    }
+    TRB_GO(trb_h5_get_text(h, "layers", &info->layers));
+    TRB_GO(get_size(h, "input_c", &info->input.c));
+    TRB_GO(get_size(h, "input_h", &info->input.h));
+    TRB_GO(get_size(h, "input_w", &info->input.w));
+    TRB_GO(get_size(h, "heads", &info->heads));
+    TRB_GO(trb_h5_get_text(h, "config", &info->config));
+    TRB_GO(trb_h5_get_u64(h, "config_digest", &info->config_digest));
+    TRB_GO(trb_h5_get_text(h, "blas", &info->blas));
+    TRB_GO(trb_h5_get_u64(h, "digest", &info->digest));
+    if (trb_hash_text(info->config) != info->config_digest)
+        st = trb_fail(TRB_EINTEGRITY, "%s: config is not the text that config_digest is of", trb_h5_path(h));
+done:
+    trb_free(format);
+    return st;
+}
+
+/* Whatever the network's own parser has against the list is here a fault of the file. */
+static trb_status build_net(trb_h5 *h, const trb_weights_info *info, trb_net **net)
+{
+    const trb_status st = trb_net_create(info->layers, info->input, info->heads, net);
+    if (st == TRB_OK || st == TRB_ENOMEM) return st;
+    char why[TRB_FAIL_BYTES];
+    (void)snprintf(why, sizeof why, "%s", trb_fail_message());
+    trb_fail_clear();
+    return trb_fail(TRB_EINTEGRITY, "%s: its layers do not make a network: %s", trb_h5_path(h), why);
+}
+
+typedef struct {
+    const char *path;
+    const trb_net *net;
+} known;
+
+static trb_status expect_known(void *ctx, const char *name, const trb_h5_shape *shape)
+{
+    const known *k = ctx;
+    (void)shape;
+    for (size_t i = 0; i < trb_net_n_params(k->net); i++)
+        if (strcmp(name, trb_net_param(k->net, i)->name) == 0) return TRB_OK;
+    return trb_fail(TRB_EINTEGRITY, "%s: holds a tensor %s that its layers do not have", k->path, name);
+}
+
+static trb_status read_tensors(trb_h5 *h, const trb_net *net, float **params)
+{
+    trb_status st = TRB_OK;
+    float *values = NULL;
+    for (size_t i = 0; i < trb_net_n_params(net); i++) {
+        const trb_param *p = trb_net_param(net, i);
+        TRB_GO(trb_h5_expect(h, p->name, tensor_shape(p)));
+    }
+    TRB_GO(trb_h5_each(h, expect_known, &(known){.path = trb_h5_path(h), .net = net}));
+    TRB_GO(trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(net), sizeof *values, &values));
+    for (size_t i = 0; i < trb_net_n_params(net); i++) {
+        const trb_param *p = trb_net_param(net, i);
+        TRB_GO(trb_h5_read_rows(h, p->name, TRB_F32, 0, p->shape[0], values + p->offset));
+        TRB_GO(check_finite(trb_h5_path(h), TRB_EINTEGRITY, p, values));
+    }
+    *params = values;
+    values = NULL;
+done:
+    trb_free(values);
+    return st;
+}
+
+trb_status trb_weights_read(const char *path, trb_weights_info *info, trb_net **net, float **params)
+{
+    trb_status st = TRB_OK;
+    trb_h5 *h = NULL;
+    trb_weights_info found = {.layers = NULL};
+    trb_net *built = NULL;
+    float *values = NULL;
+    uint64_t digest = 0;
+    TRB_GO(trb_h5_open(path, &h));
+    TRB_GO(read_header(h, &found));
+    TRB_GO(build_net(h, &found, &built));
+    TRB_GO(read_tensors(h, built, &values));
+    TRB_GO(digest_of(found.layers, built, values, &digest));
+    if (digest != found.digest) {
+        st = trb_fail(TRB_EINTEGRITY, "%s: its digest is %016" PRIx64 ", but its contents give %016" PRIx64, path,
+                      found.digest, digest);
+        goto done;
+    }
+    if (info != NULL) {
+        *info = found;
+        found = (trb_weights_info){.layers = NULL};
+    }
+    if (net != NULL) {
+        *net = built;
+        built = NULL;
+    }
+    if (params != NULL) {
+        *params = values;
+        values = NULL;
+    }
+done:
+    trb_free(values);
+    trb_net_destroy(built);
+    trb_weights_info_clear(&found);
+    trb_h5_close(h);
+    return st;
+}

@@ -1,0 +1,161 @@
+/* The ordered exchange: the same bits as one rank that holds every lane, for every optimiser and lane count; the tree is
+ * the one that the header defines; a failure on one rank leaves all parameters as they were. */
+#include <stdlib.h>
+
+#include "mpi/check.h"
+#include "tribikos/exchange.h"
+#include "tribikos/rng.h"
+
+static trb_net *small_net(void)
+{
+    /* 3,000 to 4,000 parameters: two blocks, so that with more ranks some own no slice. */
+    trb_net *net = NULL;
+    CHECK(trb_net_create("dense 50, relu, dense 7", (trb_shape){60, 1, 1}, 1, &net) == TRB_OK);
+    return net;
+}
+
+/* The gradient of a lane at a step: a pure function of both, of many magnitudes so that the order of additions shows. */
+static void lane_gradient(size_t lane, uint64_t step, size_t n, float *g)
+{
+    trb_rng r = trb_rng_open(7, TRB_USE_TEST, lane, step, 0);
+    for (size_t i = 0; i < n; i++) {
+        const float size = (float)(1 << trb_rng_below(&r, 16));
+        g[i] = trb_rng_normal(&r) * size;
+    }
+}
+
+static void train(trb_comm *c, const trb_net *net, const trb_optim *o, size_t lanes, uint64_t steps, float *params,
+                  double *sum)
+{
+    const size_t n = trb_net_size(net);
+    size_t first = 0, count = 0;
+    trb_exchange *x = NULL;
+    double loss[16];
+    trb_net_init(net, TRB_INIT_HE, 1, 0, params);
+    CHECK(trb_exchange_open(c, TRB_EXCHANGE_ORDERED, net, o, lanes, params, &x) == TRB_OK);
+    trb_exchange_lanes(x, &first, &count);
+    const size_t before = trb_mem_allocations();
+    for (uint64_t s = 0; s < steps; s++) {
+        for (size_t l = first; l < first + count; l++) {
+            lane_gradient(l, s, n, trb_exchange_gradient(x));
+            trb_exchange_lane_done(x);
+        }
+        CHECK(trb_exchange_push(x, TRB_OK) == TRB_OK);
+        CHECK(trb_exchange_pull(x) == TRB_OK);
+    }
+    CHECK(trb_mem_allocations() == before);
+    for (size_t l = 0; l < count; l++) loss[l] = 1.0 / (double)(3 + first + l);
+    CHECK(trb_exchange_sum(x, loss, sum) == TRB_OK);
+    trb_exchange_close(x);
+}
+
+static void same_bits_as_one_rank(trb_comm *w)
+{
+    const trb_optim optimisers[] = {
+        {.kind = TRB_OPTIM_SGD, .lr = 0.1, .momentum = 0.9, .nesterov = true, .total_steps = 9},
+        {.kind = TRB_OPTIM_ADAM, .lr = 0.01, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .total_steps = 9},
+        {.kind = TRB_OPTIM_ADAMW, .lr = 0.01, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 0.1,
+         .clip = 1.0, .total_steps = 9},
+    };
+    trb_net *net = small_net();
+    trb_comm *alone = NULL;
+    float *mine = NULL, *reference = NULL;
+    CHECK(trb_comm_split(w, trb_comm_rank(w), &alone) == TRB_OK);
+    CHECK(trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(net), sizeof *mine, &mine) == TRB_OK);
+    CHECK(trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(net), sizeof *mine, &reference) == TRB_OK);
+    for (size_t o = 0; o < sizeof optimisers / sizeof *optimisers; o++) {
+        for (size_t lanes = (size_t)trb_comm_size(w); lanes <= 8; lanes++) {
+            double sum = 0.0, expected = 0.0;
+            train(w, net, &optimisers[o], lanes, 4, mine, &sum);
+            train(alone, net, &optimisers[o], lanes, 4, reference, &expected);
+            CHECK(memcmp(mine, reference, trb_net_size(net) * sizeof *mine) == 0);
+            CHECK(memcmp(&sum, &expected, sizeof sum) == 0);
+        }
+    }
+    trb_free(reference);
+    trb_free(mine);
+    trb_comm_close(alone);
+    trb_net_destroy(net);
+}
+
+/* The definition of the header, word for word. */
+static double tree(const double *v, size_t a, size_t b)
+{
+    if (b - a == 1) return v[a];
+    size_t half = 1;
+    while (2 * half < b - a) half *= 2;
+    return tree(v, a, a + half) + tree(v, a + half, b);
+}
+
+static void the_tree_is_the_documented_one(trb_comm *w)
+{
+    trb_net *net = small_net();
+    const trb_optim o = {.kind = TRB_OPTIM_SGD, .lr = 0.0};
+    float *params = NULL;
+    double values[16], loss[16];
+    CHECK(trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(net), sizeof *params, &params) == TRB_OK);
+    for (size_t lanes = (size_t)trb_comm_size(w); lanes <= 16; lanes++) {
+        trb_exchange *x = NULL;
+        size_t first = 0, count = 0;
+        double sum = 0.0;
+        for (size_t l = 0; l < lanes; l++) values[l] = 1.0 / (double)(1 + l * l) * (l % 2 == 0 ? 1e8 : 1e-8);
+        CHECK(trb_exchange_open(w, TRB_EXCHANGE_ORDERED, net, &o, lanes, params, &x) == TRB_OK);
+        trb_exchange_lanes(x, &first, &count);
+        memcpy(loss, values + first, count * sizeof *loss);
+        CHECK(trb_exchange_sum(x, loss, &sum) == TRB_OK);
+        CHECK(sum == tree(values, 0, lanes));
+        trb_exchange_close(x);
+    }
+    trb_free(params);
+    trb_net_destroy(net);
+}
+
+static void a_failure_rides_along_and_changes_nothing(trb_comm *w)
+{
+    trb_net *net = small_net();
+    const size_t n = trb_net_size(net), lanes = 8;
+    const trb_optim o = {.kind = TRB_OPTIM_SGD, .lr = 0.1};
+    float *params = NULL, *before = NULL;
+    trb_exchange *x = NULL;
+    size_t first = 0, count = 0;
+    CHECK(trb_alloc(TRB_MEM_WEIGHTS, n, sizeof *params, &params) == TRB_OK);
+    CHECK(trb_alloc(TRB_MEM_WEIGHTS, n, sizeof *params, &before) == TRB_OK);
+    trb_net_init(net, TRB_INIT_HE, 1, 0, params);
+    memcpy(before, params, n * sizeof *params);
+    CHECK(trb_exchange_open(w, TRB_EXCHANGE_ORDERED, net, &o, lanes, params, &x) == TRB_OK);
+    trb_exchange_lanes(x, &first, &count);
+    for (size_t l = first; l < first + count; l++) {
+        lane_gradient(l, 0, n, trb_exchange_gradient(x));
+        trb_exchange_lane_done(x);
+    }
+    const int culprit = trb_comm_size(w) - 1;
+    const trb_status st = trb_comm_rank(w) == culprit ? trb_fail(TRB_ENUM, "row 3 is not finite") : TRB_OK;
+    CHECK(trb_exchange_push(x, st) == TRB_OK);
+    CHECK(trb_exchange_pull(x) == TRB_ENUM);
+    CHECK(strstr(trb_fail_message(), "row 3 is not finite") != NULL);
+    CHECK(memcmp(before, params, n * sizeof *params) == 0);
+    trb_exchange_close(x);
+    trb_free(before);
+    trb_free(params);
+    trb_net_destroy(net);
+    trb_fail_clear();
+}
+
+static void more_ranks_than_lanes_are_refused(trb_comm *w)
+{
+    if (trb_comm_size(w) == 1) return;
+    trb_net *net = small_net();
+    const trb_optim o = {.kind = TRB_OPTIM_SGD, .lr = 0.1};
+    trb_exchange *x = NULL;
+    float unused = 0.0F;
+    CHECK(trb_exchange_open(w, TRB_EXCHANGE_ORDERED, net, &o, 1, &unused, &x) == TRB_ECONFIG && x == NULL);
+    trb_net_destroy(net);
+    trb_fail_clear();
+}
+
+int main(int argc, char **argv)
+{
+    const mpi_test tests[] = {same_bits_as_one_rank, the_tree_is_the_documented_one,
+                              a_failure_rides_along_and_changes_nothing, more_ranks_than_lanes_are_refused};
+    return run_tests(argc, argv, sizeof tests / sizeof *tests, tests);
+}
