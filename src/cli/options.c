@@ -49,9 +49,9 @@ const trb__option trb__options[] = {
     {CONFIG("data.format", data.format), CHOICE(formats), .value = "idx", .help = "of the files"},
     {CONFIG("data.root", data.root), TEXT, .value = "\"\"",
      .help = "folder in front of relative names; if empty $TRIBIKOS_DATA, else the current folder"},
-    {TEXTS("data.train", data.train, data.n_train, char *), .unit = "files", .value = "[]",
+    {TEXTS("data.train", data.train, data.n_train, char *), .value = "[]",
      .help = "training set; idx: images, labels; required"},
-    {TEXTS("data.test", data.test, data.n_test, char *), .unit = "files", .value = "[]", .help = "test set"},
+    {TEXTS("data.test", data.test, data.n_test, char *), .value = "[]", .help = "test set"},
     {CONFIG("data.validation", data.validation), WHOLE(0, 1e12), .unit = "samples", .value = "0",
      .decides = TRB__MEMBER_BITS, .help = "held out of the training set"},
     {CONFIG("data.normalize", data.normalize), CHOICE(normalizes), .value = "standard", .decides = TRB__MEMBER_BITS,
@@ -97,7 +97,7 @@ const trb__option trb__options[] = {
     {CONFIG("cache.memory", cache.memory), WHOLE(1, 1e9), .unit = "MiB", .factor = 1U << 20, .value = "1024",
      .help = "what a rank may keep of the cache; the rest is read as needed"},
 
-    {TEXTS("students", student, n_students, trb_student_opts), .unit = "names", .value = "[hydra, kd]",
+    {TEXTS("students", student, n_students, trb_student_opts), .value = "[hydra, kd]",
      .help = "what is distilled; [] for none. A name that is no method needs student.NAME.method or is a hydra"},
 
     {STUDENT("method", method), CHOICE(methods), .value = "hydra",

@@ -84,6 +84,7 @@ static void write_real(FILE *f, double value)
         (void)snprintf(text, sizeof text, "%.*g", digits, value);
         if (strtod(text, NULL) == value) break;
     }
+    if (value == floor(value) && fabs(value) < 1e15) (void)snprintf(text, sizeof text, "%.0f", value);
     char *exponent = strchr(text, 'e');
     if (exponent == NULL) {
         (void)fputs(text, f);
@@ -157,10 +158,11 @@ static trb_status set_number(const trb__option *o, const trb__items *items, cons
             *(uint64_t *)field(o, base) = whole;
         return TRB_OK;
     }
-    if (!read_real(text, &real) || !in_range(o, real))
-        return trb__item_fail(items, item, "expected a number %s %g and %s %g, got `%s`",
-                              o->above_min ? "above" : "of at least", o->min, o->below_max ? "below" : "at most",
-                              o->max, text);
+    if (!read_real(text, &real) || !in_range(o, real)) {
+        char range[80];
+        trb__option_range(o, sizeof range, range);
+        return trb__item_fail(items, item, "expected a number, %s, got `%s`", range, text);
+    }
     *(double *)field(o, base) = real;
     return TRB_OK;
 }

@@ -69,43 +69,72 @@ const char *trb_blas_name(void)
     return name;
 }
 
-/* Which library is faster on a shape, by the shape alone, so that the same product always has the same bits.
+/* Which library computes a product, and in which pieces, follows from the shape alone, so that the same product always
+ * has the same bits.
  *
- * Measured on one core of a Zen 4 (AVX-512, peak about 118 GFLOP/s; OpenBLAS 0.3.21 as SkylakeX, oneDNN 2.6) for
- * some 200 shapes of layers, 1 to 1024 rows; GFLOP/s as OpenBLAS/oneDNN:
- *   - OpenBLAS has kernels that do without packing, for at most a million multiplications and, where B is transposed,
- *     at most 1200 results: 128x200x10 NN 99/83, 10x200x128 TN 100/97, 32x10x200 NT 94/32, 128x50x50 NN 105/77.
- *   - Above that oneDNN leads while B is not transposed: 32x200x200 NN 90/107, 128x784x200 NN 105/115,
- *     4000x200x128 TN 94/102, 128x200x4000 NN 89/103.
- *   - With B transposed it leads for B of middling width (32x200x784 NT 80/92, 128x400x200 NT 100/110) and for few rows
- *     (8x512x784 NT 37/75), but not where B is narrow (128x100x784 NT 95/84) or wide (32x4000x200 NT 83/66). */
-static bool openblas_leads(bool ta, bool tb, size_t m, size_t n, size_t k)
+ * Measured on one core of a Zen 4 (AVX-512, at best 118 GFLOP/s; OpenBLAS 0.3.21 as SkylakeX, oneDNN 2.6) on some 300
+ * shapes of layers, 1 to 1024 rows; GFLOP/s as OpenBLAS/oneDNN, N and T as op(A) and op(B):
+ *   - OpenBLAS has kernels that do without packing, for at most a million multiplications and, for NT, at most 1200
+ * results: 128x200x10 NN 99/83, 10x200x128 TN 100/97, 32x10x200 NT 94/32, 128x50x50 NN 105/77. A narrow NT product of
+ * many rows is cut into pieces that fit: 128x10x200 48/45, in pieces 92.
+ *   - Above that oneDNN leads for NN and TN: 32x200x200 NN 90/107, 128x784x200 NN 105/115, 4000x200x128 TN 94/102,
+ *     128x200x4000 NN 89/103.
+ *   - For NT it leads from 128 columns on (32x200x784 80/92, 128x400x200 100/110, 8x512x784 37/75; but 128x100x784
+ * 95/84) up to 1000; a wider product is cut into panels of 256 columns (32x4000x200 83/66, with B out of the
+ * second-level cache 43/40, in panels 94 and 59). */
+enum { UNPACKED_PRODUCT = 1000000, UNPACKED_DOTS = 1200, NARROW = 32, MIDDLING = 128, WIDE = 1024, PANEL = 256 };
+
+static bool openblas_leads(bool dots, size_t m, size_t n, size_t k)
 {
-    const bool dot = tb && !ta;
-    const bool unpacked = (double)m * (double)n * (double)k <= 1e6 && (!dot || (m * n <= 1200 && k >= 32));
-    return unpacked || (dot && m >= 16 && (n < 128 || n > 1024));
+    const bool unpacked = (double)m * (double)n * (double)k <= UNPACKED_PRODUCT;
+    return dots ? (unpacked && m * n <= UNPACKED_DOTS && k >= NARROW) || (n < MIDDLING && m > 8) : unpacked;
+}
+
+/* The pieces, as rows and columns of C. */
+static void cut(bool dots, size_t m, size_t n, size_t k, size_t *rows, size_t *columns)
+{
+    *rows = m;
+    *columns = n;
+    if (dots && n > WIDE) *columns = PANEL;
+    if (dots && n <= NARROW && k >= NARROW && k <= UNPACKED_PRODUCT / UNPACKED_DOTS) *rows = UNPACKED_DOTS / n;
+}
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
 }
 
 trb_status trb_gemm(bool ta, bool tb, size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b,
                     size_t ldb, float beta, float *c, size_t ldc)
 {
-    int im, in, ik, ilda, ildb, ildc;
-    TRB_TRY(trb_to_int(m, &im));
-    TRB_TRY(trb_to_int(n, &in));
+    int ik, ilda, ildb, ildc, fits;
+    TRB_TRY(trb_to_int(m, &fits));
+    TRB_TRY(trb_to_int(n, &fits));
     TRB_TRY(trb_to_int(k, &ik));
     TRB_TRY(trb_to_int(lda, &ilda));
     TRB_TRY(trb_to_int(ldb, &ildb));
     TRB_TRY(trb_to_int(ldc, &ildc));
     if (sgemm == NULL) return trb_fail(TRB_EINTERNAL, "a matrix product before trb_blas_open()");
-    if (openblas_leads(ta, tb, m, n, k)) {
-        sgemm(ROW_MAJOR, ta ? TRANS : NO_TRANS, tb ? TRANS : NO_TRANS, im, in, ik, 1.0F, a, ilda, b, ildb, beta, c,
-              ildc);
-        return TRB_OK;
+    const bool dots = tb && !ta; /* rows of A times rows of B */
+    size_t rows, columns;
+    cut(dots, m, n, k, &rows, &columns);
+    for (size_t i = 0; i < m; i += rows) {
+        for (size_t j = 0; j < n; j += columns) {
+            const int im = (int)least(rows, m - i), in = (int)least(columns, n - j);
+            const float *a_i = a + i * (ta ? 1 : lda), *b_j = b + j * (tb ? ldb : 1);
+            float *c_ij = c + i * ldc + j;
+            if (openblas_leads(dots, (size_t)im, (size_t)in, k)) {
+                sgemm(ROW_MAJOR, ta ? TRANS : NO_TRANS, tb ? TRANS : NO_TRANS, im, in, ik, 1.0F, a_i, ilda, b_j, ildb,
+                      beta, c_ij, ildc);
+                continue;
+            }
+            const dnnl_status_t st =
+                dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', im, in, ik, 1.0F, a_i, ilda, b_j, ildb, beta, c_ij, ildc);
+            if (st != dnnl_success)
+                return trb_fail(TRB_EINTERNAL,
+                                "oneDNN refuses a product of %zu x %zu x %zu (strides %zu, %zu, %zu): %d", m, n, k, lda,
+                                ldb, ldc, (int)st);
+        }
     }
-    const dnnl_status_t st =
-        dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', im, in, ik, 1.0F, a, ilda, b, ildb, beta, c, ildc);
-    if (st != dnnl_success)
-        return trb_fail(TRB_EINTERNAL, "oneDNN refuses a product of %zu x %zu x %zu (strides %zu, %zu, %zu): status %d",
-                        m, n, k, lda, ldb, ldc, (int)st);
     return TRB_OK;
 }

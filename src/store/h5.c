@@ -1,6 +1,7 @@
 #include "impl.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -129,20 +130,35 @@ trb_status trb__h5_release_set(trb_h5 *h)
     return H5Dclose(set) < 0 ? trb__h5_fail(h, TRB_EIO, "cannot finish data set", h->set_name) : TRB_OK;
 }
 
-/* Close the file without writing to it. HDF5 keeps what it could not write, and tries again whenever the file or the
- * library is closed: on a full disk the file could never be closed. So its descriptor is turned to memory first, where
- * the last bytes of a file that nobody wants cost nothing. */
-static void give_up(trb_h5 *h)
+/* The descriptor under a file that is being written. */
+static int descriptor(const trb_h5 *h)
 {
     int *fd = NULL;
-    if (h->file >= 0 && H5Fget_vfd_handle(h->file, H5P_DEFAULT, (void **)&fd) >= 0) {
-        const int sink = memfd_create("tribikos", MFD_CLOEXEC);
-        if (sink >= 0) {
-            (void)dup2(sink, *fd);
-            (void)close(sink);
-        }
+    return H5Fget_vfd_handle(h->file, H5P_DEFAULT, (void **)&fd) < 0 ? -1 : *fd;
+}
+
+/* Take from the disk all that the file will need. A flush of HDF5's that fails half-way leaves a file that can neither
+ * be flushed nor closed again and ends the process in a crash: so a full disk has to be met before the flush. File
+ * systems that cannot reserve are mostly those across a network, which keep such news for the sync anyway. */
+static trb_status reserve(trb_h5 *h)
+{
+    hsize_t bytes = 0;
+    if (H5Fget_filesize(h->file, &bytes) < 0) return trb__h5_fail(h, TRB_EIO, "cannot write", NULL);
+    if (fallocate(descriptor(h), FALLOC_FL_KEEP_SIZE, 0, (off_t)bytes) != 0 && errno != EOPNOTSUPP)
+        return trb_fail(TRB_EIO, "%s: cannot write: %s", h->path, strerror(errno));
+    return TRB_OK;
+}
+
+/* Close a file that nobody wants. HDF5 insists on writing what it still holds, which a full disk would refuse: its
+ * descriptor is turned to memory first. */
+static void give_up(trb_h5 *h)
+{
+    if (h->file >= 0) {
+        const int fd = descriptor(h), sink = memfd_create("tribikos", MFD_CLOEXEC);
+        if (fd >= 0 && sink >= 0) (void)dup2(sink, fd);
+        if (sink >= 0) (void)close(sink);
+        (void)H5Fclose(h->file);
     }
-    if (h->file >= 0) (void)H5Fclose(h->file);
     (void)unlink(h->tmp);
 }
 
@@ -170,12 +186,8 @@ trb_status trb_h5_publish(trb_h5 *h)
 {
     trb_status st = TRB_OK;
     trb__h5_lock();
-    /* The flush is where a full disk shows; after it the close has nothing left to write. */
     TRB_GO(trb__h5_release_set(h));
-    if (H5Fflush(h->file, H5F_SCOPE_GLOBAL) < 0) {
-        st = trb__h5_fail(h, TRB_EIO, "cannot write", NULL);
-        goto done;
-    }
+    TRB_GO(reserve(h));
     if (H5Fclose(h->file) < 0) {
         st = trb__h5_fail(h, TRB_EIO, "cannot close", NULL);
         goto done;

@@ -1,0 +1,51 @@
+/** What the files of this folder share. */
+#ifndef TRB_CACHE_IMPL_H
+#define TRB_CACHE_IMPL_H
+
+#include "tribikos/cache.h"
+
+enum { TRB__VERSION = 1, TRB__NAME_BYTES = 64 };
+
+struct trb_cache {
+    char *dir;
+    trb_cache_spec spec; /* its arrays are the ones below */
+    uint64_t *member_digest, *payload;
+    trb_view *view;
+    int32_t *label;
+    float *target;
+};
+
+/** What is wrong with the sizes of a spec, NULL if nothing; afterwards no product of them overflows. Local. */
+const char *trb__spec_fault(const trb_cache_spec *spec);
+
+/** Bytes of one row of one shard as stored. Local. */
+size_t trb__row_bytes(const trb_cache_spec *spec);
+
+/** A shard's name below the cache's folder, "v00/m000-s00000.h5". Local. */
+void trb__shard_name(const trb_cache_spec *spec, size_t unit, char name[TRB__NAME_BYTES]);
+
+/** The same with the folder in front. Local. \param[out] path released with trb_free() */
+trb_status trb__shard_path(const char *dir, const trb_cache_spec *spec, size_t unit, char **path);
+
+/** The first of n stored values that is not finite, n if all are. Local. */
+size_t trb__find_nonfinite(trb_dtype type, size_t n, const void *values);
+
+/** Read rows [first, first + n) of a shard's logits, which must be finite. Local.
+ * \param[in] first,n  rows within the shard; unit names the samples in messages */
+trb_status trb__shard_rows(trb_h5 *h, const trb_cache_spec *spec, trb_cache_unit unit, size_t first, size_t n,
+                           void *rows);
+
+/** Takes rows [first, first + n) of a shard, as stored, while they are read. */
+typedef void (*trb__sink)(void *ctx, trb_cache_unit unit, size_t first, size_t n, const void *rows);
+
+/** Read a shard from end to end and check everything in it. Local.
+ * \param[in]  sink    NULL if nobody wants the rows
+ * \param[out] payload its digest
+ * \param[out] foreign true if the shard is whole but of something else than spec and unit say (TRB_EINTEGRITY) */
+trb_status trb__shard_read(const char *dir, const trb_cache_spec *spec, size_t unit, trb__sink sink, void *ctx,
+                           uint64_t *payload, bool *foreign);
+
+/** The same, as the manifest lists it. Local. */
+trb_status trb__unit_read(const trb_cache *c, size_t unit, trb__sink sink, void *ctx);
+
+#endif

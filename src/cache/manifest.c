@@ -1,0 +1,390 @@
+#include "impl.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "tribikos/hash.h"
+#include "tribikos/memory.h"
+
+static const char *const FORMAT = "tribikos cache", *const NAME = "manifest.h5";
+
+/* The columns of the table of shards. Four of them follow from the spec; they are stored for whoever reads the file. */
+enum { MEMBER, VIEW, FIRST_ROW, ROWS, PAYLOAD, COLUMNS };
+static const char *const column_name[COLUMNS] = {"shard/member", "shard/view", "shard/first_row", "shard/rows",
+                                                 "shard/payload_digest"};
+
+static const char *task_name(trb_task task)
+{
+    return task == TRB_TASK_CLASSES ? "classes" : "regression";
+}
+
+static trb_status path_of(const char *dir, char **path)
+{
+    const size_t bytes = strlen(dir) + 1 + strlen(NAME) + 1;
+    char *full = NULL;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, bytes, 1, &full));
+    (void)snprintf(full, bytes, "%s/%s", dir, NAME);
+    *path = full;
+    return TRB_OK;
+}
+
+/* \param[out] table  [COLUMNS][S] owned by the caller */
+static trb_status make_table(const trb_cache_spec *spec, const uint64_t *payload, uint64_t **table)
+{
+    const size_t S = trb_cache_units(spec);
+    uint64_t *t = NULL;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, COLUMNS * S, sizeof *t, &t));
+    for (size_t i = 0; i < S; i++) {
+        const trb_cache_unit u = trb_cache_unit_at(spec, i);
+        t[MEMBER * S + i] = u.member;
+        t[VIEW * S + i] = u.view;
+        t[FIRST_ROW * S + i] = u.first_row;
+        t[ROWS * S + i] = u.rows;
+        t[PAYLOAD * S + i] = payload[i];
+    }
+    *table = t;
+    return TRB_OK;
+}
+
+/* The digest as cache.h lays it down. */
+static trb_status digest_of(const trb_cache_spec *spec, const uint64_t *table, uint64_t *digest)
+{
+    trb_hash *h = NULL;
+    const char *task = task_name(spec->task), *dtype = trb_dtype_name(spec->dtype);
+    const uint64_t sizes[7] = {spec->N, spec->K, spec->M, spec->V, spec->block, spec->shard_rows, spec->data_digest};
+    TRB_TRY(trb_hash_open(&h));
+    trb_hash_add(h, task, strlen(task));
+    trb_hash_add(h, dtype, strlen(dtype));
+    trb_hash_add(h, sizes, sizeof sizes);
+    for (size_t v = 0; v < spec->V; v++) {
+        trb_hash_add(h, spec->view[v].recipe, strlen(spec->view[v].recipe));
+        trb_hash_add(h, &spec->view[v].seed, sizeof spec->view[v].seed);
+    }
+    trb_hash_add(h, table, COLUMNS * trb_cache_units(spec) * sizeof *table);
+    trb_hash_add(h, spec->member_digest, spec->M * sizeof *spec->member_digest);
+    if (spec->task == TRB_TASK_CLASSES)
+        trb_hash_add(h, spec->label, spec->N * sizeof *spec->label);
+    else
+        trb_hash_add(h, spec->target, spec->N * sizeof *spec->target);
+    *digest = trb_hash_value(h);
+    trb_hash_close(h);
+    return TRB_OK;
+}
+
+/* The names of a view's two attributes. */
+static void view_names(size_t v, char recipe[40], char seed[40])
+{
+    (void)snprintf(recipe, 40, "view_%02zu_recipe", v);
+    (void)snprintf(seed, 40, "view_%02zu_seed", v);
+}
+
+static trb_h5_shape logits_shape(const trb_cache_spec *spec)
+{
+    return (trb_h5_shape){spec->dtype, 4, {spec->V, spec->M, spec->N, spec->K}};
+}
+
+static trb_status put_attributes(trb_h5 *h, const trb_cache_spec *spec, const char *blas, uint64_t digest)
+{
+    char recipe[40], seed[40];
+    TRB_TRY(trb_h5_put_text(h, "format", FORMAT));
+    TRB_TRY(trb_h5_put_u64(h, "version", TRB__VERSION));
+    TRB_TRY(trb_h5_put_text(h, "task", task_name(spec->task)));
+    TRB_TRY(trb_h5_put_text(h, "dtype", trb_dtype_name(spec->dtype)));
+    TRB_TRY(trb_h5_put_u64(h, "samples", spec->N));
+    TRB_TRY(trb_h5_put_u64(h, "outputs", spec->K));
+    TRB_TRY(trb_h5_put_u64(h, "members", spec->M));
+    TRB_TRY(trb_h5_put_u64(h, "views", spec->V));
+    TRB_TRY(trb_h5_put_u64(h, "block", spec->block));
+    TRB_TRY(trb_h5_put_u64(h, "shard_rows", spec->shard_rows));
+    TRB_TRY(trb_h5_put_u64(h, "data_digest", spec->data_digest));
+    TRB_TRY(trb_h5_put_text(h, "blas", blas));
+    for (size_t v = 0; v < spec->V; v++) {
+        view_names(v, recipe, seed);
+        TRB_TRY(trb_h5_put_text(h, recipe, spec->view[v].recipe));
+        TRB_TRY(trb_h5_put_u64(h, seed, spec->view[v].seed));
+    }
+    return trb_h5_put_u64(h, "digest", digest);
+}
+
+static trb_status put_virtual(trb_h5 *h, const trb_cache_spec *spec)
+{
+    const size_t S = trb_cache_units(spec);
+    trb_h5_piece *pieces = NULL;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, S, sizeof *pieces, &pieces));
+    for (size_t i = 0; i < S; i++) {
+        const trb_cache_unit u = trb_cache_unit_at(spec, i);
+        pieces[i] = (trb_h5_piece){.v = u.view, .m = u.member, .first = u.first_row, .rows = u.rows};
+        trb__shard_name(spec, i, pieces[i].path);
+    }
+    const trb_status st = trb_h5_make_virtual(h, "logits", logits_shape(spec), "logits", S, pieces);
+    trb_free(pieces);
+    return st;
+}
+
+trb_status trb_manifest_publish(const char *dir, const trb_cache_spec *spec, const uint64_t *payload, const char *blas)
+{
+    trb_status st = TRB_OK;
+    trb_h5 *h = NULL;
+    uint64_t *table = NULL, digest = 0;
+    char *path = NULL;
+    const char *fault = trb__spec_fault(spec);
+    if (fault != NULL) return trb_fail(TRB_ECONFIG, "%s: cannot make such a cache: %s", dir, fault);
+    const size_t S = trb_cache_units(spec);
+    TRB_GO(path_of(dir, &path));
+    TRB_GO(make_table(spec, payload, &table));
+    TRB_GO(digest_of(spec, table, &digest));
+    TRB_GO(trb_h5_create(path, &h));
+    TRB_GO(put_attributes(h, spec, blas, digest));
+    for (size_t c = 0; c < COLUMNS; c++)
+        TRB_GO(trb_h5_put(h, column_name[c], (trb_h5_shape){TRB_U64, 1, {S}}, table + c * S));
+    TRB_GO(trb_h5_put(h, "member_digest", (trb_h5_shape){TRB_U64, 1, {spec->M}}, spec->member_digest));
+    if (spec->task == TRB_TASK_CLASSES)
+        TRB_GO(trb_h5_put(h, "label", (trb_h5_shape){TRB_I32, 1, {spec->N}}, spec->label));
+    else
+        TRB_GO(trb_h5_put(h, "target", (trb_h5_shape){TRB_F32, 1, {spec->N}}, spec->target));
+    TRB_GO(put_virtual(h, spec));
+    st = trb_h5_publish(h);
+    h = NULL;
+done:
+    trb_h5_close(h);
+    trb_free(table);
+    trb_free(path);
+    return st;
+}
+
+/* ---- reading */
+
+static trb_status get_size(trb_h5 *h, const char *name, size_t *size)
+{
+    uint64_t value = 0;
+    TRB_TRY(trb_h5_get_u64(h, name, &value));
+    *size = (size_t)value;
+    return TRB_OK;
+}
+
+/* A text that must be one of two. \param[out] which 0 or 1 */
+static trb_status get_choice(trb_h5 *h, const char *name, const char *a, const char *b, int *which)
+{
+    trb_status st = TRB_OK;
+    char *text = NULL;
+    TRB_TRY(trb_h5_get_text(h, name, &text));
+    if (strcmp(text, a) == 0)
+        *which = 0;
+    else if (strcmp(text, b) == 0)
+        *which = 1;
+    else
+        st = trb_fail(TRB_EINTEGRITY, "%s: %s is \"%s\", expected \"%s\" or \"%s\"", trb_h5_path(h), name, text, a, b);
+    trb_free(text);
+    return st;
+}
+
+static trb_status get_header(trb_h5 *h, trb_cache_spec *spec)
+{
+    int which = 0;
+    uint64_t version = 0;
+    TRB_TRY(get_choice(h, "format", FORMAT, FORMAT, &which));
+    TRB_TRY(trb_h5_get_u64(h, "version", &version));
+    if (version != TRB__VERSION)
+        return trb_fail(TRB_EINTEGRITY, "%s: version is %" PRIu64 ", expected %d", trb_h5_path(h), version,
+                        TRB__VERSION);
+    TRB_TRY(get_choice(h, "task", task_name(TRB_TASK_CLASSES), task_name(TRB_TASK_REGRESSION), &which));
+    spec->task = which == 0 ? TRB_TASK_CLASSES : TRB_TASK_REGRESSION;
+    TRB_TRY(get_choice(h, "dtype", trb_dtype_name(TRB_F16), trb_dtype_name(TRB_F32), &which));
+    spec->dtype = which == 0 ? TRB_F16 : TRB_F32;
+    TRB_TRY(get_size(h, "samples", &spec->N));
+    TRB_TRY(get_size(h, "outputs", &spec->K));
+    TRB_TRY(get_size(h, "members", &spec->M));
+    TRB_TRY(get_size(h, "views", &spec->V));
+    TRB_TRY(get_size(h, "block", &spec->block));
+    TRB_TRY(get_size(h, "shard_rows", &spec->shard_rows));
+    TRB_TRY(trb_h5_get_u64(h, "data_digest", &spec->data_digest));
+    const char *fault = trb__spec_fault(spec);
+    return fault == NULL ? TRB_OK : trb_fail(TRB_EINTEGRITY, "%s: %s", trb_h5_path(h), fault);
+}
+
+/* Every extent, before memory is reserved for any. */
+static trb_status expect_extents(trb_h5 *h, const trb_cache_spec *spec)
+{
+    for (size_t c = 0; c < COLUMNS; c++)
+        TRB_TRY(trb_h5_expect(h, column_name[c], (trb_h5_shape){TRB_U64, 1, {trb_cache_units(spec)}}));
+    TRB_TRY(trb_h5_expect(h, "member_digest", (trb_h5_shape){TRB_U64, 1, {spec->M}}));
+    if (spec->task == TRB_TASK_CLASSES)
+        TRB_TRY(trb_h5_expect(h, "label", (trb_h5_shape){TRB_I32, 1, {spec->N}}));
+    else
+        TRB_TRY(trb_h5_expect(h, "target", (trb_h5_shape){TRB_F32, 1, {spec->N}}));
+    return trb_h5_expect(h, "logits", logits_shape(spec));
+}
+
+static trb_status get_views(trb_h5 *h, size_t V, trb_view **out)
+{
+    trb_status st = TRB_OK;
+    trb_view *view = NULL;
+    char *text = NULL, recipe[40], seed[40];
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, V, sizeof *view, &view));
+    *out = view;
+    for (size_t v = 0; v < V && st == TRB_OK; v++) {
+        view_names(v, recipe, seed);
+        TRB_TRY(trb_h5_get_u64(h, seed, &view[v].seed));
+        TRB_TRY(trb_h5_get_text(h, recipe, &text));
+        const int length = snprintf(view[v].recipe, sizeof view[v].recipe, "%s", text);
+        trb_free(text);
+        if (length >= (int)sizeof view[v].recipe)
+            st = trb_fail(TRB_EINTEGRITY, "%s: %s is longer than %zu bytes", trb_h5_path(h), recipe,
+                          sizeof view[v].recipe - 1);
+    }
+    return st;
+}
+
+/* Labels index outputs, targets enter sums: neither is taken on trust. */
+static trb_status get_truth(trb_h5 *h, trb_cache *c)
+{
+    const trb_cache_spec *spec = &c->spec;
+    if (spec->task == TRB_TASK_REGRESSION) {
+        TRB_TRY(trb_alloc(TRB_MEM_DATA, spec->N, sizeof *c->target, &c->target));
+        TRB_TRY(trb_h5_read_rows(h, "target", TRB_F32, 0, spec->N, c->target));
+        const size_t bad = trb__find_nonfinite(TRB_F32, spec->N, c->target);
+        if (bad < spec->N) return trb_fail(TRB_EINTEGRITY, "%s: target %zu is not finite", trb_h5_path(h), bad);
+        return TRB_OK;
+    }
+    TRB_TRY(trb_alloc(TRB_MEM_DATA, spec->N, sizeof *c->label, &c->label));
+    TRB_TRY(trb_h5_read_rows(h, "label", TRB_I32, 0, spec->N, c->label));
+    for (size_t i = 0; i < spec->N; i++)
+        if (c->label[i] < 0 || (size_t)c->label[i] >= spec->K)
+            return trb_fail(TRB_EINTEGRITY, "%s: label %zu is %" PRId32 ", expected 0 to %zu", trb_h5_path(h), i,
+                            c->label[i], spec->K - 1);
+    return TRB_OK;
+}
+
+/* Read the table, compare the four columns that follow from the sizes, and the digest over everything. */
+static trb_status get_table(trb_h5 *h, const trb_cache *c)
+{
+    trb_status st = TRB_OK;
+    const size_t S = trb_cache_units(&c->spec);
+    uint64_t *wanted = NULL, *column = NULL, digest = 0, found = 0;
+    TRB_GO(trb_alloc(TRB_MEM_OTHER, S, sizeof *column, &column));
+    TRB_GO(trb_h5_read_rows(h, column_name[PAYLOAD], TRB_U64, 0, S, c->payload));
+    TRB_GO(make_table(&c->spec, c->payload, &wanted));
+    for (size_t k = 0; k < PAYLOAD; k++) {
+        TRB_GO(trb_h5_read_rows(h, column_name[k], TRB_U64, 0, S, column));
+        for (size_t i = 0; i < S; i++)
+            if (column[i] != wanted[k * S + i]) {
+                st = trb_fail(TRB_EINTEGRITY, "%s: %s of shard %zu is %" PRIu64 ", expected %" PRIu64, trb_h5_path(h),
+                              column_name[k], i, column[i], wanted[k * S + i]);
+                goto done;
+            }
+    }
+    TRB_GO(trb_h5_get_u64(h, "digest", &digest));
+    TRB_GO(digest_of(&c->spec, wanted, &found));
+    if (digest != found)
+        st = trb_fail(TRB_EINTEGRITY, "%s: its digest is %016" PRIx64 ", but its contents give %016" PRIx64,
+                      trb_h5_path(h), digest, found);
+done:
+    trb_free(wanted);
+    trb_free(column);
+    return st;
+}
+
+trb_status trb_cache_open(const char *dir, trb_cache **out)
+{
+    trb_status st = TRB_OK;
+    trb_h5 *h = NULL;
+    trb_cache *c = NULL;
+    char *path = NULL;
+    TRB_GO(path_of(dir, &path));
+    if (!trb_file_exists(path)) {
+        st = trb_fail(TRB_ECONFIG, "%s: there is no manifest: the folder holds no cache, or one that is not finished",
+                      path);
+        goto done;
+    }
+    TRB_GO(trb_alloc(TRB_MEM_OTHER, 1, sizeof *c, &c));
+    TRB_GO(trb_strdup(dir, &c->dir));
+    TRB_GO(trb_h5_open(path, &h));
+    TRB_GO(get_header(h, &c->spec));
+    TRB_GO(expect_extents(h, &c->spec));
+    TRB_GO(get_views(h, c->spec.V, &c->view));
+    TRB_GO(trb_alloc(TRB_MEM_OTHER, c->spec.M, sizeof *c->member_digest, &c->member_digest));
+    TRB_GO(trb_h5_read_rows(h, "member_digest", TRB_U64, 0, c->spec.M, c->member_digest));
+    TRB_GO(trb_alloc(TRB_MEM_OTHER, trb_cache_units(&c->spec), sizeof *c->payload, &c->payload));
+    TRB_GO(get_truth(h, c));
+    c->spec.member_digest = c->member_digest;
+    c->spec.view = c->view;
+    c->spec.label = c->label;
+    c->spec.target = c->target;
+    TRB_GO(get_table(h, c));
+    *out = c;
+    c = NULL;
+done:
+    trb_h5_close(h);
+    trb_cache_close(c);
+    trb_free(path);
+    return st;
+}
+
+void trb_cache_close(trb_cache *c)
+{
+    if (c == NULL) return;
+    trb_free(c->label);
+    trb_free(c->target);
+    trb_free(c->payload);
+    trb_free(c->member_digest);
+    trb_free(c->view);
+    trb_free(c->dir);
+    trb_free(c);
+}
+
+const trb_cache_spec *trb_cache_spec_of(const trb_cache *c)
+{
+    return &c->spec;
+}
+
+const char *trb_cache_dir(const trb_cache *c)
+{
+    return c->dir;
+}
+
+/* ---- verification */
+
+trb_status trb_cache_expect_data(const trb_cache *c, const trb_data *data)
+{
+    if (c->spec.task != data->task)
+        return trb_fail(TRB_EINTEGRITY, "%s: the cache is of task %s, the data set of task %s", c->dir,
+                        task_name(c->spec.task), task_name(data->task));
+    if (c->spec.N != data->n)
+        return trb_fail(TRB_EINTEGRITY, "%s: the cache is of %zu samples, the data set has %zu", c->dir, c->spec.N,
+                        data->n);
+    if (c->spec.data_digest != data->digest)
+        return trb_fail(TRB_EINTEGRITY,
+                        "%s: the cache is of the data set with digest %016" PRIx64
+                        ", the configured one has %016" PRIx64,
+                        c->dir, c->spec.data_digest, data->digest);
+    return TRB_OK;
+}
+
+trb_status trb_cache_expect_member(const trb_cache *c, size_t m, uint64_t digest)
+{
+    if (m >= c->spec.M)
+        return trb_fail(TRB_EINTEGRITY, "%s: the cache has %zu members, member %zu wanted", c->dir, c->spec.M, m);
+    if (c->member_digest[m] != digest)
+        return trb_fail(TRB_EINTEGRITY,
+                        "%s: member %zu of the cache has digest %016" PRIx64 ", its weights file %016" PRIx64, c->dir,
+                        m, c->member_digest[m], digest);
+    return TRB_OK;
+}
+
+trb_status trb__unit_read(const trb_cache *c, size_t unit, trb__sink sink, void *ctx)
+{
+    uint64_t payload = 0;
+    bool foreign = false;
+    TRB_TRY(trb__shard_read(c->dir, &c->spec, unit, sink, ctx, &payload, &foreign));
+    if (payload == c->payload[unit]) return TRB_OK;
+    char name[TRB__NAME_BYTES];
+    trb__shard_name(&c->spec, unit, name);
+    return trb_fail(TRB_EINTEGRITY, "%s/%s: its payload digest is %016" PRIx64 ", the manifest lists %016" PRIx64,
+                    c->dir, name, payload, c->payload[unit]);
+}
+
+trb_status trb_cache_verify_unit(const trb_cache *c, size_t unit)
+{
+    return trb__unit_read(c, unit, NULL, NULL);
+}

@@ -1,0 +1,312 @@
+#include "impl.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "tribikos/memory.h"
+
+/* Two windows: one is served while the other is filled. */
+enum { WINDOWS = 2, MIN_STEPS = 2 };
+
+struct trb_reader {
+    const trb_cache *c;
+    size_t m0, m_count, rows;
+    size_t cell_bytes; /* [K] of one member as stored */
+    size_t row_bytes;  /* [m_count][K] as stored */
+    float *step;       /* [rows][m_count][K] as served; NULL where stored rows can be served as they are */
+
+    const int64_t *sample; /* the plan, borrowed */
+    const uint16_t *view;
+    size_t n_steps, next_step;
+
+    char *kept; /* [V][N][m_count][K] as stored; NULL if the reader streams */
+
+    /* Streaming. The thread owns `order`, `end`, `chunk` and the window it fills. */
+    size_t window_steps, n_blocks;
+    char *window[WINDOWS]; /* [window_steps][rows][m_count][K] as stored */
+    uint32_t *order;       /* [window_steps * rows] rows of a window, sorted by view and block */
+    uint32_t *end;         /* [V * n_blocks] where a block's run in `order` ends */
+    char *chunk;           /* [block][K] */
+    pthread_t thread;
+    bool running;
+    atomic_bool stop;
+    pthread_mutex_t lock; /* of what follows */
+    pthread_cond_t changed;
+    size_t filled, released; /* windows the thread has filled, windows the steps are through with */
+    trb_status st;           /* of the thread; a failure stays */
+};
+
+static size_t min(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* ---- kept */
+
+static void keep_rows(void *ctx, trb_cache_unit u, size_t first, size_t n, const void *rows)
+{
+    const trb_reader *r = ctx;
+    const char *from = rows;
+    char *to =
+        r->kept + (u.view * r->c->spec.N + u.first_row + first) * r->row_bytes + (u.member - r->m0) * r->cell_bytes;
+    for (size_t i = 0; i < n; i++) memcpy(to + i * r->row_bytes, from + i * r->cell_bytes, r->cell_bytes);
+}
+
+/* Read the reader's shards from end to end: to keep them, or (sink NULL) to know that they are good. */
+static trb_status read_all(trb_reader *r, trb__sink sink)
+{
+    const trb_cache_spec *spec = &r->c->spec;
+    for (size_t i = 0; i < trb_cache_units(spec); i++) {
+        const size_t m = trb_cache_unit_at(spec, i).member;
+        if (m >= r->m0 && m < r->m0 + r->m_count) TRB_TRY(trb__unit_read(r->c, i, sink, r));
+    }
+    return TRB_OK;
+}
+
+static const float *gather(trb_reader *r)
+{
+    const size_t first = r->next_step * r->rows, n = r->m_count * r->c->spec.K;
+    for (size_t i = 0; i < r->rows; i++) {
+        const size_t v = r->view == NULL ? 0 : r->view[first + i], id = (size_t)r->sample[first + i];
+        const char *from = r->kept + (v * r->c->spec.N + id) * r->row_bytes;
+        if (r->c->spec.dtype == TRB_F16)
+            trb_f32_from_f16(n, (const uint16_t *)(const void *)from, r->step + i * n);
+        else
+            memcpy(r->step + i * n, from, r->row_bytes);
+    }
+    return r->step;
+}
+
+/* ---- streamed */
+
+/* Sort the rows of a window by view and block, by counting: linear, and without memory of its own. */
+static void sort_window(trb_reader *r, size_t first, size_t n)
+{
+    const size_t block = r->c->spec.block, n_keys = r->c->spec.V * r->n_blocks;
+    uint32_t *end = r->end;
+    memset(end, 0, n_keys * sizeof *end);
+#define KEY(i) ((r->view == NULL ? 0 : r->view[first + (i)]) * r->n_blocks + (size_t)r->sample[first + (i)] / block)
+    for (size_t i = 0; i < n; i++) end[KEY(i)]++;
+    uint32_t sum = 0;
+    for (size_t k = 0; k < n_keys; k++) {
+        const uint32_t count = end[k];
+        end[k] = sum;
+        sum += count;
+    }
+    for (size_t i = 0; i < n; i++) r->order[end[KEY(i)]++] = (uint32_t)i;
+#undef KEY
+}
+
+static size_t run_begin(const trb_reader *r, size_t key)
+{
+    return key == 0 ? 0 : r->end[key - 1];
+}
+
+/* Read from one shard the blocks that the window needs, each once, in file order. */
+static trb_status fill_from(trb_reader *r, size_t unit, size_t first, char *window)
+{
+    trb_status st = TRB_OK;
+    const trb_cache_spec *spec = &r->c->spec;
+    const trb_cache_unit u = trb_cache_unit_at(spec, unit);
+    const size_t key0 = u.view * r->n_blocks + u.first_row / spec->block;
+    const size_t n_blocks = (u.rows + spec->block - 1) / spec->block;
+    trb_h5 *h = NULL;
+    char *path = NULL;
+    if (run_begin(r, key0) == r->end[key0 + n_blocks - 1]) return TRB_OK;
+    TRB_GO(trb__shard_path(r->c->dir, spec, unit, &path));
+    TRB_GO(trb_h5_open(path, &h));
+    TRB_GO(trb_h5_expect(h, "logits", (trb_h5_shape){spec->dtype, 2, {u.rows, spec->K}}));
+    for (size_t b = 0; b < n_blocks && !atomic_load(&r->stop); b++) {
+        const size_t begin = run_begin(r, key0 + b), end = r->end[key0 + b], row0 = b * spec->block;
+        if (begin == end) continue;
+        TRB_GO(trb__shard_rows(h, spec, u, row0, min(spec->block, u.rows - row0), r->chunk));
+        for (size_t i = begin; i < end; i++) {
+            const size_t at = r->order[i], row = (size_t)r->sample[first + at] - u.first_row - row0;
+            memcpy(window + at * r->row_bytes + (u.member - r->m0) * r->cell_bytes, r->chunk + row * r->cell_bytes,
+                   r->cell_bytes);
+        }
+    }
+done:
+    trb_h5_close(h);
+    trb_free(path);
+    return st;
+}
+
+static trb_status fill(trb_reader *r, size_t w)
+{
+    const trb_cache_spec *spec = &r->c->spec;
+    const size_t first = w * r->window_steps * r->rows;
+    sort_window(r, first, min(r->window_steps, r->n_steps - w * r->window_steps) * r->rows);
+    for (size_t i = 0; i < trb_cache_units(spec) && !atomic_load(&r->stop); i++) {
+        const size_t m = trb_cache_unit_at(spec, i).member;
+        if (m >= r->m0 && m < r->m0 + r->m_count) TRB_TRY(fill_from(r, i, first, r->window[w % WINDOWS]));
+    }
+    return TRB_OK;
+}
+
+static void *read_ahead(void *ctx)
+{
+    trb_reader *r = ctx;
+    const size_t n_windows = (r->n_steps + r->window_steps - 1) / r->window_steps;
+    trb_status st = TRB_OK;
+    for (size_t w = 0; w < n_windows && st == TRB_OK; w++) {
+        (void)pthread_mutex_lock(&r->lock);
+        while (w >= r->released + WINDOWS && !atomic_load(&r->stop)) (void)pthread_cond_wait(&r->changed, &r->lock);
+        (void)pthread_mutex_unlock(&r->lock);
+        if (atomic_load(&r->stop)) break;
+        st = fill(r, w);
+        (void)pthread_mutex_lock(&r->lock);
+        if (st == TRB_OK) r->filled = w + 1;
+        r->st = st;
+        (void)pthread_cond_broadcast(&r->changed);
+        (void)pthread_mutex_unlock(&r->lock);
+    }
+    return NULL;
+}
+
+/* End the thread, wherever it is: at the latest after the chunk it is reading. */
+static trb_status halt(trb_reader *r)
+{
+    if (!r->running) return r->st;
+    (void)pthread_mutex_lock(&r->lock);
+    atomic_store(&r->stop, true);
+    (void)pthread_cond_broadcast(&r->changed);
+    (void)pthread_mutex_unlock(&r->lock);
+    (void)pthread_join(r->thread, NULL);
+    r->running = false;
+    return r->st;
+}
+
+/* Go on to the next window: give back the one before it, wait until it is full. */
+static trb_status await_window(trb_reader *r, size_t w)
+{
+    (void)pthread_mutex_lock(&r->lock);
+    r->released = w;
+    (void)pthread_cond_broadcast(&r->changed);
+    while (r->filled <= w && r->st == TRB_OK) (void)pthread_cond_wait(&r->changed, &r->lock);
+    const trb_status st = r->filled > w ? TRB_OK : r->st;
+    (void)pthread_mutex_unlock(&r->lock);
+    return st;
+}
+
+/* ---- both */
+
+/* Divide `memory`: what is needed in any case, the rest to the windows. */
+static trb_status reserve_windows(trb_reader *r, size_t memory, size_t step_bytes)
+{
+    const trb_cache_spec *spec = &r->c->spec;
+    r->n_blocks = (spec->N + spec->block - 1) / spec->block;
+    const size_t n_keys = spec->V * r->n_blocks, block = min(spec->block, spec->N);
+    const size_t fixed = step_bytes + block * r->cell_bytes + n_keys * sizeof *r->end;
+    const size_t a_step = r->rows * (WINDOWS * r->row_bytes + sizeof *r->order);
+    if (memory < fixed || (memory - fixed) / a_step < MIN_STEPS)
+        return trb_fail(TRB_ECONFIG, "%s: %zu bytes cannot hold two windows of %d steps of %zu rows; give at least %zu",
+                        r->c->dir, memory, MIN_STEPS, r->rows, fixed + MIN_STEPS * a_step);
+    r->window_steps = min((memory - fixed) / a_step, UINT32_MAX / r->rows);
+    TRB_TRY(trb_alloc(TRB_MEM_CACHE, block, r->cell_bytes, &r->chunk));
+    TRB_TRY(trb_alloc(TRB_MEM_CACHE, n_keys, sizeof *r->end, &r->end));
+    TRB_TRY(trb_alloc(TRB_MEM_CACHE, r->window_steps * r->rows, sizeof *r->order, &r->order));
+    for (int w = 0; w < WINDOWS; w++)
+        TRB_TRY(trb_alloc(TRB_MEM_CACHE, r->window_steps * r->rows, r->row_bytes, &r->window[w]));
+    return read_all(r, NULL);
+}
+
+trb_status trb_reader_open(const trb_cache *c, size_t m0, size_t m_count, size_t rows, size_t memory, trb_reader **out)
+{
+    trb_status st = TRB_OK;
+    const trb_cache_spec *spec = &c->spec;
+    trb_reader *r = NULL;
+    size_t step_bytes = 0;
+    if (m_count == 0 || rows == 0 || m0 >= spec->M || m_count > spec->M - m0)
+        return trb_fail(TRB_EINTERNAL, "%s: members %zu to %zu by %zu rows wanted of a cache of %zu members", c->dir,
+                        m0, m0 + m_count, rows, spec->M);
+    if (rows > UINT32_MAX / MIN_STEPS ||
+        __builtin_mul_overflow(rows, m_count * spec->K * 4 * sizeof(float), &step_bytes))
+        return trb_fail(TRB_ECONFIG, "%s: a step of %zu rows is too large", c->dir, rows);
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, 1, sizeof *r, &r));
+    r->c = c;
+    r->m0 = m0;
+    r->m_count = m_count;
+    r->rows = rows;
+    r->cell_bytes = trb__row_bytes(spec);
+    r->row_bytes = m_count * r->cell_bytes;
+    (void)pthread_mutex_init(&r->lock, NULL);
+    (void)pthread_cond_init(&r->changed, NULL);
+    const size_t all = spec->V * spec->N * r->row_bytes;
+    step_bytes = rows * m_count * spec->K * sizeof *r->step;
+    const bool keeps = all <= memory && step_bytes <= memory - all;
+    if (!keeps && spec->dtype == TRB_F32) step_bytes = 0;
+    if (step_bytes > 0) TRB_GO(trb_alloc(TRB_MEM_CACHE, step_bytes, 1, &r->step));
+    if (keeps) {
+        TRB_GO(trb_alloc(TRB_MEM_CACHE, all, 1, &r->kept));
+        TRB_GO(read_all(r, keep_rows));
+    } else {
+        TRB_GO(reserve_windows(r, memory, step_bytes));
+    }
+    *out = r;
+    r = NULL;
+done:
+    (void)trb_reader_close(r);
+    return st;
+}
+
+trb_status trb_reader_plan(trb_reader *r, size_t steps, const int64_t *sample, const uint16_t *view)
+{
+    const trb_cache_spec *spec = &r->c->spec;
+    TRB_TRY(halt(r));
+    for (size_t i = 0; i < steps * r->rows; i++)
+        if (sample[i] < 0 || (size_t)sample[i] >= spec->N || (view != NULL && view[i] >= spec->V))
+            return trb_fail(TRB_EINTERNAL,
+                            "%s: row %zu of the plan names sample %lld, view %d; the cache has %zu and %zu", r->c->dir,
+                            i, (long long)sample[i], view == NULL ? 0 : (int)view[i], spec->N, spec->V);
+    r->sample = sample;
+    r->view = view;
+    r->n_steps = steps;
+    r->next_step = 0;
+    if (r->kept != NULL || steps == 0) return TRB_OK;
+    r->filled = r->released = 0;
+    atomic_store(&r->stop, false);
+    const int why = pthread_create(&r->thread, NULL, read_ahead, r);
+    if (why != 0) return trb_fail(TRB_EIO, "%s: cannot start the reading thread: %s", r->c->dir, strerror(why));
+    r->running = true;
+    return TRB_OK;
+}
+
+trb_status trb_reader_next(trb_reader *r, const float **t)
+{
+    if (r->next_step >= r->n_steps)
+        return trb_fail(TRB_EINTERNAL, "%s: the plan has only %zu steps", r->c->dir, r->n_steps);
+    if (r->kept != NULL) {
+        *t = gather(r);
+    } else {
+        const size_t w = r->next_step / r->window_steps, at = r->next_step % r->window_steps;
+        if (at == 0) TRB_TRY(await_window(r, w));
+        const void *stored = r->window[w % WINDOWS] + at * r->rows * r->row_bytes;
+        if (r->step != NULL) trb_f32_from_f16(r->rows * r->m_count * r->c->spec.K, stored, r->step);
+        *t = r->step != NULL ? r->step : stored;
+    }
+    r->next_step++;
+    return TRB_OK;
+}
+
+bool trb_reader_streams(const trb_reader *r)
+{
+    return r->kept == NULL;
+}
+
+trb_status trb_reader_close(trb_reader *r)
+{
+    if (r == NULL) return TRB_OK;
+    const trb_status st = halt(r);
+    (void)pthread_cond_destroy(&r->changed);
+    (void)pthread_mutex_destroy(&r->lock);
+    for (int w = 0; w < WINDOWS; w++) trb_free(r->window[w]);
+    trb_free(r->chunk);
+    trb_free(r->end);
+    trb_free(r->order);
+    trb_free(r->kept);
+    trb_free(r->step);
+    trb_free(r);
+    return st;
+}

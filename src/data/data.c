@@ -1,0 +1,129 @@
+#include "tribikos/data.h"
+
+#include <string.h>
+
+#include "internal.h"
+#include "tribikos/hash.h"
+#include "tribikos/memory.h"
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "digests and files are of little-endian values");
+_Static_assert(sizeof(int32_t) == sizeof(float), "labels and targets take the same room");
+
+trb_status trb__samples_expect(trb__samples *s, const char *path, trb_dtype type, trb_shape shape)
+{
+    if (s->n == 0) {
+        s->type = type;
+        s->shape = shape;
+        return TRB_OK;
+    }
+    const trb_shape e = s->shape;
+    if (type == s->type && shape.c == e.c && shape.h == e.h && shape.w == e.w) return TRB_OK;
+    return trb_fail(TRB_EINPUT, "%s: samples of %zu x %zu x %zu %s, but %zu x %zu x %zu %s in the files before", path,
+                    shape.c, shape.h, shape.w, trb_dtype_name(type), e.c, e.h, e.w, trb_dtype_name(s->type));
+}
+
+trb_status trb__samples_add_labels(trb__samples *s, const char *path, size_t n, const uint8_t *label)
+{
+    if (s->task != TRB_TASK_CLASSES)
+        return trb_fail(TRB_ECONFIG, "%s: has labels; `data.task: regression` needs `data.format: hdf5`", path);
+    TRB_TRY(trb__bytes_room(&s->y, n * sizeof(int32_t)));
+    int32_t *to = (int32_t *)(void *)(s->y.at + s->y.n);
+    for (size_t i = 0; i < n; i++) to[i] = label[i];
+    s->y.n += n * sizeof(int32_t);
+    s->n += n;
+    return TRB_OK;
+}
+
+/* The name itself if it is absolute or there is no root. */
+static trb_status join_path(const char *root, const char *name, char **out)
+{
+    if (root[0] == '\0' || name[0] == '/') return trb_strdup(name, out);
+    const size_t n = strlen(root) + strlen(name) + 2;
+    char *path = NULL;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, n, 1, &path));
+    (void)snprintf(path, n, "%s/%s", root, name);
+    *out = path;
+    return TRB_OK;
+}
+
+/* Read the files of one unit of a format: a pair for idx, one file for the others. */
+static trb_status read_unit(trb_format format, const char *root, char *const *names, trb__samples *s)
+{
+    trb_status st = TRB_OK;
+    char *path = NULL, *labels = NULL;
+    TRB_GO(join_path(root, names[0], &path));
+    switch (format) {
+    case TRB_FORMAT_IDX:
+        TRB_GO(join_path(root, names[1], &labels));
+        st = trb__idx_read(path, labels, s);
+        break;
+    case TRB_FORMAT_CIFAR10:
+        st = trb__cifar10_read(path, s);
+        break;
+    case TRB_FORMAT_HDF5:
+        st = trb__hdf5_read(path, s);
+        break;
+    }
+done:
+    trb_free(path);
+    trb_free(labels);
+    return st;
+}
+
+static trb_status digest_of(const trb__samples *s, uint64_t *digest)
+{
+    trb_hash *hash = NULL;
+    TRB_TRY(trb_hash_open(&hash));
+    trb_hash_add(hash, s->x.at, s->x.n);
+    trb_hash_add(hash, s->y.at, s->y.n);
+    *digest = trb_hash_value(hash);
+    trb_hash_close(hash);
+    return TRB_OK;
+}
+
+trb_status trb_data_load(trb_task task, trb_format format, const char *root, size_t n_files, char *const *files,
+                         trb_data *out)
+{
+    trb_status st = TRB_OK;
+    trb__samples s = {.task = task};
+    trb_data d = {.task = task, .target_scale = 1.0};
+    const size_t unit = format == TRB_FORMAT_IDX ? 2 : 1;
+    if (n_files == 0 || n_files % unit != 0)
+        return trb_fail(TRB_ECONFIG, "data: expected %s, got %zu files",
+                        unit == 2 ? "pairs of files, images and labels" : "at least one file", n_files);
+    for (size_t i = 0; i < n_files; i += unit) TRB_GO(read_unit(format, root, files + i, &s));
+
+    TRB_GO(digest_of(&s, &d.digest));
+    TRB_GO(trb_alloc(TRB_MEM_DATA, s.shape.c, sizeof *d.mean, &d.mean));
+    TRB_GO(trb_alloc(TRB_MEM_DATA, s.shape.c, sizeof *d.scale, &d.scale));
+    for (size_t c = 0; c < s.shape.c; c++) d.scale[c] = 1.0F;
+    d.n = s.n;
+    d.shape = s.shape;
+    d.type = s.type;
+    d.x = s.x.at;
+    if (task == TRB_TASK_CLASSES) {
+        d.label = (int32_t *)(void *)s.y.at;
+        for (size_t i = 0; i < d.n; i++)
+            if ((size_t)d.label[i] >= d.classes) d.classes = (size_t)d.label[i] + 1;
+    } else {
+        d.target = (float *)(void *)s.y.at;
+    }
+    *out = d;
+    return TRB_OK;
+done:
+    trb_free(s.x.at);
+    trb_free(s.y.at);
+    trb_free(d.mean);
+    trb_free(d.scale);
+    return st;
+}
+
+void trb_data_clear(trb_data *d)
+{
+    trb_free(d->x);
+    trb_free(d->label);
+    trb_free(d->target);
+    trb_free(d->mean);
+    trb_free(d->scale);
+    *d = (trb_data){.task = d->task};
+}

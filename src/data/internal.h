@@ -1,0 +1,57 @@
+/* Shared inside src/data: bytes that grow while they are read, files told plain from packed, samples that are joined.
+ */
+#ifndef TRB__DATA_INTERNAL_H
+#define TRB__DATA_INTERNAL_H
+
+#include <zlib.h>
+
+#include "tribikos/data.h"
+
+typedef struct {
+    uint8_t *at;
+    size_t n, capacity;
+} trb__bytes;
+
+/* Room for exactly `more` bytes behind the n that are there. */
+trb_status trb__bytes_room(trb__bytes *b, size_t more);
+
+/* A file that is read from front to back; gzip is told by its first bytes. */
+typedef struct {
+    gzFile gz;
+    const char *path; /* borrowed */
+    size_t file_bytes;
+    bool packed;
+} trb__source;
+
+trb_status trb__source_open(const char *path, trb__source *s);
+void trb__source_close(trb__source *s);
+/* Exactly n bytes; TRB_EINPUT if the file ends before. */
+trb_status trb__source_read(trb__source *s, size_t n, void *out);
+/* Append exactly n bytes, where n is what a header claims: room is reserved no further than the file makes plausible.
+ */
+trb_status trb__source_append(trb__source *s, size_t n, trb__bytes *b);
+/* Append whatever is left. */
+trb_status trb__source_append_all(trb__source *s, trb__bytes *b);
+/* TRB_EINPUT unless the file ends here. */
+trb_status trb__source_expect_end(trb__source *s);
+
+/* What the files read so far hold together. */
+typedef struct {
+    trb_task task;
+    size_t n; /* samples */
+    trb_shape shape;
+    trb_dtype type;
+    trb__bytes x; /* [n][C*H*W] of that type */
+    trb__bytes y; /* [n] int32_t labels or float targets */
+} trb__samples;
+
+/* Further files must hold samples like the first one's. */
+trb_status trb__samples_expect(trb__samples *s, const char *path, trb_dtype type, trb_shape shape);
+trb_status trb__samples_add_labels(trb__samples *s, const char *path, size_t n, const uint8_t *label);
+
+/* The readers: append the samples of one file, or of one pair of files. */
+trb_status trb__idx_read(const char *images, const char *labels, trb__samples *s);
+trb_status trb__cifar10_read(const char *path, trb__samples *s);
+trb_status trb__hdf5_read(const char *path, trb__samples *s);
+
+#endif

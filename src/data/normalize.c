@@ -1,0 +1,170 @@
+/* Normalisation: constants from a training set, applied on the way into a batch. */
+#include "tribikos/data.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "tribikos/memory.h"
+
+/* What is constant may show a deviation of rounding alone: it is left alone, not blown up. */
+static double guarded(double mean, double deviation)
+{
+    return deviation > (double)FLT_EPSILON * fabs(mean) ? deviation : 1.0;
+}
+
+/* Bytes: sums of values and of squares are exact in integers. */
+static trb_status standardize_bytes(trb_data *d, size_t n, const int64_t *ids)
+{
+    __extension__ typedef unsigned __int128 wide;
+    const size_t channels = d->shape.c, area = d->shape.h * d->shape.w;
+    uint64_t *sum = NULL; /* [channels] of values, [channels] of squares */
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, 2 * channels, sizeof *sum, &sum));
+    uint64_t *squares = sum + channels;
+    for (size_t i = 0; i < n; i++) {
+        const uint8_t *x = (const uint8_t *)d->x + (size_t)ids[i] * channels * area;
+        for (size_t c = 0; c < channels; c++, x += area) {
+            uint64_t s = 0, q = 0;
+            for (size_t j = 0; j < area; j++) {
+                s += x[j];
+                q += (unsigned)x[j] * x[j];
+            }
+            sum[c] += s;
+            squares[c] += q;
+        }
+    }
+    const double count = (double)n * (double)area;
+    for (size_t c = 0; c < channels; c++) {
+        const wide spread =
+            (wide)squares[c] * ((wide)n * area) - (wide)sum[c] * sum[c]; /* count^2 times the variance */
+        d->mean[c] = (float)((double)sum[c] / count);
+        d->scale[c] = (float)(1.0 / guarded((double)sum[c] / count, sqrt((double)spread) / count));
+    }
+    trb_free(sum);
+    return TRB_OK;
+}
+
+/* Floats: two passes in double, the second over the distances from the mean. */
+static trb_status standardize_floats(trb_data *d, size_t n, const int64_t *ids)
+{
+    const size_t channels = d->shape.c, area = d->shape.h * d->shape.w;
+    const double count = (double)n * (double)area;
+    double *mean = NULL; /* [channels] means, [channels] sums of squared distances */
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, 2 * channels, sizeof *mean, &mean));
+    double *squares = mean + channels;
+    for (size_t i = 0; i < n; i++) {
+        const float *x = (const float *)d->x + (size_t)ids[i] * channels * area;
+        for (size_t k = 0; k < channels * area; k++) mean[k / area] += (double)x[k];
+    }
+    for (size_t c = 0; c < channels; c++) mean[c] /= count;
+    for (size_t i = 0; i < n; i++) {
+        const float *x = (const float *)d->x + (size_t)ids[i] * channels * area;
+        for (size_t k = 0; k < channels * area; k++) {
+            const double away = (double)x[k] - mean[k / area];
+            squares[k / area] += away * away;
+        }
+    }
+    for (size_t c = 0; c < channels; c++) {
+        d->mean[c] = (float)mean[c];
+        d->scale[c] = (float)(1.0 / guarded(mean[c], sqrt(squares[c] / count)));
+    }
+    trb_free(mean);
+    return TRB_OK;
+}
+
+static void standardize_targets(trb_data *d, size_t n, const int64_t *ids)
+{
+    double sum = 0.0, squares = 0.0;
+    for (size_t i = 0; i < n; i++) sum += (double)d->target[ids[i]];
+    const double mean = sum / (double)n;
+    for (size_t i = 0; i < n; i++) {
+        const double away = (double)d->target[ids[i]] - mean;
+        squares += away * away;
+    }
+    d->target_mean = mean;
+    d->target_scale = guarded(mean, sqrt(squares / (double)n));
+}
+
+trb_status trb_data_normalize(trb_data *d, trb_normalize how, size_t n, const int64_t *ids)
+{
+    if (n == 0) return trb_fail(TRB_ECONFIG, "data: no rows to take the constants of normalisation from");
+    for (size_t c = 0; c < d->shape.c; c++) {
+        d->mean[c] = 0.0F;
+        d->scale[c] = how == TRB_NORMALIZE_UNIT && d->type == TRB_U8 ? 1.0F / 255.0F : 1.0F;
+    }
+    if (how == TRB_NORMALIZE_STANDARD)
+        TRB_TRY(d->type == TRB_U8 ? standardize_bytes(d, n, ids) : standardize_floats(d, n, ids));
+    d->target_mean = 0.0;
+    d->target_scale = 1.0;
+    if (d->task == TRB_TASK_REGRESSION && how != TRB_NORMALIZE_NONE) standardize_targets(d, n, ids);
+    return TRB_OK;
+}
+
+trb_status trb_data_normalize_as(trb_data *d, const trb_data *other)
+{
+    const trb_shape a = d->shape, b = other->shape;
+    if (a.c != b.c || a.h != b.h || a.w != b.w || d->type != other->type || d->task != other->task)
+        return trb_fail(TRB_ECONFIG,
+                        "data: test samples of %zu x %zu x %zu %s do not match training samples of %zu x %zu x %zu %s",
+                        a.c, a.h, a.w, trb_dtype_name(d->type), b.c, b.h, b.w, trb_dtype_name(other->type));
+    if (d->classes > other->classes)
+        return trb_fail(TRB_ECONFIG, "data: the test set has %zu classes, the training set only %zu", d->classes,
+                        other->classes);
+    memcpy(d->mean, other->mean, a.c * sizeof *d->mean);
+    memcpy(d->scale, other->scale, a.c * sizeof *d->scale);
+    d->target_mean = other->target_mean;
+    d->target_scale = other->target_scale;
+    return TRB_OK;
+}
+
+/* One loop a type and a kind of shape, each simple enough for the compiler to vectorise. */
+static void bytes_area(size_t n, const uint8_t *restrict from, float mean, float scale, float *restrict to)
+{
+    for (size_t j = 0; j < n; j++) to[j] = ((float)from[j] - mean) * scale;
+}
+
+static void floats_area(size_t n, const float *restrict from, float mean, float scale, float *restrict to)
+{
+    for (size_t j = 0; j < n; j++) to[j] = (from[j] - mean) * scale;
+}
+
+static void bytes_columns(size_t n, const uint8_t *restrict from, const float *restrict mean,
+                          const float *restrict scale, float *restrict to)
+{
+    for (size_t j = 0; j < n; j++) to[j] = ((float)from[j] - mean[j]) * scale[j];
+}
+
+static void floats_columns(size_t n, const float *restrict from, const float *restrict mean,
+                           const float *restrict scale, float *restrict to)
+{
+    for (size_t j = 0; j < n; j++) to[j] = (from[j] - mean[j]) * scale[j];
+}
+
+enum { AHEAD = 2 };
+
+void trb_data_rows(const trb_data *d, size_t n, const int64_t *ids, float *x)
+{
+    const size_t area = d->shape.h * d->shape.w, channels = d->shape.c, size = channels * area;
+    const size_t row_bytes = size * trb_dtype_bytes(d->type);
+    for (size_t i = 0; i < n; i++, x += size) {
+        /* Rows lie anywhere: the processor cannot foresee the next ones, but the order of the batch can. */
+        if (i + AHEAD < n) {
+            const char *next = (const char *)d->x + (size_t)ids[i + AHEAD] * row_bytes;
+            for (size_t j = 0; j < row_bytes; j += 64) __builtin_prefetch(next + j);
+        }
+        const size_t row = (size_t)ids[i] * size;
+        const uint8_t *bytes = (const uint8_t *)d->x + row;
+        const float *floats = (const float *)d->x + row;
+        if (area == 1 && d->type == TRB_U8)
+            bytes_columns(size, bytes, d->mean, d->scale, x);
+        else if (area == 1)
+            floats_columns(size, floats, d->mean, d->scale, x);
+        else
+            for (size_t c = 0; c < channels; c++) {
+                if (d->type == TRB_U8)
+                    bytes_area(area, bytes + c * area, d->mean[c], d->scale[c], x + c * area);
+                else
+                    floats_area(area, floats + c * area, d->mean[c], d->scale[c], x + c * area);
+            }
+    }
+}

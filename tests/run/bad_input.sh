@@ -1,0 +1,99 @@
+# Whatever a user can get wrong: one line that names the place, what was expected and what was found; exit 2 or 3; on two ranks as
+# on one; nothing that was there is lost.
+. "$(dirname "$0")/lib.sh"
+conf=$work/small.yaml
+mpi 2 run "$conf" --run.dir="$work/run" || { cat "$work/err"; bad "run"; finish; }
+digest "$work/run" >"$work/expected"
+
+# refuses STATUS FRAGMENT COMMAND...: on two ranks
+refuses() {
+    local status=$1 fragment=$2 got
+    shift 2
+    mpi 2 "$@"
+    got=$?
+    if [ $got != "$status" ] || ! grep -qE "tribikos: error: .*$fragment" "$work/err" ||
+        [ "$(grep -c 'tribikos: error' "$work/err")" != 1 ]; then
+        bad "$* : status $got, expected $status, and one line with /$fragment/; got: $(grep -m1 tribikos: "$work/err")"
+    else
+        ok "$fragment"
+    fi
+}
+# At the end of a group of damages: the run is as it was.
+unharmed() { digest "$work/run" >"$work/got"; check "$1: nothing was lost" cmp -s "$work/expected" "$work/got"; }
+
+refuses 2 'nothere.yaml.*No such file' run nothere.yaml
+refuses 2 'takes one configuration file' train
+refuses 2 'nearest is .distill' distil "$conf"
+refuses 2 'train\.lr' run "$conf" --train.lrr=1
+refuses 2 'train\.epochs.*ten' run "$conf" --train.epochs=ten
+refuses 2 'batch.*lanes|lanes.*batch' run "$conf" --train.batch=62
+refuses 2 'small.yaml' run "$conf" --train.layers='[dense 32, rleu, dense 10]'
+sed 's/epochs: 2, batch/epohs: 2, batch/' "$conf" >"$work/typo.yaml"
+refuses 2 'typo.yaml:[0-9]+.*train\.epohs.*train\.epochs' run "$work/typo.yaml"
+refuses 2 'dense 32, rleu|relu' train "$conf" --run.dir="$work/other" --train.layers='[dense 32, rleu, dense 10]'
+refuses 2 'member 0.*labels 0 to 9' train "$conf" --run.dir="$work/other" --train.layers='[dense 32, relu, dense 9]'
+refuses 2 'student hydra.*labels 0 to 9' distill "$conf" --student.layers='[dense 32, relu, split, dense 9]' --students='[hydra]' --run.dir="$work/run"
+refuses 2 '1500|validation' train "$conf" --run.dir="$work/other" --data.validation=1500
+refuses 2 'batch of 1600 rows' train "$conf" --run.dir="$work/other" --train.batch=1600
+refuses 2 '2 ranks.*1 lanes' distill "$conf" --students='[third]' --student.lanes=1
+refuses 2 'member 0 is not trained yet' cache "$conf" --run.dir="$work/other"
+refuses 2 'cache' distill "$conf" --run.dir="$work/other"
+refuses 2 'run.dir|/proc/nowhere' train "$conf" --run.dir=/proc/nowhere
+refuses 3 'm000.*epochs: 2.*epochs: 3' run "$conf" --train.epochs=3
+refuses 3 'student/hydra.*temperature' distill "$conf" --student.temperature=5
+unharmed "wrong configurations"
+
+data=$work/data
+mv "$data/train-images-idx3-ubyte" "$work/images"
+refuses 2 'train-images-idx3-ubyte.*No such file' train "$conf"
+head -c 100000 "$work/images" >"$data/train-images-idx3-ubyte"
+refuses 3 'train-images-idx3-ubyte' train "$conf"
+(cat "$work/images"; echo) >"$data/train-images-idx3-ubyte"
+refuses 3 'train-images-idx3-ubyte' train "$conf"
+(printf '\0\0\10\4'; tail -c +5 "$work/images") >"$data/train-images-idx3-ubyte"
+refuses 3 'train-images-idx3-ubyte.*magic' train "$conf"
+mv "$work/images" "$data/train-images-idx3-ubyte"
+cp "$data/t10k-labels-idx1-ubyte" "$work/labels"
+refuses 3 '500.*1500|1500.*500' train "$conf" --data.train="[train-images-idx3-ubyte, t10k-labels-idx1-ubyte]"
+(head -c 8 "$work/labels"; head -c 499 /dev/zero | tr '\0' '\31'; printf '\0') >"$data/t10k-labels-idx1-ubyte"
+refuses 2 'class|label' eval "$conf"
+mv "$work/labels" "$data/t10k-labels-idx1-ubyte"
+unharmed "wrong data files"
+
+# Another data set than the cache was made from.
+printf '\1' | dd of="$data/train-images-idx3-ubyte" bs=1 seek=5000 conv=notrunc status=none
+refuses 3 'digest|data' distill "$conf" --students='[third]'
+printf '\0' | dd of="$data/train-images-idx3-ubyte" bs=1 seek=5000 conv=notrunc status=none
+
+# The cache: cut, flipped, missing, of another member.
+shard=$work/run/cache/v00/m001-s00001.h5
+cp "$shard" "$work/shard"
+damaged() { # NAME: the damaged shard is refused by a student and by verify, and written anew by cache
+    refuses 3 'm001-s00001' distill "$conf" --students='[third]'
+    tribikos verify "$work/run/cache" >"$work/out" 2>"$work/err"
+    check "$1: verify exits 3" test $? = 3
+    check "$1: verify names the shard" grep -q 'm001-s00001' "$work/out"
+    mpi 2 cache "$conf" || cat "$work/err"
+    check "$1: cache writes it anew, the same bytes" cmp -s "$shard" "$work/shard"
+    cp "$work/shard" "$shard"
+}
+truncate -s 3000 "$shard"; damaged "a truncated shard"
+printf '\125' | dd of="$shard" bs=1 seek=5000 conv=notrunc status=none; damaged "a shard with a changed byte"
+rm "$shard"; damaged "a missing shard"
+cp "$work/run/cache/v00/m000-s00001.h5" "$shard"
+refuses 3 'm001-s00001' distill "$conf" --students='[third]'
+refuses 3 'm001-s00001' cache "$conf"
+cp "$work/shard" "$shard"
+tribikos verify "$work/run/cache" >"$work/out" 2>&1
+check "the mended cache verifies" test $? = 0
+printf '\125' | dd of="$work/run/members/m002/weights.h5" bs=1 seek=6000 conv=notrunc status=none
+refuses 3 'm002/weights.h5' cache "$conf"
+refuses 3 'm002/weights.h5' eval "$conf"
+
+# A process that its launcher counts among several, but that finds itself alone.
+for variable in SLURM_NTASKS OMPI_COMM_WORLD_SIZE; do
+    (unset OMPI_COMM_WORLD_SIZE; env $variable=4 "$TRB_BUILD/tribikos" train "$conf" >"$work/out" 2>"$work/err")
+    check "$variable=4 and one process: exit 2" test $? = 2
+    check "$variable=4 and one process: the reason" grep -q "$variable is 4.*mpirun" "$work/err"
+done
+finish

@@ -1,0 +1,54 @@
+# A rank is killed in each stage: the job ends within seconds, says who died, leaves nothing half-written under a final name, and
+# the next run gives the same bytes as a run left alone. A rank that fails is named with its cause.
+. "$(dirname "$0")/lib.sh"
+conf=$work/small.yaml
+mpi 2 run "$conf" --run.dir="$work/calm" || { cat "$work/err"; bad "run left alone"; finish; }
+digest "$work/calm" >"$work/expected"
+
+for fault in train.step:20 cache.unit:3 file.write:12 file.rename:4 file.rename:9 eval.unit:1; do
+    start=$(date +%s)
+    TRB_FAULT=$fault:1:kill mpi 2 run "$conf" --run.dir="$work/hurt"
+    status=$?
+    took=$(($(date +%s) - start))
+    check "$fault: killed job ends non-zero ($status) within 20 s ($took s)" test $status -ne 0 -a $took -lt 20
+    check "$fault: the message names rank and signal" grep -q "process rank 1 .*signal 9" "$work/err"
+    mpi 2 run "$conf" --run.dir="$work/hurt" || cat "$work/err"
+    digest "$work/hurt" >"$work/got"
+    check "$fault: the rerun has the same bytes" cmp -s "$work/expected" "$work/got"
+    check "$fault: no temporary file is left" test -z "$(find "$work/hurt" -name '*.tmp.*')"
+    rm -rf "$work/hurt"
+done
+
+# The students' steps are the same loop as the members'; this passage lies in distillation.
+mpi 2 train "$conf" --run.dir="$work/hurt" && mpi 2 cache "$conf" --run.dir="$work/hurt" || cat "$work/err"
+TRB_FAULT=train.step:60:0:kill mpi 2 distill "$conf" --run.dir="$work/hurt"
+check "distill: killed job ends non-zero" test $? -ne 0
+check "distill: the message names rank and signal" grep -q "process rank 0 .*signal 9" "$work/err"
+mpi 3 run "$conf" --run.dir="$work/hurt" || cat "$work/err"
+digest "$work/hurt" >"$work/got"
+check "distill: the rerun on 3 ranks has the same bytes" cmp -s "$work/expected" "$work/got"
+rm -rf "$work/hurt"
+
+# The launcher and with it all ranks die at any moment.
+for delay in 0.4 0.7 1.0 1.3 1.6; do
+    mpirun -n 2 "$TRB_BUILD/tribikos" run "$conf" --run.dir="$work/hurt" >/dev/null 2>&1 </dev/null &
+    sleep $delay
+    pkill -9 -f -- "--run.dir=$work/hurt"
+    wait $! 2>/dev/null
+done
+mpi 2 run "$conf" --run.dir="$work/hurt" || cat "$work/err"
+digest "$work/hurt" >"$work/got"
+check "kill -9 of everything, five times" cmp -s "$work/expected" "$work/got"
+
+# A rank that fails by itself: every rank leaves together, and the line says who and why.
+for fault in train.step:20 cache.unit:3 file.write:12 file.rename:4 eval.unit:1 alloc:40; do
+    rm -rf "$work/hurt"
+    TRB_FAULT=$fault:1 mpi 2 run "$conf" --run.dir="$work/hurt"
+    check "$fault fails on rank 1: exit status 1" test $? = 1
+    check "$fault fails on rank 1: named with its cause" grep -q "error: rank 1 (.*fault injected at ${fault%:*}" "$work/err"
+    check "$fault fails on rank 1: one line" test "$(grep -c 'tribikos: error' "$work/err")" = 1
+    mpi 2 run "$conf" --run.dir="$work/hurt" || cat "$work/err"
+    digest "$work/hurt" >"$work/got"
+    check "$fault fails on rank 1: the rerun has the same bytes" cmp -s "$work/expected" "$work/got"
+done
+finish

@@ -1,0 +1,43 @@
+# What the tests of the whole program share. Source it; then $work is a folder of this test's own, with a small real data
+# set in $work/data (the first rows of Fashion-MNIST) and a configuration in $work/small.yaml.
+set -uo pipefail
+python=/usr/bin/python3
+passed=0 failed=0
+work=$(mktemp -d "${TMPDIR:-/tmp}/tribikos-test.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+
+skip() { echo "SKIPPED: $*"; exit 77; }
+ok() { passed=$((passed + 1)); echo "ok: $*"; }
+bad() { failed=$((failed + 1)); echo "FAILED: $*"; }
+check() { local what=$1; shift; if "$@"; then ok "$what"; else bad "$what"; fi; }
+finish() { echo "$passed passed, $failed failed"; [ "$failed" = 0 ] && [ "$passed" -gt 0 ]; exit; }
+
+tribikos() { "$TRB_BUILD/tribikos" "$@"; }
+# mpi RANKS COMMAND...: run the program on several ranks, its output in $work/out and $work/err.
+mpi() { local n=$1; shift; mpirun -n "$n" "$TRB_BUILD/tribikos" "$@" >"$work/out" 2>"$work/err" </dev/null; }
+
+fashion=/usr/share/datasets/fashion-mnist
+[ -r $fashion/train-images-idx3-ubyte.gz ] || skip "the package dataset-fashion-mnist is not installed"
+[ -x $python ] || skip "python3 is not installed"
+mkdir "$work/data"
+$python "$TRB_SOURCE/tests/run/subset.py" $fashion "$work/data" 1500 500
+cat >"$work/small.yaml" <<END
+run: {dir: $work/run, seed: 3}
+data:
+  root: $work/data
+  train: [train-images-idx3-ubyte, train-labels-idx1-ubyte]
+  test: [t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte]
+  validation: 100
+members: {count: 3, overrides: {1: {layers: [dense 24, tanh, dense 10]}}}
+train: {layers: [dense 32, relu, dropout 0.1, dense 32, relu, dense 10], epochs: 2, batch: 60, lanes: 4}
+cache: {shard_rows: 512, block: 128}
+students: [hydra, kd]
+student: {layers: [dense 32, relu, split, dense 32, relu, dense 10], phase1_epochs: 2, epochs: 2, batch: 60, lanes: 4}
+END
+
+# Digest of everything of a run that must not depend on who computed it: files by content, the report without its times.
+digest() {
+    (cd "$1" && find members cache student -name '*.h5' 2>/dev/null | sort | xargs -r sha256sum
+     [ ! -f report/predictions.h5 ] || sha256sum report/predictions.h5
+     [ ! -f report/report.json ] || sed -E 's/"ms_per_sample": [^,]*, //' report/report.json | sha256sum)
+}

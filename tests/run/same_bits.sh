@@ -1,0 +1,31 @@
+# The same weights, cached logits and figures for every rank count, whichever stage runs on how many ranks.
+. "$(dirname "$0")/lib.sh"
+conf=$work/small.yaml
+mpi 1 run "$conf" --run.dir="$work/one" || { cat "$work/err"; bad "run on one rank"; finish; }
+digest "$work/one" >"$work/expected"
+check "every kind of file is compared" [ "$(wc -l <"$work/expected")" -ge 17 ]
+for n in 2 3 4; do
+    mpi $n run "$conf" --run.dir="$work/n$n" || cat "$work/err"
+    digest "$work/n$n" >"$work/got"
+    check "the whole run on $n ranks" cmp -s "$work/expected" "$work/got"
+done
+# Arrow by arrow, each on its own rank count; 5 ranks are more than members, and more than lanes.
+{ mpi 5 train "$conf" --run.dir="$work/mixed" && mpi 5 cache "$conf" --run.dir="$work/mixed" &&
+  mpi 2 distill "$conf" --run.dir="$work/mixed" && mpi 5 eval "$conf" --run.dir="$work/mixed"; } || cat "$work/err"
+digest "$work/mixed" >"$work/got"
+check "train 5, cache 5, distill 2, eval 5 ranks" cmp -s "$work/expected" "$work/got"
+# Members one by one, as an array of jobs trains them.
+for m in 2 0 1; do mpi 1 train "$conf" --run.dir="$work/array" --members $m || cat "$work/err"; done
+mpi 2 run "$conf" --run.dir="$work/array" || cat "$work/err"
+digest "$work/array" >"$work/got"
+check "members trained one by one" cmp -s "$work/expected" "$work/got"
+# Another seed must give other bits, or the comparison would prove nothing.
+mpi 2 run "$conf" --run.dir="$work/seed" --run.seed=4 || cat "$work/err"
+digest "$work/seed" >"$work/got"
+check "another seed gives another result" test "$(comm -12 <(sort "$work/expected") <(sort "$work/got") | wc -l)" = 0
+# A streamed cache serves what a kept one serves.
+cp -r "$work/one" "$work/stream" && rm -r "$work/stream/student" "$work/stream/report"
+mpi 2 run "$conf" --run.dir="$work/stream" --cache.memory=0.1 || cat "$work/err"
+digest "$work/stream" >"$work/got"
+check "a cache read by stream" cmp -s "$work/expected" "$work/got"
+finish

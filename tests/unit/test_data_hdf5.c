@@ -1,0 +1,154 @@
+/* HDF5: types, shapes, joined files, and what is refused. */
+#include "data_fixture.h"
+
+#include <math.h>
+
+#include <hdf5.h>
+
+static char folder[64];
+
+static int setup(void **state)
+{
+    (void)state;
+    fixture_make(folder);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    fixture_remove(folder);
+    return 0;
+}
+
+/* Publish NAME with /x and /y; a NULL pointer leaves one out. */
+static void put(const char *name, trb_h5_shape x, const void *x_values, trb_h5_shape y, const void *y_values)
+{
+    char path[160];
+    trb_h5 *h = NULL;
+    fixture_path(folder, name, path);
+    assert_int_equal(trb_h5_create(path, &h), TRB_OK);
+    if (x_values != NULL) assert_int_equal(trb_h5_put(h, "/x", x, x_values), TRB_OK);
+    if (y_values != NULL) assert_int_equal(trb_h5_put(h, "/y", y, y_values), TRB_OK);
+    assert_int_equal(trb_h5_publish(h), TRB_OK);
+}
+
+static void refuse(trb_task task, trb_status status, const char *fragment)
+{
+    char *files[] = {"a"};
+    fixture_expect_failure(task, TRB_FORMAT_HDF5, folder, 1, files, status, fragment);
+}
+
+static void classes(void **state)
+{
+    (void)state;
+    const uint8_t x[2 * 12] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24};
+    const uint8_t y8[] = {3, 255};
+    const int32_t y32[] = {3, 255};
+    const int64_t y64[] = {3, 255};
+    const trb_h5_shape shapes[] = {{TRB_U8, 2, {2, 12}}, {TRB_U8, 3, {2, 3, 4}}, {TRB_U8, 4, {2, 3, 2, 2}}};
+    const trb_shape expected[] = {{12, 1, 1}, {1, 3, 4}, {3, 2, 2}};
+    const trb_dtype types[] = {TRB_U8, TRB_I32, TRB_I64};
+    const void *labels[] = {y8, y32, y64};
+    char *files[] = {"a", "a"};
+    for (size_t i = 0; i < 3; i++) {
+        trb_data d;
+        put("a", shapes[i], x, (trb_h5_shape){types[i], 1, {2}}, labels[i]);
+        assert_int_equal(trb_data_load(TRB_TASK_CLASSES, TRB_FORMAT_HDF5, folder, 2, files, &d), TRB_OK);
+        assert_int_equal(d.n, 4);
+        assert_memory_equal(&d.shape, &expected[i], sizeof d.shape);
+        assert_int_equal(d.classes, 256);
+        const int32_t all[] = {3, 255, 3, 255};
+        assert_memory_equal(d.label, all, sizeof all);
+        assert_memory_equal((uint8_t *)d.x + 24, x, 24);
+        trb_data_clear(&d);
+    }
+    assert_int_equal(trb_mem_bytes(TRB_MEM_KINDS), 0);
+}
+
+static void regression(void **state)
+{
+    (void)state;
+    const float x[] = {1, 2, 3, 4, 5, 6}, y32[] = {0.5F, -1.0F, 2.0F};
+    const double y64[] = {0.5, -1.0, 2.0};
+    char *files[] = {"a"};
+    for (int wide = 0; wide < 2; wide++) {
+        trb_data d;
+        put("a", (trb_h5_shape){TRB_F32, 2, {3, 2}}, x, (trb_h5_shape){wide != 0 ? TRB_F64 : TRB_F32, 1, {3}},
+            wide != 0 ? (const void *)y64 : y32);
+        assert_int_equal(trb_data_load(TRB_TASK_REGRESSION, TRB_FORMAT_HDF5, folder, 1, files, &d), TRB_OK);
+        assert_int_equal(d.type, TRB_F32);
+        assert_int_equal(d.classes, 0);
+        assert_null(d.label);
+        assert_memory_equal(d.target, y32, sizeof y32);
+        assert_memory_equal(d.x, x, sizeof x);
+        trb_data_clear(&d);
+    }
+}
+
+static void refused(void **state)
+{
+    (void)state;
+    const trb_h5_shape xs = {TRB_U8, 2, {2, 2}}, ys = {TRB_U8, 1, {2}};
+    const uint8_t x[] = {1, 2, 3, 4}, y[] = {0, 1};
+    const int32_t negative[] = {0, -1};
+    const int64_t large[] = {0, 256};
+    const float nan_x[] = {1, 2, 3, NAN}, inf_y[] = {0, INFINITY};
+    const double huge_y[] = {0, 1e300};
+    const trb_task K = TRB_TASK_CLASSES, R = TRB_TASK_REGRESSION;
+    char *gone[] = {"gone"};
+    fixture_expect_failure(K, TRB_FORMAT_HDF5, folder, 1, gone, TRB_ECONFIG, "/gone");
+    put("a", xs, NULL, ys, y);
+    refuse(K, TRB_EINTEGRITY, "/x");
+    put("a", xs, x, ys, NULL);
+    refuse(K, TRB_EINTEGRITY, "/y");
+    put("a", (trb_h5_shape){TRB_I32, 2, {2, 1}}, negative, ys, y);
+    refuse(K, TRB_EINPUT, "expected uint8 or float32, got int32");
+    put("a", (trb_h5_shape){TRB_U8, 1, {4}}, x, ys, y);
+    refuse(K, TRB_EINPUT, "got 1 dimensions");
+    put("a", (trb_h5_shape){TRB_U8, 5, {2, 1, 1, 1, 2}}, x, ys, y);
+    refuse(K, TRB_EINPUT, "got 5 dimensions");
+    put("a", (trb_h5_shape){TRB_U8, 2, {4, 1}}, x, ys, y);
+    refuse(K, TRB_EINPUT, "expected [4]");
+    put("a", xs, x, (trb_h5_shape){TRB_U8, 2, {2, 1}}, y);
+    refuse(K, TRB_EINPUT, "got 2 dimensions");
+    put("a", xs, x, (trb_h5_shape){TRB_I32, 1, {2}}, negative);
+    refuse(K, TRB_EINPUT, "label -1 in row 1");
+    put("a", xs, x, (trb_h5_shape){TRB_I64, 1, {2}}, large);
+    refuse(K, TRB_EINPUT, "label 256 in row 1");
+    refuse(R, TRB_EINPUT, "targets of float32 or float64, got int64");
+    put("a", (trb_h5_shape){TRB_F32, 2, {2, 2}}, nan_x, ys, y);
+    refuse(K, TRB_EINPUT, "value 1 of row 1 is not finite");
+    put("a", xs, x, (trb_h5_shape){TRB_F32, 1, {2}}, inf_y);
+    refuse(K, TRB_EINPUT, "labels of uint8, int32 or int64, got float32");
+    refuse(R, TRB_EINPUT, "target of row 1 is not finite");
+    put("a", xs, x, (trb_h5_shape){TRB_F64, 1, {2}}, huge_y);
+    refuse(R, TRB_EINPUT, "target of row 1 is not finite");
+    fixture_write(folder, "a", false, 4, x);
+    refuse(K, TRB_EINTEGRITY, "/a");
+}
+
+/* Data sets that were never written to take no room, whatever their extent; others are empty. */
+static void absurd_extent(void **state)
+{
+    (void)state;
+    const hsize_t extents[2][2] = {{1000000000, 1000000}, {0, 4}};
+    const char *const fragments[] = {"more values than a file of this size can hold", "empty"};
+    for (int i = 0; i < 2; i++) {
+        char path[160];
+        fixture_path(folder, "a", path);
+        const hid_t file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+        const hid_t space = H5Screate_simple(2, extents[i], NULL);
+        const hid_t set = H5Dcreate2(file, "/x", H5T_STD_U8LE, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+        assert_true(set >= 0);
+        assert_true(H5Dclose(set) >= 0 && H5Sclose(space) >= 0 && H5Fclose(file) >= 0);
+        refuse(TRB_TASK_CLASSES, TRB_EINPUT, fragments[i]);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(classes), cmocka_unit_test(regression),
+                                       cmocka_unit_test(refused), cmocka_unit_test(absurd_extent)};
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -1,0 +1,140 @@
+/* Folders, plain files and half precision. */
+#include "scratch.h"
+
+#include <math.h>
+
+#include "tribikos/fault.h"
+#include "tribikos/rng.h"
+#include "tribikos/store.h"
+
+static int publish_text(void)
+{
+    return trb_file_publish_text(in_scratch("note"), "new\n") == TRB_EIO ? 0 : 1;
+}
+
+/* Whatever fails on the way: the old file stays, nothing is left aside. */
+static void text_faults(void **state)
+{
+    (void)state;
+    spill(in_scratch("note"), "old\n", 4);
+    const char *points[] = {"file.create:1", "file.write:1", "file.sync:1", "file.rename:1"};
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(with_fault(points[i], publish_text), 0);
+        assert_int_equal(count_files(scratch, "note"), 1);
+        char *text = slurp(in_scratch("note"), NULL);
+        assert_string_equal(text, "old\n");
+        free(text);
+    }
+}
+
+static void text(void **state)
+{
+    (void)state;
+    assert_ok(trb_file_publish_text(in_scratch("note"), "one\n"));
+    assert_ok(trb_file_publish_text(in_scratch("note"), "two\n"));
+    char *found = slurp(in_scratch("note"), NULL);
+    assert_string_equal(found, "two\n");
+    free(found);
+    assert_true(trb_file_exists(in_scratch("note")));
+    assert_false(trb_file_exists(in_scratch("nothing")));
+    assert_fails(trb_file_publish_text(in_scratch("no/such/folder"), "x"), TRB_EIO, "No such file or directory");
+}
+
+static void folders(void **state)
+{
+    (void)state;
+    assert_ok(trb_mkdirs(in_scratch("a/b/c")));
+    assert_ok(trb_mkdirs(in_scratch("a//b/c/")));
+    assert_true(trb_file_exists(in_scratch("a/b/c")));
+    spill(in_scratch("a/file"), "", 0);
+    assert_fails(trb_mkdirs(in_scratch("a/file/below")), TRB_EIO, "a/file: cannot make the folder");
+}
+
+/* Only the leftovers of this very name. */
+static void sweep(void **state)
+{
+    (void)state;
+    const char *names[] = {"s.h5.tmp.node7.123", "s.h5.tmp.node8.5", "ss.h5.tmp.node7.123", "s.h5", "s.h5.tmp"};
+    for (size_t i = 0; i < 5; i++) spill(in_scratch("%s", names[i]), "", 0);
+    trb_file_sweep(in_scratch("s.h5"));
+    for (size_t i = 0; i < 5; i++) assert_int_equal(trb_file_exists(in_scratch("%s", names[i])), i >= 2);
+    spill(in_scratch("%s", names[0]), "", 0);
+    assert_ok(trb_file_publish_text(in_scratch("s.h5"), "x"));
+    assert_false(trb_file_exists(in_scratch("%s", names[0])));
+}
+
+/* binary16 by its definition, IEEE 754-2008 sec. 3.4. */
+static double half_value(unsigned h)
+{
+    const int exponent = (int)(h >> 10 & 31), mantissa = (int)(h & 1023);
+    const double magnitude = exponent == 31  ? (mantissa ? NAN : INFINITY)
+                             : exponent == 0 ? ldexp(mantissa, -24)
+                                             : ldexp(1024 + mantissa, exponent - 25);
+    return h & 0x8000 ? -magnitude : magnitude;
+}
+
+/* Every half there is, through the vector loop (all at once) and the portable code (one at a time). */
+static void half_all(void **state)
+{
+    (void)state;
+    static uint16_t from[65536], back[65536];
+    static float wide[65536];
+    for (unsigned i = 0; i < 65536; i++) from[i] = (uint16_t)i;
+    trb_f32_from_f16(65536, from, wide);
+    trb_f16_from_f32(65536, wide, back);
+    for (unsigned i = 0; i < 65536; i++) {
+        const double wanted = half_value(i);
+        float one = 0;
+        uint16_t one_back = 0;
+        trb_f32_from_f16(1, &from[i], &one);
+        trb_f16_from_f32(1, &one, &one_back);
+        assert_memory_equal(&one, &wide[i], sizeof one);
+        assert_int_equal(one_back, back[i]);
+        if (isnan(wanted)) {
+            assert_true(isnan(one));
+            continue;
+        }
+        assert_true((double)one == wanted);
+        assert_int_equal(back[i], i);
+    }
+}
+
+/* Between two neighbours: nearer, and in the middle the even one; both code paths. */
+static void half_rounds(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 0x7bff; i++) {
+        const float low = (float)half_value(i), high = (float)half_value(i + 1), middle = (low + high) / 2;
+        const float cases[8] = {low,  nextafterf(middle, 0),    middle, nextafterf(middle, 1e9f), high, -middle,
+                                -low, -nextafterf(middle, 1e9f)};
+        const unsigned even = i % 2 == 0 ? i : i + 1;
+        const unsigned wanted[8] = {i, i, even, i + 1, i + 1, even | 0x8000, i | 0x8000, (i + 1) | 0x8000};
+        uint16_t all[8];
+        trb_f16_from_f32(8, cases, all);
+        for (size_t c = 0; c < 8; c++) {
+            uint16_t one = 0;
+            trb_f16_from_f32(1, &cases[c], &one);
+            assert_int_equal(all[c], wanted[c]);
+            assert_int_equal(one, wanted[c]);
+        }
+    }
+    const float edge[8] = {65519.99f, 65520.0f, 1e30f, -INFINITY, 0.0f, -0.0f, 1e-30f, -2.9802322e-8f};
+    const unsigned wanted[8] = {0x7bff, 0x7c00, 0x7c00, 0xfc00, 0, 0x8000, 0, 0x8000};
+    uint16_t all[8];
+    trb_f16_from_f32(8, edge, all);
+    for (size_t c = 0; c < 8; c++) {
+        uint16_t one = 0;
+        trb_f16_from_f32(1, &edge[c], &one);
+        assert_int_equal(all[c], wanted[c]);
+        assert_int_equal(one, wanted[c]);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(text_faults), cmocka_unit_test(text),     cmocka_unit_test(folders),
+        cmocka_unit_test(sweep),       cmocka_unit_test(half_all), cmocka_unit_test(half_rounds),
+    };
+    return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
+}
