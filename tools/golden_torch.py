@@ -3,8 +3,8 @@
 
     python3 tools/golden_torch.py [folder]
 
-Inputs are single precision. References are computed by PyTorch (metrics: NumPy) from them in double precision, so that a
-test's tolerance has to allow for this project's rounding only. Versions are root attributes.
+Inputs are single precision. References are computed by PyTorch (metrics: NumPy) from them in double precision, so that
+a test's tolerance has to allow for this project's rounding only. Versions are root attributes.
 """
 import pathlib
 import sys
@@ -42,8 +42,8 @@ class Golden:
 
 def kd(z, t):
     """[B][M][K] against [B][M][K]: T^2 times the mean over rows and heads."""
-    rows = z.reshape(-1, z.shape[-1])
-    return T * T * F.kl_div(F.log_softmax(rows / T, -1), F.softmax(t.reshape(rows.shape) / T, -1), reduction="batchmean")
+    z, t = (logits.reshape(-1, logits.shape[-1]) for logits in (z, t))
+    return T * T * F.kl_div(F.log_softmax(z / T, -1), F.softmax(t / T, -1), reduction="batchmean")
 
 
 def kd_mean(z, t):

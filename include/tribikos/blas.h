@@ -3,9 +3,9 @@
  * OpenBLAS chooses its kernels when it is loaded and does not know every processor: one that is newer than the library
  * may get kernels of half the speed. trb_blas_open() therefore decides first, from the processor's own feature bits
  * alone, and only then loads the library (dlopen). A user's OPENBLAS_CORETYPE wins. oneDNN looks at the processor by
- * itself. Which library computes a product depends on its shape alone (measured; see src/math/blas.c), so the bits of a
- * product depend on its shape, its operands, the processor and the thread count, and on nothing else. The name of the
- * kernels and the thread count are recorded wherever bits depend on them.
+ * itself. Which library computes a product, and in which pieces, depends on its shape alone (measured; see
+ * src/math/blas.c), so the bits of a product depend on its shape, its operands, the processor and the thread count, and
+ * on nothing else. The name of the kernels and the thread count are recorded wherever bits depend on them.
  */
 #ifndef TRB_BLAS_H
 #define TRB_BLAS_H
@@ -16,7 +16,7 @@
 
 /** Load the library and fix its thread count. Local; call once before any other function of this folder; a second call
  * may only change the thread count. \param[in] threads  BLAS threads a rank, >= 1; 1 is fastest on layer-sized shapes
- * \return TRB_OK; TRB_EIO if the library cannot be loaded */
+ * \return TRB_OK; TRB_ECONFIG if threads < 1; TRB_EIO if the library cannot be loaded */
 trb_status trb_blas_open(int threads);
 
 /** Kernels and thread count as recorded, e.g. "SkylakeX, 1 thread". Local; borrowed; "" before trb_blas_open(). */

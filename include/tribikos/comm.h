@@ -37,8 +37,8 @@ void trb_comm_close(trb_comm *c); /* Collective over c; NULL allowed. */
 /** Agree on a status: the worst of all ranks', the lowest rank's among equals. Collective over c.
  *
  * Every rank returns the same status, and if it is a failure every rank's recorded line becomes the culprit's, with the
- * culprit's rank in the job and its host in front ("rank 3 (node7): ..."; no rank is named if the group has only one, or if all ranks
- * failed alike). A rank that is fine passes TRB_OK.
+ * culprit's rank in the job and its host in front ("rank 3 (node7): ..."; no rank is named if the group has only one, if all ranks
+ * failed alike, or if the configuration is at fault). A rank that is fine passes TRB_OK.
  */
 trb_status trb_agree(trb_comm *c, trb_status st);
 

@@ -23,6 +23,7 @@ typedef struct {
     double decay_epochs; /* step schedule */
     double gamma;
     trb_init init;
+    char *decides; /* everything of the configuration that decides this network's weights, one "key: value" a line */
 } trb_fit_opts;
 
 typedef enum { TRB_METHOD_HYDRA, TRB_METHOD_KD } trb_method;
@@ -89,12 +90,5 @@ void trb_config_destroy(trb_config *c);
 trb_status trb_config_print(const trb_config *c, char **out);
 /** The reference of all keys. Local. \param[out] out  trb_free() */
 trb_status trb_config_help(char **out);
-
-/** What decides member m's weights, one "key: value" a line in table order: its fit options, the data's reading and the
- * data set's digest. Two members with the same text are the same member. Local. \param[out] out  trb_free() */
-trb_status trb_config_member_text(const trb_config *c, size_t m, uint64_t data_digest, char **out);
-/** The same for student s: its options, the exchange, the data set's and all members' digests. Local. */
-trb_status trb_config_student_text(const trb_config *c, size_t s, uint64_t data_digest, size_t n_members,
-                                   const uint64_t *member_digest, char **out);
 
 #endif

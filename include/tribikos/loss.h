@@ -2,8 +2,8 @@
  *
  * All are local, read rows of logits [rows][M][K] and add up in double. `batch` is the number of rows over which the
  * loss is a mean; it is larger than `rows` when a lane computes its share of a batch, so that the sum over lanes is the
- * batch's mean. Each returns TRB_OK, TRB_ECONFIG if K exceeds TRB_LOSS_K_MAX, or TRB_ENUM with a line that names row and
- * head if a logit is not finite; the outputs are then not defined. dz never overlaps an input.
+ * batch's mean. Each returns TRB_OK, TRB_ECONFIG if K exceeds TRB_LOSS_K_MAX, or TRB_ENUM with a line that names row
+ * and head if a logit is not finite; the outputs are then not defined. dz never overlaps an input.
  */
 #ifndef TRB_LOSS_H
 #define TRB_LOSS_H

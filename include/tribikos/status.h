@@ -47,6 +47,10 @@ int trb_status_exit(trb_status st);
 #define TRB_FAIL_BYTES 1024
 trb_status trb_fail(trb_status st, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/** Put words in front of the recorded line, where a caller knows whose failure it is ("member 3: "). Local.
+ * \return st; does nothing if it is TRB_OK */
+trb_status trb_fail_of(trb_status st, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 /** The recorded line, "" if there is none. Local; borrowed, valid until the next clear. */
 const char *trb_fail_message(void);
 

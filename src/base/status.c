@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char message[TRB_FAIL_BYTES];
@@ -36,6 +37,23 @@ trb_status trb_fail(trb_status st, const char *fmt, ...)
     va_start(args, fmt);
     pthread_mutex_lock(&lock);
     if (message[0] == '\0') (void)vsnprintf(message, sizeof message, fmt, args);
+    pthread_mutex_unlock(&lock);
+    va_end(args);
+    return st;
+}
+
+trb_status trb_fail_of(trb_status st, const char *fmt, ...)
+{
+    if (st == TRB_OK) return st;
+    char line[TRB_FAIL_BYTES];
+    va_list args;
+    va_start(args, fmt);
+    pthread_mutex_lock(&lock);
+    const int n = vsnprintf(line, sizeof line, fmt, args);
+    if (n >= 0 && (size_t)n < sizeof line) {
+        (void)snprintf(line + n, sizeof line - (size_t)n, "%s", message);
+        memcpy(message, line, sizeof message);
+    }
     pthread_mutex_unlock(&lock);
     va_end(args);
     return st;

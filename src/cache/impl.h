@@ -30,6 +30,9 @@ trb_status trb__shard_path(const char *dir, const trb_cache_spec *spec, size_t u
 /** The first of n stored values that is not finite, n if all are. Local. */
 size_t trb__find_nonfinite(trb_dtype type, size_t n, const void *values);
 
+/** Open a shard for reading. Local. TRB_EINTEGRITY if there is none */
+trb_status trb__shard_open(const char *dir, const trb_cache_spec *spec, size_t unit, trb_h5 **h);
+
 /** Read rows [first, first + n) of a shard's logits, which must be finite. Local.
  * \param[in] first,n  rows within the shard; unit names the samples in messages */
 trb_status trb__shard_rows(trb_h5 *h, const trb_cache_spec *spec, trb_cache_unit unit, size_t first, size_t n,

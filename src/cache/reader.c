@@ -112,10 +112,8 @@ static trb_status fill_from(trb_reader *r, size_t unit, size_t first, char *wind
     const size_t key0 = u.view * r->n_blocks + u.first_row / spec->block;
     const size_t n_blocks = (u.rows + spec->block - 1) / spec->block;
     trb_h5 *h = NULL;
-    char *path = NULL;
     if (run_begin(r, key0) == r->end[key0 + n_blocks - 1]) return TRB_OK;
-    TRB_GO(trb__shard_path(r->c->dir, spec, unit, &path));
-    TRB_GO(trb_h5_open(path, &h));
+    TRB_GO(trb__shard_open(r->c->dir, spec, unit, &h));
     TRB_GO(trb_h5_expect(h, "logits", (trb_h5_shape){spec->dtype, 2, {u.rows, spec->K}}));
     for (size_t b = 0; b < n_blocks && !atomic_load(&r->stop); b++) {
         const size_t begin = run_begin(r, key0 + b), end = r->end[key0 + b], row0 = b * spec->block;
@@ -129,7 +127,6 @@ static trb_status fill_from(trb_reader *r, size_t unit, size_t first, char *wind
     }
 done:
     trb_h5_close(h);
-    trb_free(path);
     return st;
 }
 

@@ -176,6 +176,17 @@ void trb_shard_abandon(trb_shard *s)
 
 /* ---- reading */
 
+trb_status trb__shard_open(const char *dir, const trb_cache_spec *spec, size_t unit, trb_h5 **h)
+{
+    trb_status st = TRB_OK;
+    char *path = NULL;
+    TRB_TRY(trb__shard_path(dir, spec, unit, &path));
+    /* What a cache lists and does not have is damage, not a wrong path given by a user. */
+    st = trb_file_exists(path) ? trb_h5_open(path, h) : trb_fail(TRB_EINTEGRITY, "%s: the shard is missing", path);
+    trb_free(path);
+    return st;
+}
+
 trb_status trb__shard_rows(trb_h5 *h, const trb_cache_spec *spec, trb_cache_unit unit, size_t first, size_t n,
                            void *rows)
 {
@@ -282,17 +293,13 @@ trb_status trb__shard_read(const char *dir, const trb_cache_spec *spec, size_t u
     trb_status st = TRB_OK;
     const trb_cache_unit u = trb_cache_unit_at(spec, unit);
     trb_h5 *h = NULL;
-    char *path = NULL;
+    const char *path = NULL;
     identity id = {.recipe = NULL};
     trb_h5_shape logits, ids;
     uint64_t digest = 0;
     *foreign = false;
-    TRB_GO(trb__shard_path(dir, spec, unit, &path));
-    if (!trb_file_exists(path)) {
-        st = trb_fail(TRB_EINTEGRITY, "%s: the shard is missing", path);
-        goto done;
-    }
-    TRB_GO(trb_h5_open(path, &h));
+    TRB_GO(trb__shard_open(dir, spec, unit, &h));
+    path = trb_h5_path(h);
     TRB_GO(get_identity(h, &id));
     TRB_GO(trb_h5_describe(h, "logits", &logits));
     TRB_GO(trb_h5_describe(h, "sample_id", &ids));
@@ -323,7 +330,6 @@ trb_status trb__shard_read(const char *dir, const trb_cache_spec *spec, size_t u
 done:
     trb_free(id.recipe);
     trb_h5_close(h);
-    trb_free(path);
     return st;
 }
 

@@ -193,20 +193,23 @@ static bool is_inside(const char *key, const char *section)
     return strncmp(key, section, n) == 0 && key[n] == '.';
 }
 
-/* Keys that would have fitted in the place of `key`: those of the same member or student, else those of the table. */
+/* Keys that would have fitted in the place of `key`: those of the same member or student, else sections and keys of the
+ * table. */
 static trb_status suggest(const trb__items *items, const trb__item *item, const char *prefix)
 {
     trb_status st = TRB_OK;
-    char(*text)[128] = NULL;
+    char(*text)[160] = NULL;
     const char **word = NULL;
     size_t n = 0;
     const bool global = prefix[0] == '\0', member = begins(prefix, "members.");
-    TRB_GO(trb_alloc(TRB_MEM_OTHER, 2 * trb__n_options, sizeof *text, &text));
-    TRB_GO(trb_alloc(TRB_MEM_OTHER, 2 * trb__n_options, sizeof *word, &word));
+    TRB_GO(trb_alloc(TRB_MEM_OTHER, 3 * trb__n_options, sizeof *text, &text));
+    TRB_GO(trb_alloc(TRB_MEM_OTHER, 3 * trb__n_options, sizeof *word, &word));
     for (size_t i = 0; i < trb__n_options; i++) {
         const trb__option *o = &trb__options[i];
         if (global) {
             const char *section = o->scope == TRB__FIT ? "train." : o->scope == TRB__STUDENT ? "student." : "";
+            const char *full = section[0] != '\0' ? section : o->key;
+            (void)snprintf(text[n++], sizeof *text, "%.*s", (int)strcspn(full, "."), full);
             (void)snprintf(text[n++], sizeof *text, "%s%s", section, o->key);
             if (o->scope == TRB__FIT) (void)snprintf(text[n++], sizeof *text, "student.%s", o->key);
         } else if (o->scope == TRB__FIT || (o->scope == TRB__STUDENT && !member)) {
@@ -307,6 +310,8 @@ trb_status trb_config_parse(const char *name, const char *text, size_t n_flags, 
     TRB_GO(resolve_students(c, &items));
     TRB_GO(check_unknown(c, &items));
     TRB_GO(trb__config_check(c, &items));
+    for (uint64_t m = 0; m < c->members.count; m++) TRB_GO(trb__config_member_text(c, m, &c->member[m].decides));
+    for (size_t s = 0; s < c->n_students; s++) TRB_GO(trb__config_student_text(c, s, &c->student[s].fit.decides));
     *out = c;
     c = NULL;
 done:
@@ -315,19 +320,25 @@ done:
     return st;
 }
 
+static void clear_fit(trb_fit_opts *fit)
+{
+    clear(TRB__FIT, fit);
+    trb_free(fit->decides);
+}
+
 void trb_config_destroy(trb_config *c)
 {
     if (c == NULL) return;
     if (c->member != NULL)
-        for (uint64_t m = 0; m < c->members.count; m++) clear(TRB__FIT, &c->member[m]);
+        for (uint64_t m = 0; m < c->members.count; m++) clear_fit(&c->member[m]);
     trb_free(c->member);
     if (c->student != NULL) {
         for (size_t s = 0; s < c->n_students; s++) {
             clear(TRB__STUDENT, &c->student[s]);
-            clear(TRB__FIT, &c->student[s].fit);
+            clear_fit(&c->student[s].fit);
         }
     }
-    clear(TRB__FIT, &c->train);
+    clear_fit(&c->train);
     clear(TRB__CONFIG, c);
     trb_free(c);
 }

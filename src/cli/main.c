@@ -79,7 +79,9 @@ static trb_status run(int argc, char **argv, const command *c, trb_comm **world)
 {
     trb__arguments a = {.command = argv[1]};
     trb_status st = TRB_OK;
-    if (c->local == NULL) TRB_GO(trb_comm_start(&argc, &argv, world));
+    /* An unknown command may have been given to several ranks, and is to be reported once. */
+    if (c == NULL || c->local == NULL) TRB_GO(trb_comm_start(&argc, &argv, world));
+    if (c == NULL) return TRB_ECONFIG;
     TRB_GO(sort_arguments(argc, argv, &a));
     st = c->local != NULL ? c->local(&a) : trb__command_stages(*world, &a);
 done:
@@ -99,7 +101,7 @@ int main(int argc, char **argv)
     }
     trb_comm *world = NULL;
     const command *c = find(argv[1]);
-    trb_status st = c == NULL ? TRB_ECONFIG : run(argc, argv, c, &world);
+    trb_status st = run(argc, argv, c, &world);
     /* A rank on which MPI itself failed cannot count on the others' being where it is. */
     if (st == TRB_ECOMM && world != NULL) trb_comm_panic(st);
     if (st == TRB_OK && fflush(stdout) != 0) st = trb_fail(TRB_EIO, "stdout: the output could not be written");

@@ -99,4 +99,8 @@ size_t trb__layers_count(const char *layers, const char *word);
 /* Contradictions between values that are fine by themselves. */
 trb_status trb__config_check(const trb_config *c, const trb__items *items);
 
+/* What decides member m's, student s's weights; see trb_fit_opts.decides. The texts are the caller's (trb_free). */
+trb_status trb__config_member_text(const trb_config *c, size_t m, char **out);
+trb_status trb__config_student_text(const trb_config *c, size_t s, char **out);
+
 #endif

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tribikos/hash.h"
 #include "tribikos/memory.h"
 
 /* Text that grows; its memory comes from the C library until it is handed out. */
@@ -185,11 +184,11 @@ static void print_help(page *p)
         if (i == 0 || !same_section(o, o - 1)) (void)fputc('\n', p->f);
         print_row(p, o);
     }
-    (void)fputs("\nmembers.overrides.M.KEY is train.KEY for member M alone. Every train.KEY also exists as student.KEY "
-                "for all\n"
-                "students, and every student.KEY as student.NAME.KEY for the student NAME alone. A student's options\n"
-                "have the defaults above, not the members' values, except:",
-                p->f);
+    (void)fputs(
+        "\nmembers.overrides.M.KEY is train.KEY for member M alone. Every train.KEY also exists as student.KEY\n"
+        "for all students, and every student.KEY as student.NAME.KEY for the student NAME alone. A student's\n"
+        "options have the defaults above, not the members' values, except:",
+        p->f);
     for (size_t i = 0; i < trb__n_options; i++)
         if (trb__options[i].student_value != NULL)
             (void)fprintf(p->f, " student.%s %s", trb__options[i].key, trb__options[i].student_value);
@@ -217,14 +216,7 @@ static trb_status print_deciding(page *p, const trb_config *c, trb__decides most
     return TRB_OK;
 }
 
-static void print_digest(page *p, const char *key, uint64_t digest)
-{
-    char hex[17];
-    trb_hash_hex(digest, hex);
-    (void)fprintf(p->f, "%s: %s\n", key, hex);
-}
-
-trb_status trb_config_member_text(const trb_config *c, size_t m, uint64_t data_digest, char **out)
+trb_status trb__config_member_text(const trb_config *c, size_t m, char **out)
 {
     page p;
     trb_status st = TRB_OK;
@@ -233,13 +225,11 @@ trb_status trb_config_member_text(const trb_config *c, size_t m, uint64_t data_d
     (void)fprintf(p.f, "member: %zu\n", m);
     TRB_GO(print_deciding(&p, c, TRB__MEMBER_BITS));
     TRB_GO(print_scope(&p, -1, TRB__FIT, &c->member[m]));
-    print_digest(&p, "data_digest", data_digest);
 done:
     return page_close(&p, st, out);
 }
 
-trb_status trb_config_student_text(const trb_config *c, size_t s, uint64_t data_digest, size_t n_members,
-                                   const uint64_t *member_digest, char **out)
+trb_status trb__config_student_text(const trb_config *c, size_t s, char **out)
 {
     page p;
     trb_status st = TRB_OK;
@@ -249,12 +239,6 @@ trb_status trb_config_student_text(const trb_config *c, size_t s, uint64_t data_
     TRB_GO(print_scope(&p, -1, TRB__STUDENT, student));
     TRB_GO(print_scope(&p, -1, TRB__FIT, &student->fit));
     if (student->fit.layers[0] == '\0') (void)fprintf(p.f, "train.layers: [%s]\n", c->train.layers);
-    print_digest(&p, "data_digest", data_digest);
-    for (size_t m = 0; m < n_members; m++) {
-        char key[40];
-        (void)snprintf(key, sizeof key, "member_digest.%zu", m);
-        print_digest(&p, key, member_digest[m]);
-    }
 done:
     return page_close(&p, st, out);
 }

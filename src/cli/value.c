@@ -2,7 +2,6 @@
 #include "options.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <locale.h>
 #include <math.h>
@@ -68,7 +67,7 @@ static bool read_real(const char *text, double *value)
     char *end = NULL;
     const double v = strtod(text, &end);
     leave_c_locale(c, old);
-    if (*end != '\0' || !isfinite(v)) return false;
+    if (*end != '\0') return false;
     *value = v;
     return true;
 }

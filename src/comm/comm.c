@@ -122,8 +122,8 @@ trb_status trb_agree(trb_comm *c, trb_status st)
     if (c->rank == worst[0].rank) {
         char host[64] = "?";
         (void)gethostname(host, sizeof host - 1);
-        /* A line that an inner group agreed on names its rank already. */
-        if (all_alike || strncmp(trb_fail_message(), "rank ", 5) == 0)
+        /* A mistake of the configuration is nobody's; a line that an inner group agreed on names its rank already. */
+        if (all_alike || agreed == TRB_ECONFIG || strncmp(trb_fail_message(), "rank ", 5) == 0)
             (void)snprintf(line, sizeof line, "%s", trb_fail_message());
         else
             (void)snprintf(line, sizeof line, "rank %d (%s): %.900s", c->world_rank, host, trb_fail_message());

@@ -8,8 +8,9 @@
 
 #include "tribikos/memory.h"
 
-/* How much more than a file's size its values may be: deflate packs 1032 to 1 at best. A data set that was never
- * written to takes no place in the file, whatever its extent. */
+/* How much more than a file's size its values may be: deflate packs 1032 to 1 at best. The store compares what a data
+ * set claims with what is stored of it; a virtual one has nothing stored, and reads zeros where its sources are
+ * missing. */
 enum { PACKED_AT_BEST = 1032 };
 
 static trb_status check_extent(const char *path, const char *name, const trb_h5_shape *shape, size_t *row_bytes)

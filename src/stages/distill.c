@@ -170,7 +170,7 @@ trb_status trb_stage_distill(trb_comm *world, const trb_config *c)
         const trb_student_opts *o = &c->student[i];
         char *config = NULL;
         uint64_t found = 0;
-        st = trb_config_student_text(c, i, s.data.digest, spec->M, spec->member_digest, &config);
+        st = trb__student_text(c, i, spec, &config);
         if (st == TRB_OK && trb_comm_rank(world) == 0) {
             bool there = false;
             st = trb__weights_found(trb__run_path(c, "student/%s/weights.h5", o->name).text, config, &there, NULL);

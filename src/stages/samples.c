@@ -40,25 +40,22 @@ void trb__samples_clear(trb__samples *s)
 }
 
 /* The outputs a network needs: classes, or mean and log variance. */
-static trb_status check_outputs(const trb_net *net, const trb_data *data, const char *who)
+static trb_status check_outputs(const trb_net *net, const trb_data *data)
 {
     const size_t K = trb_net_outputs(net);
     if (data->task == TRB_TASK_REGRESSION && K != 2)
-        return trb_fail(TRB_ECONFIG, "%s: layers end in %zu outputs; regression needs `dense 2` (mean, log variance)",
-                        who, K);
+        return trb_fail(TRB_ECONFIG, "layers end in %zu outputs; regression needs `dense 2` (mean, log variance)", K);
     if (data->task == TRB_TASK_CLASSES && K < data->classes)
-        return trb_fail(TRB_ECONFIG, "%s: layers end in %zu outputs, but the data set has labels 0 to %zu; end in `dense %zu`",
-                        who, K, data->classes - 1, data->classes);
+        return trb_fail(TRB_ECONFIG, "layers end in %zu outputs, but the data set has labels 0 to %zu; end in `dense %zu`",
+                        K, data->classes - 1, data->classes);
     return TRB_OK;
 }
 
-trb_status trb__member_net(const trb_config *c, size_t m, const trb_data *data, trb_net **net)
+static trb_status make_net(const char *layers, const trb_data *data, size_t M, trb_net **net)
 {
-    char who[32];
-    (void)snprintf(who, sizeof who, "member %zu", m);
     trb_net *n = NULL;
-    TRB_TRY(trb_net_create(c->member[m].layers, data->shape, 1, &n));
-    const trb_status st = check_outputs(n, data, who);
+    TRB_TRY(trb_net_create(layers, data->shape, M, &n));
+    const trb_status st = check_outputs(n, data);
     if (st == TRB_OK)
         *net = n;
     else
@@ -66,23 +63,20 @@ trb_status trb__member_net(const trb_config *c, size_t m, const trb_data *data, 
     return st;
 }
 
+trb_status trb__member_net(const trb_config *c, size_t m, const trb_data *data, trb_net **net)
+{
+    return trb_fail_of(make_net(c->member[m].layers, data, 1, net), "member %zu: ", m);
+}
+
 trb_status trb__student_net(const trb_config *c, size_t s, const trb_data *data, size_t M, trb_net **net)
 {
     const trb_student_opts *o = &c->student[s];
-    char who[128], *layers = NULL;
-    (void)snprintf(who, sizeof who, "student %s", o->name);
-    trb_net *n = NULL;
+    char *layers = NULL;
     trb_status st = TRB_OK;
-    if (o->split[0] != '\0')
-        TRB_GO(trb_net_insert_split(c->train.layers, strtoull(o->split, NULL, 10), &layers));
-    TRB_GO(trb_net_create(layers != NULL ? layers : o->fit.layers, data->shape, M, &n));
-    TRB_GO(check_outputs(n, data, who));
-    *net = n;
-    n = NULL;
-done:
-    trb_net_destroy(n);
+    if (o->split[0] != '\0') st = trb_net_insert_split(c->train.layers, strtoull(o->split, NULL, 10), &layers);
+    if (st == TRB_OK) st = make_net(layers != NULL ? layers : o->fit.layers, data, M, net);
     trb_free(layers);
-    return st;
+    return trb_fail_of(st, "student %s: ", o->name);
 }
 
 trb__path trb__run_path(const trb_config *c, const char *fmt, ...)
@@ -96,6 +90,33 @@ trb__path trb__run_path(const trb_config *c, const char *fmt, ...)
         va_end(args);
     }
     return p;
+}
+
+/* `head`, then a line a digest. */
+static trb_status with_digests(const char *head, uint64_t data_digest, size_t n, const uint64_t *member_digest, char **text)
+{
+    enum { LINE = 64 };
+    const size_t room = strlen(head) + (n + 1) * LINE;
+    char *t = NULL, hex[17];
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, room, 1, &t));
+    trb_hash_hex(data_digest, hex);
+    int used = snprintf(t, room, "%sdata_digest: %s\n", head, hex);
+    for (size_t m = 0; m < n; m++) {
+        trb_hash_hex(member_digest[m], hex);
+        used += snprintf(t + used, LINE, "member_digest.%zu: %s\n", m, hex);
+    }
+    *text = t;
+    return TRB_OK;
+}
+
+trb_status trb__member_text(const trb_config *c, size_t m, uint64_t data_digest, char **text)
+{
+    return with_digests(c->member[m].decides, data_digest, 0, NULL, text);
+}
+
+trb_status trb__student_text(const trb_config *c, size_t s, const trb_cache_spec *cache, char **text)
+{
+    return with_digests(c->student[s].fit.decides, cache->data_digest, cache->M, cache->member_digest, text);
 }
 
 /* The first line in which two "key: value" texts differ, so that the user sees what to change. */
@@ -139,7 +160,7 @@ static trb_status read_digests(const trb_config *c, uint64_t data_digest, bool n
         char *config = NULL;
         bool found = false;
         digest[m] = 0;
-        TRB_TRY(trb_config_member_text(c, m, data_digest, &config));
+        TRB_TRY(trb__member_text(c, m, data_digest, &config));
         const trb_status st = trb__weights_found(path.text, config, &found, &digest[m]);
         trb_free(config);
         TRB_TRY(st);

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,16 +11,15 @@
 #include "tribikos/fault.h"
 #include "tribikos/memory.h"
 
-/* The folder part of a path, "." if there is none. */
-static trb_status folder_of(const char *path, char **out)
+/* The folder part of a path, "." if there is none. What does not fit is longer than the system opens. */
+static void folder_of(const char *path, char folder[PATH_MAX])
 {
-    TRB_TRY(trb_strdup(path[0] == '\0' ? "." : path, out));
-    char *slash = strrchr(*out, '/');
+    (void)snprintf(folder, PATH_MAX, "%s", path);
+    char *slash = strrchr(folder, '/');
     if (slash == NULL)
-        (*out)[0] = '.', (*out)[1] = '\0';
+        (void)strcpy(folder, ".");
     else
-        slash[slash == *out ? 1 : 0] = '\0';
-    return TRB_OK;
+        slash[slash == folder ? 1 : 0] = '\0';
 }
 
 static const char *name_of(const char *path)
@@ -62,19 +62,14 @@ bool trb_file_exists(const char *path)
 
 void trb_file_sweep(const char *path)
 {
-    char *folder = NULL, *prefix = NULL;
-    DIR *dir = NULL;
-    const size_t bytes = strlen(name_of(path)) + sizeof ".tmp.";
-    if (folder_of(path, &folder) != TRB_OK || trb_alloc(TRB_MEM_OTHER, bytes, 1, &prefix) != TRB_OK) goto done;
-    (void)snprintf(prefix, bytes, "%s.tmp.", name_of(path));
-    dir = opendir(folder);
-    if (dir == NULL) goto done;
+    char folder[PATH_MAX], prefix[PATH_MAX];
+    folder_of(path, folder);
+    const int length = snprintf(prefix, sizeof prefix, "%s.tmp.", name_of(path));
+    DIR *dir = opendir(folder);
+    if (dir == NULL) return;
     for (const struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir))
-        if (strncmp(entry->d_name, prefix, bytes - 1) == 0) (void)unlinkat(dirfd(dir), entry->d_name, 0);
-done:
-    if (dir != NULL) (void)closedir(dir);
-    trb_free(prefix);
-    trb_free(folder);
+        if (strncmp(entry->d_name, prefix, (size_t)length) == 0) (void)unlinkat(dirfd(dir), entry->d_name, 0);
+    (void)closedir(dir);
 }
 
 trb_status trb__file_aside(const char *path, char **tmp)
@@ -106,8 +101,8 @@ static trb_status sync_to_disk(const char *path, bool folder)
 trb_status trb__file_settle(const char *tmp, const char *path)
 {
     trb_status st = TRB_OK;
-    char *folder = NULL;
-    TRB_GO(folder_of(path, &folder));
+    char folder[PATH_MAX];
+    folder_of(path, folder);
     TRB_GO(trb_fault("file.sync"));
     TRB_GO(sync_to_disk(tmp, false));
     TRB_GO(trb_fault("file.rename"));
@@ -118,7 +113,6 @@ trb_status trb__file_settle(const char *tmp, const char *path)
     st = sync_to_disk(folder, true);
 done:
     if (st != TRB_OK) (void)unlink(tmp);
-    trb_free(folder);
     return st;
 }
 

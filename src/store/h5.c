@@ -28,10 +28,13 @@ static void begin(void)
     (void)setenv("HDF5_USE_FILE_LOCKING", "FALSE", 0);
     (void)H5open();
     (void)H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-    /* Strong closing takes along whatever is still open inside the file; no times: the same calls give the same bytes.
-     */
+    /* Strong closing takes along whatever is still open inside the file. The format of 1.10 carries checksums over all
+     * that describes the data: in files of the older formats, which HDF5 writes by default, one flipped bit in two
+     * hundred makes the library crash or loop instead of failing. */
     file_access = H5Pcreate(H5P_FILE_ACCESS);
     (void)H5Pset_fclose_degree(file_access, H5F_CLOSE_STRONG);
+    (void)H5Pset_libver_bounds(file_access, H5F_LIBVER_V110, H5F_LIBVER_V110);
+    /* No times: the same calls give the same bytes. */
     file_creation = H5Pcreate(H5P_FILE_CREATE);
     (void)H5Pset_obj_track_times(file_creation, 0);
     types[TRB_U8] = H5T_STD_U8LE;
@@ -265,20 +268,23 @@ trb_status trb_h5_put_u64(trb_h5 *h, const char *name, uint64_t value)
     return st;
 }
 
-/* A text as h5py writes and reads it: UTF-8 of variable length, which h5py users get as str. */
-static hid_t text_type(H5T_cset_t set)
+/* Texts are written with a fixed length of at least one byte, zeros behind, as NumPy's bytes are: texts of variable
+ * length lie outside all checksums, and HDF5 copies as many bytes as a damaged length says. */
+static hid_t text_type(size_t bytes)
 {
     const hid_t type = H5Tcopy(H5T_C_S1);
-    (void)H5Tset_size(type, H5T_VARIABLE);
-    (void)H5Tset_cset(type, set);
+    (void)H5Tset_size(type, bytes);
+    (void)H5Tset_cset(type, H5T_CSET_UTF8);
+    (void)H5Tset_strpad(type, H5T_STR_NULLPAD);
     return type;
 }
 
 trb_status trb_h5_put_text(trb_h5 *h, const char *name, const char *value)
 {
     trb__h5_lock();
-    const hid_t type = text_type(H5T_CSET_UTF8);
-    const trb_status st = put(h, name, type, &value);
+    const size_t bytes = strlen(value);
+    const hid_t type = text_type(bytes > 0 ? bytes : 1);
+    const trb_status st = put(h, name, type, value);
     (void)H5Tclose(type);
     trb__h5_unlock();
     return st;
@@ -325,14 +331,15 @@ done:
     return st;
 }
 
-/* Texts may be of variable length (h5py's str) or fixed (NumPy's bytes). */
+/* Texts written by others may be of variable length, which is how h5py stores a str. */
 static trb_status read_text(trb_h5 *h, const char *name, hid_t attr, hid_t type, char **value)
 {
     trb_status st = TRB_OK;
     char *held = NULL, *copy = NULL;
     const size_t bytes = H5Tget_size(type);
     if (H5Tis_variable_str(type) > 0) {
-        const hid_t memory = text_type(H5Tget_cset(type));
+        const hid_t memory = text_type(H5T_VARIABLE);
+        (void)H5Tset_cset(memory, H5Tget_cset(type));
         if (H5Aread(attr, memory, &held) < 0)
             st = trb__h5_fail(h, TRB_EINTEGRITY, "cannot read attribute", name);
         else

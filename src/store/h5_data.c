@@ -43,7 +43,24 @@ static trb_status open_set(trb_h5 *h, const char *name)
     return TRB_OK;
 }
 
-/* Create a data set and keep it open. Intermediate groups are made; no times are stored. */
+/* The groups that a data set's name leads through. HDF5 could make them on the way, but would note the time in them. */
+static trb_status make_groups(trb_h5 *h, const char *name)
+{
+    trb_status st = TRB_OK;
+    char part[sizeof h->set_name];
+    const hid_t creation = H5Pcreate(H5P_GROUP_CREATE);
+    (void)H5Pset_obj_track_times(creation, 0);
+    for (const char *slash = strchr(name + 1, '/'); slash != NULL && st == TRB_OK; slash = strchr(slash + 1, '/')) {
+        (void)snprintf(part, sizeof part, "%.*s", (int)(slash - name), name);
+        if (H5Lexists(h->file, part, H5P_DEFAULT) > 0) continue;
+        const hid_t group = H5Gcreate2(h->file, part, H5P_DEFAULT, creation, H5P_DEFAULT);
+        if (group < 0 || H5Gclose(group) < 0) st = trb__h5_fail(h, TRB_EIO, "cannot make group", part);
+    }
+    (void)H5Pclose(creation);
+    return st;
+}
+
+/* Create a data set and keep it open. */
 static trb_status make(trb_h5 *h, const char *name, const trb_h5_shape *shape, hid_t creation)
 {
     trb_status st = TRB_OK;
@@ -52,17 +69,15 @@ static trb_status make(trb_h5 *h, const char *name, const trb_h5_shape *shape, h
     TRB_TRY(trb__h5_release_set(h));
     if (strlen(name) >= sizeof h->set_name)
         return trb_fail(TRB_EINTERNAL, "%s: the name of data set %s is too long", h->path, name);
-    const hid_t link = H5Pcreate(H5P_LINK_CREATE);
-    (void)H5Pset_create_intermediate_group(link, 1);
+    TRB_TRY(make_groups(h, name));
     (void)H5Pset_obj_track_times(creation, 0);
     const hid_t space = H5Screate_simple((int)shape->ndim, dim, NULL);
-    h->set = H5Dcreate2(h->file, name, trb__h5_type(shape->type), space, link, creation, H5P_DEFAULT);
+    h->set = H5Dcreate2(h->file, name, trb__h5_type(shape->type), space, H5P_DEFAULT, creation, H5P_DEFAULT);
     if (h->set < 0)
         st = trb__h5_fail(h, TRB_EIO, "cannot make data set", name);
     else
         (void)strcpy(h->set_name, name);
     (void)H5Sclose(space);
-    (void)H5Pclose(link);
     return st;
 }
 

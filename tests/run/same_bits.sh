@@ -23,9 +23,13 @@ check "members trained one by one" cmp -s "$work/expected" "$work/got"
 mpi 2 run "$conf" --run.dir="$work/seed" --run.seed=4 || cat "$work/err"
 digest "$work/seed" >"$work/got"
 check "another seed gives another result" test "$(comm -12 <(sort "$work/expected") <(sort "$work/got") | wc -l)" = 0
-# A streamed cache serves what a kept one serves.
-cp -r "$work/one" "$work/stream" && rm -r "$work/stream/student" "$work/stream/report"
-mpi 2 run "$conf" --run.dir="$work/stream" --cache.memory=0.1 || cat "$work/err"
+# A streamed cache serves what a kept one serves: here it is somewhat larger than the smallest memory, 1 MiB.
+$python "$TRB_SOURCE/tests/run/subset.py" $fashion "$work/data" 10000 500
+large=(--train.epochs=1 --student.epochs=1 --student.phase1_epochs=1 --train.batch=500 --student.batch=500)
+mpi 2 run "$conf" --run.dir="$work/kept" "${large[@]}" || cat "$work/err"
+cp -r "$work/kept" "$work/stream" && rm -r "$work/stream/student" "$work/stream/report"
+mpi 1 run "$conf" --run.dir="$work/stream" "${large[@]}" --cache.memory=1 || cat "$work/err"
+digest "$work/kept" >"$work/expected"
 digest "$work/stream" >"$work/got"
 check "a cache read by stream" cmp -s "$work/expected" "$work/got"
 finish

@@ -51,6 +51,25 @@ static void joined(void **state)
     assert_int_equal(trb_mem_bytes(TRB_MEM_KINDS), 0);
 }
 
+/* How much a packed file holds shows only while it is read. */
+static void packed_and_long(void **state)
+{
+    (void)state;
+    enum { LONG = 1000 };
+    uint8_t *records = malloc((size_t)LONG * RECORD);
+    char *files[] = {"a"};
+    assert_non_null(records);
+    fill(LONG, 0, records);
+    fixture_write(folder, "a", true, (size_t)LONG * RECORD, records);
+    trb_data d;
+    assert_int_equal(trb_data_load(TRB_TASK_CLASSES, TRB_FORMAT_CIFAR10, folder, 1, files, &d), TRB_OK);
+    assert_int_equal(d.n, LONG);
+    for (size_t i = 0; i < LONG; i++)
+        assert_memory_equal((uint8_t *)d.x + i * PIXELS, records + i * RECORD + 1, PIXELS);
+    trb_data_clear(&d);
+    free(records);
+}
+
 static void refused(void **state)
 {
     (void)state;
@@ -87,6 +106,7 @@ static void real(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(joined), cmocka_unit_test(refused), cmocka_unit_test(real)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(joined), cmocka_unit_test(packed_and_long),
+                                       cmocka_unit_test(refused), cmocka_unit_test(real)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -128,21 +128,23 @@ static void refused(void **state)
     refuse(K, TRB_EINTEGRITY, "/a");
 }
 
-/* Data sets that were never written to take no room, whatever their extent; others are empty. */
+/* Extents that no memory may be reserved for: without stored values, empty, and of a virtual set without a source. */
 static void absurd_extent(void **state)
 {
     (void)state;
-    const hsize_t extents[2][2] = {{1000000000, 1000000}, {0, 4}};
-    const char *const fragments[] = {"more values than a file of this size can hold", "empty"};
-    for (int i = 0; i < 2; i++) {
+    const hsize_t extents[3][2] = {{1000000000, 1000000}, {0, 4}, {1000000000, 1000000}};
+    const trb_status statuses[] = {TRB_EINTEGRITY, TRB_EINPUT, TRB_EINPUT};
+    const char *const fragments[] = {"stored", "empty", "more values than a file of this size can hold"};
+    for (int i = 0; i < 3; i++) {
         char path[160];
         fixture_path(folder, "a", path);
         const hid_t file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
-        const hid_t space = H5Screate_simple(2, extents[i], NULL);
-        const hid_t set = H5Dcreate2(file, "/x", H5T_STD_U8LE, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+        const hid_t space = H5Screate_simple(2, extents[i], NULL), how = H5Pcreate(H5P_DATASET_CREATE);
+        if (i == 2) assert_true(H5Pset_virtual(how, space, "gone.h5", "/x", space) >= 0);
+        const hid_t set = H5Dcreate2(file, "/x", H5T_STD_U8LE, space, H5P_DEFAULT, how, H5P_DEFAULT);
         assert_true(set >= 0);
-        assert_true(H5Dclose(set) >= 0 && H5Sclose(space) >= 0 && H5Fclose(file) >= 0);
-        refuse(TRB_TASK_CLASSES, TRB_EINPUT, fragments[i]);
+        assert_true(H5Dclose(set) >= 0 && H5Pclose(how) >= 0 && H5Sclose(space) >= 0 && H5Fclose(file) >= 0);
+        refuse(TRB_TASK_CLASSES, statuses[i], fragments[i]);
     }
 }
 

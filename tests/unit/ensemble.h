@@ -1,0 +1,90 @@
+/* A small cache whose logits are known: what test files of the cache share. */
+#ifndef TRB_TEST_ENSEMBLE_H
+#define TRB_TEST_ENSEMBLE_H
+
+#include "scratch.h"
+#include "tribikos/cache.h"
+#include "tribikos/rng.h"
+
+enum { ENSEMBLE_MAX_M = 8, ENSEMBLE_MAX_V = 4, ENSEMBLE_MAX_N = 4096 };
+
+static const trb_view ensemble_view[ENSEMBLE_MAX_V] = {
+    {"identity", 0}, {"mixup 0.5", 11}, {"jitter 0.1", 12}, {"mixup 0.2", 13}};
+static uint64_t ensemble_digest[ENSEMBLE_MAX_M];
+static int32_t ensemble_label[ENSEMBLE_MAX_N];
+static float ensemble_target[ENSEMBLE_MAX_N];
+
+/* Exact in half precision, different for every coordinate within reach of a mistake. */
+__attribute__((unused)) static float ensemble_logit(size_t v, size_t m, size_t n, size_t k)
+{
+    return (float)((v * 977 + m * 131 + n * 17 + k * 5) % 2039) / 16 - 60;
+}
+
+__attribute__((unused)) static trb_cache_spec ensemble_spec(size_t N, size_t K, size_t M, size_t V)
+{
+    for (size_t i = 0; i < N; i++) {
+        ensemble_label[i] = (int32_t)(i % K);
+        ensemble_target[i] = (float)i / 4;
+    }
+    for (size_t m = 0; m < M; m++) ensemble_digest[m] = 0xfedcba9800000000u + m;
+    return (trb_cache_spec){.task = TRB_TASK_CLASSES,
+                            .dtype = TRB_F32,
+                            .N = N,
+                            .K = K,
+                            .M = M,
+                            .V = V,
+                            .block = 16,
+                            .shard_rows = 64,
+                            .data_digest = 0xdadadadadadadadau,
+                            .member_digest = ensemble_digest,
+                            .view = ensemble_view,
+                            .label = ensemble_label,
+                            .target = ensemble_target};
+}
+
+/* Write one shard in runs of `run` rows. */
+__attribute__((unused)) static trb_status ensemble_write(const char *dir, const trb_cache_spec *spec, size_t unit,
+                                                         size_t run, uint64_t *payload)
+{
+    const trb_cache_unit u = trb_cache_unit_at(spec, unit);
+    trb_shard *s = NULL;
+    float *rows = NULL;
+    trb_status st = TRB_OK;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, run * spec->K, sizeof *rows, &rows));
+    TRB_GO(trb_shard_create(dir, spec, unit, &s));
+    for (size_t first = 0; first < u.rows; first += run) {
+        const size_t n = u.rows - first < run ? u.rows - first : run;
+        for (size_t i = 0; i < n * spec->K; i++)
+            rows[i] = ensemble_logit(u.view, u.member, u.first_row + first + i / spec->K, i % spec->K);
+        TRB_GO(trb_shard_write(s, n, rows));
+    }
+    st = trb_shard_publish(s, payload);
+    s = NULL;
+done:
+    trb_shard_abandon(s);
+    trb_free(rows);
+    return st;
+}
+
+/* Write all shards and the manifest. */
+__attribute__((unused)) static void ensemble_make(const char *dir, const trb_cache_spec *spec)
+{
+    uint64_t *payload = NULL;
+    assert_ok(trb_alloc(TRB_MEM_OTHER, trb_cache_units(spec), sizeof *payload, &payload));
+    for (size_t i = 0; i < trb_cache_units(spec); i++)
+        assert_ok(ensemble_write(dir, spec, i, spec->block, &payload[i]));
+    assert_ok(trb_manifest_publish(dir, spec, payload, "none, 1 thread"));
+    trb_free(payload);
+}
+
+__attribute__((unused)) static trb_status ensemble_verify(const char *dir)
+{
+    trb_cache *c = NULL;
+    TRB_TRY(trb_cache_open(dir, &c));
+    trb_status st = TRB_OK;
+    for (size_t i = 0; st == TRB_OK && i < trb_cache_units(trb_cache_spec_of(c)); i++) st = trb_cache_verify_unit(c, i);
+    trb_cache_close(c);
+    return st;
+}
+
+#endif

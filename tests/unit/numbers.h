@@ -1,0 +1,123 @@
+/** What tests of numbers share: comparing, random inputs, golden files, the balance at the end. */
+#ifndef TRB_TEST_NUMBERS_H
+#define TRB_TEST_NUMBERS_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tribikos/memory.h"
+#include "tribikos/rng.h"
+#include "tribikos/store.h"
+
+/** Half a unit in the last place of 1.0F: the relative error of one rounding. */
+#define ROUNDING 0x1p-24
+
+#define assert_ok(call) assert_ok_at((call), #call, __FILE__, __LINE__)
+static inline void assert_ok_at(trb_status st, const char *call, const char *file, int line)
+{
+    if (st == TRB_OK) return;
+    print_error("%s: %s\n", call, trb_fail_message());
+    _fail(file, line);
+}
+
+/** The call fails with `st` and its line holds `part`. */
+#define assert_fails(call, st, part) assert_fails_at((call), (st), (part), __FILE__, __LINE__)
+static inline void assert_fails_at(trb_status got, trb_status expected, const char *part, const char *file, int line)
+{
+    const int good = got == expected && strstr(trb_fail_message(), part) != NULL;
+    if (!good) {
+        print_error("expected status %d with \"%s\", got %d: %s\n", expected, part, got, trb_fail_message());
+        _fail(file, line);
+    }
+    trb_fail_clear();
+}
+
+#define assert_near(got, expected, tolerance) assert_near_at((got), (expected), (tolerance), "", 0, __FILE__, __LINE__)
+static inline void assert_near_at(double got, double expected, double tolerance, const char *what, size_t i,
+                                  const char *file, int line)
+{
+    if (fabs(got - expected) <= tolerance) return; /* not with a NaN */
+    print_error("%s[%zu]: got %.9g, expected %.9g within %.3g\n", what, i, got, expected, tolerance);
+    _fail(file, line);
+}
+
+/** Each of n singles is within `tolerance` times the largest expected magnitude. */
+#define assert_all_near(n, got, expected, tolerance)                                                                   \
+    assert_all_near_at((n), (got), (expected), (tolerance), #got, __FILE__, __LINE__)
+static inline void assert_all_near_at(size_t n, const float *got, const double *expected, double tolerance,
+                                      const char *what, const char *file, int line)
+{
+    double largest = 0.0;
+    for (size_t i = 0; i < n; i++) largest = fmax(largest, fabs(expected[i]));
+    assert_true(largest > 0.0);
+    for (size_t i = 0; i < n; i++)
+        assert_near_at((double)got[i], expected[i], tolerance * largest, what, i, file, line);
+}
+
+/** Room for `count` items of `size` bytes. (Not inlined, because GCC 12 then takes the block for a local of this
+ * function.) */
+__attribute__((noinline, unused)) static void *room(size_t count, size_t size)
+{
+    void *block = NULL;
+    assert_ok(trb_alloc(TRB_MEM_OTHER, count, size, &block));
+    return block;
+}
+
+/** n normal numbers times `scale`, the same for the same stream number. */
+static inline float *normals(size_t n, float scale, uint64_t stream)
+{
+    float *x = room(n, sizeof *x);
+    trb_rng rng = trb_rng_open(7, TRB_USE_TEST, 0, 0, stream);
+    for (size_t i = 0; i < n; i++) x[i] = scale * trb_rng_normal(&rng);
+    return x;
+}
+
+/** A golden file (tools/golden_torch.py); the folder is TRB_GOLDEN. */
+static inline trb_h5 *golden_open(const char *name)
+{
+    const char *folder = getenv("TRB_GOLDEN");
+    char path[1024];
+    trb_h5 *h = NULL;
+    (void)snprintf(path, sizeof path, "%s/%s", folder == NULL ? "tests/golden" : folder, name);
+    assert_ok(trb_h5_open(path, &h));
+    return h;
+}
+
+/** A whole data set of `type`, which must hold `count` items. */
+static inline void *golden_read(trb_h5 *h, const char *name, trb_dtype type, size_t count)
+{
+    trb_h5_shape shape;
+    assert_ok(trb_h5_describe(h, name, &shape));
+    size_t found = 1;
+    for (size_t i = 0; i < shape.ndim; i++) found *= shape.dim[i];
+    assert_int_equal(shape.type, type);
+    assert_int_equal(found, count);
+    void *values = room(count, trb_dtype_bytes(type));
+    assert_ok(trb_h5_read_rows(h, name, type, 0, shape.dim[0], values));
+    return values;
+}
+
+static inline double golden_number(trb_h5 *h, const char *name)
+{
+    double *values = golden_read(h, name, TRB_F64, 1), value = values[0];
+    trb_free(values);
+    return value;
+}
+
+/** The last test of a program. */
+static inline void nothing_is_held(void **state)
+{
+    (void)state;
+    assert_int_equal(trb_mem_bytes(TRB_MEM_KINDS), 0);
+}
+
+#endif

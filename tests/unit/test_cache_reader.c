@@ -1,0 +1,209 @@
+/* Reading by batch: kept and streamed serve the same values, whatever the plan. */
+#include "ensemble.h"
+
+#include "tribikos/clock.h"
+
+enum { N = 1000, K = 5, M = 6, V = 3, ROWS = 32 };
+static trb_cache_spec spec;
+
+/* \return memory that lets a reader of m_count members stream with about `steps` steps a window */
+static size_t memory_for(size_t m_count, size_t steps)
+{
+    const size_t row = m_count * K * trb_dtype_bytes(spec.dtype);
+    const size_t fixed = ROWS * m_count * K * sizeof(float) + spec.block * row + V * (N / 16 + 1) * 4;
+    return fixed + steps * ROWS * (2 * row + 4);
+}
+
+static void expect_step(const float *t, size_t m0, size_t m_count, const int64_t *sample, const uint16_t *view)
+{
+    for (size_t i = 0; i < ROWS; i++)
+        for (size_t m = 0; m < m_count; m++)
+            for (size_t k = 0; k < K; k++) {
+                const float wanted = ensemble_logit(view == NULL ? 0 : view[i], m0 + m, (size_t)sample[i], k);
+                if (t[(i * m_count + m) * K + k] != wanted)
+                    fail_msg("row %zu (sample %lld) member %zu output %zu: %g, expected %g", i, (long long)sample[i],
+                             m0 + m, k, (double)t[(i * m_count + m) * K + k], (double)wanted);
+            }
+}
+
+/* Many epochs of shuffled plans with repetitions, over part of the members. */
+static void serve(const char *dir, size_t m0, size_t m_count, size_t memory, bool streams)
+{
+    enum { STEPS = 40 };
+    static int64_t sample[STEPS * ROWS];
+    static uint16_t view[STEPS * ROWS];
+    trb_cache *c = NULL;
+    trb_reader *r = NULL;
+    const float *t = NULL;
+    assert_ok(trb_cache_open(dir, &c));
+    assert_ok(trb_reader_open(c, m0, m_count, ROWS, memory, &r));
+    assert_int_equal(trb_reader_streams(r), streams);
+    assert_true(trb_mem_bytes(TRB_MEM_CACHE) <= memory);
+    unsigned seed = 1;
+    for (size_t epoch = 0; epoch < 12; epoch++) {
+        const size_t steps = epoch == 3 ? 1 : epoch == 4 ? 0 : STEPS - epoch;
+        for (size_t i = 0; i < steps * ROWS; i++) {
+            sample[i] = epoch == 5 ? (int64_t)(i % N) : rand_r(&seed) % N;
+            view[i] = (uint16_t)(rand_r(&seed) % V);
+        }
+        const uint16_t *views = epoch % 3 == 2 ? NULL : view;
+        assert_ok(trb_reader_plan(r, steps, sample, views));
+        /* A plan that is dropped half-way leaves no trace. */
+        const size_t served = epoch % 4 == 1 ? steps / 2 : steps;
+        for (size_t s = 0; s < served; s++) {
+            assert_ok(trb_reader_next(r, &t));
+            expect_step(t, m0, m_count, sample + s * ROWS, views == NULL ? NULL : views + s * ROWS);
+        }
+        if (served == steps) assert_fails(trb_reader_next(r, &t), TRB_EINTERNAL, "the plan has only");
+    }
+    assert_ok(trb_reader_plan(r, STEPS, sample, view));
+    assert_ok(trb_reader_close(r));
+    trb_cache_close(c);
+}
+
+static void same_values(void **state)
+{
+    (void)state;
+    for (int half = 0; half < 2; half++) {
+        spec = ensemble_spec(N, K, M, V);
+        spec.dtype = half ? TRB_F16 : TRB_F32;
+        spec.deflate = half;
+        char dir[100];
+        (void)snprintf(dir, sizeof dir, "%s", in_scratch("cache%d", half));
+        ensemble_make(dir, &spec);
+        serve(dir, 0, M, 1 << 24, false);
+        serve(dir, 2, 3, 1 << 24, false);
+        for (size_t steps = 2; steps < 60; steps += steps) serve(dir, 0, M, memory_for(M, steps), true);
+        serve(dir, 5, 1, memory_for(1, 2), true);
+        serve(dir, 2, 3, memory_for(3, 3), true);
+    }
+}
+
+static void memory_limits(void **state)
+{
+    (void)state;
+    spec = ensemble_spec(N, K, M, V);
+    trb_cache *c = NULL;
+    trb_reader *r = NULL;
+    const float *t = NULL;
+    const int64_t sample[2 * ROWS] = {0};
+    ensemble_make(in_scratch("limits"), &spec);
+    assert_ok(trb_cache_open(in_scratch("limits"), &c));
+    assert_fails(trb_reader_open(c, 0, M, ROWS, memory_for(M, 1) - ROWS * M * K * 4, &r), TRB_ECONFIG, "give at least");
+    assert_fails(trb_reader_open(c, 0, M, ROWS, 0, &r), TRB_ECONFIG, "cannot hold two windows of 2 steps");
+    assert_fails(trb_reader_open(c, 4, 3, ROWS, 1 << 24, &r), TRB_EINTERNAL, "of a cache of 6 members");
+    assert_null(r);
+    /* The message names the least that works, and that works. */
+    (void)trb_reader_open(c, 0, M, ROWS, 0, &r);
+    const size_t least = strtoul(strstr(trb_fail_message(), "give at least ") + 14, NULL, 10);
+    assert_fails(trb_reader_open(c, 0, M, ROWS, least - 1, &r), TRB_ECONFIG, "give at least");
+    assert_ok(trb_reader_open(c, 0, M, ROWS, least, &r));
+    assert_true(trb_reader_streams(r));
+    assert_ok(trb_reader_plan(r, 2, sample, NULL));
+    assert_ok(trb_reader_next(r, &t));
+    assert_ok(trb_reader_close(r));
+    /* Exactly what it serves, and the step: kept. */
+    const size_t all = (size_t)V * N * M * K * 4, step = ROWS * M * K * 4;
+    assert_ok(trb_reader_open(c, 0, M, ROWS, all + step, &r));
+    assert_false(trb_reader_streams(r));
+    assert_ok(trb_reader_close(r));
+    assert_ok(trb_reader_open(c, 0, M, ROWS, all + step - 1, &r));
+    assert_true(trb_reader_streams(r));
+    const int64_t beyond[ROWS] = {[7] = N}, before[ROWS] = {[7] = -1};
+    const uint16_t unseen[ROWS] = {[8] = V};
+    assert_fails(trb_reader_plan(r, 1, beyond, NULL), TRB_EINTERNAL, "row 7 of the plan names sample 1000");
+    assert_fails(trb_reader_plan(r, 1, before, NULL), TRB_EINTERNAL, "row 7 of the plan names sample -1");
+    assert_fails(trb_reader_plan(r, 1, sample, unseen), TRB_EINTERNAL, "row 8 of the plan names sample 0, view 3");
+    assert_fails(trb_reader_next(r, &t), TRB_EINTERNAL, "the plan has only 0 steps");
+    assert_ok(trb_reader_close(r));
+    assert_ok(trb_reader_close(NULL));
+    trb_cache_close(c);
+}
+
+/* A kept reader allocates nothing after it was opened. */
+static void no_allocation(void **state)
+{
+    (void)state;
+    spec = ensemble_spec(N, K, M, V);
+    spec.dtype = TRB_F16;
+    trb_cache *c = NULL;
+    trb_reader *r = NULL;
+    const float *t = NULL;
+    static int64_t sample[20 * ROWS];
+    ensemble_make(in_scratch("alloc"), &spec);
+    assert_ok(trb_cache_open(in_scratch("alloc"), &c));
+    assert_ok(trb_reader_open(c, 0, M, ROWS, 1 << 24, &r));
+    const size_t before = trb_mem_allocations();
+    assert_ok(trb_reader_plan(r, 20, sample, NULL));
+    for (int s = 0; s < 20; s++) assert_ok(trb_reader_next(r, &t));
+    assert_int_equal(trb_mem_allocations(), before);
+    assert_ok(trb_reader_close(r));
+    trb_cache_close(c);
+}
+
+/* A shard that goes bad after the opening: the thread's failure reaches the step, and stays. */
+static void late_damage(void **state)
+{
+    (void)state;
+    spec = ensemble_spec(N, K, M, V);
+    trb_cache *c = NULL;
+    trb_reader *r = NULL;
+    const float *t = NULL;
+    static int64_t sample[30 * ROWS];
+    for (size_t i = 0; i < 30 * ROWS; i++) sample[i] = (int64_t)i % N;
+    ensemble_make(in_scratch("late"), &spec);
+    assert_ok(trb_cache_open(in_scratch("late"), &c));
+    /* Windows of two steps: the shard of rows 320 to 383 is first needed in the fifth. */
+    assert_ok(trb_reader_open(c, 0, M, ROWS, memory_for(M, 2), &r));
+    assert_int_equal(unlink(in_scratch("late/v00/m003-s00005.h5")), 0);
+    assert_ok(trb_reader_plan(r, 30, sample, NULL));
+    for (int s = 0; s < 10; s++) {
+        assert_ok(trb_reader_next(r, &t));
+        expect_step(t, 0, M, sample + s * ROWS, NULL);
+    }
+    assert_fails(trb_reader_next(r, &t), TRB_EINTEGRITY, "late/v00/m003-s00005.h5");
+    trb_fail_clear();
+    assert_int_equal(trb_reader_next(r, &t), TRB_EINTEGRITY);
+    assert_int_equal(trb_reader_close(r), TRB_EINTEGRITY);
+    /* A reader that is opened now says so at once. */
+    r = NULL;
+    assert_fails(trb_reader_open(c, 0, M, ROWS, memory_for(M, 2), &r), TRB_EINTEGRITY,
+                 "m003-s00005.h5: the shard is missing");
+    assert_fails(trb_reader_open(c, 3, 1, ROWS, 1 << 24, &r), TRB_EINTEGRITY, "m003-s00005.h5: the shard is missing");
+    assert_null(r);
+    /* Members whose shards are whole can be read: nobody else's are opened. */
+    assert_ok(trb_reader_open(c, 0, 3, ROWS, 1 << 24, &r));
+    assert_ok(trb_reader_close(r));
+    trb_cache_close(c);
+}
+
+/* Closing and dropping do not wait for the plan to be read. */
+static void prompt(void **state)
+{
+    (void)state;
+    enum { LONG = 20000 };
+    spec = ensemble_spec(N, K, M, V);
+    trb_cache *c = NULL;
+    trb_reader *r = NULL;
+    int64_t *sample = calloc(LONG * ROWS, sizeof *sample);
+    unsigned seed = 3;
+    for (size_t i = 0; i < (size_t)LONG * ROWS; i++) sample[i] = rand_r(&seed) % N;
+    ensemble_make(in_scratch("prompt"), &spec);
+    assert_ok(trb_cache_open(in_scratch("prompt"), &c));
+    assert_ok(trb_reader_open(c, 0, M, ROWS, memory_for(M, 5), &r));
+    const double begin = trb_now_s();
+    for (int i = 0; i < 10; i++) assert_ok(trb_reader_plan(r, LONG, sample, NULL));
+    assert_ok(trb_reader_close(r));
+    assert_true(trb_now_s() - begin < 5);
+    trb_cache_close(c);
+    free(sample);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(same_values), cmocka_unit_test(memory_limits), cmocka_unit_test(no_allocation),
+        cmocka_unit_test(late_damage), cmocka_unit_test(prompt),
+    };
+    return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
+}

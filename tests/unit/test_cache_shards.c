@@ -1,0 +1,243 @@
+/* Shards: numbering, writing, and telling good from missing, damaged and somebody else's. */
+#include "ensemble.h"
+
+#include <math.h>
+
+#include "small_disk.h"
+#include "tribikos/hash.h"
+
+static trb_cache_spec fault_spec;
+
+static int publish_must_fail(void)
+{
+    uint64_t payload = 7;
+    const trb_status st = ensemble_write(in_scratch("fault"), &fault_spec, 0, 16, &payload);
+    return st == TRB_EIO && payload == 7 ? 0 : 1;
+}
+
+static void faults(void **state)
+{
+    (void)state;
+    fault_spec = ensemble_spec(100, 3, 2, 1);
+    const char *points[] = {"file.create:1", "file.write:2", "file.sync:1", "file.rename:1", "alloc:3", "alloc:6"};
+    for (size_t i = 0; i < sizeof points / sizeof *points; i++) {
+        assert_int_equal(with_fault(points[i], publish_must_fail), 0);
+        assert_int_equal(count_files(in_scratch("fault/v00"), "m000") <= 0, 1);
+    }
+}
+
+/* Units run by view, member, rows, and cover every sample of every member and view once. */
+static void numbering(void **state)
+{
+    (void)state;
+    const trb_cache_spec spec = ensemble_spec(150, 3, 2, 3);
+    assert_int_equal(trb_cache_units(&spec), 3 * 2 * 3);
+    size_t unit = 0;
+    for (size_t v = 0; v < 3; v++)
+        for (size_t m = 0; m < 2; m++)
+            for (size_t first = 0; first < 150; first += 64, unit++) {
+                const trb_cache_unit u = trb_cache_unit_at(&spec, unit);
+                assert_true(u.view == v && u.member == m && u.first_row == first);
+                assert_int_equal(u.rows, first == 128 ? 22 : 64);
+            }
+}
+
+/* What the manual page promises, read through the store: names, attributes, types, digest. */
+static void format(void **state)
+{
+    (void)state;
+    trb_cache_spec spec = ensemble_spec(100, 3, 2, 2);
+    const trb_dtype types[] = {TRB_F32, TRB_F16};
+    for (int t = 0; t < 2; t++) {
+        spec.dtype = types[t];
+        trb_h5 *h = NULL;
+        uint64_t payload = 0, value = 0;
+        assert_ok(ensemble_write(in_scratch("cache"), &spec, 7, 16, &payload)); /* view 1, member 1, second shard */
+        assert_ok(trb_h5_open(in_scratch("cache/v01/m001-s00001.h5"), &h));
+        const struct {
+            const char *name;
+            uint64_t value;
+        } wanted[] = {{"version", 1},
+                      {"member", 1},
+                      {"view", 1},
+                      {"view_seed", 11},
+                      {"first_row", 64},
+                      {"rows", 36},
+                      {"member_digest", ensemble_digest[1]},
+                      {"data_digest", spec.data_digest},
+                      {"payload_digest", payload}};
+        for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+            assert_ok(trb_h5_get_u64(h, wanted[i].name, &value));
+            assert_true(value == wanted[i].value);
+        }
+        char *text = NULL;
+        assert_ok(trb_h5_get_text(h, "format", &text));
+        assert_string_equal(text, "tribikos shard");
+        trb_free(text);
+        assert_ok(trb_h5_get_text(h, "view_recipe", &text));
+        assert_string_equal(text, "mixup 0.5");
+        trb_free(text);
+        assert_ok(trb_h5_expect(h, "sample_id", (trb_h5_shape){TRB_I64, 1, {36}}));
+        assert_ok(trb_h5_expect(h, "logits", (trb_h5_shape){spec.dtype, 2, {36, 3}}));
+        int64_t ids[36];
+        float wide[36 * 3];
+        uint16_t half[36 * 3];
+        const bool is_half = spec.dtype == TRB_F16;
+        assert_ok(trb_h5_read_rows(h, "sample_id", TRB_I64, 0, 36, ids));
+        assert_ok(trb_h5_read_rows(h, "logits", spec.dtype, 0, 36, is_half ? (void *)half : wide));
+        trb_hash *hash = NULL;
+        assert_ok(trb_hash_open(&hash));
+        trb_hash_add(hash, is_half ? (void *)half : wide, is_half ? sizeof half : sizeof wide);
+        trb_hash_add(hash, ids, sizeof ids);
+        assert_true(trb_hash_value(hash) == payload);
+        trb_hash_close(hash);
+        if (is_half) trb_f32_from_f16(36 * 3, half, wide);
+        for (size_t i = 0; i < 36 * 3; i++) assert_true(wide[i] == ensemble_logit(1, 1, 64 + i / 3, i % 3));
+        for (size_t i = 0; i < 36; i++) assert_int_equal(ids[i], 64 + i);
+        trb_h5_close(h);
+    }
+}
+
+/* The bytes of a shard depend on what it says, not on the runs in which it arrived. */
+static void same_bytes(void **state)
+{
+    (void)state;
+    trb_cache_spec spec = ensemble_spec(100, 3, 2, 1);
+    uint64_t payload[3];
+    const size_t runs[3] = {16, 5, 1};
+    char *bytes[3];
+    size_t n[3];
+    for (spec.deflate = 0; spec.deflate < 2; spec.deflate++) {
+        for (int i = 0; i < 3; i++) {
+            assert_ok(ensemble_write(in_scratch("run%d", i), &spec, 1, runs[i], &payload[i]));
+            bytes[i] = slurp(in_scratch("run%d/v00/m000-s00001.h5", i), &n[i]);
+            assert_true(payload[i] == payload[0] && n[i] == n[0] && memcmp(bytes[i], bytes[0], n[0]) == 0);
+        }
+        for (int i = 0; i < 3; i++) free(bytes[i]);
+    }
+}
+
+static void what_is_refused(void **state)
+{
+    (void)state;
+    trb_cache_spec spec = ensemble_spec(100, 3, 2, 1);
+    trb_shard *s = NULL;
+    uint64_t payload = 7;
+    float rows[16][3] = {{0}};
+    spec.dtype = TRB_F16;
+    assert_ok(trb_shard_create(in_scratch("r"), &spec, 3, &s));
+    assert_ok(trb_shard_write(s, 16, rows[0]));
+    rows[2][1] = NAN;
+    assert_fails(trb_shard_write(s, 16, rows[0]), TRB_ENUM, "member 1 says nan for output 1 of sample 82 (view 0)");
+    rows[2][1] = 65520;
+    assert_fails(trb_shard_write(s, 16, rows[0]), TRB_ENUM, "which float16 cannot hold");
+    rows[2][1] = 0;
+    assert_fails(trb_shard_publish(s, &payload), TRB_EINTERNAL, "expected 36");
+    assert_ok(trb_shard_create(in_scratch("r"), &spec, 3, &s));
+    for (int i = 0; i < 2; i++) assert_ok(trb_shard_write(s, 16, rows[0]));
+    assert_fails(trb_shard_write(s, 16, rows[0]), TRB_EINTERNAL, "more rows written than its 36");
+    trb_shard_abandon(s);
+    trb_shard_abandon(NULL);
+    assert_true(payload == 7);
+    assert_int_equal(count_files(in_scratch("r/v00"), "m"), 0);
+    spec.shard_rows = 60;
+    assert_fails(trb_shard_create(in_scratch("r"), &spec, 3, &s), TRB_ECONFIG, "shard_rows is not a multiple of block");
+}
+
+static void damage(const char *path, size_t at)
+{
+    size_t n = 0;
+    char *bytes = slurp(path, &n);
+    bytes[at < n ? at : n - 1] ^= 4;
+    spill(path, bytes, n);
+    free(bytes);
+}
+
+static void check(void **state)
+{
+    (void)state;
+    trb_cache_spec spec = ensemble_spec(100, 3, 2, 1);
+    uint64_t payload = 0, found = 7;
+    bool good = true;
+    assert_ok(trb_shard_check(in_scratch("c"), &spec, 1, &good, &found));
+    assert_false(good);
+    assert_true(found == 7);
+    assert_ok(ensemble_write(in_scratch("c"), &spec, 1, 16, &payload));
+    assert_ok(trb_shard_check(in_scratch("c"), &spec, 1, &good, &found));
+    assert_true(good && found == payload);
+    const char *path = "c/v00/m000-s00001.h5";
+    size_t n = 0;
+    char *bytes = slurp(in_scratch("%s", path), &n);
+    /* Damage to a logit, truncation, no HDF5 at all: to be written again; and no message is left behind. */
+    float logit = ensemble_logit(0, 0, 64 + 20, 1);
+    const char *where = memmem(bytes, n, &logit, sizeof logit);
+    assert_non_null(where);
+    damage(in_scratch("%s", path), (size_t)(where - bytes));
+    assert_ok(trb_shard_check(in_scratch("c"), &spec, 1, &good, &found));
+    assert_false(good);
+    for (int i = 0; i < 3; i++) {
+        good = true;
+        spill(in_scratch("%s", path), bytes, i == 0 ? n / 2 : i == 1 ? n - 1 : 0);
+        assert_ok(trb_shard_check(in_scratch("c"), &spec, 1, &good, &found));
+        assert_false(good);
+        assert_string_equal(trb_fail_message(), "");
+    }
+    spill(in_scratch("%s", path), bytes, n);
+    free(bytes);
+    /* Whole, but somebody else's: refused with both values, and not called bad. */
+    good = true;
+    ensemble_digest[0] = 0x1234;
+    assert_fails(trb_shard_check(in_scratch("c"), &spec, 1, &good, &found), TRB_EINTEGRITY,
+                 "is of a member with digest fedcba9800000000, expected 0000000000001234");
+    ensemble_digest[0] = 0xfedcba9800000000u;
+    spec.data_digest = 1;
+    assert_fails(trb_shard_check(in_scratch("c"), &spec, 1, &good, &found), TRB_EINTEGRITY,
+                 "is of the data set with digest dadadadadadadada, expected 0000000000000001");
+    spec.data_digest = 0xdadadadadadadadau;
+    const trb_view other = {"identity", 3}, another = {"mixup 1", 0};
+    spec.view = &other;
+    assert_fails(trb_shard_check(in_scratch("c"), &spec, 1, &good, &found), TRB_EINTEGRITY,
+                 "view_seed is 0, expected 3");
+    spec.view = &another;
+    assert_fails(trb_shard_check(in_scratch("c"), &spec, 1, &good, &found), TRB_EINTEGRITY,
+                 "is of the view \"identity\", expected \"mixup 1\"");
+    spec.view = ensemble_view;
+    spec.dtype = TRB_F16;
+    assert_fails(trb_shard_check(in_scratch("c"), &spec, 1, &good, &found), TRB_EINTEGRITY,
+                 "logits are float32 [36][3], expected float16 [36][3]");
+    spec.dtype = TRB_F32;
+    assert_int_equal(rename(in_scratch("%s", path), in_scratch("c/v00/m001-s00001.h5")), 0);
+    assert_fails(trb_shard_check(in_scratch("c"), &spec, 3, &good, &found), TRB_EINTEGRITY, "member is 0, expected 1");
+    assert_true(good && found == payload);
+}
+
+/* A disk that fills up while a shard is written. */
+static void full_disk(void **state)
+{
+    (void)state;
+    const trb_cache_spec spec = ensemble_spec(4096, 60, 1, 1);
+    trb_cache_spec wide = spec;
+    char disk[128];
+    uint64_t payload = 7;
+    wide.shard_rows = 4096;
+    (void)snprintf(disk, sizeof disk, "%s", in_scratch("disk"));
+    if (!small_disk_mount(disk, 256)) skip();
+    assert_fails(ensemble_write(disk, &wide, 0, 16, &payload), TRB_EIO, "v00/m000-s00000.h5");
+    assert_fails(ensemble_write(disk, &wide, 0, 16, &payload), TRB_EIO, "No space left on device");
+    assert_true(payload == 7);
+    char folder[160];
+    (void)snprintf(folder, sizeof folder, "%s/v00", disk);
+    assert_int_equal(count_files(folder, "m000"), 0);
+    assert_ok(ensemble_write(disk, &spec, 0, 16, &payload));
+    small_disk_unmount(disk);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(faults),     cmocka_unit_test(numbering),       cmocka_unit_test(format),
+        cmocka_unit_test(same_bytes), cmocka_unit_test(what_is_refused), cmocka_unit_test(check),
+        cmocka_unit_test(full_disk),
+    };
+    return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
+}

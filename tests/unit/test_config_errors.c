@@ -1,0 +1,213 @@
+/* Bad input: each gives TRB_ECONFIG, and a line with place, key, expectation and finding. */
+#include "config_fixture.h"
+
+typedef struct {
+    const char *text; /* appended to SMALL, so that its first line is line 8; NULL: a flag alone */
+    const char *flag;
+    const char *fragment;
+} bad;
+
+static const bad table[] = {
+    /* Unknown keys. */
+    {"trian.lr: 1\n", NULL, "t.yaml:8: key `trian.lr`: unknown; nearest known key is `train.lr`"},
+    {"trian:\n  lr: 1\n", NULL, "t.yaml:9: key `trian.lr`: unknown; nearest known key is `train.lr`"},
+    {"trian: {}\n", NULL, "t.yaml:8: key `trian`: unknown; nearest known key is `train`"},
+    {"cache:\n  block: 256\n  shard_row: 1\n", NULL,
+     "t.yaml:10: key `cache.shard_row`: unknown; nearest known key is `cache.shard_rows`"},
+    {NULL, "--student.kd.epoch=3",
+     "command line: key `student.kd.epoch`: unknown; nearest known key is `student.kd.epochs`"},
+    {NULL, "--members.overrides.2.ls=3", "unknown; nearest known key is `members.overrides.2.lr`"},
+    {NULL, "--student.temprature=3", "nearest known key is `student.temperature`"},
+    {NULL, "--train=5", "key `train`: a section, expected keys in it such as `train.batch`, got a value"},
+    {"member: 3\n", NULL, "nearest known key is `members`"},
+    /* Types and ranges. */
+    {"train.epochs: ten\n", NULL, "t.yaml:8: key `train.epochs`: expected a whole number from 1 to 1000000, got `ten`"},
+    {"train.epochs: 0\n", NULL, "expected a whole number from 1 to 1000000, got `0`"},
+    {"train.epochs: 1000001\n", NULL, "got `1000001`"},
+    {"train.epochs: -1\n", NULL, "got `-1`"},
+    {"train.epochs: 1.5\n", NULL, "got `1.5`"},
+    {"train.epochs: 3x\n", NULL, "got `3x`"},
+    {"train.epochs: 99999999999999999999\n", NULL, "got `99999999999999999999`"},
+    {"run.seed: 18446744073709551617\n", NULL, "got `18446744073709551617`"},
+    {"train.epochs: [3]\n", NULL, "expected whole 1..1000000, got a list"},
+    {"train.epochs: {}\n", NULL, "expected whole 1..1000000, got a section"},
+    {"train.lr: fast\n", NULL, "key `train.lr`: expected a number, real > 0, got `fast`"},
+    {"train.lr: 0\n", NULL, "got `0`"},
+    {"train.lr: nan\n", NULL, "got `nan`"},
+    {"train.lr: inf\n", NULL, "got `inf`"},
+    {"train.lr: 1e999\n", NULL, "got `1e999`"},
+    {"train.lr: 0x1p3\n", NULL, "got `0x1p3`"},
+    {"train.lr: 1,5\n", NULL, "got `1,5`"},
+    {"train.lr: 1e-3s\n", NULL, "got `1e-3s`"},
+    {"train.lr: \" 1\"\n", NULL, "got ` 1`"},
+    {"train.lr: \"\"\n", NULL, "got ``"},
+    {"train.lr: 1-3\n", NULL, "got `1-3`"},
+    {"train.momentum: 1\n", NULL, "real [0, 1), got `1`"},
+    {"train.gamma: 0\n", NULL, "real (0, 1], got `0`"},
+    {"train.nesterov: yes\n", NULL, "expected true or false, got `yes`"},
+    {"train.optimizer: adma\n", NULL, "expected one of sgd|adam|adamw, got `adma`"},
+    {"exchange: server\n", NULL, "expected ordered, got `server`"},
+    {"eval.split: dev\n", NULL, "expected one of test|validation|train, got `dev`"},
+    {"eval.bins: 101\n", NULL, "from 1 to 100"},
+    {"run.progress: [1]\n", NULL, "got a list"},
+    {NULL, "--train.layers=[dense 200, , relu]", "not valid YAML"},
+    {NULL, "--train.layers=dense 200, , relu", "layer 1 of the list is empty"},
+    {NULL, "--train.layers=dense 200,", "layer 1 of the list is empty"},
+    {NULL, "--train.layers=dense(200)", "got `(`"},
+    {NULL, "--train.layers={a: 1}", "expected layers, got a section"},
+    {NULL, "--members=5", "there is no member 5: `members.count` is 5, the last is 4"},
+    {NULL, "--members=0-9", "there is no member 9"},
+    {NULL, "--members=0-99999999999999999999", "got `0-99999999999999999999`"},
+    {NULL, "--members=3-1", "got `3-1`"},
+    {NULL, "--members=0,,1", "got `0,,1`"},
+    {NULL, "--members=", "expected all or members such as 3 or 0-4,7, got ``"},
+    {NULL, "--members=[]", "got an empty list"},
+    {NULL, "--members=-1", "got `-1`"},
+    /* Form. */
+    {"train.lr: 1\ntrain.lr: 2\n", NULL, "t.yaml:9: key `train.lr`: given twice, first in line 8"},
+    {"train:\n  lr: 1\ntrain.lr: 2\n", NULL, "t.yaml:10: key `train.lr`: given twice, first in line 9"},
+    {"cache: {block: 256}\ncache: {deflate: 1}\n", NULL, "t.yaml:9: key `cache`: given twice, first in line 8"},
+    {"train.lr: [1\n", NULL, "not valid YAML"},
+    {"train.lr: 1\n\tcache: 2\n", NULL, "t.yaml:9: "},
+    {"cache: {block: &b 256, shard_rows: *b}\n", NULL,
+     "t.yaml:8: key `cache.block`: expected plain YAML, got an anchor"},
+    {"train.lr: *b\n", NULL, "t.yaml:8: key `train.lr`: expected plain YAML, got an alias"},
+    {"cache: &c {}\n", NULL, "got an anchor"},
+    {"students: &c []\n", NULL, "got an anchor"},
+    {"train.lr: !!float 3\n", NULL, "got a tag"},
+    {"---\nrun: {}\n", NULL, "t.yaml:8: expected one document, got a second one"},
+    {"train.lr:\n", NULL, "t.yaml:8: key `train.lr`: expected a value, got nothing"},
+    {"train.lr: ~\n", NULL, "expected a value, got nothing"},
+    {"data.validation: null\n", NULL, "expected a value, got nothing"},
+    {"students: [[kd]]\n", NULL, "expected single values in the list"},
+    {"[a]: 3\n", NULL, "expected a key, got a list or section"},
+    {"\"\": 3\n", NULL, "an empty key"},
+    {"run.\"dir: 3\n", NULL, "t.yaml:8: "},
+    {"run.progress: \"a\\0b\"\n", NULL, "zero byte"},
+    {"run.progress: \xff\n", NULL, "not valid YAML"},
+    {NULL, "--train.lr", "expected --key=value, got `--train.lr`"},
+    {NULL, "train.lr=3", "expected --key=value, got `train.lr=3`"},
+    {NULL, "--=3", "expected --key=value"},
+    {NULL, "--train.lr=# 3", "expected a value"},
+    {NULL, "--train.lr=[3", "command line: key `train.lr`: not valid YAML"},
+    /* Contradictions. */
+    {NULL, "--run.dir=", "key `run.dir`: required"},
+    {NULL, "--data.train=[]", "key `data.train`: required"},
+    {NULL, "--train.layers=[]", "key `train.layers`: required"},
+    {"train.batch: 100\ntrain.lanes: 8\n", NULL,
+     "t.yaml:8: key `train.batch`: 100 contradicts `train.lanes`: 8 (t.yaml:9): a batch is cut into lanes of one size; "
+     "nearest batch that works: 96 or 104"},
+    {"train.lanes: 300\n", NULL,
+     "t.yaml:8: key `train.lanes`: 300 contradicts `train.batch`: 128 (default): a batch is cut into lanes of one "
+     "size; nearest batch that works: 300"},
+    {"members.overrides.3.batch: 6\n", NULL,
+     "t.yaml:8: key `members.overrides.3.batch`: 6 contradicts `train.lanes`: 4 (default)"},
+    {"student.kd.lanes: 3\n", NULL, "key `student.kd.lanes`: 3 contradicts `student.batch`: 128 (default)"},
+    {"student.layers: [dense 4, split, dense 10]\n", NULL,
+     "key `student.layers`: [...] contradicts `student.split`: 2 (t.yaml:7)"},
+    {"student.kd: {layers: 'split, dense 9', split: 2}\n", NULL,
+     "key `student.kd.layers`: split, dense 9 contradicts `student.kd.split`: 2"},
+    {NULL, "--student.split=", "student `hydra`: nothing says where its heads begin"},
+    {NULL, "--student.split=two",
+     "key `student.split`: expected a position in `train.layers`, counted from 0, got `two`"},
+    {"student.kd.layers: [dense 4]\n", NULL, "key `student.kd.layers`: expected one `split` in the list"},
+    {"student.kd.layers: [split, dense 4, split, dense 3]\n", NULL, "expected one `split` in the list"},
+    {"members.overrides.0.layers: [dense 4, split, dense 3]\n", NULL,
+     "a member is one network; `split` belongs in `student.layers`"},
+    {"train.nesterov: true\n", NULL, "key `train.nesterov`: true contradicts `train.optimizer`: adam (default)"},
+    {"train: {nesterov: true, optimizer: sgd, momentum: 0}\n", NULL,
+     "`train.nesterov`: true contradicts `train.momentum`: 0"},
+    {"train: {schedule: step, decay_epochs: 0}\n", NULL, "`train.schedule`: step contradicts `train.decay_epochs`: 0"},
+    {"train.warmup: 10\n", NULL, "`train.warmup`: 10 contradicts `train.epochs`: 10 (default)"},
+    {"student: {warmup: 3, phase1_epochs: 3}\n", NULL, "`student.warmup`: 3 contradicts `student.phase1_epochs`: 3"},
+    {"eval.split: validation\n", NULL, "key `eval.split`: validation contradicts `data.validation`: 0 (default)"},
+    {NULL, "--data.test=[]", "key `data.test`: [...] contradicts `eval.split`: test (default)"},
+    {"cache.block: 100\n", NULL,
+     "key `cache.block`: 100 contradicts `cache.shard_rows`: 16384 (default): a shard holds whole blocks; nearest "
+     "`cache.shard_rows` that works: 16300"},
+    {"cache.shard_rows: 100\n", NULL, "nearest `cache.shard_rows` that works: 256"},
+    {"cache.views: 2\n", NULL, "key `cache.views`: expected 1, got 2: this version makes only the identity view"},
+    {"members.overrides.5.lr: 1\n", NULL,
+     "t.yaml:8: key `members.overrides.5.lr`: there is no member `5`: `members.count` is 5, the last is 4"},
+    {"members.overrides.03.lr: 1\n", NULL, "there is no member `03`"},
+    {"members.overrides: {x: {lr: 1}}\n", NULL, "there is no member `x`"},
+    {"student.foo.lr: 1\n", NULL, "key `student.foo.lr`: no student has the name `foo`; `students` is [hydra, kd]"},
+    {"students: [a, a]\n", NULL, "the name `a` is given twice"},
+    {"students: [a b]\n", NULL, "a name is 1 to 40 letters, digits, - and _, got `a b`"},
+    {"students: ['']\n", NULL, "a name is 1 to 40 letters"},
+    {"students: [../x]\n", NULL, "got `../x`"},
+    {"students: [lr]\n", NULL, "the name `lr` is taken by the key `student.lr`"},
+};
+
+static void check(const char *text, const char *flag, const char *fragment)
+{
+    trb_config *c = (trb_config *)(void *)&text; /* must stay as it is */
+    trb_config *const before = c;
+    trb_fail_clear();
+    const trb_status st = trb_config_parse("t.yaml", text, flag != NULL, (char *const *)&flag, &c);
+    if (st == TRB_OK) fail_msg("accepted: %s%s", flag != NULL ? flag : text, "");
+    assert_int_equal(st, TRB_ECONFIG);
+    assert_ptr_equal(c, before);
+    if (strstr(trb_fail_message(), fragment) == NULL || strchr(trb_fail_message(), '\n') != NULL)
+        fail_msg("expected `%s` in `%s`", fragment, trb_fail_message());
+    assert_int_equal(trb_mem_bytes(TRB_MEM_KINDS), 0);
+    trb_fail_clear();
+}
+
+static void each_of_the_table(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        char text[1024];
+        (void)snprintf(text, sizeof text, "%s%s", SMALL, table[i].text != NULL ? table[i].text : "");
+        check(text, table[i].flag, table[i].fragment);
+    }
+}
+
+static void whole_files(void **state)
+{
+    (void)state;
+    check("", NULL, "t.yaml: key `run.dir`: required");
+    check("just text\n", NULL, "t.yaml:1: expected a section");
+    check("- a\n- b\n", NULL, "t.yaml:1: expected a section");
+    check("a: {b: {c: {d: [}}}\n", NULL, "t.yaml:1: ");
+    /* Deeper and longer than any key. */
+    char deep[4000];
+    memset(deep, '{', sizeof deep - 1);
+    deep[sizeof deep - 1] = '\0';
+    check(deep, NULL, "t.yaml:1: ");
+    for (size_t i = 0; i + 3 < sizeof deep; i += 3) memcpy(deep + i, "a: ", 3);
+    check(deep, NULL, "t.yaml:1: ");
+    for (size_t i = 0; i + 3 < sizeof deep; i += 3) memcpy(deep + i, "{a:", 3);
+    check(deep, NULL, "t.yaml:1: ");
+    for (size_t i = 0; i + 4 < sizeof deep; i += 4) memcpy(deep + i, "a: {", 4);
+    check(deep, NULL, "the key is too long");
+    memset(deep, 'a', 300);
+    (void)snprintf(deep + 300, 10, ": 1\n");
+    check(deep, NULL, "`: the key is too long");
+    memcpy(deep, "--", 2);
+    (void)snprintf(deep + 300, 10, "=1");
+    check(SMALL, deep, "command line: a key of 298 characters");
+}
+
+/* A file that breaks off anywhere is refused or read, never more. */
+static void cut_anywhere(void **state)
+{
+    (void)state;
+    const char *text = SMALL "members: {count: 3, overrides: {1: {seed: 9, lr: \"0.5\"}}}\nstudents: [kd, 'a']\n";
+    char part[1024];
+    for (size_t n = 0; n < strlen(text); n++) {
+        trb_config *c = NULL;
+        (void)snprintf(part, sizeof part, "%.*s", (int)n, text);
+        if (trb_config_parse("t.yaml", part, 0, NULL, &c) == TRB_OK) trb_config_destroy(c);
+        trb_fail_clear();
+        assert_int_equal(trb_mem_bytes(TRB_MEM_KINDS), 0);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(each_of_the_table), cmocka_unit_test(whole_files),
+                                       cmocka_unit_test(cut_anywhere)};
+    return cmocka_run_group_tests(tests, NULL, nothing_held);
+}

@@ -1,0 +1,236 @@
+/* Reading: defaults, file, flags, what is more specific, and every way to write a value. */
+#include "config_fixture.h"
+
+static void defaults(void **state)
+{
+    (void)state;
+    (void)unsetenv("TRIBIKOS_DATA");
+    trb_config *c = parse(SMALL, 0, NULL);
+    assert_string_equal(c->run.dir, "runs/t");
+    assert_int_equal(c->run.seed, 1);
+    assert_true(c->run.progress == 10.0);
+    assert_int_equal(c->data.task, TRB_TASK_CLASSES);
+    assert_int_equal(c->data.format, TRB_FORMAT_IDX);
+    assert_string_equal(c->data.root, ".");
+    assert_int_equal(c->data.n_train, 2);
+    assert_string_equal(c->data.train[1], "y");
+    assert_int_equal(c->data.n_test, 2);
+    assert_string_equal(c->data.test[0], "u");
+    assert_int_equal(c->data.validation, 0);
+    assert_int_equal(c->data.normalize, TRB_NORMALIZE_STANDARD);
+    assert_int_equal(c->members.count, 5);
+    for (size_t m = 0; m < 5; m++) {
+        assert_true(c->members.only[m]);
+        assert_string_equal(c->member[m].layers, "dense 20, relu, dense 10");
+        assert_int_equal(c->member[m].seed, 1);
+        assert_int_equal(c->member[m].epochs, 10);
+    }
+    const trb_fit_opts *f = &c->train;
+    assert_string_equal(f->layers, "dense 20, relu, dense 10");
+    assert_int_equal(f->seed, 1);
+    assert_int_equal(f->epochs, 10);
+    assert_int_equal(f->batch, 128);
+    assert_int_equal(f->lanes, 4);
+    assert_int_equal(f->optimizer, TRB_OPTIM_ADAM);
+    assert_true(f->lr == 1e-3 && f->momentum == 0.9 && f->beta1 == 0.9 && f->beta2 == 0.999 && f->eps == 1e-8);
+    assert_true(f->weight_decay == 0.0 && f->clip == 0.0 && !f->nesterov);
+    assert_int_equal(f->schedule, TRB_SCHEDULE_COSINE);
+    assert_true(f->warmup == 0.0 && f->decay_epochs == 30.0 && f->gamma == 0.1);
+    assert_int_equal(f->init, TRB_INIT_HE);
+    assert_int_equal(c->cache.dtype, TRB_F32);
+    assert_int_equal(c->cache.views, 1);
+    assert_int_equal(c->cache.block, 256);
+    assert_int_equal(c->cache.shard_rows, 16384);
+    assert_int_equal(c->cache.deflate, 0);
+    assert_int_equal(c->cache.memory, 1024UL << 20);
+    assert_int_equal(c->n_students, 2);
+    assert_string_equal(c->student[0].name, "hydra");
+    assert_string_equal(c->student[1].name, "kd");
+    assert_int_equal(c->student[0].method, TRB_METHOD_HYDRA);
+    assert_int_equal(c->student[1].method, TRB_METHOD_KD);
+    for (size_t s = 0; s < 2; s++) {
+        assert_string_equal(c->student[s].split, "2");
+        assert_string_equal(c->student[s].fit.layers, "");
+        assert_true(c->student[s].temperature == 4.0);
+        assert_int_equal(c->student[s].phase1_epochs, 20);
+        assert_int_equal(c->student[s].fit.epochs, 20);
+        assert_int_equal(c->student[s].fit.seed, 1);
+    }
+    assert_int_equal(c->exchange, TRB_EXCHANGE_ORDERED);
+    assert_string_equal(c->eval.split, "test");
+    assert_int_equal(c->eval.batch, 256);
+    assert_int_equal(c->eval.bins, 15);
+    assert_int_equal(c->math.threads, 1);
+    trb_config_destroy(c);
+}
+
+static void specific_over_general(void **state)
+{
+    (void)state;
+    const char *text = SMALL "train.epochs: 7\n"
+                             "run.seed: 5\n"
+                             "members: {count: 3, overrides: {1: {seed: 9, lr: 0.5, layers: 'dense 4,dense 10'}}}\n"
+                             "students: [kd, a-b_3, c]\n"
+                             "student:\n"
+                             "  lr: 0.25\n"
+                             "  kd: {layers: [dense 8, relu, split, dense 10], lr: 0.125}\n"
+                             "  c: {method: kd, seed: 3}\n";
+    const char *flags[] = {"--student.lr=0.75", "--train.lr=2"};
+    trb_config *c = parse(text, 2, flags);
+    assert_int_equal(c->member[0].seed, 5);
+    assert_int_equal(c->member[1].seed, 9);
+    assert_int_equal(c->member[1].epochs, 7);
+    /* What is said for one member stands against a flag for all. */
+    assert_true(c->member[0].lr == 2.0 && c->member[1].lr == 0.5);
+    assert_string_equal(c->member[1].layers, "dense 4, dense 10");
+    assert_string_equal(c->member[2].layers, "dense 20, relu, dense 10");
+    assert_int_equal(c->n_students, 3);
+    assert_true(c->student[0].fit.lr == 0.125 && c->student[1].fit.lr == 0.75);
+    /* A student's own layers replace the split of all. */
+    assert_string_equal(c->student[0].fit.layers, "dense 8, relu, split, dense 10");
+    assert_string_equal(c->student[0].split, "");
+    assert_string_equal(c->student[1].split, "2");
+    assert_int_equal(c->student[0].method, TRB_METHOD_KD);
+    assert_int_equal(c->student[1].method, TRB_METHOD_HYDRA);
+    assert_int_equal(c->student[2].method, TRB_METHOD_KD);
+    assert_int_equal(c->student[1].fit.seed, 5);
+    assert_int_equal(c->student[2].fit.seed, 3);
+    /* Students do not inherit from train. */
+    assert_int_equal(c->student[1].fit.epochs, 20);
+    trb_config_destroy(c);
+
+    /* And a student's own split the layers of all; its own method the method of its name. */
+    const char *more[] = {"--student.split=", "--student.layers=dense 8, split, dense 10", "--student.kd.split=0",
+                          "--student.kd.method=hydra", "--student.method=kd"};
+    c = parse(SMALL, 5, more);
+    assert_string_equal(c->student[0].fit.layers, "dense 8, split, dense 10");
+    assert_string_equal(c->student[0].split, "");
+    assert_string_equal(c->student[1].fit.layers, "");
+    assert_string_equal(c->student[1].split, "0");
+    assert_int_equal(c->student[0].method, TRB_METHOD_HYDRA);
+    assert_int_equal(c->student[1].method, TRB_METHOD_HYDRA);
+    trb_config_destroy(c);
+}
+
+static void flags_are_yaml(void **state)
+{
+    (void)state;
+    const char *flags[] = {"--train.layers=[dense 200, relu, dense 10]",
+                           "--students=[hydra]",
+                           "--members={count: 8, overrides: {7: {lr: 1e-2}}}",
+                           "--members=0-2,5",
+                           "--data.train=one.h5",
+                           "--run.dir=a=b",
+                           "--student.layers=",
+                           "--train.epochs=3",
+                           "--train.epochs=4"};
+    trb_config *c = parse(SMALL, sizeof flags / sizeof flags[0], flags);
+    assert_string_equal(c->train.layers, "dense 200, relu, dense 10");
+    assert_int_equal(c->n_students, 1);
+    assert_int_equal(c->members.count, 8);
+    for (size_t m = 0; m < 8; m++) assert_int_equal(c->members.only[m], m <= 2 || m == 5);
+    assert_true(c->member[7].lr == 1e-2);
+    assert_int_equal(c->data.n_train, 1);
+    assert_string_equal(c->data.train[0], "one.h5");
+    assert_string_equal(c->run.dir, "a=b");
+    assert_string_equal(c->student[0].fit.layers, "");
+    assert_int_equal(c->train.epochs, 4); /* the last flag wins */
+    trb_config_destroy(c);
+
+    const char *list[] = {"--members=[0, 3]", "--students=[]"};
+    c = parse(SMALL, 2, list);
+    assert_true(c->members.only[0] && !c->members.only[1] && c->members.only[3]);
+    assert_int_equal(c->n_students, 0);
+    trb_config_destroy(c);
+
+    const char *one[] = {"--members=3"};
+    c = parse(SMALL, 1, one);
+    for (size_t m = 0; m < 5; m++) assert_int_equal(c->members.only[m], m == 3);
+    trb_config_destroy(c);
+}
+
+static void layers_in_every_spelling(void **state)
+{
+    (void)state;
+    const char *spellings[] = {"[dense 20, relu, dropout 0.5, dense 10]", "\"dense 20,relu , dropout   0.5,dense 10\"",
+                               "\n- dense 20\n- relu\n- dropout 0.5\n- \" dense\\t10 \"",
+                               "[\"dense 20, relu\", \"dropout 0.5,dense 10\"]"};
+    for (size_t i = 0; i < sizeof spellings / sizeof spellings[0]; i++) {
+        char text[512];
+        (void)snprintf(text, sizeof text, "run.dir: r\ndata: {train: x, test: y}\nstudents: []\ntrain.layers: %s\n",
+                       spellings[i]);
+        trb_config *c = parse(text, 0, NULL);
+        assert_string_equal(c->train.layers, "dense 20, relu, dropout 0.5, dense 10");
+        trb_config_destroy(c);
+    }
+}
+
+static void root_falls_back(void **state)
+{
+    (void)state;
+    assert_int_equal(setenv("TRIBIKOS_DATA", "/some/where", 1), 0);
+    trb_config *c = parse(SMALL, 0, NULL);
+    assert_string_equal(c->data.root, "/some/where");
+    trb_config_destroy(c);
+    const char *flags[] = {"--data.root=/else"};
+    c = parse(SMALL, 1, flags);
+    assert_string_equal(c->data.root, "/else");
+    trb_config_destroy(c);
+    assert_int_equal(unsetenv("TRIBIKOS_DATA"), 0);
+}
+
+static void texts_that_decide_bits(void **state)
+{
+    (void)state;
+    /* Same member, same student; other places and speeds. */
+    const char *same[] = {"--run.dir=x",       "--run.progress=1",      "--cache.memory=7", "--math.threads=2",
+                          "--eval.batch=3",    "--eval.bins=9",         "--data.root=/r",   "--members=2",
+                          "--cache.deflate=1", "--cache.shard_rows=256"};
+    trb_config *a = parse(SMALL, 0, NULL), *b = parse(SMALL, sizeof same / sizeof same[0], same);
+    const char *of_a = a->member[1].decides, *student_a = a->student[0].fit.decides;
+    assert_string_equal(of_a, b->member[1].decides);
+    assert_string_equal(student_a, b->student[0].fit.decides);
+    assert_non_null(strstr(of_a, "\nlr: 0.001\n"));
+    assert_non_null(strstr(student_a, "\ntemperature: 4\n"));
+    assert_string_not_equal(of_a, a->member[2].decides);
+    trb_config_destroy(b);
+
+    /* Other bits. */
+    const char *member_flags[] = {"--train.lr=2",        "--train.seed=4",        "--train.layers=dense 10",
+                                  "--data.validation=5", "--data.normalize=unit", "--members.overrides.1.epochs=3",
+                                  "--train.lanes=2"};
+    for (size_t i = 0; i < sizeof member_flags / sizeof member_flags[0]; i++) {
+        b = parse(SMALL, 1, &member_flags[i]);
+        assert_string_not_equal(of_a, b->member[1].decides);
+        trb_config_destroy(b);
+    }
+    const char *student_flags[] = {"--student.lr=2",
+                                   "--run.seed=4",
+                                   "--student.temperature=3",
+                                   "--student.split=0",
+                                   "--cache.dtype=float16",
+                                   "--student.hydra.method=kd",
+                                   "--train.layers=dense 10, relu, dense 10"};
+    for (size_t i = 0; i < sizeof student_flags / sizeof student_flags[0]; i++) {
+        b = parse(SMALL, 1, &student_flags[i]);
+        assert_string_not_equal(student_a, b->student[0].fit.decides);
+        trb_config_destroy(b);
+    }
+    /* The run's seed decides a member whose own seed is given only if samples are held out. */
+    const char *seeds[] = {"--train.seed=1", "--run.seed=2", "--data.validation=9"};
+    b = parse(SMALL, 2, seeds);
+    assert_string_equal(of_a, b->member[1].decides);
+    trb_config_destroy(b);
+    b = parse(SMALL, 3, seeds);
+    assert_non_null(strstr(b->member[1].decides, "run.seed: 2\n"));
+    trb_config_destroy(b);
+    trb_config_destroy(a);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(defaults),        cmocka_unit_test(specific_over_general),
+                                       cmocka_unit_test(flags_are_yaml),  cmocka_unit_test(layers_in_every_spelling),
+                                       cmocka_unit_test(root_falls_back), cmocka_unit_test(texts_that_decide_bits)};
+    return cmocka_run_group_tests(tests, NULL, nothing_held);
+}

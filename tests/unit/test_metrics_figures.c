@@ -1,0 +1,184 @@
+/* Metrics against NumPy in double (tools/golden_torch.py), and identities. */
+#include "numbers.h"
+
+#include "tribikos/metrics.h"
+
+enum { N = 90, M = 4, K = 5, BINS = 15, FIGURES = 9 };
+
+/* Everything is double on both sides: sums of N rows of M K terms of magnitude below 10, each with a few roundings of
+ * 2^-53. */
+static const double near = 1e-12;
+
+typedef struct {
+    float *z;
+    int32_t *label;
+} inputs;
+
+static inputs read_inputs(void)
+{
+    trb_h5 *h = golden_open("metrics.h5");
+    const inputs in = {golden_read(h, "z", TRB_F32, N * M * K), golden_read(h, "label", TRB_I32, N)};
+    trb_h5_close(h);
+    return in;
+}
+
+static void clear(inputs in)
+{
+    trb_free(in.z), trb_free(in.label);
+}
+
+/* Figures of rows cut into blocks of `rows`. */
+static trb_metrics by_blocks(size_t rows, size_t heads, const float *z, const int32_t *label)
+{
+    const size_t blocks = (N + rows - 1) / rows;
+    double *sums = room(blocks * TRB_METRIC_SUMS, sizeof *sums);
+    for (size_t b = blocks; b-- > 0;) { /* in whatever order they are computed */
+        const size_t first = b * rows, n = first + rows < N ? rows : N - first;
+        assert_ok(trb_metrics_block(n, heads, K, z + first * heads * K, label + first, BINS, sums + b * TRB_METRIC_SUMS,
+                                    NULL));
+    }
+    const trb_metrics m = trb_metrics_from(blocks, sums, N, BINS);
+    trb_free(sums);
+    return m;
+}
+
+static void check(const char *name, const trb_metrics *m)
+{
+    trb_h5 *h = golden_open("metrics.h5");
+    double *expected = golden_read(h, name, TRB_F64, FIGURES);
+    for (size_t i = 0; i < FIGURES; i++)
+        assert_near_at(trb_metrics_value(m, i), expected[i], near, trb_metrics_name(i), i, __FILE__, __LINE__);
+    assert_null(trb_metrics_name(FIGURES));
+    trb_free(expected);
+    trb_h5_close(h);
+}
+
+static void an_ensemble_is_numpys(void **state)
+{
+    (void)state;
+    const inputs in = read_inputs();
+    const trb_metrics m = by_blocks(32, M, in.z, in.label);
+    check("ensemble", &m);
+    assert_true(m.mu == (m.total_uncertainty - m.data_uncertainty) ||
+                fabs(m.mu - (m.total_uncertainty - m.data_uncertainty)) < near);
+    assert_true(m.mu > 0.01 && m.pairwise_kl > 0.01 && m.disagreement > 0.01 && m.ece > 0.01);
+    clear(in);
+}
+
+static void a_single_head_is_numpys(void **state)
+{
+    (void)state;
+    const inputs in = read_inputs();
+    float *z = room(N * K, sizeof *z);
+    for (size_t b = 0; b < N; b++) memcpy(z + b * K, in.z + b * M * K, K * sizeof *z);
+    const trb_metrics m = by_blocks(N, 1, z, in.label);
+    check("first_head", &m);
+    assert_true(m.mu == 0.0 || fabs(m.mu) < near);
+    assert_true(m.pairwise_kl == 0.0 && m.disagreement == 0.0);
+    trb_free(z);
+    clear(in);
+}
+
+/* Blocks of any size agree up to the order of summation; the same blocks give the same bits. */
+static void blocks_add_up(void **state)
+{
+    (void)state;
+    const inputs in = read_inputs();
+    const trb_metrics whole = by_blocks(N, M, in.z, in.label), first = by_blocks(7, M, in.z, in.label);
+    const trb_metrics again = by_blocks(7, M, in.z, in.label);
+    for (size_t i = 0; i < FIGURES; i++) {
+        assert_near(trb_metrics_value(&first, i), trb_metrics_value(&whole, i), near);
+        assert_true(trb_metrics_value(&first, i) == trb_metrics_value(&again, i));
+    }
+    clear(in);
+}
+
+/* KL(p || p) = 0: heads that are copies of one another add nothing but data uncertainty. */
+static void equal_heads_do_not_differ(void **state)
+{
+    (void)state;
+    const inputs in = read_inputs();
+    for (size_t b = 0; b < N; b++)
+        for (size_t m = 1; m < M; m++) memcpy(in.z + (b * M + m) * K, in.z + b * M * K, K * sizeof *in.z);
+    const trb_metrics m = by_blocks(32, M, in.z, in.label);
+    assert_near(m.pairwise_kl, 0.0, near);
+    assert_near(m.mu, 0.0, near);
+    assert_true(m.disagreement == 0.0);
+    clear(in);
+}
+
+/* By hand: two rows of two heads of two classes. */
+static void a_case_by_hand(void **state)
+{
+    (void)state;
+    const float l = 1.09861228867F; /* log 3: probabilities 3/4 and 1/4 */
+    const float z[2][2][2] = {{{l, 0}, {0, l}}, {{l, 0}, {l, 0}}};
+    const int32_t label[2] = {1, 0};
+    double sums[TRB_METRIC_SUMS];
+    float p[4];
+    assert_ok(trb_metrics_block(2, 2, 2, &z[0][0][0], label, 4, sums, p));
+    const trb_metrics m = trb_metrics_from(1, sums, 2, 4);
+    /* log 3 is rounded to single precision. */
+    const double rounded = 4 * ROUNDING, h = -0.75 * log(0.75) - 0.25 * log(0.25);
+    assert_near((double)p[0], 0.5, rounded);
+    assert_near((double)p[2], 0.75, rounded);
+    assert_near(m.nll, 0.5 * (log(2.0) + log(4.0 / 3.0)), rounded);
+    assert_near(m.brier, 0.5 * (0.5 + 0.125), rounded);
+    assert_near(m.total_uncertainty, 0.5 * (log(2.0) + h), rounded);
+    assert_near(m.data_uncertainty, h, rounded);
+    assert_near(m.pairwise_kl, 0.5 * 0.5 * log(3.0), rounded);
+    assert_near(m.disagreement, 0.5, 0.0);
+    assert_near(m.ece, 0.5 * (0.5 + 0.25), rounded);
+    /* Row 0 is a tie (or a rounding away from it) and counts as the first maximum. */
+    assert_near(m.accuracy, 0.5, 0.0);
+}
+
+static void certainty_is_finite(void **state)
+{
+    (void)state;
+    const float z[2][2] = {{0.0F, 3000.0F}, {3000.0F, 0.0F}};
+    const int32_t label[1] = {0};
+    double sums[TRB_METRIC_SUMS];
+    assert_ok(trb_metrics_block(1, 1, 2, z[0], label, 15, sums, NULL));
+    trb_metrics m = trb_metrics_from(1, sums, 1, 15);
+    assert_true(m.nll == 3000.0 && m.accuracy == 0.0 && m.ece == 1.0 && m.brier == 2.0);
+    assert_true(m.total_uncertainty == 0.0 && m.data_uncertainty == 0.0 && m.mu == 0.0);
+    assert_ok(trb_metrics_block(1, 2, 2, z[0], label, 15, sums, NULL));
+    m = trb_metrics_from(1, sums, 1, 15);
+    assert_near(m.nll, log(2.0), near);
+    assert_near(m.pairwise_kl, 3000.0, near * 3000.0);
+}
+
+static void a_logit_that_is_not_finite_is_named(void **state)
+{
+    (void)state;
+    const inputs in = read_inputs();
+    double sums[TRB_METRIC_SUMS];
+    in.z[(3 * M + 2) * K + 1] = NAN;
+    assert_fails(trb_metrics_block(N, M, K, in.z, in.label, BINS, sums, NULL), TRB_ENUM, "row 3 of the block, head 2");
+    clear(in);
+}
+
+static void means_are_taken_figure_by_figure(void **state)
+{
+    (void)state;
+    const trb_metrics two[2] = {{.accuracy = 1.0, .ece = 0.5, .disagreement = 4.0}, {.accuracy = 0.0, .ece = 0.25}};
+    const trb_metrics mean = trb_metrics_mean(2, two);
+    assert_true(mean.accuracy == 0.5 && mean.ece == 0.375 && mean.disagreement == 2.0 && mean.nll == 0.0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_ensemble_is_numpys),
+        cmocka_unit_test(a_single_head_is_numpys),
+        cmocka_unit_test(blocks_add_up),
+        cmocka_unit_test(equal_heads_do_not_differ),
+        cmocka_unit_test(a_case_by_hand),
+        cmocka_unit_test(certainty_is_finite),
+        cmocka_unit_test(a_logit_that_is_not_finite_is_named),
+        cmocka_unit_test(means_are_taken_figure_by_figure),
+        cmocka_unit_test(nothing_is_held),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,154 @@
+/* Weights files: round trip, and everything that makes one be refused. */
+#include "scratch.h"
+
+#include <math.h>
+
+#include "tribikos/hash.h"
+#include "tribikos/store.h"
+
+static const char *const LAYERS = "dense 5, relu, split, dense 4, relu, dense 3";
+static const char *const CONFIG = "seed: 1\nlayers: dense 5\n";
+static const trb_shape INPUT = {6, 1, 1};
+
+static trb_net *make_net(float **params)
+{
+    trb_net *net = NULL;
+    assert_ok(trb_net_create(LAYERS, INPUT, 3, &net));
+    assert_ok(trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(net), sizeof **params, params));
+    for (size_t i = 0; i < trb_net_size(net); i++) (*params)[i] = sinf((float)i);
+    return net;
+}
+
+static void round_trip(void **state)
+{
+    (void)state;
+    float *params = NULL, *read = NULL;
+    trb_net *net = make_net(&params), *built = NULL;
+    trb_weights_info info = {.layers = NULL};
+    uint64_t digest = 0;
+    assert_ok(trb_weights_write(in_scratch("w.h5"), net, params, CONFIG, &digest));
+    assert_ok(trb_weights_write(in_scratch("w.h5"), net, params, CONFIG, NULL));
+    assert_ok(trb_weights_read(in_scratch("w.h5"), &info, &built, &read));
+    assert_string_equal(info.layers, trb_net_layers(net));
+    assert_string_equal(info.config, CONFIG);
+    assert_true(info.config_digest == trb_hash_text(CONFIG));
+    assert_true(info.digest == digest && info.heads == 3 && info.input.c == 6 && info.input.h == 1 &&
+                info.input.w == 1);
+    assert_int_equal(trb_net_size(built), trb_net_size(net));
+    assert_memory_equal(read, params, trb_net_size(net) * sizeof *params);
+    /* The digest is the one that the manual page describes. */
+    const uint64_t sizes[4] = {6, 1, 1, 3};
+    trb_hash *hash = NULL;
+    assert_ok(trb_hash_open(&hash));
+    trb_hash_add(hash, info.layers, strlen(info.layers));
+    trb_hash_add(hash, sizes, sizeof sizes);
+    trb_hash_add(hash, params, trb_net_size(net) * sizeof *params);
+    assert_true(trb_hash_value(hash) == digest);
+    trb_hash_close(hash);
+    assert_ok(trb_weights_read(in_scratch("w.h5"), NULL, NULL, NULL));
+    trb_weights_info_clear(&info);
+    trb_net_destroy(built);
+    trb_net_destroy(net);
+    trb_free(read);
+    trb_free(params);
+}
+
+/* A weights file with one thing wrong. */
+enum flaw {
+    NO_FLAW,
+    OTHER_FORMAT,
+    OTHER_VERSION,
+    NO_TENSOR,
+    EXTRA_TENSOR,
+    OTHER_SHAPE,
+    NOT_FINITE,
+    OTHER_VALUE,
+    OTHER_LAYERS,
+    BROKEN_LAYERS,
+    NO_INPUT,
+    HUGE_INPUT,
+    OTHER_HEADS,
+    OTHER_CONFIG
+};
+
+static void write_flawed(const char *path, const trb_net *net, const float *params, uint64_t digest, enum flaw flaw)
+{
+    trb_h5 *h = NULL;
+    assert_ok(trb_h5_create(path, &h));
+    assert_ok(trb_h5_put_text(h, "format", flaw == OTHER_FORMAT ? "tribikos shard" : "tribikos weights"));
+    assert_ok(trb_h5_put_u64(h, "version", flaw == OTHER_VERSION ? 2 : 1));
+    assert_ok(trb_h5_put_text(h, "layers",
+                              flaw == OTHER_LAYERS    ? "dense 5, tanh, split, dense 4, relu, dense 3"
+                              : flaw == BROKEN_LAYERS ? "dense 5, rely"
+                                                      : trb_net_layers(net)));
+    if (flaw != NO_INPUT) assert_ok(trb_h5_put_u64(h, "input_c", flaw == HUGE_INPUT ? UINT64_MAX : 6));
+    assert_ok(trb_h5_put_u64(h, "input_h", 1));
+    assert_ok(trb_h5_put_u64(h, "input_w", 1));
+    assert_ok(trb_h5_put_u64(h, "heads", flaw == OTHER_HEADS ? 4 : 3));
+    assert_ok(trb_h5_put_text(h, "config", flaw == OTHER_CONFIG ? "seed: 2\n" : CONFIG));
+    assert_ok(trb_h5_put_u64(h, "config_digest", trb_hash_text(CONFIG)));
+    assert_ok(trb_h5_put_text(h, "blas", ""));
+    assert_ok(trb_h5_put_u64(h, "digest", digest));
+    for (size_t i = 0; i < trb_net_n_params(net); i++) {
+        const trb_param *p = trb_net_param(net, i);
+        trb_h5_shape shape = {.type = TRB_F32, .ndim = p->ndim};
+        for (size_t d = 0; d < p->ndim; d++) shape.dim[d] = p->shape[d];
+        if (flaw == NO_TENSOR && i == 2) continue;
+        if (flaw == OTHER_SHAPE && i == 2) shape.dim[0]--;
+        float values[1000];
+        memcpy(values, params + p->offset, p->count * sizeof *values);
+        if (flaw == NOT_FINITE && i == 2) values[7] = NAN;
+        if (flaw == OTHER_VALUE && i == 2) values[7] += 1;
+        assert_ok(trb_h5_put(h, p->name, shape, values));
+    }
+    if (flaw == EXTRA_TENSOR) assert_ok(trb_h5_put(h, "body.9.weight", (trb_h5_shape){TRB_F32, 1, {3}}, params));
+    assert_ok(trb_h5_publish(h));
+}
+
+static void refusals(void **state)
+{
+    (void)state;
+    float *params = NULL, *read = NULL;
+    trb_net *net = make_net(&params), *built = NULL;
+    trb_weights_info info = {.layers = NULL};
+    uint64_t digest = 0;
+    assert_ok(trb_weights_write(in_scratch("w.h5"), net, params, CONFIG, &digest));
+    write_flawed(in_scratch("f.h5"), net, params, digest, NO_FLAW);
+    assert_ok(trb_weights_read(in_scratch("f.h5"), NULL, NULL, NULL));
+    const struct {
+        enum flaw flaw;
+        const char *says;
+    } cases[] = {{OTHER_FORMAT, "is \"tribikos shard\" version 1, expected \"tribikos weights\""},
+                 {OTHER_VERSION, "version 2"},
+                 {NO_TENSOR, "there is no data set heads.0.weight"},
+                 {EXTRA_TENSOR, "holds a tensor body.9.weight"},
+                 {OTHER_SHAPE, "heads.0.weight is float32 [2][4][5], expected float32 [3][4][5]"},
+                 {NOT_FINITE, "value 7 of tensor heads.0.weight is not finite"},
+                 {OTHER_VALUE, "but its contents give"},
+                 {OTHER_LAYERS, "but its contents give"},
+                 {BROKEN_LAYERS, "its layers do not make a network"},
+                 {NO_INPUT, "no attribute input_c"},
+                 {HUGE_INPUT, "input_c is 18446744073709551615"},
+                 {OTHER_HEADS, "expected float32 [4][4][5]"},
+                 {OTHER_CONFIG, "config is not the text"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        write_flawed(in_scratch("f.h5"), net, params, digest, cases[i].flaw);
+        assert_fails(trb_weights_read(in_scratch("f.h5"), &info, &built, &read), TRB_EINTEGRITY, cases[i].says);
+        assert_fails(trb_weights_read(in_scratch("f.h5"), &info, &built, &read), TRB_EINTEGRITY, "/f.h5: ");
+    }
+    assert_fails(trb_weights_read(in_scratch("none.h5"), &info, &built, &read), TRB_ECONFIG, "none.h5");
+    assert_true(info.layers == NULL && built == NULL && read == NULL);
+    params[40] = INFINITY;
+    digest = 5;
+    assert_fails(trb_weights_write(in_scratch("bad.h5"), net, params, CONFIG, &digest), TRB_ENUM, "is not finite");
+    assert_int_equal(count_files(scratch, "bad"), 0);
+    assert_true(digest == 5);
+    trb_net_destroy(net);
+    trb_free(params);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(round_trip), cmocka_unit_test(refusals)};
+    return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
+}
