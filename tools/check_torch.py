@@ -67,7 +67,7 @@ def idx(name, header):
 def images(name, weights):
     """Rows as a network gets them: (value - mean) * scale, the constants stored beside the weights."""
     with h5py.File(weights) as f:
-        mean, scale = f["input/mean"][...], f["input/scale"][...]
+        mean, scale = f["input.mean"][...], f["input.scale"][...]
     x = idx(name, 16).reshape(-1, mean.size, 784 // mean.size).astype(np.float32)
     return torch.from_numpy(((x - mean[:, None]) * scale[:, None]).reshape(len(x), -1))
 

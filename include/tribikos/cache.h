@@ -5,13 +5,21 @@
  *     cache/manifest.h5
  *     cache/v00/m000-s00000.h5        view 00, member 000, shard 00000
  *
- * Letters: N samples of the data set, ids 0..N-1 in file order; K outputs; M members; V views; R = shard_rows. Shard s of a
- * view and member holds the samples [s R, min(N, (s+1) R)). Everything is little-endian.
+ * Letters: N samples of the data set, ids 0..N-1 in file order; K outputs; M members; V views; R = shard_rows. Shard s
+ * of a view and member holds the samples [s R, min(N, (s+1) R)). Names: at least 2 digits for the view, 3 for the
+ * member, 5 for the shard. tools/cache_write.py writes such a folder from arrays.
+ *
+ * Everything is little-endian, types exactly as said. In h5py: a uint64 attribute is numpy.uint64(n); a text is either
+ * a str or, as here, bytes of fixed length (numpy.bytes_), UTF-8. Open files for writing with libver=("v110", "v110"),
+ * and prefer the fixed texts: these are covered by HDF5's own checksums, while the library crashes on flipped bits
+ * elsewhere. A digest is XXH3-64, taken over the named values one behind the other without gaps: numbers as 8 bytes
+ * unless said otherwise, texts without a final zero, arrays in row-major order. A column of the table is hashed whole
+ * before the next.
  *
  * A shard is an HDF5 file with
- *     /logits     [rows][K]  float16 or float32: raw logits, temperature 1 (regression: K = 2, mean and log variance, in
- *                            standardised units). Chunks of `block` rows (all rows if there are fewer), Fletcher32
- *                            on, shuffle + deflate optional. Every value finite.
+ *     /logits     [rows][K]  float16 or float32: raw logits, temperature 1 (regression: K = 2, mean and log variance,
+ *                            in standardised units). Every value finite. Chunks of `block` rows (all rows if there are
+ *                            fewer), Fletcher32 on, shuffle + deflate optional; other packings are read too.
  *     /sample_id  [rows]     int64, first_row, first_row + 1, ...
  * and the root attributes
  *     format          text    "tribikos shard"
@@ -22,25 +30,26 @@
  *     first_row, rows uint64
  *     member_digest   uint64  digest of the member's weights file; of a teacher from elsewhere, any number that stands
  *                             for it, the same in all its shards
- *     data_digest     uint64  XXH3-64 of the data set: the bytes of all samples as stored (uint8 or float32), then all
+ *     data_digest     uint64  digest of the data set: the bytes of all samples as stored (uint8 or float32), then all
  *                             labels as int32 (targets as float32)
- *     payload_digest  uint64  XXH3-64 of the bytes of /logits, then of /sample_id, as stored (before filters)
+ *     payload_digest  uint64  digest of /logits, then /sample_id, in the stored types (before filters)
  *
  * The manifest is an HDF5 file with
- *     /shard/member, /shard/view, /shard/first_row, /shard/rows, /shard/payload_digest    [S] uint64: the table of shards,
- *                             ordered by view, member, first_row; S = V M ceil(N/R)
+ *     /shard/member, /shard/view, /shard/first_row, /shard/rows, /shard/payload_digest
+ *                             [S] uint64: the table of shards, ordered by view, member, first_row; S = V M ceil(N/R)
  *     /member_digest [M]      uint64
- *     /label [N] int32 or /target [N] float32
- *     /logits [V][M][N][K]    a virtual data set over the shards, for h5py users. Over a missing shard it reads zeros without
- *                             an error: completeness is judged by the table and the digests, never by "it opens".
+ *     /label [N] int32, each in 0..K-1 (classes), or /target [N] float32, finite (regression)
+ *     /logits [V][M][N][K]    a virtual data set over the shards, for h5py users; nothing else reads it. Over a missing
+ *                             shard it shows zeros without an error: completeness is judged by the table and the
+ *                             digests, never by "it opens".
  * and the root attributes
  *     format "tribikos cache"; version 1; task "classes" or "regression"; dtype "float16" or "float32";
  *     samples N, outputs K, members M, views V, block, shard_rows R (a multiple of block), data_digest: uint64;
- *     view_00_recipe (text), view_00_seed (uint64), ... for each view;
+ *     view_00_recipe (text of at most 127 bytes), view_00_seed (uint64), ... for each view, at most 1000;
  *     blas: the kernels that computed the logits (text; "" if unknown)
- *     digest          uint64  XXH3-64 of, in this order: the texts task and dtype; N, K, M, V, block, R, data_digest as
- *                             uint64; each view's recipe text and seed; /shard/member, view, first_row, rows, payload_digest;
- *                             /member_digest; /label or /target. (Texts without a final zero.)
+ *     digest          uint64  digest of, in this order: the texts task and dtype; N, K, M, V, block, R, data_digest;
+ *                             each view's recipe text and seed; /shard/member, view, first_row, rows, payload_digest;
+ *                             /member_digest; /label or /target
  * The manifest is written last. A cache without one is not finished.
  */
 #ifndef TRB_CACHE_H
@@ -71,20 +80,22 @@ typedef struct {
     size_t view, member, first_row, rows;
 } trb_cache_unit;
 
-size_t trb_cache_units(const trb_cache_spec *spec);                       /* Local. S */
-trb_cache_unit trb_cache_unit_at(const trb_cache_spec *spec, size_t i);   /* Local. */
+size_t trb_cache_units(const trb_cache_spec *spec);                     /* Local. S */
+trb_cache_unit trb_cache_unit_at(const trb_cache_spec *spec, size_t i); /* Local. */
 
 /** Look whether a unit's shard is there and whole: attributes, shape, every byte by digest, every value finite. Local.
  *
  * \param[out] good    false if the shard is missing or damaged, and has to be written
  * \param[out] payload its digest if good
- * \return TRB_OK; TRB_EINTEGRITY, naming both values, if the shard is whole but of another member, data set or view: then it
- * is somebody's result and is not overwritten; TRB_EIO
+ * \return TRB_OK; TRB_EINTEGRITY, naming both values, if the shard is whole but of another member, data set, view, type
+ * or extent: then it is somebody's result and is not overwritten; TRB_EIO. The recorded line (status.h) is cleared when
+ * a shard is found damaged.
  */
 trb_status trb_shard_check(const char *dir, const trb_cache_spec *spec, size_t unit, bool *good, uint64_t *payload);
 
-/** Write one shard: open, then its rows in ascending runs of at most `block` rows, then publish (or abandon). Local; one
- * writer a file. Rows are checked to be finite: TRB_ENUM names sample and member. */
+/** Write one shard: open, then its rows in ascending runs of any length, then publish (or abandon). Local; one writer a
+ * file; dir and spec are borrowed until then. The bytes do not depend on the runs. Rows are checked to be finite as
+ * stored (float16 ends at 65504): TRB_ENUM names sample and member. */
 typedef struct trb_shard trb_shard;
 trb_status trb_shard_create(const char *dir, const trb_cache_spec *spec, size_t unit, trb_shard **out);
 trb_status trb_shard_write(trb_shard *s, size_t rows, const float *logits /* [rows][K] */);
@@ -114,24 +125,30 @@ trb_status trb_cache_verify_unit(const trb_cache *c, size_t unit);
 
 /** Reading by batch.
  *
- * A reader serves the logits of members [m0, m0 + m_count) in the order of a plan: step after step, `rows` rows each. If what
- * it serves fits `memory` bytes it is read once and kept (in the stored precision). Otherwise a thread reads ahead: it takes the
- * plan window by window, reads each chunk that a window needs once, in file order, and stays up to two windows in front of the step.
- * What is served is the same either way. Kept shards are checked by digest when they are read; streamed ones once, at the
- * opening. A plan names samples and, if V > 1, views.
+ * A reader serves the logits of members [m0, m0 + m_count) in the order of a plan: step after step, `rows` rows each.
+ * If what it serves (all views and samples of its members, in the stored precision, and one step) fits `memory` bytes
+ * it is read once and kept. Otherwise a thread reads ahead: it takes the plan window by window, reads each chunk that a
+ * window needs once, in file order, and fills one window while the other is served; the two windows, of at least two
+ * steps each, and their index fill `memory`. What is served is the same either way. Kept shards are checked by digest
+ * when they are read; streamed ones once, at the opening. A plan names samples and, if V > 1, views.
  */
 typedef struct trb_reader trb_reader;
 
 /** Local. Opens only the shards of its members. \param[in] c borrowed until close
- * \return TRB_OK; TRB_EINTEGRITY naming the bad shard; TRB_ECONFIG if memory cannot hold even two steps */
+ * \return TRB_OK; TRB_EINTEGRITY naming the bad shard; TRB_ECONFIG, naming the least that works, if memory cannot hold
+ * two windows */
 trb_status trb_reader_open(const trb_cache *c, size_t m0, size_t m_count, size_t rows, size_t memory, trb_reader **out);
 /** Begin a plan (an epoch's). Local. Any plan before it is dropped.
- * \param[in] sample [steps][rows] ids   \param[in] view [steps][rows] or NULL for view 0; both borrowed until the next plan
- * or the close */
+ * \param[in] sample [steps][rows] ids   \param[in] view [steps][rows] or NULL for view 0; both borrowed until the next
+ * plan or the close */
 trb_status trb_reader_plan(trb_reader *r, size_t steps, const int64_t *sample, const uint16_t *view);
-/** The next step's logits. Local. \param[out] t  [rows][m_count][K], borrowed until the next call */
+/** The next step's logits. Local. \param[out] t  [rows][m_count][K], borrowed until the next call
+ * \return TRB_OK; what went wrong in the thread (TRB_EINTEGRITY for a row that is not finite): then only the close is
+ * left */
 trb_status trb_reader_next(trb_reader *r, const float **t);
 bool trb_reader_streams(const trb_reader *r); /* Local. */
-trb_status trb_reader_close(trb_reader *r);   /* Local. NULL allowed; waits for the thread */
+/** End the thread after at most one chunk, release everything. Local. NULL allowed.
+ * \return TRB_OK, or the thread's failure, also if no step met it */
+trb_status trb_reader_close(trb_reader *r);
 
 #endif

@@ -1,8 +1,12 @@
 /** Files: written aside, checked, published; HDF5 (serial) behind one small interface.
  *
- * A file under its final name is whole. It is written to NAME.tmp.HOST.PID in the same folder, closed with the result checked,
- * synced, renamed, and the folder is synced. A crash leaves at most a .tmp file that nobody reads and that the
+ * A file under its final name is whole. It is written to NAME.tmp.HOST.PID in the same folder, closed with the result
+ * checked, synced, renamed, and the folder is synced. A crash leaves at most a .tmp file that nobody reads and that the
  * next writer of the same name removes. The same calls give the same bytes: no time stamps, no addresses.
+ *
+ * Files are written in the format of HDF5 1.10 (libver v110), whose checksums cover what describes the data, and texts
+ * with a fixed length, which h5py shows as bytes; texts that h5py stored as str are read as well. A flipped bit in such
+ * a file is found, or is without effect; only the mapping of a virtual data set is not covered, and is never read here.
  *
  * HDF5 is not thread-safe as distributed: every function of this header takes one process-wide lock, so a reader thread
  * and the main thread may both use it. All functions are local. Messages name file and object.
@@ -55,7 +59,8 @@ trb_status trb_h5_open(const char *path, trb_h5 **out);
 void trb_h5_close(trb_h5 *h);
 const char *trb_h5_path(const trb_h5 *h); /* the final name; borrowed */
 
-/** Attributes of the root group. get: TRB_EINTEGRITY if absent or of another kind. Texts are released with trb_free(). */
+/** Attributes of the root group. get: TRB_EINTEGRITY if absent or of another kind. Texts are the caller's (trb_free).
+ */
 trb_status trb_h5_put_u64(trb_h5 *h, const char *name, uint64_t value);
 trb_status trb_h5_put_text(trb_h5 *h, const char *name, const char *value);
 trb_status trb_h5_get_u64(trb_h5 *h, const char *name, uint64_t *value);
@@ -76,7 +81,8 @@ trb_status trb_h5_write_rows(trb_h5 *h, const char *name, size_t first, size_t n
 trb_status trb_h5_read_rows(trb_h5 *h, const char *name, trb_dtype type, size_t first, size_t n, void *rows);
 /** A whole contiguous data set at once. */
 trb_status trb_h5_put(trb_h5 *h, const char *name, trb_h5_shape shape, const void *values);
-/** Type and extent. TRB_EINTEGRITY if absent or of a type or rank that this project never writes. Nothing is read. */
+/** Type and extent. TRB_EINTEGRITY if absent, of a type or rank that this project never writes, or claiming more than
+ * the file's bytes can hold. Nothing is read. */
 trb_status trb_h5_describe(trb_h5 *h, const char *name, trb_h5_shape *shape);
 /** Check that a data set exists with exactly this type and extent (before any memory is reserved for it). */
 trb_status trb_h5_expect(trb_h5 *h, const char *name, trb_h5_shape shape);
@@ -87,8 +93,8 @@ typedef struct {
     char path[64];
     size_t v, m, first, rows;
 } trb_h5_piece;
-/** Make a virtual data set [V][M][N][K]. A piece whose file is missing reads as zeros with status 0: a view for h5py users
- * that says nothing about completeness. */
+/** Make a virtual data set [V][M][N][K]. A piece whose file is missing reads as zeros with status 0: a view for h5py
+ * users that says nothing about completeness. */
 trb_status trb_h5_make_virtual(trb_h5 *h, const char *name, trb_h5_shape shape, const char *source, size_t n,
                                const trb_h5_piece *pieces);
 
@@ -106,9 +112,12 @@ trb_status trb_h5_each_attr(trb_h5 *h, trb_status (*visit)(void *ctx, const char
  *
  *   one float32 data set a tensor, names and shapes of net.h's parameter table ("body.0.weight" [out][in],
  *   "heads.0.bias" [M][out])
+ *   "input.mean", "input.scale" [input_c] float32: a sample enters the network as (value - mean[c]) * scale[c];
+ *   regression: "target.mean", "target.scale" [1] float64: a target is mean + scale * output
  *   attributes: format "tribikos weights"; version 1; layers (net.h's list); input_c, input_h, input_w; heads;
  *   config (what the network was trained with, one "key: value" a line); config_digest (XXH3 of that text);
- *   blas (kernels and threads); digest (XXH3 of `layers`, the four sizes as uint64 and the slab's bytes)
+ *   blas (kernels and threads); digest (XXH3 of `layers`, the four sizes as uint64, the constants above and the slab's
+ *   bytes)
  */
 typedef struct {
     char *layers, *config, *blas;
@@ -117,11 +126,18 @@ typedef struct {
     uint64_t digest, config_digest;
 } trb_weights_info;
 
+/** How values are normalised on the way in and out; borrowed pointers. target_scale 0: no targets (classes). */
+typedef struct {
+    const float *mean, *scale; /* [input.c] */
+    double target_mean, target_scale;
+} trb_norm;
+
 void trb_weights_info_clear(trb_weights_info *info); /* releases the strings */
 
-/** Publish a network's parameters. \param[in] config  the text to store  \param[out] digest may be NULL */
-trb_status trb_weights_write(const char *path, const trb_net *net, const float *params, const char *config,
-                             uint64_t *digest);
+/** Publish a network's parameters. TRB_ENUM, naming the tensor, if one is not finite.
+ * \param[in] config  the text to store  \param[out] digest may be NULL */
+trb_status trb_weights_write(const char *path, const trb_net *net, const float *params, trb_norm norm,
+                             const char *config, uint64_t *digest);
 
 /** Open a weights file, build its network, read and check everything.
  * \param[out] info    NULL to skip; cleared by trb_weights_info_clear()
@@ -134,7 +150,7 @@ trb_status trb_weights_read(const char *path, trb_weights_info *info, trb_net **
 typedef struct trb_jsonl trb_jsonl;
 /** Begin a file anew (whatever an unfinished run left is replaced). */
 trb_status trb_jsonl_open(const char *path, trb_jsonl **out);
-/** One line. \param[in] fmt names and kinds, e.g. "epoch:u loss:f lr:f"; u: unsigned long long, f: double, s: const char * */
+/** One line. \param[in] fmt  names and kinds, e.g. "epoch:u loss:f lr:f"; u: unsigned long long, f: double, s: text */
 trb_status trb_jsonl_line(trb_jsonl *j, const char *fmt, ...);
 trb_status trb_jsonl_close(trb_jsonl *j); /* NULL allowed */
 

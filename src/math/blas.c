@@ -76,7 +76,7 @@ const char *trb_blas_name(void)
  * shapes of layers, 1 to 1024 rows; GFLOP/s as OpenBLAS/oneDNN, N and T as op(A) and op(B):
  *   - OpenBLAS has kernels that do without packing, for at most a million multiplications and, for NT, at most 1200
  * results: 128x200x10 NN 99/83, 10x200x128 TN 100/97, 32x10x200 NT 94/32, 128x50x50 NN 105/77. A narrow NT product of
- * many rows is cut into pieces that fit: 128x10x200 48/45, in pieces 92.
+ * many rows is cut into pieces that fit: 128x10x200 48/45, in pieces 86.
  *   - Above that oneDNN leads for NN and TN: 32x200x200 NN 90/107, 128x784x200 NN 105/115, 4000x200x128 TN 94/102,
  *     128x200x4000 NN 89/103.
  *   - For NT it leads from 128 columns on (32x200x784 80/92, 128x400x200 100/110, 8x512x784 37/75; but 128x100x784

@@ -102,7 +102,7 @@ static trb_status train_student(trb_comm *world, const trb_config *c, const trb_
         metrics = NULL;
         if (st == TRB_OK)
             st = trb_weights_write(trb__run_path(c, "student/%s/weights.h5", o->name).text, hydra ? many : one,
-                                   hydra ? params_many : params_one, config, NULL);
+                                   hydra ? params_many : params_one, trb__samples_norm(s), config, NULL);
     }
     st = trb_agree(world, st);
 done:

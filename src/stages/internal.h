@@ -20,6 +20,9 @@ typedef struct {
 trb_status trb__samples_load(trb_comm *world, const trb_config *c, trb__samples *s);
 void trb__samples_clear(trb__samples *s);
 
+/** The constants that a network trained on these samples needs to be used; borrowed. Local. */
+trb_norm trb__samples_norm(const trb__samples *s);
+
 /** The network of member m, checked against the data set. Local. */
 trb_status trb__member_net(const trb_config *c, size_t m, const trb_data *data, trb_net **net);
 /** The network of student s with M heads, checked against the data set. Local. */

@@ -39,6 +39,17 @@ void trb__samples_clear(trb__samples *s)
     *s = (trb__samples){0};
 }
 
+trb_norm trb__samples_norm(const trb__samples *s)
+{
+    const trb_data *d = &s->data;
+    trb_norm norm = {.mean = d->mean, .scale = d->scale};
+    if (d->task == TRB_TASK_REGRESSION) {
+        norm.target_mean = d->target_mean;
+        norm.target_scale = d->target_scale;
+    }
+    return norm;
+}
+
 /* The outputs a network needs: classes, or mean and log variance. */
 static trb_status check_outputs(const trb_net *net, const trb_data *data)
 {

@@ -110,7 +110,8 @@ static trb_status train_member(trb_comm *group, const trb_config *c, const trb__
         st = trb_jsonl_close(metrics);
         metrics = NULL;
         if (st == TRB_OK)
-            st = trb_weights_write(trb__run_path(c, "members/m%03zu/weights.h5", m).text, net, params, config, NULL);
+            st = trb_weights_write(trb__run_path(c, "members/m%03zu/weights.h5", m).text, net, params,
+                                   trb__samples_norm(s), config, NULL);
     }
     st = trb_agree(group, st);
 done:

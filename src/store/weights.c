@@ -27,7 +27,8 @@ static trb_h5_shape tensor_shape(const trb_param *p)
 }
 
 /* What the file's `digest` covers. Tensor by tensor, in table order: a reader needs no more than the file. */
-static trb_status digest_of(const char *layers, const trb_net *net, const float *params, uint64_t *digest)
+static trb_status digest_of(const char *layers, const trb_net *net, const float *params, trb_norm norm,
+                            uint64_t *digest)
 {
     trb_hash *hash = NULL;
     const trb_shape in = trb_net_shape(net);
@@ -35,6 +36,12 @@ static trb_status digest_of(const char *layers, const trb_net *net, const float 
     TRB_TRY(trb_hash_open(&hash));
     trb_hash_add(hash, layers, strlen(layers));
     trb_hash_add(hash, sizes, sizeof sizes);
+    trb_hash_add(hash, norm.mean, in.c * sizeof *norm.mean);
+    trb_hash_add(hash, norm.scale, in.c * sizeof *norm.scale);
+    if (norm.target_scale != 0.0) {
+        trb_hash_add(hash, &norm.target_mean, sizeof norm.target_mean);
+        trb_hash_add(hash, &norm.target_scale, sizeof norm.target_scale);
+    }
     for (size_t i = 0; i < trb_net_n_params(net); i++) {
         const trb_param *p = trb_net_param(net, i);
         trb_hash_add(hash, params + p->offset, p->count * sizeof *params);
@@ -52,14 +59,41 @@ static trb_status check_finite(const char *path, trb_status st, const trb_param 
     return TRB_OK;
 }
 
-trb_status trb_weights_write(const char *path, const trb_net *net, const float *params, const char *config,
-                             uint64_t *digest)
+static const char *const constants[] = {"input.mean", "input.scale", "target.mean", "target.scale"};
+
+static trb_status write_constants(trb_h5 *h, size_t channels, trb_norm norm)
+{
+    const trb_h5_shape inputs = {TRB_F32, 1, {channels}}, one = {TRB_F64, 1, {1}};
+    TRB_TRY(trb_h5_put(h, constants[0], inputs, norm.mean));
+    TRB_TRY(trb_h5_put(h, constants[1], inputs, norm.scale));
+    if (norm.target_scale == 0.0) return TRB_OK;
+    TRB_TRY(trb_h5_put(h, constants[2], one, &norm.target_mean));
+    return trb_h5_put(h, constants[3], one, &norm.target_scale);
+}
+
+/* \param[out] values  [2][channels], the caller's; `norm` borrows it */
+static trb_status read_constants(trb_h5 *h, size_t channels, float **values, trb_norm *norm)
+{
+    const trb_h5_shape inputs = {TRB_F32, 1, {channels}}, one = {TRB_F64, 1, {1}};
+    for (int i = 0; i < 2; i++) TRB_TRY(trb_h5_expect(h, constants[i], inputs));
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, 2 * channels, sizeof **values, values));
+    for (size_t i = 0; i < 2; i++)
+        TRB_TRY(trb_h5_read_rows(h, constants[i], TRB_F32, 0, channels, *values + i * channels));
+    *norm = (trb_norm){.mean = *values, .scale = *values + channels};
+    if (!trb_h5_has(h, constants[3])) return TRB_OK;
+    for (int i = 2; i < 4; i++) TRB_TRY(trb_h5_expect(h, constants[i], one));
+    TRB_TRY(trb_h5_read_rows(h, constants[2], TRB_F64, 0, 1, &norm->target_mean));
+    return trb_h5_read_rows(h, constants[3], TRB_F64, 0, 1, &norm->target_scale);
+}
+
+trb_status trb_weights_write(const char *path, const trb_net *net, const float *params, trb_norm norm,
+                             const char *config, uint64_t *digest)
 {
     trb_status st = TRB_OK;
     trb_h5 *h = NULL;
     uint64_t value = 0;
     const trb_shape in = trb_net_shape(net);
-    TRB_GO(digest_of(trb_net_layers(net), net, params, &value));
+    TRB_GO(digest_of(trb_net_layers(net), net, params, norm, &value));
     TRB_GO(trb_h5_create(path, &h));
     TRB_GO(trb_h5_put_text(h, "format", FORMAT));
     TRB_GO(trb_h5_put_u64(h, "version", VERSION));
@@ -72,6 +106,7 @@ trb_status trb_weights_write(const char *path, const trb_net *net, const float *
     TRB_GO(trb_h5_put_u64(h, "config_digest", trb_hash_text(config)));
     TRB_GO(trb_h5_put_text(h, "blas", trb_blas_name()));
     TRB_GO(trb_h5_put_u64(h, "digest", value));
+    TRB_GO(write_constants(h, in.c, norm));
     for (size_t i = 0; i < trb_net_n_params(net); i++) {
         const trb_param *p = trb_net_param(net, i);
         TRB_GO(check_finite(path, TRB_ENUM, p, params));
@@ -147,6 +182,8 @@ static trb_status expect_known(void *ctx, const char *name, const trb_h5_shape *
     (void)shape;
     for (size_t i = 0; i < trb_net_n_params(k->net); i++)
         if (strcmp(name, trb_net_param(k->net, i)->name) == 0) return TRB_OK;
+    for (size_t i = 0; i < sizeof constants / sizeof *constants; i++)
+        if (strcmp(name, constants[i]) == 0) return TRB_OK;
     return trb_fail(TRB_EINTEGRITY, "%s: holds a tensor %s that its layers do not have", k->path, name);
 }
 
@@ -178,13 +215,15 @@ trb_status trb_weights_read(const char *path, trb_weights_info *info, trb_net **
     trb_h5 *h = NULL;
     trb_weights_info found = {.layers = NULL};
     trb_net *built = NULL;
-    float *values = NULL;
+    float *values = NULL, *inputs = NULL;
+    trb_norm norm = {0};
     uint64_t digest = 0;
     TRB_GO(trb_h5_open(path, &h));
     TRB_GO(read_header(h, &found));
     TRB_GO(build_net(h, &found, &built));
     TRB_GO(read_tensors(h, built, &values));
-    TRB_GO(digest_of(found.layers, built, values, &digest));
+    TRB_GO(read_constants(h, found.input.c, &inputs, &norm));
+    TRB_GO(digest_of(found.layers, built, values, norm, &digest));
     if (digest != found.digest) {
         st = trb_fail(TRB_EINTEGRITY, "%s: its digest is %016" PRIx64 ", but its contents give %016" PRIx64, path,
                       found.digest, digest);
@@ -203,6 +242,7 @@ trb_status trb_weights_read(const char *path, trb_weights_info *info, trb_net **
         values = NULL;
     }
 done:
+    trb_free(inputs);
     trb_free(values);
     trb_net_destroy(built);
     trb_weights_info_clear(&found);

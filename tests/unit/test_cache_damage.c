@@ -88,12 +88,13 @@ static void flip(const char *file, trb_status (*read)(uint64_t *sum), unsigned s
 static void flips(void **state)
 {
     (void)state;
+    const float mean[6] = {1, 2, 3, 4, 5, 6}, scale[6] = {6, 5, 4, 3, 2, 1};
     trb_net *net = NULL;
     float *params = NULL;
     assert_ok(trb_net_create("dense 5, relu, split, dense 4, relu, dense 3", (trb_shape){6, 1, 1}, 3, &net));
     assert_ok(trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(net), sizeof *params, &params));
     for (size_t i = 0; i < trb_net_size(net); i++) params[i] = sinf((float)i);
-    assert_ok(trb_weights_write(in_scratch("w.h5"), net, params, "seed: 1\n", NULL));
+    assert_ok(trb_weights_write(in_scratch("w.h5"), net, params, (trb_norm){mean, scale, 0.0, 0.0}, "seed: 1\n", NULL));
     trb_net_destroy(net);
     trb_free(params);
     flip("w.h5", read_weights, 1);

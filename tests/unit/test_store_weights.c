@@ -9,6 +9,8 @@
 static const char *const LAYERS = "dense 5, relu, split, dense 4, relu, dense 3";
 static const char *const CONFIG = "seed: 1\nlayers: dense 5\n";
 static const trb_shape INPUT = {6, 1, 1};
+static const float MEAN[6] = {1, 2, 3, 4, 5, 6}, SCALE[6] = {6, 5, 4, 3, 2, 1};
+static const trb_norm NORM = {MEAN, SCALE, 0.5, 7.0};
 
 static trb_net *make_net(float **params)
 {
@@ -26,8 +28,8 @@ static void round_trip(void **state)
     trb_net *net = make_net(&params), *built = NULL;
     trb_weights_info info = {.layers = NULL};
     uint64_t digest = 0;
-    assert_ok(trb_weights_write(in_scratch("w.h5"), net, params, CONFIG, &digest));
-    assert_ok(trb_weights_write(in_scratch("w.h5"), net, params, CONFIG, NULL));
+    assert_ok(trb_weights_write(in_scratch("w.h5"), net, params, NORM, CONFIG, &digest));
+    assert_ok(trb_weights_write(in_scratch("w.h5"), net, params, NORM, CONFIG, NULL));
     assert_ok(trb_weights_read(in_scratch("w.h5"), &info, &built, &read));
     assert_string_equal(info.layers, trb_net_layers(net));
     assert_string_equal(info.config, CONFIG);
@@ -42,6 +44,10 @@ static void round_trip(void **state)
     assert_ok(trb_hash_open(&hash));
     trb_hash_add(hash, info.layers, strlen(info.layers));
     trb_hash_add(hash, sizes, sizeof sizes);
+    trb_hash_add(hash, MEAN, sizeof MEAN);
+    trb_hash_add(hash, SCALE, sizeof SCALE);
+    trb_hash_add(hash, &NORM.target_mean, sizeof(double));
+    trb_hash_add(hash, &NORM.target_scale, sizeof(double));
     trb_hash_add(hash, params, trb_net_size(net) * sizeof *params);
     assert_true(trb_hash_value(hash) == digest);
     trb_hash_close(hash);
@@ -68,7 +74,9 @@ enum flaw {
     NO_INPUT,
     HUGE_INPUT,
     OTHER_HEADS,
-    OTHER_CONFIG
+    OTHER_CONFIG,
+    OTHER_SCALE,
+    NO_SCALE
 };
 
 static void write_flawed(const char *path, const trb_net *net, const float *params, uint64_t digest, enum flaw flaw)
@@ -89,6 +97,12 @@ static void write_flawed(const char *path, const trb_net *net, const float *para
     assert_ok(trb_h5_put_u64(h, "config_digest", trb_hash_text(CONFIG)));
     assert_ok(trb_h5_put_text(h, "blas", ""));
     assert_ok(trb_h5_put_u64(h, "digest", digest));
+    const float scale[6] = {6, 5, 4, 3, 2, flaw == OTHER_SCALE ? 2 : 1};
+    const trb_h5_shape inputs = {TRB_F32, 1, {6}}, one = {TRB_F64, 1, {1}};
+    assert_ok(trb_h5_put(h, "input.mean", inputs, MEAN));
+    if (flaw != NO_SCALE) assert_ok(trb_h5_put(h, "input.scale", inputs, scale));
+    assert_ok(trb_h5_put(h, "target.mean", one, &NORM.target_mean));
+    assert_ok(trb_h5_put(h, "target.scale", one, &NORM.target_scale));
     for (size_t i = 0; i < trb_net_n_params(net); i++) {
         const trb_param *p = trb_net_param(net, i);
         trb_h5_shape shape = {.type = TRB_F32, .ndim = p->ndim};
@@ -112,7 +126,7 @@ static void refusals(void **state)
     trb_net *net = make_net(&params), *built = NULL;
     trb_weights_info info = {.layers = NULL};
     uint64_t digest = 0;
-    assert_ok(trb_weights_write(in_scratch("w.h5"), net, params, CONFIG, &digest));
+    assert_ok(trb_weights_write(in_scratch("w.h5"), net, params, NORM, CONFIG, &digest));
     write_flawed(in_scratch("f.h5"), net, params, digest, NO_FLAW);
     assert_ok(trb_weights_read(in_scratch("f.h5"), NULL, NULL, NULL));
     const struct {
@@ -130,7 +144,9 @@ static void refusals(void **state)
                  {NO_INPUT, "no attribute input_c"},
                  {HUGE_INPUT, "input_c is 18446744073709551615"},
                  {OTHER_HEADS, "expected float32 [4][4][5]"},
-                 {OTHER_CONFIG, "config is not the text"}};
+                 {OTHER_CONFIG, "config is not the text"},
+                 {OTHER_SCALE, "but its contents give"},
+                 {NO_SCALE, "no data set input.scale"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         write_flawed(in_scratch("f.h5"), net, params, digest, cases[i].flaw);
         assert_fails(trb_weights_read(in_scratch("f.h5"), &info, &built, &read), TRB_EINTEGRITY, cases[i].says);
@@ -140,7 +156,7 @@ static void refusals(void **state)
     assert_true(info.layers == NULL && built == NULL && read == NULL);
     params[40] = INFINITY;
     digest = 5;
-    assert_fails(trb_weights_write(in_scratch("bad.h5"), net, params, CONFIG, &digest), TRB_ENUM, "is not finite");
+    assert_fails(trb_weights_write(in_scratch("bad.h5"), net, params, NORM, CONFIG, &digest), TRB_ENUM, "is not finite");
     assert_int_equal(count_files(scratch, "bad"), 0);
     assert_true(digest == 5);
     trb_net_destroy(net);

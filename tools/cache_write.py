@@ -1,0 +1,169 @@
+#!/usr/bin/env python3
+"""Write a cache of logits from arrays, for students of teachers that were trained elsewhere.
+
+The format is laid down in include/tribikos/cache.h. From Python:
+
+    from cache_write import data_digest, write_cache
+    write_cache("RUN/cache", logits, labels, data_digest(x, y))
+
+From the shell (logits.npy is [M][N][K] or [V][M][N][K]; x.npy and y.npy are the data set as it is stored):
+
+    cache_write.py --logits logits.npy --x x.npy --y y.npy --out RUN/cache
+"""
+import argparse
+import os
+import sys
+
+try:
+    import h5py
+    import numpy as np
+    import xxhash
+except ImportError as missing:
+    sys.exit(f"cache_write.py: {missing}; install the packages python3-h5py, python3-numpy and python3-xxhash")
+
+
+def digest(*parts):
+    """XXH3-64 of texts, unsigned numbers and arrays, one behind the other."""
+    h = xxhash.xxh3_64()
+    for part in parts:
+        if isinstance(part, str):
+            h.update(part.encode())
+        elif isinstance(part, np.ndarray):
+            h.update(np.ascontiguousarray(part).reshape(-1).view(np.uint8))
+        else:
+            h.update(np.array(part, "<u8").tobytes())
+    return h.intdigest()
+
+
+def truth(y, task):
+    return np.asarray(y).reshape(-1).astype("<i4" if task == "classes" else "<f4")
+
+
+def data_digest(x, y, task="classes"):
+    """Digest of a data set: samples as stored (uint8 or float32), then labels or targets."""
+    x = np.asarray(x)
+    if x.dtype not in (np.uint8, np.float32):
+        raise ValueError(f"samples are {x.dtype}, expected uint8 or float32, as in the data set's own file")
+    return digest(x, truth(y, task))
+
+
+def attributes(file, **values):
+    for name, value in values.items():
+        file.attrs[name] = np.bytes_(value.encode()) if isinstance(value, str) else np.uint64(value)
+
+
+def publish(path, write):
+    """Write aside, sync, rename: a file under its final name is whole."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    aside = f"{path}.tmp.{os.uname().nodename}.{os.getpid()}"
+    try:
+        with h5py.File(aside, "w", libver=("v110", "v110")) as file:
+            write(file)
+        for name, target in ((aside, path), (os.path.dirname(path), None)):
+            fd = os.open(name, os.O_RDONLY)
+            os.fsync(fd)
+            os.close(fd)
+            if target:
+                os.rename(name, target)
+    finally:
+        if os.path.exists(aside):
+            os.remove(aside)
+
+
+def write_cache(out, logits, y, data_digest, task="classes", views=None, member_digests=None, dtype="float32",
+                block=256, shard_rows=65536, deflate=0):
+    """Write the shards, then the manifest.
+
+    logits          [M][N][K] or [V][M][N][K], raw (temperature 1); a memory map will do
+    y               [N] labels, or targets if task is "regression"
+    data_digest     of the data set whose samples these are: data_digest(x, y)
+    views           [(recipe, seed), ...], one a view; view 0 must be ("identity", 0)
+    member_digests  [M] numbers that stand for the members; by default taken from their logits
+    """
+    logits = logits[None] if logits.ndim == 3 else logits
+    V, M, N, K = logits.shape
+    dtype, y = np.dtype(dtype).newbyteorder("<"), truth(y, task)
+    views = views or [("identity", 0)]
+    shard_rows = max(block, min(shard_rows, N) // block * block)
+    if len(y) != N or len(views) != V:
+        raise ValueError(f"logits {logits.shape} do not fit {len(y)} labels and {len(views)} views")
+    if not (np.isfinite(y).all() if task == "regression" else (y >= 0).all() and (y < K).all()):
+        raise ValueError("a target is not finite, or a label is not in 0..K-1")
+    if member_digests is None:
+        member_digests = [digest(np.asarray(logits[0, m])) for m in range(M)]
+    table, names = [], []
+    for v in range(V):
+        for m in range(M):
+            for first in range(0, N, shard_rows):
+                with np.errstate(over="ignore"):
+                    rows = np.asarray(logits[v, m, first:first + shard_rows]).astype(dtype)
+                bad = np.argwhere(~np.isfinite(rows))
+                if len(bad):
+                    raise ValueError(f"member {m}, view {v}: sample {first + bad[0, 0]} has logits not finite in {dtype}")
+                ids = np.arange(first, first + len(rows), dtype="<i8")
+                payload = digest(rows, ids)
+                name = f"v{v:02d}/m{m:03d}-s{first // shard_rows:05d}.h5"
+
+                def write_shard(file):
+                    file.create_dataset("sample_id", data=ids)
+                    file.create_dataset("logits", data=rows, chunks=(min(block, len(rows)), K), fletcher32=True,
+                                        shuffle=deflate > 0 or None, compression=deflate or None)
+                    attributes(file, format="tribikos shard", version=1, member=m, view=v, view_recipe=views[v][0],
+                               view_seed=views[v][1], first_row=first, rows=len(rows), member_digest=member_digests[m],
+                               data_digest=data_digest, payload_digest=payload)
+
+                publish(os.path.join(out, name), write_shard)
+                names.append(name)
+                table.append((m, v, first, len(rows), payload))
+
+    columns = np.array(table, "<u8").T.copy()
+    member_digests = np.array(member_digests, "<u8")
+    layout = h5py.VirtualLayout((V, M, N, K), dtype)
+    for name, (m, v, first, count, _) in zip(names, table):
+        layout[v, m, first:first + count] = h5py.VirtualSource(name, "logits", (count, K), dtype)
+
+    def write_manifest(file):
+        for name, column in zip(("member", "view", "first_row", "rows", "payload_digest"), columns):
+            file["shard/" + name] = column
+        file["member_digest"] = member_digests
+        file["label" if task == "classes" else "target"] = y
+        file.create_virtual_dataset("logits", layout)
+        sizes = (N, K, M, V, block, shard_rows, data_digest)
+        recipes = [part for view in views for part in view]
+        attributes(file, format="tribikos cache", version=1, task=task, dtype=dtype.name, samples=N, outputs=K,
+                   members=M, views=V, block=block, shard_rows=shard_rows, data_digest=data_digest, blas="",
+                   digest=digest(task, dtype.name, *sizes, *recipes, columns, member_digests, y))
+        for v, (recipe, seed) in enumerate(views):
+            attributes(file, **{f"view_{v:02d}_recipe": recipe, f"view_{v:02d}_seed": seed})
+
+    publish(os.path.join(out, "manifest.h5"), write_manifest)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--logits", required=True, help="logits.npy, [M][N][K] or [V][M][N][K]")
+    parser.add_argument("--y", required=True, help="y.npy, [N] labels or targets")
+    data = parser.add_mutually_exclusive_group(required=True)
+    data.add_argument("--x", help="x.npy, [N][...] samples as stored: uint8 or float32")
+    data.add_argument("--data-digest", type=lambda text: int(text, 16), help="instead of x.npy: the digest, hexadecimal")
+    parser.add_argument("--out", required=True, help="folder of the cache")
+    parser.add_argument("--task", choices=("classes", "regression"), default="classes")
+    parser.add_argument("--view", action="append", nargs=2, metavar=("RECIPE", "SEED"),
+                        help="of each view in turn; default: identity 0")
+    parser.add_argument("--dtype", choices=("float16", "float32"), default="float32")
+    parser.add_argument("--block", type=int, default=256)
+    parser.add_argument("--shard-rows", type=int, default=65536)
+    parser.add_argument("--deflate", type=int, choices=range(10), default=0)
+    a = parser.parse_args()
+    try:
+        y = np.load(a.y)
+        of_data = a.data_digest if a.x is None else data_digest(np.load(a.x, mmap_mode="r"), y, a.task)
+        views = a.view and [(recipe, int(seed)) for recipe, seed in a.view]
+        write_cache(a.out, np.load(a.logits, mmap_mode="r"), y, of_data, a.task, views, None, a.dtype, a.block,
+                    a.shard_rows, a.deflate)
+    except (ValueError, OSError) as failure:
+        sys.exit(f"cache_write.py: {failure}")
+
+
+if __name__ == "__main__":
+    main()
