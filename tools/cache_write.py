@@ -8,7 +8,7 @@ The format is laid down in include/tribikos/cache.h. From Python:
 
 From the shell (logits.npy is [M][N][K] or [V][M][N][K]; x.npy and y.npy are the data set as it is stored):
 
-    cache_write.py --logits logits.npy --x x.npy --y y.npy --out RUN/cache
+    cache_write.py --logits logits.npy --x x.npy --y y.npy RUN/cache
 """
 import argparse
 import os
@@ -99,7 +99,7 @@ def write_cache(out, logits, y, data_digest, task="classes", views=None, member_
                     rows = np.asarray(logits[v, m, first:first + shard_rows]).astype(dtype)
                 bad = np.argwhere(~np.isfinite(rows))
                 if len(bad):
-                    raise ValueError(f"member {m}, view {v}: sample {first + bad[0, 0]} has logits not finite in {dtype}")
+                    raise ValueError(f"member {m}, view {v}: sample {first + bad[0, 0]} is not finite in {dtype}")
                 ids = np.arange(first, first + len(rows), dtype="<i8")
                 payload = digest(rows, ids)
                 name = f"v{v:02d}/m{m:03d}-s{first // shard_rows:05d}.h5"
@@ -145,8 +145,8 @@ def main():
     parser.add_argument("--y", required=True, help="y.npy, [N] labels or targets")
     data = parser.add_mutually_exclusive_group(required=True)
     data.add_argument("--x", help="x.npy, [N][...] samples as stored: uint8 or float32")
-    data.add_argument("--data-digest", type=lambda text: int(text, 16), help="instead of x.npy: the digest, hexadecimal")
-    parser.add_argument("--out", required=True, help="folder of the cache")
+    data.add_argument("--data-digest", type=lambda text: int(text, 16), help="instead of x.npy: digest, hexadecimal")
+    parser.add_argument("out", help="folder of the cache")
     parser.add_argument("--task", choices=("classes", "regression"), default="classes")
     parser.add_argument("--view", action="append", nargs=2, metavar=("RECIPE", "SEED"),
                         help="of each view in turn; default: identity 0")

@@ -12,8 +12,8 @@
  * Everything is little-endian, types exactly as said. In h5py: a uint64 attribute is numpy.uint64(n); a text is either
  * a str or, as here, bytes of fixed length (numpy.bytes_), UTF-8. Open files for writing with libver=("v110", "v110"),
  * and prefer the fixed texts: these are covered by HDF5's own checksums, while the library crashes on flipped bits
- * elsewhere. A digest is XXH3-64, taken over the named values one behind the other without gaps: numbers as 8 bytes
- * unless said otherwise, texts without a final zero, arrays in row-major order. A column of the table is hashed whole
+ * elsewhere. A digest is XXH3-64, taken over the named values one behind the other without gaps: numbers as uint64,
+ * texts without a final zero, arrays in their stored type and row-major order. A column of the table is hashed whole
  * before the next.
  *
  * A shard is an HDF5 file with

@@ -34,7 +34,8 @@ void trb_f32_from_f16(size_t n, const uint16_t *from, float *to);
 /** Make a folder and its parents. TRB_EIO says which one failed and why. */
 trb_status trb_mkdirs(const char *path);
 bool trb_file_exists(const char *path);
-/** Remove the .tmp files that crashed writers of this very name left. */
+/** Remove the .tmp files that crashed writers of this very name left; those of living processes stay (jobs of an array may write
+ * the same config.yaml at the same time). */
 void trb_file_sweep(const char *path);
 /** Publish text as a file (written aside, synced, renamed). */
 trb_status trb_file_publish_text(const char *path, const char *text);

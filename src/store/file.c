@@ -4,8 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tribikos/fault.h"
@@ -60,6 +63,27 @@ bool trb_file_exists(const char *path)
     return stat(path, &info) == 0;
 }
 
+/* The part of a temporary name behind ".tmp.": this host and the number of a process. */
+static void writer_of(char *text, size_t n, long pid)
+{
+    char host[256] = "";
+    (void)gethostname(host, sizeof host - 1);
+    (void)snprintf(text, n, "%s.%ld", host, pid);
+}
+
+/* Whether the writer of a temporary file is gone: a process of this host that lives no more, or, since other hosts cannot be
+ * asked, a file that nobody has touched for a day. */
+static bool is_abandoned(int folder, const char *name, const char *writer)
+{
+    const char *dot = strrchr(writer, '.');
+    const long pid = dot == NULL ? 0 : strtol(dot + 1, NULL, 10);
+    char mine[300];
+    struct stat info;
+    writer_of(mine, sizeof mine, pid);
+    if (strcmp(mine, writer) == 0) return pid == getpid() || (kill((pid_t)pid, 0) != 0 && errno == ESRCH);
+    return fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) == 0 && time(NULL) - info.st_mtime > 24 * 3600;
+}
+
 void trb_file_sweep(const char *path)
 {
     char folder[PATH_MAX], prefix[PATH_MAX];
@@ -68,7 +92,9 @@ void trb_file_sweep(const char *path)
     DIR *dir = opendir(folder);
     if (dir == NULL) return;
     for (const struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir))
-        if (strncmp(entry->d_name, prefix, (size_t)length) == 0) (void)unlinkat(dirfd(dir), entry->d_name, 0);
+        if (strncmp(entry->d_name, prefix, (size_t)length) == 0 &&
+            is_abandoned(dirfd(dir), entry->d_name, entry->d_name + length))
+            (void)unlinkat(dirfd(dir), entry->d_name, 0);
     (void)closedir(dir);
 }
 
@@ -76,12 +102,11 @@ trb_status trb__file_aside(const char *path, char **tmp)
 {
     TRB_TRY(trb_fault("file.create"));
     trb_file_sweep(path);
-    char host[256] = "";
-    (void)gethostname(host, sizeof host - 1);
-    const size_t bytes = strlen(path) + strlen(host) + 32;
-    char *name = NULL;
+    char writer[300], *name = NULL;
+    writer_of(writer, sizeof writer, (long)getpid());
+    const size_t bytes = strlen(path) + strlen(writer) + 8;
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, bytes, 1, &name));
-    (void)snprintf(name, bytes, "%s.tmp.%s.%ld", path, host, (long)getpid());
+    (void)snprintf(name, bytes, "%s.tmp.%s", path, writer);
     *tmp = name;
     return TRB_OK;
 }

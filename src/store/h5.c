@@ -175,6 +175,7 @@ trb_status trb_h5_create(const char *path, trb_h5 **out)
     h->file = H5Fcreate(h->tmp, H5F_ACC_TRUNC, file_creation, file_access);
     if (h->file < 0) {
         st = trb__h5_fail(h, TRB_EIO, "cannot create", NULL);
+        (void)unlink(h->tmp); /* on a full disk the name is there, and the first bytes are not */
         goto done;
     }
     *out = h;

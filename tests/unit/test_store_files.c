@@ -1,6 +1,9 @@
 /* Folders, plain files and half precision. */
 #include "scratch.h"
 
+#include <fcntl.h>
+#include <time.h>
+
 #include <math.h>
 
 #include "tribikos/fault.h"
@@ -50,14 +53,26 @@ static void folders(void **state)
     assert_fails(trb_mkdirs(in_scratch("a/file/below")), TRB_EIO, "a/file: cannot make the folder");
 }
 
-/* Only the leftovers of this very name. */
+/* Only the leftovers of this very name, and only of writers that are gone: a number that no process can have, or another
+ * host's file that is two days old. */
 static void sweep(void **state)
 {
     (void)state;
-    const char *names[] = {"s.h5.tmp.node7.123", "s.h5.tmp.node8.5", "ss.h5.tmp.node7.123", "s.h5", "s.h5.tmp"};
-    for (size_t i = 0; i < 5; i++) spill(in_scratch("%s", names[i]), "", 0);
+    enum { GONE = 2, N = 7 };
+    char host[200] = "", names[N][256];
+    (void)gethostname(host, sizeof host - 1);
+    (void)snprintf(names[0], 256, "s.h5.tmp.%s.99999999", host);
+    (void)snprintf(names[1], 256, "s.h5.tmp.node7.123");
+    (void)snprintf(names[2], 256, "s.h5.tmp.node8.123");
+    (void)snprintf(names[3], 256, "s.h5.tmp.%s.%d", host, (int)getppid());
+    (void)snprintf(names[4], 256, "ss.h5.tmp.%s.99999999", host);
+    (void)snprintf(names[5], 256, "s.h5");
+    (void)snprintf(names[6], 256, "s.h5.tmp");
+    for (size_t i = 0; i < N; i++) spill(in_scratch("%s", names[i]), "", 0);
+    const struct timespec old[2] = {{.tv_sec = time(NULL) - 48 * 3600}, {.tv_sec = time(NULL) - 48 * 3600}};
+    assert_int_equal(utimensat(AT_FDCWD, in_scratch("%s", names[1]), old, 0), 0);
     trb_file_sweep(in_scratch("s.h5"));
-    for (size_t i = 0; i < 5; i++) assert_int_equal(trb_file_exists(in_scratch("%s", names[i])), i >= 2);
+    for (size_t i = 0; i < N; i++) assert_int_equal(trb_file_exists(in_scratch("%s", names[i])), i >= GONE);
     spill(in_scratch("%s", names[0]), "", 0);
     assert_ok(trb_file_publish_text(in_scratch("s.h5"), "x"));
     assert_false(trb_file_exists(in_scratch("%s", names[0])));

@@ -1,0 +1,89 @@
+# The cache as h5py users meet it: tools/cache_write.py and the program agree on the format, both ways.
+. "$(dirname "$0")/lib.sh"
+$python -c 'import h5py' 2>/dev/null || skip "python3-h5py is not installed"
+$python -c 'import xxhash' 2>/dev/null || skip "python3-xxhash is not installed"
+export PYTHONPATH=$TRB_SOURCE/tools
+write() { $python "$TRB_SOURCE/tools/cache_write.py" "$@"; }
+# status WANTED COMMAND...: the command exits with this status.
+status() { local wanted=$1; shift; "$@" >"$work/out" 2>"$work/err"; [ $? = "$wanted" ] || { cat "$work/err"; false; }; }
+
+$python - "$work" <<'END'
+import sys
+import numpy as np
+rng = np.random.default_rng(7)
+x, y = rng.integers(0, 256, (1000, 12), dtype=np.uint8), rng.integers(0, 5, 1000)
+logits = rng.normal(0, 4, (2, 3, 1000, 5)).astype(np.float32)
+for name, values in (("x", x), ("y", y), ("views", logits), ("one", logits[0]), ("target", rng.normal(size=1000)),
+                     ("pairs", rng.normal(size=(3, 1000, 2)))):
+    np.save(f"{sys.argv[1]}/{name}.npy", values)
+logits[1, 2, 345, 1] = np.nan
+np.save(f"{sys.argv[1]}/nan.npy", logits)
+logits[1, 2, 345, 1] = 1e5
+np.save(f"{sys.argv[1]}/large.npy", logits)
+END
+cd "$work" || exit 1
+
+# Ours is the judge of theirs.
+for dtype in float32 float16; do
+    for deflate in 0 1; do
+        check "views, $dtype, deflate $deflate: written" write --logits views.npy --x x.npy --y y.npy --dtype $dtype \
+            --deflate $deflate --view identity 0 --view "mixup 0.5" 9 --block 64 --shard-rows 256 "from-$dtype-$deflate"
+        check "views, $dtype, deflate $deflate: verified" status 0 tribikos verify "from-$dtype-$deflate"
+    done
+done
+check "one shard smaller than a block" write --logits one.npy --x x.npy --y y.npy --block 4096 single
+check "is verified" status 0 tribikos verify single
+check "regression" write --logits pairs.npy --x x.npy --y target.npy --task regression regression
+check "is verified" status 0 tribikos verify regression
+check "a logit that is not finite is refused" status 1 write --logits nan.npy --x x.npy --y y.npy --view a 0 --view b 1 nan
+check "with member, view and sample" grep -q "member 2, view 1: sample 345 is not finite" err
+check "and no manifest" test ! -e nan/manifest.h5
+check "beyond float16" status 1 write --logits large.npy --x x.npy --y y.npy --view a 0 --view b 1 --dtype float16 large
+
+# Changed by other hands, it is refused.
+$python - <<'END'
+import h5py
+with h5py.File("from-float32-0/v01/m002-s00001.h5", "r+") as f:
+    f["logits"][17, 3] += 1
+with h5py.File("from-float32-1/manifest.h5", "r+") as f:
+    f["label"][5] = (f["label"][5] + 1) % 5
+END
+check "a changed logit is found" status 3 tribikos verify from-float32-0
+check "and the shard named" grep -q "v01/m002-s00001.h5: payload_digest is" out
+check "a changed label is found" status 3 tribikos verify from-float32-1
+check "and the manifest named" grep -q "manifest.h5" err
+
+# Theirs reads ours: shards, attributes, the virtual data set, and every digest by the manual page.
+for stage in train cache; do
+    tribikos $stage small.yaml >out 2>err || { cat err; bad "$stage"; finish; }
+done
+check "h5py and numpy read a cache of ours" $python - run/cache data <<'END'
+import sys
+import h5py
+import numpy as np
+from cache_write import data_digest, digest
+cache, data = sys.argv[1:]
+x = np.fromfile(f"{data}/train-images-idx3-ubyte", np.uint8)[16:].reshape(-1, 28, 28)
+y = np.fromfile(f"{data}/train-labels-idx1-ubyte", np.uint8)[8:]
+with h5py.File(f"{cache}/manifest.h5") as f:
+    a = {name: value.decode() if isinstance(value, bytes) else value for name, value in f.attrs.items()}
+    V, M, N, K = f["logits"].shape
+    assert f["logits"].is_virtual and f["logits"].dtype == a["dtype"]
+    assert (V, M, N, K) == (a["views"], a["members"], a["samples"], a["outputs"]) and len(x) == N
+    assert a["format"] == "tribikos cache" and a["version"] == 1 and a["data_digest"] == data_digest(x, y)
+    assert np.array_equal(f["label"][:], y)
+    columns = [f["shard/" + name][:] for name in ("member", "view", "first_row", "rows", "payload_digest")]
+    sizes = [a[name] for name in ("samples", "outputs", "members", "views", "block", "shard_rows", "data_digest")]
+    recipes = [a[f"view_{v:02d}_{part}"] for v in range(V) for part in ("recipe", "seed")]
+    assert a["digest"] == digest(a["task"], a["dtype"], *sizes, *recipes, *columns, f["member_digest"][:], f["label"][:])
+    for member, view, first, rows, payload in np.array(columns).T:
+        with h5py.File(f"{cache}/v{view:02d}/m{member:03d}-s{first // a['shard_rows']:05d}.h5") as s:
+            logits, ids = s["logits"][:], s["sample_id"][:]
+            assert s["logits"].fletcher32 and s["logits"].chunks[0] == min(a["block"], rows)
+            assert np.array_equal(f["logits"][view, member, first:first + rows], logits)
+            assert np.isfinite(logits).all() and np.array_equal(ids, np.arange(first, first + rows))
+            assert payload == s.attrs["payload_digest"] == digest(logits, ids)
+            assert s.attrs["member_digest"] == f["member_digest"][member]
+    print(f"{len(columns[0])} shards, logits {(V, M, N, K)} {a['dtype']}")
+END
+finish
