@@ -1,7 +1,8 @@
 /** Times one training step, part by part, on one rank: what fit.c does, with a stopwatch between the parts.
  *
- * Usage: bench_step mlp|hydra LANES SECONDS. Prints the median and the best step in ms, the parts of the median step, the time
- * that the step's matrix products take alone, and the rate of both. The data are bytes, gathered by random ids as in training.
+ * Usage: bench_step mlp|hydra LANES SECONDS. Prints the median and the best step in ms, the parts of the median step,
+ * the time that the step's matrix products take alone, and the rate of both. The data are bytes, gathered by random ids
+ * as in training.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,7 +63,8 @@ int main(int argc, char **argv)
     const bool hydra = strcmp(argv[1], "hydra") == 0;
     const size_t M = hydra ? 20 : 1, lanes = strtoul(argv[2], NULL, 10), rows = BATCH / lanes;
     const double budget = strtod(argv[3], NULL);
-    const char *layers = hydra ? "dense 200, relu, split, dense 200, relu, dense 10" : "dense 200, relu, dense 200, relu, dense 10";
+    const char *layers =
+        hydra ? "dense 200, relu, split, dense 200, relu, dense 10" : "dense 200, relu, dense 200, relu, dense 10";
     trb_comm *world = NULL;
     trb_net *net = NULL;
     trb_work *work = NULL;

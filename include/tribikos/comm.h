@@ -1,7 +1,7 @@
 /** Groups of ranks, and how they agree.
  *
- * The rule of the house: no rank returns on a local failure while others head for a collective. The local part runs, then
- * all call trb_agree(), then all branch the same way. Wherever a header says `Collective over C`, every rank of C
+ * The rule of the house: no rank returns on a local failure while others head for a collective. The local part runs,
+ * then all call trb_agree(), then all branch the same way. Wherever a header says `Collective over C`, every rank of C
  * must make the call, in the same order.
  */
 #ifndef TRB_COMM_H
@@ -16,8 +16,8 @@ typedef struct trb_comm trb_comm;
 
 /** Start MPI (thread level FUNNELED: only the thread that calls this may call anything of this folder).
  * Collective over all processes of the job. \param[out] world  the group of all ranks, closed by trb_comm_stop()
- * \return TRB_OK; TRB_ECONFIG if this process is alone although its launcher or batch system started several ranks (each
- * would believe that it is rank 0 of 1); TRB_ECOMM */
+ * \return TRB_OK; TRB_ECONFIG if this process is alone although its launcher or batch system started several ranks
+ * (each would believe that it is rank 0 of 1); TRB_ECOMM */
 trb_status trb_comm_start(int *argc, char ***argv, trb_comm **world);
 
 /** End MPI. Collective over world. */
@@ -37,8 +37,8 @@ void trb_comm_close(trb_comm *c); /* Collective over c; NULL allowed. */
 /** Agree on a status: the worst of all ranks', the lowest rank's among equals. Collective over c.
  *
  * Every rank returns the same status, and if it is a failure every rank's recorded line becomes the culprit's, with the
- * culprit's rank in the job and its host in front ("rank 3 (node7): ..."; no rank is named if the group has only one, if all ranks
- * failed alike, or if the configuration is at fault). A rank that is fine passes TRB_OK.
+ * culprit's rank in the job and its host in front ("rank 3 (node7): ..."; no rank is named if the group has only one,
+ * if all ranks failed alike, or if the configuration is at fault). A rank that is fine passes TRB_OK.
  */
 trb_status trb_agree(trb_comm *c, trb_status st);
 
@@ -68,12 +68,12 @@ void trb_share(size_t n, int r, int P, size_t *first, size_t *count);
 /** A queue of items 0..n-1 that are handed out one by one to whoever is free.
  *
  * Rank 0 of `world` holds the counter and answers between its own steps (trb_queue_serve), so no rank has to be kept
- * aside. A group whose item failed reports it; nothing is handed out from then on, but items under way elsewhere are finished,
- * so that nothing done is lost. */
+ * aside. A group whose item failed reports it; nothing is handed out from then on, but items under way elsewhere are
+ * finished, so that nothing done is lost. */
 typedef struct trb_queue trb_queue;
 
-/** Collective over world. \param[in] group  the group this rank works in, borrowed; NULL for a rank that only waits (not
- * rank 0), which goes straight to trb_queue_close() */
+/** Collective over world. \param[in] group  the group this rank works in, borrowed; NULL for a rank that only waits
+ * (not rank 0), which goes straight to trb_queue_close() */
 trb_status trb_queue_open(trb_comm *world, trb_comm *group, size_t n, trb_queue **out);
 
 /** Next item for this group. Collective over the group. \param[in] st how the previous item went on this group (agreed)

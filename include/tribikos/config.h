@@ -10,7 +10,8 @@
 #include "tribikos/data.h"
 #include "tribikos/exchange.h"
 
-/** How one network is trained: a member's (train.*, members.overrides.M.*) or a student's (student.*, student.NAME.*). */
+/** How one network is trained: a member's (train.*, members.overrides.M.*) or a student's (student.*, student.NAME.*).
+ */
 typedef struct {
     char *layers; /* canonical list; "" for a student that takes train.layers with `split` */
     uint64_t seed;
@@ -80,8 +81,8 @@ typedef struct {
  *
  * \param[in] name   of the file, for messages   \param[in] text  its content
  * \param[in] flags  "--key=value" each
- * \return TRB_OK; TRB_ECONFIG with file and line (or the flag), the key, what was expected, what was found and, for an unknown
- * key, the nearest known one
+ * \return TRB_OK; TRB_ECONFIG with file and line (or the flag), the key, what was expected, what was found and, for an
+ * unknown key, the nearest known one
  */
 trb_status trb_config_parse(const char *name, const char *text, size_t n_flags, char *const *flags, trb_config **out);
 void trb_config_destroy(trb_config *c);

@@ -6,8 +6,8 @@
  *   hdf5     /x [N][...] of uint8 or float32 with 1 to 3 sample dimensions (D | H, W | C, H, W),
  *            /y [N] integer labels (uint8, int32, int64) or, for regression, float32 or float64 targets
  *
- * Every size in a header is checked against the file before memory is reserved. All functions are local: every rank reads
- * for itself, and nothing depends on the rank.
+ * Every size in a header is checked against the file before memory is reserved. All functions are local: every rank
+ * reads for itself, and nothing depends on the rank.
  */
 #ifndef TRB_DATA_H
 #define TRB_DATA_H
@@ -30,7 +30,7 @@ typedef struct {
     size_t classes;  /* K: largest label + 1; 0 for regression */
     uint64_t digest; /* XXH3 of the bytes of x, then of the labels (int32) or targets (float32), little-endian */
     /* A sample enters a batch as (value - mean[c]) * scale[c], c its channel (images) or column (h = w = 1). */
-    float *mean, *scale; /* [shape.c] */
+    float *mean, *scale;              /* [shape.c] */
     double target_mean, target_scale; /* regression: z = (y - mean) / scale; 0, 1 until trb_data_normalize() */
 } trb_data;
 
@@ -38,9 +38,9 @@ typedef struct {
  *
  * \param[in] root   folder in front of relative names; "" for none
  * \param[in] files  names, in order
- * \return TRB_OK; TRB_ECONFIG if a file is missing or the list does not fit the format; TRB_EINPUT for anything wrong inside:
- * magic, truncation, bytes too many, counts that disagree, zero rows, labels beyond 255 or below 0, values not finite;
- * TRB_EINTEGRITY if an HDF5 file is damaged or lacks a data set. `out` is untouched on failure
+ * \return TRB_OK; TRB_ECONFIG if a file is missing or the list does not fit the format; TRB_EINPUT for anything wrong
+ * inside: magic, truncation, bytes too many, counts that disagree, zero rows, labels beyond 255 or below 0, values not
+ * finite; TRB_EINTEGRITY if an HDF5 file is damaged or lacks a data set. `out` is untouched on failure
  */
 trb_status trb_data_load(trb_task task, trb_format format, const char *root, size_t n_files, char *const *files,
                          trb_data *out);
@@ -49,8 +49,8 @@ void trb_data_clear(trb_data *d);
 /** Fix the constants of normalisation.
  *
  * none: values as they are; unit: bytes / 255 (floats as they are); standard: mean and standard deviation a channel or
- * column over the rows `ids`, accumulated in integers for bytes and in double for floats; a constant column keeps scale 1.
- * Regression targets are standardised over the same rows unless `how` is none.
+ * column over the rows `ids`, accumulated in integers for bytes and in double for floats; a constant column keeps
+ * scale 1. Regression targets are standardised over the same rows unless `how` is none.
  */
 trb_status trb_data_normalize(trb_data *d, trb_normalize how, size_t n, const int64_t *ids);
 
@@ -61,9 +61,9 @@ trb_status trb_data_normalize_as(trb_data *d, const trb_data *other);
 /** Rows `ids`, normalised. \param[in] ids [n], each in [0, N)  \param[out] x [n][C*H*W] */
 void trb_data_rows(const trb_data *d, size_t n, const int64_t *ids, float *x);
 
-/** Split ids 0..N-1 into a training and a validation part: a permutation from the seed, its last n_val ids, both parts in
- * ascending order. \param[out] train [N - n_val]  \param[out] val [n_val]
- * \return TRB_OK; TRB_ECONFIG unless n_val < N */
+/** Split ids 0..N-1 into a training and a validation part: a permutation from the seed, its last n_val ids, both parts
+ * in ascending order. \param[out] train [N - n_val]  \param[out] val [n_val] \return TRB_OK; TRB_ECONFIG unless n_val <
+ * N */
 trb_status trb_data_split(uint64_t seed, size_t N, size_t n_val, int64_t *train, int64_t *val);
 
 /** Order of an epoch: a permutation of `ids` from (seed, member, epoch), never from the rank. \param[out] order [n] */

@@ -1,13 +1,14 @@
 /** Parameter exchange: lanes of gradients in, updated parameters out.
  *
- * A global batch is cut into L lanes; rank r of the group computes a contiguous run of them (trb_share). A lane's gradient
- * is a whole slab. Lanes are summed in one fixed binary tree: the sum over lanes [a, b) is the sum over [a, m) plus the sum over
- * [m, b), m = a + the largest power of two below b - a. The tree does not know the ranks, so neither do the bits.
+ * A global batch is cut into L lanes; rank r of the group computes a contiguous run of them (trb_share). A lane's
+ * gradient is a whole slab. Lanes are summed in one fixed binary tree: the sum over lanes [a, b) is the sum over [a, m)
+ * plus the sum over [m, b), m = a + the largest power of two below b - a. The tree does not know the ranks, so neither
+ * do the bits.
  *
  * ordered: every rank is the parameter server of its own slice of the slab. push: the sums of the rank's complete
- * subtrees travel, slice by slice, to the slices' owners. pull: owners add them in tree order, run the optimiser on their slice (so
- * moments are held once, not P times) and the new slices are gathered by all. For any P from 1 to L the parameters
- * are the same bits.
+ * subtrees travel, slice by slice, to the slices' owners. pull: owners add them in tree order, run the optimiser on
+ * their slice (so moments are held once, not P times) and the new slices are gathered by all. For any P from 1 to L the
+ * parameters are the same bits.
  *
  * Use, a step:   for each of my lanes: compute into trb_exchange_gradient(), then trb_exchange_lane_done();
  *                trb_exchange_push(); trb_exchange_pull().

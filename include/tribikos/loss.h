@@ -27,8 +27,8 @@ void trb_softmax(size_t rows, size_t K, float T, const float *z, float *p);
  * \param[in]  z      [rows][M][K]   \param[in] label [rows], each in [0, K)
  * \param[out] loss   this lane's share   \param[out] dz [rows][M][K]; NULL to skip
  */
-trb_status trb_loss_ce(size_t rows, size_t M, size_t K, size_t batch, const float *z, const int32_t *label, double *loss,
-                       float *dz);
+trb_status trb_loss_ce(size_t rows, size_t M, size_t K, size_t batch, const float *z, const int32_t *label,
+                       double *loss, float *dz);
 
 /** Soft targets, head m follows member m. Source: Hinton et al. 2015, arXiv:1503.02531, sec. 2; one head a member:
  * Hydra, arXiv:2001.04694, eq. 3.

@@ -7,12 +7,12 @@
  *   dropout P      at training: zeroes with probability P, scales the rest by 1/(1-P)
  *   split          body before it, heads behind it; the first layer behind it must be dense
  *
- * Without a split the whole list is body and M is 1. With it the heads all have one shape, and a tensor of the heads lies
- * as [M][...]: the first dense layer behind the split is one matrix product for all heads.
+ * Without a split the whole list is body and M is 1. With it the heads all have one shape, and a tensor of the heads
+ * lies as [M][...]: the first dense layer behind the split is one matrix product for all heads.
  *
  * Parameters are one slab described by one table: names as in a PyTorch state_dict with positions in the list
- * ("body.0.weight", "heads.2.bias"; the position behind the split starts at 0 again), shapes in PyTorch's layout. Gradients
- * and moments have the same layout. A network holds no parameters itself and is not changed by use: many
+ * ("body.0.weight", "heads.2.bias"; the position behind the split starts at 0 again), shapes in PyTorch's layout.
+ * Gradients and moments have the same layout. A network holds no parameters itself and is not changed by use: many
  * workspaces may share it.
  *
  * All functions are local. Shapes: B rows, M heads, K outputs of the last layer.
@@ -36,13 +36,13 @@ static inline size_t trb_shape_size(trb_shape s)
 }
 
 typedef struct {
-    char name[40];      /* "heads.2.weight" */
-    size_t ndim;        /* 1..3 */
-    size_t shape[4];    /* heads: shape[0] = M */
-    size_t offset;      /* in the slab, in floats */
-    size_t count;       /* floats */
-    bool head;          /* belongs to the heads */
-    bool decays;        /* weight decay applies (not to biases) */
+    char name[40];          /* "heads.2.weight" */
+    size_t ndim;            /* 1..3 */
+    size_t shape[4];        /* heads: shape[0] = M */
+    size_t offset;          /* in the slab, in floats */
+    size_t count;           /* floats */
+    bool head;              /* belongs to the heads */
+    bool decays;            /* weight decay applies (not to biases) */
     size_t fan_in, fan_out; /* of one head's copy, for initialisation */
 } trb_param;
 
@@ -63,9 +63,9 @@ void trb_net_destroy(trb_net *net);
 /** The list in canonical form ("dense 200, relu, split, dense 10"); borrowed. */
 const char *trb_net_layers(const trb_net *net);
 
-/** Insert a split into a list that has none, in front of the layer at position `at` (0-based, as in the parameter names of
- * the unsplit network). \param[out] out  a new string, released with trb_free()
- * \return TRB_OK; TRB_ECONFIG if there is no such position, it is no dense layer, or the list has a split already */
+/** Insert a split into a list that has none, in front of the layer at position `at` (0-based, as in the parameter names
+ * of the unsplit network). \param[out] out  a new string, released with trb_free() \return TRB_OK; TRB_ECONFIG if there
+ * is no such position, it is no dense layer, or the list has a split already */
 trb_status trb_net_insert_split(const char *layers, size_t at, char **out);
 
 size_t trb_net_inputs(const trb_net *net);  /* D */

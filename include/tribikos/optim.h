@@ -1,7 +1,7 @@
 /** Optimisers and learning-rate schedules, on any slice of the parameters.
  *
- * Every update is elementwise and computed in single precision with separately rounded operations, so an element's bits do
- * not depend on where a slice begins. All functions are local. Definitions follow PyTorch's, so that results can be
+ * Every update is elementwise and computed in single precision with separately rounded operations, so an element's bits
+ * do not depend on where a slice begins. All functions are local. Definitions follow PyTorch's, so that results can be
  * compared: t is the step from 1, g the gradient (after clipping), w the weight, lr_t the scheduled rate.
  *
  *   sgd    g += wd w; v = momentum v + g (v = g at t = 1); w -= lr_t v, or with nesterov w -= lr_t (g + momentum v)

@@ -1,10 +1,11 @@
 /** The stages: train -> cache -> distil -> evaluate. Each joins the parts; each is a job of its own and can be rerun.
  *
- * All are collective over `world`, return the agreed status, and leave finished files of earlier runs alone: a member, a shard
- * or a student that is there, whole and of the configuration asked for is kept; one of another configuration is refused.
+ * All are collective over `world`, return the agreed status, and leave finished files of earlier runs alone: a member,
+ * a shard or a student that is there, whole and of the configuration asked for is kept; one of another configuration is
+ * refused.
  *
- *     RUN/config.yaml   RUN/members/m000/{weights.h5, metrics.jsonl}   RUN/cache/   RUN/student/NAME/{weights.h5, metrics.jsonl}
- *     RUN/report/{report.json, predictions.h5}
+ *     RUN/config.yaml   RUN/members/m000/{weights.h5, metrics.jsonl}   RUN/cache/   RUN/student/NAME/{weights.h5,
+ * metrics.jsonl} RUN/report/{report.json, predictions.h5}
  */
 #ifndef TRB_STAGES_H
 #define TRB_STAGES_H
@@ -13,8 +14,8 @@
 #include "tribikos/config.h"
 #include "tribikos/metrics.h"
 
-/** Train the members that are asked for and missing. Groups of ranks take members from a queue, the costliest first; with
- * more ranks than members a group is several ranks, which train one member data-parallel by lanes. */
+/** Train the members that are asked for and missing. Groups of ranks take members from a queue, the costliest first;
+ * with more ranks than members a group is several ranks, which train one member data-parallel by lanes. */
 trb_status trb_stage_train(trb_comm *world, const trb_config *c);
 
 /** Write the missing shards of all members, then the manifest. */
@@ -26,7 +27,7 @@ trb_status trb_stage_distill(trb_comm *world, const trb_config *c);
 /** One row of the report. */
 typedef struct {
     char name[64];
-    bool several;  /* has member uncertainty: more than one head or member */
+    bool several; /* has member uncertainty: more than one head or member */
     trb_metrics metrics;
     uint64_t params;
     double ms_per_sample; /* measured: one rank, batches of eval.batch; not the same bits from run to run */

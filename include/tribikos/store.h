@@ -8,8 +8,8 @@
  * with a fixed length, which h5py shows as bytes; texts that h5py stored as str are read as well. A flipped bit in such
  * a file is found, or is without effect; only the mapping of a virtual data set is not covered, and is never read here.
  *
- * HDF5 is not thread-safe as distributed: every function of this header takes one process-wide lock, so a reader thread
- * and the main thread may both use it. All functions are local. Messages name file and object.
+ * HDF5 is thread-safe only where it was built so: every function of this header takes one process-wide lock, so a
+ * reader thread and the main thread may both use it. All functions are local. Messages name file and object.
  */
 #ifndef TRB_STORE_H
 #define TRB_STORE_H
@@ -34,8 +34,8 @@ void trb_f32_from_f16(size_t n, const uint16_t *from, float *to);
 /** Make a folder and its parents. TRB_EIO says which one failed and why. */
 trb_status trb_mkdirs(const char *path);
 bool trb_file_exists(const char *path);
-/** Remove the .tmp files that crashed writers of this very name left; those of living processes stay (jobs of an array may write
- * the same config.yaml at the same time). */
+/** Remove the .tmp files that crashed writers of this very name left; those of living processes stay (jobs of an array
+ * may write the same config.yaml at the same time). */
 void trb_file_sweep(const char *path);
 /** Publish text as a file (written aside, synced, renamed). */
 trb_status trb_file_publish_text(const char *path, const char *text);

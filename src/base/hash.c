@@ -6,7 +6,6 @@
 
 #include <xxhash.h>
 
-
 uint64_t trb_hash_bytes(const void *bytes, size_t n)
 {
     return XXH3_64bits(bytes, n);

@@ -100,6 +100,5 @@ void trb_progress_end(trb_progress *p, const char *note)
     const double elapsed = trb_now_s() - p->start_s;
     char took[32];
     duration(elapsed, took, sizeof took);
-    if (p->drawn || elapsed > 2.0)
-        trb_info("%s: %" PRIu64 " %s in %s %s", p->label, p->done, p->unit, took, note);
+    if (p->drawn || elapsed > 2.0) trb_info("%s: %" PRIu64 " %s in %s %s", p->label, p->done, p->unit, took, note);
 }

@@ -13,7 +13,8 @@ const char *trb_status_text(trb_status st)
 {
     switch (st) {
 #define X(name, value, exit_status, text)                                                                              \
-    case name: return text;
+    case name:                                                                                                         \
+        return text;
         TRB_STATUS_TABLE(X)
 #undef X
     }
@@ -24,7 +25,8 @@ int trb_status_exit(trb_status st)
 {
     switch (st) {
 #define X(name, value, exit_status, text)                                                                              \
-    case name: return exit_status;
+    case name:                                                                                                         \
+        return exit_status;
         TRB_STATUS_TABLE(X)
 #undef X
     }

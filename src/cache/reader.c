@@ -253,7 +253,7 @@ trb_status trb_reader_plan(trb_reader *r, size_t steps, const int64_t *sample, c
     const trb_cache_spec *spec = &r->c->spec;
     TRB_TRY(halt(r));
     for (size_t i = 0; i < steps * r->rows; i++)
-        if (sample[i] < 0 || (size_t)sample[i] >= spec->N || (view != NULL && view[i] >= spec->V))
+        if ((size_t)sample[i] >= spec->N || (view != NULL && view[i] >= spec->V))
             return trb_fail(TRB_EINTERNAL,
                             "%s: row %zu of the plan names sample %lld, view %d; the cache has %zu and %zu", r->c->dir,
                             i, (long long)sample[i], view == NULL ? 0 : (int)view[i], spec->N, spec->V);

@@ -93,6 +93,12 @@ trb_status trb__command_verify(const trb__arguments *a)
 static trb_status print_attribute(void *ctx, const char *name, const char *value)
 {
     (void)ctx;
+    const size_t length = strlen(name);
+    char hex[17];
+    if (length >= 6 && strcmp(name + length - 6, "digest") == 0) {
+        trb_hash_hex(strtoull(value, NULL, 10), hex);
+        value = hex;
+    }
     /* The configuration text is several lines; they are indented under their name. */
     for (const char *label = name; *value != '\0' || label == name; label = "") {
         const size_t n = strcspn(value, "\n");

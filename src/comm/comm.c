@@ -47,7 +47,8 @@ trb_status trb_comm_start(int *argc, char ***argv, trb_comm **world)
 {
     int level = 0;
     if (MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &level) != MPI_SUCCESS)
-        return trb_fail(TRB_ECOMM, "MPI does not start; is the program run by the mpirun of the MPI it was built with?");
+        return trb_fail(TRB_ECOMM,
+                        "MPI does not start; is the program run by the mpirun of the MPI it was built with?");
     if (level < MPI_THREAD_FUNNELED) return trb_fail(TRB_ECOMM, "this MPI was built without thread support (FUNNELED)");
     trb_comm *c = NULL;
     TRB_TRY(wrap(MPI_COMM_WORLD, &c));
@@ -139,7 +140,8 @@ trb_status trb_comm_same(trb_comm *c, uint64_t value, const char *what)
     TRB_TRY(trb_comm_bcast(c, &first, sizeof first, 0));
     trb_status st = TRB_OK;
     if (first != value)
-        st = trb_fail(TRB_ECONFIG, "%s differs from rank 0's (digest %016llx, expected %016llx): do all nodes see the same files?",
+        st = trb_fail(TRB_ECONFIG,
+                      "%s differs from rank 0's (digest %016llx, expected %016llx): do all nodes see the same files?",
                       what, (unsigned long long)value, (unsigned long long)first);
     return trb_agree(c, st);
 }
@@ -207,7 +209,8 @@ trb_status trb_comm_allgather(trb_comm *c, const double *items, size_t n, double
     starts = counts + c->size;
     TRB_GO(trb__mpi(MPI_Allgather(&mine, 1, MPI_INT, counts, 1, MPI_INT, c->mpi), "MPI_Allgather"));
     for (int r = 1; r < c->size; r++) starts[r] = starts[r - 1] + counts[r - 1];
-    TRB_GO(trb__mpi(MPI_Allgatherv(items, mine, MPI_DOUBLE, all, counts, starts, MPI_DOUBLE, c->mpi), "MPI_Allgatherv"));
+    TRB_GO(
+        trb__mpi(MPI_Allgatherv(items, mine, MPI_DOUBLE, all, counts, starts, MPI_DOUBLE, c->mpi), "MPI_Allgatherv"));
 done:
     trb_free(counts);
     return st;

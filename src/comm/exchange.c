@@ -134,8 +134,9 @@ trb_status trb_exchange_open(trb_comm *group, trb_exchange_kind kind, const trb_
     (void)kind;
     const int P = group->size;
     if (lanes < (size_t)P)
-        return trb_fail(TRB_ECONFIG, "%d ranks share a batch of %zu lanes; use at most %zu ranks or a multiple of %d lanes",
-                        P, lanes, lanes, P);
+        return trb_fail(TRB_ECONFIG,
+                        "%d ranks share a batch of %zu lanes; use at most %zu ranks or a multiple of %d lanes", P,
+                        lanes, lanes, P);
     trb_exchange *x = NULL;
     trb_status st = trb_agree(group, trb_alloc(TRB_MEM_OTHER, 1, sizeof *x, &x));
     if (st != TRB_OK) return st;
@@ -160,8 +161,8 @@ trb_status trb_exchange_open(trb_comm *group, trb_exchange_kind kind, const trb_
 void trb_exchange_close(trb_exchange *x)
 {
     if (x == NULL) return;
-    void *const blocks[] = {x->slabs, x->stack, x->pieces, x->additions, x->received,    x->m,
-                            x->v,     x->squares, x->requests, x->slice_count};
+    void *const blocks[] = {x->slabs, x->stack, x->pieces,  x->additions, x->received,
+                            x->m,     x->v,     x->squares, x->requests,  x->slice_count};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) trb_free(blocks[i]);
     trb_free(x);
 }
@@ -260,9 +261,9 @@ static trb_status clip_scale(trb_exchange *x, float *scale)
             counts[r] = (counts[r] + BLOCK - 1) / BLOCK;
             starts[r] = starts[r] / BLOCK;
         }
-        const trb_status st = trb__mpi(MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, x->squares, counts, starts,
-                                                      MPI_DOUBLE, x->group->mpi),
-                                       "MPI_Allgatherv");
+        const trb_status st = trb__mpi(
+            MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, x->squares, counts, starts, MPI_DOUBLE, x->group->mpi),
+            "MPI_Allgatherv");
         for (int r = 0; r < P; r++) {
             size_t lo = 0, hi = 0;
             slice_of(x, r, &lo, &hi);

@@ -1,9 +1,9 @@
 /** The fixed binary tree over lanes, as a program of additions.
  *
  * The sum over [a, b) is the sum over [a, m) plus the sum over [m, b), m = a + the largest power of two below b - a.
- * Whoever holds a run of lanes adds what is complete within the run ("subtrees"); whoever then holds all subtrees, in lane
- * order, adds the rest. Both do the same: push the next piece on a stack, and while the two topmost are siblings in the
- * tree, add them.
+ * Whoever holds a run of lanes adds what is complete within the run ("subtrees"); whoever then holds all subtrees, in
+ * lane order, adds the rest. Both do the same: push the next piece on a stack, and while the two topmost are siblings
+ * in the tree, add them.
  */
 #ifndef TRB_COMM_TREE_H
 #define TRB_COMM_TREE_H

@@ -39,7 +39,8 @@ static trb_status load_member(const trb_config *c, const trb_cache_spec *spec, s
     const uint64_t digest = info.digest;
     trb_weights_info_clear(&info);
     if (digest != spec->member_digest[m])
-        return trb_fail(TRB_EINTEGRITY, "%s changed while the cache was written; run again when nothing trains", path.text);
+        return trb_fail(TRB_EINTEGRITY, "%s changed while the cache was written; run again when nothing trains",
+                        path.text);
     TRB_TRY(trb_work_create(w->net, spec->block, false, &w->work));
     w->member = m;
     w->loaded = true;
@@ -163,7 +164,8 @@ static trb_status common_outputs(const trb_config *c, const trb_data *data, size
         const size_t mine = trb_net_outputs(net);
         trb_net_destroy(net);
         if (m > 0 && mine != *K)
-            return trb_fail(TRB_ECONFIG, "member %zu has %zu outputs, member 0 has %zu; all must have the same", m, mine, *K);
+            return trb_fail(TRB_ECONFIG, "member %zu has %zu outputs, member 0 has %zu; all must have the same", m,
+                            mine, *K);
         *K = mine;
     }
     return TRB_OK;

@@ -22,10 +22,10 @@ typedef struct {
     const trb_data *data; /* the set that `id` counts in */
     int64_t *id;          /* [n] rows to evaluate */
     size_t n, batch, blocks, first, count, bins;
-    size_t M, S, K;      /* members, students, outputs */
-    model *member;       /* [M]; NULL if the members' logits come from the cache */
-    model *student;      /* [S] */
-    trb_cache *cache;    /* or NULL */
+    size_t M, S, K;   /* members, students, outputs */
+    model *member;    /* [M]; NULL if the members' logits come from the cache */
+    model *student;   /* [S] */
+    trb_cache *cache; /* or NULL */
     trb_reader *reader;
     int64_t *plan; /* [count][batch] */
 } evaluation;
@@ -291,8 +291,9 @@ trb_status trb_stage_eval(trb_comm *world, const trb_config *c, trb_report *repo
     bool weights = true;
     for (size_t m = 0; m < e.M; m++) weights = weights && digest[m] != 0;
     if (!weights && e.data == &test) {
-        trb_warn("no weights of all members in %s, and the cache holds the training set alone: only students are evaluated",
-                 trb__run_path(c, "members").text);
+        trb_warn(
+            "no weights of all members in %s, and the cache holds the training set alone: only students are evaluated",
+            trb__run_path(c, "members").text);
         e.M = 0;
     }
     if (!weights && e.data != &test) TRB_GO(trb_agree(world, open_reader(&e)));

@@ -35,8 +35,8 @@ typedef struct {
 /** RUN/ followed by a printf of the rest. Local. */
 trb__path trb__run_path(const trb_config *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/** What decides a member's, a student's weights: the configuration's part and the digests of what it is made from. Two networks
- * of the same text are the same network. Local. \param[out] text  trb_free() */
+/** What decides a member's, a student's weights: the configuration's part and the digests of what it is made from. Two
+ * networks of the same text are the same network. Local. \param[out] text  trb_free() */
 trb_status trb__member_text(const trb_config *c, size_t m, uint64_t data_digest, char **text);
 trb_status trb__student_text(const trb_config *c, size_t s, const trb_cache_spec *cache, char **text);
 

@@ -5,8 +5,9 @@
 #include "tribikos/data.h"
 #include "tribikos/stages.h"
 
-/** report.json: {"split": ..., "samples": N, "models": {"member_mean": {"accuracy": ..., ...}, ...}}. Numbers round-trip;
- * brier_minus_1 is the form that the Hydra paper prints; ms_per_sample is the only figure that is measured time. */
+/** report.json: {"split": ..., "samples": N, "models": {"member_mean": {"accuracy": ..., ...}, ...}}. Numbers
+ * round-trip; brier_minus_1 is the form that the Hydra paper prints; ms_per_sample is the only figure that is measured
+ * time. */
 trb_status trb__report_publish(const char *path, const char *split, const trb_report *r);
 
 /** predictions.h5: /sample_id [N], /label [N], and a model's mean probabilities as /NAME [N][K] float32. */

@@ -13,8 +13,8 @@ static trb_status load(const trb_config *c, trb__samples *s)
     const size_t N = s->data.n;
     s->n_val = c->data.validation;
     if (s->n_val >= N)
-        return trb_fail(TRB_ECONFIG, "data.validation: %zu samples cannot be held out of %zu; use at most %zu", s->n_val,
-                        N, N - 1);
+        return trb_fail(TRB_ECONFIG, "data.validation: %zu samples cannot be held out of %zu; use at most %zu",
+                        s->n_val, N, N - 1);
     s->n_train = N - s->n_val;
     TRB_TRY(trb_alloc(TRB_MEM_DATA, s->n_train, sizeof *s->train, &s->train));
     TRB_TRY(trb_alloc(TRB_MEM_DATA, s->n_val, sizeof *s->val, &s->val));
@@ -57,8 +57,9 @@ static trb_status check_outputs(const trb_net *net, const trb_data *data)
     if (data->task == TRB_TASK_REGRESSION && K != 2)
         return trb_fail(TRB_ECONFIG, "layers end in %zu outputs; regression needs `dense 2` (mean, log variance)", K);
     if (data->task == TRB_TASK_CLASSES && K < data->classes)
-        return trb_fail(TRB_ECONFIG, "layers end in %zu outputs, but the data set has labels 0 to %zu; end in `dense %zu`",
-                        K, data->classes - 1, data->classes);
+        return trb_fail(TRB_ECONFIG,
+                        "layers end in %zu outputs, but the data set has labels 0 to %zu; end in `dense %zu`", K,
+                        data->classes - 1, data->classes);
     return TRB_OK;
 }
 
@@ -104,7 +105,8 @@ trb__path trb__run_path(const trb_config *c, const char *fmt, ...)
 }
 
 /* `head`, then a line a digest. */
-static trb_status with_digests(const char *head, uint64_t data_digest, size_t n, const uint64_t *member_digest, char **text)
+static trb_status with_digests(const char *head, uint64_t data_digest, size_t n, const uint64_t *member_digest,
+                               char **text)
 {
     enum { LINE = 64 };
     const size_t room = strlen(head) + (n + 1) * LINE;
@@ -143,8 +145,8 @@ static trb_status refuse(const char *path, const char *found, const char *asked)
         found += f + (found[f] == '\n');
         asked += a + (asked[a] == '\n');
     }
-    return trb_fail(TRB_EINTEGRITY, "%s was trained with another configuration; use another run.dir, or remove the file",
-                    path);
+    return trb_fail(TRB_EINTEGRITY,
+                    "%s was trained with another configuration; use another run.dir, or remove the file", path);
 }
 
 trb_status trb__weights_found(const char *path, const char *config, bool *found, uint64_t *digest)

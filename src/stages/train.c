@@ -11,8 +11,8 @@ typedef struct {
     uint64_t *member; /* [members.count] */
 } todo_list;
 
-/* Rank 0: which of the wanted members are missing. Every wanted member's network is built once, so that a list that does
- * not fit is reported before anything is trained. */
+/* Rank 0: which of the wanted members are missing. Every wanted member's network is built once, so that a list that
+ * does not fit is reported before anything is trained. */
 static trb_status find_todo(const trb_config *c, const trb__samples *s, todo_list *todo)
 {
     double *costs = NULL;
@@ -80,7 +80,7 @@ static trb_status train_member(trb_comm *group, const trb_config *c, const trb__
     float *params = NULL;
     trb_jsonl *metrics = NULL;
     member_loss loss = {.s = s};
-    (void)snprintf(label, sizeof label, "member %zu of %zu", m, (size_t)c->members.count);
+    (void)snprintf(label, sizeof label, "member %zu", m);
 
     trb_status st = trb__member_net(c, m, &s->data, &net);
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(net), sizeof *params, &params);
@@ -123,8 +123,8 @@ done:
     return st;
 }
 
-/* Groups for n members: as many groups as members, ranks shared evenly; a group larger than a member has lanes would only
- * hold idle ranks, so those are left out (colour = n groups). */
+/* Groups for n members: as many groups as members, ranks shared evenly; a group larger than a member has lanes would
+ * only hold idle ranks, so those are left out (colour = n groups). */
 static int group_color(const trb_comm *world, const trb_config *c, size_t n)
 {
     const size_t P = (size_t)trb_comm_size(world), r = (size_t)trb_comm_rank(world);

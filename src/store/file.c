@@ -71,8 +71,8 @@ static void writer_of(char *text, size_t n, long pid)
     (void)snprintf(text, n, "%s.%ld", host, pid);
 }
 
-/* Whether the writer of a temporary file is gone: a process of this host that lives no more, or, since other hosts cannot be
- * asked, a file that nobody has touched for a day. */
+/* Whether the writer of a temporary file is gone: a process of this host that lives no more, or, since other hosts
+ * cannot be asked, a file that nobody has touched for a day. */
 static bool is_abandoned(int folder, const char *name, const char *writer)
 {
     const char *dot = strrchr(writer, '.');

@@ -27,7 +27,6 @@ static void begin(void)
      * here needs the lock, since a file under its final name is never written to. A value set by the user stands. */
     (void)setenv("HDF5_USE_FILE_LOCKING", "FALSE", 0);
     (void)H5open();
-    (void)H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     /* Strong closing takes along whatever is still open inside the file. The format of 1.10 carries checksums over all
      * that describes the data: in files of the older formats, which HDF5 writes by default, one flipped bit in two
      * hundred makes the library crash or loop instead of failing. */
@@ -55,6 +54,8 @@ void trb__h5_lock(void)
 {
     (void)pthread_once(&once, begin);
     (void)pthread_mutex_lock(&lock);
+    /* Where HDF5 was built thread-safe, every thread has error reporting of its own, and is loud by default. */
+    (void)H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
 }
 
 void trb__h5_unlock(void)

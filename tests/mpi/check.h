@@ -1,4 +1,5 @@
-/** Checks for tests on several ranks. A failed check ends all ranks at once: the others would wait for this one for ever. */
+/** Checks for tests on several ranks. A failed check ends all ranks at once: the others would wait for this one for
+ * ever. */
 #ifndef TRB_TESTS_MPI_CHECK_H
 #define TRB_TESTS_MPI_CHECK_H
 
@@ -14,7 +15,7 @@
         if (!(condition)) {                                                                                            \
             int check_rank_ = -1;                                                                                      \
             MPI_Comm_rank(MPI_COMM_WORLD, &check_rank_);                                                               \
-            fprintf(stderr, "%s:%d: rank %d: failed: %s [%s]\n", __FILE__, __LINE__, check_rank_, #condition,           \
+            fprintf(stderr, "%s:%d: rank %d: failed: %s [%s]\n", __FILE__, __LINE__, check_rank_, #condition,          \
                     trb_fail_message());                                                                               \
             MPI_Abort(MPI_COMM_WORLD, 1);                                                                              \
         }                                                                                                              \

@@ -82,7 +82,11 @@ static void uneven_parts_are_gathered_in_rank_order(trb_comm *w)
 
 int main(int argc, char **argv)
 {
-    const mpi_test tests[] = {worst_status_wins_everywhere, a_failure_of_all_names_nobody, inner_groups_keep_the_culprit,
-                              differing_values_are_refused, texts_reach_all, uneven_parts_are_gathered_in_rank_order};
+    const mpi_test tests[] = {worst_status_wins_everywhere,
+                              a_failure_of_all_names_nobody,
+                              inner_groups_keep_the_culprit,
+                              differing_values_are_refused,
+                              texts_reach_all,
+                              uneven_parts_are_gathered_in_rank_order};
     return run_tests(argc, argv, sizeof tests / sizeof *tests, tests);
 }

@@ -1,5 +1,5 @@
-/* The ordered exchange: the same bits as one rank that holds every lane, for every optimiser and lane count; the tree is
- * the one that the header defines; a failure on one rank leaves all parameters as they were. */
+/* The ordered exchange: the same bits as one rank that holds every lane, for every optimiser and lane count; the tree
+ * is the one that the header defines; a failure on one rank leaves all parameters as they were. */
 #include <stdlib.h>
 
 #include "mpi/check.h"
@@ -14,7 +14,8 @@ static trb_net *small_net(void)
     return net;
 }
 
-/* The gradient of a lane at a step: a pure function of both, of many magnitudes so that the order of additions shows. */
+/* The gradient of a lane at a step: a pure function of both, of many magnitudes so that the order of additions shows.
+ */
 static void lane_gradient(size_t lane, uint64_t step, size_t n, float *g)
 {
     trb_rng r = trb_rng_open(7, TRB_USE_TEST, lane, step, 0);
@@ -54,8 +55,14 @@ static void same_bits_as_one_rank(trb_comm *w)
     const trb_optim optimisers[] = {
         {.kind = TRB_OPTIM_SGD, .lr = 0.1, .momentum = 0.9, .nesterov = true, .total_steps = 9},
         {.kind = TRB_OPTIM_ADAM, .lr = 0.01, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .total_steps = 9},
-        {.kind = TRB_OPTIM_ADAMW, .lr = 0.01, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 0.1,
-         .clip = 1.0, .total_steps = 9},
+        {.kind = TRB_OPTIM_ADAMW,
+         .lr = 0.01,
+         .beta1 = 0.9,
+         .beta2 = 0.999,
+         .eps = 1e-8,
+         .weight_decay = 0.1,
+         .clip = 1.0,
+         .total_steps = 9},
     };
     trb_net *net = small_net();
     trb_comm *alone = NULL;

@@ -175,12 +175,12 @@ static void swapped(void **state)
     assert_fails(ensemble_verify(in_scratch("cache")), TRB_EINTEGRITY, "v01/m001-s00001.h5: the shard is missing");
 }
 
-/* A shard whose digest is right but whose logits or ids are not fit for use: written by somebody else's hand. */
+/* Shards in which HDF5 finds no fault, written by somebody else's hand. */
 static void consistent_nonsense(void **state)
 {
     (void)state;
     trb_cache_spec spec = ensemble_spec(40, K, 1, 1);
-    for (int flaw = 0; flaw < 3; flaw++) {
+    for (int flaw = 0; flaw < 4; flaw++) {
         trb_h5 *h = NULL;
         trb_hash *hash = NULL;
         float rows[40 * K];
@@ -194,7 +194,7 @@ static void consistent_nonsense(void **state)
         assert_ok(trb_hash_open(&hash));
         trb_hash_add(hash, rows, sizeof rows);
         trb_hash_add(hash, ids, sizeof ids);
-        const uint64_t payload = trb_hash_value(hash);
+        const uint64_t payload = trb_hash_value(hash) + (flaw == 3);
         trb_hash_close(hash);
         assert_ok(trb_h5_put_text(h, "format", "tribikos shard"));
         assert_ok(trb_h5_put_text(h, "view_recipe", "identity"));
@@ -223,6 +223,8 @@ static void consistent_nonsense(void **state)
         if (flaw == 2)
             assert_fails(ensemble_verify(in_scratch("nonsense")), TRB_EINTEGRITY,
                          "m000-s00000.h5: sample_id does not run from first_row");
+        if (flaw == 3)
+            assert_fails(ensemble_verify(in_scratch("nonsense")), TRB_EINTEGRITY, "m000-s00000.h5: payload_digest is");
     }
 }
 

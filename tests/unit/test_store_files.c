@@ -53,8 +53,8 @@ static void folders(void **state)
     assert_fails(trb_mkdirs(in_scratch("a/file/below")), TRB_EIO, "a/file: cannot make the folder");
 }
 
-/* Only the leftovers of this very name, and only of writers that are gone: a number that no process can have, or another
- * host's file that is two days old. */
+/* Only the leftovers of this very name, and only of writers that are gone: a number that no process can have, or
+ * another host's file that is two days old. */
 static void sweep(void **state)
 {
     (void)state;

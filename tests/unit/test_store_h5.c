@@ -243,21 +243,23 @@ static void full_disk(void **state)
     char disk[128];
     (void)snprintf(disk, sizeof disk, "%s", in_scratch("disk"));
     if (!small_disk_mount(disk, 256)) skip();
-    int failed = 0;
-    for (size_t ballast = 256 * 1024 - 4096; ballast > 0; ballast -= 4096) {
+    int failed[3] = {0};
+    for (size_t ballast = 256 * 1024; ballast > 0; ballast -= 4096) {
         char *bytes = calloc(ballast, 1), path[200], other[200];
         (void)snprintf(path, sizeof path, "%s/full.h5", disk);
         (void)snprintf(other, sizeof other, "%s/ballast", disk);
         spill(other, bytes, ballast);
         free(bytes);
-        for (int chunked = 0; chunked < 2; chunked++) {
+        /* Mostly data, contiguous and in chunks; and mostly what describes it, which HDF5 holds back until the close.
+         */
+        for (int kind = 0; kind < 3; kind++) {
             trb_fail_clear();
-            const trb_status st = fill(path, 192, chunked);
+            const trb_status st = kind < 2 ? fill(path, 192, kind == 1) : write_example(path);
             if (st != TRB_OK) {
                 assert_int_equal(st, TRB_EIO);
                 assert_non_null(strstr(trb_fail_message(), "full.h5"));
                 assert_non_null(strstr(trb_fail_message(), "No space left on device"));
-                failed++;
+                failed[kind]++;
             }
             assert_int_equal(count_files(disk, "full"), st == TRB_OK);
             (void)unlink(path);
@@ -265,7 +267,7 @@ static void full_disk(void **state)
         assert_int_equal(unlink(other), 0);
     }
     trb_fail_clear();
-    assert_true(failed > 20 && failed < 126);
+    for (int kind = 0; kind < 3; kind++) assert_true(failed[kind] > 1 && failed[kind] < 64);
     small_disk_unmount(disk);
     assert_ok(fill(in_scratch("after.h5"), 192, true));
 }
@@ -279,7 +281,7 @@ static void *reader(void *data)
 {
     job *j = data;
     uint16_t read[ROWS][COLS];
-    for (int i = 0; i < 50 && j->st == TRB_OK; i++) {
+    for (int i = 0; i < 400 && j->st == TRB_OK; i++) {
         trb_h5 *h = NULL;
         j->st = trb_h5_open(j->path, &h);
         if (j->st == TRB_OK) j->st = trb_h5_read_rows(h, "packed", TRB_F16, 0, ROWS, read);
@@ -289,18 +291,51 @@ static void *reader(void *data)
     return NULL;
 }
 
-/* One thread reads while another writes: HDF5 as distributed would not survive it without the lock. */
+/* Threads read while another writes: where HDF5 was not built thread-safe, it does not survive this without the lock.
+ */
 static void two_threads(void **state)
 {
     (void)state;
-    job j = {.st = TRB_OK};
-    pthread_t thread;
-    (void)snprintf(j.path, sizeof j.path, "%s", in_scratch("shared.h5"));
-    assert_ok(write_example(j.path));
-    assert_int_equal(pthread_create(&thread, NULL, reader, &j), 0);
+    job j[2] = {{.st = TRB_OK}};
+    pthread_t thread[2];
+    for (int i = 0; i < 2; i++) (void)snprintf(j[i].path, sizeof j[i].path, "%s", in_scratch("shared.h5"));
+    assert_ok(write_example(j[0].path));
+    for (int i = 0; i < 2; i++) assert_int_equal(pthread_create(&thread[i], NULL, reader, &j[i]), 0);
     for (int i = 0; i < 10; i++) assert_ok(write_example(in_scratch("other.h5")));
-    (void)pthread_join(thread, NULL);
-    assert_ok(j.st);
+    for (int i = 0; i < 2; i++) {
+        (void)pthread_join(thread[i], NULL);
+        assert_ok(j[i].st);
+    }
+}
+
+static void *fail_to_open(void *path)
+{
+    trb_h5 *h = NULL;
+    return trb_h5_open(path, &h) == TRB_EINTEGRITY ? path : NULL;
+}
+
+/* HDF5's own messages appear in no thread: what there is to say is in the recorded line. */
+static void silence(void **state)
+{
+    (void)state;
+    void *failed = NULL;
+    pthread_t thread;
+    char path[128];
+    (void)snprintf(path, sizeof path, "%s", in_scratch("noise.h5"));
+    spill(path, "hello", 5);
+    (void)fflush(stderr);
+    const int kept = dup(2);
+    assert_non_null(freopen(in_scratch("stderr"), "w", stderr));
+    (void)pthread_create(&thread, NULL, fail_to_open, path);
+    (void)pthread_join(thread, &failed);
+    (void)fflush(stderr);
+    (void)dup2(kept, 2);
+    (void)close(kept);
+    trb_fail_clear();
+    assert_ptr_equal(failed, path);
+    size_t bytes = 1;
+    free(slurp(in_scratch("stderr"), &bytes));
+    assert_int_equal(bytes, 0);
 }
 
 int main(void)
@@ -310,7 +345,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(faults),       cmocka_unit_test(round_trip),  cmocka_unit_test(refusals),
         cmocka_unit_test(empty_claims), cmocka_unit_test(same_bytes),  cmocka_unit_test(aside),
-        cmocka_unit_test(full_disk),    cmocka_unit_test(two_threads),
+        cmocka_unit_test(full_disk),    cmocka_unit_test(two_threads), cmocka_unit_test(silence),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -156,7 +156,8 @@ static void refusals(void **state)
     assert_true(info.layers == NULL && built == NULL && read == NULL);
     params[40] = INFINITY;
     digest = 5;
-    assert_fails(trb_weights_write(in_scratch("bad.h5"), net, params, NORM, CONFIG, &digest), TRB_ENUM, "is not finite");
+    assert_fails(trb_weights_write(in_scratch("bad.h5"), net, params, NORM, CONFIG, &digest), TRB_ENUM,
+                 "is not finite");
     assert_int_equal(count_files(scratch, "bad"), 0);
     assert_true(digest == 5);
     trb_net_destroy(net);
