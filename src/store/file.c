@@ -71,6 +71,19 @@ static void writer_of(char *text, size_t n, long pid)
     (void)snprintf(text, n, "%s.%ld", host, pid);
 }
 
+/* A process that was killed may stay a zombie for as long as its parent does not ask: it writes no more. */
+static bool is_gone(long pid)
+{
+    char path[64], state = '?';
+    if (kill((pid_t)pid, 0) != 0) return errno == ESRCH;
+    (void)snprintf(path, sizeof path, "/proc/%ld/stat", pid);
+    FILE *fp = fopen(path, "re");
+    if (fp == NULL) return false;
+    (void)fscanf(fp, "%*d (%*[^)]) %c", &state);
+    (void)fclose(fp);
+    return state == 'Z';
+}
+
 /* Whether the writer of a temporary file is gone: a process of this host that lives no more, or, since other hosts
  * cannot be asked, a file that nobody has touched for a day. */
 static bool is_abandoned(int folder, const char *name, const char *writer)
@@ -80,7 +93,7 @@ static bool is_abandoned(int folder, const char *name, const char *writer)
     char mine[300];
     struct stat info;
     writer_of(mine, sizeof mine, pid);
-    if (strcmp(mine, writer) == 0) return pid == getpid() || (kill((pid_t)pid, 0) != 0 && errno == ESRCH);
+    if (strcmp(mine, writer) == 0) return pid == getpid() || is_gone(pid);
     return fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) == 0 && time(NULL) - info.st_mtime > 24 * 3600;
 }
 

@@ -1,6 +1,6 @@
 # Whatever a user can get wrong: one line that names the place, what was expected and what was found; exit 2 or 3; on two ranks as
 # on one; nothing that was there is lost.
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lib.bash"
 conf=$work/small.yaml
 mpi 2 run "$conf" --run.dir="$work/run" || { cat "$work/err"; bad "run"; finish; }
 digest "$work/run" >"$work/expected"

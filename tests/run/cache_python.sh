@@ -1,5 +1,5 @@
 # The cache as h5py users meet it: tools/cache_write.py and the program agree on the format, both ways.
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lib.bash"
 $python -c 'import h5py' 2>/dev/null || skip "python3-h5py is not installed"
 $python -c 'import xxhash' 2>/dev/null || skip "python3-xxhash is not installed"
 export PYTHONPATH=$TRB_SOURCE/tools

@@ -1,5 +1,5 @@
 # Every file in configs/ and jobs/ runs as committed: the quickstart whole, the longer ones with fewer epochs.
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lib.bash"
 cd "$TRB_SOURCE"
 for config in configs/*.yaml; do
     tribikos config "$config" >"$work/resolved.yaml" 2>"$work/err" || cat "$work/err"

@@ -1,6 +1,6 @@
 # Teachers from elsewhere: a cache written through h5py by tools/cache_write.py, from logits that no member of ours computed, verifies
 # and is distilled from.
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lib.bash"
 $python -c 'import h5py, xxhash' 2>/dev/null || skip "python3-h5py or python3-xxhash is not installed"
 conf=$work/small.yaml
 $python - "$work" <<'END'

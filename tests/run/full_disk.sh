@@ -1,6 +1,6 @@
 # The disk fills up in each stage: a clear line, exit 1, no half-written file; after making room the rerun completes with the same
 # bytes. Needs a small tmpfs, so root.
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lib.bash"
 conf=$work/small.yaml
 mkdir "$work/disk"
 mount -t tmpfs -o size=4m tmpfs "$work/disk" 2>/dev/null || skip "a tmpfs cannot be mounted here (not root?)"

@@ -1,5 +1,5 @@
 # The same weights, cached logits and figures for every rank count, whichever stage runs on how many ranks.
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lib.bash"
 conf=$work/small.yaml
 mpi 1 run "$conf" --run.dir="$work/one" || { cat "$work/err"; bad "run on one rank"; finish; }
 digest "$work/one" >"$work/expected"
