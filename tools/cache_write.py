@@ -109,7 +109,7 @@ def write_cache(out, logits, y, data_digest, task="classes", views=None, member_
                     file.create_dataset("logits", data=rows, chunks=(min(block, len(rows)), K), fletcher32=True,
                                         shuffle=deflate > 0 or None, compression=deflate or None)
                     attributes(file, format="tribikos shard", version=1, member=m, view=v, view_recipe=views[v][0],
-                               view_seed=views[v][1], first_row=first, rows=len(rows), member_digest=member_digests[m],
+                               view_seed=views[v][1], first_row=first, rows=len(rows), block=block, member_digest=member_digests[m],
                                data_digest=data_digest, payload_digest=payload)
 
                 publish(os.path.join(out, name), write_shard)

@@ -4,8 +4,8 @@
  * if none is given); TRB_FAULT=POINT:NTH:RANK:kill ends the process there with SIGKILL instead, as a dying node would
  * (RANK may be `*`). Always compiled in, off unless the variable is set; a passage costs one load when it is off.
  *
- * Points: alloc, file.create, file.write, file.sync, file.rename, file.open, file.read, train.step, cache.unit,
- * distill.step, eval.unit.
+ * Points: alloc, file.create, file.write, file.sync, file.rename, file.open, file.read, train.step (of members and
+ * students), cache.unit, eval.unit. Any other name makes every passage fail with TRB_ECONFIG.
  */
 #ifndef TRB_FAULT_H
 #define TRB_FAULT_H

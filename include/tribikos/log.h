@@ -12,9 +12,10 @@
  * Local. \param[in] interval_s  seconds between plain progress lines, >= 0 */
 void trb_log_open(bool speaks, double interval_s);
 
-/** One line of information or of warning. Local. */
+/** One line of information, of warning, or of what ended the program. Local. */
 void trb_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void trb_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void trb_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /** Progress of one long act. Plain data; on a terminal a bar that is redrawn, elsewhere a line an interval. */
 typedef struct {
@@ -33,7 +34,7 @@ void trb_progress_begin(trb_progress *p, uint64_t total, const char *unit, const
  * \param[in] note  a short remark shown behind the bar ("loss 0.0312"), or "" */
 void trb_progress_update(trb_progress *p, uint64_t done, const char *note);
 
-/** End: clears the bar; prints a line with the duration if anything was shown. Local. */
+/** End: clears the bar; prints a line with the duration if anything was shown or it took two seconds. Local. */
 void trb_progress_end(trb_progress *p, const char *note);
 
 #endif

@@ -14,6 +14,9 @@
 #include "tribikos/config.h"
 #include "tribikos/metrics.h"
 
+/** Look at what all four stages will need, before the first one takes its hours: data files, layer lists, ranks. */
+trb_status trb_stage_check(trb_comm *world, const trb_config *c);
+
 /** Train the members that are asked for and missing. Groups of ranks take members from a queue, the costliest first;
  * with more ranks than members a group is several ranks, which train one member data-parallel by lanes. */
 trb_status trb_stage_train(trb_comm *world, const trb_config *c);
@@ -29,8 +32,9 @@ typedef struct {
     char name[64];
     bool several; /* has member uncertainty: more than one head or member */
     trb_metrics metrics;
-    uint64_t params;
-    double ms_per_sample; /* measured: one rank, batches of eval.batch; not the same bits from run to run */
+    uint64_t params; /* 0: not known (members from elsewhere) */
+    double ms_per_sample; /* measured on one thread in batches of eval.batch; NaN if nothing was computed here; not the same
+                           * bits from run to run */
 } trb_report_row;
 
 typedef struct {

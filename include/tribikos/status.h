@@ -6,7 +6,7 @@
  * miss one file give one line. The first line wins: a caller that fails because its callee failed adds nothing.
  *
  * The exit status is the same on every rank: 0 done, 1 failed, 2 usage or configuration, 3 integrity (a file is not
- * what it says), 75 stopped by a signal after a good checkpoint.
+ * what it says).
  */
 #ifndef TRB_STATUS_H
 #define TRB_STATUS_H

@@ -9,7 +9,10 @@
 #include <unistd.h>
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static bool armed, wants_kill, any_rank;
+/* A name that no code passes would test nothing. */
+static const char *const points[] = {"alloc",     "file.create", "file.write", "file.sync", "file.rename",
+                                     "file.open", "file.read",   "train.step", "cache.unit", "eval.unit"};
+static bool armed, wrong, wants_kill, any_rank;
 static char wanted[64];
 static long nth, wanted_rank;
 static int my_rank = -1;
@@ -18,14 +21,20 @@ static atomic_long passed;
 static void parse(void)
 {
     const char *spec = getenv("TRB_FAULT");
-    if (spec == NULL) return;
+    if (spec == NULL || spec[0] == '\0') return;
     char text[128];
     strncpy(text, spec, sizeof text - 1);
     text[sizeof text - 1] = '\0';
     char *save = NULL;
     const char *point = strtok_r(text, ":", &save), *count = strtok_r(NULL, ":", &save);
     const char *rank = strtok_r(NULL, ":", &save), *how = strtok_r(NULL, ":", &save);
-    if (point == NULL || count == NULL) return;
+    wrong = true;
+    for (size_t i = 0; point != NULL && i < sizeof points / sizeof *points; i++)
+        if (strcmp(points[i], point) == 0) wrong = false;
+    if (wrong || count == NULL) {
+        wrong = true;
+        return;
+    }
     strncpy(wanted, point, sizeof wanted - 1);
     nth = strtol(count, NULL, 10);
     any_rank = rank == NULL || strcmp(rank, "*") == 0;
@@ -42,6 +51,7 @@ void trb_fault_rank(int rank)
 trb_status trb_fault(const char *point)
 {
     (void)pthread_once(&once, parse);
+    if (wrong) return trb_fail(TRB_ECONFIG, "TRB_FAULT=%s: expected POINT:NTH[:RANK[:kill]], POINT as in fault.h", getenv("TRB_FAULT"));
     if (!armed || strcmp(point, wanted) != 0) return TRB_OK;
     if (!any_rank && my_rank != wanted_rank) return TRB_OK;
     if (atomic_fetch_add(&passed, 1) + 1 != nth) return TRB_OK;

@@ -44,6 +44,14 @@ void trb_warn(const char *fmt, ...)
     va_end(args);
 }
 
+void trb_error(const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    say("tribikos: error: ", fmt, args);
+    va_end(args);
+}
+
 static void duration(double s, char *text, size_t n)
 {
     const long t = (long)(s + 0.5);

@@ -56,6 +56,7 @@ static trb_status put_attributes(trb_h5 *h, const trb_cache_spec *spec, trb_cach
     TRB_TRY(trb_h5_put_u64(h, "view_seed", spec->view[u.view].seed));
     TRB_TRY(trb_h5_put_u64(h, "first_row", u.first_row));
     TRB_TRY(trb_h5_put_u64(h, "rows", u.rows));
+    TRB_TRY(trb_h5_put_u64(h, "block", spec->block));
     TRB_TRY(trb_h5_put_u64(h, "member_digest", spec->member_digest[u.member]));
     return trb_h5_put_u64(h, "data_digest", spec->data_digest);
 }
@@ -199,7 +200,7 @@ trb_status trb__shard_rows(trb_h5 *h, const trb_cache_spec *spec, trb_cache_unit
 
 /* What a shard says it is of. */
 typedef struct {
-    uint64_t version, member, view, view_seed, first_row, rows, member_digest, data_digest, payload_digest;
+    uint64_t version, member, view, view_seed, first_row, rows, block, member_digest, data_digest, payload_digest;
     char *recipe;
 } identity;
 
@@ -216,6 +217,7 @@ static trb_status get_identity(trb_h5 *h, identity *id)
     TRB_TRY(trb_h5_get_u64(h, "view_seed", &id->view_seed));
     TRB_TRY(trb_h5_get_u64(h, "first_row", &id->first_row));
     TRB_TRY(trb_h5_get_u64(h, "rows", &id->rows));
+    TRB_TRY(trb_h5_get_u64(h, "block", &id->block));
     TRB_TRY(trb_h5_get_u64(h, "member_digest", &id->member_digest));
     TRB_TRY(trb_h5_get_u64(h, "data_digest", &id->data_digest));
     TRB_TRY(trb_h5_get_u64(h, "payload_digest", &id->payload_digest));
@@ -234,7 +236,8 @@ static trb_status expect_identity(const char *path, const trb_cache_spec *spec, 
                   {"view", id->view, u.view},
                   {"view_seed", id->view_seed, view->seed},
                   {"first_row", id->first_row, u.first_row},
-                  {"rows", id->rows, u.rows}};
+                  {"rows", id->rows, u.rows},
+                  {"block", id->block, spec->block}};
     for (size_t i = 0; i < sizeof number / sizeof *number; i++)
         if (number[i].is != number[i].wanted)
             return trb_fail(TRB_EINTEGRITY, "%s: %s is %" PRIu64 ", expected %" PRIu64, path, number[i].name,

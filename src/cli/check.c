@@ -93,6 +93,9 @@ trb_status trb__config_check(const trb_config *c, const trb__items *items)
     const place top = {items, "", ""}, train = {items, "train.", "train."}, student = {items, "student.", "student."};
     if (c->run.dir[0] == '\0')
         return trb_fail(TRB_ECONFIG, "%s: key `run.dir`: required, the folder of the run", items->name);
+    if (strlen(c->run.dir) > 800)
+        return trb_fail(TRB_ECONFIG, "%s: key `run.dir`: %zu characters, expected at most 800", items->name,
+                        strlen(c->run.dir));
     if (c->data.n_train == 0)
         return trb_fail(TRB_ECONFIG, "%s: key `data.train`: required, the files of the training set", items->name);
     if (c->train.layers[0] == '\0')

@@ -113,6 +113,10 @@ static trb_status check_name(const trb_config *c, const trb__items *items, size_
     for (size_t i = 0; i < trb__n_options; i++)
         if (trb__options[i].scope != TRB__CONFIG && strcmp(trb__options[i].key, name) == 0)
             return trb__item_fail(items, item, "the name `%s` is taken by the key `student.%s`", name, name);
+    static const char *const rows[] = {"member_mean", "ensemble", "label", "sample_id"};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (strcmp(rows[i], name) == 0)
+            return trb__item_fail(items, item, "the name `%s` is one that the report itself uses", name);
     for (size_t other = 0; other < s; other++)
         if (strcmp(c->student[other].name, name) == 0)
             return trb__item_fail(items, item, "the name `%s` is given twice", name);

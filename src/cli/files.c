@@ -73,7 +73,12 @@ trb_status trb__command_verify(const trb__arguments *a)
     const size_t units = trb_cache_units(spec);
     trb_progress_begin(&progress, units, "shards", "verify");
     for (size_t i = 0; i < units; i++) {
-        if (trb_cache_verify_unit(cache, i) != TRB_OK) {
+        const trb_status one = trb_cache_verify_unit(cache, i);
+        if (one != TRB_OK && one != TRB_EINTEGRITY) {
+            trb_cache_close(cache);
+            return one;
+        }
+        if (one == TRB_EINTEGRITY) {
             (void)printf("bad: %s\n", trb_fail_message());
             trb_fail_clear();
             bad++;
@@ -86,7 +91,7 @@ trb_status trb__command_verify(const trb__arguments *a)
                      spec->M, spec->N, spec->K);
     trb_cache_close(cache);
     return bad == 0 ? TRB_OK
-                    : trb_fail(TRB_EINTEGRITY, "%s: %zu of %zu shards are bad; run `tribikos cache` to write them anew",
+                    : trb_fail(TRB_EINTEGRITY, "%s: %zu of %zu shards are bad; write them anew (`tribikos cache`, or what wrote this cache)",
                                a->operand[0], bad, units);
 }
 
@@ -127,7 +132,8 @@ trb_status trb__command_info(const trb__arguments *a)
     TRB_GO(trb_h5_get_text(h, "format", &format));
     (void)printf("%s: %s\n", a->operand[0], format);
     TRB_GO(trb_h5_each_attr(h, print_attribute, NULL));
-    TRB_GO(trb_h5_each(h, print_dataset, NULL));
+    /* A manifest's virtual data set is never opened (see cache.h); what it holds follows from the attributes. */
+    if (strcmp(format, "tribikos cache") != 0) TRB_GO(trb_h5_each(h, print_dataset, NULL));
     if (strcmp(format, "tribikos weights") == 0) {
         trb_weights_info info = {0};
         char hex[17];

@@ -78,13 +78,13 @@ static void release_arguments(trb__arguments *a)
 static trb_status run(int argc, char **argv, const command *c, trb_comm **world)
 {
     trb__arguments a = {.command = argv[1]};
-    trb_status st = TRB_OK;
+    trb_status st = c == NULL ? TRB_ECONFIG : sort_arguments(argc, argv, &a);
     /* An unknown command may have been given to several ranks, and is to be reported once. */
-    if (c == NULL || c->local == NULL) TRB_GO(trb_comm_start(&argc, &argv, world));
-    if (c == NULL) return TRB_ECONFIG;
-    TRB_GO(sort_arguments(argc, argv, &a));
-    st = c->local != NULL ? c->local(&a) : trb__command_stages(*world, &a);
-done:
+    if (c == NULL || c->local == NULL) {
+        const trb_status started = trb_comm_start(&argc, &argv, world);
+        st = started != TRB_OK ? started : trb_agree(*world, st);
+    }
+    if (st == TRB_OK) st = c->local != NULL ? c->local(&a) : trb__command_stages(*world, &a);
     release_arguments(&a);
     return st;
 }
@@ -106,7 +106,7 @@ int main(int argc, char **argv)
     if (st == TRB_ECOMM && world != NULL) trb_comm_panic(st);
     if (st == TRB_OK && fflush(stdout) != 0) st = trb_fail(TRB_EIO, "stdout: the output could not be written");
     if (st != TRB_OK && (world == NULL || trb_comm_rank(world) == 0))
-        (void)fprintf(stderr, "tribikos: error: %s\n", trb_fail_message());
+        trb_error("%s", trb_fail_message());
     trb_comm_stop(world);
     if (st == TRB_OK && trb_mem_bytes(TRB_MEM_KINDS) != 0) {
         (void)fprintf(stderr, "tribikos: error: %zu bytes were not released\n", trb_mem_bytes(TRB_MEM_KINDS));

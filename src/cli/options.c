@@ -44,7 +44,7 @@ const trb__option trb__options[] = {
     {CONFIG("run.progress", run.progress), REAL(0, 1e6), .unit = "s", .value = "10",
      .help = "time between progress lines where stderr is no terminal"},
 
-    {CONFIG("data.task", data.task), CHOICE(tasks), .value = "classes", .decides = TRB__MEMBER_BITS,
+    {CONFIG("data.task", data.task), CHOICE(tasks), .value = "classes", .decides = true,
      .help = "what is predicted"},
     {CONFIG("data.format", data.format), CHOICE(formats), .value = "idx", .help = "of the files"},
     {CONFIG("data.root", data.root), TEXT, .value = "\"\"",
@@ -53,8 +53,8 @@ const trb__option trb__options[] = {
      .help = "training set; idx: images, labels; required"},
     {TEXTS("data.test", data.test, data.n_test, char *), .value = "[]", .help = "test set"},
     {CONFIG("data.validation", data.validation), WHOLE(0, 1e12), .unit = "samples", .value = "0",
-     .decides = TRB__MEMBER_BITS, .help = "held out of the training set"},
-    {CONFIG("data.normalize", data.normalize), CHOICE(normalizes), .value = "standard", .decides = TRB__MEMBER_BITS,
+     .decides = true, .help = "held out of the training set"},
+    {CONFIG("data.normalize", data.normalize), CHOICE(normalizes), .value = "standard", .decides = true,
      .help = "unit: bytes / 255; standard: mean 0, deviation 1 a channel or column"},
 
     {CONFIG("members.count", members.count), WHOLE(1, 10000), .value = "5", .help = "size of the ensemble"},
@@ -85,11 +85,11 @@ const trb__option trb__options[] = {
     {FIT("gamma", gamma), REAL(0, 1), .above_min = true, .value = "0.1", .help = "step: factor"},
     {FIT("init", init), CHOICE(inits), .value = "he", .help = "initial weights"},
 
-    {CONFIG("cache.dtype", cache.dtype), CHOICE(dtypes), .value = "float32", .decides = TRB__STUDENT_BITS,
+    {CONFIG("cache.dtype", cache.dtype), CHOICE(dtypes), .value = "float32",
      .help = "of the stored logits"},
-    {CONFIG("cache.views", cache.views), WHOLE(1, 65535), .value = "1", .decides = TRB__STUDENT_BITS,
+    {CONFIG("cache.views", cache.views), WHOLE(1, 65535), .value = "1",
      .help = "variants of a sample; 1: the samples themselves"},
-    {CONFIG("cache.block", cache.block), WHOLE(1, 1e6), .unit = "rows", .value = "256", .decides = TRB__STUDENT_BITS,
+    {CONFIG("cache.block", cache.block), WHOLE(1, 1e6), .unit = "rows", .value = "256",
      .help = "rows a call and a chunk"},
     {CONFIG("cache.shard_rows", cache.shard_rows), WHOLE(1, 1e12), .unit = "rows", .value = "16384",
      .help = "rows a file; a multiple of cache.block"},
@@ -109,7 +109,7 @@ const trb__option trb__options[] = {
     {STUDENT("phase1_epochs", phase1_epochs), WHOLE(0, 1e6), .unit = "epochs", .value = "20",
      .help = "hydra: with one head, before it is copied to all"},
 
-    {CONFIG("exchange", exchange), CHOICE(exchanges), .value = "ordered", .decides = TRB__MEMBER_BITS,
+    {CONFIG("exchange", exchange), CHOICE(exchanges), .value = "ordered", .decides = true,
      .help = "of parameters between ranks; ordered: the same bits for any number of ranks"},
 
     {CONFIG("eval.split", eval.split), TEXT, .choices = splits, .value = "test", .help = "samples of the report"},

@@ -24,9 +24,6 @@ typedef enum {
     TRB__MEMBERS /* bool [members.count] */
 } trb__type;
 
-/* Whose bits depend on it: nobody's, the members' (and so everybody's), the students' only. */
-typedef enum { TRB__NOTHING, TRB__MEMBER_BITS, TRB__STUDENT_BITS } trb__decides;
-
 typedef struct {
     const char *name;
     int value;
@@ -44,7 +41,7 @@ typedef struct {
     const trb__choice *choices;
     uint64_t factor; /* stored = given * factor; 0 stands for 1 */
     size_t offset, bytes, count_offset;
-    trb__decides decides;
+    bool decides; /* the bits of members and students depend on it (as on all options of a training) */
     const char *help;
 } trb__option;
 

@@ -205,11 +205,11 @@ trb_status trb_config_help(char **out)
 
 /* ---- what decides bits */
 
-static trb_status print_deciding(page *p, const trb_config *c, trb__decides most)
+static trb_status print_deciding(page *p, const trb_config *c)
 {
     for (size_t i = 0; i < trb__n_options; i++) {
         const trb__option *o = &trb__options[i];
-        if (o->decides != TRB__NOTHING && o->decides <= most) TRB_TRY(print_option(p, -1, o->key, o, c));
+        if (o->decides) TRB_TRY(print_option(p, -1, o->key, o, c));
     }
     /* The seed of the run decides which samples are held out, and nothing else that is not said by another key. */
     if (c->data.validation > 0) (void)fprintf(p->f, "run.seed: %" PRIu64 "\n", c->run.seed);
@@ -223,7 +223,7 @@ trb_status trb__config_member_text(const trb_config *c, size_t m, char **out)
     TRB_TRY(page_open(&p));
     /* Random numbers are keyed by the member's number too. */
     (void)fprintf(p.f, "member: %zu\n", m);
-    TRB_GO(print_deciding(&p, c, TRB__MEMBER_BITS));
+    TRB_GO(print_deciding(&p, c));
     TRB_GO(print_scope(&p, -1, TRB__FIT, &c->member[m]));
 done:
     return page_close(&p, st, out);
@@ -235,7 +235,7 @@ trb_status trb__config_student_text(const trb_config *c, size_t s, char **out)
     trb_status st = TRB_OK;
     const trb_student_opts *student = &c->student[s];
     TRB_TRY(page_open(&p));
-    TRB_GO(print_deciding(&p, c, TRB__STUDENT_BITS));
+    TRB_GO(print_deciding(&p, c));
     TRB_GO(print_scope(&p, -1, TRB__STUDENT, student));
     TRB_GO(print_scope(&p, -1, TRB__FIT, &student->fit));
     if (student->fit.layers[0] == '\0') (void)fprintf(p.f, "train.layers: [%s]\n", c->train.layers);

@@ -1,4 +1,6 @@
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "commands.h"
@@ -6,6 +8,18 @@
 #include "tribikos/hash.h"
 #include "tribikos/log.h"
 #include "tribikos/memory.h"
+
+/* The environment of a launcher's remote shell lacks what rank 0's has; the data root must not depend on that. */
+static trb_status share_data_root(trb_comm *world)
+{
+    static const char *const name = "TRIBIKOS_DATA";
+    const char *mine = getenv(name);
+    char *shared = NULL;
+    TRB_TRY(trb_comm_bcast_text(world, mine == NULL ? "" : mine, &shared));
+    if (trb_comm_rank(world) != 0) (void)(shared[0] == '\0' ? unsetenv(name) : setenv(name, shared, 1));
+    trb_free(shared);
+    return TRB_OK;
+}
 
 /* Rank 0 reads, all parse the same text, and what they made of it is compared. */
 static trb_status read_config(trb_comm *world, const trb__arguments *a, trb_config **c, char **resolved)
@@ -18,6 +32,7 @@ static trb_status read_config(trb_comm *world, const trb__arguments *a, trb_conf
     if (st == TRB_OK && trb_comm_rank(world) == 0) st = trb__read_text(a->operand[0], &text);
     TRB_GO(trb_agree(world, st));
     TRB_GO(trb_comm_bcast_text(world, text, &shared));
+    TRB_GO(share_data_root(world));
     st = trb_config_parse(a->operand[0], shared, a->n_flags, a->flag, c);
     if (st == TRB_OK) st = trb_config_print(*c, resolved);
     TRB_GO(trb_agree(world, st));
@@ -28,12 +43,17 @@ done:
     return st;
 }
 
-static trb_status open_run(const trb_config *c, const char *resolved)
+/* RUN/config.yaml is what the finished files are of: it is written when a command has succeeded, and names all members, whichever
+ * this job was asked for. */
+static trb_status publish_config(trb_config *c)
 {
-    char path[1024];
+    char path[1024], *resolved = NULL;
     (void)snprintf(path, sizeof path, "%s/config.yaml", c->run.dir);
-    if (trb_mkdirs(c->run.dir) != TRB_OK) return TRB_ECONFIG; /* the line is mkdirs'; the mistake is the key's */
-    return trb_file_publish_text(path, resolved);
+    for (uint64_t m = 0; m < c->members.count; m++) c->members.only[m] = true;
+    TRB_TRY(trb_config_print(c, &resolved));
+    const trb_status st = trb_file_publish_text(path, resolved);
+    trb_free(resolved);
+    return st;
 }
 
 static trb_status evaluate(trb_comm *world, const trb_config *c)
@@ -54,19 +74,25 @@ trb_status trb__command_stages(trb_comm *world, const trb__arguments *a)
     if (st != TRB_OK) goto done;
     trb_log_open(trb_comm_rank(world) == 0, c->run.progress);
     TRB_GO(trb_agree(world, trb_blas_open(c->math.threads)));
-    if (trb_comm_same(world, trb_hash_text(trb_blas_name()), "the BLAS kernels") != TRB_OK) {
+    st = trb_comm_same(world, trb_hash_text(trb_blas_name()), "the BLAS kernels");
+    if (st == TRB_ECOMM) goto done;
+    if (st != TRB_OK) {
         trb_fail_clear();
         trb_warn(
             "the nodes' processors differ, and so do their BLAS kernels: results depend on which node computes what");
     }
-    if (trb_comm_rank(world) == 0) st = open_run(c, resolved);
+    st = trb_comm_rank(world) == 0 ? trb_mkdirs(c->run.dir) : TRB_OK;
+    /* Here the mistake is the key's, but for a disk that is full. */
+    if (st != TRB_OK && strstr(trb_fail_message(), strerror(ENOSPC)) == NULL) st = TRB_ECONFIG;
     TRB_GO(trb_agree(world, st));
 
     const bool all = strcmp(a->command, "run") == 0;
+    if (all) TRB_GO(trb_stage_check(world, c));
     if (all || strcmp(a->command, "train") == 0) TRB_GO(trb_stage_train(world, c));
     if (all || strcmp(a->command, "cache") == 0) TRB_GO(trb_stage_cache(world, c));
     if (all || strcmp(a->command, "distill") == 0) TRB_GO(trb_stage_distill(world, c));
     if (all || strcmp(a->command, "eval") == 0) TRB_GO(evaluate(world, c));
+    TRB_GO(trb_agree(world, trb_comm_rank(world) == 0 ? publish_config(c) : TRB_OK));
 done:
     trb_free(resolved);
     trb_config_destroy(c);

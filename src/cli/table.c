@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdio.h>
 
 #include "commands.h"
@@ -24,8 +25,14 @@ void trb__print_report(const trb_report *r, const char *split)
             figure(row->metrics.mu, 8, 5);
         else
             (void)printf("  %8s", "-");
-        (void)printf("  %10llu", (unsigned long long)row->params);
-        figure(row->ms_per_sample, 9, 5);
+        if (row->params > 0)
+            (void)printf("  %10llu", (unsigned long long)row->params);
+        else
+            (void)printf("  %10s", "-");
+        if (isnan(row->ms_per_sample))
+            (void)printf("  %9s", "-");
+        else
+            figure(row->ms_per_sample, 9, 5);
         (void)putchar('\n');
     }
 }

@@ -29,13 +29,14 @@ static trb_status wrap(MPI_Comm mpi, trb_comm **out)
     return TRB_OK;
 }
 
-/* The number of processes that a launcher or batch system says it started, and the variable that says so. */
+/* The number of processes that were started, and the variable that says so. The launcher's word goes before the batch system's:
+ * one rank in an allocation of many is what `mpirun -n 1` asks for. */
 static long announced_size(const char **variable)
 {
     static const char *const sizes[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS"};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         const char *value = getenv(sizes[i]);
-        if (value != NULL && strtol(value, NULL, 10) > 1) {
+        if (value != NULL) {
             *variable = sizes[i];
             return strtol(value, NULL, 10);
         }

@@ -80,9 +80,10 @@ const char *trb_blas_name(void)
  *   - Above that oneDNN leads for NN and TN: 32x200x200 NN 90/107, 128x784x200 NN 105/115, 4000x200x128 TN 94/102,
  *     128x200x4000 NN 89/103.
  *   - For NT it leads from 128 columns on (32x200x784 80/92, 128x400x200 100/110, 8x512x784 37/75; but 128x100x784
- * 95/84) up to 1000; a wider product is cut into panels of 256 columns (32x4000x200 83/66, with B out of the
- * second-level cache 43/40, in panels 94 and 59). */
-enum { UNPACKED_PRODUCT = 1000000, UNPACKED_DOTS = 1200, NARROW = 32, MIDDLING = 128, WIDE = 1024, PANEL = 256 };
+ * 95/84) up to 1000; a wider product is cut into panels, best of a multiple of 48 columns, the width of its kernel,
+ * whose rows of B fit into the second-level cache with room to spare (32x4000x200 72/59, in panels of 384 columns 82,
+ * 128x4000x200 77/82 and 97; all with B out of that cache). */
+enum { UNPACKED_PRODUCT = 1000000, UNPACKED_DOTS = 1200, NARROW = 32, MIDDLING = 128, WIDE = 1024, PANEL = 384 };
 
 static bool openblas_leads(bool dots, size_t m, size_t n, size_t k)
 {

@@ -48,7 +48,7 @@ static trb_status load_member(const trb_config *c, const trb_cache_spec *spec, s
 }
 
 static trb_status write_unit(const trb_config *c, const trb_cache_spec *spec, const trb_data *data, const char *dir,
-                             size_t unit, worker *w, uint64_t *payload)
+                             size_t unit, worker *w, trb_queue *queue, uint64_t *payload)
 {
     const trb_cache_unit u = trb_cache_unit_at(spec, unit);
     trb_shard *shard = NULL;
@@ -64,6 +64,7 @@ static trb_status write_unit(const trb_config *c, const trb_cache_spec *spec, co
         trb_data_rows(data, rows, w->sample, w->input);
         TRB_GO(trb_net_forward(w->net, w->work, w->params, rows, w->input, NULL, &z));
         TRB_GO(trb_shard_write(shard, rows, z));
+        trb_queue_serve(queue);
     }
     st = trb_shard_publish(shard, payload);
     shard = NULL;
@@ -134,7 +135,7 @@ static trb_status write_shards(trb_comm *world, const trb_config *c, const trb_c
         trb_progress_update(&progress, item, "");
         if (item == n_missing) break;
         mine[n_mine].unit = missing[item];
-        own = write_unit(c, spec, data, dir, missing[item], &w, &mine[n_mine].payload);
+        own = write_unit(c, spec, data, dir, missing[item], &w, queue, &mine[n_mine].payload);
         if (own == TRB_OK) n_mine++;
     }
     trb_queue_close(queue);
@@ -155,8 +156,7 @@ done:
     return st;
 }
 
-/* The outputs of all members must agree before their logits can lie in one cache. */
-static trb_status common_outputs(const trb_config *c, const trb_data *data, size_t *K)
+trb_status trb__common_outputs(const trb_config *c, const trb_data *data, size_t *K)
 {
     for (size_t m = 0; m < c->members.count; m++) {
         trb_net *net = NULL;
@@ -191,14 +191,14 @@ trb_status trb_stage_cache(trb_comm *world, const trb_config *c)
                            .view = &identity,
                            .label = s.data.label,
                            .target = s.data.target};
-    trb_status st = trb_agree(world, common_outputs(c, &s.data, &spec.K));
+    trb_status st = trb_agree(world, trb__common_outputs(c, &s.data, &spec.K));
     if (st != TRB_OK) goto done;
     st = trb_alloc(TRB_MEM_OTHER, spec.M, sizeof *digest, &digest);
     const size_t S = trb_cache_units(&spec);
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, S, sizeof *payload, &payload);
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, S, sizeof *all, &all);
     TRB_GO(trb_agree(world, st));
-    TRB_GO(trb__member_digests(world, c, s.data.digest, true, digest));
+    TRB_GO(trb__member_digests(world, c, &s.data, true, digest));
     spec.member_digest = digest;
     if (trb_comm_rank(world) == 0) st = trb_mkdirs(dir.text);
     TRB_GO(trb_agree(world, st));

@@ -57,9 +57,6 @@ static trb_status train_student(trb_comm *world, const trb_config *c, const trb_
     teachers t = {.reader = reader, .M = spec->M, .K = spec->K, .T = (float)o->temperature};
 
     trb_status st = trb__student_net(c, index, &s->data, 1, &one);
-    if (st == TRB_OK && trb_net_outputs(one) != spec->K)
-        st = trb_fail(TRB_ECONFIG, "student %s has %zu outputs, the cached members have %zu", o->name,
-                      trb_net_outputs(one), spec->K);
     if (st == TRB_OK && hydra) st = trb__student_net(c, index, &s->data, spec->M, &many);
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(one), sizeof *params_one, &params_one);
     if (st == TRB_OK && hydra) st = trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(many), sizeof *params_many, &params_many);
@@ -114,86 +111,80 @@ done:
     return st;
 }
 
-/* Everything about a student that can be wrong is looked at before the first one is trained. */
-static trb_status check_student(trb_comm *world, const trb_config *c, const trb__samples *s, const trb_cache_spec *spec,
-                                size_t index)
+trb_status trb__student_check(const trb_config *c, size_t index, const trb__samples *samples, int ranks, size_t M, size_t K)
 {
     const trb_student_opts *o = &c->student[index];
     char who[128];
     trb_net *net = NULL;
     (void)snprintf(who, sizeof who, "student %s", o->name);
-    TRB_TRY(trb__student_net(c, index, &s->data, spec->M, &net));
+    TRB_TRY(trb__student_net(c, index, &samples->data, M, &net));
+    const size_t outputs = trb_net_outputs(net);
     trb_net_destroy(net);
-    TRB_TRY(trb__fit_check(&o->fit, s, who));
-    if ((uint64_t)trb_comm_size(world) > o->fit.lanes)
+    if (outputs != K) return trb_fail(TRB_ECONFIG, "%s has %zu outputs, the members have %zu", who, outputs, K);
+    if ((uint64_t)ranks > o->fit.lanes)
         return trb_fail(TRB_ECONFIG,
                         "%s: %d ranks share a batch of %" PRIu64 " lanes; use at most %" PRIu64
                         " ranks, or set student.lanes to at least %d (a divisor of student.batch = %" PRIu64 ")",
-                        who, trb_comm_size(world), o->fit.lanes, o->fit.lanes, trb_comm_size(world), o->fit.batch);
+                        who, ranks, o->fit.lanes, o->fit.lanes, ranks, o->fit.batch);
+    return trb__fit_check(&o->fit, samples, who);
+}
+
+/* What is known before the first student is trained: whether each can be, and whether it is there already. */
+static trb_status check_students(trb_comm *world, const trb_config *c, const trb__samples *s, const trb_cache_spec *spec,
+                                 uint64_t *found)
+{
+    for (size_t i = 0; i < c->n_students; i++) {
+        bool there = false;
+        char *config = NULL;
+        TRB_TRY(trb__student_check(c, i, s, trb_comm_size(world), spec->M, spec->K));
+        if (trb_comm_rank(world) != 0) continue;
+        TRB_TRY(trb__student_text(c, i, &s->data, spec, &config));
+        const trb_status st = trb__weights_found(trb__run_path(c, "student/%s/weights.h5", c->student[i].name).text,
+                                                 config, true, &there, NULL);
+        trb_free(config);
+        TRB_TRY(st);
+        found[i] = there;
+        if (there) trb_info("distill: student %s is there already", c->student[i].name);
+    }
     return TRB_OK;
 }
 
-/* Reads the cache's manifest and refuses it if it is of other data or other members than the configuration names. */
-static trb_status open_cache(trb_comm *world, const trb_config *c, const trb_data *data, trb_cache **cache)
+/* One student, with a reader for the rows of this rank's lanes, which are neighbours in a batch. */
+static trb_status distill(trb_comm *world, const trb_config *c, const trb__samples *s, const trb_cache *cache, size_t i)
 {
-    uint64_t *digest = NULL;
-    trb_status st = trb_alloc(TRB_MEM_OTHER, c->members.count, sizeof *digest, &digest);
-    if (st == TRB_OK) st = trb_cache_open(trb__run_path(c, "cache").text, cache);
-    if (st == TRB_OK) st = trb_cache_expect_data(*cache, data);
-    if (st == TRB_OK && trb_cache_spec_of(*cache)->M != c->members.count)
-        st = trb_fail(TRB_EINTEGRITY, "%s holds %zu members, members.count is %" PRIu64 "; run `tribikos cache`",
-                      trb_cache_dir(*cache), trb_cache_spec_of(*cache)->M, c->members.count);
+    const trb_student_opts *o = &c->student[i];
+    const trb_cache_spec *spec = trb_cache_spec_of(cache);
+    size_t first = 0, count = 0;
+    char *config = NULL;
+    trb_reader *reader = NULL;
+    trb_share(o->fit.lanes, trb_comm_rank(world), trb_comm_size(world), &first, &count);
+    trb_status st = trb__student_text(c, i, &s->data, spec, &config);
+    if (st == TRB_OK)
+        st = trb_reader_open(cache, 0, spec->M, count * (o->fit.batch / o->fit.lanes), c->cache.memory, &reader);
     TRB_GO(trb_agree(world, st));
-    /* Members from elsewhere have no weights file here; then the cache's word is all there is. */
-    TRB_GO(trb__member_digests(world, c, data->digest, false, digest));
-    for (size_t m = 0; st == TRB_OK && m < c->members.count; m++)
-        if (digest[m] != 0) st = trb_cache_expect_member(*cache, m, digest[m]);
-    st = trb_agree(world, st);
+    st = train_student(world, c, s, reader, spec, i, config);
 done:
-    trb_free(digest);
-    return st;
+    trb_free(config);
+    const trb_status closed = trb_reader_close(reader);
+    return st != TRB_OK ? st : trb_agree(world, closed);
 }
 
 trb_status trb_stage_distill(trb_comm *world, const trb_config *c)
 {
     trb__samples s = {0};
     trb_cache *cache = NULL;
+    uint64_t *found = NULL;
     TRB_TRY(trb__samples_load(world, c, &s));
-    trb_status st = TRB_OK;
-    if (s.data.task != TRB_TASK_CLASSES)
-        st = trb_fail(TRB_ECONFIG, "data.task: regression ensembles can be trained and cached, but not distilled");
-    if (st != TRB_OK) goto done;
-    TRB_GO(open_cache(world, c, &s.data, &cache));
-    const trb_cache_spec *spec = trb_cache_spec_of(cache);
-    for (size_t i = 0; i < c->n_students; i++) TRB_GO(trb_agree(world, check_student(world, c, &s, spec, i)));
-    for (size_t i = 0; i < c->n_students; i++) {
-        const trb_student_opts *o = &c->student[i];
-        char *config = NULL;
-        uint64_t found = 0;
-        st = trb__student_text(c, i, spec, &config);
-        if (st == TRB_OK && trb_comm_rank(world) == 0) {
-            bool there = false;
-            st = trb__weights_found(trb__run_path(c, "student/%s/weights.h5", o->name).text, config, &there, NULL);
-            found = there;
-        }
-        st = trb_agree(world, st);
-        if (st == TRB_OK) st = trb_comm_bcast(world, &found, sizeof found, 0);
-        if (st == TRB_OK && found) trb_info("distill: student %s is there already", o->name);
-        if (st == TRB_OK && !found) {
-            /* The rank's lanes are neighbours in a batch; the reader serves their rows. */
-            size_t first = 0, count = 0;
-            trb_reader *reader = NULL;
-            trb_share(o->fit.lanes, trb_comm_rank(world), trb_comm_size(world), &first, &count);
-            st = trb_agree(world, trb_reader_open(cache, 0, spec->M, count * (o->fit.batch / o->fit.lanes),
-                                                  c->cache.memory, &reader));
-            if (st == TRB_OK) st = train_student(world, c, &s, reader, spec, i, config);
-            const trb_status closed = trb_reader_close(reader);
-            if (st == TRB_OK) st = trb_agree(world, closed);
-        }
-        trb_free(config);
-        if (st != TRB_OK) goto done;
-    }
+    trb_status st = trb__classes_only(&s.data);
+    if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, c->n_students, sizeof *found, &found);
+    TRB_GO(trb_agree(world, st));
+    TRB_GO(trb__cache_open(world, c, &s.data, &cache));
+    TRB_GO(trb_agree(world, check_students(world, c, &s, trb_cache_spec_of(cache), found)));
+    TRB_GO(trb_comm_bcast(world, found, c->n_students * sizeof *found, 0));
+    for (size_t i = 0; i < c->n_students; i++)
+        if (!found[i]) TRB_GO(distill(world, c, &s, cache, i));
 done:
+    trb_free(found);
     trb_cache_close(cache);
     trb__samples_clear(&s);
     return st;

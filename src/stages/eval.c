@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,6 +20,7 @@ typedef struct {
 /* What is evaluated: which rows, which networks, and this rank's run of blocks. */
 typedef struct {
     const trb_config *c;
+    const trb_data *trained_on;
     const trb_data *data; /* the set that `id` counts in */
     int64_t *id;          /* [n] rows to evaluate */
     size_t n, batch, blocks, first, count, bins;
@@ -48,6 +50,9 @@ static trb_status load_model(const char *path, size_t rows, size_t K, const trb_
     if (trb_net_inputs(m->net) != trb_shape_size(data->shape))
         return trb_fail(TRB_EINTEGRITY, "%s takes samples of %zu values, the data set has %zu", path,
                         trb_net_inputs(m->net), trb_shape_size(data->shape));
+    if (trb_net_outputs(m->net) < data->classes)
+        return trb_fail(TRB_EINTEGRITY, "%s has %zu outputs, the data set has labels 0 to %zu", path,
+                        trb_net_outputs(m->net), data->classes - 1);
     if (K != 0 && trb_net_outputs(m->net) != K)
         return trb_fail(TRB_EINTEGRITY, "%s has %zu outputs, the others have %zu", path, trb_net_outputs(m->net), K);
     return trb_work_create(m->net, rows, false, &m->work);
@@ -76,7 +81,13 @@ static trb_status load_models(evaluation *e, bool members)
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, e->S, sizeof *e->student, &e->student));
     for (size_t s = 0; s < e->S; s++) {
         const trb__path path = trb__run_path(e->c, "student/%s/weights.h5", e->c->student[s].name);
-        if (!trb_file_exists(path.text))
+        char *config = NULL;
+        bool found = false;
+        TRB_TRY(trb__student_text(e->c, s, e->trained_on, NULL, &config));
+        const trb_status st = trb__weights_found(path.text, config, false, &found, NULL);
+        trb_free(config);
+        TRB_TRY(st);
+        if (!found)
             return trb_fail(TRB_ECONFIG, "student %s is not trained yet (no %s); run `tribikos distill` first",
                             e->c->student[s].name, path.text);
         TRB_TRY(load_model(path.text, e->batch, e->K, e->data, &e->student[s]));
@@ -88,8 +99,6 @@ static trb_status load_models(evaluation *e, bool members)
 /* The members' logits of the training set lie in the cache; it serves them when there are no weights. */
 static trb_status open_reader(evaluation *e)
 {
-    TRB_TRY(trb_cache_open(trb__run_path(e->c, "cache").text, &e->cache));
-    TRB_TRY(trb_cache_expect_data(e->cache, e->data));
     const trb_cache_spec *spec = trb_cache_spec_of(e->cache);
     e->M = spec->M;
     e->K = spec->K;
@@ -189,13 +198,22 @@ done:
     return st;
 }
 
-static double ms_per_sample(const evaluation *e, size_t n, const model *m)
+/* Milliseconds a sample of n networks, over all ranks; NaN if nothing was computed. Collective over world. */
+static trb_status measure(trb_comm *world, const evaluation *e, size_t n, const model *m, double *ms)
 {
-    size_t rows = 0;
-    double seconds = 0.0;
-    for (size_t i = 0; i < e->count; i++) rows += rows_of(e, e->first + i);
-    for (size_t i = 0; m != NULL && i < n; i++) seconds += m[i].seconds;
-    return rows > 0 ? 1e3 * seconds / (double)rows : 0.0;
+    double mine[2] = {0.0, 0.0}, *all = NULL, seconds = 0.0, rows = 0.0;
+    for (size_t i = 0; m != NULL && i < n; i++) mine[0] += m[i].seconds;
+    for (size_t i = 0; m != NULL && i < e->count; i++) mine[1] += (double)rows_of(e, e->first + i);
+    const size_t P = (size_t)trb_comm_size(world);
+    trb_status st = trb_agree(world, trb_alloc(TRB_MEM_OTHER, 2 * P, sizeof *all, &all));
+    if (st == TRB_OK) st = trb_comm_allgather(world, mine, 2, all);
+    for (size_t r = 0; st == TRB_OK && r < P; r++) {
+        seconds += all[2 * r];
+        rows += all[2 * r + 1];
+    }
+    *ms = rows > 0.0 ? 1e3 * seconds / rows : NAN;
+    trb_free(all);
+    return st;
 }
 
 static trb_status collect(trb_comm *world, const evaluation *e, const result *r, trb_report *report)
@@ -224,7 +242,7 @@ static trb_status collect(trb_comm *world, const evaluation *e, const result *r,
         mean->params = ensemble->params / M;
         (void)snprintf(ensemble->name, sizeof ensemble->name, "ensemble");
         ensemble->several = M > 1;
-        ensemble->ms_per_sample = ms_per_sample(e, M, e->member);
+        TRB_GO(measure(world, e, M, e->member, &ensemble->ms_per_sample));
         mean->ms_per_sample = ensemble->ms_per_sample / (double)M;
         TRB_GO(join(world, e, &r[M], &ensemble->metrics, p));
         if (leads) st = trb__predictions_add(file, "ensemble", e->n, e->K, p);
@@ -235,7 +253,7 @@ static trb_status collect(trb_comm *world, const evaluation *e, const result *r,
         (void)snprintf(row->name, sizeof row->name, "%s", e->c->student[s].name);
         row->several = trb_net_heads(e->student[s].net) > 1;
         row->params = trb_net_size(e->student[s].net);
-        row->ms_per_sample = ms_per_sample(e, 1, &e->student[s]);
+        TRB_GO(measure(world, e, 1, &e->student[s], &row->ms_per_sample));
         TRB_GO(join(world, e, &r[M + 1 + s], &row->metrics, p));
         if (leads) st = trb__predictions_add(file, row->name, e->n, e->K, p);
         TRB_GO(trb_agree(world, st));
@@ -259,12 +277,9 @@ done:
 static trb_status choose_rows(const trb_config *c, const trb__samples *s, trb_data *test, evaluation *e)
 {
     const bool of_train = strcmp(c->eval.split, "test") != 0, val = strcmp(c->eval.split, "validation") == 0;
-    if (s->data.task != TRB_TASK_CLASSES)
-        return trb_fail(TRB_ECONFIG, "data.task: regression ensembles can be trained and cached, but not evaluated");
-    if (!of_train) {
-        TRB_TRY(trb_data_load(c->data.task, c->data.format, c->data.root, c->data.n_test, c->data.test, test));
-        TRB_TRY(trb_data_normalize_as(test, &s->data));
-    }
+    TRB_TRY(trb__classes_only(&s->data));
+    if (!of_train) TRB_TRY(trb__test_load(c, s, test));
+    e->trained_on = &s->data;
     e->data = of_train ? &s->data : test;
     e->n = !of_train ? test->n : val ? s->n_val : s->n_train;
     if (e->n == 0) return trb_fail(TRB_ECONFIG, "eval.split: the %s part has no samples", c->eval.split);
@@ -285,9 +300,10 @@ trb_status trb_stage_eval(trb_comm *world, const trb_config *c, trb_report *repo
     trb_status st = choose_rows(c, &s, &test, &e);
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, e.M, sizeof *digest, &digest);
     TRB_GO(trb_agree(world, st));
+    TRB_GO(trb_comm_same(world, e.data->digest, "the test set (data.test)"));
     e.blocks = (e.n + e.batch - 1) / e.batch;
     trb_share(e.blocks, trb_comm_rank(world), trb_comm_size(world), &e.first, &e.count);
-    TRB_GO(trb__member_digests(world, c, s.data.digest, false, digest));
+    TRB_GO(trb__member_digests(world, c, &s.data, false, digest));
     bool weights = true;
     for (size_t m = 0; m < e.M; m++) weights = weights && digest[m] != 0;
     if (!weights && e.data == &test) {
@@ -296,7 +312,10 @@ trb_status trb_stage_eval(trb_comm *world, const trb_config *c, trb_report *repo
             trb__run_path(c, "members").text);
         e.M = 0;
     }
-    if (!weights && e.data != &test) TRB_GO(trb_agree(world, open_reader(&e)));
+    if (!weights && e.data != &test) {
+        TRB_GO(trb__cache_open(world, c, &s.data, &e.cache));
+        TRB_GO(trb_agree(world, open_reader(&e)));
+    }
     TRB_GO(trb_agree(world, load_models(&e, weights)));
     st = trb_alloc(TRB_MEM_OTHER, e.M + 1 + e.S, sizeof *r, &r);
     if (st == TRB_OK) st = evaluate(&e, r);

@@ -91,10 +91,16 @@ static trb_status step(loop *l, uint64_t epoch, const int64_t *sample)
     return trb_exchange_pull(l->x);
 }
 
+static trb_status drop_plan(loop *l)
+{
+    return l->fit->plan == NULL ? TRB_OK : l->fit->plan(l->fit->ctx, 0, 0, NULL);
+}
+
 /* This rank's samples of an epoch, step after step: its lanes are neighbours within a batch. */
 static trb_status plan_epoch(loop *l, uint64_t epoch)
 {
     const trb__fit *f = l->fit;
+    TRB_TRY(drop_plan(l)); /* whoever reads ahead by the last plan borrows the buffer that is filled anew */
     trb_data_order(f->opts->seed, f->stream, epoch, f->samples->n_train, f->samples->train, l->order);
     const size_t n = l->count * l->rows;
     for (size_t s = 0; s < l->steps; s++)
@@ -133,6 +139,7 @@ trb_status trb__fit_run(trb_comm *group, const trb__fit *f)
     }
     if (st == TRB_OK) trb_progress_end(&progress, note);
 done:
+    (void)drop_plan(&l);
     release(&l);
     trb_exchange_close(l.x);
     return st;

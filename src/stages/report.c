@@ -30,7 +30,10 @@ trb_status trb__report_publish(const char *path, const char *split, const trb_re
             number(f, trb_metrics_name(k), trb_metrics_value(&row->metrics, k));
         number(f, "brier_minus_1", row->metrics.brier - 1.0);
         number(f, "ms_per_sample", row->ms_per_sample);
-        (void)fprintf(f, "\"parameters\": %llu}", (unsigned long long)row->params);
+        if (row->params > 0)
+            (void)fprintf(f, "\"parameters\": %llu}", (unsigned long long)row->params);
+        else
+            (void)fputs("\"parameters\": null}", f);
     }
     (void)fputs("\n}}\n", f);
     const bool composed = fclose(f) == 0;

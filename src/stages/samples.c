@@ -50,6 +50,21 @@ trb_norm trb__samples_norm(const trb__samples *s)
     return norm;
 }
 
+trb_status trb__classes_only(const trb_data *data)
+{
+    if (data->task == TRB_TASK_CLASSES) return TRB_OK;
+    return trb_fail(TRB_ECONFIG, "data.task: members of a regression ensemble can be trained and cached, but not distilled "
+                                 "or evaluated; use `tribikos train` and `tribikos cache`");
+}
+
+trb_status trb__test_load(const trb_config *c, const trb__samples *s, trb_data *test)
+{
+    TRB_TRY(trb_data_load(c->data.task, c->data.format, c->data.root, c->data.n_test, c->data.test, test));
+    const trb_status st = trb_data_normalize_as(test, &s->data);
+    if (st != TRB_OK) trb_data_clear(test);
+    return st;
+}
+
 /* The outputs a network needs: classes, or mean and log variance. */
 static trb_status check_outputs(const trb_net *net, const trb_data *data)
 {
@@ -65,7 +80,11 @@ static trb_status check_outputs(const trb_net *net, const trb_data *data)
 
 static trb_status make_net(const char *layers, const trb_data *data, size_t M, trb_net **net)
 {
+    enum { LARGEST = 1 << 20 }; /* what a weights file may say of its inputs; see store.h */
+    const trb_shape s = data->shape;
     trb_net *n = NULL;
+    if (s.c >= LARGEST || s.h >= LARGEST || s.w >= LARGEST)
+        return trb_fail(TRB_ECONFIG, "samples are %zu x %zu x %zu; each size must be below %d", s.c, s.h, s.w, LARGEST);
     TRB_TRY(trb_net_create(layers, data->shape, M, &n));
     const trb_status st = check_outputs(n, data);
     if (st == TRB_OK)
@@ -104,32 +123,38 @@ trb__path trb__run_path(const trb_config *c, const char *fmt, ...)
     return p;
 }
 
-/* `head`, then a line a digest. */
-static trb_status with_digests(const char *head, uint64_t data_digest, size_t n, const uint64_t *member_digest,
-                               char **text)
+/* The configuration's part, then what the data set is (the digest sees its bytes, not their arrangement). */
+static trb_status with_data(const char *head, const trb_data *data, size_t more, char **text, int *used)
 {
-    enum { LINE = 64 };
-    const size_t room = strlen(head) + (n + 1) * LINE;
-    char *t = NULL, hex[17];
-    TRB_TRY(trb_alloc(TRB_MEM_OTHER, room, 1, &t));
-    trb_hash_hex(data_digest, hex);
-    int used = snprintf(t, room, "%sdata_digest: %s\n", head, hex);
-    for (size_t m = 0; m < n; m++) {
-        trb_hash_hex(member_digest[m], hex);
-        used += snprintf(t + used, LINE, "member_digest.%zu: %s\n", m, hex);
-    }
-    *text = t;
+    const size_t room = strlen(head) + 160 + more;
+    char hex[17];
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, room, 1, text));
+    trb_hash_hex(data->digest, hex);
+    *used = snprintf(*text, room, "%sdata: %zu x %zu x %zu %s\ndata_digest: %s\n", head, data->shape.c, data->shape.h,
+                     data->shape.w, trb_dtype_name(data->type), hex);
     return TRB_OK;
 }
 
-trb_status trb__member_text(const trb_config *c, size_t m, uint64_t data_digest, char **text)
+trb_status trb__member_text(const trb_config *c, size_t m, const trb_data *data, char **text)
 {
-    return with_digests(c->member[m].decides, data_digest, 0, NULL, text);
+    int used = 0;
+    return with_data(c->member[m].decides, data, 0, text, &used);
 }
 
-trb_status trb__student_text(const trb_config *c, size_t s, const trb_cache_spec *cache, char **text)
+trb_status trb__student_text(const trb_config *c, size_t s, const trb_data *data, const trb_cache_spec *cache, char **text)
 {
-    return with_digests(c->student[s].fit.decides, cache->data_digest, cache->M, cache->member_digest, text);
+    enum { LINE = 64 };
+    int used = 0;
+    char hex[17];
+    if (cache == NULL) return with_data(c->student[s].fit.decides, data, 0, text, &used);
+    TRB_TRY(with_data(c->student[s].fit.decides, data, (cache->M + 3) * LINE, text, &used));
+    used += snprintf(*text + used, LINE, "cache: %s, %zu views, blocks of %zu\n", trb_dtype_name(cache->dtype), cache->V,
+                     cache->block);
+    for (size_t m = 0; m < cache->M; m++) {
+        trb_hash_hex(cache->member_digest[m], hex);
+        used += snprintf(*text + used, LINE, "member_digest.%zu: %s\n", m, hex);
+    }
+    return TRB_OK;
 }
 
 /* The first line in which two "key: value" texts differ, so that the user sees what to change. */
@@ -149,14 +174,14 @@ static trb_status refuse(const char *path, const char *found, const char *asked)
                     "%s was trained with another configuration; use another run.dir, or remove the file", path);
 }
 
-trb_status trb__weights_found(const char *path, const char *config, bool *found, uint64_t *digest)
+trb_status trb__weights_found(const char *path, const char *config, bool whole, bool *found, uint64_t *digest)
 {
     *found = false;
     if (!trb_file_exists(path)) return TRB_OK;
     trb_weights_info info = {0};
     TRB_TRY(trb_weights_read(path, &info, NULL, NULL));
     trb_status st = TRB_OK;
-    if (info.config_digest != trb_hash_text(config) || strcmp(info.config, config) != 0) {
+    if (whole ? strcmp(info.config, config) != 0 : strncmp(info.config, config, strlen(config)) != 0) {
         st = refuse(path, info.config, config);
     } else {
         *found = true;
@@ -166,15 +191,15 @@ trb_status trb__weights_found(const char *path, const char *config, bool *found,
     return st;
 }
 
-static trb_status read_digests(const trb_config *c, uint64_t data_digest, bool needed, uint64_t *digest)
+static trb_status read_digests(const trb_config *c, const trb_data *data, bool needed, uint64_t *digest)
 {
     for (size_t m = 0; m < c->members.count; m++) {
         const trb__path path = trb__run_path(c, "members/m%03zu/weights.h5", m);
         char *config = NULL;
         bool found = false;
         digest[m] = 0;
-        TRB_TRY(trb__member_text(c, m, data_digest, &config));
-        const trb_status st = trb__weights_found(path.text, config, &found, &digest[m]);
+        TRB_TRY(trb__member_text(c, m, data, &config));
+        const trb_status st = trb__weights_found(path.text, config, true, &found, &digest[m]);
         trb_free(config);
         TRB_TRY(st);
         if (!found && needed)
@@ -184,11 +209,39 @@ static trb_status read_digests(const trb_config *c, uint64_t data_digest, bool n
     return TRB_OK;
 }
 
-trb_status trb__member_digests(trb_comm *world, const trb_config *c, uint64_t data_digest, bool needed,
+trb_status trb__member_digests(trb_comm *world, const trb_config *c, const trb_data *data, bool needed,
                                uint64_t *digest)
 {
     trb_status st = TRB_OK;
-    if (trb_comm_rank(world) == 0) st = read_digests(c, data_digest, needed, digest);
+    if (trb_comm_rank(world) == 0) st = read_digests(c, data, needed, digest);
     TRB_TRY(trb_agree(world, st));
     return trb_comm_bcast(world, digest, c->members.count * sizeof *digest, 0);
+}
+
+trb_status trb__cache_open(trb_comm *world, const trb_config *c, const trb_data *data, trb_cache **cache)
+{
+    trb_cache *found = NULL;
+    const trb_cache_spec *spec = NULL;
+    uint64_t *digest = NULL;
+    trb_status st = trb_alloc(TRB_MEM_OTHER, c->members.count, sizeof *digest, &digest);
+    if (st == TRB_OK) st = trb_cache_open(trb__run_path(c, "cache").text, &found);
+    if (st == TRB_OK) st = trb_cache_expect_data(found, data);
+    if (st == TRB_OK && trb_cache_spec_of(found)->M != c->members.count)
+        st = trb_fail(TRB_EINTEGRITY, "%s holds %zu members, members.count is %zu; set it, or write the cache anew",
+                      trb_cache_dir(found), trb_cache_spec_of(found)->M, (size_t)c->members.count);
+    TRB_GO(trb_agree(world, st));
+    spec = trb_cache_spec_of(found);
+    TRB_GO(trb_comm_same(world, trb_hash_bytes(spec->member_digest, spec->M * sizeof *spec->member_digest) ^ spec->K,
+                         "the cache's manifest"));
+    /* Members from elsewhere have no weights file here; then the cache's word is all there is. */
+    TRB_GO(trb__member_digests(world, c, data, false, digest));
+    for (size_t m = 0; st == TRB_OK && m < spec->M; m++)
+        if (digest[m] != 0) st = trb_cache_expect_member(found, m, digest[m]);
+    TRB_GO(trb_agree(world, st));
+    *cache = found;
+    found = NULL;
+done:
+    trb_cache_close(found);
+    trb_free(digest);
+    return st;
 }

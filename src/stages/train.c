@@ -29,8 +29,8 @@ static trb_status find_todo(const trb_config *c, const trb__samples *s, todo_lis
         const double cost = (double)trb_net_size(net) * (double)c->member[m].epochs;
         trb_net_destroy(net);
         TRB_GO(trb__fit_check(&c->member[m], s, who));
-        TRB_GO(trb__member_text(c, m, s->data.digest, &config));
-        st = trb__weights_found(trb__run_path(c, "members/m%03zu/weights.h5", m).text, config, &found, NULL);
+        TRB_GO(trb__member_text(c, m, &s->data, &config));
+        st = trb__weights_found(trb__run_path(c, "members/m%03zu/weights.h5", m).text, config, true, &found, NULL);
         trb_free(config);
         TRB_GO(st);
         if (found) continue;
@@ -85,7 +85,7 @@ static trb_status train_member(trb_comm *group, const trb_config *c, const trb__
     trb_status st = trb__member_net(c, m, &s->data, &net);
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(net), sizeof *params, &params);
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_ACTIVATIONS, o->batch / o->lanes, sizeof(float), &loss.scratch);
-    if (st == TRB_OK) st = trb__member_text(c, m, s->data.digest, &config);
+    if (st == TRB_OK) st = trb__member_text(c, m, &s->data, &config);
     if (st == TRB_OK && leads) st = trb_jsonl_open(trb__run_path(c, "members/m%03zu/metrics.jsonl", m).text, &metrics);
     TRB_GO(trb_agree(group, st));
     loss.K = trb_net_outputs(net);

@@ -148,7 +148,7 @@ static trb_status reserve(trb_h5 *h)
 {
     hsize_t bytes = 0;
     if (H5Fget_filesize(h->file, &bytes) < 0) return trb__h5_fail(h, TRB_EIO, "cannot write", NULL);
-    if (fallocate(descriptor(h), FALLOC_FL_KEEP_SIZE, 0, (off_t)bytes) != 0 && errno != EOPNOTSUPP)
+    if (fallocate(descriptor(h), FALLOC_FL_KEEP_SIZE, 0, (off_t)bytes) != 0 && errno != EOPNOTSUPP && errno != ENOSYS)
         return trb_fail(TRB_EIO, "%s: cannot write: %s", h->path, strerror(errno));
     return TRB_OK;
 }

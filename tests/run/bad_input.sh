@@ -1,5 +1,5 @@
-# Whatever a user can get wrong: one line that names the place, what was expected and what was found; exit 2 or 3; on two ranks as
-# on one; nothing that was there is lost.
+# Whatever a user can get wrong: one line that names the place, what was expected and what was found; exit 2 or 3, on two ranks;
+# nothing that was there is lost.
 . "$(dirname "$0")/lib.bash"
 conf=$work/small.yaml
 mpi 2 run "$conf" --run.dir="$work/run" || { cat "$work/err"; bad "run"; finish; }
@@ -57,6 +57,12 @@ refuses 2 'cache' distill "$conf" --run.dir="$work/other"
 refuses 2 'run.dir|/proc/nowhere' train "$conf" --run.dir=/proc/nowhere
 refuses 3 'm000.*epochs: 2.*epochs: 3' run "$conf" --train.epochs=3
 refuses 3 'student/hydra.*temperature' distill "$conf" --student.temperature=5
+refuses 3 'student/hydra.*temperature' eval "$conf" --student.temperature=5
+refuses 2 'hydra: 2 ranks share a batch of 1 lanes' run "$conf" --run.dir="$work/early" --student.lanes=1
+refuses 2 'nowhere.*No such file' run "$conf" --run.dir="$work/early" --data.test="[nowhere, t10k-labels-idx1-ubyte]"
+check "what cannot end well is not begun" test ! -e "$work/early/members"
+refuses 2 'report itself uses' train "$conf" --students='[ensemble]'
+refuses 3 'block is 128, expected 64' cache "$conf" --cache.block=64
 unharmed "wrong configurations"
 
 data=$work/data
@@ -72,14 +78,14 @@ mv "$work/images" "$data/train-images-idx3-ubyte"
 cp "$data/t10k-labels-idx1-ubyte" "$work/labels"
 refuses 3 '500.*1500|1500.*500' train "$conf" --data.train="[train-images-idx3-ubyte, t10k-labels-idx1-ubyte]"
 (head -c 8 "$work/labels"; head -c 499 /dev/zero | tr '\0' '\31'; printf '\0') >"$data/t10k-labels-idx1-ubyte"
-refuses 2 'class|label' eval "$conf"
+refuses 2 'classes' eval "$conf"
 mv "$work/labels" "$data/t10k-labels-idx1-ubyte"
 unharmed "wrong data files"
 
 # Another data set than the cache was made from.
 printf '\1' | dd of="$data/train-images-idx3-ubyte" bs=1 seek=5000 conv=notrunc status=none
 fresh
-refuses 3 'digest|data' distill "$conf" "$student"
+refuses 3 'data set with digest|data set.*digest' distill "$conf" "$student"
 printf '\0' | dd of="$data/train-images-idx3-ubyte" bs=1 seek=5000 conv=notrunc status=none
 
 # The cache: cut, flipped, missing, of another member.
@@ -115,4 +121,7 @@ for variable in SLURM_NTASKS OMPI_COMM_WORLD_SIZE; do
     check "$variable=4 and one process: exit 2" test $? = 2
     check "$variable=4 and one process: the reason" grep -q "$variable is 4.*mpirun" "$work/err"
 done
+
+SLURM_NTASKS=4 mpi 1 train "$conf" --members 0
+check "one rank by mpirun in an allocation of four is what the user asked for" test $? = 0
 finish

@@ -51,4 +51,22 @@ for fault in train.step:20 cache.unit:3 file.write:12 file.rename:2 eval.unit:1 
     digest "$work/hurt" >"$work/got"
     check "$fault fails on rank 1: the rerun has the same bytes" cmp -s "$work/expected" "$work/got"
 done
+
+# Memory is refused to one rank at each of its first allocations: both leave, whatever the other is doing.
+for n in $(seq 1 3 60); do
+    TRB_FAULT=alloc:$n:1 timeout 30 mpirun -n 2 "$TRB_BUILD/tribikos" train "$conf" --run.dir="$work/alloc" >/dev/null 2>"$work/err" </dev/null
+    status=$?
+    [ $status = 1 ] && grep -q 'tribikos: error: .*fault injected at alloc' "$work/err" || { bad "alloc $n: exit $status, $(grep -m1 error "$work/err")"; continue; }
+done
+ok "memory refused at any of the first 60 allocations of rank 1"
+
+# A step fails while the reader thread runs ahead of it.
+$python "$TRB_SOURCE/tests/run/subset.py" $fashion "$work/data" 10000 500
+large=(--train.epochs=1 --train.batch=500 --student.batch=500 --cache.memory=1)
+mpi 2 train "$conf" --run.dir="$work/large" "${large[@]}" && mpi 2 cache "$conf" --run.dir="$work/large" "${large[@]}" || cat "$work/err"
+for nth in 1 3 7 21; do
+    TRB_FAULT=train.step:$nth:0 mpi 1 distill "$conf" --run.dir="$work/large" "${large[@]}"
+    check "a step fails beside a reading thread: exit status 1" test $? = 1
+    check "a step fails beside a reading thread: the reason" grep -q 'error: fault injected at train.step' "$work/err"
+done
 finish

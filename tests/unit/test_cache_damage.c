@@ -207,6 +207,7 @@ static void consistent_nonsense(void **state)
                           {"view_seed", 0},
                           {"first_row", 0},
                           {"rows", 40},
+                          {"block", spec.block},
                           {"member_digest", ensemble_digest[0]},
                           {"data_digest", spec.data_digest},
                           {"payload_digest", payload}};

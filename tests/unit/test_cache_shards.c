@@ -63,6 +63,7 @@ static void format(void **state)
                       {"view_seed", 11},
                       {"first_row", 64},
                       {"rows", 36},
+                      {"block", spec.block},
                       {"member_digest", ensemble_digest[1]},
                       {"data_digest", spec.data_digest},
                       {"payload_digest", payload}};
