@@ -115,6 +115,7 @@ trb_status trb_cache_open(const char *dir, trb_cache **out);
 void trb_cache_close(trb_cache *c);
 const trb_cache_spec *trb_cache_spec_of(const trb_cache *c); /* borrowed */
 const char *trb_cache_dir(const trb_cache *c);
+uint64_t trb_cache_payload(const trb_cache *c, size_t unit); /* a shard's digest as the manifest has it */
 
 /** Refuse a cache that is not of this data set. Local. TRB_EINTEGRITY names both digests (or counts). */
 trb_status trb_cache_expect_data(const trb_cache *c, const trb_data *data);

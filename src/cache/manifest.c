@@ -332,6 +332,11 @@ const trb_cache_spec *trb_cache_spec_of(const trb_cache *c)
     return &c->spec;
 }
 
+uint64_t trb_cache_payload(const trb_cache *c, size_t unit)
+{
+    return c->payload[unit];
+}
+
 const char *trb_cache_dir(const trb_cache *c)
 {
     return c->dir;

@@ -171,6 +171,25 @@ trb_status trb__common_outputs(const trb_config *c, const trb_data *data, size_t
     return TRB_OK;
 }
 
+/* Whether the manifest that is there says what a new one would. Then it stays: it names the kernels that computed the logits, and
+ * they may have been another machine's. */
+static bool manifest_stands(const char *dir, const trb_cache_spec *spec, const shard_state *all)
+{
+    trb_cache *cache = NULL;
+    bool same = trb_cache_open(dir, &cache) == TRB_OK;
+    if (same) {
+        const trb_cache_spec *is = trb_cache_spec_of(cache);
+        same = is->task == spec->task && is->dtype == spec->dtype && is->N == spec->N && is->K == spec->K &&
+               is->M == spec->M && is->V == spec->V && is->block == spec->block && is->shard_rows == spec->shard_rows &&
+               is->data_digest == spec->data_digest &&
+               memcmp(is->member_digest, spec->member_digest, spec->M * sizeof *spec->member_digest) == 0;
+        for (size_t i = 0; same && i < trb_cache_units(spec); i++) same = trb_cache_payload(cache, i) == all[i].payload;
+    }
+    trb_cache_close(cache);
+    trb_fail_clear();
+    return same;
+}
+
 trb_status trb_stage_cache(trb_comm *world, const trb_config *c)
 {
     trb__samples s = {0};
@@ -204,7 +223,7 @@ trb_status trb_stage_cache(trb_comm *world, const trb_config *c)
     TRB_GO(trb_agree(world, st));
     TRB_GO(check_shards(world, &spec, dir.text, all));
     TRB_GO(write_shards(world, c, &spec, &s.data, dir.text, all));
-    if (trb_comm_rank(world) == 0) {
+    if (trb_comm_rank(world) == 0 && !manifest_stands(dir.text, &spec, all)) {
         for (size_t i = 0; i < S; i++) payload[i] = all[i].payload;
         st = trb_manifest_publish(dir.text, &spec, payload, trb_blas_name());
     }
