@@ -28,8 +28,8 @@
  *     view_recipe     text    "identity" for view 0
  *     view_seed       uint64
  *     first_row, rows uint64
- *     block           uint64  rows a call when the logits were computed, which decides their last bits; the chunk's rows
- *     member_digest   uint64  digest of the member's weights file; of a teacher from elsewhere, any number that stands
+ *     block           uint64  rows a call when the logits were computed, which decides their last bits; the chunk's
+ * rows member_digest   uint64  digest of the member's weights file; of a teacher from elsewhere, any number that stands
  *                             for it, the same in all its shards
  *     data_digest     uint64  digest of the data set: the bytes of all samples as stored (uint8 or float32), then all
  *                             labels as int32 (targets as float32)

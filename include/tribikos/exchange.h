@@ -49,7 +49,7 @@ trb_status trb_exchange_push(trb_exchange *x, trb_status st);
 
 /** Finish the step. Collective over group.
  * \return the agreed status of all ranks' pushes; if it is a failure the parameters are as before the step everywhere.
- * TRB_ENUM if the gradient's norm is not finite. */
+ * TRB_ENUM if gradients are clipped and their norm is not finite. */
 trb_status trb_exchange_pull(trb_exchange *x);
 
 /** Sum [n] doubles, one a lane, in the same tree, whoever holds them. Collective over group.

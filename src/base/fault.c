@@ -10,7 +10,7 @@
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 /* A name that no code passes would test nothing. */
-static const char *const points[] = {"alloc",     "file.create", "file.write", "file.sync", "file.rename",
+static const char *const points[] = {"alloc",     "file.create", "file.write", "file.sync",  "file.rename",
                                      "file.open", "file.read",   "train.step", "cache.unit", "eval.unit"};
 static bool armed, wrong, wants_kill, any_rank;
 static char wanted[64];
@@ -51,7 +51,9 @@ void trb_fault_rank(int rank)
 trb_status trb_fault(const char *point)
 {
     (void)pthread_once(&once, parse);
-    if (wrong) return trb_fail(TRB_ECONFIG, "TRB_FAULT=%s: expected POINT:NTH[:RANK[:kill]], POINT as in fault.h", getenv("TRB_FAULT"));
+    if (wrong)
+        return trb_fail(TRB_ECONFIG, "TRB_FAULT=%s: expected POINT:NTH[:RANK[:kill]], POINT as in fault.h",
+                        getenv("TRB_FAULT"));
     if (!armed || strcmp(point, wanted) != 0) return TRB_OK;
     if (!any_rank && my_rank != wanted_rank) return TRB_OK;
     if (atomic_fetch_add(&passed, 1) + 1 != nth) return TRB_OK;

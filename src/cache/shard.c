@@ -231,13 +231,10 @@ static trb_status expect_identity(const char *path, const trb_cache_spec *spec, 
     const struct {
         const char *name;
         uint64_t is, wanted;
-    } number[] = {{"version", id->version, TRB__VERSION},
-                  {"member", id->member, u.member},
-                  {"view", id->view, u.view},
-                  {"view_seed", id->view_seed, view->seed},
-                  {"first_row", id->first_row, u.first_row},
-                  {"rows", id->rows, u.rows},
-                  {"block", id->block, spec->block}};
+    } number[] = {
+        {"version", id->version, TRB__VERSION},   {"member", id->member, u.member},          {"view", id->view, u.view},
+        {"view_seed", id->view_seed, view->seed}, {"first_row", id->first_row, u.first_row}, {"rows", id->rows, u.rows},
+        {"block", id->block, spec->block}};
     for (size_t i = 0; i < sizeof number / sizeof *number; i++)
         if (number[i].is != number[i].wanted)
             return trb_fail(TRB_EINTEGRITY, "%s: %s is %" PRIu64 ", expected %" PRIu64, path, number[i].name,

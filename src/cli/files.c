@@ -90,9 +90,11 @@ trb_status trb__command_verify(const trb__arguments *a)
         (void)printf("%s: %zu shards of %zu members, %zu samples, %zu outputs: all good\n", a->operand[0], units,
                      spec->M, spec->N, spec->K);
     trb_cache_close(cache);
-    return bad == 0 ? TRB_OK
-                    : trb_fail(TRB_EINTEGRITY, "%s: %zu of %zu shards are bad; write them anew (`tribikos cache`, or what wrote this cache)",
-                               a->operand[0], bad, units);
+    return bad == 0
+               ? TRB_OK
+               : trb_fail(TRB_EINTEGRITY,
+                          "%s: %zu of %zu shards are bad; write them anew (`tribikos cache`, or what wrote this cache)",
+                          a->operand[0], bad, units);
 }
 
 static trb_status print_attribute(void *ctx, const char *name, const char *value)

@@ -105,8 +105,7 @@ int main(int argc, char **argv)
     /* A rank on which MPI itself failed cannot count on the others' being where it is. */
     if (st == TRB_ECOMM && world != NULL) trb_comm_panic(st);
     if (st == TRB_OK && fflush(stdout) != 0) st = trb_fail(TRB_EIO, "stdout: the output could not be written");
-    if (st != TRB_OK && (world == NULL || trb_comm_rank(world) == 0))
-        trb_error("%s", trb_fail_message());
+    if (st != TRB_OK && (world == NULL || trb_comm_rank(world) == 0)) trb_error("%s", trb_fail_message());
     trb_comm_stop(world);
     if (st == TRB_OK && trb_mem_bytes(TRB_MEM_KINDS) != 0) {
         (void)fprintf(stderr, "tribikos: error: %zu bytes were not released\n", trb_mem_bytes(TRB_MEM_KINDS));

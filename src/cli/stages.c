@@ -43,8 +43,8 @@ done:
     return st;
 }
 
-/* RUN/config.yaml is what the finished files are of: it is written when a command has succeeded, and names all members, whichever
- * this job was asked for. */
+/* RUN/config.yaml is what the finished files are of: it is written when a command has succeeded, and names all members,
+ * whichever this job was asked for. */
 static trb_status publish_config(trb_config *c)
 {
     char path[1024], *resolved = NULL;
@@ -83,7 +83,9 @@ trb_status trb__command_stages(trb_comm *world, const trb__arguments *a)
     }
     st = trb_comm_rank(world) == 0 ? trb_mkdirs(c->run.dir) : TRB_OK;
     /* Here the mistake is the key's, but for a disk that is full. */
-    if (st != TRB_OK && strstr(trb_fail_message(), strerror(ENOSPC)) == NULL) st = TRB_ECONFIG;
+    if (st == TRB_EIO && strstr(trb_fail_message(), strerror(ENOSPC)) == NULL &&
+        strstr(trb_fail_message(), strerror(EDQUOT)) == NULL)
+        st = TRB_ECONFIG;
     TRB_GO(trb_agree(world, st));
 
     const bool all = strcmp(a->command, "run") == 0;

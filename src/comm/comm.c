@@ -16,21 +16,16 @@ trb_status trb__mpi(int code, const char *call)
     return trb_fail(TRB_ECOMM, "%s failed: %s", call, text);
 }
 
-static trb_status wrap(MPI_Comm mpi, trb_comm **out)
+static void describe(trb_comm *c)
 {
-    trb_comm *c = NULL;
-    TRB_TRY(trb_alloc(TRB_MEM_OTHER, 1, sizeof *c, &c));
-    c->mpi = mpi;
-    (void)MPI_Comm_set_errhandler(mpi, MPI_ERRORS_RETURN);
-    (void)MPI_Comm_rank(mpi, &c->rank);
-    (void)MPI_Comm_size(mpi, &c->size);
+    (void)MPI_Comm_set_errhandler(c->mpi, MPI_ERRORS_RETURN);
+    (void)MPI_Comm_rank(c->mpi, &c->rank);
+    (void)MPI_Comm_size(c->mpi, &c->size);
     (void)MPI_Comm_rank(MPI_COMM_WORLD, &c->world_rank);
-    *out = c;
-    return TRB_OK;
 }
 
-/* The number of processes that were started, and the variable that says so. The launcher's word goes before the batch system's:
- * one rank in an allocation of many is what `mpirun -n 1` asks for. */
+/* The number of processes that were started, and the variable that says so. The launcher's word goes before the batch
+ * system's: one rank in an allocation of many is what `mpirun -n 1` asks for. */
 static long announced_size(const char **variable)
 {
     static const char *const sizes[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS"};
@@ -52,7 +47,9 @@ trb_status trb_comm_start(int *argc, char ***argv, trb_comm **world)
                         "MPI does not start; is the program run by the mpirun of the MPI it was built with?");
     if (level < MPI_THREAD_FUNNELED) return trb_fail(TRB_ECOMM, "this MPI was built without thread support (FUNNELED)");
     trb_comm *c = NULL;
-    TRB_TRY(wrap(MPI_COMM_WORLD, &c));
+    if (trb_alloc(TRB_MEM_OTHER, 1, sizeof *c, &c) != TRB_OK) trb_comm_panic(TRB_ENOMEM);
+    c->mpi = MPI_COMM_WORLD;
+    describe(c);
     trb_fault_rank(c->rank);
     const char *variable = NULL;
     const long announced = announced_size(&variable);
@@ -96,9 +93,16 @@ int trb_comm_size(const trb_comm *c)
 
 trb_status trb_comm_split(trb_comm *c, int color, trb_comm **out)
 {
-    MPI_Comm part = MPI_COMM_NULL;
-    TRB_TRY(trb__mpi(MPI_Comm_split(c->mpi, color, c->rank, &part), "MPI_Comm_split"));
-    return trb_agree(c, wrap(part, out));
+    trb_comm *part = NULL;
+    trb_status st = trb_agree(c, trb_alloc(TRB_MEM_OTHER, 1, sizeof *part, &part));
+    if (st == TRB_OK) st = trb__mpi(MPI_Comm_split(c->mpi, color, c->rank, &part->mpi), "MPI_Comm_split");
+    if (st != TRB_OK) {
+        trb_free(part);
+        return st;
+    }
+    describe(part);
+    *out = part;
+    return TRB_OK;
 }
 
 void trb_comm_close(trb_comm *c)
@@ -140,10 +144,15 @@ trb_status trb_comm_same(trb_comm *c, uint64_t value, const char *what)
     uint64_t first = value;
     TRB_TRY(trb_comm_bcast(c, &first, sizeof first, 0));
     trb_status st = TRB_OK;
-    if (first != value)
-        st = trb_fail(TRB_ECONFIG,
-                      "%s differs from rank 0's (digest %016llx, expected %016llx): do all nodes see the same files?",
-                      what, (unsigned long long)value, (unsigned long long)first);
+    if (first != value) {
+        char host[64] = "?";
+        (void)gethostname(host, sizeof host - 1);
+        st = trb_fail(
+            TRB_ECONFIG,
+            "%s on rank %d (%s) differs from rank 0's (digest %016llx, expected %016llx): do all nodes see the "
+            "same files?",
+            what, c->world_rank, host, (unsigned long long)value, (unsigned long long)first);
+    }
     return trb_agree(c, st);
 }
 
@@ -163,9 +172,9 @@ trb_status trb_comm_bcast_text(trb_comm *c, const char *text, char **out)
     uint64_t n = c->rank == 0 ? strlen(text) : 0;
     TRB_TRY(trb_comm_bcast(c, &n, sizeof n, 0));
     char *copy = NULL;
-    TRB_TRY(trb_agree(c, trb_alloc(TRB_MEM_OTHER, n + 1, 1, &copy)));
-    if (c->rank == 0) memcpy(copy, text, n);
-    const trb_status st = trb_comm_bcast(c, copy, n, 0);
+    trb_status st = trb_agree(c, trb_alloc(TRB_MEM_OTHER, n + 1, 1, &copy));
+    if (st == TRB_OK && c->rank == 0) memcpy(copy, text, n);
+    if (st == TRB_OK) st = trb_comm_bcast(c, copy, n, 0);
     if (st != TRB_OK) {
         trb_free(copy);
         return st;

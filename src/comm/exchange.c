@@ -139,7 +139,10 @@ trb_status trb_exchange_open(trb_comm *group, trb_exchange_kind kind, const trb_
                         lanes, lanes, P);
     trb_exchange *x = NULL;
     trb_status st = trb_agree(group, trb_alloc(TRB_MEM_OTHER, 1, sizeof *x, &x));
-    if (st != TRB_OK) return st;
+    if (st != TRB_OK) {
+        trb_free(x);
+        return st;
+    }
     x->group = group;
     x->net = net;
     x->opt = opt;

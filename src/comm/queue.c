@@ -18,12 +18,16 @@ struct trb_queue {
 trb_status trb_queue_open(trb_comm *world, trb_comm *group, size_t n, trb_queue **out)
 {
     trb_queue *q = NULL;
-    TRB_TRY(trb_agree(world, trb_alloc(TRB_MEM_OTHER, 1, sizeof *q, &q)));
+    trb_status st = trb_agree(world, trb_alloc(TRB_MEM_OTHER, 1, sizeof *q, &q));
+    if (st != TRB_OK) {
+        trb_free(q);
+        return st;
+    }
     q->group = group;
     q->rank = world->rank;
     q->n = n;
     const int leads = group != NULL && group->rank == 0;
-    trb_status st = trb__mpi(MPI_Comm_dup(world->mpi, &q->mpi), "MPI_Comm_dup");
+    st = trb__mpi(MPI_Comm_dup(world->mpi, &q->mpi), "MPI_Comm_dup");
     if (st == TRB_OK)
         st = trb__mpi(MPI_Allreduce(&leads, &q->groups_left, 1, MPI_INT, MPI_SUM, q->mpi), "MPI_Allreduce");
     if (st != TRB_OK) {

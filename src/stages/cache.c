@@ -171,8 +171,8 @@ trb_status trb__common_outputs(const trb_config *c, const trb_data *data, size_t
     return TRB_OK;
 }
 
-/* Whether the manifest that is there says what a new one would. Then it stays: it names the kernels that computed the logits, and
- * they may have been another machine's. */
+/* Whether the manifest that is there says what a new one would. Then it stays: it names the kernels that computed the
+ * logits, and they may have been another machine's. */
 static bool manifest_stands(const char *dir, const trb_cache_spec *spec, const shard_state *all)
 {
     trb_cache *cache = NULL;

@@ -111,7 +111,8 @@ done:
     return st;
 }
 
-trb_status trb__student_check(const trb_config *c, size_t index, const trb__samples *samples, int ranks, size_t M, size_t K)
+trb_status trb__student_check(const trb_config *c, size_t index, const trb__samples *samples, int ranks, size_t M,
+                              size_t K)
 {
     const trb_student_opts *o = &c->student[index];
     char who[128];
@@ -130,8 +131,8 @@ trb_status trb__student_check(const trb_config *c, size_t index, const trb__samp
 }
 
 /* What is known before the first student is trained: whether each can be, and whether it is there already. */
-static trb_status check_students(trb_comm *world, const trb_config *c, const trb__samples *s, const trb_cache_spec *spec,
-                                 uint64_t *found)
+static trb_status check_students(trb_comm *world, const trb_config *c, const trb__samples *s,
+                                 const trb_cache_spec *spec, uint64_t *found)
 {
     for (size_t i = 0; i < c->n_students; i++) {
         bool there = false;
@@ -140,7 +141,7 @@ static trb_status check_students(trb_comm *world, const trb_config *c, const trb
         if (trb_comm_rank(world) != 0) continue;
         TRB_TRY(trb__student_text(c, i, &s->data, spec, &config));
         const trb_status st = trb__weights_found(trb__run_path(c, "student/%s/weights.h5", c->student[i].name).text,
-                                                 config, true, &there, NULL);
+                                                 config, NULL, &there, NULL);
         trb_free(config);
         TRB_TRY(st);
         found[i] = there;

@@ -21,6 +21,7 @@ typedef struct {
 typedef struct {
     const trb_config *c;
     const trb_data *trained_on;
+    const char *followed; /* how a student's text must end: the members that are there; "" if they are not known */
     const trb_data *data; /* the set that `id` counts in */
     int64_t *id;          /* [n] rows to evaluate */
     size_t n, batch, blocks, first, count, bins;
@@ -84,7 +85,7 @@ static trb_status load_models(evaluation *e, bool members)
         char *config = NULL;
         bool found = false;
         TRB_TRY(trb__student_text(e->c, s, e->trained_on, NULL, &config));
-        const trb_status st = trb__weights_found(path.text, config, false, &found, NULL);
+        const trb_status st = trb__weights_found(path.text, config, e->followed, &found, NULL);
         trb_free(config);
         TRB_TRY(st);
         if (!found)
@@ -294,6 +295,7 @@ trb_status trb_stage_eval(trb_comm *world, const trb_config *c, trb_report *repo
     trb_data test = {0};
     evaluation e = {.c = c, .M = c->members.count, .S = c->n_students, .batch = c->eval.batch, .bins = c->eval.bins};
     uint64_t *digest = NULL;
+    char *followed = NULL;
     result *r = NULL;
     *report = (trb_report){0};
     TRB_TRY(trb__samples_load(world, c, &s));
@@ -316,7 +318,10 @@ trb_status trb_stage_eval(trb_comm *world, const trb_config *c, trb_report *repo
         TRB_GO(trb__cache_open(world, c, &s.data, &e.cache));
         TRB_GO(trb_agree(world, open_reader(&e)));
     }
-    TRB_GO(trb_agree(world, load_models(&e, weights)));
+    st = trb__members_text(weights ? e.M : 0, digest, &followed);
+    e.followed = followed;
+    if (st == TRB_OK) st = load_models(&e, weights);
+    TRB_GO(trb_agree(world, st));
     st = trb_alloc(TRB_MEM_OTHER, e.M + 1 + e.S, sizeof *r, &r);
     if (st == TRB_OK) st = evaluate(&e, r);
     TRB_GO(trb_agree(world, st));
@@ -333,6 +338,7 @@ done:
     unload(e.M, e.member);
     unload(e.S, e.student);
     trb_free(e.id);
+    trb_free(followed);
     trb_free(digest);
     trb_data_clear(&test);
     trb__samples_clear(&s);

@@ -35,23 +35,29 @@ typedef struct {
 /** RUN/ followed by a printf of the rest. Local. */
 trb__path trb__run_path(const trb_config *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/** What decides a member's, a student's weights: the configuration's part, the data set, and for a student the cache and its members.
- * Two networks of the same text are the same network. Local.
- * \param[in] cache  NULL: the beginning of a student's text, up to the data set  \param[out] text  trb_free() */
+/** What decides a member's, a student's weights: the configuration's part, the data set, and for a student the cache
+ * and its members. Two networks of the same text are the same network. Local. \param[in] cache  NULL: the beginning of
+ * a student's text, up to the data set  \param[out] text  trb_free() */
 trb_status trb__member_text(const trb_config *c, size_t m, const trb_data *data, char **text);
-trb_status trb__student_text(const trb_config *c, size_t s, const trb_data *data, const trb_cache_spec *cache, char **text);
+trb_status trb__student_text(const trb_config *c, size_t s, const trb_data *data, const trb_cache_spec *cache,
+                             char **text);
+
+/** The last lines of a student's text: whom it follows. Local. \param[out] text  trb_free() */
+trb_status trb__members_text(size_t M, const uint64_t *digest, char **text);
 
 /** Whether the network that `config` describes is in this weights file already. Local.
- * \param[in]  whole  compare whole texts; else `config` is only how the file's text must begin
+ * \param[in]  end    NULL: the file's text must be `config`; else it must begin with `config` and end with `end`
  * \param[out] found  false if there is no file  \param[out] digest  of the weights if found; may be NULL
  * \return TRB_OK; TRB_EINTEGRITY if the file is damaged or of another configuration: it is not overwritten */
-trb_status trb__weights_found(const char *path, const char *config, bool whole, bool *found, uint64_t *digest);
+trb_status trb__weights_found(const char *path, const char *config, const char *end, bool *found, uint64_t *digest);
 
 /** Digests of all members' weights, read by rank 0; each must be of the configuration asked for. Collective over world.
  * \param[in]  needed  a missing member is an error; else its digest is 0   \param[out] digest [members.count] */
-trb_status trb__member_digests(trb_comm *world, const trb_config *c, const trb_data *data, bool needed, uint64_t *digest);
+trb_status trb__member_digests(trb_comm *world, const trb_config *c, const trb_data *data, bool needed,
+                               uint64_t *digest);
 
-/** Open RUN/cache; refuse it if it is of other data or other members than the configuration names. Collective over world. */
+/** Open RUN/cache; refuse it if it is of other data or other members than the configuration names. Collective over
+ * world. */
 trb_status trb__cache_open(trb_comm *world, const trb_config *c, const trb_data *data, trb_cache **cache);
 
 /** The outputs that all members have; they must agree before their logits can lie in one cache. Local. */
@@ -64,7 +70,8 @@ trb_status trb__classes_only(const trb_data *data);
 trb_status trb__test_load(const trb_config *c, const trb__samples *s, trb_data *test);
 
 /** Whether student s can be trained by this many ranks on these samples with M members of K outputs. Local. */
-trb_status trb__student_check(const trb_config *c, size_t s, const trb__samples *samples, int ranks, size_t M, size_t K);
+trb_status trb__student_check(const trb_config *c, size_t s, const trb__samples *samples, int ranks, size_t M,
+                              size_t K);
 
 /** One training of one network by one group of ranks, data-parallel by lanes. */
 typedef struct {
@@ -76,8 +83,8 @@ typedef struct {
     float *params; /* [trb_net_size], updated */
     const trb__samples *samples;
 
-    /** Learn which samples this rank will see in an epoch: [steps][rows], borrowed until the next call; 0 steps ends the last plan.
-     * NULL if of no interest. */
+    /** Learn which samples this rank will see in an epoch: [steps][rows], borrowed until the next call; 0 steps ends
+     * the last plan. NULL if of no interest. */
     trb_status (*plan)(void *ctx, size_t steps, size_t rows, const int64_t *sample);
     /** Before a step's lanes, on every rank. NULL if of no interest. */
     trb_status (*next)(void *ctx);

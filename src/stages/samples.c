@@ -53,8 +53,9 @@ trb_norm trb__samples_norm(const trb__samples *s)
 trb_status trb__classes_only(const trb_data *data)
 {
     if (data->task == TRB_TASK_CLASSES) return TRB_OK;
-    return trb_fail(TRB_ECONFIG, "data.task: members of a regression ensemble can be trained and cached, but not distilled "
-                                 "or evaluated; use `tribikos train` and `tribikos cache`");
+    return trb_fail(TRB_ECONFIG,
+                    "data.task: members of a regression ensemble can be trained and cached, but not distilled "
+                    "or evaluated; use `tribikos train` and `tribikos cache`");
 }
 
 trb_status trb__test_load(const trb_config *c, const trb__samples *s, trb_data *test)
@@ -141,20 +142,35 @@ trb_status trb__member_text(const trb_config *c, size_t m, const trb_data *data,
     return with_data(c->member[m].decides, data, 0, text, &used);
 }
 
-trb_status trb__student_text(const trb_config *c, size_t s, const trb_data *data, const trb_cache_spec *cache, char **text)
+enum { DIGEST_LINE = 64 };
+
+trb_status trb__members_text(size_t M, const uint64_t *digest, char **text)
 {
-    enum { LINE = 64 };
+    char *t = NULL, hex[17];
     int used = 0;
-    char hex[17];
-    if (cache == NULL) return with_data(c->student[s].fit.decides, data, 0, text, &used);
-    TRB_TRY(with_data(c->student[s].fit.decides, data, (cache->M + 3) * LINE, text, &used));
-    used += snprintf(*text + used, LINE, "cache: %s, %zu views, blocks of %zu\n", trb_dtype_name(cache->dtype), cache->V,
-                     cache->block);
-    for (size_t m = 0; m < cache->M; m++) {
-        trb_hash_hex(cache->member_digest[m], hex);
-        used += snprintf(*text + used, LINE, "member_digest.%zu: %s\n", m, hex);
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, M * DIGEST_LINE + 1, 1, &t));
+    for (size_t m = 0; m < M; m++) {
+        trb_hash_hex(digest[m], hex);
+        used += snprintf(t + used, DIGEST_LINE, "member_digest.%zu: %s\n", m, hex);
     }
+    *text = t;
     return TRB_OK;
+}
+
+trb_status trb__student_text(const trb_config *c, size_t s, const trb_data *data, const trb_cache_spec *cache,
+                             char **text)
+{
+    int used = 0;
+    char *members = NULL;
+    if (cache == NULL) return with_data(c->student[s].fit.decides, data, 0, text, &used);
+    const size_t more = (cache->M + 3) * DIGEST_LINE;
+    TRB_TRY(trb__members_text(cache->M, cache->member_digest, &members));
+    const trb_status st = with_data(c->student[s].fit.decides, data, more, text, &used);
+    if (st == TRB_OK)
+        (void)snprintf(*text + used, more, "cache: %s, %zu views, blocks of %zu\n%s", trb_dtype_name(cache->dtype),
+                       cache->V, cache->block, members);
+    trb_free(members);
+    return st;
 }
 
 /* The first line in which two "key: value" texts differ, so that the user sees what to change. */
@@ -174,15 +190,26 @@ static trb_status refuse(const char *path, const char *found, const char *asked)
                     "%s was trained with another configuration; use another run.dir, or remove the file", path);
 }
 
-trb_status trb__weights_found(const char *path, const char *config, bool whole, bool *found, uint64_t *digest)
+static bool ends_with(const char *text, const char *end)
+{
+    const size_t n = strlen(text), e = strlen(end);
+    return n >= e && strcmp(text + n - e, end) == 0;
+}
+
+trb_status trb__weights_found(const char *path, const char *config, const char *end, bool *found, uint64_t *digest)
 {
     *found = false;
     if (!trb_file_exists(path)) return TRB_OK;
     trb_weights_info info = {0};
     TRB_TRY(trb_weights_read(path, &info, NULL, NULL));
     trb_status st = TRB_OK;
-    if (whole ? strcmp(info.config, config) != 0 : strncmp(info.config, config, strlen(config)) != 0) {
+    if (end == NULL ? strcmp(info.config, config) != 0 : strncmp(info.config, config, strlen(config)) != 0) {
         st = refuse(path, info.config, config);
+    } else if (end != NULL && !ends_with(info.config, end)) {
+        st = trb_fail(TRB_EINTEGRITY,
+                      "%s was distilled from other members than those that are there; remove it, and run "
+                      "`tribikos cache` and `tribikos distill`",
+                      path);
     } else {
         *found = true;
         if (digest != NULL) *digest = info.digest;
@@ -199,7 +226,7 @@ static trb_status read_digests(const trb_config *c, const trb_data *data, bool n
         bool found = false;
         digest[m] = 0;
         TRB_TRY(trb__member_text(c, m, data, &config));
-        const trb_status st = trb__weights_found(path.text, config, true, &found, &digest[m]);
+        const trb_status st = trb__weights_found(path.text, config, NULL, &found, &digest[m]);
         trb_free(config);
         TRB_TRY(st);
         if (!found && needed)

@@ -30,7 +30,7 @@ static trb_status find_todo(const trb_config *c, const trb__samples *s, todo_lis
         trb_net_destroy(net);
         TRB_GO(trb__fit_check(&c->member[m], s, who));
         TRB_GO(trb__member_text(c, m, &s->data, &config));
-        st = trb__weights_found(trb__run_path(c, "members/m%03zu/weights.h5", m).text, config, true, &found, NULL);
+        st = trb__weights_found(trb__run_path(c, "members/m%03zu/weights.h5", m).text, config, NULL, &found, NULL);
         trb_free(config);
         TRB_GO(st);
         if (found) continue;
@@ -170,6 +170,7 @@ trb_status trb_stage_train(trb_comm *world, const trb_config *c)
         TRB_GO(trb_queue_next(queue, mine, &item));
         if (item == todo.n) break;
         mine = train_member(group, c, &s, todo.member[item], queue);
+        if (mine == TRB_ECOMM) trb_comm_panic(mine); /* the others of the group may be waiting inside a step */
     }
     trb_queue_close(queue);
     queue = NULL;

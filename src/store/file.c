@@ -60,7 +60,9 @@ done:
 bool trb_file_exists(const char *path)
 {
     struct stat info;
-    return stat(path, &info) == 0;
+    /* Where the file system cannot say, the file is taken to be there: to open it then fails, and nothing is
+     * overwritten. */
+    return stat(path, &info) == 0 || (errno != ENOENT && errno != ENOTDIR);
 }
 
 /* The part of a temporary name behind ".tmp.": this host and the number of a process. */

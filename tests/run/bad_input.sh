@@ -63,6 +63,9 @@ refuses 2 'nowhere.*No such file' run "$conf" --run.dir="$work/early" --data.tes
 check "what cannot end well is not begun" test ! -e "$work/early/members"
 refuses 2 'report itself uses' train "$conf" --students='[ensemble]'
 refuses 3 'block is 128, expected 64' cache "$conf" --cache.block=64
+mpi 1 train "$conf" --run.dir="$work/grown" --members.count=2 && mpi 2 run "$conf" --run.dir="$work/grown" --members.count=2 || cat "$work/err"
+mpi 2 train "$conf" --run.dir="$work/grown" || cat "$work/err"
+refuses 3 'student/hydra.*other members' eval "$conf" --run.dir="$work/grown"
 unharmed "wrong configurations"
 
 data=$work/data

@@ -183,8 +183,8 @@ static void texts_that_decide_bits(void **state)
 {
     (void)state;
     /* Same member, same student; other places and speeds. */
-    const char *same[] = {"--run.dir=x",       "--run.progress=1",      "--cache.memory=7", "--math.threads=2",
-                          "--eval.batch=3",    "--eval.bins=9",         "--data.root=/r",   "--members=2",
+    const char *same[] = {"--run.dir=x",       "--run.progress=1",       "--cache.memory=7",     "--math.threads=2",
+                          "--eval.batch=3",    "--eval.bins=9",          "--data.root=/r",       "--members=2",
                           "--cache.deflate=1", "--cache.shard_rows=256", "--cache.dtype=float16"};
     trb_config *a = parse(SMALL, 0, NULL), *b = parse(SMALL, sizeof same / sizeof same[0], same);
     const char *of_a = a->member[1].decides, *student_a = a->student[0].fit.decides;
