@@ -14,12 +14,21 @@
 
 #include "tribikos/status.h"
 
+typedef enum { TRB_PRECISION_F32, TRB_PRECISION_BF16 } trb_precision;
+
+/** In which precision the layers that are made from now on multiply. bf16: convolutions, and matrix products where it
+ * pays, take bfloat16 operands (8 bits of mantissa) and add up in single precision; weights, statistics, losses and
+ * updates stay single. Local. \return TRB_OK; TRB_ECONFIG if the processor has no bfloat16 products (avx512_bf16) */
+trb_status trb_precision_set(trb_precision p);
+trb_precision trb_precision_get(void);
+
 /** Load the library and fix its thread count. Local; call once before any other function of this folder; a second call
  * may only change the thread count. \param[in] threads  BLAS threads a rank, >= 1; 1 is fastest on layer-sized shapes
  * \return TRB_OK; TRB_ECONFIG if threads < 1; TRB_EIO if the library cannot be loaded */
 trb_status trb_blas_open(int threads);
 
-/** Kernels and thread count as recorded, e.g. "SkylakeX, 1 thread". Local; borrowed; "" before trb_blas_open(). */
+/** Kernels, thread count and precision as recorded, e.g. "SkylakeX, 1 thread" or "SkylakeX, 1 thread, bf16". Local;
+ * borrowed; "" before trb_blas_open(). */
 const char *trb_blas_name(void);
 
 /** C = op(A) op(B) + beta C, row-major, single precision. Local.

@@ -25,7 +25,8 @@
  *     format          text    "tribikos shard"
  *     version         uint64  1
  *     member, view    uint64
- *     view_recipe     text    "identity" for view 0
+ *     view_recipe     text    "identity" for view 0; of the others what makes their pixels, with the seed, from the
+ *                             samples, e.g. "crop 4, flip" (augment.h)
  *     view_seed       uint64
  *     first_row, rows uint64
  *     block           uint64  rows a call when the logits were computed, which decides their last bits; the chunk's
@@ -121,6 +122,8 @@ uint64_t trb_cache_payload(const trb_cache *c, size_t unit); /* a shard's digest
 trb_status trb_cache_expect_data(const trb_cache *c, const trb_data *data);
 /** Refuse a cache whose member m is not the one with this weights digest. Local. */
 trb_status trb_cache_expect_member(const trb_cache *c, size_t m, uint64_t digest);
+/** Refuse a cache whose views are not these. Local. \param[in] view [V] */
+trb_status trb_cache_expect_views(const trb_cache *c, size_t V, const trb_view *view);
 
 /** Check one shard of an opened cache, every byte. Local. TRB_OK or TRB_EINTEGRITY naming the file and the fault. */
 trb_status trb_cache_verify_unit(const trb_cache *c, size_t unit);

@@ -7,13 +7,16 @@
 #ifndef TRB_CONFIG_H
 #define TRB_CONFIG_H
 
+#include "tribikos/augment.h"
+#include "tribikos/blas.h"
 #include "tribikos/data.h"
 #include "tribikos/exchange.h"
 
 /** How one network is trained: a member's (train.*, members.overrides.M.*) or a student's (student.*, student.NAME.*).
  */
 typedef struct {
-    char *layers; /* canonical list; "" for a student that takes train.layers with `split` */
+    char *layers; /* as given, in canonical spacing, presets not expanded; "" for a student that takes train.layers with
+                   `split` */
     uint64_t seed;
     uint64_t epochs, batch, lanes;
     trb_optim_kind optimizer;
@@ -24,6 +27,7 @@ typedef struct {
     double decay_epochs; /* step schedule */
     double gamma;
     trb_init init;
+    trb_recipe augment; /* members only */
     char *decides; /* everything of the configuration that decides this network's weights, one "key: value" a line */
 } trb_fit_opts;
 
@@ -32,9 +36,10 @@ typedef enum { TRB_METHOD_HYDRA, TRB_METHOD_KD } trb_method;
 typedef struct {
     char *name;
     trb_method method;
-    char *split; /* "" or the position, in the member's list, of the first layer of the heads */
+    char *split; /* "" or where in the member's list the heads begin: a position or a name */
     double temperature;
     uint64_t phase1_epochs;
+    uint64_t views; /* of the cache's, the first ones; 0: all */
     trb_fit_opts fit;
 } trb_student_opts;
 
@@ -62,6 +67,8 @@ typedef struct {
     struct {
         trb_dtype dtype;
         uint64_t views, block, shard_rows;
+        trb_recipe view_recipe; /* of all views but the first, which is the sample itself */
+        uint64_t view_seed;
         int deflate;
         uint64_t memory; /* bytes a rank (the key is in MiB) */
     } cache;
@@ -74,6 +81,7 @@ typedef struct {
     } eval;
     struct {
         int threads;
+        trb_precision precision;
     } math;
 } trb_config;
 

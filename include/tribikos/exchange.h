@@ -25,7 +25,7 @@ typedef struct trb_exchange trb_exchange;
 
 /** Collective over group.
  *
- * \param[in] net,opt  borrowed until close   \param[in] lanes  L, at least the group's size
+ * \param[in] net  borrowed until close   \param[in] lanes  L, at least the group's size; takes the place of opt->lanes
  * \param[in,out] params  [trb_net_size] the same on all ranks; borrowed until close, updated by pull
  * \return the agreed status; TRB_ECONFIG if there are more ranks than lanes
  */

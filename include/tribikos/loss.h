@@ -30,6 +30,17 @@ void trb_softmax(size_t rows, size_t K, float T, const float *z, float *p);
 trb_status trb_loss_ce(size_t rows, size_t M, size_t K, size_t batch, const float *z, const int32_t *label,
                        double *loss, float *dz);
 
+/** Cross entropy of samples that were mixed of two (mixup; Zhang et al. 2018, arXiv:1710.09412).
+ *
+ *   loss = 1/(batch M) * sum_{b,m} ( w_b CE(z_bm, label_b) + (1 - w_b) CE(z_bm, other_b) ),
+ *   CE(z, y) = -log softmax(z)[y]      [nats]
+ *   dz   = 1/(batch M) * (softmax(z_bm) - w_b onehot(label_b) - (1 - w_b) onehot(other_b))
+ *
+ * \param[in]  label,other  [rows], each in [0, K); may be equal   \param[in] weight [rows] of `label`, in [0, 1]
+ */
+trb_status trb_loss_ce_mixed(size_t rows, size_t M, size_t K, size_t batch, const float *z, const int32_t *label,
+                             const int32_t *other, const float *weight, double *loss, float *dz);
+
 /** Soft targets, head m follows member m. Source: Hinton et al. 2015, arXiv:1503.02531, sec. 2; one head a member:
  * Hydra, arXiv:2001.04694, eq. 3.
  *

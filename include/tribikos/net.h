@@ -2,18 +2,33 @@
  *
  * Layer list, as in configurations and in every weights file: items separated by commas,
  *
- *   dense N        y = x W^T + b, W [N][inputs]; flattens its input
- *   relu, tanh
- *   dropout P      at training: zeroes with probability P, scales the rest by 1/(1-P)
- *   split          body before it, heads behind it; the first layer behind it must be dense
+ *   dense N                  y = x W^T + b, W [N][inputs]; flattens its input
+ *   conv N K [stride S] [pad P] [bias]
+ *                            N filters of K x K, cross-correlation, W [N][channels][K][K]; stride 1, pad 0, no bias
+ *                            unless said otherwise
+ *   norm                     batch normalisation of each channel (Ioffe and Szegedy 2015, arXiv:1502.03167, alg. 1),
+ * eps 1e-5; at inference by running statistics relu, tanh maxpool K [stride S] [pad P], avgpool K [stride S] [pad P]
+ *                            over K x K; stride K, pad 0 unless said otherwise; padding counts as 0 in a mean
+ *   globalpool               mean over all positions of a channel
+ *   dropout P                at training: zeroes with probability P, scales the rest by 1/(1-P)
+ *   fork ... add             y = x + what entered at the fork
+ *   fork ... shortcut ... add
+ *                            what entered at the fork also goes through the layers between shortcut and add
+ *   split                    body before it, heads behind it
+ *   name X                   names what follows, e.g. "name stage3.block1"
+ *   lenet5 K, resnetD K, wrnD-W K
+ *                            a preset with K outputs, which expands into the above; see trb_net_expand()
  *
  * Without a split the whole list is body and M is 1. With it the heads all have one shape, and a tensor of the heads
- * lies as [M][...]: the first dense layer behind the split is one matrix product for all heads.
+ * lies as [M][...]: the first layer with weights behind the split is one call for all heads. A fork and its add lie on
+ * the same side of the split.
  *
- * Parameters are one slab described by one table: names as in a PyTorch state_dict with positions in the list
- * ("body.0.weight", "heads.2.bias"; the position behind the split starts at 0 again), shapes in PyTorch's layout.
- * Gradients and moments have the same layout. A network holds no parameters itself and is not changed by use: many
- * workspaces may share it.
+ * Parameters are one slab described by one table: names as in a PyTorch state_dict with the name in the list and the
+ * position behind it ("body.stage3.block1.2.weight"; without names "body.0.weight", and behind the split from 0 again:
+ * "heads.2.bias"), shapes in PyTorch's layout. Running statistics of batch normalisation are entries of the table too
+ * (running_mean, running_var) and lie behind all trained parameters. Gradients and moments have the same layout; in a
+ * gradient, the place of running statistics holds the batch's own. A network holds no parameters itself and is not
+ * changed by use: many workspaces may share it.
  *
  * All functions are local. Shapes: B rows, M heads, K outputs of the last layer.
  */
@@ -23,26 +38,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "tribikos/shape.h"
 #include "tribikos/status.h"
 
-/** Shape of one sample: channels, height, width; a table row is {D, 1, 1}. */
 typedef struct {
-    size_t c, h, w;
-} trb_shape;
-
-static inline size_t trb_shape_size(trb_shape s)
-{
-    return s.c * s.h * s.w;
-}
-
-typedef struct {
-    char name[40];          /* "heads.2.weight" */
-    size_t ndim;            /* 1..3 */
-    size_t shape[4];        /* heads: shape[0] = M */
+    char name[80];          /* "heads.2.weight" */
+    size_t ndim;            /* 1..5 */
+    size_t shape[5];        /* heads: shape[0] = M */
     size_t offset;          /* in the slab, in floats */
     size_t count;           /* floats */
     bool head;              /* belongs to the heads */
-    bool decays;            /* weight decay applies (not to biases) */
+    bool decays;            /* weight decay applies (not to biases, nor to the scales of batch normalisation) */
+    bool statistic;         /* not trained: an average over steps of what is found in its place in the gradient */
+    float start;            /* initial value of what is not drawn */
     size_t fan_in, fan_out; /* of one head's copy, for initialisation */
 } trb_param;
 
@@ -63,10 +71,28 @@ void trb_net_destroy(trb_net *net);
 /** The list in canonical form ("dense 200, relu, split, dense 10"); borrowed. */
 const char *trb_net_layers(const trb_net *net);
 
-/** Insert a split into a list that has none, in front of the layer at position `at` (0-based, as in the parameter names
- * of the unsplit network). \param[out] out  a new string, released with trb_free() \return TRB_OK; TRB_ECONFIG if there
- * is no such position, it is no dense layer, or the list has a split already */
-trb_status trb_net_insert_split(const char *layers, size_t at, char **out);
+/** Write out the presets of a list.
+ *
+ *   lenet5 K   LeNet-5 (LeCun et al. 1998) with relu, max pooling and full connections: 6 and 16 filters of 5 x 5, then
+ *              120, 84, K units; for 28 x 28, which a pad of 2 sets into LeNet's own frame of 32 x 32 (an image of
+ *              32 x 32 is padded too: its last maps are 6 x 6 instead of 5 x 5)
+ *   resnetD K  residual network of depth D = 6n + 2 (He et al. 2016, arXiv:1512.03385, sec. 4.2), 1x1 projections where
+ *              the shape changes; names stem, stage1.block1 ... stage3.blockn, pool, fc
+ *   wrnD-W K   wide residual network of depth D = 6n + 4, W times as wide, pre-activated (Zagoruyko and Komodakis 2016,
+ *              arXiv:1605.07146); same names
+ *
+ * The rest of the list is kept, in canonical form. A preset may stand anywhere in it, but as names must differ only
+ * once.
+ *
+ * \param[out] out  a new string, released with trb_free() \return TRB_OK; TRB_ECONFIG if an item is not understood, a
+ * preset does not exist in that depth, or a name is given twice or names no layer */
+trb_status trb_net_expand(const char *layers, char **out);
+
+/** Insert a split into a list that has none. \param[in] at  a layer's position in the expanded list, from 0 and names
+ * not counted; or a name; or the first part of names, for the first that begins so ("stage3" for "stage3.block1")
+ * \param[out] out  the expanded list, a new string, released with trb_free() \return TRB_OK; TRB_ECONFIG if there is no
+ * such place, naming those that there are, it lies between a fork and its add, or the list has a split already */
+trb_status trb_net_insert_split(const char *layers, const char *at, char **out);
 
 size_t trb_net_inputs(const trb_net *net);  /* D */
 size_t trb_net_outputs(const trb_net *net); /* K: units of the last dense layer */
@@ -77,6 +103,11 @@ trb_shape trb_net_shape(const trb_net *net);
 size_t trb_net_n_params(const trb_net *net);
 const trb_param *trb_net_param(const trb_net *net, size_t i);
 size_t trb_net_size(const trb_net *net);
+/** The trained part of the slab is [0, trb_net_trained); running statistics lie behind it. */
+size_t trb_net_trained(const trb_net *net);
+
+/** Multiply-adds of one sample's forward pass, in the layers with weights. */
+double trb_net_macs(const trb_net *net);
 
 typedef enum { TRB_INIT_HE, TRB_INIT_GLOROT } trb_init;
 
@@ -93,10 +124,26 @@ void trb_net_init(const trb_net *net, trb_init how, uint64_t seed, uint64_t memb
  * phase 1 to phase 2). \return TRB_OK; TRB_EINTERNAL if the two lists differ */
 trb_status trb_net_spread(const trb_net *one, const float *from, const trb_net *many, float *to);
 
-/** Activations and scratch for up to `rows` rows; everything that a step needs, so that a step allocates nothing.
- * \param[in] training  false leaves out what only the backward pass needs */
+/** Activations and scratch for up to `rows` rows; everything that a step needs, so that a step allocates nothing. With
+ * images a training pass takes exactly `rows` rows, over which batch normalisation takes its statistics.
+ * \param[in] net       borrowed until the workspace is destroyed
+ * \param[in] training  false leaves out what only the backward pass needs, folds batch normalisation into convolutions,
+ *                      and computes images in slices of a fixed number of rows */
 trb_status trb_work_create(const trb_net *net, size_t rows, bool training, trb_work **out);
 void trb_work_destroy(trb_work *work);
+
+/** Where the time of a workspace's passes goes, by kind of layer. What is computed together counts to the layer that
+ * comes first: a relu to its norm, at inference norm, add and relu to their convolution. */
+typedef struct {
+    const char *kind; /* borrowed */
+    double forward_s, backward_s;
+    double macs; /* multiply-adds of one sample's forward pass */
+} trb_time;
+enum { TRB_TIMES_MAX = 16 };
+/** Measure from now on. */
+void trb_work_measure(trb_work *work);
+/** \param[out] times  [TRB_TIMES_MAX]   \return how many were written */
+size_t trb_work_measured(const trb_work *work, trb_time *times);
 
 /** Coordinates of the dropout masks of a batch; see rng.h. */
 typedef struct {
@@ -107,13 +154,15 @@ typedef struct {
 /** Forward pass.
  *
  * \param[in]  x     [rows][D]; borrowed until the backward pass of the same workspace is over
- * \param[in]  draw  where dropout masks come from; NULL: inference, dropout does nothing
+ * \param[in]  draw  where dropout masks come from; batch normalisation is then by the statistics of these rows. NULL:
+ *                   inference; dropout does nothing, normalisation is by running statistics
  * \param[out] z     the outputs [rows][M][K], borrowed from the workspace until its next forward pass
  */
 trb_status trb_net_forward(const trb_net *net, trb_work *work, const float *params, size_t rows, const float *x,
                            const trb_draw *draw, const float **z);
 
-/** Backward pass of the last forward pass (which must have been of a training workspace, same params and rows).
+/** Backward pass of the last forward pass (which must have been of a training workspace, same params and rows). Behind
+ * a forward pass of inference, running statistics are constants.
  *
  * \param[in]  dz    [rows][M][K] gradient of the loss by the outputs
  * \param[out] grad  [trb_net_size], overwritten

@@ -10,6 +10,11 @@
  *   adamw  w *= 1 - lr_t wd; then adam without wd                        (Loshchilov and Hutter 2019, arXiv:1711.05101)
  *
  * Weight decay wd spares parameters whose table entry says so (biases).
+ *
+ * Running statistics r are no parameters: whatever the optimiser, r += a (g / lanes - r) with a = TRB_STATISTICS_MOMENTUM
+ * and g the sum over lanes of what each found in its rows (each lane normalises by its own rows: ghost batch
+ * normalisation, Hoffer et al. 2017, arXiv:1705.08741, alg. 1, here with the lanes of a step averaged; with one lane it
+ * is PyTorch's rule).
  */
 #ifndef TRB_OPTIM_H
 #define TRB_OPTIM_H
@@ -18,6 +23,8 @@
 #include <stdint.h>
 
 #include "tribikos/net.h"
+
+#define TRB_STATISTICS_MOMENTUM 0.1
 
 typedef enum { TRB_OPTIM_SGD, TRB_OPTIM_ADAM, TRB_OPTIM_ADAMW } trb_optim_kind;
 typedef enum { TRB_SCHEDULE_CONSTANT, TRB_SCHEDULE_STEP, TRB_SCHEDULE_COSINE } trb_schedule;
@@ -30,6 +37,7 @@ typedef struct {
     trb_schedule schedule;
     uint64_t warmup_steps; /* the rate rises linearly over these: lr * t / warmup_steps */
     uint64_t total_steps;  /* cosine falls to 0 at this step: lr/2 (1 + cos(pi (t-1-warmup)/(total-warmup))) */
+    uint64_t lanes;        /* whose gradients are summed, at least 1; matters to running statistics only */
     uint64_t decay_steps;  /* step schedule: times gamma after each this many steps behind the warm-up */
     double gamma;
 } trb_optim;

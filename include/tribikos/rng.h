@@ -11,7 +11,16 @@
 #include <stdint.h>
 
 /** What a stream is for: two uses never share numbers, whatever their other coordinates. */
-typedef enum { TRB_USE_INIT = 1, TRB_USE_ORDER, TRB_USE_DROPOUT, TRB_USE_SPLIT, TRB_USE_VIEW, TRB_USE_TEST } trb_use;
+typedef enum {
+    TRB_USE_INIT = 1,
+    TRB_USE_ORDER,
+    TRB_USE_DROPOUT,
+    TRB_USE_SPLIT,
+    TRB_USE_VIEW,
+    TRB_USE_TEST,
+    TRB_USE_AUGMENT,
+    TRB_USE_CHOICE /* of a view, by a student */
+} trb_use;
 
 /** A stream: its coordinates, and a buffer of the block drawn last. Plain data; copy it to fork it. */
 typedef struct {

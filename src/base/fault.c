@@ -10,9 +10,10 @@
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 /* A name that no code passes would test nothing. */
-static const char *const points[] = {"alloc",     "file.create", "file.write", "file.sync",  "file.rename",
-                                     "file.open", "file.read",   "train.step", "cache.unit", "eval.unit"};
-static bool armed, wrong, wants_kill, any_rank;
+static const char *const points[] = {"alloc",       "file.create", "file.write", "file.sync",
+                                     "file.rename", "file.open",   "file.read",  "train.step",
+                                     "cache.unit",  "cache.chunk", "eval.unit",  "thread.start"};
+static bool armed, wrong, wants_kill, wants_sleep, any_rank;
 static char wanted[64];
 static long nth, wanted_rank;
 static int my_rank = -1;
@@ -40,6 +41,7 @@ static void parse(void)
     any_rank = rank == NULL || strcmp(rank, "*") == 0;
     if (!any_rank) wanted_rank = strtol(rank, NULL, 10);
     wants_kill = how != NULL && strcmp(how, "kill") == 0;
+    wants_sleep = how != NULL && strcmp(how, "sleep") == 0;
     armed = nth > 0;
 }
 
@@ -58,5 +60,9 @@ trb_status trb_fault(const char *point)
     if (!any_rank && my_rank != wanted_rank) return TRB_OK;
     if (atomic_fetch_add(&passed, 1) + 1 != nth) return TRB_OK;
     if (wants_kill) (void)kill(getpid(), SIGKILL);
+    if (wants_sleep) {
+        (void)sleep(1);
+        return TRB_OK;
+    }
     return trb_fail(TRB_EIO, "fault injected at %s, passage %ld (TRB_FAULT)", point, nth);
 }

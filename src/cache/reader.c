@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "tribikos/fault.h"
 #include "tribikos/memory.h"
 
 /* Two windows: one is served while the other is filled. */
@@ -119,6 +120,7 @@ static trb_status fill_from(trb_reader *r, size_t unit, size_t first, char *wind
         const size_t begin = run_begin(r, key0 + b), end = r->end[key0 + b], row0 = b * spec->block;
         if (begin == end) continue;
         TRB_GO(trb__shard_rows(h, spec, u, row0, min(spec->block, u.rows - row0), r->chunk));
+        TRB_GO(trb_fault("cache.chunk"));
         for (size_t i = begin; i < end; i++) {
             const size_t at = r->order[i], row = (size_t)r->sample[first + at] - u.first_row - row0;
             memcpy(window + at * r->row_bytes + (u.member - r->m0) * r->cell_bytes, r->chunk + row * r->cell_bytes,
@@ -264,6 +266,7 @@ trb_status trb_reader_plan(trb_reader *r, size_t steps, const int64_t *sample, c
     if (r->kept != NULL || steps == 0) return TRB_OK;
     r->filled = r->released = 0;
     atomic_store(&r->stop, false);
+    TRB_TRY(trb_fault("thread.start"));
     const int why = pthread_create(&r->thread, NULL, read_ahead, r);
     if (why != 0) return trb_fail(TRB_EIO, "%s: cannot start the reading thread: %s", r->c->dir, strerror(why));
     r->running = true;

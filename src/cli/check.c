@@ -1,6 +1,7 @@
 /* Contradictions: values that are fine each by itself. A message names both keys and where each was given. */
 #include "options.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
@@ -25,6 +26,12 @@ static const trb__item *source_of(const place *p, const char *key)
 static trb_status clash(const place *p, const char *key_a, const char *key_b, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* A value as a message shows it. */
+static const char *shown(const trb__item *item)
+{
+    return item->kind != TRB__LIST ? item->value[0] : item->n == 0 ? "[]" : "[...]";
+}
+
 static trb_status clash(const place *p, const char *key_a, const char *key_b, const char *fmt, ...)
 {
     const trb__item *a = source_of(p, key_a), *b = source_of(p, key_b);
@@ -39,9 +46,8 @@ static trb_status clash(const place *p, const char *key_a, const char *key_b, co
     va_start(args, fmt);
     (void)vsnprintf(why, sizeof why, fmt, args);
     va_end(args);
-    return trb__item_fail(p->items, a, "%s contradicts `%s`: %s (%s): %s", a->kind == TRB__LIST ? "[...]" : a->value[0],
-                          b->key, b->kind == TRB__LIST ? "[...]" : b->value[0], trb__item_where(p->items, b, where),
-                          why);
+    return trb__item_fail(p->items, a, "%s contradicts `%s`: %s (%s): %s", shown(a), b->key, shown(b),
+                          trb__item_where(p->items, b, where), why);
 }
 
 static trb_status check_fit(const place *p, const trb_fit_opts *f)
@@ -67,21 +73,30 @@ static trb_status check_fit(const place *p, const trb_fit_opts *f)
     return TRB_OK;
 }
 
-static trb_status check_student(const place *p, const trb_student_opts *s)
+static trb_status check_student(const trb_config *c, const place *p, const trb_student_opts *s)
 {
+    if (s->views > c->cache.views)
+        return trb__item_fail(p->items, source_of(p, "views"),
+                              "expected at most `cache.views` = %" PRIu64 ", got %" PRIu64, c->cache.views, s->views);
+    if (!trb_recipe_empty(&s->fit.augment))
+        return trb__item_fail(p->items, source_of(p, "augment"),
+                              "a student sees what its members saw, or their logits would not belong to its pixels; "
+                              "cache variants of the samples instead (`cache.views`, `cache.view_recipe`)");
     const trb__item *layers = source_of(p, "layers"), *split = source_of(p, "split");
     if (s->fit.layers[0] != '\0' && s->split[0] != '\0')
         return clash(p, "layers", "split", "both say where the heads begin; drop one, or set it to \"\"");
     if (s->fit.layers[0] == '\0' && s->split[0] == '\0')
         return trb_fail(TRB_ECONFIG,
-                        "%s: student `%s`: nothing says where its heads begin; set `student.split` to a position in "
-                        "`train.layers`, or `student.layers` to a list with `split` in it, or `students` to []",
+                        "%s: student `%s`: nothing says where its heads begin; set `student.split` to a position or a "
+                        "name in `train.layers`, or `student.layers` to a list with `split` in it, or `students` to []",
                         p->items->name, s->name);
     if (s->fit.layers[0] != '\0' && trb__layers_count(s->fit.layers, "split") != 1)
         return trb__item_fail(p->items, layers, "expected one `split` in the list, where the heads begin, got [%s]",
                               s->fit.layers);
-    if (strspn(s->split, "0123456789") != strlen(s->split))
-        return trb__item_fail(p->items, split, "expected a position in `train.layers`, counted from 0, got `%s`",
+    /* A word may be a name in the list, which is looked for when the network is built. */
+    if (strspn(s->split, "0123456789") != strlen(s->split) && isalpha((unsigned char)s->split[0]) == 0)
+        return trb__item_fail(p->items, split,
+                              "expected a position in `train.layers`, counted from 0, or a name in it, got `%s`",
                               s->split);
     if (s->method == TRB_METHOD_HYDRA && s->phase1_epochs > 0 && s->fit.warmup >= (double)s->phase1_epochs)
         return clash(p, "warmup", "phase1_epochs", "the warm-up has to end before the phase does");
@@ -104,9 +119,11 @@ trb_status trb__config_check(const trb_config *c, const trb__items *items)
         return clash(&top, "eval.split", "data.test", "there is no test set to report on");
     if (strcmp(c->eval.split, "validation") == 0 && c->data.validation == 0)
         return clash(&top, "eval.split", "data.validation", "no samples are held out to report on");
-    if (c->cache.views != 1)
-        return trb__item_fail(items, trb__items_find(items, "cache.views"),
-                              "expected 1, got %" PRIu64 ": this version makes only the identity view", c->cache.views);
+    if (c->cache.views > 1 && trb_recipe_empty(&c->cache.view_recipe))
+        return clash(&top, "cache.views", "cache.view_recipe", "nothing says how the views are made");
+    if (c->cache.views == 1 && !trb_recipe_empty(&c->cache.view_recipe))
+        return clash(&top, "cache.view_recipe", "cache.views",
+                     "the one view is the sample itself; set `cache.views` to 2 or more");
     if (c->cache.shard_rows % c->cache.block != 0) {
         const uint64_t below = c->cache.shard_rows / c->cache.block * c->cache.block;
         return clash(&top, "cache.shard_rows", "cache.block",
@@ -133,7 +150,7 @@ trb_status trb__config_check(const trb_config *c, const trb__items *items)
         char own[64];
         (void)snprintf(own, sizeof own, "student.%s.", c->student[s].name);
         const place p = {items, own, "student."};
-        TRB_TRY(check_student(&p, &c->student[s]));
+        TRB_TRY(check_student(c, &p, &c->student[s]));
     }
     return TRB_OK;
 }

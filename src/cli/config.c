@@ -309,6 +309,7 @@ trb_status trb_config_parse(const char *name, const char *text, size_t n_flags, 
     TRB_GO(trb__items_settle(&items));
     TRB_GO(trb_alloc(TRB_MEM_OTHER, 1, sizeof *c, &c));
     TRB_GO(fill(&items, TRB__CONFIG, "", c));
+    if (trb__items_find(&items, "cache.view_seed") == NULL) c->cache.view_seed = c->run.seed;
     TRB_GO(resolve_root(c));
     TRB_GO(resolve_members(c, &items));
     TRB_GO(resolve_students(c, &items));

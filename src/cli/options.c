@@ -16,6 +16,7 @@ static const trb__choice inits[] = {{"he", TRB_INIT_HE}, {"glorot", TRB_INIT_GLO
 static const trb__choice dtypes[] = {{"float32", TRB_F32}, {"float16", TRB_F16}, {NULL, 0}};
 static const trb__choice methods[] = {{"hydra", TRB_METHOD_HYDRA}, {"kd", TRB_METHOD_KD}, {NULL, 0}};
 static const trb__choice exchanges[] = {{"ordered", TRB_EXCHANGE_ORDERED}, {NULL, 0}};
+static const trb__choice precisions[] = {{"f32", TRB_PRECISION_F32}, {"bf16", TRB_PRECISION_BF16}, {NULL, 0}};
 static const trb__choice splits[] = {{"test", 0}, {"validation", 1}, {"train", 2}, {NULL, 0}};
 
 #define AT(type, field) .offset = offsetof(type, field), .bytes = sizeof(((type *)0)->field)
@@ -25,6 +26,7 @@ static const trb__choice splits[] = {{"test", 0}, {"validation", 1}, {"train", 2
 #define BOOL .type = TRB__BOOL
 #define TEXT .type = TRB__TEXT
 #define LAYERS .type = TRB__LAYERS
+#define RECIPE .type = TRB__RECIPE
 #define CHOICE(list) .type = TRB__CHOICE, .choices = (list)
 #define WHOLE(lo, hi) .type = TRB__WHOLE, .min = (lo), .max = (hi)
 #define REAL(lo, hi) .type = TRB__REAL, .min = (lo), .max = (hi)
@@ -60,7 +62,8 @@ const trb__option trb__options[] = {
     {CONFIG("members.only", members.only), MEMBERS, .value = "all",
      .help = "which of them to train: all, 3, or 0-4,7; short flag --members=3"},
 
-    {FIT("layers", layers), LAYERS, .value = "[]", .help = "the network, e.g. [dense 200, relu, dense 10]; required"},
+    {FIT("layers", layers), LAYERS, .value = "[]",
+     .help = "the network, e.g. [dense 200, relu, dense 10] or [resnet20 10]; required"},
     {FIT("seed", seed), WHOLE(0, SEED_MAX), .value = NULL, .help = "of initial weights, order and dropout"},
     {FIT("epochs", epochs), WHOLE(1, 1e6), .value = "10", .student_value = "20",
      .help = "passes over the data; hydra: of phase 2"},
@@ -83,10 +86,15 @@ const trb__option trb__options[] = {
      .help = "step: times gamma after each of these"},
     {FIT("gamma", gamma), REAL(0, 1), .above_min = true, .value = "0.1", .help = "step: factor"},
     {FIT("init", init), CHOICE(inits), .value = "he", .help = "initial weights"},
+    {FIT("augment", augment), RECIPE, .value = "[]",
+     .help = "new variants of the samples each epoch: any of [crop 4, flip, cutout 8, mixup 0.2]; members only"},
 
     {CONFIG("cache.dtype", cache.dtype), CHOICE(dtypes), .value = "float32", .help = "of the stored logits"},
-    {CONFIG("cache.views", cache.views), WHOLE(1, 65535), .value = "1",
-     .help = "variants of a sample; 1: the samples themselves"},
+    {CONFIG("cache.views", cache.views), WHOLE(1, 1000), .value = "1",
+     .help = "variants of a sample; the first is the sample itself, the others follow cache.view_recipe"},
+    {CONFIG("cache.view_recipe", cache.view_recipe), RECIPE, .value = "[]",
+     .help = "what the other views are made by, e.g. [crop 4, flip]; see train.augment"},
+    {CONFIG("cache.view_seed", cache.view_seed), WHOLE(0, SEED_MAX), .value = NULL, .help = "of the views"},
     {CONFIG("cache.block", cache.block), WHOLE(1, 1e6), .unit = "rows", .value = "256",
      .help = "rows a call and a chunk"},
     {CONFIG("cache.shard_rows", cache.shard_rows), WHOLE(1, 1e12), .unit = "rows", .value = "16384",
@@ -101,11 +109,14 @@ const trb__option trb__options[] = {
     {STUDENT("method", method), CHOICE(methods), .value = "hydra",
      .help = "hydra: a head a member; kd: one head for their mean"},
     {STUDENT("split", split), TEXT, .value = "\"\"",
-     .help = "instead of layers: position in train.layers, from 0, where the heads begin"},
+     .help = "instead of layers: where in train.layers the heads begin: a position, from 0, or a name such as "
+             "stage3.block3"},
     {STUDENT("temperature", temperature), REAL(0, 1000), .above_min = true, .value = "4",
      .help = "softens members' and student's probabilities"},
     {STUDENT("phase1_epochs", phase1_epochs), WHOLE(0, 1e6), .unit = "epochs", .value = "20",
      .help = "hydra: with one head, before it is copied to all"},
+    {STUDENT("views", views), WHOLE(0, 1000), .value = "0",
+     .help = "how many of the cache's views it sees, one of them a sample an epoch; 0: all"},
 
     {CONFIG("exchange", exchange), CHOICE(exchanges), .value = "ordered", .decides = true,
      .help = "of parameters between ranks; ordered: the same bits for any number of ranks"},
@@ -116,6 +127,8 @@ const trb__option trb__options[] = {
 
     {CONFIG("math.threads", math.threads), WHOLE(1, 1024), .value = "1",
      .help = "threads a rank in matrix products; another number, other bits"},
+    {CONFIG("math.precision", math.precision), CHOICE(precisions), .value = "f32", .decides = true,
+     .help = "of the operands of convolutions and matrix products; bf16: bfloat16, where the processor has it"},
 };
 
 const size_t trb__n_options = sizeof trb__options / sizeof trb__options[0];

@@ -21,6 +21,7 @@ typedef enum {
     TRB__CHOICE, /* an enum */
     TRB__TEXTS,  /* array of structures that begin with a char * */
     TRB__LAYERS, /* char *, canonical list */
+    TRB__RECIPE, /* trb_recipe */
     TRB__MEMBERS /* bool [members.count] */
 } trb__type;
 

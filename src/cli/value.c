@@ -127,6 +127,9 @@ void trb__option_range(const trb__option *o, size_t n, char *text)
     case TRB__LAYERS:
         (void)snprintf(text, n, "layers");
         return;
+    case TRB__RECIPE:
+        (void)snprintf(text, n, "recipe");
+        return;
     case TRB__MEMBERS:
         (void)snprintf(text, n, "members");
         return;
@@ -231,6 +234,20 @@ static trb_status set_layers(const trb__option *o, const trb__items *items, cons
     return TRB_OK;
 }
 
+/* Like layers, a recipe may come as a list or as one text with commas. */
+static trb_status set_recipe(const trb__option *o, const trb__items *items, const trb__item *item, void *base)
+{
+    char text[2 * TRB_RECIPE_BYTES] = "", why[TRB_FAIL_BYTES];
+    size_t n = 0;
+    for (size_t i = 0; i < item->n && n < sizeof text; i++)
+        n += (size_t)snprintf(text + n, sizeof text - n, "%s%s", i > 0 ? ", " : "", item->value[i]);
+    if (n >= sizeof text) return trb__item_fail(items, item, "expected a recipe, got %zu characters", n);
+    if (trb_recipe_parse(text, field(o, base)) == TRB_OK) return TRB_OK;
+    (void)snprintf(why, sizeof why, "%s", trb_fail_message());
+    trb_fail_clear();
+    return trb__item_fail(items, item, "%s", why);
+}
+
 /* "all", or numbers and runs of numbers: "0-4,7". */
 static trb_status set_members(const trb__option *o, const trb__items *items, const trb__item *item, void *base)
 {
@@ -268,7 +285,8 @@ static trb_status set_members(const trb__option *o, const trb__items *items, con
 
 trb_status trb__option_set(const trb__option *o, const trb__items *items, const trb__item *item, void *base)
 {
-    const bool takes_list = o->type == TRB__TEXTS || o->type == TRB__LAYERS || o->type == TRB__MEMBERS;
+    const bool takes_list =
+        o->type == TRB__TEXTS || o->type == TRB__LAYERS || o->type == TRB__RECIPE || o->type == TRB__MEMBERS;
     if (item->kind == TRB__SECTION || (item->kind == TRB__LIST && !takes_list)) {
         char range[120];
         trb__option_range(o, sizeof range, range);
@@ -293,6 +311,8 @@ trb_status trb__option_set(const trb__option *o, const trb__items *items, const 
         return set_texts(o, item, base);
     case TRB__LAYERS:
         return set_layers(o, items, item, base);
+    case TRB__RECIPE:
+        return set_recipe(o, items, item, base);
     case TRB__MEMBERS:
         return set_members(o, items, item, base);
     }
@@ -395,6 +415,12 @@ static void write_value(FILE *f, const trb__option *o, const void *base)
     case TRB__LAYERS:
         (void)fprintf(f, "[%s]", *(char *const *)at);
         return;
+    case TRB__RECIPE: {
+        char text[TRB_RECIPE_BYTES];
+        trb_recipe_text(at, text);
+        (void)fprintf(f, "[%s]", text);
+        return;
+    }
     case TRB__MEMBERS:
         write_members(f, count_of(o, base), *(bool *const *)at);
         return;

@@ -25,7 +25,7 @@ typedef struct {
 struct trb_exchange {
     trb_comm *group;
     const trb_net *net;
-    const trb_optim *opt;
+    trb_optim opt;
     size_t lanes, size, first, count;
     float *params;
     uint64_t step;
@@ -98,7 +98,7 @@ static trb_status reserve(trb_exchange *x)
     const int P = x->group->size;
     size_t deepest = 0;
     x->n_mine = trb__subtrees(x->lanes, x->first, x->count, x->stack, &deepest);
-    const size_t slice = x->hi - x->lo, moments = trb_optim_moments(x->opt), others = x->n_pieces - x->n_mine;
+    const size_t slice = x->hi - x->lo, moments = trb_optim_moments(&x->opt), others = x->n_pieces - x->n_mine;
     TRB_TRY(trb_alloc(TRB_MEM_GRADIENTS, deepest * x->size, sizeof *x->slabs, &x->slabs));
     TRB_TRY(trb_alloc(TRB_MEM_GRADIENTS, others * slice, sizeof *x->received, &x->received));
     if (moments > 0) TRB_TRY(trb_alloc(TRB_MEM_MOMENTS, slice, sizeof *x->m, &x->m));
@@ -145,7 +145,8 @@ trb_status trb_exchange_open(trb_comm *group, trb_exchange_kind kind, const trb_
     }
     x->group = group;
     x->net = net;
-    x->opt = opt;
+    x->opt = *opt;
+    x->opt.lanes = lanes;
     x->lanes = lanes;
     x->size = trb_net_size(net);
     x->params = params;
@@ -243,7 +244,7 @@ static size_t block_end(const trb_exchange *x, size_t at)
     return at + BLOCK < x->hi ? at + BLOCK : x->hi;
 }
 
-/* The factor that brings the gradient's norm down to opt->clip: squares by fixed blocks, blocks in slab order. */
+/* The factor that brings the gradient's norm down to opt.clip: squares by fixed blocks, blocks in slab order. */
 static trb_status clip_scale(trb_exchange *x, float *scale)
 {
     double *mine = x->squares + x->lo / BLOCK;
@@ -251,8 +252,9 @@ static trb_status clip_scale(trb_exchange *x, float *scale)
     for (size_t at = x->lo; at < x->hi; at = block_end(x, at)) {
         const size_t n = block_end(x, at) - at;
         const float *g = sum_block(x, at - x->lo, n);
+        const size_t trained = trb_net_trained(x->net); /* running statistics have no part in the norm */
         double sum = 0.0;
-        for (size_t i = 0; i < n; i++) sum += (double)g[i] * (double)g[i];
+        for (size_t i = 0; i < n && at + i < trained; i++) sum += (double)g[i] * (double)g[i];
         mine[n_mine++] = sum;
     }
     const size_t blocks = (x->size + BLOCK - 1) / BLOCK;
@@ -281,7 +283,7 @@ static trb_status clip_scale(trb_exchange *x, float *scale)
     if (!isfinite(norm))
         return trb_fail(TRB_ENUM, "step %llu: the gradient's norm is not finite; try a smaller learning rate",
                         (unsigned long long)x->step + 1);
-    *scale = norm > x->opt->clip ? (float)(x->opt->clip / norm) : 1.0F;
+    *scale = norm > x->opt.clip ? (float)(x->opt.clip / norm) : 1.0F;
     return TRB_OK;
 }
 
@@ -295,14 +297,14 @@ trb_status trb_exchange_pull(trb_exchange *x)
     } else if (x->status != TRB_OK) {
         return x->status;
     }
-    const bool clips = x->opt->clip > 0.0;
+    const bool clips = x->opt.clip > 0.0;
     float scale = 1.0F;
     if (clips) TRB_TRY(clip_scale(x, &scale));
     x->step++;
     for (size_t at = x->lo; at < x->hi; at = block_end(x, at)) {
         const size_t end = block_end(x, at), in = at - x->lo;
         const float *g = clips ? x->pieces[0].sum + in : sum_block(x, in, end - at);
-        trb_optim_update(x->opt, x->net, x->step, scale, at, end, x->params + at, g, x->m == NULL ? NULL : x->m + in,
+        trb_optim_update(&x->opt, x->net, x->step, scale, at, end, x->params + at, g, x->m == NULL ? NULL : x->m + in,
                          x->v == NULL ? NULL : x->v + in);
     }
     if (alone) return TRB_OK;

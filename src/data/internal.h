@@ -1,5 +1,5 @@
-/* Shared inside src/data: bytes that grow while they are read, files told plain from packed, samples that are joined.
- */
+/* Shared inside src/data: bytes that grow while they are read, files told plain from packed, samples that are joined,
+ * values that are normalised. */
 #ifndef TRB__DATA_INTERNAL_H
 #define TRB__DATA_INTERNAL_H
 
@@ -53,5 +53,8 @@ trb_status trb__samples_add_labels(trb__samples *s, const char *path, size_t n, 
 trb_status trb__idx_read(const char *images, const char *labels, trb__samples *s);
 trb_status trb__cifar10_read(const char *path, trb__samples *s);
 trb_status trb__hdf5_read(const char *path, trb__samples *s);
+
+/* Values [at, at + n) of the whole data set, all of one channel, normalised. */
+void trb__data_run(const trb_data *d, size_t channel, size_t at, size_t n, float *to);
 
 #endif

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "internal.h"
 #include "tribikos/memory.h"
 
 /* What is constant may show a deviation of rounding alone: it is left alone, not blown up. */
@@ -140,6 +141,14 @@ static void floats_columns(size_t n, const float *restrict from, const float *re
     for (size_t j = 0; j < n; j++) to[j] = (from[j] - mean[j]) * scale[j];
 }
 
+void trb__data_run(const trb_data *d, size_t channel, size_t at, size_t n, float *to)
+{
+    if (d->type == TRB_U8)
+        bytes_area(n, (const uint8_t *)d->x + at, d->mean[channel], d->scale[channel], to);
+    else
+        floats_area(n, (const float *)d->x + at, d->mean[channel], d->scale[channel], to);
+}
+
 enum { AHEAD = 2 };
 
 void trb_data_rows(const trb_data *d, size_t n, const int64_t *ids, float *x)
@@ -160,11 +169,6 @@ void trb_data_rows(const trb_data *d, size_t n, const int64_t *ids, float *x)
         else if (area == 1)
             floats_columns(size, floats, d->mean, d->scale, x);
         else
-            for (size_t c = 0; c < channels; c++) {
-                if (d->type == TRB_U8)
-                    bytes_area(area, bytes + c * area, d->mean[c], d->scale[c], x + c * area);
-                else
-                    floats_area(area, floats + c * area, d->mean[c], d->scale[c], x + c * area);
-            }
+            for (size_t c = 0; c < channels; c++) trb__data_run(d, c, row + c * area, area, x + c * area);
     }
 }

@@ -1,4 +1,4 @@
-#include "tribikos/blas.h"
+#include "gemm_bf16.h"
 
 #include <dlfcn.h>
 #include <stdio.h>
@@ -18,6 +18,7 @@ static sgemm_fn *sgemm;
 static set_threads_fn *set_threads;
 static corename_fn *corename;
 static char name[80];
+static trb_precision precision;
 
 /* The library's own detection takes a processor that is newer than itself for an old one. Every processor with these
  * five features runs the SkylakeX kernels, at up to twice the speed of the Haswell ones. */
@@ -54,14 +55,40 @@ static trb_status load(int threads)
     return TRB_OK;
 }
 
+/* What bits depend on. */
+static void describe(int threads)
+{
+    (void)snprintf(name, sizeof name, "%s, %d thread%s%s", corename(), threads, threads == 1 ? "" : "s",
+                   precision == TRB_PRECISION_BF16 ? ", bf16" : "");
+}
+
 trb_status trb_blas_open(int threads)
 {
     if (threads < 1) return trb_fail(TRB_ECONFIG, "BLAS threads a rank: expected at least 1, got %d", threads);
     if (sgemm == NULL) TRB_TRY(load(threads));
     set_threads(threads);
     omp_set_num_threads(threads);
-    (void)snprintf(name, sizeof name, "%s, %d thread%s", corename(), threads, threads == 1 ? "" : "s");
+    describe(threads);
     return TRB_OK;
+}
+
+trb_status trb_precision_set(trb_precision p)
+{
+    bool able = p == TRB_PRECISION_F32;
+#if defined(__x86_64__)
+    able = able || __builtin_cpu_supports("avx512bf16");
+#endif
+    if (!able)
+        return trb_fail(TRB_ECONFIG, "math.precision: this processor has no bfloat16 products (avx512_bf16); use f32");
+    if (p != precision) trb__gemm_bf16_release();
+    precision = p;
+    if (sgemm != NULL) describe(omp_get_max_threads());
+    return TRB_OK;
+}
+
+trb_precision trb_precision_get(void)
+{
+    return precision;
 }
 
 const char *trb_blas_name(void)
@@ -116,6 +143,8 @@ trb_status trb_gemm(bool ta, bool tb, size_t m, size_t n, size_t k, const float 
     TRB_TRY(trb_to_int(ldb, &ildb));
     TRB_TRY(trb_to_int(ldc, &ildc));
     if (sgemm == NULL) return trb_fail(TRB_EINTERNAL, "a matrix product before trb_blas_open()");
+    if (precision == TRB_PRECISION_BF16 && beta == 0.0F && trb__gemm_bf16_leads(m, n, k))
+        return trb__gemm_bf16(ta, tb, m, n, k, a, lda, b, ldb, c, ldc);
     const bool dots = tb && !ta; /* rows of A times rows of B */
     size_t rows, columns;
     cut(dots, m, n, k, &rows, &columns);

@@ -95,8 +95,9 @@ void trb_softmax(size_t rows, size_t K, float T, const float *z, float *p)
     }
 }
 
-trb_status trb_loss_ce(size_t rows, size_t M, size_t K, size_t batch, const float *z, const int32_t *label,
-                       double *loss, float *dz)
+/* Without `other` and `weight` a row has one label. */
+static trb_status cross_entropy(size_t rows, size_t M, size_t K, size_t batch, const float *z, const int32_t *label,
+                                const int32_t *other, const float *weight, double *loss, float *dz)
 {
     TRB_TRY(expect_classes(K));
     float scratch[K_MAX], max[RUN];
@@ -109,15 +110,33 @@ trb_status trb_loss_ce(size_t rows, size_t M, size_t K, size_t batch, const floa
         TRB_TRY(expect_finite(n, K, z + r0 * K, "the logits", r0, M));
         exp_rows(n, K, 1.0F, z + r0 * K, e, max, S);
         for (size_t r = 0; r < n; r++) {
-            const size_t y = (size_t)label[(r0 + r) / M];
+            const size_t b = (r0 + r) / M, y = (size_t)label[b];
+            const float *zr = z + (r0 + r) * K;
             const float scale = (float)(share / S[r]);
-            total += log(S[r]) - ((double)z[(r0 + r) * K + y] - (double)max[r]);
+            const double w = weight == NULL ? 1.0 : (double)weight[b];
+            total += log(S[r]) - w * ((double)zr[y] - (double)max[r]);
             for (size_t k = 0; k < K; k++) e[r * K + k] *= scale;
-            e[r * K + y] -= (float)share;
+            e[r * K + y] -= (float)(share * w);
+            if (weight == NULL) continue;
+            const size_t o = (size_t)other[b];
+            total -= (1.0 - w) * ((double)zr[o] - (double)max[r]);
+            e[r * K + o] -= (float)(share * (1.0 - w));
         }
     }
     *loss = share * total;
     return TRB_OK;
+}
+
+trb_status trb_loss_ce(size_t rows, size_t M, size_t K, size_t batch, const float *z, const int32_t *label,
+                       double *loss, float *dz)
+{
+    return cross_entropy(rows, M, K, batch, z, label, NULL, NULL, loss, dz);
+}
+
+trb_status trb_loss_ce_mixed(size_t rows, size_t M, size_t K, size_t batch, const float *z, const int32_t *label,
+                             const int32_t *other, const float *weight, double *loss, float *dz)
+{
+    return cross_entropy(rows, M, K, batch, z, label, other, weight, loss, dz);
 }
 
 trb_status trb_loss_kd(size_t rows, size_t M, size_t K, size_t batch, float T, const float *z, const float *t,

@@ -1,32 +1,50 @@
-/** What the files of this folder share: the layers of a network and what each kind does.
+/** What the files of this folder share: the layers of a network, what each kind does, and the steps of a pass.
  *
- * A kind is one entry of the table trb__kinds. A pass over the network is one loop over the layers that knows no kind
- * by name. A layer's rows are [copies][size of the shape]: one copy in the body, M in the heads; the first layer of the
- * heads reads one copy and writes M.
+ * A kind is one entry of the table trb__kinds. A pass over the network is one loop over steps that knows no kind by
+ * name. A layer's rows are [copies][size of the shape]: one copy in the body, M in the heads; the first layer of the
+ * heads that has weights reads one copy and writes M.
  */
 #ifndef TRB_NET_LAYER_H
 #define TRB_NET_LAYER_H
 
+#include "tribikos/conv.h"
 #include "tribikos/net.h"
 
 typedef struct trb__layer trb__layer;
+typedef struct trb__step trb__step;
 
-/** One layer's view of a forward or backward pass. */
+/** One step's view of a forward or backward pass. */
 typedef struct {
     size_t rows;
     const float *params;
     float *grad;          /* NULL in a forward pass */
     const trb_draw *draw; /* NULL at inference */
-    const float *x;       /* [rows][x_width] */
-    float *y;             /* [rows][y_width]; x itself if the layer works in place */
-    uint8_t *mask;        /* [rows][y_width] if the kind has masks, else NULL */
+    bool trains;          /* the forward pass drew masks and took statistics of its batch */
+    bool loads;           /* the first pass with these parameters */
+    const void *x;        /* what the step reads */
+    const void *saved;    /* what the fork saved, as it is now; for add */
 } trb__pass;
 
-typedef enum { TRB__NOTHING, TRB__UNITS, TRB__PROBABILITY } trb__argument;
+/** What an item of a list may say behind its word: nothing; units; a probability; filters and a window; a window. */
+typedef enum { TRB__NOTHING, TRB__UNITS, TRB__PROBABILITY, TRB__FILTERS, TRB__WINDOW } trb__takes;
+
+typedef struct {
+    size_t units;               /* or filters */
+    size_t kernel, stride, pad; /* a square window */
+    bool bias;                  /* "bias" was said */
+    double probability;
+} trb__argument;
+
+/** A pass has a value on its way and, between fork and add, a saved one. */
+typedef enum { TRB__WORKS, TRB__FORKS, TRB__SWAPS, TRB__ADDS } trb__path;
 
 typedef struct {
     const char *name;
-    trb__argument takes;
+    trb__takes takes;
+    trb__path path;
+    bool weights;       /* has parameters, so that there is a copy a head */
+    bool takes_one;     /* in the heads it can read one copy and write M */
+    bool plain;         /* reads and writes float32 [rows][copies][size] only */
     bool elementwise;   /* the gradient is worked on in place: dx holds dy at the call */
     bool in_place;      /* may overwrite its input, because its backward pass reads y and not x */
     bool overwritable;  /* the layer behind may overwrite its output, which its own backward pass does not read */
@@ -34,23 +52,30 @@ typedef struct {
     bool masks;         /* keeps a byte an element from forward to backward */
     /* Shapes and parameters, from l->argument and l->in; NULL: shape is kept, no parameters. */
     trb_status (*setup)(trb_net *net, trb__layer *l);
-    trb_status (*forward)(const trb__layer *l, const trb__pass *p);
-    /* dx NULL: nobody wants it */
-    trb_status (*backward)(const trb__layer *l, const trb__pass *p, const float *dy, float *dx);
+    /* Make s->op and answer with s->y_layout, from s->x_layout; NULL: the layout is kept (a plain kind's is plain). */
+    trb_status (*open)(trb__step *s, size_t rows, bool training);
+    void (*close)(trb__step *s);
+    trb_status (*forward)(const trb__step *s, const trb__pass *p);
+    /* dx NULL, only where `takes_one`: nobody wants it */
+    trb_status (*backward)(const trb__step *s, const trb__pass *p, const void *dy, void *dx);
 } trb__kind;
 
 extern const trb__kind trb__kinds[];
 extern const size_t trb__n_kinds;
 
+/** Kinds that are in no list: a change of layout, and the copies of what the body says, one a head. */
+extern const trb__kind trb__reorder_kind, trb__spread_kind;
+
 struct trb__layer {
     const trb__kind *kind;
-    double argument;
+    trb__argument argument;
     bool head;
-    size_t position;   /* in the body or in the heads, from 0, as in the names of parameters */
+    const char *name;  /* the name it stands behind, "" for none; borrowed */
+    size_t position;   /* from 0 behind the name, or in the body or in the heads, as in the names of parameters */
     trb_shape in, out; /* of one copy */
     size_t x_copies, y_copies, x_width, y_width;
-    size_t weight, bias; /* offsets in the slab */
-    bool over_x;         /* y is x */
+    size_t weight, bias;   /* offsets in the slab */
+    size_t mean, variance; /* running ones */
     /* A dense layer and the relu behind it share their passes over memory: going forward the dense layer adds the bias
      * and clips, going back the relu masks the gradient and sums it up into the bias gradient (`bias` is the dense
      * layer's). */
@@ -58,36 +83,68 @@ struct trb__layer {
     uint64_t first_block; /* where this layer's random numbers begin in a sample's stream */
 };
 
-struct trb_net {
-    char *layers; /* canonical list */
-    trb_shape input;
-    size_t heads, outputs;
-    size_t n_layers, n_params, size;
-    trb__layer *layer;
-    trb_param *param;
-    size_t first_trained; /* the first layer with parameters */
+/** One step of a pass in a workspace: a layer with what was joined to it, or one of the kinds that are in no list. */
+struct trb__step {
+    const trb__kind *kind;
+    const trb__layer *l;
+    const trb__layer *norm; /* inference: folded into this convolution */
+    bool relu;              /* the relu behind it is done here */
+    bool sum;               /* inference: adds to what the fork saved, in place */
+    bool on_saved;          /* works on what the fork saved */
+    size_t rows, copies;    /* copies in y */
+    trb_layout x_layout, y_layout;
+    size_t place; /* which of the workspace's places y lies in */
+    void *y;
+    uint8_t *mask; /* [rows][y_width] if the kind has masks, else NULL */
+    const void *x; /* where the last forward pass had the input */
+    void *op;
+    double seconds[2]; /* spent forward and backward, if that is measured */
 };
 
-/** Append a tensor of layer l to the table: `name` behind the prefix, one copy of `shape` in the body, M in the heads.
- * \param[out] offset  where it lies in the slab */
-trb_status trb__net_add_param(trb_net *net, const trb__layer *l, const char *name, size_t ndim, const size_t *shape,
-                              size_t fan_in, size_t fan_out, bool decays, size_t *offset);
+struct trb_net {
+    char *layers; /* canonical list */
+    char *names;  /* what layers' names point to */
+    trb_shape input;
+    size_t heads, outputs;
+    size_t n_layers, n_params, size, trained;
+    trb__layer *layer;
+    trb_param *param;
+};
 
-/** One item of a layer list. */
+/** A tensor of a layer, one copy of it. */
+typedef struct {
+    const char *name;
+    size_t ndim, shape[4];
+    size_t fan_in, fan_out;
+    bool decays, statistic;
+    float start;
+} trb__tensor;
+
+/** Append a tensor to the table: `name` behind the prefix, one copy of `shape` in the body, M in the heads.
+ * \param[out] offset  where it lies in the slab, of a statistic counted from the end of the trained part */
+trb_status trb__net_add_param(trb_net *net, const trb__layer *l, const trb__tensor *t, size_t *offset);
+
+/** Multiply-adds of one sample, of all copies. */
+double trb__layer_macs(const trb__layer *l);
+
+/** One item of a layer list: what stands between two commas. */
 enum { TRB__ITEM_BYTES = 64 };
+typedef enum { TRB__LAYER, TRB__SPLIT, TRB__NAME } trb__item_is;
 typedef struct {
     size_t number;              /* from 1 */
-    char text[TRB__ITEM_BYTES]; /* as found, without blanks around it */
-    char word[TRB__ITEM_BYTES], argument[TRB__ITEM_BYTES];
+    char text[TRB__ITEM_BYTES]; /* as found, every run of blanks as one */
+    trb__item_is is;
+    char name[TRB__ITEM_BYTES]; /* of a name */
+    const trb__kind *kind;      /* of a layer */
+    trb__argument argument;     /* of a layer, checked */
 } trb__item;
 
-/** Take the next item off a list. \param[in,out] cursor  where to read on; NULL behind the last item
- * \return TRB_OK; TRB_ECONFIG if the item is empty or too long */
+/** Take the next item off an expanded list. \param[in,out] cursor  where to read on; NULL behind the last item
+ * \return TRB_OK; TRB_ECONFIG names item, what was found and what fits (an unknown word: the nearest known one) */
 trb_status trb__list_next(const char **cursor, trb__item *item);
 
-/** The kind and the checked argument of an item that is not "split". TRB_ECONFIG names item and nearest known word. */
-trb_status trb__item_kind(const trb__item *item, const trb__kind **kind, double *argument);
-
-bool trb__item_is_split(const trb__item *item);
+/** Print an item in canonical form, as in "conv 16 3 stride 2 pad 1"; reads back as the same item.
+ * \param[in] n  bytes of `text`; at least TRB__ITEM_BYTES */
+void trb__item_print(const trb__item *item, size_t n, char *text);
 
 #endif

@@ -1,5 +1,5 @@
-/* The kinds of layers. */
-#include "layer.h"
+/* The kinds of layers on rows of numbers; those on images are in images.c. */
+#include "images.h"
 
 #include <math.h>
 #include <string.h>
@@ -13,10 +13,13 @@
 
 static trb_status dense_setup(trb_net *net, trb__layer *l)
 {
-    const size_t inputs = trb_shape_size(l->in), units = (size_t)l->argument;
+    const size_t inputs = trb_shape_size(l->in), units = l->argument.units;
+    const trb__tensor weight = {
+        .name = "weight", .ndim = 2, .shape = {units, inputs}, .fan_in = inputs, .fan_out = units, .decays = true};
+    const trb__tensor bias = {.name = "bias", .ndim = 1, .shape = {units}};
     l->out = (trb_shape){units, 1, 1};
-    TRB_TRY(trb__net_add_param(net, l, "weight", 2, (size_t[]){units, inputs}, inputs, units, true, &l->weight));
-    return trb__net_add_param(net, l, "bias", 1, &units, inputs, units, false, &l->bias);
+    TRB_TRY(trb__net_add_param(net, l, &weight, &l->weight));
+    return trb__net_add_param(net, l, &bias, &l->bias);
 }
 
 /* A value that is not a number must reach the loss, which reports it: hence v < 0 and not v > 0. */
@@ -25,15 +28,18 @@ static inline float clip(float v)
     return v < 0.0F ? 0.0F : v;
 }
 
-static trb_status dense_forward(const trb__layer *l, const trb__pass *p)
+static trb_status dense_forward(const trb__step *s, const trb__pass *p)
 {
+    const trb__layer *l = s->l;
+    const float *x = p->x;
+    float *to = s->y;
     const size_t n = l->y_width / l->x_copies, k = l->x_width / l->x_copies;
     for (size_t i = 0; i < l->x_copies; i++)
-        TRB_TRY(trb_gemm(false, true, p->rows, n, k, p->x + i * k, l->x_width, p->params + l->weight + i * n * k, k,
-                         0.0F, p->y + i * n, l->y_width));
+        TRB_TRY(trb_gemm(false, true, p->rows, n, k, x + i * k, l->x_width, p->params + l->weight + i * n * k, k, 0.0F,
+                         to + i * n, l->y_width));
     const float *restrict bias = p->params + l->bias;
     for (size_t r = 0; r < p->rows; r++) {
-        float *restrict y = p->y + r * l->y_width;
+        float *restrict y = to + r * l->y_width;
         if (l->fused)
             for (size_t j = 0; j < l->y_width; j++) y[j] = clip(y[j] + bias[j]);
         else
@@ -42,8 +48,11 @@ static trb_status dense_forward(const trb__layer *l, const trb__pass *p)
     return TRB_OK;
 }
 
-static trb_status dense_backward(const trb__layer *l, const trb__pass *p, const float *dy, float *dx)
+static trb_status dense_backward(const trb__step *s, const trb__pass *p, const void *dy_, void *dx_)
 {
+    const trb__layer *l = s->l;
+    const float *x = p->x, *dy = dy_;
+    float *dx = dx_;
     const size_t n = l->y_width / l->x_copies, k = l->x_width / l->x_copies;
     if (!l->fused) {
         float *restrict db = p->grad + l->bias;
@@ -53,8 +62,8 @@ static trb_status dense_backward(const trb__layer *l, const trb__pass *p, const 
     }
     for (size_t i = 0; i < l->x_copies; i++) {
         const size_t w = l->weight + i * n * k;
-        TRB_TRY(trb_gemm(true, false, n, k, p->rows, dy + i * n, l->y_width, p->x + i * k, l->x_width, 0.0F,
-                         p->grad + w, k));
+        TRB_TRY(
+            trb_gemm(true, false, n, k, p->rows, dy + i * n, l->y_width, x + i * k, l->x_width, 0.0F, p->grad + w, k));
         if (dx != NULL)
             TRB_TRY(trb_gemm(false, false, p->rows, k, n, dy + i * n, l->y_width, p->params + w, k, 0.0F, dx + i * k,
                              l->x_width));
@@ -64,26 +73,34 @@ static trb_status dense_backward(const trb__layer *l, const trb__pass *p, const 
 
 /* Relu and tanh: the gradient follows from the output. */
 
-static trb_status relu_forward(const trb__layer *l, const trb__pass *p)
+static trb_status relu_forward(const trb__step *s, const trb__pass *p)
 {
-    for (size_t i = 0; i < p->rows * l->y_width && !l->fused; i++) p->y[i] = clip(p->x[i]);
+    const float *x = p->x;
+    float *y = s->y;
+    if (!trb_layout_is_plain(&s->x_layout)) {
+        trb_layout_relu(&s->x_layout, p->x, s->y);
+        return TRB_OK;
+    }
+    for (size_t i = 0; i < p->rows * s->l->y_width && !s->l->fused; i++) y[i] = clip(x[i]);
     return TRB_OK;
 }
 
-static trb_status relu_backward(const trb__layer *l, const trb__pass *p, const float *dy, float *dx)
+static trb_status relu_backward(const trb__step *s, const trb__pass *p, const void *dy, void *dx)
 {
-    (void)dy;
+    const trb__layer *l = s->l;
+    const float *restrict y = s->y;
+    float *restrict d = dx;
+    if (!trb_layout_is_plain(&s->x_layout)) {
+        trb_layout_relu_back(&s->x_layout, s->y, dy, dx);
+        return TRB_OK;
+    }
     if (!l->fused) {
-        const float *restrict y = p->y;
-        float *restrict d = dx;
         for (size_t i = 0; i < p->rows * l->y_width; i++) d[i] = y[i] > 0.0F ? d[i] : 0.0F;
         return TRB_OK;
     }
     float *restrict db = p->grad + l->bias;
     memset(db, 0, l->y_width * sizeof *db);
-    for (size_t r = 0; r < p->rows; r++) {
-        const float *restrict y = p->y + r * l->y_width;
-        float *restrict d = dx + r * l->y_width;
+    for (size_t r = 0; r < p->rows; r++, y += l->y_width, d += l->y_width) {
         for (size_t j = 0; j < l->y_width; j++) {
             d[j] = y[j] > 0.0F ? d[j] : 0.0F;
             db[j] += d[j];
@@ -92,18 +109,20 @@ static trb_status relu_backward(const trb__layer *l, const trb__pass *p, const f
     return TRB_OK;
 }
 
-static trb_status tanh_forward(const trb__layer *l, const trb__pass *p)
+static trb_status tanh_forward(const trb__step *s, const trb__pass *p)
 {
-    for (size_t i = 0; i < p->rows * l->y_width; i++) p->y[i] = tanhf(p->x[i]);
+    const float *x = p->x;
+    float *y = s->y;
+    for (size_t i = 0; i < p->rows * s->l->y_width; i++) y[i] = tanhf(x[i]);
     return TRB_OK;
 }
 
-static trb_status tanh_backward(const trb__layer *l, const trb__pass *p, const float *dy, float *dx)
+static trb_status tanh_backward(const trb__step *s, const trb__pass *p, const void *dy, void *dx)
 {
     (void)dy;
-    const float *restrict y = p->y;
+    const float *restrict y = s->y;
     float *restrict d = dx;
-    for (size_t i = 0; i < p->rows * l->y_width; i++) d[i] *= 1.0F - y[i] * y[i];
+    for (size_t i = 0; i < p->rows * s->l->y_width; i++) d[i] *= 1.0F - y[i] * y[i];
     return TRB_OK;
 }
 
@@ -119,15 +138,16 @@ static trb_status dropout_setup(trb_net *net, trb__layer *l)
     return TRB_OK;
 }
 
-static trb_status dropout_forward(const trb__layer *l, const trb__pass *p)
+static trb_status dropout_forward(const trb__step *s, const trb__pass *p)
 {
+    const trb__layer *l = s->l;
     const trb_draw *draw = p->draw;
-    const uint32_t threshold = (uint32_t)(l->argument * 0x1p32);
-    const float scale = (float)(1.0 / (1.0 - l->argument));
+    const uint32_t threshold = (uint32_t)(l->argument.probability * 0x1p32);
+    const float scale = (float)(1.0 / (1.0 - l->argument.probability));
     for (size_t r = 0; r < p->rows; r++) {
-        const float *x = p->x + r * l->x_width;
-        float *y = p->y + r * l->y_width;
-        uint8_t *mask = p->mask + r * l->y_width;
+        const float *x = (const float *)p->x + r * l->x_width;
+        float *y = (float *)s->y + r * l->y_width;
+        uint8_t *mask = s->mask + r * l->y_width;
         trb_rng rng = trb_rng_open(draw->seed, TRB_USE_DROPOUT, draw->member, draw->epoch, (uint64_t)draw->sample[r]);
         rng.counter[2] = l->first_block;
         uint64_t bits = 0;
@@ -140,11 +160,12 @@ static trb_status dropout_forward(const trb__layer *l, const trb__pass *p)
     return TRB_OK;
 }
 
-static trb_status dropout_backward(const trb__layer *l, const trb__pass *p, const float *dy, float *dx)
+static trb_status dropout_backward(const trb__step *s, const trb__pass *p, const void *dy, void *dx)
 {
     (void)dy;
-    const float scale = (float)(1.0 / (1.0 - l->argument));
-    const uint8_t *restrict mask = p->mask;
+    const trb__layer *l = s->l;
+    const float scale = (float)(1.0 / (1.0 - l->argument.probability));
+    const uint8_t *restrict mask = s->mask;
     float *restrict d = dx;
     for (size_t i = 0; i < p->rows * l->y_width; i++) d[i] = mask[i] != 0 ? d[i] * scale : 0.0F;
     return TRB_OK;
@@ -153,19 +174,71 @@ static trb_status dropout_backward(const trb__layer *l, const trb__pass *p, cons
 const trb__kind trb__kinds[] = {
     {.name = "dense",
      .takes = TRB__UNITS,
+     .weights = true,
+     .takes_one = true,
+     .plain = true,
      .overwritable = true,
      .setup = dense_setup,
      .forward = dense_forward,
      .backward = dense_backward},
     {.name = "relu", .elementwise = true, .in_place = true, .forward = relu_forward, .backward = relu_backward},
-    {.name = "tanh", .elementwise = true, .in_place = true, .forward = tanh_forward, .backward = tanh_backward},
+    {.name = "tanh",
+     .plain = true,
+     .elementwise = true,
+     .in_place = true,
+     .forward = tanh_forward,
+     .backward = tanh_backward},
     {.name = "dropout",
      .takes = TRB__PROBABILITY,
+     .plain = true,
      .elementwise = true,
      .training_only = true,
      .masks = true,
      .setup = dropout_setup,
      .forward = dropout_forward,
      .backward = dropout_backward},
+    {.name = "conv",
+     .takes = TRB__FILTERS,
+     .weights = true,
+     .takes_one = true,
+     .overwritable = true,
+     .setup = trb__conv_setup,
+     .open = trb__conv_open,
+     .close = trb__conv_close,
+     .forward = trb__conv_step,
+     .backward = trb__conv_back},
+    {.name = "norm",
+     .weights = true,
+     .setup = trb__norm_setup,
+     .open = trb__norm_open,
+     .close = trb__norm_close,
+     .forward = trb__norm_step,
+     .backward = trb__norm_back},
+    {.name = "maxpool",
+     .takes = TRB__WINDOW,
+     .overwritable = true,
+     .setup = trb__pool_setup,
+     .open = trb__maxpool_open,
+     .close = trb__pool_close,
+     .forward = trb__pool_step,
+     .backward = trb__pool_back},
+    {.name = "avgpool",
+     .takes = TRB__WINDOW,
+     .overwritable = true,
+     .setup = trb__pool_setup,
+     .open = trb__avgpool_open,
+     .close = trb__pool_close,
+     .forward = trb__pool_step,
+     .backward = trb__pool_back},
+    {.name = "globalpool",
+     .overwritable = true,
+     .setup = trb__globalpool_setup,
+     .open = trb__avgpool_open,
+     .close = trb__pool_close,
+     .forward = trb__pool_step,
+     .backward = trb__pool_back},
+    {.name = "fork", .path = TRB__FORKS},
+    {.name = "shortcut", .path = TRB__SWAPS},
+    {.name = "add", .path = TRB__ADDS, .forward = trb__add_step},
 };
 const size_t trb__n_kinds = sizeof trb__kinds / sizeof *trb__kinds;

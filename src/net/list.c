@@ -8,118 +8,313 @@
 #include "tribikos/memory.h"
 #include "tribikos/text.h"
 
-enum { UNITS_MAX = 1 << 24, WORDS_MAX = 32 };
+enum { UNITS_MAX = 1 << 24, WINDOW_MAX = 4096, NAME_BYTES = 40, WORDS_MAX = 32 };
 
 static bool blank(char c)
 {
     return isspace((unsigned char)c) != 0;
 }
 
-trb_status trb__list_next(const char **cursor, trb__item *item)
+/* ---- reading */
+
+/* What stands up to the next comma, every run of blanks as one. */
+static trb_status take_text(const char **cursor, trb__item *item)
 {
-    const char *begin = *cursor, *comma = strchr(begin, ',');
-    const char *end = comma == NULL ? begin + strlen(begin) : comma;
+    const char *from = *cursor, *comma = strchr(from, ',');
+    const char *end = comma == NULL ? from + strlen(from) : comma;
+    size_t n = 0;
     item->number++;
     *cursor = comma == NULL ? NULL : comma + 1;
-    while (begin < end && blank(*begin)) begin++;
-    while (end > begin && blank(end[-1])) end--;
-    const size_t n = (size_t)(end - begin);
+    while (from < end && blank(*from)) from++;
+    for (; from < end && n < sizeof item->text; from++) {
+        if (!blank(*from))
+            item->text[n++] = *from;
+        else if (from + 1 < end && !blank(from[1]))
+            item->text[n++] = ' ';
+    }
     if (n == 0)
         return trb_fail(TRB_ECONFIG, "layers: item %zu is empty; expected a layer, e.g. \"dense 10\"", item->number);
-    if (n >= sizeof item->text)
-        return trb_fail(TRB_ECONFIG, "layers: item %zu, \"%.32s...\": longer than any layer", item->number, begin);
-    memcpy(item->text, begin, n);
+    if (n == sizeof item->text)
+        return trb_fail(TRB_ECONFIG, "layers: item %zu, \"%.32s...\": longer than any layer", item->number, item->text);
     item->text[n] = '\0';
-    size_t word = 0;
-    while (word < n && !blank(item->text[word])) word++;
-    memcpy(item->word, item->text, word);
-    item->word[word] = '\0';
-    while (word < n && blank(item->text[word])) word++;
-    memcpy(item->argument, item->text + word, n - word + 1);
     return TRB_OK;
 }
 
-bool trb__item_is_split(const trb__item *item)
+/* The next word of an item's text, "" behind the last. \return what follows it */
+static const char *take_word(const char *text, char word[TRB__ITEM_BYTES])
 {
-    return strcmp(item->text, "split") == 0;
+    const size_t n = strcspn(text, " ");
+    (void)snprintf(word, TRB__ITEM_BYTES, "%.*s", (int)n, text);
+    return text + n + (text[n] == ' ');
 }
 
-static trb_status unknown(const trb__item *item)
+static trb_status unknown(const trb__item *item, const char *word)
 {
-    const char *words[WORDS_MAX] = {"split"};
-    size_t n = 1;
+    const char *words[WORDS_MAX] = {"split", "name", "lenet5", "resnet20", "wrn28-10"};
+    size_t n = 5;
     for (size_t i = 0; i < trb__n_kinds && n < WORDS_MAX; i++) words[n++] = trb__kinds[i].name;
     return trb_fail(TRB_ECONFIG, "layers: item %zu, \"%s\": there is no layer \"%s\"; did you mean \"%s\"?",
-                    item->number, item->text, item->word, trb_nearest(item->word, n, words));
+                    item->number, item->text, word, trb_nearest(word, n, words));
 }
 
-trb_status trb__item_kind(const trb__item *item, const trb__kind **kind, double *argument)
+static trb_status stands_alone(const trb__item *item, const char *word, const char *rest)
 {
-    const trb__kind *found = NULL;
-    for (size_t i = 0; i < trb__n_kinds; i++)
-        if (strcmp(item->word, trb__kinds[i].name) == 0) found = &trb__kinds[i];
-    if (found == NULL && strcmp(item->word, "split") != 0) return unknown(item);
+    if (rest[0] == '\0') return TRB_OK;
+    return trb_fail(TRB_ECONFIG, "layers: item %zu, \"%s\": %s stands alone, got \"%s\"", item->number, item->text,
+                    word, rest);
+}
 
-    const trb__argument takes = found == NULL ? TRB__NOTHING : found->takes;
-    char *end = item->argument[0] == '\0' ? NULL : "";
-    double value = 0.0;
-    bool good = false;
-    switch (takes) {
-    case TRB__NOTHING:
-        good = item->argument[0] == '\0';
-        break;
-    case TRB__UNITS:
-        good = isdigit((unsigned char)item->argument[0]) != 0;
-        value = (double)strtoull(item->argument, &end, 10);
-        good = good && *end == '\0' && value >= 1.0 && value <= UNITS_MAX;
-        break;
-    case TRB__PROBABILITY:
-        value = strtod(item->argument, &end);
-        good = item->argument[0] != '\0' && *end == '\0' && value >= 0.0 && value < 1.0;
-        break;
+static trb_status wrong(const trb__item *item, const char *takes, const char *got)
+{
+    static const char *const as_in[] = {
+        [TRB__UNITS] = "dense 200",
+        [TRB__PROBABILITY] = "dropout 0.1",
+        [TRB__FILTERS] = "conv 16 3 stride 2 pad 1",
+        [TRB__WINDOW] = "maxpool 3 stride 2 pad 1",
+    };
+    return trb_fail(TRB_ECONFIG, "layers: item %zu, \"%s\": %s takes %s, as in \"%s\", got \"%s\"", item->number,
+                    item->text, item->kind->name, takes, as_in[item->kind->takes], got);
+}
+
+/* A whole number that is all of `text`. */
+static trb_status read_size(const trb__item *item, const char *what, const char *text, size_t lo, size_t hi,
+                            size_t *value)
+{
+    char *end = NULL, takes[80];
+    const unsigned long long read = strtoull(text, &end, 10); /* the largest there is if it is too large */
+    *value = (size_t)read;
+    if (isdigit((unsigned char)text[0]) && *end == '\0' && read >= lo && read <= hi) return TRB_OK;
+    (void)snprintf(takes, sizeof takes, "%s from %zu to %zu", what, lo, hi);
+    return wrong(item, takes, text);
+}
+
+static trb_status read_probability(const trb__item *item, const char *text, double *value)
+{
+    char *end = NULL;
+    *value = strtod(text, &end);
+    if ((isdigit((unsigned char)text[0]) || text[0] == '.') && *end == '\0' && *value < 1.0) return TRB_OK;
+    return wrong(item, "a probability from 0 to below 1", text);
+}
+
+/* "N K [stride S] [pad P] [bias]" of a convolution, "K [stride S] [pad P]" of a pooling. */
+static trb_status read_window(const trb__item *item, const char *rest, trb__argument *a)
+{
+    static const char *const options[] = {"stride", "pad", "bias"};
+    const bool filters = item->kind->takes == TRB__FILTERS;
+    char word[TRB__ITEM_BYTES];
+    bool given[3] = {false};
+    if (filters) {
+        rest = take_word(rest, word);
+        TRB_TRY(read_size(item, "a number of filters", word, 1, UNITS_MAX, &a->units));
     }
-    if (!good) {
-        static const char *const fits[] = {"stands alone", "takes a number of units from 1 to 16777216 (\"dense 200\")",
-                                           "takes a probability from 0 to below 1 (\"dropout 0.1\")"};
-        return trb_fail(TRB_ECONFIG, "layers: item %zu, \"%s\": %s %s, got \"%s\"", item->number, item->text,
-                        item->word, fits[takes], item->argument);
+    rest = take_word(rest, word);
+    TRB_TRY(read_size(item, "a window", word, 1, WINDOW_MAX, &a->kernel));
+    a->stride = filters ? 1 : a->kernel;
+    while (rest[0] != '\0') {
+        const size_t n = filters ? 3 : 2;
+        size_t i = 0;
+        rest = take_word(rest, word);
+        while (i < n && strcmp(word, options[i]) != 0) i++;
+        if (i == n)
+            return trb_fail(TRB_ECONFIG, "layers: item %zu, \"%s\": %s has no option \"%s\"; did you mean \"%s\"?",
+                            item->number, item->text, item->kind->name, word, trb_nearest(word, n, options));
+        if (given[i])
+            return trb_fail(TRB_ECONFIG, "layers: item %zu, \"%s\": \"%s\" is given twice", item->number, item->text,
+                            word);
+        given[i] = true;
+        if (i < 2) rest = take_word(rest, word);
+        if (i == 0) TRB_TRY(read_size(item, "a stride", word, 1, WINDOW_MAX, &a->stride));
+        if (i == 1) TRB_TRY(read_size(item, "a pad", word, 0, WINDOW_MAX, &a->pad));
     }
-    *kind = found;
-    *argument = value;
+    a->bias = given[2];
+    /* Beyond that a window may hold nothing but padding, which has no largest value. */
+    if (!filters && a->pad > a->kernel / 2)
+        return trb_fail(TRB_ECONFIG, "layers: item %zu, \"%s\": a pad of at most half the window, %zu, fits",
+                        item->number, item->text, a->kernel / 2);
     return TRB_OK;
 }
 
-trb_status trb_net_insert_split(const char *layers, size_t at, char **out)
+static trb_status read_name(trb__item *item, const char *rest)
 {
-    char *text = NULL;
-    trb_status st = trb_alloc(TRB_MEM_OTHER, 2 * strlen(layers) + 16, 1, &text);
-    if (st != TRB_OK) return st;
-    trb__item item = {0};
-    size_t used = 0;
-    bool inserted = false;
-    for (const char *cursor = layers; cursor != NULL;) {
-        TRB_GO(trb__list_next(&cursor, &item));
-        if (trb__item_is_split(&item)) {
-            st = trb_fail(TRB_ECONFIG, "split: \"%s\" has a split already, as item %zu", layers, item.number);
-            goto done;
-        }
-        const bool here = item.number == at + 1;
-        if (here && strcmp(item.word, "dense") != 0) {
-            st = trb_fail(TRB_ECONFIG,
-                          "split: position %zu of \"%s\" is \"%s\"; the heads must begin with a dense layer", at,
-                          layers, item.text);
-            goto done;
-        }
-        inserted = inserted || here;
-        used += (size_t)sprintf(text + used, "%s%s%s", used > 0 ? ", " : "", here ? "split, " : "", item.text);
+    static const char characters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
+    const size_t n = strlen(rest);
+    if (n > NAME_BYTES || strspn(rest, characters) != n || isalpha((unsigned char)rest[0]) == 0 ||
+        strstr(rest, "..") != NULL || rest[n - 1] == '.')
+        return trb_fail(TRB_ECONFIG,
+                        "layers: item %zu, \"%s\": a name is 1 to %d letters, digits, ., - and _, begins with a letter "
+                        "and has no empty part between dots, got \"%s\"",
+                        item->number, item->text, NAME_BYTES, rest);
+    memcpy(item->name, rest, n + 1);
+    return TRB_OK;
+}
+
+static trb_status read_layer(trb__item *item, const char *word, const char *rest)
+{
+    size_t i = 0;
+    while (i < trb__n_kinds && strcmp(word, trb__kinds[i].name) != 0) i++;
+    if (i == trb__n_kinds) return unknown(item, word);
+    item->kind = &trb__kinds[i];
+    item->argument = (trb__argument){0};
+    switch (item->kind->takes) {
+    case TRB__NOTHING:
+        break;
+    case TRB__UNITS:
+        return read_size(item, "a number of units", rest, 1, UNITS_MAX, &item->argument.units);
+    case TRB__PROBABILITY:
+        return read_probability(item, rest, &item->argument.probability);
+    case TRB__FILTERS:
+    case TRB__WINDOW:
+        return read_window(item, rest, &item->argument);
     }
-    if (!inserted)
-        st = trb_fail(TRB_ECONFIG, "split: position %zu is behind the last layer of \"%s\" (positions count from 0)",
-                      at, layers);
+    return stands_alone(item, word, rest);
+}
+
+trb_status trb__list_next(const char **cursor, trb__item *item)
+{
+    char word[TRB__ITEM_BYTES];
+    TRB_TRY(take_text(cursor, item));
+    const char *rest = take_word(item->text, word);
+    item->is = strcmp(word, "split") == 0 ? TRB__SPLIT : strcmp(word, "name") == 0 ? TRB__NAME : TRB__LAYER;
+    if (item->is == TRB__SPLIT) return stands_alone(item, word, rest);
+    if (item->is == TRB__NAME) return read_name(item, rest);
+    return read_layer(item, word, rest);
+}
+
+/* ---- printing */
+
+void trb__item_print(const trb__item *item, size_t n, char *text)
+{
+    const trb__argument *a = &item->argument;
+    char stride[32] = "", pad[32] = "";
+    if (item->is != TRB__LAYER) {
+        (void)snprintf(text, n, "%s%s", item->is == TRB__SPLIT ? "split" : "name ",
+                       item->is == TRB__SPLIT ? "" : item->name);
+        return;
+    }
+    const char *word = item->kind->name;
+    const trb__takes takes = item->kind->takes;
+    if (a->stride != (takes == TRB__FILTERS ? 1 : a->kernel))
+        (void)snprintf(stride, sizeof stride, " stride %zu", a->stride);
+    if (a->pad != 0) (void)snprintf(pad, sizeof pad, " pad %zu", a->pad);
+    switch (takes) {
+    case TRB__NOTHING:
+        (void)snprintf(text, n, "%s", word);
+        return;
+    case TRB__UNITS:
+        (void)snprintf(text, n, "%s %zu", word, a->units);
+        return;
+    case TRB__PROBABILITY:
+        /* The shortest text that reads back as the same number. */
+        for (int digits = 1; digits <= 17; digits++) {
+            const int begin = snprintf(text, n, "%s ", word);
+            (void)snprintf(text + begin, n - (size_t)begin, "%.*g", digits, a->probability);
+            if (strtod(text + begin, NULL) == a->probability) return;
+        }
+        return;
+    case TRB__FILTERS:
+        (void)snprintf(text, n, "%s %zu %zu%s%s%s", word, a->units, a->kernel, stride, pad, a->bias ? " bias" : "");
+        return;
+    case TRB__WINDOW:
+        (void)snprintf(text, n, "%s %zu%s%s", word, a->kernel, stride, pad);
+        return;
+    }
+}
+
+/* ---- the split */
+
+/* The names of a list, those with one first part as "stage1.block1 ... stage1.block3"; "" if there are none. */
+static void list_names(const char *list, size_t n, char *text)
+{
+    char last[TRB__ITEM_BYTES] = "";
+    size_t used = 0;
+    bool run = false; /* `last` is not printed yet */
+    trb__item item = {0};
+    text[0] = '\0';
+    for (const char *cursor = list; cursor != NULL && used < n;) {
+        if (trb__list_next(&cursor, &item) != TRB_OK || item.is != TRB__NAME) continue;
+        const bool same = strncmp(last, item.name, strcspn(last, ".") + 1) == 0;
+        if (!same)
+            used += (size_t)snprintf(text + used, n - used, "%s%s%s%s", run ? " ... " : "", run ? last : "",
+                                     used > 0 ? ", " : "", item.name);
+        run = same;
+        memcpy(last, item.name, sizeof last);
+    }
+    if (run && used < n) used += (size_t)snprintf(text + used, n - used, " ... %s", last);
+    if (used >= n) memcpy(text + n - 4, "...", 4);
+}
+
+typedef struct {
+    const char *item; /* the item of the list that the split goes in front of; NULL if there is none */
+    bool in_block;    /* between a fork and its add */
+    size_t fork;      /* that fork's position */
+    size_t n_layers;  /* of the list */
+} place;
+
+static trb_status find_place(const char *list, const char *at, place *found)
+{
+    const size_t n = strlen(at);
+    const bool number = n > 0 && strspn(at, "0123456789") == n;
+    const unsigned long long wanted = number ? strtoull(at, NULL, 10) : 0;
+    const char *name = NULL; /* the item that names the next layer */
+    size_t fork = 0, position = 0;
+    bool open = false; /* the add of that fork is still to come */
+    trb__item item = {0};
+    *found = (place){.item = NULL};
+    for (const char *cursor = list; cursor != NULL;) {
+        const char *here = cursor + (*cursor == ' ');
+        bool fits = false;
+        TRB_TRY(trb__list_next(&cursor, &item));
+        if (item.is == TRB__SPLIT)
+            return trb_fail(TRB_ECONFIG, "split: the layers have a split already, as item %zu", item.number);
+        if (item.is == TRB__NAME) {
+            name = here;
+            /* The whole name counts more than the first part of one that comes before it. */
+            fits = strncmp(item.name, at, n) == 0 &&
+                   (item.name[n] == '\0' || (item.name[n] == '.' && found->item == NULL));
+        } else {
+            fits = number && position == wanted;
+        }
+        if (fits) *found = (place){.item = name != NULL ? name : here, .in_block = open, .fork = fork};
+        if (item.is == TRB__NAME) continue;
+        if (item.kind->path == TRB__FORKS) fork = position;
+        open = item.kind->path == TRB__FORKS || (open && item.kind->path != TRB__ADDS);
+        name = NULL;
+        position++;
+    }
+    found->n_layers = position;
+    return TRB_OK;
+}
+
+/* Why there is no split at `at`. */
+static trb_status refuse(const char *layers, const char *list, const char *at, const place *p)
+{
+    char names[400];
+    if (p->item != NULL)
+        return trb_fail(TRB_ECONFIG,
+                        "split: \"%s\" lies between a fork and its add, which one side of the split must hold; give "
+                        "the fork's position, %zu, or one behind the add",
+                        at, p->fork);
+    if (at[0] != '\0' && strspn(at, "0123456789") == strlen(at))
+        return trb_fail(TRB_ECONFIG, "split: position %s is behind the last layer of \"%.200s\", %zu (counted from 0)",
+                        at, layers, p->n_layers - 1);
+    list_names(list, sizeof names, names);
+    return trb_fail(TRB_ECONFIG, "split: no layer of \"%.200s\" has the name \"%s\"; %s%s", layers, at,
+                    names[0] != '\0' ? "names are " : "none has a name, so give a position, counted from 0", names);
+}
+
+trb_status trb_net_insert_split(const char *layers, const char *at, char **out)
+{
+    char *list = NULL, *text = NULL;
+    place p = {.item = NULL};
+    trb_status st = TRB_OK;
+    TRB_GO(trb_net_expand(layers, &list));
+    TRB_GO(find_place(list, at, &p));
+    if (p.item == NULL || p.in_block) TRB_GO(refuse(layers, list, at, &p));
+    const size_t room = strlen(list) + sizeof "split, ";
+    TRB_GO(trb_alloc(TRB_MEM_OTHER, room, 1, &text));
+    (void)snprintf(text, room, "%.*ssplit, %s", (int)(p.item - list), list, p.item);
+    *out = text;
 done:
-    if (st == TRB_OK)
-        *out = text;
-    else
-        trb_free(text);
+    trb_free(list);
     return st;
 }

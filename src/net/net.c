@@ -8,42 +8,142 @@
 #include "tribikos/memory.h"
 #include "tribikos/rng.h"
 
-trb_status trb__net_add_param(trb_net *net, const trb__layer *l, const char *name, size_t ndim, const size_t *shape,
-                              size_t fan_in, size_t fan_out, bool decays, size_t *offset)
+enum { TENSORS = 4 }; /* the most that a layer has */
+
+trb_status trb__net_add_param(trb_net *net, const trb__layer *l, const trb__tensor *t, size_t *offset)
 {
+    size_t *end = t->statistic ? &net->size : &net->trained; /* settle() puts one behind the other */
     trb_param *p = &net->param[net->n_params];
-    *p = (trb_param){
-        .offset = net->size, .count = 1, .head = l->head, .decays = decays, .fan_in = fan_in, .fan_out = fan_out};
-    (void)snprintf(p->name, sizeof p->name, "%s.%zu.%s", l->head ? "heads" : "body", l->position, name);
+    *p = (trb_param){.offset = *end,
+                     .count = 1,
+                     .head = l->head,
+                     .decays = t->decays,
+                     .statistic = t->statistic,
+                     .start = t->start,
+                     .fan_in = t->fan_in,
+                     .fan_out = t->fan_out};
+    (void)snprintf(p->name, sizeof p->name, "%s.%s%s%zu.%s", l->head ? "heads" : "body", l->name,
+                   l->name[0] != '\0' ? "." : "", l->position, t->name);
     if (l->head) p->shape[p->ndim++] = net->heads;
-    for (size_t i = 0; i < ndim; i++) p->shape[p->ndim++] = shape[i];
+    for (size_t i = 0; i < t->ndim; i++) p->shape[p->ndim++] = t->shape[i];
     bool fits = true;
     for (size_t i = 0; i < p->ndim; i++) fits = fits && !__builtin_mul_overflow(p->count, p->shape[i], &p->count);
-    fits = fits && !__builtin_add_overflow(net->size, p->count, &net->size);
-    if (!fits || net->size > PTRDIFF_MAX / sizeof(float))
+    fits = fits && !__builtin_add_overflow(*end, p->count, end);
+    if (!fits || *end > PTRDIFF_MAX / sizeof(float) / 2)
         return trb_fail(TRB_ECONFIG, "layers: with %s there are more parameters than an address can hold", p->name);
     net->n_params++;
     *offset = p->offset;
     return TRB_OK;
 }
 
-static trb_status add_layer(trb_net *net, const trb__item *item, bool head, size_t position)
+/* Running statistics go behind all that is trained, in the slab and in the table. */
+static trb_status settle(trb_net *net)
+{
+    trb_param *sorted = NULL;
+    size_t n = 0;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, net->n_params, sizeof *sorted, &sorted));
+    for (int statistic = 0; statistic < 2; statistic++)
+        for (size_t i = 0; i < net->n_params; i++) {
+            if (net->param[i].statistic != (statistic == 1)) continue;
+            sorted[n] = net->param[i];
+            sorted[n++].offset += statistic == 1 ? net->trained : 0;
+        }
+    for (size_t i = 0; i < net->n_layers; i++) {
+        net->layer[i].mean += net->trained;
+        net->layer[i].variance += net->trained;
+    }
+    net->size += net->trained;
+    trb_free(net->param);
+    net->param = sorted;
+    return TRB_OK;
+}
+
+/* What the list has said up to here. */
+typedef struct {
+    size_t split; /* its item number, 0 before it */
+    const char *name;
+    size_t position;
+    bool forked, swapped;
+    trb_shape saved; /* between fork and add */
+    size_t saved_copies;
+} course;
+
+/* The shapes of fork, shortcut and add, of which the latter two also deal with what was saved. */
+static trb_status follow(const trb__item *item, course *at, trb__layer *l)
+{
+    const trb_shape in = l->in;
+    const size_t copies = l->x_copies;
+    switch (l->kind->path) {
+    case TRB__WORKS:
+        return TRB_OK;
+    case TRB__FORKS:
+        if (at->forked)
+            return trb_fail(TRB_ECONFIG, "layers: item %zu, \"fork\": the fork before it has no add yet", item->number);
+        at->forked = true;
+        at->saved = in;
+        at->saved_copies = copies;
+        return TRB_OK;
+    case TRB__SWAPS:
+    case TRB__ADDS:
+        break;
+    }
+    if (!at->forked || (at->swapped && l->kind->path == TRB__SWAPS))
+        return trb_fail(TRB_ECONFIG, "layers: item %zu, \"%s\": %s", item->number, item->text,
+                        at->forked ? "the fork before it has a shortcut already" : "there is no fork before it");
+    if (l->kind->path == TRB__SWAPS) {
+        l->out = at->saved;
+        l->y_copies = at->saved_copies;
+        at->saved = in;
+        at->saved_copies = copies;
+        at->swapped = true;
+        return TRB_OK;
+    }
+    if (in.c != at->saved.c || in.h != at->saved.h || in.w != at->saved.w)
+        return trb_fail(TRB_ECONFIG,
+                        "layers: item %zu, \"add\": %zu x %zu x %zu cannot be added to %zu x %zu x %zu; give both ways "
+                        "the same shape, e.g. by \"shortcut, conv %zu 1 ...\"",
+                        item->number, in.c, in.h, in.w, at->saved.c, at->saved.h, at->saved.w,
+                        at->swapped ? at->saved.c : in.c);
+    if (at->saved_copies > copies) l->y_copies = at->saved_copies;
+    at->forked = at->swapped = false;
+    return TRB_OK;
+}
+
+static trb_status add_layer(trb_net *net, const trb__item *item, course *at)
 {
     trb__layer *l = &net->layer[net->n_layers];
     const trb__layer *before = net->n_layers > 0 ? l - 1 : NULL;
-    TRB_TRY(trb__item_kind(item, &l->kind, &l->argument));
-    l->head = head;
-    l->position = position;
+    l->kind = item->kind;
+    l->argument = item->argument;
+    l->head = at->split > 0;
+    l->name = at->name;
+    l->position = at->position++;
     l->in = l->out = before != NULL ? before->out : net->input;
     l->x_copies = before != NULL ? before->y_copies : 1;
-    l->y_copies = head ? net->heads : 1;
-    l->over_x = l->kind->in_place && before != NULL && before->kind->overwritable;
-    l->x_width = l->y_width = l->x_copies * trb_shape_size(l->in);
-    if (l->kind->setup != NULL) TRB_TRY(l->kind->setup(net, l));
-    if (__builtin_mul_overflow(l->y_copies, trb_shape_size(l->out), &l->y_width))
+    l->y_copies = l->head && l->kind->weights ? net->heads : l->x_copies;
+    l->x_width = l->x_copies * trb_shape_size(l->in);
+    TRB_TRY(follow(item, at, l));
+    if (l->kind->setup != NULL) TRB_TRY(trb_fail_of(l->kind->setup(net, l), "layers: item %zu: ", item->number));
+    if (__builtin_mul_overflow(l->out.c, l->out.h, &l->y_width) ||
+        __builtin_mul_overflow(l->y_width, l->out.w, &l->y_width) ||
+        __builtin_mul_overflow(l->y_width, l->y_copies, &l->y_width))
         return trb_fail(TRB_ECONFIG, "layers: item %zu, \"%s\": too wide for %zu heads", item->number, item->text,
                         net->heads);
     net->n_layers++;
+    return TRB_OK;
+}
+
+static trb_status add_split(const trb__item *item, course *at)
+{
+    if (at->split > 0)
+        return trb_fail(TRB_ECONFIG, "layers: item %zu: a second split; the first is item %zu", item->number,
+                        at->split);
+    if (at->forked)
+        return trb_fail(TRB_ECONFIG, "layers: item %zu: a split between fork and add; put it before or behind them",
+                        item->number);
+    at->split = item->number;
+    at->name = "";
+    at->position = 0;
     return TRB_OK;
 }
 
@@ -57,63 +157,40 @@ static void fuse_relus(trb_net *net)
     }
 }
 
-/* The shortest text that reads back as the same number. */
-static void print_number(double value, char *text, size_t n)
-{
-    double back = -1.0;
-    (void)snprintf(text, n, "%.0f", value);
-    (void)sscanf(text, "%lf", &back);
-    for (int digits = 1; digits <= 17 && back != value; digits++) {
-        (void)snprintf(text, n, "%.*g", digits, value);
-        (void)sscanf(text, "%lf", &back);
-    }
-}
-
-static trb_status print_list(const trb_net *net, char **out)
-{
-    enum { LONGEST = 48 };
-    const size_t room = (net->n_layers + 1) * LONGEST;
-    char *text = NULL;
-    TRB_TRY(trb_alloc(TRB_MEM_OTHER, room, 1, &text));
-    size_t used = 0;
-    for (size_t i = 0; i < net->n_layers; i++) {
-        const trb__layer *l = &net->layer[i];
-        char argument[32] = "";
-        if (l->kind->takes != TRB__NOTHING) {
-            argument[0] = ' ';
-            print_number(l->argument, argument + 1, sizeof argument - 1);
-        }
-        used += (size_t)snprintf(text + used, room - used, "%s%s%s%s", i > 0 ? ", " : "",
-                                 l->head && l->position == 0 ? "split, " : "", l->kind->name, argument);
-    }
-    *out = text;
-    return TRB_OK;
-}
-
+/* The canonical list is printed while it is read. */
 static trb_status build(trb_net *net, const char *layers)
 {
     trb__item item = {0};
-    size_t split = 0, position = 0; /* split: its item number, 0 if there is none yet */
-    for (const char *cursor = layers; cursor != NULL; position++) {
+    course at = {.name = ""};
+    char *text = net->layers, *names = net->names;
+    for (const char *cursor = layers; cursor != NULL;) {
         TRB_TRY(trb__list_next(&cursor, &item));
-        if (trb__item_is_split(&item)) {
-            if (split > 0)
-                return trb_fail(TRB_ECONFIG, "layers: item %zu: a second split; the first is item %zu", item.number,
-                                split);
-            split = item.number;
-            position = (size_t)-1;
-            continue;
+        if (item.number > 1) text = stpcpy(text, ", ");
+        trb__item_print(&item, TRB__ITEM_BYTES, text);
+        text += strlen(text);
+        switch (item.is) {
+        case TRB__SPLIT:
+            TRB_TRY(add_split(&item, &at));
+            break;
+        case TRB__NAME:
+            at.name = names;
+            at.position = 0;
+            names = stpcpy(names, item.name) + 1;
+            break;
+        case TRB__LAYER:
+            TRB_TRY(add_layer(net, &item, &at));
+            break;
         }
-        if (split > 0 && position == 0 && strcmp(item.word, "dense") != 0)
-            return trb_fail(TRB_ECONFIG, "layers: item %zu, \"%s\": the layer behind the split must be dense",
-                            item.number, item.text);
-        TRB_TRY(add_layer(net, &item, split > 0, position));
     }
-    if (split == item.number) return trb_fail(TRB_ECONFIG, "layers: nothing behind the split, expected a dense layer");
+    if (at.forked) return trb_fail(TRB_ECONFIG, "layers: the last fork of \"%s\" has no add", net->layers);
     if (net->n_params == 0)
-        return trb_fail(TRB_ECONFIG, "layers: \"%s\" has no dense layer, so there is nothing to train", layers);
-    if (split == 0 && net->heads != 1)
-        return trb_fail(TRB_ECONFIG, "layers: \"%s\" has no split, so it has one head, not %zu", layers, net->heads);
+        return trb_fail(TRB_ECONFIG, "layers: \"%s\" has no layer with weights, so there is nothing to train",
+                        net->layers);
+    if (at.split > 0 && !net->param[net->n_params - 1].head)
+        return trb_fail(TRB_ECONFIG, "layers: no layer with weights behind the split, expected e.g. a dense layer");
+    if (at.split == 0 && net->heads != 1)
+        return trb_fail(TRB_ECONFIG, "layers: \"%s\" has no split, so it has one head, not %zu", net->layers,
+                        net->heads);
     return TRB_OK;
 }
 
@@ -125,21 +202,25 @@ trb_status trb_net_create(const char *layers, trb_shape input, size_t M, trb_net
         return trb_fail(TRB_ECONFIG, "a network cannot have inputs of shape %zu x %zu x %zu", input.c, input.h,
                         input.w);
     if (M == 0) return trb_fail(TRB_ECONFIG, "a network needs at least one head");
-    for (const char *c = layers; *c != '\0'; c++) items += *c == ',';
 
     trb_net *net = NULL;
+    char *expanded = NULL;
+    TRB_TRY(trb_net_expand(layers, &expanded));
+    for (const char *c = expanded; *c != '\0'; c++) items += *c == ',';
     trb_status st = trb_alloc(TRB_MEM_OTHER, 1, sizeof *net, &net);
-    if (st != TRB_OK) return st;
+    if (st != TRB_OK) goto done;
     net->input = input;
     net->heads = M;
     TRB_GO(trb_alloc(TRB_MEM_OTHER, items, sizeof *net->layer, &net->layer));
-    TRB_GO(trb_alloc(TRB_MEM_OTHER, 2 * items, sizeof *net->param, &net->param));
-    TRB_GO(build(net, layers));
+    TRB_GO(trb_alloc(TRB_MEM_OTHER, items, TENSORS * sizeof *net->param, &net->param));
+    TRB_GO(trb_alloc(TRB_MEM_OTHER, items, TRB__ITEM_BYTES + 2, &net->layers));
+    TRB_GO(trb_alloc(TRB_MEM_OTHER, items, TRB__ITEM_BYTES, &net->names));
+    TRB_GO(build(net, expanded));
+    TRB_GO(settle(net));
     fuse_relus(net);
-    TRB_GO(print_list(net, &net->layers));
     net->outputs = trb_shape_size(net->layer[net->n_layers - 1].out);
-    while (net->layer[net->first_trained].kind->elementwise) net->first_trained++;
 done:
+    trb_free(expanded);
     if (st == TRB_OK)
         *out = net;
     else
@@ -151,6 +232,7 @@ void trb_net_destroy(trb_net *net)
 {
     if (net == NULL) return;
     trb_free(net->layers);
+    trb_free(net->names);
     trb_free(net->layer);
     trb_free(net->param);
     trb_free(net);
@@ -196,13 +278,34 @@ size_t trb_net_size(const trb_net *net)
     return net->size;
 }
 
+size_t trb_net_trained(const trb_net *net)
+{
+    return net->trained;
+}
+
+/* Every output is a sum over as many inputs as there are weights an output channel. */
+double trb__layer_macs(const trb__layer *l)
+{
+    if (!l->kind->takes_one) return 0.0;
+    const bool window = l->kind->takes == TRB__FILTERS;
+    const size_t inputs = window ? l->in.c * l->argument.kernel * l->argument.kernel : trb_shape_size(l->in);
+    return (double)l->y_width * (double)inputs;
+}
+
+double trb_net_macs(const trb_net *net)
+{
+    double macs = 0.0;
+    for (size_t i = 0; i < net->n_layers; i++) macs += trb__layer_macs(&net->layer[i]);
+    return macs;
+}
+
 void trb_net_init(const trb_net *net, trb_init how, uint64_t seed, uint64_t member, float *params)
 {
     for (size_t i = 0; i < net->n_params; i++) {
         const trb_param *p = &net->param[i];
         float *w = params + p->offset;
         if (!p->decays) {
-            memset(w, 0, p->count * sizeof *w);
+            for (size_t j = 0; j < p->count; j++) w[j] = p->start;
             continue;
         }
         trb_rng rng = trb_rng_open(seed, TRB_USE_INIT, member, 0, i);

@@ -61,6 +61,12 @@ static void adam(const trb_optim *o, uint64_t t, size_t n, double lr, float deca
     }
 }
 
+static void average(const trb_optim *o, size_t n, float *restrict r, const float *restrict g)
+{
+    const float a = (float)TRB_STATISTICS_MOMENTUM, each = (float)(1.0 / (double)o->lanes);
+    for (size_t i = 0; i < n; i++) r[i] += a * (g[i] * each - r[i]);
+}
+
 void trb_optim_update(const trb_optim *o, const trb_net *net, uint64_t t, float scale, size_t lo, size_t hi, float *w,
                       const float *g, float *m, float *v)
 {
@@ -71,6 +77,10 @@ void trb_optim_update(const trb_optim *o, const trb_net *net, uint64_t t, float 
                      end = p->offset + p->count < hi ? p->offset + p->count : hi;
         if (begin >= end) continue;
         const size_t at = begin - lo, n = end - begin;
+        if (p->statistic) {
+            average(o, n, w + at, g + at);
+            continue;
+        }
         const double decay = p->decays ? o->weight_decay : 0.0;
         switch (o->kind) {
         case TRB_OPTIM_SGD:

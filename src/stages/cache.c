@@ -14,7 +14,9 @@ typedef struct {
     trb_net *net;
     float *params;
     trb_work *work;
+    trb_augment *views;
     int64_t *sample; /* [block] */
+    uint16_t *view;  /* [block] */
     float *input;    /* [block][D] */
 } worker;
 
@@ -47,8 +49,8 @@ static trb_status load_member(const trb_config *c, const trb_cache_spec *spec, s
     return TRB_OK;
 }
 
-static trb_status write_unit(const trb_config *c, const trb_cache_spec *spec, const trb_data *data, const char *dir,
-                             size_t unit, worker *w, trb_queue *queue, uint64_t *payload)
+static trb_status write_unit(const trb_config *c, const trb_cache_spec *spec, const char *dir, size_t unit, worker *w,
+                             trb_queue *queue, uint64_t *payload)
 {
     const trb_cache_unit u = trb_cache_unit_at(spec, unit);
     trb_shard *shard = NULL;
@@ -60,8 +62,11 @@ static trb_status write_unit(const trb_config *c, const trb_cache_spec *spec, co
         const size_t rows = u.rows - at < spec->block ? u.rows - at : spec->block;
         const float *z = NULL;
         TRB_GO(trb_fault("cache.unit"));
-        for (size_t i = 0; i < rows; i++) w->sample[i] = (int64_t)(u.first_row + at + i);
-        trb_data_rows(data, rows, w->sample, w->input);
+        for (size_t i = 0; i < rows; i++) {
+            w->sample[i] = (int64_t)(u.first_row + at + i);
+            w->view[i] = (uint16_t)u.view;
+        }
+        trb_augment_views(w->views, rows, w->sample, w->view, w->input);
         TRB_GO(trb_net_forward(w->net, w->work, w->params, rows, w->input, NULL, &z));
         TRB_GO(trb_shard_write(shard, rows, z));
         trb_queue_serve(queue);
@@ -99,13 +104,13 @@ done:
 }
 
 /* Write what is missing: each rank takes the next unit when it is free. */
-static trb_status write_shards(trb_comm *world, const trb_config *c, const trb_cache_spec *spec, const trb_data *data,
+static trb_status write_shards(trb_comm *world, const trb_config *c, const trb_cache_spec *spec, const trb__samples *s,
                                const char *dir, shard_state *all)
 {
     typedef struct {
         uint64_t unit, payload;
     } written;
-    const size_t S = trb_cache_units(spec), D = trb_shape_size(data->shape);
+    const size_t S = trb_cache_units(spec), D = trb_shape_size(s->data.shape);
     trb_comm *alone = NULL;
     trb_queue *queue = NULL;
     worker w = {0};
@@ -118,7 +123,9 @@ static trb_status write_shards(trb_comm *world, const trb_config *c, const trb_c
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, S, sizeof *mine, &mine);
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, S, sizeof *everyone, &everyone);
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_DATA, spec->block, sizeof *w.sample, &w.sample);
+    if (st == TRB_OK) st = trb_alloc(TRB_MEM_DATA, spec->block, sizeof *w.view, &w.view);
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_ACTIVATIONS, spec->block * D, sizeof *w.input, &w.input);
+    if (st == TRB_OK) st = trb__views_create(c, s, spec->V, &w.views);
     TRB_GO(trb_agree(world, st));
     for (size_t i = 0; i < S; i++)
         if (!all[i].good) missing[n_missing++] = i;
@@ -135,7 +142,7 @@ static trb_status write_shards(trb_comm *world, const trb_config *c, const trb_c
         trb_progress_update(&progress, item, "");
         if (item == n_missing) break;
         mine[n_mine].unit = missing[item];
-        own = write_unit(c, spec, data, dir, missing[item], &w, queue, &mine[n_mine].payload);
+        own = write_unit(c, spec, dir, missing[item], &w, queue, &mine[n_mine].payload);
         if (own == TRB_OK) n_mine++;
     }
     trb_queue_close(queue);
@@ -147,7 +154,9 @@ static trb_status write_shards(trb_comm *world, const trb_config *c, const trb_c
         all[everyone[i].unit] = (shard_state){.good = 1, .payload = everyone[i].payload};
 done:
     unload(&w);
+    trb_augment_destroy(w.views);
     trb_free(w.input);
+    trb_free(w.view);
     trb_free(w.sample);
     trb_free(everyone);
     trb_free(mine);
@@ -182,7 +191,8 @@ static bool manifest_stands(const char *dir, const trb_cache_spec *spec, const s
         same = is->task == spec->task && is->dtype == spec->dtype && is->N == spec->N && is->K == spec->K &&
                is->M == spec->M && is->V == spec->V && is->block == spec->block && is->shard_rows == spec->shard_rows &&
                is->data_digest == spec->data_digest &&
-               memcmp(is->member_digest, spec->member_digest, spec->M * sizeof *spec->member_digest) == 0;
+               memcmp(is->member_digest, spec->member_digest, spec->M * sizeof *spec->member_digest) == 0 &&
+               trb_cache_expect_views(cache, spec->V, spec->view) == TRB_OK;
         for (size_t i = 0; same && i < trb_cache_units(spec); i++) same = trb_cache_payload(cache, i) == all[i].payload;
     }
     trb_cache_close(cache);
@@ -195,7 +205,7 @@ trb_status trb_stage_cache(trb_comm *world, const trb_config *c)
     trb__samples s = {0};
     uint64_t *digest = NULL, *payload = NULL;
     shard_state *all = NULL;
-    const trb_view identity = {.recipe = "identity"};
+    trb_view *view = NULL;
     const trb__path dir = trb__run_path(c, "cache");
     TRB_TRY(trb__samples_load(world, c, &s));
     trb_cache_spec spec = {.task = s.data.task,
@@ -203,11 +213,10 @@ trb_status trb_stage_cache(trb_comm *world, const trb_config *c)
                            .deflate = c->cache.deflate,
                            .N = s.data.n,
                            .M = c->members.count,
-                           .V = 1,
+                           .V = c->cache.views,
                            .block = c->cache.block,
                            .shard_rows = c->cache.shard_rows,
                            .data_digest = s.data.digest,
-                           .view = &identity,
                            .label = s.data.label,
                            .target = s.data.target};
     trb_status st = trb_agree(world, trb__common_outputs(c, &s.data, &spec.K));
@@ -216,13 +225,15 @@ trb_status trb_stage_cache(trb_comm *world, const trb_config *c)
     const size_t S = trb_cache_units(&spec);
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, S, sizeof *payload, &payload);
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, S, sizeof *all, &all);
+    if (st == TRB_OK) st = trb__views(c, &view);
     TRB_GO(trb_agree(world, st));
     TRB_GO(trb__member_digests(world, c, &s.data, true, digest));
     spec.member_digest = digest;
+    spec.view = view;
     if (trb_comm_rank(world) == 0) st = trb_mkdirs(dir.text);
     TRB_GO(trb_agree(world, st));
     TRB_GO(check_shards(world, &spec, dir.text, all));
-    TRB_GO(write_shards(world, c, &spec, &s.data, dir.text, all));
+    TRB_GO(write_shards(world, c, &spec, &s, dir.text, all));
     if (trb_comm_rank(world) == 0 && !manifest_stands(dir.text, &spec, all)) {
         for (size_t i = 0; i < S; i++) payload[i] = all[i].payload;
         st = trb_manifest_publish(dir.text, &spec, payload, trb_blas_name());
@@ -231,6 +242,7 @@ trb_status trb_stage_cache(trb_comm *world, const trb_config *c)
 done:
     trb_free(all);
     trb_free(payload);
+    trb_free(view);
     trb_free(digest);
     trb__samples_clear(&s);
     return st;

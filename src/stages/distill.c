@@ -14,11 +14,11 @@ typedef struct {
     float T;
 } teachers;
 
-static trb_status plan(void *ctx, size_t steps, size_t rows, const int64_t *sample)
+static trb_status plan(void *ctx, size_t steps, size_t rows, const int64_t *sample, const uint16_t *view)
 {
     (void)rows;
     teachers *t = ctx;
-    return trb_reader_plan(t->reader, steps, sample, NULL);
+    return trb_reader_plan(t->reader, steps, sample, view);
 }
 
 static trb_status next(void *ctx)
@@ -27,18 +27,18 @@ static trb_status next(void *ctx)
     return trb_reader_next(t->reader, &t->logits);
 }
 
-static trb_status loss_on_mean(void *ctx, size_t at, size_t rows, size_t batch, const int64_t *sample, const float *z,
-                               double *loss, float *dz)
+static trb_status loss_on_mean(void *ctx, size_t at, size_t rows, size_t batch, const int64_t *sample,
+                               const trb_mix *mix, const float *z, double *loss, float *dz)
 {
-    (void)sample;
+    (void)sample, (void)mix;
     const teachers *t = ctx;
     return trb_loss_kd_mean(rows, t->M, t->K, batch, t->T, z, t->logits + at * t->M * t->K, loss, dz);
 }
 
-static trb_status loss_on_own(void *ctx, size_t at, size_t rows, size_t batch, const int64_t *sample, const float *z,
-                              double *loss, float *dz)
+static trb_status loss_on_own(void *ctx, size_t at, size_t rows, size_t batch, const int64_t *sample,
+                              const trb_mix *mix, const float *z, double *loss, float *dz)
 {
-    (void)sample;
+    (void)sample, (void)mix;
     const teachers *t = ctx;
     return trb_loss_kd(rows, t->M, t->K, batch, t->T, z, t->logits + at * t->M * t->K, loss, dz);
 }
@@ -50,14 +50,17 @@ static trb_status train_student(trb_comm *world, const trb_config *c, const trb_
 {
     const trb_student_opts *o = &c->student[index];
     const bool leads = trb_comm_rank(world) == 0, hydra = o->method == TRB_METHOD_HYDRA;
+    const size_t n_views = o->views > 0 ? o->views : spec->V;
     char label[96];
     trb_net *one = NULL, *many = NULL;
     float *params_one = NULL, *params_many = NULL;
     trb_jsonl *metrics = NULL;
+    trb_augment *views = NULL;
     teachers t = {.reader = reader, .M = spec->M, .K = spec->K, .T = (float)o->temperature};
 
     trb_status st = trb__student_net(c, index, &s->data, 1, &one);
     if (st == TRB_OK && hydra) st = trb__student_net(c, index, &s->data, spec->M, &many);
+    if (st == TRB_OK) st = trb__views_create(c, s, n_views, &views);
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(one), sizeof *params_one, &params_one);
     if (st == TRB_OK && hydra) st = trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(many), sizeof *params_many, &params_many);
     if (st == TRB_OK && leads) {
@@ -74,6 +77,8 @@ static trb_status train_student(trb_comm *world, const trb_config *c, const trb_
                     .net = one,
                     .params = params_one,
                     .samples = s,
+                    .augment = views,
+                    .views = n_views,
                     .plan = plan,
                     .next = next,
                     .loss = loss_on_mean,
@@ -104,6 +109,7 @@ static trb_status train_student(trb_comm *world, const trb_config *c, const trb_
     st = trb_agree(world, st);
 done:
     (void)trb_jsonl_close(metrics);
+    trb_augment_destroy(views);
     trb_free(params_many);
     trb_free(params_one);
     trb_net_destroy(many);

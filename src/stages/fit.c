@@ -10,7 +10,9 @@ trb_status trb__fit_check(const trb_fit_opts *o, const trb__samples *s, const ch
     if (o->batch > s->n_train)
         return trb_fail(TRB_ECONFIG, "%s: a batch of %llu rows is larger than the training part of %zu samples", who,
                         (unsigned long long)o->batch, s->n_train);
-    return TRB_OK;
+    if (o->augment.mixup > 0.0 && s->data.task != TRB_TASK_CLASSES)
+        return trb_fail(TRB_ECONFIG, "%s: augment: mixup mixes the losses of two labels; data.task is regression", who);
+    return trb_fail_of(trb_recipe_check(&o->augment, s->data.shape), "%s: augment: ", who);
 }
 
 static trb_optim optimiser(const trb_fit_opts *o, uint64_t epochs, uint64_t steps)
@@ -36,9 +38,11 @@ typedef struct {
     const trb__fit *fit;
     trb_exchange *x;
     trb_work *work;
+    trb_feed *feed;                   /* a lane a part */
     size_t steps, rows, first, count; /* rows a lane; this rank's lanes */
     int64_t *order, *mine;            /* [samples]; [steps][count * rows] */
-    float *input, *dz;                /* one lane's */
+    uint16_t *view;                   /* [steps][count * rows]; NULL if there is only one */
+    float *dz;                        /* one lane's */
     double *loss;                     /* [count] sums over the epoch's steps */
 } loop;
 
@@ -49,17 +53,19 @@ static trb_status reserve(loop *l)
     TRB_TRY(trb_work_create(f->net, l->rows, true, &l->work));
     TRB_TRY(trb_alloc(TRB_MEM_DATA, f->samples->n_train, sizeof *l->order, &l->order));
     TRB_TRY(trb_alloc(TRB_MEM_DATA, l->steps * l->count * l->rows, sizeof *l->mine, &l->mine));
-    TRB_TRY(trb_alloc(TRB_MEM_ACTIVATIONS, l->rows * trb_net_inputs(f->net), sizeof *l->input, &l->input));
+    if (f->views > 1) TRB_TRY(trb_alloc(TRB_MEM_DATA, l->steps * l->count * l->rows, sizeof *l->view, &l->view));
     TRB_TRY(trb_alloc(TRB_MEM_ACTIVATIONS, l->rows * M * K, sizeof *l->dz, &l->dz));
-    return trb_alloc(TRB_MEM_OTHER, l->count, sizeof *l->loss, &l->loss);
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, l->count, sizeof *l->loss, &l->loss));
+    return trb_feed_open(f->augment, l->rows, &l->feed);
 }
 
 static void release(loop *l)
 {
+    trb_feed_close(l->feed);
     trb_work_destroy(l->work);
     trb_free(l->order);
     trb_free(l->mine);
-    trb_free(l->input);
+    trb_free(l->view);
     trb_free(l->dz);
     trb_free(l->loss);
 }
@@ -68,11 +74,12 @@ static trb_status lane(loop *l, size_t i, uint64_t epoch, const int64_t *sample)
 {
     const trb__fit *f = l->fit;
     const trb_draw draw = {.seed = f->opts->seed, .member = f->stream, .epoch = epoch, .sample = sample};
-    const float *z = NULL;
+    const float *x = NULL, *z = NULL;
+    const trb_mix *mix = NULL;
     double loss = 0.0;
-    trb_data_rows(&f->samples->data, l->rows, sample, l->input);
-    TRB_TRY(trb_net_forward(f->net, l->work, f->params, l->rows, l->input, &draw, &z));
-    TRB_TRY(f->loss(f->ctx, i * l->rows, l->rows, f->opts->batch, sample, z, &loss, l->dz));
+    TRB_TRY(trb_feed_next(l->feed, &x, &mix));
+    TRB_TRY(trb_net_forward(f->net, l->work, f->params, l->rows, x, &draw, &z));
+    TRB_TRY(f->loss(f->ctx, i * l->rows, l->rows, f->opts->batch, sample, mix, z, &loss, l->dz));
     TRB_TRY(trb_net_backward(f->net, l->work, f->params, l->dz, trb_exchange_gradient(l->x), NULL));
     l->loss[i] += loss;
     return TRB_OK;
@@ -91,21 +98,28 @@ static trb_status step(loop *l, uint64_t epoch, const int64_t *sample)
     return trb_exchange_pull(l->x);
 }
 
+/* Whoever reads ahead by the last plan borrows its buffer. */
 static trb_status drop_plan(loop *l)
 {
-    return l->fit->plan == NULL ? TRB_OK : l->fit->plan(l->fit->ctx, 0, 0, NULL);
+    if (l->feed != NULL) trb_feed_plan(l->feed, 0, 0, NULL, NULL);
+    return l->fit->plan == NULL ? TRB_OK : l->fit->plan(l->fit->ctx, 0, 0, NULL, NULL);
 }
 
 /* This rank's samples of an epoch, step after step: its lanes are neighbours within a batch. */
 static trb_status plan_epoch(loop *l, uint64_t epoch)
 {
     const trb__fit *f = l->fit;
-    TRB_TRY(drop_plan(l)); /* whoever reads ahead by the last plan borrows the buffer that is filled anew */
+    TRB_TRY(drop_plan(l));
     trb_data_order(f->opts->seed, f->stream, epoch, f->samples->n_train, f->samples->train, l->order);
     const size_t n = l->count * l->rows;
     for (size_t s = 0; s < l->steps; s++)
         for (size_t i = 0; i < n; i++) l->mine[s * n + i] = l->order[s * f->opts->batch + l->first * l->rows + i];
-    return f->plan == NULL ? TRB_OK : f->plan(f->ctx, l->steps, n, l->mine);
+    for (size_t i = 0; l->view != NULL && i < l->steps * n; i++) {
+        trb_rng rng = trb_rng_open(f->opts->seed, TRB_USE_CHOICE, f->stream, epoch, (uint64_t)l->mine[i]);
+        l->view[i] = (uint16_t)trb_rng_below(&rng, f->views);
+    }
+    trb_feed_plan(l->feed, epoch, l->steps * l->count, l->mine, l->view);
+    return f->plan == NULL ? TRB_OK : f->plan(f->ctx, l->steps, n, l->mine, l->view);
 }
 
 trb_status trb__fit_run(trb_comm *group, const trb__fit *f)

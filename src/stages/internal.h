@@ -56,8 +56,13 @@ trb_status trb__weights_found(const char *path, const char *config, const char *
 trb_status trb__member_digests(trb_comm *world, const trb_config *c, const trb_data *data, bool needed,
                                uint64_t *digest);
 
-/** Open RUN/cache; refuse it if it is of other data or other members than the configuration names. Collective over
- * world. */
+/** The views that the configuration names. Local. \param[out] view  [cache.views], trb_free() */
+trb_status trb__views(const trb_config *c, trb_view **view);
+/** What makes the pixels of the first n views. Local. */
+trb_status trb__views_create(const trb_config *c, const trb__samples *s, size_t n, trb_augment **out);
+
+/** Open RUN/cache; refuse it if it is of other data, other members or other views than the configuration names.
+ * Collective over world. */
 trb_status trb__cache_open(trb_comm *world, const trb_config *c, const trb_data *data, trb_cache **cache);
 
 /** The outputs that all members have; they must agree before their logits can lie in one cache. Local. */
@@ -82,15 +87,18 @@ typedef struct {
     const trb_net *net;
     float *params; /* [trb_net_size], updated */
     const trb__samples *samples;
+    trb_augment *augment; /* what the network sees of a sample; used by this training alone */
+    size_t views;         /* above 1: each sample is seen as one of so many views, drawn anew every epoch */
 
-    /** Learn which samples this rank will see in an epoch: [steps][rows], borrowed until the next call; 0 steps ends
-     * the last plan. NULL if of no interest. */
-    trb_status (*plan)(void *ctx, size_t steps, size_t rows, const int64_t *sample);
+    /** Learn which samples this rank will see in an epoch, and as which views (NULL: view 0): [steps][rows], borrowed
+     * until the next call; 0 steps ends the last plan. NULL if of no interest. */
+    trb_status (*plan)(void *ctx, size_t steps, size_t rows, const int64_t *sample, const uint16_t *view);
     /** Before a step's lanes, on every rank. NULL if of no interest. */
     trb_status (*next)(void *ctx);
-    /** Loss of one lane: rows [at, at + rows) of this rank's rows of the step. */
-    trb_status (*loss)(void *ctx, size_t at, size_t rows, size_t batch, const int64_t *sample, const float *z,
-                       double *loss, float *dz);
+    /** Loss of one lane: rows [at, at + rows) of this rank's rows of the step. \param[in] mix  with whom each row is
+     * mixed; NULL if none is */
+    trb_status (*loss)(void *ctx, size_t at, size_t rows, size_t batch, const int64_t *sample, const trb_mix *mix,
+                       const float *z, double *loss, float *dz);
     void *ctx;
 
     void (*between)(void *); /* called between steps; NULL for nothing */
@@ -103,7 +111,8 @@ typedef struct {
 /** Collective over group. \return the agreed status; params are defined only if it is TRB_OK */
 trb_status trb__fit_run(trb_comm *group, const trb__fit *fit);
 
-/** Refuse a batch that does not fit the samples. Local. \param[in] who  for the message, e.g. "member 3" */
+/** Refuse a batch or an augmentation that does not fit the samples. Local. \param[in] who  for the message, e.g.
+ * "member 3" */
 trb_status trb__fit_check(const trb_fit_opts *o, const trb__samples *s, const char *who);
 
 #endif

@@ -1,6 +1,6 @@
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "internal.h"
@@ -105,7 +105,7 @@ trb_status trb__student_net(const trb_config *c, size_t s, const trb_data *data,
     const trb_student_opts *o = &c->student[s];
     char *layers = NULL;
     trb_status st = TRB_OK;
-    if (o->split[0] != '\0') st = trb_net_insert_split(c->train.layers, strtoull(o->split, NULL, 10), &layers);
+    if (o->split[0] != '\0') st = trb_net_insert_split(c->train.layers, o->split, &layers);
     if (st == TRB_OK) st = make_net(layers != NULL ? layers : o->fit.layers, data, M, net);
     trb_free(layers);
     return trb_fail_of(st, "student %s: ", o->name);
@@ -161,14 +161,19 @@ trb_status trb__student_text(const trb_config *c, size_t s, const trb_data *data
                              char **text)
 {
     int used = 0;
-    char *members = NULL;
-    if (cache == NULL) return with_data(c->student[s].fit.decides, data, 0, text, &used);
-    const size_t more = (cache->M + 3) * DIGEST_LINE;
-    TRB_TRY(trb__members_text(cache->M, cache->member_digest, &members));
+    char *members = NULL, views[TRB_RECIPE_BYTES + DIGEST_LINE] = "";
+    const size_t more = sizeof views + ((cache != NULL ? cache->M : 0) + 4) * DIGEST_LINE;
+    if (c->cache.views > 1) {
+        char recipe[TRB_RECIPE_BYTES];
+        trb_view_text(&c->cache.view_recipe, c->data.validation, c->run.seed, recipe);
+        (void)snprintf(views, sizeof views, " of [%s], seed %" PRIu64, recipe, c->cache.view_seed);
+    }
+    if (cache != NULL) TRB_TRY(trb__members_text(cache->M, cache->member_digest, &members));
     const trb_status st = with_data(c->student[s].fit.decides, data, more, text, &used);
-    if (st == TRB_OK)
-        (void)snprintf(*text + used, more, "cache: %s, %zu views, blocks of %zu\n%s", trb_dtype_name(cache->dtype),
-                       cache->V, cache->block, members);
+    if (st == TRB_OK) used += snprintf(*text + used, more, "cache.views: %" PRIu64 "%s\n", c->cache.views, views);
+    if (st == TRB_OK && cache != NULL)
+        (void)snprintf(*text + used, more, "cache: %s, blocks of %zu\n%s", trb_dtype_name(cache->dtype), cache->block,
+                       members);
     trb_free(members);
     return st;
 }
@@ -245,10 +250,32 @@ trb_status trb__member_digests(trb_comm *world, const trb_config *c, const trb_d
     return trb_comm_bcast(world, digest, c->members.count * sizeof *digest, 0);
 }
 
+trb_status trb__views(const trb_config *c, trb_view **out)
+{
+    trb_view *view = NULL;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, c->cache.views, sizeof *view, &view));
+    (void)strcpy(view[0].recipe, "identity");
+    for (size_t v = 1; v < c->cache.views; v++) {
+        trb_view_text(&c->cache.view_recipe, c->data.validation, c->run.seed, view[v].recipe);
+        view[v].seed = c->cache.view_seed;
+    }
+    *out = view;
+    return TRB_OK;
+}
+
+trb_status trb__views_create(const trb_config *c, const trb__samples *s, size_t n, trb_augment **out)
+{
+    const trb_recipe none = {0}, *recipe = n > 1 ? &c->cache.view_recipe : &none;
+    return trb_fail_of(
+        trb_augment_create(&s->data, recipe, c->cache.view_seed, TRB_USE_VIEW, 0, s->n_train, s->train, out),
+        "cache.view_recipe: ");
+}
+
 trb_status trb__cache_open(trb_comm *world, const trb_config *c, const trb_data *data, trb_cache **cache)
 {
     trb_cache *found = NULL;
     const trb_cache_spec *spec = NULL;
+    trb_view *view = NULL;
     uint64_t *digest = NULL;
     trb_status st = trb_alloc(TRB_MEM_OTHER, c->members.count, sizeof *digest, &digest);
     if (st == TRB_OK) st = trb_cache_open(trb__run_path(c, "cache").text, &found);
@@ -256,6 +283,8 @@ trb_status trb__cache_open(trb_comm *world, const trb_config *c, const trb_data 
     if (st == TRB_OK && trb_cache_spec_of(found)->M != c->members.count)
         st = trb_fail(TRB_EINTEGRITY, "%s holds %zu members, members.count is %zu; set it, or write the cache anew",
                       trb_cache_dir(found), trb_cache_spec_of(found)->M, (size_t)c->members.count);
+    if (st == TRB_OK) st = trb__views(c, &view);
+    if (st == TRB_OK) st = trb_cache_expect_views(found, c->cache.views, view);
     TRB_GO(trb_agree(world, st));
     spec = trb_cache_spec_of(found);
     TRB_GO(trb_comm_same(world, trb_hash_bytes(spec->member_digest, spec->M * sizeof *spec->member_digest) ^ spec->K,
@@ -269,6 +298,7 @@ trb_status trb__cache_open(trb_comm *world, const trb_config *c, const trb_data 
     found = NULL;
 done:
     trb_cache_close(found);
+    trb_free(view);
     trb_free(digest);
     return st;
 }

@@ -26,7 +26,7 @@ static trb_status find_todo(const trb_config *c, const trb__samples *s, todo_lis
         trb_net *net = NULL;
         (void)snprintf(who, sizeof who, "member %zu", m);
         TRB_GO(trb__member_net(c, m, &s->data, &net));
-        const double cost = (double)trb_net_size(net) * (double)c->member[m].epochs;
+        const double cost = trb_net_macs(net) * (double)c->member[m].epochs;
         trb_net_destroy(net);
         TRB_GO(trb__fit_check(&c->member[m], s, who));
         TRB_GO(trb__member_text(c, m, &s->data, &config));
@@ -35,7 +35,7 @@ static trb_status find_todo(const trb_config *c, const trb__samples *s, todo_lis
         TRB_GO(st);
         if (found) continue;
         TRB_GO(trb_mkdirs(trb__run_path(c, "members/m%03zu", m).text));
-        /* Parameters x epochs: enough to put the costly ones first, so that none is begun when the others are done. */
+        /* Multiply-adds: enough to put the costly ones first, so that none is begun when the others are done. */
         size_t at = todo->n++;
         for (; at > 0 && costs[at - 1] < cost; at--) {
             costs[at] = costs[at - 1];
@@ -52,23 +52,45 @@ done:
 typedef struct {
     const trb__samples *s;
     size_t K;
-    float *scratch; /* regression targets of a lane, standardised */
+    float *target; /* regression targets of a lane, standardised */
+    int32_t *label, *other;
+    float *weight; /* of `label`, in a row that is mixed with one of label `other` */
 } member_loss;
 
-static trb_status loss_of_member(void *ctx, size_t at, size_t rows, size_t batch, const int64_t *sample, const float *z,
-                                 double *loss, float *dz)
+static trb_status reserve_loss(size_t rows, member_loss *m)
+{
+    if (m->s->data.task == TRB_TASK_REGRESSION) return trb_alloc(TRB_MEM_DATA, rows, sizeof *m->target, &m->target);
+    TRB_TRY(trb_alloc(TRB_MEM_DATA, rows, sizeof *m->label, &m->label));
+    TRB_TRY(trb_alloc(TRB_MEM_DATA, rows, sizeof *m->other, &m->other));
+    return trb_alloc(TRB_MEM_DATA, rows, sizeof *m->weight, &m->weight);
+}
+
+static void release_loss(member_loss *m)
+{
+    trb_free(m->target);
+    trb_free(m->label);
+    trb_free(m->other);
+    trb_free(m->weight);
+}
+
+static trb_status loss_of_member(void *ctx, size_t at, size_t rows, size_t batch, const int64_t *sample,
+                                 const trb_mix *mix, const float *z, double *loss, float *dz)
 {
     (void)at;
     member_loss *m = ctx;
     const trb_data *d = &m->s->data;
     if (d->task == TRB_TASK_REGRESSION) {
         for (size_t i = 0; i < rows; i++)
-            m->scratch[i] = (float)(((double)d->target[sample[i]] - d->target_mean) / d->target_scale);
-        return trb_loss_gaussian(rows, 1, batch, z, m->scratch, loss, dz);
+            m->target[i] = (float)(((double)d->target[sample[i]] - d->target_mean) / d->target_scale);
+        return trb_loss_gaussian(rows, 1, batch, z, m->target, loss, dz);
     }
-    int32_t *label = (int32_t *)(void *)m->scratch;
-    for (size_t i = 0; i < rows; i++) label[i] = d->label[sample[i]];
-    return trb_loss_ce(rows, 1, m->K, batch, z, label, loss, dz);
+    for (size_t i = 0; i < rows; i++) m->label[i] = d->label[sample[i]];
+    if (mix == NULL) return trb_loss_ce(rows, 1, m->K, batch, z, m->label, loss, dz);
+    for (size_t i = 0; i < rows; i++) {
+        m->other[i] = d->label[mix[i].partner];
+        m->weight[i] = mix[i].weight;
+    }
+    return trb_loss_ce_mixed(rows, 1, m->K, batch, z, m->label, m->other, m->weight, loss, dz);
 }
 
 static trb_status train_member(trb_comm *group, const trb_config *c, const trb__samples *s, size_t m, trb_queue *queue)
@@ -79,12 +101,15 @@ static trb_status train_member(trb_comm *group, const trb_config *c, const trb__
     trb_net *net = NULL;
     float *params = NULL;
     trb_jsonl *metrics = NULL;
+    trb_augment *augment = NULL;
     member_loss loss = {.s = s};
     (void)snprintf(label, sizeof label, "member %zu", m);
 
     trb_status st = trb__member_net(c, m, &s->data, &net);
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(net), sizeof *params, &params);
-    if (st == TRB_OK) st = trb_alloc(TRB_MEM_ACTIVATIONS, o->batch / o->lanes, sizeof(float), &loss.scratch);
+    if (st == TRB_OK) st = reserve_loss(o->batch / o->lanes, &loss);
+    if (st == TRB_OK)
+        st = trb_augment_create(&s->data, &o->augment, o->seed, TRB_USE_AUGMENT, m, s->n_train, s->train, &augment);
     if (st == TRB_OK) st = trb__member_text(c, m, &s->data, &config);
     if (st == TRB_OK && leads) st = trb_jsonl_open(trb__run_path(c, "members/m%03zu/metrics.jsonl", m).text, &metrics);
     TRB_GO(trb_agree(group, st));
@@ -98,6 +123,7 @@ static trb_status train_member(trb_comm *group, const trb_config *c, const trb__
                           .net = net,
                           .params = params,
                           .samples = s,
+                          .augment = augment,
                           .loss = loss_of_member,
                           .ctx = &loss,
                           .between = trb_queue_serve,
@@ -117,7 +143,8 @@ static trb_status train_member(trb_comm *group, const trb_config *c, const trb__
 done:
     (void)trb_jsonl_close(metrics);
     trb_free(config);
-    trb_free(loss.scratch);
+    release_loss(&loss);
+    trb_augment_destroy(augment);
     trb_free(params);
     trb_net_destroy(net);
     return st;

@@ -35,10 +35,11 @@ check "one shard smaller than a block" write --logits one.npy --x x.npy --y y.np
 check "is verified" status 0 tribikos verify single
 check "regression" write --logits pairs.npy --x x.npy --y target.npy --task regression regression
 check "is verified" status 0 tribikos verify regression
-check "a logit that is not finite is refused" status 1 write --logits nan.npy --x x.npy --y y.npy --view a 0 --view b 1 nan
+check "a logit that is not finite is refused" status 1 write --logits nan.npy --x x.npy --y y.npy --view identity 0 --view "crop 4" 1 nan
 check "with member, view and sample" grep -q "member 2, view 1: sample 345 is not finite" err
 check "and no manifest" test ! -e nan/manifest.h5
-check "beyond float16" status 1 write --logits large.npy --x x.npy --y y.npy --view a 0 --view b 1 --dtype float16 large
+check "view 0 is the sample itself" status 1 write --logits views.npy --x x.npy --y y.npy --view flip 0 --view flip 1 nan
+check "beyond float16" status 1 write --logits large.npy --x x.npy --y y.npy --view identity 0 --view "crop 4" 1 --dtype float16 large
 
 # Changed by other hands, it is refused.
 $python - <<'END'
@@ -85,5 +86,38 @@ with h5py.File(f"{cache}/manifest.h5") as f:
             assert payload == s.attrs["payload_digest"] == digest(logits, ids)
             assert s.attrs["member_digest"] == f["member_digest"][member]
     print(f"{len(columns[0])} shards, logits {(V, M, N, K)} {a['dtype']}")
+END
+
+# What the members were shown when the views were cached: the pixels by the manual page, put through the members' weights by numpy.
+recipe="crop 3, flip, cutout 6, mixup 0.4"
+for stage in train cache; do
+    tribikos $stage small.yaml --run.dir=views --cache.views=3 --cache.view_recipe="[$recipe]" --cache.view_seed=11 >out 2>err ||
+        { cat err; bad "$stage"; finish; }
+done
+check "the views of tools/views.py give the cached logits" $python - views data "$recipe" <<'END'
+import sys
+import h5py
+import numpy as np
+from views import rows, split
+run, data, recipe = sys.argv[1:]
+x = np.fromfile(f"{data}/train-images-idx3-ubyte", np.uint8)[16:].reshape(-1, 28, 28)
+train = split(3, len(x), 100)
+ids = np.r_[0:40, 1460:1500]
+with h5py.File(f"{run}/cache/manifest.h5") as f:
+    cached, recipes = f["logits"][:], [f.attrs[f"view_{v:02d}_recipe"].decode() for v in range(3)]
+assert recipes == ["identity"] + 2 * [f"{recipe}, without 100 by seed 3"], recipes
+for m, layers in ((0, ("body.0", "body.3", "body.5")), (1, ("body.0", "body.2"))):
+    with h5py.File(f"{run}/members/m{m:03d}/weights.h5") as f:
+        mean, scale = f["input.mean"][:], f["input.scale"][:]
+        weights = [(f[f"{layer}.weight"][:], f[f"{layer}.bias"][:]) for layer in layers]
+    for v in range(3):
+        h = rows(x, ids, v, recipe, 11, mean, scale, train).reshape(len(ids), -1).astype("f8")
+        for i, (weight, bias) in enumerate(weights):
+            h = h if i == 0 else np.maximum(h, 0) if m == 0 else np.tanh(h)
+            h = h @ weight.T + bias
+        error = np.abs(h - cached[v, m, ids]).max()
+        assert error < 1e-4, (m, v, error)
+        if v:
+            assert np.abs(h - cached[0, m, ids]).max() > 0.1
 END
 finish

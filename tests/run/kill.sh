@@ -60,13 +60,31 @@ for n in $(seq 1 3 60); do
 done
 ok "memory refused at any of the first 60 allocations of rank 1"
 
-# A step fails while the reader thread runs ahead of it.
+# A cache that is streamed: a thread reads ahead of the steps.
 $python "$TRB_SOURCE/tests/run/subset.py" $fashion "$work/data" 10000 500
-large=(--train.epochs=1 --train.batch=500 --student.batch=500 --cache.memory=1)
-mpi 2 train "$conf" --run.dir="$work/large" "${large[@]}" && mpi 2 cache "$conf" --run.dir="$work/large" "${large[@]}" || cat "$work/err"
+large=(--run.dir="$work/large" --train.epochs=1 --train.batch=500 --student.batch=500 --cache.memory=1)
+mpi 2 train "$conf" "${large[@]}" && mpi 2 cache "$conf" "${large[@]}" || cat "$work/err"
 for nth in 1 3 7 21; do
-    TRB_FAULT=train.step:$nth:0 mpi 1 distill "$conf" --run.dir="$work/large" "${large[@]}"
+    TRB_FAULT=train.step:$nth:0 mpi 1 distill "$conf" "${large[@]}"
     check "a step fails beside a reading thread: exit status 1" test $? = 1
     check "a step fails beside a reading thread: the reason" grep -q 'error: fault injected at train.step' "$work/err"
 done
+for nth in 1 100 300; do
+    TRB_FAULT=cache.chunk:$nth:1 mpi 2 distill "$conf" "${large[@]}"
+    check "chunk $nth cannot be read: exit status 1" test $? = 1
+    check "chunk $nth cannot be read: the reason" grep -q 'error: rank 1 .*fault injected at cache.chunk' "$work/err"
+done
+TRB_FAULT=thread.start:1:1 mpi 2 distill "$conf" "${large[@]}"
+check "no reading thread can be started: exit status 1" test $? = 1
+check "no reading thread can be started: the reason" grep -q 'error: rank 1 .*fault injected at thread.start' "$work/err"
+TRB_FAULT=thread.start:1:1 mpi 2 train "$conf" --run.dir="$work/thread" --train.augment='[crop 2]'
+check "no preparing thread can be started: exit status 1" test $? = 1
+check "no preparing thread can be started: the reason" grep -q 'error: rank 1 .*fault injected at thread.start' "$work/err"
+# Rank 0's thread is in the midst of its second window when rank 1 fails; what it reads from then on must still be there.
+# Memory that is released is overwritten here, so that a stale sample number would be a wild one.
+one() { echo "-n 1 -x TRB_FAULT=$1 $TRB_BUILD/tribikos distill $conf ${large[*]}"; }
+# shellcheck disable=SC2046
+MALLOC_PERTURB_=165 mpirun $(one cache.chunk:245:0:sleep) : $(one train.step:5:1) >/dev/null 2>"$work/err" </dev/null
+check "a step fails beside a thread that is reading: exit status 1" test $? = 1
+check "a step fails beside a thread that is reading: the reason" grep -q 'error: rank 1 .*fault injected at train.step' "$work/err"
 finish

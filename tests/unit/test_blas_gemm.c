@@ -41,12 +41,27 @@ static void multiply(shape s, const float *a, const float *b, float beta, float 
     assert_ok(trb_gemm(s.ta, s.tb, s.m, s.n, s.k, a, a_stride(s), b, b_stride(s), beta, c, c_stride(s)));
 }
 
+/* Of numbers that bfloat16 holds, the products are exact and the sums single, in either precision. */
+static void keep_upper_halves(size_t n, float *x)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, x + i, sizeof bits);
+        bits &= 0xFFFF0000U;
+        memcpy(x + i, &bits, sizeof bits);
+    }
+}
+
 /* A sum of k products, in whatever order and with or without fused operations, is wrong by at most k roundings of the
  * sum of the magnitudes (Higham, Accuracy and Stability, sec. 3.1); adding beta C is one rounding more. */
 static void check_against_reference(shape s, float beta)
 {
     float *a = normals(a_rows(s) * a_stride(s), 1.0F, 1), *b = normals(b_rows(s) * b_stride(s), 1.0F, 2);
     float *before = normals(s.m * c_stride(s), 1.0F, 3), *c = room(s.m * c_stride(s), sizeof *c);
+    if (trb_precision_get() == TRB_PRECISION_BF16) {
+        keep_upper_halves(a_rows(s) * a_stride(s), a);
+        keep_upper_halves(b_rows(s) * b_stride(s), b);
+    }
     memcpy(c, before, s.m * c_stride(s) * sizeof *c);
     for (size_t i = 0; i < s.m && beta == 0.0F; i++) /* overwritten, never read */
         for (size_t j = 0; j < s.n; j++) c[i * c_stride(s) + j] = NAN;
@@ -84,6 +99,35 @@ static void all_shapes_match_the_reference(void **state)
             check_against_reference(s, variant & 8 ? 1.0F : 0.0F);
         }
     }
+}
+
+static void all_shapes_match_the_reference_in_bfloat16(void **state)
+{
+    if (trb_precision_set(TRB_PRECISION_BF16) != TRB_OK) {
+        assert_non_null(strstr(trb_fail_message(), "math.precision"));
+        trb_fail_clear();
+        skip();
+    }
+    assert_non_null(strstr(trb_blas_name(), ", bf16"));
+    all_shapes_match_the_reference(state);
+    all_shapes_match_the_reference(state); /* with what the first round has kept */
+    /* Operands are rounded where it pays and nowhere else. */
+    enum { M = 128, N = 200, K = 200 };
+    float *a = normals(M * K, 1.0F, 1), *b = normals(K * N, 1.0F, 2);
+    float *rounded = room(M * N, sizeof *rounded), *single = room(M * N, sizeof *single);
+    const shape large = {false, true, M, N, K, 0}, narrow = {false, true, M, 10, K, 0};
+    multiply(large, a, b, 0.0F, rounded);
+    assert_ok(trb_precision_set(TRB_PRECISION_F32));
+    multiply(large, a, b, 0.0F, single);
+    double difference = 0.0;
+    for (size_t i = 0; i < M * N; i++) difference += fabs((double)rounded[i] - (double)single[i]) / (M * N);
+    assert_true(difference > 1e-3 && difference < 1e-1); /* sqrt(K) products, each wrong by some 2^-9 */
+    multiply(narrow, a, b, 0.0F, single);
+    assert_ok(trb_precision_set(TRB_PRECISION_BF16));
+    multiply(narrow, a, b, 0.0F, rounded);
+    assert_memory_equal(rounded, single, M * 10 * sizeof *single);
+    assert_ok(trb_precision_set(TRB_PRECISION_F32));
+    trb_free(a), trb_free(b), trb_free(rounded), trb_free(single);
 }
 
 /* (A B)^T = B^T A^T, within twice the bound above; needs no reference. */
@@ -191,6 +235,7 @@ int main(void)
         cmocka_unit_test(a_user_may_choose_the_kernels),
         cmocka_unit_test(the_name_says_kernels_and_threads),
         cmocka_unit_test(all_shapes_match_the_reference),
+        cmocka_unit_test(all_shapes_match_the_reference_in_bfloat16),
         cmocka_unit_test(transposition_swaps_the_factors),
         cmocka_unit_test(bits_do_not_depend_on_alignment),
         cmocka_unit_test(errors_are_told),

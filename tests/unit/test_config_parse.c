@@ -37,6 +37,9 @@ static void defaults(void **state)
     assert_int_equal(f->schedule, TRB_SCHEDULE_COSINE);
     assert_true(f->warmup == 0.0 && f->decay_epochs == 30.0 && f->gamma == 0.1);
     assert_int_equal(f->init, TRB_INIT_HE);
+    assert_true(trb_recipe_empty(&f->augment));
+    assert_true(trb_recipe_empty(&c->cache.view_recipe));
+    assert_int_equal(c->cache.view_seed, 1);
     assert_int_equal(c->cache.dtype, TRB_F32);
     assert_int_equal(c->cache.views, 1);
     assert_int_equal(c->cache.block, 256);
@@ -53,6 +56,7 @@ static void defaults(void **state)
         assert_string_equal(c->student[s].fit.layers, "");
         assert_true(c->student[s].temperature == 4.0);
         assert_int_equal(c->student[s].phase1_epochs, 20);
+        assert_int_equal(c->student[s].views, 0);
         assert_int_equal(c->student[s].fit.epochs, 20);
         assert_int_equal(c->student[s].fit.seed, 1);
     }
@@ -112,6 +116,44 @@ static void specific_over_general(void **state)
     trb_config_destroy(c);
 }
 
+static bool same_recipe(const trb_recipe *r, const char *text)
+{
+    char own[TRB_RECIPE_BYTES];
+    trb_recipe_text(r, own);
+    return strcmp(own, text) == 0;
+}
+
+static void recipes(void **state)
+{
+    (void)state;
+    const char *text = SMALL "run.seed: 5\n"
+                             "train.augment: [crop 4, 'flip,cutout  8']\n"
+                             "members.overrides: {1: {augment: []}, 2: {augment: mixup 0.20}}\n"
+                             "cache: {views: 4, view_recipe: [crop 2, mixup 0.4]}\n"
+                             "student: {views: 3, kd: {views: 2}}\n";
+    trb_config *c = parse(text, 0, NULL);
+    assert_true(same_recipe(&c->train.augment, "crop 4, flip, cutout 8"));
+    assert_true(same_recipe(&c->member[0].augment, "crop 4, flip, cutout 8"));
+    assert_true(same_recipe(&c->member[1].augment, ""));
+    assert_true(same_recipe(&c->member[2].augment, "mixup 0.2"));
+    assert_true(same_recipe(&c->cache.view_recipe, "crop 2, mixup 0.4"));
+    assert_int_equal(c->cache.view_seed, 5);
+    assert_int_equal(c->student[0].views, 3);
+    assert_int_equal(c->student[1].views, 2);
+    /* Students have none, whatever the members have. */
+    assert_true(trb_recipe_empty(&c->student[0].fit.augment));
+    /* What decides a member's bits says so; what the views are does not. */
+    assert_non_null(strstr(c->member[0].decides, "augment: [crop 4, flip, cutout 8]\n"));
+    assert_null(strstr(c->member[0].decides, "view"));
+    assert_non_null(strstr(c->student[1].fit.decides, "views: 2\n"));
+    trb_config_destroy(c);
+    const char *flags[] = {"--cache.view_seed=7", "--run.seed=9", "--train.augment="};
+    c = parse(text, 3, flags);
+    assert_int_equal(c->cache.view_seed, 7);
+    assert_true(same_recipe(&c->train.augment, ""));
+    trb_config_destroy(c);
+}
+
 static void flags_are_yaml(void **state)
 {
     (void)state;
@@ -163,6 +205,25 @@ static void layers_in_every_spelling(void **state)
         assert_string_equal(c->train.layers, "dense 20, relu, dropout 0.5, dense 10");
         trb_config_destroy(c);
     }
+}
+
+/* A preset stays as it was written, also where its text decides bits, and a split may be a name in it. */
+static void presets_are_kept(void **state)
+{
+    (void)state;
+    const char *text =
+        SMALL "members.overrides: {1: {layers: ['wrn16-4  10']}}\n"
+              "student.kd: {layers: [conv 16 3 stride 2 pad 1, split, name head_1.x-2, relu, resnet8 10]}\n";
+    const char *flags[] = {"--train.layers=[resnet20 10]", "--student.split=stage3.block3"};
+    trb_config *c = parse(text, 2, flags);
+    assert_string_equal(c->train.layers, "resnet20 10");
+    assert_string_equal(c->member[1].layers, "wrn16-4 10");
+    assert_non_null(strstr(c->member[0].decides, "\nlayers: [resnet20 10]\n"));
+    assert_string_equal(c->student[0].split, "stage3.block3");
+    assert_non_null(strstr(c->student[0].fit.decides, "\nsplit: stage3.block3\n"));
+    assert_non_null(strstr(c->student[0].fit.decides, "\ntrain.layers: [resnet20 10]\n"));
+    assert_string_equal(c->student[1].fit.layers, "conv 16 3 stride 2 pad 1, split, name head_1.x-2, relu, resnet8 10");
+    trb_config_destroy(c);
 }
 
 static void root_falls_back(void **state)
@@ -228,8 +289,12 @@ static void texts_that_decide_bits(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(defaults),        cmocka_unit_test(specific_over_general),
-                                       cmocka_unit_test(flags_are_yaml),  cmocka_unit_test(layers_in_every_spelling),
-                                       cmocka_unit_test(root_falls_back), cmocka_unit_test(texts_that_decide_bits)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(defaults),
+                                       cmocka_unit_test(specific_over_general),
+                                       cmocka_unit_test(recipes), cmocka_unit_test(flags_are_yaml),
+                                       cmocka_unit_test(layers_in_every_spelling),
+                                       cmocka_unit_test(presets_are_kept),
+                                       cmocka_unit_test(root_falls_back),
+                                       cmocka_unit_test(texts_that_decide_bits)};
     return cmocka_run_group_tests(tests, NULL, nothing_held);
 }

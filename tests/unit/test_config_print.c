@@ -28,6 +28,7 @@ static void prints_back(const char *text, size_t n_flags, const char *const *fla
         assert_string_equal(a->layers, b->layers);
         assert_true(a->lr == b->lr && a->eps == b->eps && a->seed == b->seed && a->warmup == b->warmup);
         assert_true(a->nesterov == b->nesterov && a->optimizer == b->optimizer && a->epochs == b->epochs);
+        assert_true(a->augment.crop == b->augment.crop && a->augment.mixup == b->augment.mixup);
     }
     for (size_t s = 0; s < c->n_students; s++) {
         const trb_student_opts *a = &c->student[s], *b = &again->student[s];
@@ -76,15 +77,28 @@ static void everything_else(void **state)
         "--student.kd.temperature=1.5",
         "--student.x.seed=77",
         "--train.seed=5",
+        "--train.layers=[name a-b.c, relu, wrn10-2 10]",
+        "--student.kd.split=stage2",
+        "--train.augment=[crop 4, flip]",
+        "--members.overrides.2.augment=mixup 0.20",
+        "--cache.views=5",
+        "--cache.view_recipe=[flip, cutout 3]",
+        "--student.kd.views=2",
         "--run.seed=9007199254740991"};
     const char *fragments[] = {"  only: \"0,2-4,11\"\n",
-                               "  overrides:\n    2:\n      eps: 3.0e-7\n    10:\n      seed: 9\n      optimizer: sgd\n"
+                               "  overrides:\n    2:\n      eps: 3.0e-7\n      augment: [mixup 0.2]\n    10:\n      "
+                               "seed: 9\n      optimizer: sgd\n"
                                "      nesterov: true\n",
                                "  root: \"null\"\n",
+                               "  layers: [name a-b.c, relu, wrn10-2 10]\n",
+                               "    split: stage2\n",
                                "  lr: 0.12345678901234568\n",
                                "  clip: 1.0e+20\n",
                                "  warmup: 0.30000000000000004 # epochs\n",
                                "  seed: 9007199254740991\n",
+                               "  augment: [crop 4, flip]\n",
+                               "  views: 5\n  view_recipe: [flip, cutout 3]\n  view_seed: 9007199254740991\n",
+                               "    views: 2\n",
                                "\"it's\", \"true\", \"12\"",
                                NULL};
     prints_back(SMALL, sizeof flags / sizeof flags[0], flags, fragments);
@@ -151,7 +165,11 @@ static void reference(void **state)
                                 "train.init",
                                 "train.seed",
                                 "cache.dtype",
+                                "train.augment",
                                 "cache.views",
+                                "cache.view_recipe",
+                                "cache.view_seed",
+                                "student.views",
                                 "cache.block",
                                 "cache.shard_rows",
                                 "cache.deflate",
@@ -171,6 +189,8 @@ static void reference(void **state)
         if (strstr(text, keys[i]) == NULL) fail_msg("the reference lacks %s", keys[i]);
     assert_non_null(
         strstr(text, "train.lr               real > 0                1e-3           learning rate at its peak\n"));
+    assert_non_null(strstr(text, "or [resnet20 10]; required\n"));
+    assert_non_null(strstr(text, "position, from 0, or a name such as\n"));
     for (const char *line = text; *line != '\0'; line = strchr(line, '\n') + 1)
         assert_in_range(strcspn(line, "\n"), 0, 100);
     trb_free(text);

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tribikos/clock.h"
 #include "tribikos/fault.h"
 
 /* What a child of this rank sees in eight passages of two points in turn: a string of '.' and 'x'. \return how it ended
@@ -74,11 +75,22 @@ static void a_node_can_die(void **state)
     assert_int_equal(passages("file.write:2:1:kill", 0, seen), 0);
 }
 
+static void a_disk_can_be_slow(void **state)
+{
+    (void)state;
+    char seen[9];
+    const double begin = trb_now_s();
+    assert_int_equal(passages("file.write:2:*:sleep", 0, seen), 0);
+    assert_string_equal(seen, "........");
+    assert_true(trb_now_s() - begin >= 1.0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_chosen_passage_fails),
         cmocka_unit_test(a_node_can_die),
+        cmocka_unit_test(a_disk_can_be_slow),
         cmocka_unit_test(nothing_is_held),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,8 +27,8 @@ static void check(const char *name, size_t n, double loss, const float *dz)
 
 /* The golden inputs, and room for a gradient. */
 typedef struct {
-    float *z, *t, *one, *pair, *y, *dz;
-    int32_t *label;
+    float *z, *t, *one, *pair, *y, *weight, *dz;
+    int32_t *label, *other;
 } inputs;
 
 static inputs read_inputs(void)
@@ -40,6 +40,8 @@ static inputs read_inputs(void)
                        .pair = golden_read(h, "pair", TRB_F32, B * M * 2),
                        .y = golden_read(h, "y", TRB_F32, B),
                        .label = golden_read(h, "label", TRB_I32, B),
+                       .other = golden_read(h, "other", TRB_I32, B),
+                       .weight = golden_read(h, "weight", TRB_F32, B),
                        .dz = room(B * M * K, sizeof(float))};
     trb_h5_close(h);
     return in;
@@ -48,7 +50,7 @@ static inputs read_inputs(void)
 static void clear(inputs in)
 {
     trb_free(in.z), trb_free(in.t), trb_free(in.one), trb_free(in.pair), trb_free(in.y), trb_free(in.dz);
-    trb_free(in.label);
+    trb_free(in.label), trb_free(in.other), trb_free(in.weight);
 }
 
 static void cross_entropy(void **state)
@@ -60,6 +62,49 @@ static void cross_entropy(void **state)
     check("ce", B * M * K, loss, in.dz);
     assert_ok(trb_loss_ce(B, M, K, B, in.z, in.label, &alone, NULL));
     assert_true(alone == loss);
+    clear(in);
+}
+
+static void mixed_cross_entropy(void **state)
+{
+    (void)state;
+    inputs in = read_inputs();
+    double loss = 0.0, alone = 0.0, plain = 0.0;
+    assert_ok(trb_loss_ce_mixed(B, M, K, B, in.z, in.label, in.other, in.weight, &loss, in.dz));
+    check("ce_mixed", B * M * K, loss, in.dz);
+    assert_ok(trb_loss_ce_mixed(B, M, K, B, in.z, in.label, in.other, in.weight, &alone, NULL));
+    assert_true(alone == loss);
+
+    /* A row that is all its own is a row with one label, to the last bit; so is one mixed with its like by halves, but
+     * for the two roundings of taking 1/(B M) away in two parts. */
+    float *dz = room(B * M * K, sizeof *dz);
+    for (size_t i = 0; i < B; i++) {
+        in.weight[i] = i % 2 == 0 ? 1.0F : 0.5F;
+        if (i % 2 == 1) in.other[i] = in.label[i];
+    }
+    assert_ok(trb_loss_ce(B, M, K, B, in.z, in.label, &plain, dz));
+    assert_ok(trb_loss_ce_mixed(B, M, K, B, in.z, in.label, in.other, in.weight, &loss, in.dz));
+    assert_near(loss, plain, 1e-14 * plain);
+    for (size_t i = 0; i < B * M * K; i++)
+        assert_near((double)in.dz[i], (double)dz[i], i / (M * K) % 2 == 0 ? 0.0 : 2 * ROUNDING / (B * M));
+
+    /* Central differences with a step of 2^-10, as rounded. A row's share of the loss is 1/(B M) of a function whose
+     * third derivative is below 1/4: they are off by at most 2^-20/24 of that. The logarithm of a sum of exponentials,
+     * each wrong by some 2^-22, is divided by two steps: 2^-13 = 1.2e-4. */
+    for (size_t i = 0; i < B; i++) in.weight[i] = (float)i / 8.0F;
+    for (size_t i = 0; i < B; i++) in.other[i] = (in.label[i] + 3) % K;
+    assert_ok(trb_loss_ce_mixed(B, M, K, B, in.z, in.label, in.other, in.weight, &loss, in.dz));
+    for (size_t i = 0; i < B * M * K; i += 7) {
+        const float z = in.z[i], up = z + 0x1p-10F, down = z - 0x1p-10F;
+        double above = 0.0, below = 0.0;
+        in.z[i] = up;
+        assert_ok(trb_loss_ce_mixed(B, M, K, B, in.z, in.label, in.other, in.weight, &above, NULL));
+        in.z[i] = down;
+        assert_ok(trb_loss_ce_mixed(B, M, K, B, in.z, in.label, in.other, in.weight, &below, NULL));
+        in.z[i] = z;
+        assert_near((above - below) / ((double)up - (double)down), (double)in.dz[i], 2e-4 / (B * M));
+    }
+    trb_free(dz);
     clear(in);
 }
 
@@ -200,6 +245,8 @@ static void a_logit_that_is_not_finite_is_named(void **state)
         const float z = in.z[at], t = in.t[at];
         in.z[at] = bad[i];
         assert_fails(trb_loss_ce(B, M, K, B, in.z, in.label, &loss, in.dz), TRB_ENUM, "row 5, head 2");
+        assert_fails(trb_loss_ce_mixed(B, M, K, B, in.z, in.label, in.other, in.weight, &loss, in.dz), TRB_ENUM,
+                     "row 5, head 2");
         assert_fails(trb_loss_kd(B, M, K, B, T, in.z, in.t, &loss, in.dz), TRB_ENUM,
                      "student's logits of row 5, head 2");
         in.z[at] = z, in.t[at] = bad[i];
@@ -219,6 +266,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cross_entropy),
+        cmocka_unit_test(mixed_cross_entropy),
         cmocka_unit_test(heads_follow_members),
         cmocka_unit_test(one_head_follows_the_mean),
         cmocka_unit_test(gaussian),

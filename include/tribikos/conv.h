@@ -1,0 +1,112 @@
+/** Layers on images: convolution, batch normalisation, pooling, sums; oneDNN behind one interface.
+ *
+ * An operation is made once for a fixed shape and holds all it needs, so that running it allocates nothing of ours.
+ * Activations lie in whatever layout the library asks for: a trb_layout says how, an operation takes one and answers
+ * with the layout of its output. Gradients lie as the activations they belong to. Parameters and their gradients are
+ * plain float32 in PyTorch's layouts, in every precision (blas.h); an operation packs them for itself.
+ *
+ * Which algorithm computes an operation follows from its shape and the processor alone (see src/math/conv.c), so its
+ * bits do too. All functions are local, and return TRB_OK or TRB_EINTERNAL with the library's word (TRB_ENOMEM).
+ * Letters: B rows, G groups, C channels of all groups together, N filters of all groups together, H, W; k kernel.
+ */
+#ifndef TRB_CONV_H
+#define TRB_CONV_H
+
+#include <stdbool.h>
+
+#include "tribikos/shape.h"
+#include "tribikos/status.h"
+
+/** How a batch of images lies in memory, and of what type. Plain data, its content the library's. */
+enum { TRB_LAYOUT_BYTES = 768 };
+typedef struct {
+    _Alignas(16) unsigned char opaque[TRB_LAYOUT_BYTES];
+} trb_layout;
+
+/** float32 [rows][c][h][w]. */
+trb_status trb_layout_plain(size_t rows, trb_shape s, trb_layout *out);
+bool trb_layout_is_plain(const trb_layout *l);
+bool trb_layout_same(const trb_layout *a, const trb_layout *b);
+size_t trb_layout_bytes(const trb_layout *l);
+/** The layout in which every row holds M images of `part` one behind the other, as M times the channels; false if the
+ * layout of `part` does not allow that (a block of channels would straddle two images). */
+bool trb_layout_whole(const trb_layout *part, size_t M, trb_layout *whole);
+
+/** Elements of a layout, one by one, whatever their order; x, y, a, b are of the same layout, and y may be an input.
+ * relu: y = max(0, x). relu_back: dx = dy where y > 0, else 0. add: y = a + b, then max(0, y) if `relu`. */
+void trb_layout_relu(const trb_layout *l, const void *x, void *y);
+void trb_layout_relu_back(const trb_layout *l, const void *y, const void *dy, void *dx);
+void trb_layout_add(const trb_layout *l, const void *a, const void *b, bool relu, void *y);
+/** `l` is a whole of M parts (trb_layout_whole). spread: every part of y becomes x. gather: x = sum over the parts of
+ * y, in order. */
+void trb_layout_spread(const trb_layout *l, size_t rows, size_t M, const void *x, void *y);
+void trb_layout_gather(const trb_layout *l, size_t rows, size_t M, const void *y, void *x);
+
+/** Conversion from one layout to another of the same shape. */
+typedef struct trb_reorder trb_reorder;
+trb_status trb_reorder_create(const trb_layout *from, const trb_layout *to, trb_reorder **out);
+void trb_reorder_destroy(trb_reorder *r);
+trb_status trb_reorder_run(trb_reorder *r, const void *from, void *to);
+
+/** Parameters of batch normalisation over C channels; borrowed.
+ *   y = (x - mean) / sqrt(variance + eps) * scale + shift        (Ioffe and Szegedy 2015, arXiv:1502.03167, alg. 1)
+ * scale_shift is [2][C]: scales, then shifts. */
+typedef struct {
+    const float *scale_shift, *mean, *variance;
+} trb_norm_params;
+#define TRB_NORM_EPS 1e-5F
+
+/** Convolution (cross-correlation). */
+typedef struct {
+    size_t rows;
+    trb_shape in;   /* C, H, W */
+    size_t groups;  /* G: filters of a group see its channels only */
+    size_t filters; /* N */
+    size_t kernel, stride, pad;
+    bool bias;
+    bool training;  /* has a backward pass */
+    bool fold;      /* not training: with normalisation folded into weights and bias (arXiv:1502.03167, alg. 2, 11) */
+    bool sum, relu; /* not training: y = conv(x) + y; y = max(0, conv(x) [+ y]) */
+} trb_conv_spec;
+
+typedef struct trb_conv trb_conv;
+
+/** \param[in]     in   layout of x
+ *  \param[in,out] out  with `sum`, the layout that y has; otherwise the answer */
+trb_status trb_conv_create(const trb_conv_spec *spec, const trb_layout *in, trb_layout *out, trb_conv **conv);
+void trb_conv_destroy(trb_conv *conv);
+/** Take parameters, which are borrowed until the next call, for the forward passes that follow.
+ * \param[in] weight [N][C/G][k][k]   \param[in] bias [N]; NULL without   \param[in] norm  with `fold`, else NULL */
+trb_status trb_conv_load(trb_conv *conv, const float *weight, const float *bias, const trb_norm_params *norm);
+trb_status trb_conv_forward(trb_conv *conv, const void *x, void *y);
+/** Of the last forward pass. \param[out] dweight,dbias as the parameters   \param[out] dx  NULL to skip */
+trb_status trb_conv_backward(trb_conv *conv, const void *x, const void *dy, float *dweight, float *dbias, void *dx);
+
+/** Batch normalisation, with the relu behind it if asked for. Output as input. */
+typedef struct trb_norm_op trb_norm_op;
+trb_status trb_norm_create(const trb_layout *layout, bool relu, bool training, trb_norm_op **out);
+void trb_norm_destroy(trb_norm_op *n);
+/** \param[in] p  mean and variance NULL: those of this batch (only if made for training) */
+trb_status trb_norm_forward(trb_norm_op *n, const trb_norm_params *p, const void *x, void *y);
+/** Of the last forward pass; if that used given statistics they count as constants.
+ * \param[out] dscale_shift [2][C] */
+trb_status trb_norm_backward(trb_norm_op *n, const trb_norm_params *p, const void *x, const void *dy,
+                             float *dscale_shift, void *dx);
+/** Of the batch of the last forward pass: \param[out] mean [C]  \param[out] variance [C], unbiased, as PyTorch's */
+void trb_norm_statistics(const trb_norm_op *n, float *mean, float *variance);
+
+/** Pooling over k x k windows; a mean counts padding as zeros. */
+typedef struct {
+    bool max; /* else the mean */
+    size_t rows;
+    trb_shape in;
+    size_t kernel_h, kernel_w, stride, pad;
+    bool training;
+} trb_pool_spec;
+typedef struct trb_pool trb_pool;
+trb_status trb_pool_create(const trb_pool_spec *spec, const trb_layout *in, trb_layout *out, trb_pool **pool);
+void trb_pool_destroy(trb_pool *pool);
+trb_status trb_pool_forward(trb_pool *pool, const void *x, void *y);
+trb_status trb_pool_backward(trb_pool *pool, const void *dy, void *dx);
+
+#endif

@@ -1,0 +1,16 @@
+/** Shape of one sample: channels, height, width; a table row is {D, 1, 1}. */
+#ifndef TRB_SHAPE_H
+#define TRB_SHAPE_H
+
+#include <stddef.h>
+
+typedef struct {
+    size_t c, h, w;
+} trb_shape;
+
+static inline size_t trb_shape_size(trb_shape s)
+{
+    return s.c * s.h * s.w;
+}
+
+#endif

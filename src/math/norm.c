@@ -1,0 +1,119 @@
+/* Batch normalisation. */
+#include "primitive.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#include "tribikos/memory.h"
+
+/* By the statistics of the batch, or by given ones; each way has its own primitives. */
+typedef enum { OF_BATCH, GIVEN, WAYS } way;
+
+struct trb_norm_op {
+    size_t channels, count; /* count: values a channel */
+    way last;
+    trb__primitive forward[WAYS], backward[WAYS];
+    float *mean, *variance; /* of the batch, biased */
+    void *mask;             /* where the relu let through */
+};
+
+static trb_status make(trb_norm_op *n, const trb_layout *l, bool relu, bool training, way w)
+{
+    static const int forward_args[] = {DNNL_ARG_SRC,      DNNL_ARG_SCALE_SHIFT, DNNL_ARG_MEAN,
+                                       DNNL_ARG_VARIANCE, DNNL_ARG_DST,         DNNL_ARG_WORKSPACE};
+    static const int backward_args[] = {
+        DNNL_ARG_SRC,      DNNL_ARG_SCALE_SHIFT,      DNNL_ARG_MEAN,     DNNL_ARG_VARIANCE, DNNL_ARG_DIFF_DST,
+        DNNL_ARG_DIFF_SRC, DNNL_ARG_DIFF_SCALE_SHIFT, DNNL_ARG_WORKSPACE};
+    const dnnl_memory_desc_t *md = trb__md_of(l);
+    const unsigned flags = (unsigned)dnnl_use_scaleshift | (relu ? (unsigned)dnnl_fuse_norm_relu : 0U) |
+                           (w == GIVEN ? (unsigned)dnnl_use_global_stats : 0U);
+    const bool masked = relu && training;
+    dnnl_batch_normalization_desc_t d;
+    dnnl_primitive_desc_t pd = NULL, back = NULL;
+    dnnl_engine_t engine = NULL;
+    trb_status st = TRB_OK;
+    TRB_GO(trb__engine(&engine));
+    TRB_GO(trb__dnnl(dnnl_batch_normalization_forward_desc_init(
+                         &d, training ? dnnl_forward_training : dnnl_forward_inference, md, TRB_NORM_EPS, flags),
+                     "batch normalisation"));
+    TRB_GO(trb__dnnl(dnnl_primitive_desc_create(&pd, &d, NULL, engine, NULL), "batch normalisation"));
+    TRB_GO(trb__primitive_make(pd, masked ? 6 : 5, forward_args, &n->forward[w]));
+    if (!training) goto done;
+    if (masked && n->mask == NULL) {
+        const trb_layout mask = trb__layout_of(pd, DNNL_ARG_WORKSPACE);
+        TRB_GO(trb_alloc(TRB_MEM_ACTIVATIONS, trb_layout_bytes(&mask), 1, &n->mask));
+    }
+    TRB_GO(trb__dnnl(dnnl_batch_normalization_backward_desc_init(&d, dnnl_backward, md, md, TRB_NORM_EPS, flags),
+                     "batch normalisation's gradient"));
+    TRB_GO(trb__dnnl(dnnl_primitive_desc_create(&back, &d, NULL, engine, pd), "batch normalisation's gradient"));
+    TRB_GO(trb__primitive_make(back, masked ? 8 : 7, backward_args, &n->backward[w]));
+done:
+    if (pd != NULL) (void)dnnl_primitive_desc_destroy(pd);
+    if (back != NULL) (void)dnnl_primitive_desc_destroy(back);
+    return st;
+}
+
+trb_status trb_norm_create(const trb_layout *layout, bool relu, bool training, trb_norm_op **out)
+{
+    const dnnl_dim_t *dims = trb__md_of(layout)->dims;
+    trb_norm_op *n = NULL;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, 1, sizeof *n, &n));
+    n->channels = (size_t)dims[1];
+    n->count = (size_t)(dims[0] * dims[2] * dims[3]);
+    trb_status st = trb_alloc(TRB_MEM_ACTIVATIONS, 2 * n->channels, sizeof *n->mean, &n->mean);
+    n->variance = n->mean == NULL ? NULL : n->mean + n->channels;
+    if (st == TRB_OK) st = make(n, layout, relu, training, GIVEN);
+    if (st == TRB_OK && training) st = make(n, layout, relu, training, OF_BATCH);
+    if (st == TRB_OK)
+        *out = n;
+    else
+        trb_norm_destroy(n);
+    return st;
+}
+
+void trb_norm_destroy(trb_norm_op *n)
+{
+    if (n == NULL) return;
+    for (int w = 0; w < WAYS; w++) {
+        trb__primitive_clear(&n->forward[w]);
+        trb__primitive_clear(&n->backward[w]);
+    }
+    trb_free(n->mean);
+    trb_free(n->mask);
+    trb_free(n);
+}
+
+trb_status trb_norm_forward(trb_norm_op *n, const trb_norm_params *p, const void *x, void *y)
+{
+    n->last = p->mean == NULL ? OF_BATCH : GIVEN;
+    void *const data[] = {trb__unconst(x),
+                          trb__unconst(p->scale_shift),
+                          n->last == OF_BATCH ? n->mean : trb__unconst(p->mean),
+                          n->last == OF_BATCH ? n->variance : trb__unconst(p->variance),
+                          y,
+                          n->mask};
+    return trb__primitive_run(&n->forward[n->last], data);
+}
+
+trb_status trb_norm_backward(trb_norm_op *n, const trb_norm_params *p, const void *x, const void *dy,
+                             float *dscale_shift, void *dx)
+{
+    void *const data[] = {trb__unconst(x),
+                          trb__unconst(p->scale_shift),
+                          n->last == OF_BATCH ? n->mean : trb__unconst(p->mean),
+                          n->last == OF_BATCH ? n->variance : trb__unconst(p->variance),
+                          trb__unconst(dy),
+                          dx,
+                          dscale_shift,
+                          n->mask};
+    return trb__primitive_run(&n->backward[n->last], data);
+}
+
+void trb_norm_statistics(const trb_norm_op *n, float *mean, float *variance)
+{
+    const double unbiased = n->count > 1 ? (double)n->count / (double)(n->count - 1) : 1.0;
+    for (size_t c = 0; c < n->channels; c++) {
+        mean[c] = n->mean[c];
+        variance[c] = (float)(unbiased * (double)n->variance[c]);
+    }
+}

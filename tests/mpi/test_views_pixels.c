@@ -1,0 +1,281 @@
+/* A student is fed the pixels that the members saw when their logits were cached. The stages themselves are run on
+ * networks that show it: one whose outputs are its inputs, and a student that starts as a copy of its member. */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "mpi/check.h"
+#include "tribikos/blas.h"
+#include "tribikos/hash.h"
+#include "tribikos/log.h"
+
+#include "../../src/stages/internal.h"
+
+enum { SIDE = 6, D = SIDE * SIDE, N = 40, HELD_OUT = 5, M = 2, V = 3, EPOCHS = 8 };
+
+/* Batches of 10 in 5 lanes: up to 5 ranks. Two rows a lane and two a block: a call of the same shape for both. */
+static const char *const text =
+    "run: {dir: %s/run, seed: 3}\n"
+    "data: {root: %s, train: [x, y], test: [x, y], validation: 5}\n"
+    "members.count: %d\n"
+    "train: {layers: [dense 36], batch: 10, lanes: 5}\n"
+    "cache: {views: 3, view_recipe: [%s], view_seed: 11, block: 2, shard_rows: 16}\n"
+    "students: [hydra]\n"
+    "student: {layers: [split, dense 36], batch: 10, lanes: 5, phase1_epochs: 0, epochs: 8,\n"
+    "          optimizer: sgd, lr: 0.1, views: %d}\n";
+
+typedef struct {
+    char folder[64];
+    trb_config *c;
+    trb__samples s;
+} scene;
+
+static void put(const char *folder, const char *name, const uint8_t *head, size_t n_head, const uint8_t *bytes,
+                size_t n)
+{
+    char path[128];
+    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *f = fopen(path, "wb");
+    CHECK(f != NULL && fwrite(head, 1, n_head, f) == n_head && fwrite(bytes, 1, n, f) == n && fclose(f) == 0);
+}
+
+static void set(trb_comm *w, const char *recipe, int members, int views, scene *of)
+{
+    *of = (scene){.folder = "/tmp/trb-views-XXXXXX"};
+    if (trb_comm_rank(w) == 0) {
+        const uint8_t x_head[16] = {0, 0, 8, 3, 0, 0, 0, N, 0, 0, 0, SIDE, 0, 0, 0, SIDE};
+        const uint8_t y_head[8] = {0, 0, 8, 1, 0, 0, 0, N};
+        uint8_t x[N * D], y[N];
+        trb_rng rng = trb_rng_open(1, TRB_USE_TEST, 0, 0, 0);
+        for (size_t i = 0; i < sizeof x; i++) x[i] = (uint8_t)trb_rng_below(&rng, 256);
+        for (size_t i = 0; i < N; i++) y[i] = (uint8_t)(i % D);
+        CHECK(mkdtemp(of->folder) != NULL);
+        put(of->folder, "x", x_head, sizeof x_head, x, sizeof x);
+        put(of->folder, "y", y_head, sizeof y_head, y, sizeof y);
+    }
+    CHECK(trb_comm_bcast(w, of->folder, sizeof of->folder, 0) == TRB_OK);
+    char config[1024];
+    (void)snprintf(config, sizeof config, text, of->folder, of->folder, members, recipe, views);
+    CHECK(trb_config_parse("views", config, 0, NULL, &of->c) == TRB_OK);
+    CHECK(trb__samples_load(w, of->c, &of->s) == TRB_OK);
+}
+
+static void strike(trb_comm *w, scene *of)
+{
+    trb_config_destroy(of->c);
+    trb__samples_clear(&of->s);
+    CHECK(trb_comm_barrier(w) == TRB_OK);
+    char command[128];
+    (void)snprintf(command, sizeof command, "rm -r '%s'", of->folder);
+    if (trb_comm_rank(w) == 0) CHECK(system(command) == 0); /* NOLINT(cert-env33-c): the name is ours */
+}
+
+/* Rank 0 writes a member as if it had been trained. */
+static void write_member(trb_comm *w, const scene *of, size_t m, const trb_net *net, const float *params)
+{
+    char *config = NULL;
+    if (trb_comm_rank(w) != 0) return;
+    CHECK(trb_mkdirs(trb__run_path(of->c, "members/m%03zu", m).text) == TRB_OK);
+    CHECK(trb__member_text(of->c, m, &of->s.data, &config) == TRB_OK);
+    CHECK(trb_weights_write(trb__run_path(of->c, "members/m%03zu/weights.h5", m).text, net, params,
+                            trb__samples_norm(&of->s), config, NULL) == TRB_OK);
+    trb_free(config);
+}
+
+/* y = factor x: a power of two scales without rounding. */
+static void identity(const trb_net *net, float factor, float *params)
+{
+    const trb_param *weight = trb_net_param(net, 0);
+    CHECK(weight->ndim == 2 && weight->shape[0] == D && weight->shape[1] == D);
+    memset(params, 0, trb_net_size(net) * sizeof *params);
+    for (size_t i = 0; i < D; i++) params[weight->offset + i * D + i] = factor;
+}
+
+/* What a training of an identity shows: its outputs are the pixels it is fed. */
+typedef struct {
+    trb_reader *reader;
+    trb_augment *views; /* of its own: the training's is in use by its feed */
+    const trb_data *data;
+    const float *logits; /* [rows][M][D] */
+    size_t row;          /* the next one of the plan */
+    const int64_t *sample;
+    const uint16_t *view;
+    bool planned;
+    size_t seen[V], lanes, fails_at;
+} student;
+
+static trb_status plan(void *ctx, size_t steps, size_t rows, const int64_t *sample, const uint16_t *view)
+{
+    (void)rows;
+    student *s = ctx;
+    s->planned = steps > 0;
+    s->sample = sample;
+    s->view = view;
+    s->row = 0;
+    return trb_reader_plan(s->reader, steps, sample, view);
+}
+
+static trb_status next(void *ctx)
+{
+    student *s = ctx;
+    return trb_reader_next(s->reader, &s->logits);
+}
+
+static trb_status compare(void *ctx, size_t at, size_t rows, size_t batch, const int64_t *sample, const trb_mix *mix,
+                          const float *z, double *loss, float *dz)
+{
+    (void)batch;
+    student *s = ctx;
+    CHECK(mix == NULL && rows == 2);
+    for (size_t b = 0; b < rows; b++, s->row++) {
+        const float *fed = z + b * D, *seen = s->logits + (at + b) * M * D;
+        const uint16_t v = s->view[s->row];
+        float direct[D], doubled[D], plain[D];
+        CHECK(sample[b] == s->sample[s->row] && v < V);
+        CHECK(trb_hash_bytes(fed, D * sizeof *fed) == trb_hash_bytes(seen, D * sizeof *seen));
+        for (size_t i = 0; i < D; i++) doubled[i] = 2.0F * fed[i];
+        CHECK(memcmp(doubled, seen + D, sizeof doubled) == 0); /* the second member's */
+        trb_augment_views(s->views, 1, &sample[b], &v, direct);
+        for (size_t i = 0; i < D; i++) CHECK(direct[i] == fed[i]);
+        trb_data_rows(s->data, 1, &sample[b], plain);
+        CHECK((memcmp(plain, fed, sizeof plain) == 0) == (v == 0)); /* a square is always cut out */
+        s->seen[v]++;
+    }
+    *loss = 0.0;
+    memset(dz, 0, rows * D * sizeof *dz);
+    return ++s->lanes == s->fails_at ? trb_fail(TRB_EIO, "on purpose") : TRB_OK;
+}
+
+/* \return what the training returned; `s` says what was seen */
+static trb_status train(trb_comm *w, const scene *of, student *s)
+{
+    const trb_student_opts *o = &of->c->student[0];
+    trb_cache *cache = NULL;
+    trb_net *net = NULL;
+    trb_augment *views = NULL;
+    size_t first = 0, count = 0;
+    trb_share(o->fit.lanes, trb_comm_rank(w), trb_comm_size(w), &first, &count);
+    CHECK(trb__cache_open(w, of->c, &of->s.data, &cache) == TRB_OK);
+    CHECK(trb_reader_open(cache, 0, M, 2 * count, 1 << 20, &s->reader) == TRB_OK);
+    CHECK(trb__member_net(of->c, 0, &of->s.data, &net) == TRB_OK);
+    CHECK(trb__views_create(of->c, &of->s, V, &views) == TRB_OK);
+    CHECK(trb__views_create(of->c, &of->s, V, &s->views) == TRB_OK);
+    s->data = &of->s.data;
+    float *params = NULL;
+    CHECK(trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(net), sizeof *params, &params) == TRB_OK);
+    identity(net, 1.0F, params);
+    const trb__fit fit = {.opts = &o->fit,
+                          .epochs = EPOCHS,
+                          .stream = TRB_STUDENT_STREAM,
+                          .exchange = of->c->exchange,
+                          .net = net,
+                          .params = params,
+                          .samples = &of->s,
+                          .augment = views,
+                          .views = V,
+                          .plan = plan,
+                          .next = next,
+                          .loss = compare,
+                          .ctx = s,
+                          .label = "test"};
+    const trb_status st = trb__fit_run(w, &fit);
+    trb_free(params);
+    trb_augment_destroy(views);
+    trb_augment_destroy(s->views);
+    trb_net_destroy(net);
+    CHECK(trb_reader_close(s->reader) == TRB_OK);
+    trb_cache_close(cache);
+    return st;
+}
+
+static void make_cache(trb_comm *w, const scene *of)
+{
+    trb_net *net = NULL;
+    float *params = NULL;
+    CHECK(trb__member_net(of->c, 0, &of->s.data, &net) == TRB_OK);
+    CHECK(trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(net), sizeof *params, &params) == TRB_OK);
+    for (size_t m = 0; m < M; m++) {
+        identity(net, m == 0 ? 1.0F : 2.0F, params);
+        write_member(w, of, m, net, params);
+    }
+    trb_free(params);
+    trb_net_destroy(net);
+    CHECK(trb_stage_cache(w, of->c) == TRB_OK);
+}
+
+static void opened(trb_comm *w)
+{
+    trb_log_open(false, 10.0);
+    CHECK(trb_agree(w, trb_blas_open(1)) == TRB_OK);
+}
+
+static void digests_are_equal(trb_comm *w)
+{
+    scene of;
+    set(w, "crop 2, flip, cutout 3, mixup 0.5", M, 0, &of);
+    make_cache(w, &of);
+    student s = {0};
+    CHECK(train(w, &of, &s) == TRB_OK);
+    /* 3 steps of 5 lanes an epoch, two rows a lane; each view a third of the time, within 5 deviations. */
+    double mine[1 + V] = {(double)s.lanes}, all[5 * (1 + V)] = {0}, sum[1 + V] = {0};
+    for (size_t v = 0; v < V; v++) mine[1 + v] = (double)s.seen[v];
+    CHECK(trb_comm_allgather(w, mine, 1 + V, all) == TRB_OK);
+    for (int i = 0; i < trb_comm_size(w) * (1 + V); i++) sum[i % (1 + V)] += all[i];
+    CHECK(sum[0] == 15 * EPOCHS);
+    for (size_t v = 0; v < V; v++) CHECK(sum[1 + v] > 80 - 5 * 7.3 && sum[1 + v] < 80 + 5 * 7.3);
+    strike(w, &of);
+}
+
+/* However a training ends, nobody reads its plan any more. */
+static void the_plan_is_dropped(trb_comm *w)
+{
+    scene of;
+    set(w, "crop 2, cutout 3", M, 0, &of);
+    make_cache(w, &of);
+    student s = {0};
+    CHECK(train(w, &of, &s) == TRB_OK);
+    CHECK(!s.planned);
+    if (trb_comm_rank(w) == 0) s = (student){.fails_at = 2};
+    CHECK(train(w, &of, &s) == TRB_EIO);
+    CHECK(!s.planned);
+    trb_fail_clear();
+    strike(w, &of);
+}
+
+/* The whole stage: the student begins as the member that it follows, so that it has nothing to learn, to the last bit,
+ * as long as it is fed what the member saw, and a lot if it is not. */
+static void nothing_to_learn(trb_comm *w)
+{
+    for (int views = 0; views < 3; views++) {
+        scene of;
+        set(w, "crop 2, flip, mixup 0.5", 1, views, &of);
+        const trb_fit_opts *o = &of.c->student[0].fit;
+        trb_net *one = NULL;
+        float *params = NULL;
+        CHECK(trb__student_net(of.c, 0, &of.s.data, 1, &one) == TRB_OK);
+        CHECK(trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(one), sizeof *params, &params) == TRB_OK);
+        trb_net_init(one, o->init, o->seed, TRB_STUDENT_STREAM, params);
+        trb_net *member = NULL;
+        CHECK(trb__member_net(of.c, 0, &of.s.data, &member) == TRB_OK && trb_net_size(member) == trb_net_size(one));
+        write_member(w, &of, 0, member, params);
+        trb_net_destroy(member);
+        trb_net_destroy(one);
+        trb_free(params);
+        CHECK(trb_stage_cache(w, of.c) == TRB_OK);
+        CHECK(trb_stage_distill(w, of.c) == TRB_OK);
+        if (trb_comm_rank(w) == 0) {
+            FILE *f = fopen(trb__run_path(of.c, "student/hydra/metrics.jsonl").text, "r");
+            char line[256];
+            int epochs = 0;
+            CHECK(f != NULL);
+            for (; fgets(line, sizeof line, f) != NULL; epochs++) CHECK(strstr(line, "\"loss\": 0,") != NULL);
+            CHECK(epochs == EPOCHS && fclose(f) == 0);
+        }
+        strike(w, &of);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    const mpi_test tests[] = {opened, digests_are_equal, the_plan_is_dropped, nothing_to_learn};
+    return run_tests(argc, argv, 4, tests);
+}

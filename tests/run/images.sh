@@ -1,0 +1,45 @@
+# Residual networks from images to the table: the same bytes for every rank count in both precisions, heads that are blocks, stages or
+# linear layers, and weights that mean the same to PyTorch.
+. "$(dirname "$0")/lib.bash"
+conf=$work/small.yaml
+$python "$TRB_SOURCE/tests/run/subset.py" $fashion "$work/data" 500 200
+net=(--train.layers="[resnet8 10]" --members.count=2 --members.overrides.1.layers="[lenet5 10]" --train.optimizer=sgd --train.lr=0.1 --train.nesterov=true
+     --train.weight_decay=5e-4 --train.batch=80 --data.validation=20 --train.augment="[crop 2, flip]" --cache.views=2 --cache.view_recipe="[crop 2, flip]"
+     --student.layers=[] --student.split=stage3.block1 --student.optimizer=sgd --student.lr=0.1 --student.batch=80)
+same() { digest "$2" >"$work/got"; check "$1" cmp -s "$work/expected" "$work/got"; }
+
+for precision in f32 bf16; do
+    if ! mpi 1 run "$conf" --run.dir="$work/$precision" "${net[@]}" --math.precision=$precision; then
+        if [ $precision = bf16 ] && ! grep -q avx512_bf16 /proc/cpuinfo; then
+            check "bf16 is refused where the processor has none" grep -q "math.precision" "$work/err"
+            continue
+        fi
+        cat "$work/err"; bad "run in $precision"; finish
+    fi
+    digest "$work/$precision" >"$work/expected"
+    for n in 2 3 4; do
+        mpi $n run "$conf" --run.dir="$work/$precision$n" "${net[@]}" --math.precision=$precision || cat "$work/err"
+        same "$precision: the whole run on $n ranks" "$work/$precision$n"
+    done
+done
+mpi 2 run "$conf" --run.dir="$work/f32" "${net[@]}" --math.precision=bf16
+check "weights of another precision are not taken for their own" grep -q "math.precision: f32.*math.precision: bf16" "$work/err"
+
+$python - "$work" <<'END'
+import json, sys
+models = json.load(open(sys.argv[1] + "/f32/report/report.json"))["models"]
+sys.exit(0 if models["ensemble"]["accuracy"] > 0.5 and models["hydra"]["accuracy"] > 0.4 else f"{models}")
+END
+check "it learns" test $? = 0
+
+# The same run with other heads: a name, the first part of names, a position.
+for split in fc stage3 42; do
+    rm -rf "$work/heads" && mkdir "$work/heads" && cp -r "$work/f32/members" "$work/f32/cache" "$work/heads"
+    mpi 2 run "$conf" --run.dir="$work/heads" "${net[@]}" --student.split=$split --students=[hydra]
+    check "heads from $split" test $? = 0
+    tribikos info "$work/heads/student/hydra/weights.h5" >"$work/info"
+    check "heads from $split: their tensors" grep -q "heads\..*\[2" "$work/info" || head -40 "$work/info"
+done
+mpi 1 distill "$conf" --run.dir="$work/f32" "${net[@]}" --student.split=stage9 --students=[other]
+check "a split at no layer is refused with those that there are" grep -q "stage3.block1" "$work/err"
+finish

@@ -1,0 +1,126 @@
+/* Recipes: canonical texts, what is refused and how, which samples a recipe fits, what a view is called. */
+#include "numbers.h"
+
+#include "tribikos/augment.h"
+
+static void reads_as(const char *text, const char *canonical)
+{
+    trb_recipe r = {.crop = 77}, again;
+    char first[TRB_RECIPE_BYTES], second[TRB_RECIPE_BYTES];
+    assert_ok(trb_recipe_parse(text, &r));
+    trb_recipe_text(&r, first);
+    assert_string_equal(first, canonical);
+    assert_ok(trb_recipe_parse(first, &again));
+    assert_true(r.crop == again.crop && r.flip == again.flip && r.cutout == again.cutout && r.mixup == again.mixup);
+    trb_recipe_text(&again, second);
+    assert_string_equal(second, canonical);
+    assert_int_equal(trb_recipe_empty(&r), canonical[0] == '\0');
+}
+
+static void canonical_texts(void **state)
+{
+    (void)state;
+    reads_as("", "");
+    reads_as(" \t", "");
+    reads_as("flip", "flip");
+    reads_as("  crop \t 04 ,flip ", "crop 4, flip");
+    reads_as("crop 4, flip, cutout 8, mixup 0.2", "crop 4, flip, cutout 8, mixup 0.2");
+    reads_as("cutout 9999,mixup 1", "cutout 9999, mixup 1");
+    reads_as("mixup 1.50", "mixup 1.5");
+    reads_as("mixup 0.000001", "mixup 0.000001");
+    reads_as("mixup 1000.000000", "mixup 1000");
+    trb_recipe r;
+    for (int i = 1; i < 1000; i++) { /* the double that the decimal means, not a neighbour of it */
+        char text[32];
+        (void)snprintf(text, sizeof text, "mixup 0.%03d", i);
+        assert_ok(trb_recipe_parse(text, &r));
+        assert_true(r.mixup == strtod(text + 6, NULL));
+    }
+}
+
+static void refusals(void **state)
+{
+    (void)state;
+    static const char *const bad[][2] = {
+        {"crop", "`crop`: crop takes a number of pixels from 1 to 9999 (crop 4), got ``"},
+        {"crop 0", "got `0`"},
+        {"crop 10000", "got `10000`"},
+        {"crop 99999999999999999999999", "got `99999999999999999999999`"},
+        {"crop 4 4", "got `4 4`"},
+        {"crop -4", "got `-4`"},
+        {"crop four", "got `four`"},
+        {"flip 1", "`flip 1`: flip stands alone, got `1`"},
+        {"cutout 8.5", "cutout takes a number of pixels from 1 to 9999 (cutout 8), got `8.5`"},
+        {"mixup", "mixup takes a number above 0 and up to 1000 with at most 6 decimals (mixup 0.2), got ``"},
+        {"mixup 0", "got `0`"},
+        {"mixup 0.0000001", "got `0.0000001`"},
+        {"mixup 1000.000001", "got `1000.000001`"},
+        {"mixup 99999999999999999999", "got `99999999999999999999`"},
+        {"mixup .2", "got `.2`"},
+        {"mixup 2.", "got `2.`"},
+        {"mixup 1e-1", "got `1e-1`"},
+        {"mixup 0,2", "got `0`"},
+        {"crop 4,,flip", "an item is empty; expected a list such as [crop 4, flip, cutout 8, mixup 0.2]"},
+        {"crop 4,", "an item is empty"},
+        {"cuout 8", "`cuout 8`: expected crop, flip, cutout or mixup; did you mean `cutout`?"},
+        {"flip, crop 4", "`crop 4` stands behind `flip`: each item comes at most once, in the order crop, flip, "
+                         "cutout, mixup"},
+        {"flip, flip", "`flip` stands behind `flip`"},
+        {"dense 200 and a great many further words that no item of a recipe has", "...`: expected crop, flip"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        trb_recipe r = {.crop = 77};
+        trb_fail_clear();
+        assert_fails(trb_recipe_parse(bad[i][0], &r), TRB_ECONFIG, bad[i][1]);
+        assert_int_equal(r.crop, 77);
+    }
+}
+
+static void expect_fit(const char *text, trb_shape shape, const char *why)
+{
+    trb_recipe r;
+    assert_ok(trb_recipe_parse(text, &r));
+    if (why == NULL)
+        assert_ok(trb_recipe_check(&r, shape));
+    else
+        assert_fails(trb_recipe_check(&r, shape), TRB_ECONFIG, why);
+}
+
+static void samples_that_fit(void **state)
+{
+    (void)state;
+    const trb_shape image = {3, 8, 6}, row = {12, 1, 1};
+    expect_fit("crop 5, flip, cutout 6, mixup 1", image, NULL);
+    expect_fit("crop 6", image, "`crop 6` could move an image of 8 x 6 pixels out of sight; at most crop 5");
+    expect_fit("cutout 7", image, "`cutout 7` is larger than an image of 8 x 6 pixels; at most cutout 6");
+    expect_fit("mixup 0.2", row, NULL);
+    expect_fit("", row, NULL);
+    expect_fit("crop 1, flip", row, "crop needs images, but samples are rows of 12 columns; only mixup fits them");
+    expect_fit("flip", row, "flip needs images");
+    expect_fit("cutout 1", row, "cutout needs images");
+}
+
+static void view_texts(void **state)
+{
+    (void)state;
+    char text[TRB_RECIPE_BYTES];
+    trb_view_text(&(trb_recipe){.crop = 4, .flip = true}, 100, 3, text);
+    assert_string_equal(text, "crop 4, flip"); /* what it is does not depend on the split */
+    trb_view_text(&(trb_recipe){.mixup = 0.2}, 0, 3, text);
+    assert_string_equal(text, "mixup 0.2");
+    trb_view_text(&(trb_recipe){.mixup = 0.2}, 100, 3, text);
+    assert_string_equal(text, "mixup 0.2, without 100 by seed 3");
+    /* The longest there is is not cut. */
+    trb_view_text(&(trb_recipe){9999, true, 9999, 999.999999}, 999999999999, 9007199254740991, text);
+    assert_string_equal(text, "crop 9999, flip, cutout 9999, mixup 999.999999, without 999999999999 by seed "
+                              "9007199254740991");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(canonical_texts), cmocka_unit_test(refusals),        cmocka_unit_test(samples_that_fit),
+        cmocka_unit_test(view_texts),      cmocka_unit_test(nothing_is_held),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,272 @@
+/* Augmented rows against loops that do what the manual page says one pixel at a time, and the statistics of the draws.
+ */
+#include "augment_fixture.h"
+
+enum { N = 40, SEED = 5, MEMBER = 2, PARTNERS = 7 };
+static const int64_t partners[PARTNERS] = {3, 1, 39, 20, 21, 8, 0};
+
+/* One sample, cropped, flipped and cut out by the next draws: by way of a padded copy. */
+static void vary_plainly(const trb_data *d, const trb_recipe *r, trb_rng *rng, int64_t id, float *x)
+{
+    const trb_shape s = d->shape;
+    const size_t P = r->crop, H = s.h + 2 * P, W = s.w + 2 * P;
+    float *padded = room(s.c * H * W, sizeof *padded); /* zeroed */
+    for (size_t c = 0; c < s.c; c++)
+        for (size_t i = 0; i < s.h; i++)
+            for (size_t j = 0; j < s.w; j++) {
+                const size_t at = (((size_t)id * s.c + c) * s.h + i) * s.w + j;
+                padded[(c * H + P + i) * W + P + j] =
+                    d->type == TRB_U8 ? (float)((uint8_t *)d->x)[at] : ((float *)d->x)[at];
+            }
+    const size_t top = P > 0 ? trb_rng_below(rng, 2 * P + 1) : 0, left = P > 0 ? trb_rng_below(rng, 2 * P + 1) : 0;
+    const bool mirrored = r->flip && (trb_rng_u64(rng) & (UINT64_C(1) << 63)) != 0;
+    const ptrdiff_t S = (ptrdiff_t)r->cutout;
+    const ptrdiff_t y0 = S > 0 ? (ptrdiff_t)trb_rng_below(rng, s.h) - S / 2 : 0;
+    const ptrdiff_t x0 = S > 0 ? (ptrdiff_t)trb_rng_below(rng, s.w) - S / 2 : 0;
+    for (size_t c = 0; c < s.c; c++)
+        for (size_t i = 0; i < s.h; i++)
+            for (size_t j = 0; j < s.w; j++) {
+                const size_t column = mirrored ? s.w - 1 - j : j;
+                const float value = padded[(c * H + top + i) * W + left + column];
+                const ptrdiff_t y = (ptrdiff_t)i, z = (ptrdiff_t)j;
+                const bool cut = y >= y0 && y < y0 + S && z >= x0 && z < x0 + S;
+                x[(c * s.h + i) * s.w + j] = cut ? 0.0F : (value - d->mean[c]) * d->scale[c];
+            }
+    trb_free(padded);
+}
+
+static void plainly(const trb_data *d, const trb_recipe *r, trb_rng rng, int64_t id, float *x, trb_mix *mix)
+{
+    const size_t D = trb_shape_size(d->shape);
+    vary_plainly(d, r, &rng, id, x);
+    if (r->mixup == 0.0) return;
+    float *other = room(D, sizeof *other);
+    mix->weight = (float)trb_rng_beta(&rng, r->mixup);
+    mix->partner = partners[trb_rng_below(&rng, PARTNERS)];
+    vary_plainly(d, r, &rng, mix->partner, other);
+    for (size_t k = 0; k < D; k++) x[k] = mix->weight * x[k] + (1.0F - mix->weight) * other[k];
+    trb_free(other);
+}
+
+static void as_the_manual_says(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *recipe;
+        trb_shape shape;
+    } cases[] = {{"crop 3", {3, 8, 6}},   {"flip", {3, 8, 6}},
+                 {"flip", {1, 5, 7}},     {"crop 2, flip", {3, 9, 9}},
+                 {"cutout 1", {2, 4, 4}}, {"cutout 5", {3, 8, 6}},
+                 {"cutout 6", {3, 8, 6}}, {"mixup 0.4", {3, 8, 6}},
+                 {"mixup 2", {12, 1, 1}}, {"crop 4, flip, cutout 3, mixup 1", {3, 8, 6}}};
+    for (size_t k = 0; k < 2 * sizeof cases / sizeof *cases; k++) {
+        const trb_shape shape = cases[k / 2].shape;
+        const size_t D = trb_shape_size(shape);
+        trb_data d = fixture_data(k % 2 == 0 ? TRB_U8 : TRB_F32, N, shape);
+        const trb_recipe r = fixture_recipe(cases[k / 2].recipe);
+        trb_augment *a = fixture_augment(&d, cases[k / 2].recipe, SEED, TRB_USE_AUGMENT, MEMBER, PARTNERS, partners);
+        trb_augment *v = fixture_augment(&d, cases[k / 2].recipe, SEED, TRB_USE_VIEW, 0, PARTNERS, partners);
+        if (shape.h * shape.w > 1) {
+            for (size_t c = 0; c < shape.c; c++) d.mean[c] += 0.125F; /* constants are those of the call */
+        }
+        float *x = room(N * D, sizeof *x), *one = room(D, sizeof *one);
+        int64_t ids[N];
+        uint16_t view[N];
+        trb_mix mix[N], wanted = {0, 0.0F};
+        for (size_t i = 0; i < N; i++) {
+            ids[i] = (int64_t)(i * 7 % N);
+            view[i] = (uint16_t)(i % 4);
+        }
+        for (uint64_t epoch = 0; epoch < 3; epoch++) {
+            trb_augment_rows(a, epoch, N, ids, x, mix);
+            for (size_t i = 0; i < N; i++) {
+                plainly(&d, &r, trb_rng_open(SEED, TRB_USE_AUGMENT, MEMBER, epoch, (uint64_t)ids[i]), ids[i], one,
+                        &wanted);
+                assert_memory_equal(x + i * D, one, D * sizeof *x);
+                if (r.mixup == 0.0) continue;
+                assert_true(mix[i].partner == wanted.partner && mix[i].weight == wanted.weight);
+            }
+        }
+        trb_augment_views(v, N, ids, view, x);
+        for (size_t i = 0; i < N; i++) {
+            if (view[i] == 0)
+                trb_data_rows(&d, 1, &ids[i], one);
+            else
+                plainly(&d, &r, trb_rng_open(SEED, TRB_USE_VIEW, 0, view[i], (uint64_t)ids[i]), ids[i], one, &wanted);
+            assert_memory_equal(x + i * D, one, D * sizeof *x);
+        }
+        /* Whatever the batch and the place in it. */
+        for (size_t i = 0; i < N; i++) {
+            trb_augment_views(v, 1, &ids[N - 1 - i], &view[N - 1 - i], one);
+            assert_memory_equal(x + (N - 1 - i) * D, one, D * sizeof *x);
+        }
+        trb_augment_views(v, N, ids, NULL, x);
+        for (size_t i = 0; i < N; i++) {
+            trb_data_rows(&d, 1, &ids[i], one);
+            assert_memory_equal(x + i * D, one, D * sizeof *x);
+        }
+        trb_free(x), trb_free(one);
+        trb_augment_destroy(a);
+        trb_augment_destroy(v);
+        trb_data_clear(&d);
+    }
+}
+
+/* The empty recipe is the sample itself, in training too. */
+static void nothing_to_do(void **state)
+{
+    (void)state;
+    trb_data d = fixture_data(TRB_U8, N, (trb_shape){3, 8, 6});
+    float x[2 * 144], expected[2 * 144];
+    const int64_t ids[2] = {30, 4};
+    trb_augment *a = fixture_augment(&d, "", SEED, TRB_USE_AUGMENT, MEMBER, 0, NULL);
+    trb_augment_rows(a, 3, 2, ids, x, NULL);
+    trb_data_rows(&d, 2, ids, expected);
+    assert_memory_equal(x, expected, sizeof x);
+    trb_augment_destroy(a);
+    trb_augment_destroy(NULL);
+    const trb_recipe large = fixture_recipe("cutout 7");
+    a = NULL;
+    assert_fails(trb_augment_create(&d, &large, 0, TRB_USE_VIEW, 0, 0, NULL, &a), TRB_ECONFIG, "at most cutout 6");
+    assert_null(a);
+    trb_data_clear(&d);
+}
+
+/* Every coordinate of the stream changes what is made. */
+static void coordinates(void **state)
+{
+    (void)state;
+    trb_data d = fixture_data(TRB_U8, N, (trb_shape){1, 16, 16});
+    for (size_t i = 1; i < N; i++) memcpy((char *)d.x + 256 * i, d.x, 256); /* one picture everywhere */
+    float x[6][256];
+    const struct {
+        uint64_t seed, member, epoch;
+        trb_use use;
+        int64_t id;
+    } of[6] = {{1, 2, 3, TRB_USE_AUGMENT, 4}, {9, 2, 3, TRB_USE_AUGMENT, 4}, {1, 9, 3, TRB_USE_AUGMENT, 4},
+               {1, 2, 9, TRB_USE_AUGMENT, 4}, {1, 2, 3, TRB_USE_VIEW, 4},    {1, 2, 3, TRB_USE_AUGMENT, 9}};
+    for (size_t k = 0; k < 6; k++) {
+        trb_augment *a = fixture_augment(&d, "crop 8, cutout 5", of[k].seed, of[k].use, of[k].member, 0, NULL);
+        trb_augment_rows(a, of[k].epoch, 1, &of[k].id, x[k], NULL);
+        for (size_t j = 0; j < k; j++) assert_memory_not_equal(x[k], x[j], sizeof x[k]);
+        trb_augment_destroy(a);
+    }
+    trb_data_clear(&d);
+}
+
+/* A count of n draws of probability p lies within 5 standard deviations: wrongly red once in a million. */
+static void assert_rate(size_t count, size_t n, double p)
+{
+    assert_near((double)count, (double)n * p, 5 * sqrt((double)n * p * (1.0 - p)));
+}
+
+/* Where the one bright pixel of an image lands. */
+static void places_are_uniform(void **state)
+{
+    (void)state;
+    enum { DRAWS = 50000, SIDE = 9, P = 2, AREA = SIDE * SIDE };
+    trb_data d = fixture_data(TRB_U8, 1, (trb_shape){1, SIDE, SIDE});
+    memset(d.x, 0, AREA);
+    ((uint8_t *)d.x)[4 * SIDE + 3] = 255; /* off the middle: a mirrored image is told from one that is not */
+    d.mean[0] = 0.0F;
+    trb_augment *a = fixture_augment(&d, "crop 2, flip", SEED, TRB_USE_AUGMENT, 0, 0, NULL);
+    size_t mirrored = 0, at[2 * P + 1][SIDE] = {{0}};
+    float x[AREA];
+    const int64_t id = 0;
+    for (uint64_t epoch = 0; epoch < DRAWS; epoch++) {
+        trb_augment_rows(a, epoch, 1, &id, x, NULL);
+        size_t k = 0;
+        while (x[k] <= 0.0F) k++;
+        at[k / SIDE - 2][k % SIDE]++;
+    }
+    /* Column 3 goes to 1..5, mirrored to 5 to 3..7: columns 3, 4, 5 are reached both ways. */
+    for (size_t y = 0; y < 2 * P + 1; y++)
+        for (size_t column = 0; column < SIDE; column++) {
+            const double ways = column < 1 || column > 7 ? 0.0 : column >= 3 && column <= 5 ? 2.0 : 1.0;
+            assert_rate(at[y][column], DRAWS, ways / 50.0);
+            mirrored += column > 5 ? at[y][column] : 0;
+        }
+    assert_rate(mirrored, DRAWS, 0.2);
+    trb_augment_destroy(a);
+    trb_data_clear(&d);
+}
+
+static void centres_are_uniform(void **state)
+{
+    (void)state;
+    enum { DRAWS = 40000, H = 5, W = 4, AREA = H * W };
+    trb_data d = fixture_data(TRB_U8, 1, (trb_shape){1, H, W});
+    memset(d.x, 200, AREA);
+    trb_augment *a = fixture_augment(&d, "cutout 1", SEED, TRB_USE_AUGMENT, 0, 0, NULL);
+    size_t cut[AREA] = {0};
+    float x[AREA];
+    const int64_t id = 0;
+    for (uint64_t epoch = 0; epoch < DRAWS; epoch++) {
+        trb_augment_rows(a, epoch, 1, &id, x, NULL);
+        for (size_t k = 0; k < AREA; k++) cut[k] += x[k] == 0.0F;
+    }
+    for (size_t k = 0; k < AREA; k++) assert_rate(cut[k], DRAWS, 1.0 / AREA);
+    trb_augment_destroy(a);
+    trb_data_clear(&d);
+}
+
+static void partners_are_uniform(void **state)
+{
+    (void)state;
+    enum { DRAWS = 40000 };
+    trb_data d = fixture_data(TRB_F32, N, (trb_shape){4, 1, 1});
+    trb_augment *a = fixture_augment(&d, "mixup 1", SEED, TRB_USE_AUGMENT, 0, PARTNERS, partners);
+    size_t chosen[N] = {0};
+    const int64_t id = 5;
+    for (uint64_t epoch = 0; epoch < DRAWS; epoch++) {
+        float x[4];
+        trb_mix mix;
+        trb_augment_rows(a, epoch, 1, &id, x, &mix);
+        chosen[mix.partner]++;
+    }
+    for (size_t i = 0; i < PARTNERS; i++) assert_rate(chosen[partners[i]], DRAWS, 1.0 / PARTNERS);
+    trb_augment_destroy(a);
+    trb_data_clear(&d);
+}
+
+/* Beta(A, A): mean 1/2, variance 1/(4(2A + 1)), and the distribution function where it has a closed form. */
+static void beta(void **state)
+{
+    (void)state;
+    enum { DRAWS = 40000 };
+    const double A[] = {0.000001, 0.01, 0.2, 0.5, 1.0, 2.0, 8.0, 1000.0};
+    for (size_t k = 0; k < sizeof A / sizeof *A; k++) {
+        double sum = 0.0, squares = 0.0, fourth = 0.0;
+        size_t low = 0;
+        for (uint64_t i = 0; i < DRAWS; i++) {
+            trb_rng rng = trb_rng_open(SEED, TRB_USE_TEST, k, 0, i);
+            const double l = trb_rng_beta(&rng, A[k]), away = l - 0.5;
+            assert_true(l >= 0.0 && l <= 1.0); /* not with a NaN */
+            sum += away;
+            squares += away * away;
+            fourth += away * away * away * away;
+            low += l < 0.25;
+        }
+        const double variance = 1.0 / (4.0 * (2.0 * A[k] + 1.0)), n = DRAWS;
+        assert_near(sum / n, 0.0, 5 * sqrt(variance / n));
+        assert_near(squares / n, variance, 5 * sqrt((fourth / n - variance * variance) / n));
+        if (A[k] == 0.5) assert_rate(low, DRAWS, 1.0 / 3.0); /* the arcsine law: 2/pi asin(sqrt(1/4)) */
+        if (A[k] == 1.0) assert_rate(low, DRAWS, 0.25);
+        if (A[k] == 2.0) assert_rate(low, DRAWS, 0.15625); /* 3x^2 - 2x^3 */
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(as_the_manual_says),
+        cmocka_unit_test(nothing_to_do),
+        cmocka_unit_test(coordinates),
+        cmocka_unit_test(places_are_uniform),
+        cmocka_unit_test(centres_are_uniform),
+        cmocka_unit_test(partners_are_uniform),
+        cmocka_unit_test(beta),
+        cmocka_unit_test(nothing_is_held),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
