@@ -1,13 +1,22 @@
-/** Times one training step, part by part, on one rank: what fit.c does, with a stopwatch between the parts.
+/** Times training steps, or passes of inference, part by part: what fit.c does, with a stopwatch between the parts and
+ * around each kind of layer.
  *
- * Usage: bench_step mlp|hydra LANES SECONDS. Prints the median and the best step in ms, the parts of the median step,
- * the time that the step's matrix products take alone, and the rate of both. The data are bytes, gathered by random ids
- * as in training.
+ * Usage: [mpirun -n P] bench_step WORK LANES SECONDS [bf16]. A rank has a batch of 128, in LANES lanes; the data are
+ * bytes, gathered by random ids as in training. Prints the median step, what it makes of the ranks' batches, the most
+ * memory that rank 0 held so far; then the parts of the step, and of each kind of layer its share of the step and its
+ * rate. Rates stand beside what this processor was measured to do at its best: kinds that multiply beside a large
+ * matrix product (a convolution may beat it: some algorithms need fewer operations than are counted), the others, by
+ * the bytes that they have to read and write, beside a copy of memory.
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <sys/resource.h>
+
+/* A kind is exchanged for one that looks at the clock: only the table inside src/net allows that. */
+#include "../src/net/layer.h"
 #include "tribikos/blas.h"
 #include "tribikos/clock.h"
 #include "tribikos/data.h"
@@ -16,14 +25,33 @@
 #include "tribikos/memory.h"
 #include "tribikos/rng.h"
 
-enum { BATCH = 128, INPUTS = 784, CLASSES = 10, SAMPLES = 60000, MAX_STEPS = 100000, PARTS = 5 };
-static const char *const part_name[PARTS] = {"gather and normalise", "forward", "loss", "backward", "sum and update"};
+enum { BATCH = 128, CLASSES = 10, SAMPLES = 2048, WARM_UP = 3, LEAST_STEPS = 5, MOST_STEPS = 100000, KINDS_MAX = 32 };
 
-static int compare(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
+typedef struct {
+    const char *name, *layers, *split;
+    trb_shape shape;
+    size_t heads;
+    bool trains;
+    trb_optim optim;
+} bench;
+
+#define ADAM                                                                                                           \
+    {                                                                                                                  \
+        .kind = TRB_OPTIM_ADAM, .lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8                                  \
+    }
+#define SGD                                                                                                            \
+    {                                                                                                                  \
+        .kind = TRB_OPTIM_SGD, .lr = 0.1, .momentum = 0.9, .nesterov = true, .weight_decay = 5e-4                      \
+    }
+static const bench benches[] = {
+    {"mlp", "dense 200, relu, dense 200, relu, dense 10", NULL, {1, 28, 28}, 1, true, ADAM},
+    {"hydra", "dense 200, relu, dense 200, relu, dense 10", "2", {1, 28, 28}, 20, true, ADAM},
+    {"resnet20", "resnet20 10", NULL, {3, 32, 32}, 1, true, SGD},
+    {"resnet20_infer", "resnet20 10", NULL, {3, 32, 32}, 1, false, SGD},
+    {"hydra_fc", "resnet20 10", "fc", {3, 32, 32}, 20, true, SGD},
+    {"hydra_fc_1", "resnet20 10", "fc", {3, 32, 32}, 1, true, SGD},
+    {"hydra_block", "resnet20 10", "stage3.block3", {3, 32, 32}, 10, true, SGD},
+};
 
 static void must(trb_status st)
 {
@@ -32,125 +60,295 @@ static void must(trb_status st)
     exit(trb_status_exit(st));
 }
 
-/* The products of one lane's step: forward and both backward ones; the first layer needs no gradient by its input. */
-static double products(size_t rows, size_t M, const float *a, const float *b, float *c, double *flops)
+/* ---- a stopwatch a kind of layer */
+
+typedef struct {
+    trb__kind kind; /* the real one but for the passes; must stand first */
+    const trb__kind *real;
+    struct {
+        double seconds, flops, bytes;
+    } spent[2]; /* forward, backward */
+} watch;
+
+static watch watches[KINDS_MAX];
+static const trb__layer *first_trained; /* whose input needs no gradient */
+
+static void account(const trb__step *s, int way, double seconds)
 {
-    typedef struct {
-        size_t in, out, heads;
-    } layer;
-    const layer mlp[] = {{784, 200, 1}, {200, 200, 1}, {200, 10, 1}};
-    const layer hydra[] = {{784, 200, 1}, {200, 200 * M, 1}, {200, 10, M}};
-    const layer *l = M == 1 ? mlp : hydra;
+    watch *w = (watch *)s->kind;
+    const trb__layer *l = s->l;
+    const char *name = w->kind.name;
+    const double x = (double)trb_layout_bytes(&s->x_layout), y = (double)trb_layout_bytes(&s->y_layout);
+    const double results = (double)(s->rows * l->y_copies * trb_shape_size(l->out)); /* each a sum of products */
+    const size_t window = l->in.c * l->argument.kernel * l->argument.kernel;
+    double products = 0.0, bytes = x + y;
+    if (strcmp(name, "conv") == 0) products = results * (double)window;
+    if (strcmp(name, "dense") == 0) products = results * (double)trb_shape_size(l->in);
+    if (strcmp(name, "add") == 0 || (strcmp(name, "norm") == 0 && way == 1)) bytes += x;
+    w->spent[way].seconds += seconds;
+    w->spent[way].flops += (way == 1 && l != first_trained ? 4.0 : 2.0) * products;
+    w->spent[way].bytes += bytes;
+}
+
+static trb_status timed_forward(const trb__step *s, const trb__pass *p)
+{
     const double start = trb_now_s();
-    *flops = 0.0;
-    for (int i = 0; i < 3; i++) {
-        for (size_t h = 0; h < l[i].heads; h++) {
-            must(trb_gemm(false, true, rows, l[i].out, l[i].in, a, l[i].in, b, l[i].in, 0.0F, c, l[i].out));
-            must(trb_gemm(true, false, l[i].out, l[i].in, rows, a, l[i].out, b, l[i].in, 0.0F, c, l[i].in));
-            if (i > 0) must(trb_gemm(false, false, rows, l[i].in, l[i].out, a, l[i].out, b, l[i].in, 0.0F, c, l[i].in));
-            *flops += (i > 0 ? 6.0 : 4.0) * (double)(rows * l[i].in * l[i].out);
+    const trb_status st = ((watch *)s->kind)->real->forward(s, p);
+    account(s, 0, trb_now_s() - start);
+    return st;
+}
+
+static trb_status timed_backward(const trb__step *s, const trb__pass *p, const void *dy, void *dx)
+{
+    const double start = trb_now_s();
+    const trb_status st = ((watch *)s->kind)->real->backward(s, p, dy, dx);
+    account(s, 1, trb_now_s() - start);
+    return st;
+}
+
+static void watch_kinds(trb_net *net)
+{
+    for (size_t k = 0; k < trb__n_kinds && k < KINDS_MAX; k++) {
+        watch *w = &watches[k];
+        w->kind = trb__kinds[k];
+        w->real = &trb__kinds[k];
+        if (w->kind.forward != NULL) w->kind.forward = timed_forward;
+        if (w->kind.backward != NULL) w->kind.backward = timed_backward;
+    }
+    for (size_t i = 0; i < net->n_layers; i++) {
+        if (first_trained == NULL && net->layer[i].kind->weights) first_trained = &net->layer[i];
+        net->layer[i].kind = &watches[net->layer[i].kind - trb__kinds].kind;
+    }
+}
+
+static void forget(void)
+{
+    for (size_t k = 0; k < KINDS_MAX; k++) memset(watches[k].spent, 0, sizeof watches[k].spent);
+}
+
+/* ---- what the processor does at its best */
+
+typedef struct {
+    double flops, bytes; /* a second */
+} rates;
+
+static rates measure_best(void)
+{
+    enum { SIDE = 1024, TIMES = 20 };
+    const size_t bytes = (size_t)SIDE * SIDE * sizeof(float); /* as much as a layer's activations */
+    float *a = NULL, *b = NULL, *c = NULL;
+    rates best = {0};
+    trb_rng r = trb_rng_open(1, TRB_USE_TEST, 0, 0, 1);
+    must(trb_alloc(TRB_MEM_OTHER, bytes, 1, &a));
+    must(trb_alloc(TRB_MEM_OTHER, bytes, 1, &b));
+    must(trb_alloc(TRB_MEM_OTHER, bytes, 1, &c));
+    for (size_t i = 0; i < (size_t)SIDE * SIDE; i++) a[i] = b[i] = trb_rng_normal(&r);
+    for (int i = 0; i < TIMES; i++) {
+        const double start = trb_now_s();
+        must(trb_gemm(false, false, SIDE, SIDE, SIDE, a, SIDE, b, SIDE, 0.0F, c, SIDE));
+        const double middle = trb_now_s();
+        memcpy(c, a, bytes);
+        const double end = trb_now_s();
+        best.flops = fmax(best.flops, 2.0 * SIDE * SIDE * SIDE / (middle - start));
+        best.bytes = fmax(best.bytes, 2.0 * (double)bytes / (end - middle));
+    }
+    trb_free(a);
+    trb_free(b);
+    trb_free(c);
+    return best;
+}
+
+/* ---- the step */
+
+enum { GATHER, FORWARD, LOSS, BACKWARD, UPDATE, PARTS };
+static const char *const part_name[PARTS] = {"gather and normalise", "forward", "loss", "backward", "sum and update"};
+
+typedef struct {
+    const bench *b;
+    size_t lanes, rows;
+    trb_net *net;
+    trb_work *work;
+    trb_exchange *x;
+    trb_data data;
+    trb_rng rng;
+    float *params, *input, *dz, *teacher;
+    int64_t id[BATCH];
+    int32_t label[BATCH];
+} job;
+
+/* Adds the seconds of each part. */
+static void step(job *j, double *part)
+{
+    const size_t M = j->b->heads, K = CLASSES, lane_batch = j->rows * j->lanes;
+    double at = trb_now_s(), now = 0.0;
+#define LAP(p) (now = trb_now_s(), part[p] += now - at, at = now)
+    for (size_t l = 0; l < j->lanes; l++) {
+        const float *z = NULL;
+        const int64_t *id = j->id + l * j->rows;
+        const trb_draw draw = {.seed = 1, .sample = id};
+        double loss = 0.0;
+        for (size_t i = 0; i < j->rows; i++) j->id[l * j->rows + i] = (int64_t)trb_rng_below(&j->rng, SAMPLES);
+        trb_data_rows(&j->data, j->rows, id, j->input);
+        LAP(GATHER);
+        must(trb_net_forward(j->net, j->work, j->params, j->rows, j->input, j->b->trains ? &draw : NULL, &z));
+        LAP(FORWARD);
+        if (!j->b->trains) continue;
+        if (j->b->split != NULL)
+            must(trb_loss_kd(j->rows, M, K, lane_batch, 4.0F, z, j->teacher + l * j->rows * M * K, &loss, j->dz));
+        else
+            must(trb_loss_ce(j->rows, 1, K, lane_batch, z, j->label + l * j->rows, &loss, j->dz));
+        LAP(LOSS);
+        must(trb_net_backward(j->net, j->work, j->params, j->dz, trb_exchange_gradient(j->x), NULL));
+        LAP(BACKWARD);
+        trb_exchange_lane_done(j->x);
+        LAP(UPDATE);
+    }
+    if (!j->b->trains) return;
+    must(trb_exchange_push(j->x, TRB_OK));
+    must(trb_exchange_pull(j->x));
+    LAP(UPDATE);
+}
+
+static void prepare(trb_comm *world, job *j)
+{
+    static float mean[3] = {125.0F, 125.0F, 125.0F}, scale[3] = {0.016F, 0.016F, 0.016F};
+    const bench *b = j->b;
+    const size_t D = trb_shape_size(b->shape), answers = BATCH * b->heads * CLASSES;
+    char *list = NULL, *split = NULL;
+    must(trb_net_expand(b->layers, &list));
+    if (b->split != NULL) must(trb_net_insert_split(list, b->split, &split));
+    must(trb_net_create(split != NULL ? split : list, b->shape, b->heads, &j->net));
+    trb_free(list);
+    trb_free(split);
+    watch_kinds(j->net);
+    must(trb_work_create(j->net, j->rows, b->trains, &j->work));
+    must(trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(j->net), sizeof(float), &j->params));
+    j->data = (trb_data){.n = SAMPLES, .shape = b->shape, .type = TRB_U8, .classes = CLASSES};
+    j->data.mean = mean;
+    j->data.scale = scale;
+    must(trb_alloc(TRB_MEM_DATA, SAMPLES * D, 1, &j->data.x));
+    must(trb_alloc(TRB_MEM_ACTIVATIONS, j->rows * D, sizeof(float), &j->input));
+    must(trb_alloc(TRB_MEM_ACTIVATIONS, answers, sizeof(float), &j->teacher));
+    must(trb_alloc(TRB_MEM_ACTIVATIONS, answers, sizeof(float), &j->dz));
+    j->rng = trb_rng_open(1, TRB_USE_TEST, 0, 0, 0);
+    for (size_t i = 0; i < SAMPLES * D; i++) ((uint8_t *)j->data.x)[i] = (uint8_t)(trb_rng_u64(&j->rng) & 255);
+    for (size_t i = 0; i < answers; i++) j->teacher[i] = 3.0F * trb_rng_normal(&j->rng);
+    for (size_t i = 0; i < BATCH; i++) j->label[i] = (int32_t)trb_rng_below(&j->rng, CLASSES);
+    trb_net_init(j->net, TRB_INIT_HE, 1, 0, j->params);
+    if (b->trains)
+        must(trb_exchange_open(world, TRB_EXCHANGE_ORDERED, j->net, &b->optim, j->lanes * (size_t)trb_comm_size(world),
+                               j->params, &j->x));
+}
+
+static void release(job *j)
+{
+    trb_exchange_close(j->x);
+    trb_work_destroy(j->work);
+    trb_net_destroy(j->net);
+    void *const blocks[] = {j->params, j->data.x, j->input, j->teacher, j->dz};
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) trb_free(blocks[i]);
+}
+
+/* ---- the report */
+
+static int compare(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double *values, size_t n)
+{
+    qsort(values, n, sizeof *values, compare);
+    return values[n / 2];
+}
+
+static void report_kinds(double steps, double total)
+{
+    static const char *const ways[2] = {"forward", "backward"};
+    static const double NOTABLE = 0.01; /* what takes less works in the cache, or is done by a neighbour */
+    watch seen[KINDS_MAX];
+    memcpy(seen, watches, sizeof seen);
+    const rates best = measure_best();
+    double rest = total;
+    printf("  at best %.0f GFLOP/s multiplying, %.1f GB/s copying (%s)\n", 1e-9 * best.flops, 1e-9 * best.bytes,
+           trb_blas_name());
+    for (size_t k = 0; k < KINDS_MAX; k++) {
+        for (int way = 0; way < 2; way++) {
+            const double s = seen[k].spent[way].seconds, flops = seen[k].spent[way].flops;
+            if (s == 0.0) continue;
+            rest -= s;
+            printf("  %-11s %-8s %10.4f ms %5.1f %% of the step", seen[k].kind.name, ways[way], 1e3 * s / steps,
+                   100.0 * s / total);
+            const double rate = (flops > 0.0 ? flops : seen[k].spent[way].bytes) / s;
+            if (s > NOTABLE * total)
+                printf(", %6.1f %s, %.2f of the best", 1e-9 * rate, flops > 0.0 ? "GFLOP/s" : "GB/s",
+                       rate / (flops > 0.0 ? best.flops : best.bytes));
+            printf("\n");
         }
     }
-    return trb_now_s() - start;
+    printf("  %-20s %10.4f ms %5.1f %% of the step\n", "all else", 1e3 * rest / steps, 100.0 * rest / total);
 }
 
 int main(int argc, char **argv)
 {
-    if (argc != 4) {
-        fprintf(stderr, "usage: bench_step mlp|hydra LANES SECONDS\n");
+    job j = {0};
+    for (size_t i = 0; argc >= 4 && i < sizeof benches / sizeof *benches; i++)
+        if (strcmp(argv[1], benches[i].name) == 0) j.b = &benches[i];
+    j.lanes = argc >= 4 ? strtoul(argv[2], NULL, 10) : 0;
+    const bool bf16 = argc == 5 && strcmp(argv[4], "bf16") == 0;
+    if (j.b == NULL || j.lanes == 0 || BATCH % j.lanes != 0 || argc > 5 || (argc == 5 && !bf16)) {
+        fprintf(stderr, "usage: bench_step WORK LANES SECONDS [bf16]; LANES divides %d; WORK is one of", BATCH);
+        for (size_t i = 0; i < sizeof benches / sizeof *benches; i++) fprintf(stderr, " %s", benches[i].name);
+        fprintf(stderr, "\n");
         return 2;
     }
-    const bool hydra = strcmp(argv[1], "hydra") == 0;
-    const size_t M = hydra ? 20 : 1, lanes = strtoul(argv[2], NULL, 10), rows = BATCH / lanes;
-    const double budget = strtod(argv[3], NULL);
-    const char *layers =
-        hydra ? "dense 200, relu, split, dense 200, relu, dense 10" : "dense 200, relu, dense 200, relu, dense 10";
+    j.rows = BATCH / j.lanes;
     trb_comm *world = NULL;
-    trb_net *net = NULL;
-    trb_work *work = NULL;
-    trb_exchange *x = NULL;
-    float *params = NULL, *input = NULL, *dz = NULL, *teacher = NULL, *a = NULL, *b = NULL, *c = NULL;
-    double *times = NULL;
-    int64_t *id = NULL;
-    int32_t label[BATCH];
-    const trb_optim opt = {.kind = TRB_OPTIM_ADAM, .lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
-    trb_data data = {.task = TRB_TASK_CLASSES, .n = SAMPLES, .shape = {1, 28, 28}, .type = TRB_U8, .classes = CLASSES};
-    float mean = 33.0F, scale = 0.0127F;
-    data.mean = &mean;
-    data.scale = &scale;
-
     must(trb_comm_start(&argc, &argv, &world));
     must(trb_blas_open(1));
-    must(trb_net_create(layers, data.shape, M, &net));
-    must(trb_work_create(net, rows, true, &work));
-    must(trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(net), sizeof(float), &params));
-    must(trb_alloc(TRB_MEM_DATA, (size_t)SAMPLES * INPUTS, 1, &data.x));
-    must(trb_alloc(TRB_MEM_ACTIVATIONS, rows * INPUTS, sizeof(float), &input));
-    must(trb_alloc(TRB_MEM_ACTIVATIONS, BATCH * M * CLASSES, sizeof(float), &teacher));
-    must(trb_alloc(TRB_MEM_ACTIVATIONS, rows * M * CLASSES, sizeof(float), &dz));
-    must(trb_alloc(TRB_MEM_OTHER, (size_t)MAX_STEPS * (PARTS + 1), sizeof(double), &times));
-    must(trb_alloc(TRB_MEM_OTHER, BATCH, sizeof *id, &id));
-    must(trb_alloc(TRB_MEM_OTHER, 1000000, sizeof(float), &a));
-    must(trb_alloc(TRB_MEM_OTHER, 1000000, sizeof(float), &b));
-    must(trb_alloc(TRB_MEM_OTHER, 1000000, sizeof(float), &c));
-    trb_rng r = trb_rng_open(1, TRB_USE_TEST, 0, 0, 0);
-    for (size_t i = 0; i < (size_t)SAMPLES * INPUTS; i++) ((uint8_t *)data.x)[i] = (uint8_t)(trb_rng_u64(&r) & 255);
-    for (size_t i = 0; i < BATCH * M * CLASSES; i++) teacher[i] = 3.0F * trb_rng_normal(&r);
-    for (size_t i = 0; i < 1000000; i++) a[i] = b[i] = trb_rng_normal(&r);
-    for (size_t i = 0; i < BATCH; i++) label[i] = (int32_t)trb_rng_below(&r, CLASSES);
-    trb_net_init(net, TRB_INIT_HE, 1, 0, params);
-    must(trb_exchange_open(world, TRB_EXCHANGE_ORDERED, net, &opt, lanes, params, &x));
+    must(trb_precision_set(bf16 ? TRB_PRECISION_BF16 : TRB_PRECISION_F32));
+    prepare(world, &j);
 
-    size_t n = 0;
-    for (const double start = trb_now_s(); trb_now_s() - start < budget && n < MAX_STEPS; n++) {
-        double *t = times + n * (PARTS + 1), at = trb_now_s();
-        for (size_t i = 0; i < BATCH; i++) id[i] = (int64_t)trb_rng_below(&r, SAMPLES);
-        const double begin = at;
-        for (size_t l = 0; l < lanes; l++) {
-            const float *z = NULL;
-            double loss = 0.0, now = 0.0;
-#define LAP(part) (now = trb_now_s(), t[part] += now - at, at = now)
-            trb_data_rows(&data, rows, id + l * rows, input);
-            LAP(0);
-            must(trb_net_forward(net, work, params, rows, input, NULL, &z));
-            LAP(1);
-            must(hydra ? trb_loss_kd(rows, M, CLASSES, BATCH, 4.0F, z, teacher + l * rows * M * CLASSES, &loss, dz)
-                       : trb_loss_ce(rows, 1, CLASSES, BATCH, z, label + l * rows, &loss, dz));
-            LAP(2);
-            must(trb_net_backward(net, work, params, dz, trb_exchange_gradient(x), NULL));
-            LAP(3);
-            trb_exchange_lane_done(x);
-            LAP(4);
+    /* The number of steps must be the same on all ranks. */
+    double ignored[PARTS] = {0}, warm = 1e9;
+    for (int i = 0; i < WARM_UP; i++) {
+        const double start = trb_now_s();
+        step(&j, ignored);
+        if (trb_now_s() - start < warm) warm = trb_now_s() - start;
+    }
+    const double wanted = strtod(argv[3], NULL) / warm;
+    size_t n = wanted < LEAST_STEPS ? LEAST_STEPS : wanted < MOST_STEPS ? (size_t)wanted : MOST_STEPS;
+    must(trb_comm_bcast(world, &n, sizeof n, 0));
+    double *times = NULL, *one = NULL, total = 0.0;
+    must(trb_alloc(TRB_MEM_OTHER, n * (PARTS + 1), sizeof *times, &times));
+    must(trb_alloc(TRB_MEM_OTHER, n, sizeof *one, &one));
+    forget();
+    for (size_t i = 0; i < n; i++) {
+        double *t = times + i * (PARTS + 1);
+        const double start = trb_now_s();
+        step(&j, t);
+        t[PARTS] = trb_now_s() - start;
+        total += t[PARTS];
+    }
+    struct rusage used;
+    (void)getrusage(RUSAGE_SELF, &used);
+
+    if (trb_comm_rank(world) == 0) {
+        for (size_t i = 0; i < n; i++) one[i] = times[i * (PARTS + 1) + PARTS];
+        const double s = median(one, n);
+        printf("median_ms %.4f images_s %.0f peak_mb %.0f (%zu steps, best %.4f ms)\n", 1e3 * s,
+               BATCH * trb_comm_size(world) / s, (double)used.ru_maxrss / 1024.0, n, 1e3 * one[0]);
+        for (size_t p = 0; p < PARTS; p++) {
+            for (size_t i = 0; i < n; i++) one[i] = times[i * (PARTS + 1) + p];
+            const double part = median(one, n);
+            if (part > 0.0) printf("  %-20s %10.4f ms\n", part_name[p], 1e3 * part);
         }
-        must(trb_exchange_push(x, TRB_OK));
-        must(trb_exchange_pull(x));
-        t[4] += trb_now_s() - at;
-        t[PARTS] = trb_now_s() - begin;
+        report_kinds((double)n, total);
     }
-    double *step = NULL, flops = 0.0, alone = 1e9;
-    must(trb_alloc(TRB_MEM_OTHER, n, sizeof *step, &step));
-    for (size_t i = 0; i < n; i++) step[i] = times[i * (PARTS + 1) + PARTS];
-    qsort(step, n, sizeof *step, compare);
-    for (int i = 0; i < 50; i++) {
-        double sum = 0.0, f = 0.0;
-        for (size_t l = 0; l < lanes; l++) sum += products(rows, M, a, b, c, &f);
-        if (sum < alone) alone = sum;
-        flops = f * (double)lanes;
-    }
-    printf("median_ms %.4f best_ms %.4f steps %zu\n", 1e3 * step[n / 2], 1e3 * step[0], n);
-    for (int p = 0; p < PARTS; p++) {
-        for (size_t i = 0; i < n; i++) step[i] = times[i * (PARTS + 1) + (size_t)p];
-        qsort(step, n, sizeof *step, compare);
-        printf("  %-22s %8.4f ms\n", part_name[p], 1e3 * step[n / 2]);
-    }
-    printf("  %-22s %8.4f ms alone, %.0f GFLOP/s (%s)\n", "its matrix products", 1e3 * alone, 1e-9 * flops / alone,
-           trb_blas_name());
-
-    void *const blocks[] = {step, times, id, a, b, c, teacher, dz, input, data.x, params};
-    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) trb_free(blocks[i]);
-    trb_exchange_close(x);
-    trb_work_destroy(work);
-    trb_net_destroy(net);
+    trb_free(times);
+    trb_free(one);
+    release(&j);
     trb_comm_stop(world);
     return 0;
 }

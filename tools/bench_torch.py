@@ -1,35 +1,49 @@
-"""Times PyTorch's training step: bench_torch.py mlp|hydra SECONDS. One thread; prints the best variant's median step in ms.
+"""Times PyTorch's step on synthetic data: bench_torch.py WORK SECONDS [VARIANT]. One thread a process.
 
-The inputs are float tensors in memory, so PyTorch neither gathers nor normalises. The Hydra student is written in the two ways a
-PyTorch user would (one batched product for all heads; a loop over modules), each with the plain and the multi-tensor Adam."""
+Prints "median_ms M images_s R peak_mb P (VARIANT)": the median step, what it makes of its batch of 128, and the most memory that
+the process ever held. Without VARIANT each way to write the work runs in a process of its own, and the fastest is printed.
+
+    mlp, hydra       784-200-200-10, and the student with 20 heads of 200 hidden units; Adam, plain and multi-tensor. The heads are
+                     one batched product, or a loop over modules
+    resnet20         a training step, SGD with Nesterov momentum, in both memory formats
+    resnet20_infer   the forward pass in eval mode without gradients
+    resnet20_frozen  the same after torch.jit.optimize_for_inference, which folds the norms and keeps oneDNN's layouts
+    resnet20_ddp     two processes, DistributedDataParallel over gloo, a core and a batch of 128 for each
+    hydra_fc         distilling ResNet-20 with 20 linear heads, which are one Linear of 200 outputs
+    hydra_block      distilling ResNet-20 with 10 heads of its last residual block: a loop, or grouped convolutions
+
+The inputs are float tensors in memory, so PyTorch neither gathers nor normalises."""
+import os
+import resource
+import socket
 import statistics
+import subprocess
 import sys
 import time
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
-torch.set_num_threads(1)
-torch.manual_seed(1)
-BATCH, M, T = 128, 20, 4.0
+BATCH, T = 128, 4.0
 
 
 class Batched(nn.Module):
-    def __init__(self):
+    def __init__(self, M):
         super().__init__()
-        self.body = nn.Linear(784, 200)
+        self.M, self.body = M, nn.Linear(784, 200)
         self.w1 = nn.Parameter(torch.randn(M, 200, 200) * 0.07)
         self.b1 = nn.Parameter(torch.zeros(M, 1, 200))
         self.w2 = nn.Parameter(torch.randn(M, 200, 10) * 0.07)
         self.b2 = nn.Parameter(torch.zeros(M, 1, 10))
 
     def forward(self, x):
-        h = torch.relu(self.body(x)).unsqueeze(0).expand(M, -1, -1)
+        h = torch.relu(self.body(x)).unsqueeze(0).expand(self.M, -1, -1)
         return torch.baddbmm(self.b2, torch.relu(torch.baddbmm(self.b1, h, self.w1)), self.w2)
 
 
 class Looped(nn.Module):
-    def __init__(self):
+    def __init__(self, M):
         super().__init__()
         self.body = nn.Linear(784, 200)
         self.heads = nn.ModuleList(nn.Sequential(nn.Linear(200, 200), nn.ReLU(), nn.Linear(200, 10)) for _ in range(M))
@@ -39,35 +53,217 @@ class Looped(nn.Module):
         return torch.stack([head(h) for head in self.heads])
 
 
-def median_step(net, loss, seconds, foreach):
-    optimiser = torch.optim.Adam(net.parameters(), lr=1e-3, foreach=foreach)
-    x = torch.rand(BATCH, 784)
-    times = []
-    start = time.perf_counter()
-    while time.perf_counter() - start < seconds or len(times) < 20:
-        begin = time.perf_counter()
+def conv(inputs, outputs, size=3, stride=1, groups=1):
+    return nn.Conv2d(inputs, outputs, size, stride, size // 2, groups=groups, bias=False)
+
+
+class Block(nn.Module):
+    def __init__(self, inputs, outputs, stride):
+        super().__init__()
+        self.conv1, self.norm1 = conv(inputs, outputs, 3, stride), nn.BatchNorm2d(outputs)
+        self.conv2, self.norm2 = conv(outputs, outputs), nn.BatchNorm2d(outputs)
+        self.shortcut = nn.Sequential()
+        if stride > 1 or inputs != outputs:
+            self.shortcut = nn.Sequential(conv(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
+
+    def forward(self, x):
+        y = F.relu(self.norm1(self.conv1(x)), inplace=True)
+        y = self.norm2(self.conv2(y))
+        y += self.shortcut(x)
+        return F.relu(y, inplace=True)
+
+
+def body(blocks=9):
+    layers, inputs = [conv(3, 16), nn.BatchNorm2d(16), nn.ReLU(inplace=True)], 16
+    for i in range(blocks):
+        outputs = 16 << i // 3
+        layers.append(Block(inputs, outputs, 2 if outputs > inputs else 1))
+        inputs = outputs
+    return nn.Sequential(*layers)
+
+
+def resnet20(outputs=10):
+    return nn.Sequential(body(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, outputs))
+
+
+class LinearHeads(nn.Module):
+    def __init__(self, M):
+        super().__init__()
+        self.net = resnet20(10 * M)
+
+    def forward(self, x):
+        return self.net(x).unflatten(1, (-1, 10))
+
+
+class LoopedBlocks(nn.Module):
+    def __init__(self, M):
+        super().__init__()
+        self.body = body(8)
+        self.heads = nn.ModuleList(nn.Sequential(Block(64, 64, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
+                                   for _ in range(M))
+
+    def forward(self, x):
+        h = self.body(x)
+        return torch.stack([head(h) for head in self.heads], 1)
+
+
+class GroupedBlocks(nn.Module):
+    """All heads read the same features, so the first convolution is one of 64 M filters; the second has a group a head."""
+
+    def __init__(self, M):
+        super().__init__()
+        self.M, self.body = M, body(8)
+        self.conv1, self.norm1 = conv(64, 64 * M), nn.BatchNorm2d(64 * M)
+        self.conv2, self.norm2 = conv(64 * M, 64 * M, groups=M), nn.BatchNorm2d(64 * M)
+        self.weight, self.bias = nn.Parameter(torch.randn(M, 64, 10) * 0.1), nn.Parameter(torch.zeros(M, 1, 10))
+
+    def forward(self, x):
+        h = self.body(x)
+        y = self.norm2(self.conv2(F.relu(self.norm1(self.conv1(h)), inplace=True)))
+        y = F.relu(y + h.repeat(1, self.M, 1, 1), inplace=True)
+        features = F.adaptive_avg_pool2d(y, 1).view(len(x), self.M, 64).transpose(0, 1)
+        return torch.baddbmm(self.bias, features, self.weight).transpose(0, 1)
+
+
+def kd(shape):
+    target = torch.softmax(torch.randn(*shape) * 3 / T, -1)
+    heads_and_rows = shape[0] * shape[1]
+    return lambda z: F.kl_div(torch.log_softmax(z / T, -1), target, reduction="sum") * T * T / heads_and_rows
+
+
+def cross_entropy():
+    y = torch.randint(0, 10, (BATCH,))
+    return lambda z: F.cross_entropy(z, y)
+
+
+def adam(net, foreach):
+    return torch.optim.Adam(net.parameters(), lr=1e-3, foreach=foreach)
+
+
+def sgd(net):
+    return torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4, foreach=True)
+
+
+def training(net, x, loss, optimiser):
+    def step():
         optimiser.zero_grad(set_to_none=True)
         loss(net(x)).backward()
         optimiser.step()
+    return step
+
+
+def images(net, memory_format):
+    """The network and a batch in a memory format."""
+    memory_format = getattr(torch, memory_format)
+    return net.to(memory_format=memory_format), torch.randn(BATCH, 3, 32, 32).to(memory_format=memory_format)
+
+
+def mlp(foreach):
+    net = nn.Sequential(nn.Linear(784, 200), nn.ReLU(), nn.Linear(200, 200), nn.ReLU(), nn.Linear(200, 10))
+    return training(net, torch.rand(BATCH, 784), cross_entropy(), adam(net, foreach))
+
+
+def hydra(kind, foreach):
+    net = kind(20)
+    return training(net, torch.rand(BATCH, 784), kd((20, BATCH, 10)), adam(net, foreach))
+
+
+def student(kind, M, memory_format):
+    net, x = images(kind(M), memory_format)
+    return training(net, x, kd((BATCH, M, 10)), sgd(net))
+
+
+def resnet20_train(memory_format):
+    net, x = images(resnet20(), memory_format)
+    return training(net, x, cross_entropy(), sgd(net))
+
+
+def resnet20_infer(memory_format, frozen=False):
+    net, x = images(resnet20().eval(), memory_format)
+    if frozen:
+        net = torch.jit.optimize_for_inference(torch.jit.script(net))
+
+    def step():
+        with torch.no_grad():
+            net(x)
+    return step
+
+
+def resnet20_ddp(memory_format):
+    """This process's half; RANK, WORLD_SIZE and where to meet are in the environment."""
+    torch.distributed.init_process_group("gloo")
+    net, x = images(resnet20(), memory_format)
+    net = nn.parallel.DistributedDataParallel(net, gradient_as_bucket_view=True)
+    return training(net, x, cross_entropy(), sgd(net))
+
+
+def formats(work, *arguments):
+    return {name: (work, *arguments, name) for name in ("contiguous_format", "channels_last")}
+
+
+WORKS = {
+    "mlp": {f"foreach={f}": (mlp, f) for f in (False, True)},
+    "hydra": {f"{kind.__name__}, foreach={f}": (hydra, kind, f) for kind in (Batched, Looped) for f in (False, True)},
+    "resnet20": formats(resnet20_train),
+    "resnet20_infer": formats(resnet20_infer),
+    "resnet20_frozen": {name: (resnet20_infer, name, True) for name in ("contiguous_format", "channels_last")},
+    "resnet20_ddp": formats(resnet20_ddp),
+    "hydra_fc": formats(student, LinearHeads, 20),
+    "hydra_block": {f"{kind.__name__}, {name}": call for kind in (LoopedBlocks, GroupedBlocks)
+                    for name, call in formats(student, kind, 10).items()},
+}
+
+
+def measure(work, seconds, variant):
+    torch.set_num_threads(1)
+    torch.manual_seed(1)
+    function, *arguments = WORKS[work][variant]
+    step = function(*arguments)
+    for _ in range(3):
+        step()
+    # Processes that wait for each other must agree on the number of steps: it follows from the first one's clock.
+    together = torch.distributed.is_initialized()
+    times, go_on, start = [], torch.ones(1), time.perf_counter()
+    while go_on:
+        begin = time.perf_counter()
+        step()
         times.append(time.perf_counter() - begin)
-    return 1e3 * statistics.median(times)
+        go_on[0] = time.perf_counter() - start < seconds or len(times) < 5
+        if together:
+            torch.distributed.broadcast(go_on, 0)
+    ms, batch = 1e3 * statistics.median(times), BATCH * (torch.distributed.get_world_size() if together else 1)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"median_ms {ms:.4f} images_s {1e3 * batch / ms:.0f} peak_mb {peak:.0f} ({variant})", flush=True)
 
 
-work, seconds = sys.argv[1], float(sys.argv[2])
-if work == "mlp":
-    y = torch.randint(0, 10, (BATCH,))
-    variants = {
-        f"Sequential, foreach={f}": median_step(
-            nn.Sequential(nn.Linear(784, 200), nn.ReLU(), nn.Linear(200, 200), nn.ReLU(), nn.Linear(200, 10)),
-            lambda z: nn.functional.cross_entropy(z, y), seconds / 2, f) for f in (False, True)}
-else:
-    target = torch.softmax(torch.randn(M, BATCH, 10) * 3 / T, -1)
+def run(work, seconds, variant):
+    """measure() in a process of its own; for DistributedDataParallel in two. Its line."""
+    command = [sys.executable, __file__, work, str(seconds), variant]
+    if work != "resnet20_ddp":
+        return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    meet = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
+    both = [subprocess.Popen(["taskset", "-c", str(core), *command], env={**os.environ, **meet, "RANK": str(core)},
+                             stdout=subprocess.PIPE, text=True) for core in (0, 1)]
+    lines = [process.communicate()[0] for process in both]
+    if any(process.returncode for process in both):
+        raise SystemExit("one of the two processes failed")
+    return lines[0]
 
-    def loss(z):
-        log_p = torch.log_softmax(z / T, -1)
-        return nn.functional.kl_div(log_p, target, reduction="sum") * T * T / (BATCH * M)
 
-    variants = {f"{kind.__name__}, foreach={f}": median_step(kind(), loss, seconds / 4, f)
-                for kind in (Batched, Looped) for f in (False, True)}
-best = min(variants, key=variants.get)
-print(f"median_ms {variants[best]:.4f} ({best})")
+def main():
+    if len(sys.argv) not in (3, 4) or sys.argv[1] not in WORKS:
+        raise SystemExit(f"usage: bench_torch.py {'|'.join(WORKS)} SECONDS [VARIANT]")
+    work, seconds = sys.argv[1], float(sys.argv[2])
+    if len(sys.argv) == 4 and (work != "resnet20_ddp" or "RANK" in os.environ):
+        measure(work, seconds, sys.argv[3])
+        return
+    variants = sys.argv[3:] or WORKS[work]
+    lines = [run(work, seconds / len(variants), variant) for variant in variants]
+    print(min(lines, key=lambda line: float(line.split()[1])), end="")
+
+
+if __name__ == "__main__":
+    main()

@@ -9,6 +9,10 @@ The format is laid down in include/tribikos/cache.h. From Python:
 From the shell (logits.npy is [M][N][K] or [V][M][N][K]; x.npy and y.npy are the data set as it is stored):
 
     cache_write.py --logits logits.npy --x x.npy --y y.npy RUN/cache
+
+For views, the members have to be shown the pixels that a student will be fed: views.py makes them.
+
+    cache_write.py --logits views.npy --view identity 0 --view "crop 4, flip" 5 --view "crop 4, flip" 5 ... RUN/cache
 """
 import argparse
 import os
@@ -77,7 +81,8 @@ def write_cache(out, logits, y, data_digest, task="classes", views=None, member_
     logits          [M][N][K] or [V][M][N][K], raw (temperature 1); a memory map will do
     y               [N] labels, or targets if task is "regression"
     data_digest     of the data set whose samples these are: data_digest(x, y)
-    views           [(recipe, seed), ...], one a view; view 0 must be ("identity", 0)
+    views           [(recipe, seed), ...], one a view; view 0 must be ("identity", 0); the others are cache.view_recipe and
+                    cache.view_seed of the students' configuration, and views.py makes their pixels
     member_digests  [M] numbers that stand for the members; by default taken from their logits
     """
     logits = logits[None] if logits.ndim == 3 else logits
@@ -87,6 +92,8 @@ def write_cache(out, logits, y, data_digest, task="classes", views=None, member_
     shard_rows = max(block, min(shard_rows, N) // block * block)
     if len(y) != N or len(views) != V:
         raise ValueError(f"logits {logits.shape} do not fit {len(y)} labels and {len(views)} views")
+    if tuple(views[0]) != ("identity", 0) or any(len(recipe.encode()) > 127 for recipe, _ in views):
+        raise ValueError("view 0 is not (identity, 0), or a recipe is longer than 127 bytes")
     if not (np.isfinite(y).all() if task == "regression" else (y >= 0).all() and (y < K).all()):
         raise ValueError("a target is not finite, or a label is not in 0..K-1")
     if member_digests is None:

@@ -1,11 +1,41 @@
 #!/usr/bin/env python3
-"""Make the golden files of the unit tests: tests/golden/{loss,net,optim,metrics}.h5.
+"""Make the golden files of the unit tests: tests/golden/{loss,net,optim,metrics,conv,resnet20}.h5.
 
     python3 tools/golden_torch.py [folder]
 
 Inputs are single precision. References are computed by PyTorch (metrics: NumPy) from them in double precision, so that
 a test's tolerance has to allow for this project's rounding only. Versions are root attributes.
+
+conv.h5: convolutional networks, forward and backward. Root attribute "cases": their names, separated by ", ". Of each CASE:
+
+    CASE.layers, CASE.heads   root attributes: the list (a text) and M (uint64)
+    CASE/x                    [B][C][H][W] float32 inputs
+    CASE/param/NAME           float32, every tensor of the table by its name, running statistics before the pass among them
+    CASE/z                    [B][M][K] outputs in training mode: norms by the statistics of this batch
+    CASE/dz                   [B][M][K] float32, the gradient that is sent back
+    CASE/dx                   its gradient by the inputs
+    CASE/grad/NAME            and by every tensor; of running_mean, running_var: the batch's own mean and unbiased variance
+    CASE/after/NAME           running statistics after the pass: 0.9 of those before, 0.1 of the batch's own
+    CASE/eval/z, CASE/eval/dx only where there is a norm: in inference mode, by the running statistics of param/, the outputs and
+                              the gradient by the inputs for the same dz
+
+No relu and no maxpool of these passes is within MARGIN of a decision, so none falls otherwise in single precision.
+
+resnet20.h5: three steps of SGD (learning rate 0.1, Nesterov momentum 0.9, weight decay 5e-4 on the weights of convolutions and
+dense layers only), cross-entropy over a batch of 8, the same batch in every step. Root attribute "layers".
+
+    x [8][3][16][16] float32, label [8] int32
+    param/NAME                float32, initial; running statistics 0 and 1
+    loss [3]                  before each step
+    z [8][1][10]              outputs of the first step
+    after/NAME                each tensor after the third step: whole, flattened, below 1000 elements; of a larger one 64 values,
+                              number i being the element i * 1009 mod count
+    moved/NAME                [1] the Euclidean length of its change over the three steps
+    near/NAME                 [1] largest difference of after/NAME when PyTorch computes all of this in single precision, as a
+                              measure of what rounding does to these steps
 """
+import itertools
+import math
 import pathlib
 import sys
 
@@ -14,11 +44,15 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from network_torch import Network, resnet
+
 T = 4.0
+MARGIN = 2e-5
+SEED = 157  # where the search for that of resnet20 begins
 
 
 class Golden:
-    """One file: contiguous data sets, texts as root attributes."""
+    """One file: contiguous data sets (but for large parameters), texts as root attributes."""
 
     def __init__(self, folder, name):
         self.file = h5py.File(folder / name, "w", track_order=False)
@@ -28,7 +62,8 @@ class Golden:
     def put(self, name, value):
         if isinstance(value, torch.Tensor):
             value = value.detach().numpy()
-        self.file.create_dataset(name, data=np.atleast_1d(value), track_times=False)
+        how = {"compression": 9, "shuffle": True} if "/param/" in f"/{name}" and value.size > 1000 else {}
+        self.file.create_dataset(name, data=np.atleast_1d(value), track_times=False, **how)
 
     def text(self, name, value):
         self.file.attrs[name] = value
@@ -55,6 +90,14 @@ def cross_entropy(z, label):
     return F.cross_entropy(z.reshape(-1, z.shape[-1]), label.repeat_interleave(z.shape[1]))
 
 
+def mixed(z, label, other, weight):
+    """Mixup: each head of a row has the row's two labels."""
+    own, others = (F.cross_entropy(z.reshape(-1, z.shape[-1]), y.repeat_interleave(z.shape[1]), reduction="none")
+                   for y in (label, other))
+    weight = weight.repeat_interleave(z.shape[1])
+    return (weight * own + (1 - weight) * others).mean()
+
+
 def gaussian(z, y):
     mean, log_variance = z[..., 0], z[..., 1]
     y = y[:, None].expand_as(mean)
@@ -72,51 +115,30 @@ def losses(folder):
     z, t = single(B, M, K, scale=3.0).requires_grad_(), single(B, M, K, scale=5.0)
     one, pair, y = single(B, 1, K, scale=3.0).requires_grad_(), single(B, M, 2).requires_grad_(), single(B)
     label = torch.randint(0, K, (B,))
+    # A row mixed with one of the same label among them, and both ends of the weights.
+    other, weight = torch.cat([label[:2], label.flip(0)[2:]]), torch.linspace(0, 1, B).float().double()
     with Golden(folder, "loss.h5") as g:
         for name, value in (("z", z), ("t", t), ("one", one), ("pair", pair), ("y", y)):
             g.put(name, value.detach().float())
         g.put("label", label.int())
+        g.put("other", other.int())
+        g.put("weight", weight.float())
         g.put("softmax", F.softmax(z / T, -1))
         for name, of, value in (("ce", z, cross_entropy(z, label)), ("kd", z, kd(z, t)),
-                                ("kd_mean", one, kd_mean(one, t)), ("gaussian", pair, gaussian(pair, y))):
+                                ("ce_mixed", z, mixed(z, label, other, weight)), ("kd_mean", one, kd_mean(one, t)),
+                                ("gaussian", pair, gaussian(pair, y))):
             g.put(f"{name}/loss", value.detach())
             g.put(f"{name}/dz", torch.autograd.grad(value, of)[0])
 
 
-class Net:
-    """The network of a layer list, with the parameter names and shapes of a weights file."""
-
-    def __init__(self, layers, inputs, M):
-        self.layers, self.M, self.params = layers, M, {}
-        width, prefix, position = inputs, "body", 0
-        for item in layers.split(", "):
-            if item == "split":
-                prefix, position = "heads", 0
-                continue
-            if item.startswith("dense"):
-                units = int(item.split()[1])
-                heads = (M,) if prefix == "heads" else ()
-                self.params[f"{prefix}.{position}.weight"] = single(*heads, units, width, scale=width**-0.5)
-                self.params[f"{prefix}.{position}.bias"] = single(*heads, units, scale=0.1)
-                width = units
-            position += 1
-        for p in self.params.values():
-            p.requires_grad_()
-
-    def __call__(self, x):
-        h, prefix, position = x[:, None, :], "body", 0  # [B][copies][width]
-        for item in self.layers.split(", "):
-            if item == "split":
-                h, prefix, position = h.expand(-1, self.M, -1), "heads", 0
-                continue
-            if item.startswith("dense"):
-                w, b = (self.params[f"{prefix}.{position}.{kind}"] for kind in ("weight", "bias"))
-                w, b = (w, b) if prefix == "heads" else (w[None], b[None])
-                h = torch.stack([F.linear(h[:, m], w[m], b[m]) for m in range(h.shape[1])], 1)
-            else:
-                h = {"relu": torch.relu, "tanh": torch.tanh}[item](h)
-            position += 1
-        return h
+def network(layers, shape, M, tensor):
+    """A network in double with tensors of our own. tensor: name, shape, fan-in to values."""
+    with torch.random.fork_rng():  # what a module draws for itself is none of our sequence
+        net = Network(layers, shape, M).double()
+    heads = lambda name: name.startswith("heads.")
+    net.load_tensors({name: tensor(name, p.shape, p[0].numel() // (p.shape[1] if heads(name) else 1))
+                      for name, p in net.tensors().items()})
+    return net
 
 
 def nets(folder):
@@ -134,7 +156,8 @@ def nets(folder):
             g.put(name, value.float())
         g.put("label", label.int())
         for name, (layers, M, loss_of) in cases.items():
-            net = Net(layers, D, M)
+            net = network(layers, (D, 1, 1), M, lambda name, shape, fan_in:
+                          single(*shape, scale=0.1 if name.endswith("bias") else fan_in**-0.5))
             inputs = x.clone().requires_grad_()
             z = net(inputs)
             loss = loss_of(z)
@@ -143,9 +166,10 @@ def nets(folder):
             g.put(f"{name}/z", z)
             g.put(f"{name}/loss", loss)
             g.put(f"{name}/dx", inputs.grad)
-            for key, p in net.params.items():
-                g.put(f"{name}/param/{key}", p.detach().float())
-                g.put(f"{name}/grad/{key}", p.grad)
+            gradients = net.tensors(lambda p: p.grad)
+            for key, p in net.tensors().items():
+                g.put(f"{name}/param/{key}", p.float())
+                g.put(f"{name}/grad/{key}", gradients[key])
 
 
 def optimisers(folder):
@@ -227,6 +251,177 @@ def metrics(folder):
         g.put("first_head", np.array(figures(z[:, :1].astype("f8"), label, 15)))
 
 
+def least_margin(net):
+    """A function of the next passes: how near any relu or maxpool comes to another decision."""
+    margin = [np.inf]
+
+    def relu(module, inputs, _):
+        margin.append(float(inputs[0].detach().abs().min()))
+
+    def maxpool(module, inputs, _):
+        # The padding of a maximum never wins. A tie of zeros from a relu is none: both have no gradient.
+        k, s, p = module.kernel_size, module.stride, module.padding
+        x = F.pad(inputs[0].detach(), (p, p, p, p), value=-np.inf).unfold(2, k, s).unfold(3, k, s).flatten(4)
+        top = x.topk(2).values
+        gap = (top[..., 0] - top[..., 1])[top[..., 0] != 0]
+        margin.append(float(gap.min()))
+
+    for module in net.modules():
+        if isinstance(module, torch.nn.ReLU):
+            module.register_forward_hook(relu)
+        if isinstance(module, torch.nn.MaxPool2d):
+            module.register_forward_hook(maxpool)
+    return lambda: min(margin)
+
+
+def coarse(values, unit):
+    """Multiples of a unit: few significant bits, so that a file packs well."""
+    return unit * torch.round(values / unit)
+
+
+def weights(shape, fan_in):
+    """Of He's deviation, coarse."""
+    deviation = (2 / fan_in)**0.5
+    return coarse(deviation * torch.randn(*shape), 2.0**(math.floor(math.log2(deviation)) - 5))
+
+
+def conv_tensor(name, shape, fan_in):
+    kind = name.split(".")[-1]
+    if kind == "weight" and fan_in == 1:  # the scale of a norm
+        return 1 + single(*shape, scale=0.2)
+    if kind == "weight":
+        return weights(shape, fan_in).double()
+    if kind == "running_var":
+        return (0.5 + torch.rand(*shape)).float().double()
+    return single(*shape, scale=0.3 if kind == "running_mean" else 0.1)
+
+
+def conv_case(layers, shape, M, B):
+    """The data sets of a case by name; None if a decision is too near."""
+    net = network(layers, shape, M, conv_tensor)
+    margin = least_margin(net)
+    x = single(B, *shape).requires_grad_()
+    data = {f"param/{name}": p.float() for name, p in net.tensors().items()}
+    z = net.eval()(x)
+    dz = single(*z.shape)
+    data.update({"x": x.detach().float(), "dz": dz.float()})
+    if "norm" in layers:
+        data.update({"eval/z": z, "eval/dx": torch.autograd.grad(z, x, dz)[0]})
+    z = net.train()(x)
+    z.backward(dz)
+    data.update({"z": z, "dx": x.grad})
+    for name, value in net.tensors(lambda p: p.grad if p.requires_grad else p).items():
+        if "running" in name:
+            data[f"after/{name}"] = value
+            value = (value - 0.9 * data[f"param/{name}"].double()) / 0.1
+        data[f"grad/{name}"] = value
+    return data if margin() > MARGIN else None
+
+
+def convolutions(folder):
+    block = lambda n: f"fork, conv {n} 3 pad 1, norm, relu, conv {n} 3 pad 1, norm, add, relu"
+    project = lambda n: (f"fork, conv {n} 3 stride 2 pad 1, norm, relu, conv {n} 3 pad 1, norm, "
+                         f"shortcut, conv {n} 1 stride 2, norm, add, relu")
+    stem = lambda n: f"conv {n} 3 pad 1, norm, relu"
+    cases = {
+        "conv3x3": ("conv 16 3 pad 1, dense 2", (3, 5, 4), 1),
+        "conv3x3_stride2": ("conv 16 3 pad 1, conv 20 3 stride 2 pad 1, dense 2", (3, 7, 5), 1),
+        "conv5x5_bias": ("conv 6 5 pad 2 bias, relu, conv 5 5 bias, dense 2", (1, 8, 9), 1),
+        "conv1x1_stride2": ("conv 16 1, conv 32 1 stride 2, dense 2", (5, 5, 4), 1),
+        "conv_odd": ("conv 5 3 pad 1, conv 7 3, dense 2", (3, 5, 4), 1),
+        "norm": ("conv 16 3 pad 1, norm, conv 7 3 pad 1, norm, relu, dense 2", (3, 4, 5), 1),
+        "norm_first": ("norm, conv 5 3 pad 1, relu, dense 2", (3, 4, 5), 1),
+        "norm_dense": ("dense 8, norm, relu, dense 2", (9, 1, 1), 1),
+        "maxpool": ("conv 16 3 pad 1, norm, relu, maxpool 3 stride 2 pad 1, dense 2", (3, 7, 5), 1),
+        "avgpool": ("conv 16 3 pad 1, norm, relu, avgpool 3 stride 2 pad 1, dense 2", (3, 7, 5), 1),
+        "pools_first": ("maxpool 3 stride 2, avgpool 2 stride 1, conv 5 1, dense 2", (3, 9, 8), 1),
+        "globalpool": ("conv 16 3 pad 1, relu, globalpool, dense 2", (3, 5, 4), 1),
+        "block_identity": (f"{stem(8)}, {block(8)}, globalpool, dense 4", (3, 5, 4), 1),
+        "block_projection": (f"{stem(8)}, {project(16)}, globalpool, dense 4", (3, 5, 4), 1),
+        "block_of_input": ("fork, conv 3 3 pad 1, norm, relu, add, relu, dense 2", (3, 4, 5), 1),
+        "preactivated": ("conv 8 3 pad 1, fork, norm, relu, conv 8 3 pad 1, norm, relu, conv 8 3 pad 1, add, norm, relu, "
+                         "fork, conv 12 3 stride 2 pad 1, norm, relu, conv 12 3 pad 1, shortcut, conv 12 1 stride 2, add, "
+                         "norm, relu, globalpool, dense 4", (3, 5, 4), 1),
+        "lenet5": ("name conv1, conv 6 5 pad 2 bias, relu, maxpool 2, name conv2, conv 16 5 bias, relu, maxpool 2, name fc1, "
+                   "dense 12, relu, name fc2, dense 11, relu, name fc3, dense 10", (1, 12, 12), 1),
+        "hydra_identity": (f"{stem(16)}, split, {block(16)}, globalpool, dense 4", (3, 5, 4), 3),
+        "hydra_projection": (f"name stem, {stem(8)}, split, name stage3.block1, {project(12)}, name pool, globalpool, "
+                             "name fc, dense 4", (3, 5, 4), 3),
+        "hydra_stage": (f"name stem, {stem(6)}, split, name stage3.block1, {block(6)}, name stage3.block2, {block(6)}, "
+                        "name pool, globalpool, name fc, dense 4", (3, 5, 4), 2),
+        "hydra_norm": ("conv 16 3 pad 1, split, norm, relu, conv 4 3 pad 1, norm, relu, globalpool, dense 4", (3, 4, 5), 3),
+        "hydra_pool": ("conv 5 3 pad 1, split, relu, avgpool 2, conv 7 3 pad 1 bias, relu, maxpool 2, dense 4", (3, 8, 9), 3),
+        "hydra_dense": (f"name stem, {stem(16)}, name pool, globalpool, split, name fc, dense 4", (3, 5, 4), 3),
+    }
+    with Golden(folder, "conv.h5") as g:
+        g.text("cases", ", ".join(cases))
+        for case, (layers, shape, M) in cases.items():
+            data = None
+            while data is None:
+                data = conv_case(layers, shape, M, 6 if case == "norm_dense" else 3)
+            g.text(f"{case}.layers", layers)
+            g.text(f"{case}.heads", np.uint64(M))
+            for name, value in data.items():
+                g.put(f"{case}/{name}", value)
+
+
+def three_steps(start, x, label):
+    """Losses, first outputs, final tensors and what every relu was given, in the precision of x."""
+    net = Network(resnet(20, 10), x.shape[1:]).to(x.dtype)
+    net.load_tensors(start)
+    decisions, losses, first = [], [], None
+    for module in net.modules():
+        if isinstance(module, torch.nn.ReLU):
+            module.register_forward_hook(lambda module, inputs, _: decisions.append(inputs[0].detach().double()))
+    weights = [m.weight for m in net.modules() if isinstance(m, (torch.nn.Conv2d, torch.nn.Linear))]
+    others = [p for p in net.parameters() if all(p is not w for w in weights)]
+    optimiser = torch.optim.SGD([{"params": weights, "weight_decay": 5e-4}, {"params": others}], lr=0.1, momentum=0.9,
+                                nesterov=True)
+    for _ in range(3):
+        z = net(x)
+        first = z.detach() if first is None else first
+        loss = cross_entropy(z, label)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    return np.array(losses), first, {name: p.double() for name, p in net.tensors().items()}, decisions
+
+
+def resnet20_start(seed):
+    torch.manual_seed(seed)
+    start = Network(resnet(20, 10), (3, 16, 16)).tensors()
+    for name, p in start.items():
+        if name.endswith("weight") and p.ndim > 1:
+            start[name] = weights(p.shape, p[0].numel())
+        elif name.endswith("bias"):
+            start[name] = torch.zeros(*p.shape)
+    return start, coarse(torch.randn(8, 3, 16, 16), 2.0**-5), torch.randint(0, 10, (8,))
+
+
+def resnet20(folder):
+    # One relu of a million that falls otherwise moves the final weights by percents, all roundings without it by 1e-5: a seed is
+    # wanted with which no relu comes as near to 0 as twice what single precision does to its layer at most.
+    for seed in itertools.count(SEED):
+        start, x, label = resnet20_start(seed)
+        losses, z, after, decisions = three_steps(start, x.double(), label)
+        _, _, rounded, moved = three_steps(start, x, label)
+        if all(d.abs().min() > 2 * (d - e).abs().max() for d, e in zip(decisions, moved)):
+            break
+    print(f"resnet20: seed {seed}")
+    sampled = lambda p: p.flatten() if p.numel() < 1000 else p.flatten()[torch.arange(64) * 1009 % p.numel()]
+    with Golden(folder, "resnet20.h5") as g:
+        g.text("layers", resnet(20, 10))
+        g.put("x", x)
+        for name, value in (("label", label.int()), ("loss", losses), ("z", z)):
+            g.put(name, value)
+        for name, p in start.items():
+            g.put(f"param/{name}", p)
+            g.put(f"after/{name}", sampled(after[name]))
+            g.put(f"moved/{name}", (after[name] - p).norm())
+            g.put(f"near/{name}", (sampled(after[name]) - sampled(rounded[name])).abs().max())
+
+
 def main():
     here = pathlib.Path(__file__).resolve().parent.parent / "tests" / "golden"
     folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else here
@@ -237,6 +432,8 @@ def main():
     nets(folder)
     optimisers(folder)
     metrics(folder)
+    convolutions(folder)
+    resnet20(folder)
 
 
 if __name__ == "__main__":

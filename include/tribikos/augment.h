@@ -2,13 +2,17 @@
  *
  * A recipe is a list of at most one item of each kind, in this order, which is also the order of application:
  *
- *   crop P      pads an image by P pixels of value 0 on each side and cuts it back to its size at one of the (2P+1)^2
- *               places; as torchvision's RandomCrop(padding = P) before normalisation
- *   flip        mirrors left and right with probability 1/2
- *   cutout S    sets a square of S x S, its centre anywhere in the image and clipped at the border, to 0 in all
- * channels after normalisation (DeVries and Taylor 2017, arXiv:1708.04552) mixup A     x = l x_i + (1 - l) x_j with l ~
- * Beta(A, A) and a partner j drawn uniformly; in training, the loss is l CE(y_i) + (1 - l) CE(y_j) (Zhang et al. 2018,
- * arXiv:1710.09412). The partner is cropped, flipped and cut out by draws of its own. A has at most 6 decimals
+ *   crop P     pads an image by P pixels of value 0 on each side and cuts it back to its size at one of the (2P+1)^2
+ *              places; as torchvision's RandomCrop(padding = P) before normalisation
+ *
+ *   flip       mirrors left and right with probability 1/2
+ *
+ *   cutout S   sets a square of S x S, its centre anywhere in the image and clipped at the border, to 0 in all channels
+ *              after normalisation (DeVries and Taylor 2017, arXiv:1708.04552)
+ *
+ *   mixup A    x = l x_i + (1 - l) x_j with l ~ Beta(A, A) and a partner j drawn uniformly; in training, the loss is
+ *              l CE(y_i) + (1 - l) CE(y_j) (Zhang et al. 2018, arXiv:1710.09412). The partner is cropped, flipped and
+ *              cut out by draws of its own. A has at most 6 decimals
  *
  * "crop 4, flip" is the canonical text; no items is the empty recipe, "". The first three need images.
  *

@@ -7,7 +7,9 @@
  *                            N filters of K x K, cross-correlation, W [N][channels][K][K]; stride 1, pad 0, no bias
  *                            unless said otherwise
  *   norm                     batch normalisation of each channel (Ioffe and Szegedy 2015, arXiv:1502.03167, alg. 1),
- * eps 1e-5; at inference by running statistics relu, tanh maxpool K [stride S] [pad P], avgpool K [stride S] [pad P]
+ *                            eps 1e-5; at inference by running statistics
+ *   relu, tanh
+ *   maxpool K [stride S] [pad P], avgpool K [stride S] [pad P]
  *                            over K x K; stride K, pad 0 unless said otherwise; padding counts as 0 in a mean
  *   globalpool               mean over all positions of a channel
  *   dropout P                at training: zeroes with probability P, scales the rest by 1/(1-P)
@@ -95,7 +97,7 @@ trb_status trb_net_expand(const char *layers, char **out);
 trb_status trb_net_insert_split(const char *layers, const char *at, char **out);
 
 size_t trb_net_inputs(const trb_net *net);  /* D */
-size_t trb_net_outputs(const trb_net *net); /* K: units of the last dense layer */
+size_t trb_net_outputs(const trb_net *net); /* K: outputs of a head */
 size_t trb_net_heads(const trb_net *net);   /* M */
 trb_shape trb_net_shape(const trb_net *net);
 
@@ -111,7 +113,7 @@ double trb_net_macs(const trb_net *net);
 
 typedef enum { TRB_INIT_HE, TRB_INIT_GLOROT } trb_init;
 
-/** Draw initial weights; biases are zero.
+/** Draw initial weights; biases and running means are zero, scales and running variances of batch normalisation one.
  *
  * he: N(0, 2/fan_in) (He et al. 2015, arXiv:1502.01852, eq. 10); glorot: U(-a, a), a = sqrt(6/(fan_in + fan_out))
  * (Glorot and Bengio 2010, eq. 16). Keyed by (seed, init, member, tensor): independent of everything else.

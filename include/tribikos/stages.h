@@ -32,7 +32,7 @@ typedef struct {
     char name[64];
     bool several; /* has member uncertainty: more than one head or member */
     trb_metrics metrics;
-    uint64_t params;      /* 0: not known (members from elsewhere) */
+    uint64_t params;      /* trained ones; 0: not known (members from elsewhere) */
     double ms_per_sample; /* measured a rank (math.threads threads) in batches of eval.batch; NaN if nothing was
                            * computed here; not the same bits from run to run */
 } trb_report_row;

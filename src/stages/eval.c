@@ -236,7 +236,7 @@ static trb_status collect(trb_comm *world, const evaluation *e, const result *r,
         trb_report_row *mean = &report->row[report->n++], *ensemble = &report->row[report->n++];
         for (size_t m = 0; m < M; m++) {
             TRB_GO(join(world, e, &r[m], &each[m], NULL));
-            if (e->member != NULL) ensemble->params += trb_net_size(e->member[m].net);
+            if (e->member != NULL) ensemble->params += trb_net_trained(e->member[m].net);
         }
         (void)snprintf(mean->name, sizeof mean->name, "member_mean");
         mean->metrics = trb_metrics_mean(M, each);
@@ -253,7 +253,7 @@ static trb_status collect(trb_comm *world, const evaluation *e, const result *r,
         trb_report_row *row = &report->row[report->n++];
         (void)snprintf(row->name, sizeof row->name, "%s", e->c->student[s].name);
         row->several = trb_net_heads(e->student[s].net) > 1;
-        row->params = trb_net_size(e->student[s].net);
+        row->params = trb_net_trained(e->student[s].net);
         TRB_GO(measure(world, e, 1, &e->student[s], &row->ms_per_sample));
         TRB_GO(join(world, e, &r[M + 1 + s], &row->metrics, p));
         if (leads) st = trb__predictions_add(file, row->name, e->n, e->K, p);

@@ -250,6 +250,8 @@ trb_status trb__member_digests(trb_comm *world, const trb_config *c, const trb_d
     return trb_comm_bcast(world, digest, c->members.count * sizeof *digest, 0);
 }
 
+_Static_assert(sizeof((trb_view *)NULL)->recipe == TRB_RECIPE_BYTES, "a view's name is a recipe");
+
 trb_status trb__views(const trb_config *c, trb_view **out)
 {
     trb_view *view = NULL;

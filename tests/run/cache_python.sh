@@ -38,7 +38,7 @@ check "is verified" status 0 tribikos verify regression
 check "a logit that is not finite is refused" status 1 write --logits nan.npy --x x.npy --y y.npy --view identity 0 --view "crop 4" 1 nan
 check "with member, view and sample" grep -q "member 2, view 1: sample 345 is not finite" err
 check "and no manifest" test ! -e nan/manifest.h5
-check "view 0 is the sample itself" status 1 write --logits views.npy --x x.npy --y y.npy --view flip 0 --view flip 1 nan
+check "view 0 is the sample itself" status 1 write --logits views.npy --x x.npy --y y.npy --view flip 0 --view flip 1 no
 check "beyond float16" status 1 write --logits large.npy --x x.npy --y y.npy --view identity 0 --view "crop 4" 1 --dtype float16 large
 
 # Changed by other hands, it is refused.
@@ -88,7 +88,7 @@ with h5py.File(f"{cache}/manifest.h5") as f:
     print(f"{len(columns[0])} shards, logits {(V, M, N, K)} {a['dtype']}")
 END
 
-# What the members were shown when the views were cached: the pixels by the manual page, put through the members' weights by numpy.
+# What the members were shown when the views were cached: the pixels by the manual page, put through their weights by numpy.
 recipe="crop 3, flip, cutout 6, mixup 0.4"
 for stage in train cache; do
     tribikos $stage small.yaml --run.dir=views --cache.views=3 --cache.view_recipe="[$recipe]" --cache.view_seed=11 >out 2>err ||

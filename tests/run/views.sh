@@ -1,5 +1,5 @@
-# Augmented members, cached views, and students of them: the same bytes for every rank count, also after a death on the way; a cache
-# of other views is refused with both named.
+# Augmented members, cached views, and students of them: the same bytes for every rank count, also after a death on the
+# way; a cache of other views is refused with both named.
 . "$(dirname "$0")/lib.bash"
 recipe='[crop 3, flip, cutout 5, mixup 0.4]'
 conf=$work/small.yaml
@@ -12,15 +12,17 @@ same() { digest "$2" >"$work/got"; check "$1" cmp -s "$work/expected" "$work/got
 
 mpi 1 run "$conf" --run.dir="$work/one" "${views[@]}" || { cat "$work/err"; bad "run on one rank"; finish; }
 digest "$work/one" >"$work/expected"
-check "every kind of file is compared" [ "$(grep -c ' cache/v0[012]/' "$work/expected")" = 27 -a "$(wc -l <"$work/expected")" = 36 ]
+check "every kind of file is compared" \
+    [ "$(grep -c ' cache/v0[012]/' "$work/expected")" = 27 -a "$(wc -l <"$work/expected")" = 36 ]
 for n in 2 3 4; do
     mpi $n run "$conf" --run.dir="$work/n$n" "${views[@]}" || cat "$work/err"
     same "the whole run on $n ranks" "$work/n$n"
 done
-{ mpi 5 train "$conf" --run.dir="$work/mixed" "${views[@]}" && mpi 5 cache "$conf" --run.dir="$work/mixed" "${views[@]}" &&
-  mpi 2 distill "$conf" --run.dir="$work/mixed" "${views[@]}" && mpi 5 eval "$conf" --run.dir="$work/mixed" "${views[@]}"; } || cat "$work/err"
+mixed=("$conf" --run.dir="$work/mixed" "${views[@]}")
+{ mpi 5 train "${mixed[@]}" && mpi 5 cache "${mixed[@]}" &&
+  mpi 2 distill "${mixed[@]}" && mpi 5 eval "${mixed[@]}"; } || cat "$work/err"
 same "train 5, cache 5, distill 2, eval 5 ranks" "$work/mixed"
-for fault in train.step:20:1:kill cache.unit:20:1:kill file.rename:8:1:kill train.step:60:0:kill train.step:20:1 thread.start:1:0; do
+for fault in {train.step:20,cache.unit:20,file.rename:8}:1:kill train.step:60:0:kill train.step:20:1 thread.start:1:0; do
     rm -rf "$work/hurt"
     TRB_FAULT=$fault mpi 2 run "$conf" --run.dir="$work/hurt" "${views[@]}"
     check "$fault: the run fails" test $? -ne 0
@@ -35,8 +37,8 @@ changes() { # WHAT FILES-THAT-CHANGE FLAGS...: these files of the run change, an
     mpi 2 run "$conf" --run.dir="$work/other" "${views[@]}" "$@" || cat "$work/err"
     digest "$work/other" >"$work/got"
     # Manifest and report hold what changes.
-    diff "$work/expected" "$work/got" | sed -n 's/^> [0-9a-f]*  //p' | grep -v '^-$\|manifest\|predictions' | sed -E 's,/(m[0-9]+-s[0-9]+|weights)\.h5$,,' |
-        sort -u | tr '\n' ' ' >"$work/changed"
+    diff "$work/expected" "$work/got" | sed -n 's/^> [0-9a-f]*  //p' | grep -v '^-$\|manifest\|predictions' |
+        sed -E 's,/(m[0-9]+-s[0-9]+|weights)\.h5$,,' | sort -u | tr '\n' ' ' >"$work/changed"
     check "$what changes $wanted" test "$(cat "$work/changed")" = "$wanted "
     rm -rf "$work/other"
 }
@@ -47,7 +49,7 @@ changes "another choice of one student" "student/two" --student.two.views=1
 # View 0 is what a cache without views holds.
 mpi 2 train "$conf" --run.dir="$work/none" "${views[@]}" && mpi 2 cache "$conf" --run.dir="$work/none" "${views[@]}" \
     --cache.views=1 --cache.view_recipe=[] --student.two.views=1 || cat "$work/err"
-check "view 0 is the sample itself" cmp -s <(cd "$work/one/cache/v00" && sha256sum ./*) <(cd "$work/none/cache/v00" && sha256sum ./*)
+check "view 0 is the sample itself" diff -r "$work/one/cache/v00" "$work/none/cache/v00"
 # More views can be added to those that are there.
 mpi 2 cache "$conf" --run.dir="$work/none" "${views[@]}" || cat "$work/err"
 check "what is there stays when views are added" grep -q '9 of 27 shards are there already' "$work/err"
@@ -56,15 +58,16 @@ check "and the cache is that of all views" cmp -s "$work/one/cache/manifest.h5" 
 # Other views are refused, by whoever meets them.
 refused "fewer views" 3 "the cache holds 3 views, the configuration asks for 2" \
     distill "$conf" --run.dir="$work/none" "${views[@]}" --cache.views=2
-refused "another recipe" 3 "view 1 of the cache is of recipe [crop 3, flip, mixup 0.4, without 100 by seed 3], seed 3, the configuration asks for [flip], seed 3" \
+theirs="crop 3, flip, mixup 0.4, without 100 by seed 3" asks="the configuration asks for"
+refused "another recipe" 3 "view 1 of the cache is of recipe [$theirs], seed 3, $asks [flip], seed 3" \
     distill "$conf" --run.dir="$work/none" "${views[@]}" --cache.view_recipe=[flip]
-refused "another seed" 3 "seed 3, the configuration asks for [crop 3, flip, mixup 0.4, without 100 by seed 3], seed 12" \
+refused "another seed" 3 "seed 3, $asks [$theirs], seed 12" \
     distill "$conf" --run.dir="$work/none" "${views[@]}" --cache.view_seed=12
-refused "shards of another recipe" 3 'is of the view "crop 3, flip, mixup 0.4, without 100 by seed 3", expected "flip"' \
+refused "shards of another recipe" 3 "is of the view \"$theirs\", expected \"flip\"" \
     cache "$conf" --run.dir="$work/none" "${views[@]}" --cache.view_recipe=[flip]
-refused "a student of other views" 3 'the configuration asks for `cache.views: 3 of [flip], seed 3`' \
+refused "a student of other views" 3 "$asks \`cache.views: 3 of [flip], seed 3\`" \
     eval "$conf" --run.dir="$work/one" "${views[@]}" --cache.view_recipe=[flip]
-refused "too large a square" 2 'member 0: augment: `cutout 29` is larger than an image of 28 x 28 pixels; at most cutout 28' \
+refused "too large a square" 2 'member 0: augment: `cutout 29` is larger than an image of 28 x 28 pixels; at most' \
     run "$conf" --run.dir="$work/large" --train.augment='[cutout 29]'
 refused "too large a square in a view" 2 'cache.view_recipe: `cutout 29` is larger' \
     run "$conf" --run.dir="$work/large" --cache.views=2 --cache.view_recipe='[cutout 29]'
@@ -85,15 +88,15 @@ options = dict(block=128, shard_rows=512)
 write_cache(f"{work}/two/cache", logits, y, data_digest(x, y), views=[("identity", 0), ("crop 2, flip", 7)], **options)
 write_cache(f"{work}/alone/cache", logits[0], y, data_digest(x, y), **options)
 END
-    theirs=(--cache.views=2 --cache.view_recipe="[crop 2, flip]" --cache.view_seed=7 --students=[hydra])
-    mpi 2 distill "$conf" --run.dir="$work/two" "${theirs[@]}" || cat "$work/err"
+    foreign=(--cache.views=2 --cache.view_recipe="[crop 2, flip]" --cache.view_seed=7 --students=[hydra])
+    mpi 2 distill "$conf" --run.dir="$work/two" "${foreign[@]}" || cat "$work/err"
     check "students of views from elsewhere" test -f "$work/two/student/hydra/weights.h5"
-    refused "views from elsewhere, of another recipe" 3 "view 1 of the cache is of recipe [crop 2, flip], seed 7, the configuration asks for [crop 1], seed 7" \
-        distill "$conf" --run.dir="$work/two" "${theirs[@]}" --cache.view_recipe='[crop 1]'
+    refused "views from elsewhere, of another recipe" 3 "is of recipe [crop 2, flip], seed 7, $asks [crop 1], seed 7" \
+        distill "$conf" --run.dir="$work/two" "${foreign[@]}" --cache.view_recipe='[crop 1]'
     refused "views from elsewhere, not asked for" 3 "the cache holds 2 views, the configuration asks for 1" \
         distill "$conf" --run.dir="$work/two" --students=[hydra]
     # A report on training samples is one of the samples themselves.
-    mpi 2 eval "$conf" --run.dir="$work/two" "${theirs[@]}" --students=[] --eval.split=train || cat "$work/err"
+    mpi 2 eval "$conf" --run.dir="$work/two" "${foreign[@]}" --students=[] --eval.split=train || cat "$work/err"
     grep '^ensemble' "$work/out" >"$work/with"
     mpi 2 eval "$conf" --run.dir="$work/alone" --students=[] --eval.split=train || cat "$work/err"
     check "a report takes view 0" test -s "$work/with" -a "$(cat "$work/with")" = "$(grep '^ensemble' "$work/out")"

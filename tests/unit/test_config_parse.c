@@ -291,7 +291,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(defaults),
                                        cmocka_unit_test(specific_over_general),
-                                       cmocka_unit_test(recipes), cmocka_unit_test(flags_are_yaml),
+                                       cmocka_unit_test(recipes),
+                                       cmocka_unit_test(flags_are_yaml),
                                        cmocka_unit_test(layers_in_every_spelling),
                                        cmocka_unit_test(presets_are_kept),
                                        cmocka_unit_test(root_falls_back),

@@ -1,0 +1,184 @@
+"""A network of this project as a PyTorch module: members, students, or a layer list of your own.
+
+    from network_torch import load
+
+    net = load("runs/mine/student/hydra/weights.h5")    # in eval mode, on the CPU
+    z = net(net.normalise(pixels))                      # [B][M][K] logits: M heads (1 for a member), K outputs
+    p = z.softmax(-1).mean(1)                           # the prediction: mean probability over heads
+    mu = entropy(p) - entropy(z.softmax(-1)).mean(1)    # and its model uncertainty
+
+`pixels` are what the data files hold (0 to 255 for images), as [B][C][H][W] or [B][C*H*W]. It is an ordinary module of Conv2d,
+BatchNorm2d, Linear and so on: train it further, export it, take `net.body` as a feature extractor or `net.heads[m]` alone.
+
+Names are those of the weights file. A tensor "body.stage1.block1.1.weight" is that key of the state_dict; a tensor of the heads,
+"heads.fc.0.weight" with shape [M][...], is the keys "heads.0.fc.0.weight" to "heads.M-1.fc.0.weight", one module a head.
+net.tensors() and net.load_tensors() speak the file's names. (num_batches_tracked of BatchNorm2d is in no file.)
+
+The grammar of layer lists is the manual page of include/tribikos/net.h.
+"""
+import h5py
+import torch
+from torch import nn
+
+
+def text(value):
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def resnet(depth, outputs):
+    """The list that the preset "resnetD K" expands into; see trb_net_expand()."""
+    items = ["name stem", "conv 16 3 pad 1", "norm", "relu"]
+    for stage, filters in enumerate((16, 32, 64), 1):
+        for block in range(1, (depth - 2) // 6 + 1):
+            shrinks = stage > 1 and block == 1
+            items += [f"name stage{stage}.block{block}", "fork",
+                      f"conv {filters} 3 {'stride 2 ' if shrinks else ''}pad 1", "norm", "relu",
+                      f"conv {filters} 3 pad 1", "norm"]
+            if shrinks:
+                items += ["shortcut", f"conv {filters} 1 stride 2", "norm"]
+            items += ["add", "relu"]
+    return ", ".join(items + ["name pool", "globalpool", "name fc", f"dense {outputs}"])
+
+
+class Dense(nn.Linear):
+    """Flattens its input; its output is a picture of one position, as everything between layers is [B][C][H][W]."""
+
+    def forward(self, x):
+        return super().forward(x.flatten(1))[:, :, None, None]
+
+
+def layer(word, arguments, shape):
+    """The module of one item whose inputs are (c, h, w)."""
+    number = lambda i: int(arguments[i])
+    option = lambda name, default: int(arguments[arguments.index(name) + 1]) if name in arguments else default
+    if word == "conv":
+        return nn.Conv2d(shape[0], number(0), number(1), option("stride", 1), option("pad", 0),
+                         bias="bias" in arguments)
+    if word in ("maxpool", "avgpool"):
+        kind = nn.MaxPool2d if word == "maxpool" else nn.AvgPool2d
+        return kind(number(0), option("stride", number(0)), option("pad", 0))
+    if word == "dense":
+        return Dense(shape[0] * shape[1] * shape[2], number(0))
+    if word == "dropout":
+        return nn.Dropout(float(arguments[0]))
+    simple = {"norm": lambda: nn.BatchNorm2d(shape[0]), "relu": nn.ReLU, "tanh": nn.Tanh,
+              "globalpool": lambda: nn.AdaptiveAvgPool2d(1)}
+    if word not in simple:
+        raise ValueError(f"there is no layer \"{word}\"")
+    return simple[word]()
+
+
+class Part(nn.Module):
+    """The body, or one head: the layers of a list in their order, each held under its name and position."""
+
+    def __init__(self, items, shape):
+        super().__init__()
+        self.steps, name, position = [], "", 0
+        h, entered = torch.zeros(1, *shape), []  # a sample of zeros tells the shapes
+        for item in items:
+            word, *arguments = item.split()
+            if word == "name":
+                name, position = arguments[0] + ".", 0
+                continue
+            path = f"{name}{position}"
+            if word not in ("fork", "shortcut", "add"):
+                module, held = self, path.split(".")
+                for child in held[:-1]:
+                    if not hasattr(module, child):
+                        module.add_module(child, nn.Module())
+                    module = getattr(module, child)
+                module.add_module(held[-1], layer(word, arguments, h.shape[1:]).eval())
+            with torch.no_grad():
+                h = self.step(word, path, h, entered)
+            self.steps.append((word, path))
+            position += 1
+        self.shape = tuple(h.shape[1:])
+        self.train()
+
+    def step(self, word, path, h, entered):
+        """`entered`: what the open forks and shortcuts still need, the innermost last."""
+        if word == "fork":
+            entered.append(h)
+        elif word == "shortcut":
+            h, entered[-1] = entered[-1], h
+        elif word == "add":
+            h = h + entered.pop()
+        else:
+            h = self.get_submodule(path)(h)
+        return h
+
+    def forward(self, x):
+        entered = []
+        for word, path in self.steps:
+            x = self.step(word, path, x, entered)
+        return x
+
+
+class Network(nn.Module):
+    """The network of an expanded layer list.
+
+    layers   "name stem, conv 16 3 pad 1, norm, relu, ..., split, ..."; without a split all of it is body
+    shape    of a sample: (channels, height, width), or (D, 1, 1) for a table row
+    heads    M; 1 without a split
+
+    forward: [B][C][H][W] or [B][C*H*W], normalised, to [B][M][K]
+    """
+
+    def __init__(self, layers, shape, heads=1):
+        super().__init__()
+        self.layers, self.shape = layers, tuple(shape)
+        items = [item.strip() for item in layers.split(",")]
+        split = items.index("split") if "split" in items else len(items)
+        if split == len(items) and heads != 1:
+            raise ValueError(f"without a split there is one head, not {heads}")
+        self.body = Part(items[:split], shape)
+        self.heads = nn.ModuleList(Part(items[split + 1:], self.body.shape) for _ in range(heads) if split < len(items))
+        self.register_buffer("mean", torch.zeros(shape[0], 1, 1), persistent=False)
+        self.register_buffer("scale", torch.ones(shape[0], 1, 1), persistent=False)
+
+    def normalise(self, x):
+        """What the network was trained on: (x - mean) * scale, constants of a channel that are stored beside the weights."""
+        return (x.reshape(-1, *self.shape) - self.mean) * self.scale
+
+    def forward(self, x):
+        x = self.body(x.reshape(-1, *self.shape))
+        return torch.stack([head(x).flatten(1) for head in self.heads] or [x.flatten(1)], 1)
+
+    def tensors(self, of=lambda tensor: tensor.detach()):
+        """By the names of a weights file, heads stacked to [M][...]. of: what of each tensor is wanted."""
+        found = {}
+        for name, tensor in [*self.named_parameters(), *self.named_buffers()]:
+            part, _, rest = name.partition(".")
+            if part not in ("body", "heads") or rest.endswith("num_batches_tracked"):
+                continue
+            if part == "heads":
+                found.setdefault(f"heads.{rest.partition('.')[2]}", []).append(of(tensor))
+            else:
+                found[name] = of(tensor)
+        return {name: torch.stack(t) if isinstance(t, list) else t for name, t in found.items()}
+
+    def load_tensors(self, tensors):
+        """Every tensor of the network by its name in a weights file; missing, unknown and misshapen ones are errors."""
+        state = {}
+        for name, tensor in tensors.items():
+            if not name.startswith("heads."):
+                state[name] = tensor
+                continue
+            if len(tensor) != len(self.heads):
+                raise ValueError(f"{name} is of {len(tensor)} heads, expected {len(self.heads)}")
+            state.update({f"heads.{m}.{name[6:]}": one for m, one in enumerate(tensor)})
+        self.load_state_dict(state)
+
+
+def load(path):
+    """The network of a weights file, in eval mode."""
+    with h5py.File(path) as f:
+        tensors = {}
+        f.visititems(lambda name, d: tensors.__setitem__(name.replace("/", "."), torch.from_numpy(d[...])))
+        net = Network(text(f.attrs["layers"]), [int(f.attrs[f"input_{side}"]) for side in "chw"], int(f.attrs["heads"]))
+    # A regression's outputs are in units of the normalised target, whose constants a user needs to undo that.
+    net.target_mean, net.target_scale = tensors.pop("target.mean", None), tensors.pop("target.scale", None)
+    net.mean.copy_(tensors.pop("input.mean")[:, None, None])
+    net.scale.copy_(tensors.pop("input.scale")[:, None, None])
+    net.load_tensors(tensors)
+    return net.eval()
