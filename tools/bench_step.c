@@ -15,17 +15,16 @@
 
 #include <sys/resource.h>
 
-/* A kind is exchanged for one that looks at the clock: only the table inside src/net allows that. */
-#include "../src/net/layer.h"
 #include "tribikos/blas.h"
 #include "tribikos/clock.h"
 #include "tribikos/data.h"
 #include "tribikos/exchange.h"
 #include "tribikos/loss.h"
 #include "tribikos/memory.h"
+#include "tribikos/net.h"
 #include "tribikos/rng.h"
 
-enum { BATCH = 128, CLASSES = 10, SAMPLES = 2048, WARM_UP = 3, LEAST_STEPS = 5, MOST_STEPS = 100000, KINDS_MAX = 32 };
+enum { BATCH = 128, CLASSES = 10, SAMPLES = 2048, WARM_UP = 3, LEAST_STEPS = 5, MOST_STEPS = 100000 };
 
 typedef struct {
     const char *name, *layers, *split;
@@ -58,72 +57,6 @@ static void must(trb_status st)
     if (st == TRB_OK) return;
     fprintf(stderr, "bench_step: %s\n", trb_fail_message());
     exit(trb_status_exit(st));
-}
-
-/* ---- a stopwatch a kind of layer */
-
-typedef struct {
-    trb__kind kind; /* the real one but for the passes; must stand first */
-    const trb__kind *real;
-    struct {
-        double seconds, flops, bytes;
-    } spent[2]; /* forward, backward */
-} watch;
-
-static watch watches[KINDS_MAX];
-static const trb__layer *first_trained; /* whose input needs no gradient */
-
-static void account(const trb__step *s, int way, double seconds)
-{
-    watch *w = (watch *)s->kind;
-    const trb__layer *l = s->l;
-    const char *name = w->kind.name;
-    const double x = (double)trb_layout_bytes(&s->x_layout), y = (double)trb_layout_bytes(&s->y_layout);
-    const double results = (double)(s->rows * l->y_copies * trb_shape_size(l->out)); /* each a sum of products */
-    const size_t window = l->in.c * l->argument.kernel * l->argument.kernel;
-    double products = 0.0, bytes = x + y;
-    if (strcmp(name, "conv") == 0) products = results * (double)window;
-    if (strcmp(name, "dense") == 0) products = results * (double)trb_shape_size(l->in);
-    if (strcmp(name, "add") == 0 || (strcmp(name, "norm") == 0 && way == 1)) bytes += x;
-    w->spent[way].seconds += seconds;
-    w->spent[way].flops += (way == 1 && l != first_trained ? 4.0 : 2.0) * products;
-    w->spent[way].bytes += bytes;
-}
-
-static trb_status timed_forward(const trb__step *s, const trb__pass *p)
-{
-    const double start = trb_now_s();
-    const trb_status st = ((watch *)s->kind)->real->forward(s, p);
-    account(s, 0, trb_now_s() - start);
-    return st;
-}
-
-static trb_status timed_backward(const trb__step *s, const trb__pass *p, const void *dy, void *dx)
-{
-    const double start = trb_now_s();
-    const trb_status st = ((watch *)s->kind)->real->backward(s, p, dy, dx);
-    account(s, 1, trb_now_s() - start);
-    return st;
-}
-
-static void watch_kinds(trb_net *net)
-{
-    for (size_t k = 0; k < trb__n_kinds && k < KINDS_MAX; k++) {
-        watch *w = &watches[k];
-        w->kind = trb__kinds[k];
-        w->real = &trb__kinds[k];
-        if (w->kind.forward != NULL) w->kind.forward = timed_forward;
-        if (w->kind.backward != NULL) w->kind.backward = timed_backward;
-    }
-    for (size_t i = 0; i < net->n_layers; i++) {
-        if (first_trained == NULL && net->layer[i].kind->weights) first_trained = &net->layer[i];
-        net->layer[i].kind = &watches[net->layer[i].kind - trb__kinds].kind;
-    }
-}
-
-static void forget(void)
-{
-    for (size_t k = 0; k < KINDS_MAX; k++) memset(watches[k].spent, 0, sizeof watches[k].spent);
 }
 
 /* ---- what the processor does at its best */
@@ -220,7 +153,6 @@ static void prepare(trb_comm *world, job *j)
     must(trb_net_create(split != NULL ? split : list, b->shape, b->heads, &j->net));
     trb_free(list);
     trb_free(split);
-    watch_kinds(j->net);
     must(trb_work_create(j->net, j->rows, b->trains, &j->work));
     must(trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(j->net), sizeof(float), &j->params));
     j->data = (trb_data){.n = SAMPLES, .shape = b->shape, .type = TRB_U8, .classes = CLASSES};
@@ -263,29 +195,34 @@ static double median(double *values, size_t n)
     return values[n / 2];
 }
 
-static void report_kinds(double steps, double total)
+static void report_kind(const char *kind, const char *way, double seconds, double flops, double bytes, double steps,
+                        double total, rates best)
 {
-    static const char *const ways[2] = {"forward", "backward"};
     static const double NOTABLE = 0.01; /* what takes less works in the cache, or is done by a neighbour */
-    watch seen[KINDS_MAX];
-    memcpy(seen, watches, sizeof seen);
+    if (seconds == 0.0) return;
+    printf("  %-11s %-8s %10.4f ms %5.1f %% of the step", kind, way, 1e3 * seconds / steps, 100.0 * seconds / total);
+    const double rate = (flops > 0.0 ? flops : bytes) / seconds;
+    if (seconds > NOTABLE * total)
+        printf(", %6.1f %s, %.2f of the best", 1e-9 * rate, flops > 0.0 ? "GFLOP/s" : "GB/s",
+               rate / (flops > 0.0 ? best.flops : best.bytes));
+    printf("\n");
+}
+
+static void report_kinds(const trb_work *work, double steps, double total)
+{
+    trb_time t[TRB_TIMES_MAX];
+    const size_t n = trb_work_measured(work, t);
     const rates best = measure_best();
+    const double rows = steps * BATCH;
     double rest = total;
     printf("  at best %.0f GFLOP/s multiplying, %.1f GB/s copying (%s)\n", 1e-9 * best.flops, 1e-9 * best.bytes,
            trb_blas_name());
-    for (size_t k = 0; k < KINDS_MAX; k++) {
-        for (int way = 0; way < 2; way++) {
-            const double s = seen[k].spent[way].seconds, flops = seen[k].spent[way].flops;
-            if (s == 0.0) continue;
-            rest -= s;
-            printf("  %-11s %-8s %10.4f ms %5.1f %% of the step", seen[k].kind.name, ways[way], 1e3 * s / steps,
-                   100.0 * s / total);
-            const double rate = (flops > 0.0 ? flops : seen[k].spent[way].bytes) / s;
-            if (s > NOTABLE * total)
-                printf(", %6.1f %s, %.2f of the best", 1e-9 * rate, flops > 0.0 ? "GFLOP/s" : "GB/s",
-                       rate / (flops > 0.0 ? best.flops : best.bytes));
-            printf("\n");
-        }
+    for (size_t i = 0; i < n; i++) {
+        report_kind(t[i].kind, "forward", t[i].forward_s, 2.0 * t[i].forward_macs * rows, t[i].forward_bytes * rows,
+                    steps, total, best);
+        report_kind(t[i].kind, "backward", t[i].backward_s, 2.0 * t[i].backward_macs * rows, t[i].backward_bytes * rows,
+                    steps, total, best);
+        rest -= t[i].forward_s + t[i].backward_s;
     }
     printf("  %-20s %10.4f ms %5.1f %% of the step\n", "all else", 1e3 * rest / steps, 100.0 * rest / total);
 }
@@ -323,7 +260,7 @@ int main(int argc, char **argv)
     double *times = NULL, *one = NULL, total = 0.0;
     must(trb_alloc(TRB_MEM_OTHER, n * (PARTS + 1), sizeof *times, &times));
     must(trb_alloc(TRB_MEM_OTHER, n, sizeof *one, &one));
-    forget();
+    trb_work_measure(j.work);
     for (size_t i = 0; i < n; i++) {
         double *t = times + i * (PARTS + 1);
         const double start = trb_now_s();
@@ -344,7 +281,7 @@ int main(int argc, char **argv)
             const double part = median(one, n);
             if (part > 0.0) printf("  %-20s %10.4f ms\n", part_name[p], 1e3 * part);
         }
-        report_kinds((double)n, total);
+        report_kinds(j.work, (double)n, total);
     }
     trb_free(times);
     trb_free(one);

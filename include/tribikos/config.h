@@ -57,6 +57,8 @@ typedef struct {
         char **train, **test;
         uint64_t validation; /* samples held out */
         trb_normalize normalize;
+        size_t n_mean, n_std;
+        double *mean, *std; /* of normalize: given */
     } data;
     struct {
         uint64_t count;

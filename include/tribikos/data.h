@@ -17,7 +17,7 @@
 
 typedef enum { TRB_FORMAT_IDX, TRB_FORMAT_CIFAR10, TRB_FORMAT_HDF5 } trb_format;
 typedef enum { TRB_TASK_CLASSES, TRB_TASK_REGRESSION } trb_task;
-typedef enum { TRB_NORMALIZE_NONE, TRB_NORMALIZE_UNIT, TRB_NORMALIZE_STANDARD } trb_normalize;
+typedef enum { TRB_NORMALIZE_NONE, TRB_NORMALIZE_UNIT, TRB_NORMALIZE_STANDARD, TRB_NORMALIZE_GIVEN } trb_normalize;
 
 typedef struct {
     trb_task task;
@@ -50,9 +50,15 @@ void trb_data_clear(trb_data *d);
  *
  * none: values as they are; unit: bytes / 255 (floats as they are); standard: mean and standard deviation a channel or
  * column over the rows `ids`, accumulated in integers for bytes and in double for floats; a constant column keeps
- * scale 1. Regression targets are standardised over the same rows unless `how` is none.
+ * scale 1; given: inputs as they are, until trb_data_normalize_by(). Regression targets are standardised over the same
+ * rows unless `how` is none.
  */
 trb_status trb_data_normalize(trb_data *d, trb_normalize how, size_t n, const int64_t *ids);
+
+/** Fix given constants: x = (v - mean) / std with v = byte / 255 (floats as they are), as torchvision's ToTensor and
+ * Normalize. One number of each for all channels (columns), or one for each.
+ * \return TRB_OK; TRB_ECONFIG if there are others, or a std is not positive */
+trb_status trb_data_normalize_by(trb_data *d, size_t n_mean, const double *mean, size_t n_std, const double *std);
 
 /** Use the constants of another data set (a test set takes those of its training set).
  * TRB_ECONFIG if the sample shapes differ; for classes also if this set has more classes than the other. */

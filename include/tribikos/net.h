@@ -139,7 +139,8 @@ void trb_work_destroy(trb_work *work);
 typedef struct {
     const char *kind; /* borrowed */
     double forward_s, backward_s;
-    double macs; /* multiply-adds of one sample's forward pass */
+    /* Of one sample: multiply-adds, and bytes of activations that are read and written. */
+    double forward_macs, backward_macs, forward_bytes, backward_bytes;
 } trb_time;
 enum { TRB_TIMES_MAX = 16 };
 /** Measure from now on. */

@@ -119,6 +119,12 @@ trb_status trb__config_check(const trb_config *c, const trb__items *items)
         return clash(&top, "eval.split", "data.test", "there is no test set to report on");
     if (strcmp(c->eval.split, "validation") == 0 && c->data.validation == 0)
         return clash(&top, "eval.split", "data.validation", "no samples are held out to report on");
+    if (c->data.normalize == TRB_NORMALIZE_GIVEN && (c->data.n_mean == 0 || c->data.n_std == 0))
+        return clash(&top, "data.normalize", c->data.n_mean == 0 ? "data.mean" : "data.std",
+                     "the constants are to be given; e.g. [0.4914, 0.4822, 0.4465]");
+    if (c->data.normalize != TRB_NORMALIZE_GIVEN && (c->data.n_mean > 0 || c->data.n_std > 0))
+        return clash(&top, c->data.n_mean > 0 ? "data.mean" : "data.std", "data.normalize",
+                     "these constants are used by `data.normalize: given` only");
     if (c->cache.views > 1 && trb_recipe_empty(&c->cache.view_recipe))
         return clash(&top, "cache.views", "cache.view_recipe", "nothing says how the views are made");
     if (c->cache.views == 1 && !trb_recipe_empty(&c->cache.view_recipe))

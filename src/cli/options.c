@@ -6,8 +6,11 @@
 static const trb__choice tasks[] = {{"classes", TRB_TASK_CLASSES}, {"regression", TRB_TASK_REGRESSION}, {NULL, 0}};
 static const trb__choice formats[] = {
     {"idx", TRB_FORMAT_IDX}, {"cifar10", TRB_FORMAT_CIFAR10}, {"hdf5", TRB_FORMAT_HDF5}, {NULL, 0}};
-static const trb__choice normalizes[] = {
-    {"none", TRB_NORMALIZE_NONE}, {"unit", TRB_NORMALIZE_UNIT}, {"standard", TRB_NORMALIZE_STANDARD}, {NULL, 0}};
+static const trb__choice normalizes[] = {{"none", TRB_NORMALIZE_NONE},
+                                         {"unit", TRB_NORMALIZE_UNIT},
+                                         {"standard", TRB_NORMALIZE_STANDARD},
+                                         {"given", TRB_NORMALIZE_GIVEN},
+                                         {NULL, 0}};
 static const trb__choice optimizers[] = {
     {"sgd", TRB_OPTIM_SGD}, {"adam", TRB_OPTIM_ADAM}, {"adamw", TRB_OPTIM_ADAMW}, {NULL, 0}};
 static const trb__choice schedules[] = {
@@ -35,6 +38,9 @@ static const trb__choice splits[] = {{"test", 0}, {"validation", 1}, {"train", 2
 #define TEXTS(name, field, count, element)                                                                             \
     .scope = TRB__CONFIG, .key = (name), .type = TRB__TEXTS, .offset = offsetof(trb_config, field),                    \
     .bytes = sizeof(element), .count_offset = offsetof(trb_config, count)
+#define REALS(name, field, count)                                                                                      \
+    .scope = TRB__CONFIG, .key = (name), .type = TRB__REALS, AT(trb_config, field),                                    \
+    .count_offset = offsetof(trb_config, count)
 #define MEMBERS .type = TRB__MEMBERS, .count_offset = offsetof(trb_config, members.count)
 
 /* Larger whole numbers would not survive programs that keep every number as a double. */
@@ -56,7 +62,11 @@ const trb__option trb__options[] = {
     {CONFIG("data.validation", data.validation), WHOLE(0, 1e12), .unit = "samples", .value = "0", .decides = true,
      .help = "held out of the training set"},
     {CONFIG("data.normalize", data.normalize), CHOICE(normalizes), .value = "standard", .decides = true,
-     .help = "unit: bytes / 255; standard: mean 0, deviation 1 a channel or column"},
+     .help = "unit: bytes / 255; standard: mean 0, deviation 1 a channel or column; given: by data.mean, data.std"},
+    {REALS("data.mean", data.mean, data.n_mean), .min = -1e30, .max = 1e30, .value = "[]", .decides = true,
+     .help = "given: of bytes / 255 (floats as they are), one number or one a channel"},
+    {REALS("data.std", data.std, data.n_std), .max = 1e30, .above_min = true, .value = "[]", .decides = true,
+     .help = "given: deviations, likewise"},
 
     {CONFIG("members.count", members.count), WHOLE(1, 10000), .value = "5", .help = "size of the ensemble"},
     {CONFIG("members.only", members.only), MEMBERS, .value = "all",

@@ -20,6 +20,7 @@ typedef enum {
     TRB__TEXT,   /* char *; with choices only these */
     TRB__CHOICE, /* an enum */
     TRB__TEXTS,  /* array of structures that begin with a char * */
+    TRB__REALS,  /* array of double */
     TRB__LAYERS, /* char *, canonical list */
     TRB__RECIPE, /* trb_recipe */
     TRB__MEMBERS /* bool [members.count] */

@@ -124,6 +124,9 @@ void trb__option_range(const trb__option *o, size_t n, char *text)
     case TRB__TEXTS:
         (void)snprintf(text, n, "list");
         return;
+    case TRB__REALS:
+        (void)snprintf(text, n, "numbers");
+        return;
     case TRB__LAYERS:
         (void)snprintf(text, n, "layers");
         return;
@@ -192,6 +195,19 @@ static trb_status set_texts(const trb__option *o, const trb__item *item, void *b
     *(void **)field(o, base) = array;
     memcpy((char *)base + o->count_offset, &item->n, sizeof item->n);
     for (size_t i = 0; i < item->n; i++) TRB_TRY(trb_strdup(item->value[i], (char **)(array + i * o->bytes)));
+    return TRB_OK;
+}
+
+static trb_status set_reals(const trb__option *o, const trb__items *items, const trb__item *item, void *base)
+{
+    double *array = NULL;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, item->n, sizeof *array, &array));
+    *(double **)field(o, base) = array;
+    memcpy((char *)base + o->count_offset, &item->n, sizeof item->n);
+    for (size_t i = 0; i < item->n; i++)
+        if (!read_real(item->value[i], &array[i]) || !in_range(o, array[i]))
+            return trb__item_fail(items, item, "expected numbers%s such as [0.49, 0.48, 0.45], got `%s`",
+                                  o->above_min ? " above 0" : "", item->value[i]);
     return TRB_OK;
 }
 
@@ -285,8 +301,8 @@ static trb_status set_members(const trb__option *o, const trb__items *items, con
 
 trb_status trb__option_set(const trb__option *o, const trb__items *items, const trb__item *item, void *base)
 {
-    const bool takes_list =
-        o->type == TRB__TEXTS || o->type == TRB__LAYERS || o->type == TRB__RECIPE || o->type == TRB__MEMBERS;
+    const bool takes_list = o->type == TRB__TEXTS || o->type == TRB__REALS || o->type == TRB__LAYERS ||
+                            o->type == TRB__RECIPE || o->type == TRB__MEMBERS;
     if (item->kind == TRB__SECTION || (item->kind == TRB__LIST && !takes_list)) {
         char range[120];
         trb__option_range(o, sizeof range, range);
@@ -309,6 +325,8 @@ trb_status trb__option_set(const trb__option *o, const trb__items *items, const 
         return set_choice(o, items, item, base);
     case TRB__TEXTS:
         return set_texts(o, item, base);
+    case TRB__REALS:
+        return set_reals(o, items, item, base);
     case TRB__LAYERS:
         return set_layers(o, items, item, base);
     case TRB__RECIPE:
@@ -322,7 +340,8 @@ trb_status trb__option_set(const trb__option *o, const trb__items *items, const 
 void trb__option_clear(const trb__option *o, void *base)
 {
     const bool texts = o->type == TRB__TEXTS;
-    if (o->type != TRB__TEXT && o->type != TRB__LAYERS && o->type != TRB__MEMBERS && !texts) return;
+    if (o->type != TRB__TEXT && o->type != TRB__LAYERS && o->type != TRB__MEMBERS && o->type != TRB__REALS && !texts)
+        return;
     char **slot = field(o, base);
     if (texts && *slot != NULL)
         for (size_t i = 0; i < count_of(o, base); i++) trb_free(*(char **)(*slot + i * o->bytes));
@@ -408,6 +427,16 @@ static void write_value(FILE *f, const trb__option *o, const void *base)
         for (size_t i = 0; i < count_of(o, base); i++) {
             if (i > 0) (void)fputs(", ", f);
             write_text(f, *(char *const *)(array + i * o->bytes));
+        }
+        (void)fputc(']', f);
+        return;
+    }
+    case TRB__REALS: {
+        const double *array = *(double *const *)at;
+        (void)fputc('[', f);
+        for (size_t i = 0; i < count_of(o, base); i++) {
+            if (i > 0) (void)fputs(", ", f);
+            write_real(f, array[i]);
         }
         (void)fputc(']', f);
         return;

@@ -101,6 +101,23 @@ trb_status trb_data_normalize(trb_data *d, trb_normalize how, size_t n, const in
     return TRB_OK;
 }
 
+trb_status trb_data_normalize_by(trb_data *d, size_t n_mean, const double *mean, size_t n_std, const double *std)
+{
+    const size_t channels = d->shape.c;
+    const double unit = d->type == TRB_U8 ? 255.0 : 1.0;
+    const size_t wrong = n_mean != 1 && n_mean != channels ? n_mean : n_std;
+    if (wrong != 1 && wrong != channels)
+        return trb_fail(TRB_ECONFIG, "`data.mean` and `data.std`: expected 1 number or %zu, one a channel, got %zu",
+                        channels, wrong);
+    for (size_t c = 0; c < channels; c++) {
+        const double deviation = std[n_std == 1 ? 0 : c];
+        if (!(deviation > 0.0)) return trb_fail(TRB_ECONFIG, "`data.std`: expected numbers above 0, got %g", deviation);
+        d->mean[c] = (float)(mean[n_mean == 1 ? 0 : c] * unit);
+        d->scale[c] = (float)(1.0 / (deviation * unit));
+    }
+    return TRB_OK;
+}
+
 trb_status trb_data_normalize_as(trb_data *d, const trb_data *other)
 {
     const trb_shape a = d->shape, b = other->shape;

@@ -16,6 +16,10 @@ struct trb_conv {
     void *packed, *packed_back, *gradient, *entered, *left;
     float *folded, *shift;      /* weights and bias with normalisation */
     const float *weight, *bias; /* the loaded ones */
+    /* A convolution a group, where that is faster: each takes its channels out of the rows and puts its own there. */
+    trb_conv **part;         /* [groups], or NULL */
+    size_t x_bytes, y_bytes; /* of a part's row */
+    void *x_part, *y_part, *dx_part;
 };
 
 /* ---- descriptors */
@@ -107,7 +111,8 @@ static dnnl_primitive_desc_t describe(const trb_conv_spec *s, direction way, dnn
  *     3x3, 16 channels on 32 x 32:  direct  80/102/ 96   Winograd  74/ 77/103   brgemm on [H][W][16] 101 forward
  *     3x3, 32 channels on 16 x 16:  direct 116/116/ 98   Winograd 183/183/177
  *     3x3, 64 channels on  8 x  8:  direct 130/130/ 90   Winograd 228/227/212
- * In bfloat16 there is no Winograd: 200/201/148, 252/251/190, 255/249/136. */
+ * In bfloat16 there is no Winograd: 200/201/148, 252/251/190, 255/249/136. Nor is there for groups: ten groups of 64
+ * channels reach GROUPED directly, and PARTED as ten convolutions by Winograd, moving their channels included. */
 
 enum { WINOGRAD_CHANNELS = 32 };
 
@@ -165,6 +170,109 @@ static dnnl_primitive_desc_t describe_best(const trb_conv_spec *s, direction way
     return pd;
 }
 
+/* ---- a convolution a group */
+
+static trb_status missing(const char *pass)
+{
+    return trb_fail(TRB_EINTERNAL, "oneDNN has no %s of a convolution in this layout", pass);
+}
+
+static size_t weights_a_filter(const trb_conv_spec *s)
+{
+    return s->in.c / s->groups * s->kernel * s->kernel;
+}
+
+static trb_conv_spec spec_of_part(const trb_conv_spec *s)
+{
+    trb_conv_spec part = *s;
+    part.groups = 1;
+    part.in.c /= s->groups;
+    part.filters /= s->groups;
+    part.bias = s->bias || s->fold;
+    part.fold = false;
+    return part;
+}
+
+/* The layout of one of the parts of a row, if `whole` can be cut that way. */
+static bool layout_of_part(const trb_layout *whole, size_t parts, trb_layout *part)
+{
+    trb_layout back;
+    *part = *whole;
+    dnnl_memory_desc_t *md = trb__md(part);
+    md->dims[1] /= (dnnl_dim_t)parts;
+    md->padded_dims[1] /= (dnnl_dim_t)parts;
+    md->format_desc.blocking.strides[0] /= (dnnl_dim_t)parts;
+    return trb_layout_whole(part, parts, &back) && trb_layout_same(&back, whole);
+}
+
+static trb_status make_parts(trb_conv *c)
+{
+    const size_t G = c->spec.groups;
+    const trb_conv_spec spec = spec_of_part(&c->spec);
+    trb_layout in, out;
+    if (G == 1 || !winograd_leads(&spec) || !layout_of_part(&c->src, G, &in) || !layout_of_part(&c->dst, G, &out))
+        return TRB_OK;
+    c->x_bytes = trb_layout_bytes(&in) / spec.rows;
+    c->y_bytes = trb_layout_bytes(&out) / spec.rows;
+    TRB_TRY(trb_alloc(TRB_MEM_ACTIVATIONS, spec.rows, c->x_bytes, &c->x_part));
+    TRB_TRY(trb_alloc(TRB_MEM_ACTIVATIONS, spec.rows, c->y_bytes, &c->y_part));
+    if (spec.training) TRB_TRY(trb_alloc(TRB_MEM_ACTIVATIONS, spec.rows, c->x_bytes, &c->dx_part));
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, G, sizeof(trb_conv *), &c->part));
+    for (size_t g = 0; g < G; g++) {
+        trb_layout got = out;
+        TRB_TRY(trb_conv_create(&spec, &in, &got, &c->part[g]));
+        if (!trb_layout_same(&got, &out)) return missing("part");
+    }
+    return TRB_OK;
+}
+
+/* One part of every row, out of the rows or back into them. */
+static void take(size_t rows, size_t parts, size_t g, size_t bytes, const void *whole, void *part)
+{
+    for (size_t r = 0; r < rows; r++)
+        memcpy((char *)part + r * bytes, (const char *)whole + (r * parts + g) * bytes, bytes);
+}
+
+static void put(size_t rows, size_t parts, size_t g, size_t bytes, const void *part, void *whole)
+{
+    for (size_t r = 0; r < rows; r++)
+        memcpy((char *)whole + (r * parts + g) * bytes, (const char *)part + r * bytes, bytes);
+}
+
+static trb_status load_parts(trb_conv *c)
+{
+    const size_t G = c->spec.groups, N = c->spec.filters / G, each = N * weights_a_filter(&c->spec);
+    for (size_t g = 0; g < G; g++)
+        TRB_TRY(trb_conv_load(c->part[g], c->weight + g * each, c->bias == NULL ? NULL : c->bias + g * N, NULL));
+    return TRB_OK;
+}
+
+static trb_status forward_parts(trb_conv *c, const void *x, void *y)
+{
+    const size_t rows = c->spec.rows, G = c->spec.groups;
+    for (size_t g = 0; g < G; g++) {
+        take(rows, G, g, c->x_bytes, x, c->x_part);
+        if (c->spec.sum) take(rows, G, g, c->y_bytes, y, c->y_part);
+        TRB_TRY(trb_conv_forward(c->part[g], c->x_part, c->y_part));
+        put(rows, G, g, c->y_bytes, c->y_part, y);
+    }
+    return TRB_OK;
+}
+
+static trb_status backward_parts(trb_conv *c, const void *x, const void *dy, float *dweight, float *dbias, void *dx)
+{
+    const size_t rows = c->spec.rows, G = c->spec.groups, N = c->spec.filters / G,
+                 each = N * weights_a_filter(&c->spec);
+    for (size_t g = 0; g < G; g++) {
+        take(rows, G, g, c->x_bytes, x, c->x_part);
+        take(rows, G, g, c->y_bytes, dy, c->y_part);
+        TRB_TRY(trb_conv_backward(c->part[g], c->x_part, c->y_part, dweight + g * each,
+                                  dbias == NULL ? NULL : dbias + g * N, dx == NULL ? NULL : c->dx_part));
+        if (dx != NULL) put(rows, G, g, c->x_bytes, c->dx_part, dx);
+    }
+    return TRB_OK;
+}
+
 /* ---- making one */
 
 /* What the library chooses when it is asked: the source unless the neighbour has chosen already (a plain one has not),
@@ -197,11 +305,6 @@ static trb_status convert(const trb_layout *from, const trb_layout *to, bool bac
     return trb_reorder_create(from, to, r);
 }
 
-static trb_status missing(const char *pass)
-{
-    return trb_fail(TRB_EINTERNAL, "oneDNN has no %s of a convolution in this layout", pass);
-}
-
 static trb_status make_forward(trb_conv *c, const trb_layout *in, const trb_layout *plain)
 {
     static const int args[] = {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST, DNNL_ARG_BIAS};
@@ -212,10 +315,6 @@ static trb_status make_forward(trb_conv *c, const trb_layout *in, const trb_layo
     TRB_GO(trb__primitive_make(pd, c->spec.bias || c->spec.fold ? 4 : 3, args, &c->forward));
     TRB_GO(convert(plain, &packed, false, &c->pack, &c->packed));
     TRB_GO(convert(in, &c->src, false, &c->enter, &c->entered));
-    if (c->spec.fold) {
-        TRB_GO(trb_alloc(TRB_MEM_WEIGHTS, trb_layout_bytes(plain), 1, &c->folded));
-        TRB_GO(trb_alloc(TRB_MEM_WEIGHTS, c->spec.filters, sizeof *c->shift, &c->shift));
-    }
 done:
     (void)dnnl_primitive_desc_destroy(pd);
     return st;
@@ -251,8 +350,13 @@ trb_status trb_conv_create(const trb_conv_spec *spec, const trb_layout *in, trb_
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, 1, sizeof *c, &c));
     c->spec = *spec;
     trb_status st = choose_layouts(c, in, out);
-    if (st == TRB_OK) st = make_forward(c, in, &plain);
-    if (st == TRB_OK && spec->training) st = make_backward(c, in, &plain);
+    if (st == TRB_OK && spec->fold) {
+        st = trb_alloc(TRB_MEM_WEIGHTS, trb_layout_bytes(&plain), 1, &c->folded);
+        if (st == TRB_OK) st = trb_alloc(TRB_MEM_WEIGHTS, spec->filters, sizeof *c->shift, &c->shift);
+    }
+    if (st == TRB_OK && trb_layout_same(in, &c->src)) st = make_parts(c);
+    if (st == TRB_OK && c->part == NULL) st = make_forward(c, in, &plain);
+    if (st == TRB_OK && c->part == NULL && spec->training) st = make_backward(c, in, &plain);
     if (st == TRB_OK)
         *conv = c;
     else
@@ -263,12 +367,14 @@ trb_status trb_conv_create(const trb_conv_spec *spec, const trb_layout *in, trb_
 void trb_conv_destroy(trb_conv *c)
 {
     if (c == NULL) return;
+    for (size_t g = 0; c->part != NULL && g < c->spec.groups; g++) trb_conv_destroy(c->part[g]);
     trb__primitive_clear(&c->forward);
     trb__primitive_clear(&c->data);
     trb__primitive_clear(&c->weights);
     trb_reorder *const reorders[] = {c->pack, c->pack_back, c->unpack, c->enter, c->leave};
     for (size_t i = 0; i < sizeof reorders / sizeof *reorders; i++) trb_reorder_destroy(reorders[i]);
-    void *const rooms[] = {c->packed, c->packed_back, c->gradient, c->entered, c->left, c->folded, c->shift};
+    void *const rooms[] = {c->packed, c->packed_back, c->gradient, c->entered, c->left,   c->folded,
+                           c->shift,  c->part,        c->x_part,   c->y_part,  c->dx_part};
     for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++) trb_free(rooms[i]);
     trb_free(c);
 }
@@ -278,7 +384,7 @@ void trb_conv_destroy(trb_conv *c)
 /* Weights and bias that do what convolution and normalisation do one after the other. */
 static void fold(trb_conv *c, const float *weight, const float *bias, const trb_norm_params *p)
 {
-    const size_t N = c->spec.filters, each = c->spec.in.c / c->spec.groups * c->spec.kernel * c->spec.kernel;
+    const size_t N = c->spec.filters, each = weights_a_filter(&c->spec);
     for (size_t n = 0; n < N; n++) {
         const float scale = p->scale_shift[n] / sqrtf(p->variance[n] + TRB_NORM_EPS);
         c->shift[n] = p->scale_shift[N + n] + ((bias == NULL ? 0.0F : bias[n]) - p->mean[n]) * scale;
@@ -295,11 +401,13 @@ trb_status trb_conv_load(trb_conv *c, const float *weight, const float *bias, co
     }
     c->weight = weight;
     c->bias = bias;
+    if (c->part != NULL) return load_parts(c);
     return c->pack == NULL ? TRB_OK : trb_reorder_run(c->pack, weight, c->packed);
 }
 
 trb_status trb_conv_forward(trb_conv *c, const void *x, void *y)
 {
+    if (c->part != NULL) return forward_parts(c, x, y);
     if (c->enter != NULL) TRB_TRY(trb_reorder_run(c->enter, x, c->entered));
     void *const data[] = {c->enter != NULL ? c->entered : trb__unconst(x),
                           c->pack != NULL ? c->packed : trb__unconst(c->weight), y, trb__unconst(c->bias)};
@@ -308,6 +416,7 @@ trb_status trb_conv_forward(trb_conv *c, const void *x, void *y)
 
 trb_status trb_conv_backward(trb_conv *c, const void *x, const void *dy, float *dweight, float *dbias, void *dx)
 {
+    if (c->part != NULL) return backward_parts(c, x, dy, dweight, dbias, dx);
     void *const weights[] = {c->enter != NULL ? c->entered : trb__unconst(x), trb__unconst(dy),
                              c->unpack != NULL ? c->gradient : dweight, dbias};
     TRB_TRY(trb__primitive_run(&c->weights, weights));

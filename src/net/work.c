@@ -481,9 +481,15 @@ size_t trb_work_measured(const trb_work *w, trb_time *rows)
         size_t at = 0;
         while (at < n && strcmp(rows[at].kind, s->kind->name) != 0) at++;
         if (at == n) rows[n++] = (trb_time){.kind = s->kind->name};
+        const double macs = s->l == NULL ? 0.0 : trb__layer_macs(s->l);
+        const double x = (double)(trb_layout_bytes(&s->x_layout) / s->rows),
+                     y = (double)(trb_layout_bytes(&s->y_layout) / s->rows);
         rows[at].forward_s += s->seconds[0];
         rows[at].backward_s += s->seconds[1];
-        if (s->l != NULL) rows[at].macs += trb__layer_macs(s->l);
+        rows[at].forward_macs += macs;
+        rows[at].backward_macs += i == w->first_trained ? macs : 2.0 * macs; /* no gradient by the network's input */
+        rows[at].forward_bytes += x + y + (s->kind->path == TRB__ADDS ? x : 0.0);
+        rows[at].backward_bytes += 2.0 * x + y; /* reads the input again, and two gradients */
     }
     return n;
 }

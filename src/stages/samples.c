@@ -19,7 +19,9 @@ static trb_status load(const trb_config *c, trb__samples *s)
     TRB_TRY(trb_alloc(TRB_MEM_DATA, s->n_train, sizeof *s->train, &s->train));
     TRB_TRY(trb_alloc(TRB_MEM_DATA, s->n_val, sizeof *s->val, &s->val));
     TRB_TRY(trb_data_split(c->run.seed, N, s->n_val, s->train, s->val));
-    return trb_data_normalize(&s->data, c->data.normalize, s->n_train, s->train);
+    TRB_TRY(trb_data_normalize(&s->data, c->data.normalize, s->n_train, s->train));
+    if (c->data.normalize != TRB_NORMALIZE_GIVEN) return TRB_OK;
+    return trb_data_normalize_by(&s->data, c->data.n_mean, c->data.mean, c->data.n_std, c->data.std);
 }
 
 trb_status trb__samples_load(trb_comm *world, const trb_config *c, trb__samples *s)

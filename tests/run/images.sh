@@ -32,8 +32,12 @@ sys.exit(0 if models["ensemble"]["accuracy"] > 0.5 and models["hydra"]["accuracy
 END
 check "it learns" test $? = 0
 
+if $python -c 'import torch, h5py' 2>/dev/null; then
+    check "PyTorch gives the cached logits and the figures" $python "$TRB_SOURCE/tools/check_torch.py" "$work/f32" "$work/data"
+fi
+
 # The same run with other heads: a name, the first part of names, a position.
-for split in fc stage3 42; do
+for split in fc stage3 33; do
     rm -rf "$work/heads" && mkdir "$work/heads" && cp -r "$work/f32/members" "$work/f32/cache" "$work/heads"
     mpi 2 run "$conf" --run.dir="$work/heads" "${net[@]}" --student.split=$split --students=[hydra]
     check "heads from $split" test $? = 0

@@ -135,6 +135,12 @@ static const bad table[] = {
     {"cache.view_recipe: [flip]\n", NULL,
      "t.yaml:8: key `cache.view_recipe`: [...] contradicts `cache.views`: 1 (default): the one view is the sample "
      "itself"},
+    {"data.normalize: given\n", NULL,
+     "key `data.normalize`: given contradicts `data.mean`: [] (default): the constants are to be given"},
+    {"data.normalize: given\ndata.mean: [0.5]\n", NULL, "contradicts `data.std`: [] (default)"},
+    {"data.mean: 0.5\n", NULL, "key `data.mean`: 0.5 contradicts `data.normalize`: standard (default)"},
+    {NULL, "--data.std=[1, 0]", "key `data.std`: expected numbers above 0 such as [0.49, 0.48, 0.45], got `0`"},
+    {NULL, "--data.mean=x", "key `data.mean`: expected numbers such as"},
     {"student.views: 2\n", NULL, "t.yaml:8: key `student.views`: expected at most `cache.views` = 1, got 2"},
     {"student.kd.augment: [flip]\n", NULL, "t.yaml:8: key `student.kd.augment`: a student sees what its members saw"},
     {"train.augment: [crop x]\n", NULL,

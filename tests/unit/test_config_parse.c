@@ -226,6 +226,19 @@ static void presets_are_kept(void **state)
     trb_config_destroy(c);
 }
 
+static void lists_of_numbers(void **state)
+{
+    (void)state;
+    const char *flags[] = {"--data.normalize=given", "--data.mean=[0.5, -1e-3, 2]", "--data.std=0.25"};
+    trb_config *c = parse(SMALL, 3, flags);
+    assert_int_equal(c->data.n_mean, 3);
+    assert_true(c->data.mean[0] == 0.5 && c->data.mean[1] == -1e-3 && c->data.mean[2] == 2.0);
+    assert_int_equal(c->data.n_std, 1);
+    assert_true(c->data.std[0] == 0.25);
+    assert_non_null(strstr(c->member[0].decides, "data.mean: [0.5, -0.001, 2]\n"));
+    trb_config_destroy(c);
+}
+
 static void root_falls_back(void **state)
 {
     (void)state;
@@ -295,6 +308,7 @@ int main(void)
                                        cmocka_unit_test(flags_are_yaml),
                                        cmocka_unit_test(layers_in_every_spelling),
                                        cmocka_unit_test(presets_are_kept),
+                                       cmocka_unit_test(lists_of_numbers),
                                        cmocka_unit_test(root_falls_back),
                                        cmocka_unit_test(texts_that_decide_bits)};
     return cmocka_run_group_tests(tests, NULL, nothing_held);

@@ -137,10 +137,44 @@ static void test_set_takes_those_of_training(void **state)
     give_back(&test);
 }
 
+/* As torchvision does it: bytes become [0, 1] first, floats stay. */
+static void constants_may_be_given(void **state)
+{
+    (void)state;
+    uint8_t bytes[] = {0, 255, 51, 102};
+    float floats[] = {1.0F, 2.0F};
+    const double mean[] = {0.2, 0.4}, std[] = {0.5, 0.1}, bad[] = {0.5, 0.0};
+    const int64_t ids[] = {0};
+    float out[4];
+    trb_data d = borrow(TRB_TASK_CLASSES, TRB_U8, 1, (trb_shape){2, 1, 2}, bytes);
+    assert_int_equal(trb_data_normalize(&d, TRB_NORMALIZE_GIVEN, 1, ids), TRB_OK);
+    assert_int_equal(trb_data_normalize_by(&d, 2, mean, 2, std), TRB_OK);
+    trb_data_rows(&d, 1, ids, out);
+    const double expected[] = {-0.4, 1.6, -2.0, 0.0}, one_std[] = {-0.4, 1.6, -0.4, 0.0};
+    for (size_t i = 0; i < 4; i++) assert_true(fabs((double)out[i] - expected[i]) < 1e-5);
+    assert_int_equal(trb_data_normalize_by(&d, 2, mean, 1, std), TRB_OK);
+    trb_data_rows(&d, 1, ids, out);
+    for (size_t i = 0; i < 4; i++) assert_true(fabs((double)out[i] - one_std[i]) < 1e-5);
+    assert_int_equal(trb_data_normalize_by(&d, 3, mean, 1, std), TRB_ECONFIG);
+    assert_non_null(strstr(trb_fail_message(), "expected 1 number or 2, one a channel, got 3"));
+    trb_fail_clear();
+    assert_int_equal(trb_data_normalize_by(&d, 1, mean, 0, std), TRB_ECONFIG);
+    trb_fail_clear();
+    assert_int_equal(trb_data_normalize_by(&d, 1, mean, 2, bad), TRB_ECONFIG);
+    trb_fail_clear();
+    give_back(&d);
+
+    d = borrow(TRB_TASK_CLASSES, TRB_F32, 1, (trb_shape){2, 1, 1}, floats);
+    assert_int_equal(trb_data_normalize_by(&d, 2, mean, 2, std), TRB_OK);
+    trb_data_rows(&d, 1, ids, out);
+    assert_true(fabs((double)out[0] - 1.6) < 1e-5 && fabs((double)out[1] - 16.0) < 1e-5);
+    give_back(&d);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(bytes_by_channel), cmocka_unit_test(columns),
-                                       cmocka_unit_test(rounding_is_no_spread),
-                                       cmocka_unit_test(test_set_takes_those_of_training)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bytes_by_channel), cmocka_unit_test(columns), cmocka_unit_test(rounding_is_no_spread),
+        cmocka_unit_test(constants_may_be_given), cmocka_unit_test(test_set_takes_those_of_training)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -243,6 +243,75 @@ static void three_steps_of_a_resnet(void **state)
     trb_h5_close(h);
 }
 
+/* A student with M heads is M networks that share a body: outputs and gradients of head m are those of the network with
+ * that head alone, and the body's gradient is their sum. With these widths a head's convolution is one by Winograd. */
+static void heads_are_networks(void **state)
+{
+    (void)state;
+    enum { M = 3, ROWS = 8, K = 4 };
+    static const char layers[] = "conv 32 3 pad 1, norm, relu, split, fork, conv 32 3 pad 1, norm, relu, "
+                                 "conv 32 3 pad 1 bias, norm, add, relu, globalpool, dense 4";
+    const trb_shape shape = {3, 12, 12};
+    trb_net *many = NULL, *one = NULL;
+    trb_work *work_many = NULL, *work_one = NULL, *inference_many = NULL, *inference_one = NULL;
+    assert_ok(trb_net_create(layers, shape, M, &many));
+    assert_ok(trb_net_create(layers, shape, 1, &one));
+    assert_ok(trb_work_create(many, ROWS, true, &work_many));
+    assert_ok(trb_work_create(one, ROWS, true, &work_one));
+    assert_ok(trb_work_create(many, ROWS, false, &inference_many));
+    assert_ok(trb_work_create(one, ROWS, false, &inference_one));
+    const size_t size = trb_net_size(many);
+    float *params = normals(size, 0.2F, 1), *own = room(trb_net_size(one), sizeof *own);
+    float *grad = room(size, sizeof *grad), *own_grad = room(trb_net_size(one), sizeof *grad);
+    float *x = normals(ROWS * trb_net_inputs(one), 1.0F, 2), *dz = normals(ROWS * M * K, 1.0F, 3);
+    float *dx = room(ROWS * trb_net_inputs(one), sizeof *dx);
+    double *sum = room(size, sizeof *sum);
+    for (size_t i = trb_net_trained(many); i < size; i++)
+        params[i] = fabsf(params[i]) + 0.5F; /* variances among them */
+    const float *z = NULL, *own_z = NULL, *folded = NULL, *own_folded = NULL;
+    assert_ok(trb_net_forward(many, inference_many, params, ROWS, x, NULL, &folded));
+    assert_ok(trb_net_forward(many, work_many, params, ROWS, x, &training, &z));
+    assert_ok(trb_net_backward(many, work_many, params, dz, grad, dx));
+    for (size_t m = 0; m < M; m++) {
+        float own_dz[ROWS * K];
+        for (size_t i = 0; i < trb_net_n_params(one); i++) {
+            const trb_param *p = trb_net_param(one, i), *q = trb_net_param(many, i);
+            assert_string_equal(p->name, q->name);
+            memcpy(own + p->offset, params + q->offset + (q->head ? m * p->count : 0), p->count * sizeof *own);
+        }
+        for (size_t b = 0; b < ROWS; b++) memcpy(own_dz + b * K, dz + (b * M + m) * K, K * sizeof *dz);
+        assert_ok(trb_net_forward(one, inference_one, own, ROWS, x, NULL, &own_folded));
+        assert_ok(trb_net_forward(one, work_one, own, ROWS, x, &training, &own_z));
+        assert_ok(trb_net_backward(one, work_one, own, own_dz, own_grad, NULL));
+        for (size_t b = 0; b < ROWS; b++)
+            for (size_t k = 0; k < K; k++) {
+                const size_t at = (b * M + m) * K + k;
+                assert_near((double)z[at], (double)own_z[b * K + k], near * 10);
+                assert_near((double)folded[at], (double)own_folded[b * K + k], near * 10);
+            }
+        for (size_t i = 0; i < trb_net_n_params(one); i++) {
+            const trb_param *p = trb_net_param(one, i), *q = trb_net_param(many, i);
+            for (size_t k = 0; k < p->count; k++) {
+                if (q->head)
+                    assert_near_at((double)grad[q->offset + m * p->count + k], (double)own_grad[p->offset + k],
+                                   near * 100, p->name, k, __FILE__, __LINE__);
+                else
+                    sum[q->offset + k] += (double)own_grad[p->offset + k];
+            }
+        }
+    }
+    for (size_t i = 0; i < trb_net_n_params(many); i++) {
+        const trb_param *q = trb_net_param(many, i);
+        for (size_t k = 0; k < q->count && !q->head && !q->statistic; k++)
+            assert_near_at((double)grad[q->offset + k], sum[q->offset + k], near * 100, q->name, k, __FILE__, __LINE__);
+    }
+    trb_work_destroy(work_many), trb_work_destroy(work_one);
+    trb_work_destroy(inference_many), trb_work_destroy(inference_one);
+    trb_net_destroy(many), trb_net_destroy(one);
+    trb_free(params), trb_free(own), trb_free(grad), trb_free(own_grad), trb_free(x), trb_free(dz), trb_free(dx);
+    trb_free(sum);
+}
+
 static int open_blas(void **state)
 {
     (void)state;
@@ -252,9 +321,8 @@ static int open_blas(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_layer_and_block),
-        cmocka_unit_test(every_layer_and_block_in_bfloat16),
-        cmocka_unit_test(three_steps_of_a_resnet),
+        cmocka_unit_test(every_layer_and_block), cmocka_unit_test(every_layer_and_block_in_bfloat16),
+        cmocka_unit_test(heads_are_networks),    cmocka_unit_test(three_steps_of_a_resnet),
         cmocka_unit_test(nothing_is_held),
     };
     return cmocka_run_group_tests(tests, open_blas, NULL);
