@@ -2,11 +2,14 @@
  * around each kind of layer.
  *
  * Usage: [mpirun -n P] bench_step WORK LANES SECONDS [bf16]. A rank has a batch of 128, in LANES lanes; the data are
- * bytes, gathered by random ids as in training. Prints the median step, what it makes of the ranks' batches, the most
- * memory that rank 0 held so far; then the parts of the step, and of each kind of layer its share of the step and its
- * rate. Rates stand beside what this processor was measured to do at its best: kinds that multiply beside a large
- * matrix product (a convolution may beat it: some algorithms need fewer operations than are counted), the others, by
- * the bytes that they have to read and write, beside a copy of memory.
+ * bytes, served by a feed in the order of epochs. Images to train on are cropped and flipped, as they are in practice:
+ * by the feed's thread, which shares the core, so that "gather" shows what is left to wait for and the rest of that work
+ * lies in the other parts. Labels are at hand, and so are the members' logits, which a student's run reads from its
+ * cache. Prints the median step, what it makes of the ranks' batches, the most memory that rank 0 held so far; then the
+ * parts of the step, and of each kind of layer its share of the step and its rate. Rates stand beside what this
+ * processor was measured to do at its best: kinds that multiply beside a large matrix product in the same precision (a
+ * convolution may beat it: some algorithms need fewer operations than are counted, and in bf16 a product first rounds
+ * its operands), the others, by the bytes that they have to read and write, beside a copy of memory.
  */
 #include <math.h>
 #include <stdio.h>
@@ -15,6 +18,7 @@
 
 #include <sys/resource.h>
 
+#include "tribikos/augment.h"
 #include "tribikos/blas.h"
 #include "tribikos/clock.h"
 #include "tribikos/data.h"
@@ -94,7 +98,7 @@ static rates measure_best(void)
 /* ---- the step */
 
 enum { GATHER, FORWARD, LOSS, BACKWARD, UPDATE, PARTS };
-static const char *const part_name[PARTS] = {"gather and normalise", "forward", "loss", "backward", "sum and update"};
+static const char *const part_name[PARTS] = {"gather", "forward", "loss", "backward", "sum and update"};
 
 typedef struct {
     const bench *b;
@@ -103,11 +107,21 @@ typedef struct {
     trb_work *work;
     trb_exchange *x;
     trb_data data;
-    trb_rng rng;
-    float *params, *input, *dz, *teacher;
-    int64_t id[BATCH];
+    trb_augment *augment;
+    trb_feed *feed; /* a lane a part */
+    uint64_t epoch;
+    size_t at; /* samples of the epoch that were served */
+    float *params, *dz, *teacher;
+    int64_t all[SAMPLES], order[SAMPLES];
     int32_t label[BATCH];
 } job;
+
+static void plan_epoch(job *j)
+{
+    trb_data_order(1, 0, ++j->epoch, SAMPLES, j->all, j->order);
+    trb_feed_plan(j->feed, j->epoch, SAMPLES / j->rows, j->order, NULL);
+    j->at = 0;
+}
 
 /* Adds the seconds of each part. */
 static void step(job *j, double *part)
@@ -116,14 +130,15 @@ static void step(job *j, double *part)
     double at = trb_now_s(), now = 0.0;
 #define LAP(p) (now = trb_now_s(), part[p] += now - at, at = now)
     for (size_t l = 0; l < j->lanes; l++) {
-        const float *z = NULL;
-        const int64_t *id = j->id + l * j->rows;
-        const trb_draw draw = {.seed = 1, .sample = id};
+        const float *x = NULL, *z = NULL;
+        const trb_mix *mix = NULL;
         double loss = 0.0;
-        for (size_t i = 0; i < j->rows; i++) j->id[l * j->rows + i] = (int64_t)trb_rng_below(&j->rng, SAMPLES);
-        trb_data_rows(&j->data, j->rows, id, j->input);
+        if (j->at == SAMPLES) plan_epoch(j);
+        const trb_draw draw = {.seed = 1, .epoch = j->epoch, .sample = j->order + j->at};
+        must(trb_feed_next(j->feed, &x, &mix));
+        j->at += j->rows;
         LAP(GATHER);
-        must(trb_net_forward(j->net, j->work, j->params, j->rows, j->input, j->b->trains ? &draw : NULL, &z));
+        must(trb_net_forward(j->net, j->work, j->params, j->rows, x, j->b->trains ? &draw : NULL, &z));
         LAP(FORWARD);
         if (!j->b->trains) continue;
         if (j->b->split != NULL)
@@ -146,6 +161,9 @@ static void prepare(trb_comm *world, job *j)
 {
     static float mean[3] = {125.0F, 125.0F, 125.0F}, scale[3] = {0.016F, 0.016F, 0.016F};
     const bench *b = j->b;
+    const trb_recipe empty = {0}, crop_and_flip = {.crop = 4, .flip = true};
+    const trb_recipe *recipe = b->trains && b->shape.c == 3 ? &crop_and_flip : &empty;
+    trb_rng rng = trb_rng_open(1, TRB_USE_TEST, 0, 0, 0);
     const size_t D = trb_shape_size(b->shape), answers = BATCH * b->heads * CLASSES;
     char *list = NULL, *split = NULL;
     must(trb_net_expand(b->layers, &list));
@@ -159,13 +177,15 @@ static void prepare(trb_comm *world, job *j)
     j->data.mean = mean;
     j->data.scale = scale;
     must(trb_alloc(TRB_MEM_DATA, SAMPLES * D, 1, &j->data.x));
-    must(trb_alloc(TRB_MEM_ACTIVATIONS, j->rows * D, sizeof(float), &j->input));
     must(trb_alloc(TRB_MEM_ACTIVATIONS, answers, sizeof(float), &j->teacher));
     must(trb_alloc(TRB_MEM_ACTIVATIONS, answers, sizeof(float), &j->dz));
-    j->rng = trb_rng_open(1, TRB_USE_TEST, 0, 0, 0);
-    for (size_t i = 0; i < SAMPLES * D; i++) ((uint8_t *)j->data.x)[i] = (uint8_t)(trb_rng_u64(&j->rng) & 255);
-    for (size_t i = 0; i < answers; i++) j->teacher[i] = 3.0F * trb_rng_normal(&j->rng);
-    for (size_t i = 0; i < BATCH; i++) j->label[i] = (int32_t)trb_rng_below(&j->rng, CLASSES);
+    for (size_t i = 0; i < SAMPLES * D; i++) ((uint8_t *)j->data.x)[i] = (uint8_t)(trb_rng_u64(&rng) & 255);
+    for (size_t i = 0; i < answers; i++) j->teacher[i] = 3.0F * trb_rng_normal(&rng);
+    for (size_t i = 0; i < BATCH; i++) j->label[i] = (int32_t)trb_rng_below(&rng, CLASSES);
+    for (size_t i = 0; i < SAMPLES; i++) j->all[i] = (int64_t)i;
+    must(trb_augment_create(&j->data, recipe, 1, TRB_USE_AUGMENT, 0, SAMPLES, j->all, &j->augment));
+    must(trb_feed_open(j->augment, j->rows, &j->feed));
+    plan_epoch(j);
     trb_net_init(j->net, TRB_INIT_HE, 1, 0, j->params);
     if (b->trains)
         must(trb_exchange_open(world, TRB_EXCHANGE_ORDERED, j->net, &b->optim, j->lanes * (size_t)trb_comm_size(world),
@@ -174,10 +194,12 @@ static void prepare(trb_comm *world, job *j)
 
 static void release(job *j)
 {
+    trb_feed_close(j->feed);
+    trb_augment_destroy(j->augment);
     trb_exchange_close(j->x);
     trb_work_destroy(j->work);
     trb_net_destroy(j->net);
-    void *const blocks[] = {j->params, j->data.x, j->input, j->teacher, j->dz};
+    void *const blocks[] = {j->params, j->data.x, j->teacher, j->dz};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) trb_free(blocks[i]);
 }
 

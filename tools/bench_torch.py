@@ -1,18 +1,21 @@
 """Times PyTorch's step on synthetic data: bench_torch.py WORK SECONDS [VARIANT]. One thread a process.
 
 Prints "median_ms M images_s R peak_mb P (VARIANT)": the median step, what it makes of its batch of 128, and the most memory that
-the process ever held. Without VARIANT each way to write the work runs in a process of its own, and the fastest is printed.
+the process ever held. Without VARIANT each way to write the work runs in a process of its own for its share of the seconds, and
+the fastest is printed.
 
     mlp, hydra       784-200-200-10, and the student with 20 heads of 200 hidden units; Adam, plain and multi-tensor. The heads are
-                     one batched product, or a loop over modules
+                     batched products, or the same with one Linear for all first layers, or a loop over modules
     resnet20         a training step, SGD with Nesterov momentum, in both memory formats
-    resnet20_infer   the forward pass in eval mode without gradients
-    resnet20_frozen  the same after torch.jit.optimize_for_inference, which folds the norms and keeps oneDNN's layouts
-    resnet20_ddp     two processes, DistributedDataParallel over gloo, a core and a batch of 128 for each
+    resnet20_infer   the forward pass in eval mode, as it is and after torch.jit.optimize_for_inference, which folds the norms and
+                     keeps oneDNN's layouts
+    resnet20_ddp     two processes, DistributedDataParallel over gloo, a batch of 128 for each and a processor of TRB_BENCH_CPUS
+                     ("0,1"), with and without sending the running statistics round
     hydra_fc         distilling ResNet-20 with 20 linear heads, which are one Linear of 200 outputs
     hydra_block      distilling ResNet-20 with 10 heads of its last residual block: a loop, or grouped convolutions
 
-The inputs are float tensors in memory, so PyTorch neither gathers nor normalises."""
+The inputs are float tensors in memory, so PyTorch neither gathers, normalises nor augments, which is in its favour: our side does.
+Denormal numbers are flushed to zero: Adam's moments of dead units become such, and arithmetic with them is slow."""
 import os
 import resource
 import socket
@@ -40,6 +43,20 @@ class Batched(nn.Module):
     def forward(self, x):
         h = torch.relu(self.body(x)).unsqueeze(0).expand(self.M, -1, -1)
         return torch.baddbmm(self.b2, torch.relu(torch.baddbmm(self.b1, h, self.w1)), self.w2)
+
+
+class Joined(nn.Module):
+    """All heads read the same features, so their first layers are one."""
+
+    def __init__(self, M):
+        super().__init__()
+        self.M, self.body, self.first = M, nn.Linear(784, 200), nn.Linear(200, 200 * M)
+        self.w2 = nn.Parameter(torch.randn(M, 200, 10) * 0.07)
+        self.b2 = nn.Parameter(torch.zeros(M, 1, 10))
+
+    def forward(self, x):
+        h = torch.relu(self.first(torch.relu(self.body(x)))).unflatten(1, (self.M, 200)).transpose(0, 1)
+        return torch.baddbmm(self.b2, h, self.w2)
 
 
 class Looped(nn.Module):
@@ -119,9 +136,9 @@ class GroupedBlocks(nn.Module):
 
     def forward(self, x):
         h = self.body(x)
-        y = self.norm2(self.conv2(F.relu(self.norm1(self.conv1(h)), inplace=True)))
-        y = F.relu(y + h.repeat(1, self.M, 1, 1), inplace=True)
-        features = F.adaptive_avg_pool2d(y, 1).view(len(x), self.M, 64).transpose(0, 1)
+        y = self.norm2(self.conv2(F.relu(self.norm1(self.conv1(h)), inplace=True))).unflatten(1, (self.M, 64))
+        y += h.unsqueeze(1)
+        features = F.relu(y, inplace=True).mean((3, 4)).transpose(0, 1)
         return torch.baddbmm(self.bias, features, self.weight).transpose(0, 1)
 
 
@@ -178,44 +195,43 @@ def resnet20_train(memory_format):
     return training(net, x, cross_entropy(), sgd(net))
 
 
-def resnet20_infer(memory_format, frozen=False):
+def resnet20_infer(frozen, memory_format):
     net, x = images(resnet20().eval(), memory_format)
     if frozen:
         net = torch.jit.optimize_for_inference(torch.jit.script(net))
 
     def step():
-        with torch.no_grad():
+        with torch.inference_mode():
             net(x)
     return step
 
 
-def resnet20_ddp(memory_format):
+def resnet20_ddp(broadcast_buffers, memory_format):
     """This process's half; RANK, WORLD_SIZE and where to meet are in the environment."""
     torch.distributed.init_process_group("gloo")
     net, x = images(resnet20(), memory_format)
-    net = nn.parallel.DistributedDataParallel(net, gradient_as_bucket_view=True)
+    net = nn.parallel.DistributedDataParallel(net, gradient_as_bucket_view=True, broadcast_buffers=broadcast_buffers)
     return training(net, x, cross_entropy(), sgd(net))
 
 
-def formats(work, *arguments):
-    return {name: (work, *arguments, name) for name in ("contiguous_format", "channels_last")}
+def formats(work, *arguments, name=""):
+    return {name + f: (work, *arguments, f) for f in ("contiguous_format", "channels_last")}
 
 
 WORKS = {
     "mlp": {f"foreach={f}": (mlp, f) for f in (False, True)},
-    "hydra": {f"{kind.__name__}, foreach={f}": (hydra, kind, f) for kind in (Batched, Looped) for f in (False, True)},
+    "hydra": {f"{kind.__name__}, foreach={f}": (hydra, kind, f) for kind in (Batched, Joined, Looped) for f in (False, True)},
     "resnet20": formats(resnet20_train),
-    "resnet20_infer": formats(resnet20_infer),
-    "resnet20_frozen": {name: (resnet20_infer, name, True) for name in ("contiguous_format", "channels_last")},
-    "resnet20_ddp": formats(resnet20_ddp),
+    "resnet20_infer": {**formats(resnet20_infer, False), **formats(resnet20_infer, True, name="optimize_for_inference, ")},
+    "resnet20_ddp": {**formats(resnet20_ddp, True), **formats(resnet20_ddp, False, name="broadcast_buffers=False, ")},
     "hydra_fc": formats(student, LinearHeads, 20),
-    "hydra_block": {f"{kind.__name__}, {name}": call for kind in (LoopedBlocks, GroupedBlocks)
-                    for name, call in formats(student, kind, 10).items()},
+    "hydra_block": {**formats(student, LoopedBlocks, 10, name="a loop, "), **formats(student, GroupedBlocks, 10, name="groups, ")},
 }
 
 
 def measure(work, seconds, variant):
     torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
     torch.manual_seed(1)
     function, *arguments = WORKS[work][variant]
     step = function(*arguments)
@@ -245,8 +261,9 @@ def run(work, seconds, variant):
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
     meet = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
-    both = [subprocess.Popen(["taskset", "-c", str(core), *command], env={**os.environ, **meet, "RANK": str(core)},
-                             stdout=subprocess.PIPE, text=True) for core in (0, 1)]
+    cpus = os.environ.get("TRB_BENCH_CPUS", "0,1").split(",")
+    both = [subprocess.Popen(["taskset", "-c", cpu, *command], env={**os.environ, **meet, "RANK": str(rank)},
+                             stdout=subprocess.PIPE, text=True) for rank, cpu in enumerate(cpus[:2])]
     lines = [process.communicate()[0] for process in both]
     if any(process.returncode for process in both):
         raise SystemExit("one of the two processes failed")

@@ -10,12 +10,13 @@ From the shell (logits.npy is [M][N][K] or [V][M][N][K]; x.npy and y.npy are the
 
     cache_write.py --logits logits.npy --x x.npy --y y.npy RUN/cache
 
-For views, the members have to be shown the pixels that a student will be fed: views.py makes them.
+For views, the members have to be shown the pixels that a student will be fed: views.py makes them, view_text() names them.
 
     cache_write.py --logits views.npy --view identity 0 --view "crop 4, flip" 5 --view "crop 4, flip" 5 ... RUN/cache
 """
 import argparse
 import os
+import re
 import sys
 
 try:
@@ -24,6 +25,8 @@ try:
     import xxhash
 except ImportError as missing:
     sys.exit(f"cache_write.py: {missing}; install the packages python3-h5py, python3-numpy and python3-xxhash")
+
+from views import canonical, parse
 
 
 def digest(*parts):
@@ -49,6 +52,30 @@ def data_digest(x, y, task="classes"):
     if x.dtype not in (np.uint8, np.float32):
         raise ValueError(f"samples are {x.dtype}, expected uint8 or float32, as in the data set's own file")
     return digest(x, truth(y, task))
+
+
+def view_text(recipe, mean=None, held_out=0, split_seed=0):
+    """What a view is called in a cache: its recipe, then what else its pixels depend on; trb_view_text() of augment.h.
+
+    mean                  with cutout: the students' constant of each channel, see rows() in views.py
+    held_out, split_seed  with mixup: data.validation and run.seed
+    """
+    items, text = parse(recipe), canonical(recipe)
+    if items["cutout"]:
+        if mean is None:
+            raise ValueError(f"[{recipe}]: cutout needs mean, the students' constants of normalisation")
+        text += f", mean {digest(np.array(mean, '<f4', ndmin=1)):016x}"
+    if items["mixup"] and held_out:
+        text += f", without {held_out} by seed {split_seed}"
+    return text
+
+
+def checked_view(text):
+    recipe, mean, without = re.fullmatch(r"(.*?)(, mean [0-9a-f]{16})?(, without \d{1,12} by seed \d{1,20})?", text).groups("")
+    items = parse(recipe)
+    if bool(mean) != bool(items["cutout"]) or without and not items["mixup"] or not any(items.values()):
+        raise ValueError(f"[{text}] is not what view_text() gives for a recipe")
+    return canonical(recipe) + mean + without
 
 
 def attributes(file, **values):
@@ -81,8 +108,8 @@ def write_cache(out, logits, y, data_digest, task="classes", views=None, member_
     logits          [M][N][K] or [V][M][N][K], raw (temperature 1); a memory map will do
     y               [N] labels, or targets if task is "regression"
     data_digest     of the data set whose samples these are: data_digest(x, y)
-    views           [(recipe, seed), ...], one a view; view 0 must be ("identity", 0); the others are cache.view_recipe and
-                    cache.view_seed of the students' configuration, and views.py makes their pixels
+    views           [(text, seed), ...], one a view; view 0 must be ("identity", 0); all others are the same, view_text() of
+                    cache.view_recipe, and cache.view_seed, of the students' configuration; views.py makes their pixels
     member_digests  [M] numbers that stand for the members; by default taken from their logits
     """
     logits = logits[None] if logits.ndim == 3 else logits
@@ -92,8 +119,11 @@ def write_cache(out, logits, y, data_digest, task="classes", views=None, member_
     shard_rows = max(block, min(shard_rows, N) // block * block)
     if len(y) != N or len(views) != V:
         raise ValueError(f"logits {logits.shape} do not fit {len(y)} labels and {len(views)} views")
-    if tuple(views[0]) != ("identity", 0) or any(len(recipe.encode()) > 127 for recipe, _ in views):
-        raise ValueError("view 0 is not (identity, 0), or a recipe is longer than 127 bytes")
+    if tuple(views[0]) != ("identity", 0):
+        raise ValueError(f"view 0 is {views[0]}, expected ('identity', 0)")
+    views = [("identity", 0)] + [(checked_view(text), seed) for text, seed in views[1:]]
+    if len(set(views[1:])) > 1:
+        raise ValueError(f"views of {sorted(set(views[1:]))}, expected one recipe and one seed for all but view 0")
     if not (np.isfinite(y).all() if task == "regression" else (y >= 0).all() and (y < K).all()):
         raise ValueError("a target is not finite, or a label is not in 0..K-1")
     if member_digests is None:

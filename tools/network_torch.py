@@ -73,7 +73,7 @@ class Part(nn.Module):
 
     def __init__(self, items, shape):
         super().__init__()
-        self.steps, name, position = [], "", 0
+        self.steps, self.shape, name, position = [], tuple(shape), "", 0
         h, entered = torch.zeros(1, *shape), []  # a sample of zeros tells the shapes
         for item in items:
             word, *arguments = item.split()
@@ -84,9 +84,12 @@ class Part(nn.Module):
             if word not in ("fork", "shortcut", "add"):
                 module, held = self, path.split(".")
                 for child in held[:-1]:
-                    if not hasattr(module, child):
+                    if child not in module._modules:
+                        if hasattr(module, child):
+                            raise ValueError(f"the name \"{name[:-1]}\": PyTorch's modules have an attribute \"{child}\" "
+                                             "already; give these layers another name")
                         module.add_module(child, nn.Module())
-                    module = getattr(module, child)
+                    module = module._modules[child]
                 module.add_module(held[-1], layer(word, arguments, h.shape[1:]).eval())
             with torch.no_grad():
                 h = self.step(word, path, h, entered)

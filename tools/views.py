@@ -6,11 +6,16 @@ elsewhere have to be shown before their logits of a view can lie in a cache (cac
     rows(x, ids, view, "crop 4, flip", view_seed)    # [n][C][H][W] float32: (pixel - mean) * scale
 
 x is [N][C][H][W] ([N][H][W] for one channel, [N][D] for rows of a table). In the cache, view 0 is ("identity", 0), and
-each of the others ("crop 4, flip", view_seed); with mixup and held-out samples, the recipe's text is trb_view_text()'s.
+each of the others (view_text(recipe, ...), view_seed), see cache_write.py.
 """
 import math
+import re
 
 import numpy as np
+
+# The items of a recipe in their order, and what stands behind each, as trb_recipe_parse() has it.
+PIXELS = r"0*[1-9]\d{0,3}"
+KINDS = {"crop": PIXELS, "flip": "", "cutout": PIXELS, "mixup": r"(?=.*[1-9])(\d{1,3}(\.\d{1,6})?|1000(\.0{1,6})?)"}
 
 USE_SPLIT, USE_VIEW = 4, 5
 LOW = (1 << 64) - 1
@@ -58,7 +63,7 @@ class Stream:
 
     def beta(self, a):
         x, y = self.log_gamma_variate(a), self.log_gamma_variate(a)
-        return 1 / (1 + math.exp(y - x))
+        return 1 / (1 + math.exp(y - x)) if y - x < 700 else 0.0  # no float32 is as small; e^710 would overflow
 
 
 def split(seed, n, held_out):
@@ -72,11 +77,21 @@ def split(seed, n, held_out):
 
 
 def parse(recipe):
-    items = dict.fromkeys(("crop", "flip", "cutout", "mixup"), 0)
-    for item in filter(None, map(str.strip, recipe.split(","))):
-        name, *value = item.split()
-        items[name] = float(value[0]) if value else 1
+    """The value of each item, 1 for flip, 0 for what is not there."""
+    items, rest = dict.fromkeys(KINDS, 0), list(KINDS)
+    for item in recipe.split(",") if recipe.strip() else ():
+        name, value = (item.split(None, 1) + ["", ""])[:2]
+        if name not in rest or not re.fullmatch(KINDS[name], value.strip()):
+            raise ValueError(f"`{item.strip()}` in [{recipe}]: expected at most one of each kind, in the order crop 4, flip, "
+                             "cutout 8, mixup 0.2")
+        items[name], rest = float(value or 1), rest[rest.index(name) + 1:]
     return items
+
+
+def canonical(recipe):
+    """The recipe as trb_recipe_text() writes it."""
+    return ", ".join(f"{name} {value:.6f}".rstrip("0").rstrip(".") if name != "flip" else name
+                     for name, value in parse(recipe).items() if value)
 
 
 def vary(x, items, stream, mean, scale):
@@ -94,13 +109,24 @@ def vary(x, items, stream, mean, scale):
     return x
 
 
-def rows(x, ids, view, recipe, seed, mean=0, scale=1, train=None):
-    """Samples `ids` as view number `view`; mean and scale are one number, or one a channel. train: split()."""
+def rows(x, ids, view, recipe, seed, mean=None, scale=None, train=None):
+    """Samples `ids` as view number `view`.
+
+    mean, scale  one number, or one a channel; without them pixels stay as they are. cutout has to know the students' own: it
+                 sets pixels to 0 after normalisation. For data.normalize: standard the mean of bytes is
+                 np.float32(x[train].mean((0, 2, 3))), for given it is 255 times data.mean, for unit and none 0
+    train        the samples that mixup draws from: split()
+    """
+    items, out = parse(recipe if view else ""), []
+    if items["cutout"] and (mean is None or scale is None):
+        raise ValueError(f"[{recipe}]: cutout needs mean and scale, the students' constants of normalisation")
+    if items["mixup"] and train is None:
+        raise ValueError(f"[{recipe}]: mixup needs train, the samples that it draws from: split()")
+    mean, scale = 0 if mean is None else mean, 1 if scale is None else scale
     x = np.asarray(x)
     if x.ndim < 4:
         x = x[:, None] if x.ndim == 3 else x.reshape(len(x), -1, 1, 1)
     mean, scale = (np.asarray(value, np.float32).reshape(-1, 1, 1) for value in (mean, scale))
-    items, out = parse(recipe if view else ""), []
     for i in ids:
         stream = Stream(seed, USE_VIEW, 0, view, int(i))
         row = vary(x[i], items, stream, mean, scale)

@@ -8,7 +8,8 @@
  *   flip       mirrors left and right with probability 1/2
  *
  *   cutout S   sets a square of S x S, its centre anywhere in the image and clipped at the border, to 0 in all channels
- *              after normalisation (DeVries and Taylor 2017, arXiv:1708.04552)
+ *              after normalisation, that is, to the constants subtracted there (DeVries and Taylor 2017,
+ *              arXiv:1708.04552)
  *
  *   mixup A    x = l x_i + (1 - l) x_j with l ~ Beta(A, A) and a partner j drawn uniformly; in training, the loss is
  *              l CE(y_i) + (1 - l) CE(y_j) (Zhang et al. 2018, arXiv:1710.09412). The partner is cropped, flipped and
@@ -25,7 +26,8 @@
  * of partners, then the partner's own crop, flip and cutout.
  *
  * Partners are drawn from the training part, so that held-out samples stay unseen. Which samples that are belongs to
- * what a mixed view is, and is therefore part of its recipe in a cache; see trb_view_text().
+ * what a mixed view is, as the constants of normalisation do to one that is cut out; both are therefore part of its
+ * recipe in a cache: see trb_view_text().
  *
  * All functions are local.
  */
@@ -57,10 +59,17 @@ bool trb_recipe_empty(const trb_recipe *r);
 /** Refuse a recipe that does not fit samples of this shape: TRB_ECONFIG naming the item, both sizes, and what works. */
 trb_status trb_recipe_check(const trb_recipe *r, trb_shape shape);
 
-/** What a view of this recipe is called in a cache (cache.h). For the same text, seed and data set the pixels are the
- * same: where partners are drawn from a part of the data, the text says which ("mixup 0.2, without 100 by seed 3":
- * those that trb_data_split(3, N, 100) holds out). \param[in] held_out,split_seed data.validation and run.seed */
-void trb_view_text(const trb_recipe *r, uint64_t held_out, uint64_t split_seed, char text[TRB_RECIPE_BYTES]);
+/** What a view of this recipe is called in a cache (cache.h). For the same text, seed and data set the pixels before
+ * normalisation are the same: the recipe is followed by
+ *
+ *   mean DIGEST          with cutout: XXH3 of `data->mean`, the constants subtracted, as trb_hash_hex() shows it
+ *   without n by seed s  with mixup, if samples are held out: those that trb_data_split(s, N, n) holds out
+ *
+ * e.g. "cutout 8, mixup 0.2, mean 0123456789abcdef, without 100 by seed 3". What scales the pixels afterwards does not
+ * matter: mixing goes with it, and 0 stays 0.
+ * \param[in] data  normalised   \param[in] held_out,split_seed  data.validation and run.seed */
+void trb_view_text(const trb_recipe *r, const trb_data *data, uint64_t held_out, uint64_t split_seed,
+                   char text[TRB_RECIPE_BYTES]);
 
 /** l ~ Beta(A, A), in [0, 1], as the ratio of two gammas: each by Marsaglia and Tsang 2000 (ACM Transactions on
  * Mathematical Software 26(3), 363-372), shapes below 1 by their gamma(A) = gamma(A + 1) U^(1/A) (sec. 6), taken in
@@ -84,6 +93,7 @@ trb_status trb_augment_create(const trb_data *data, const trb_recipe *recipe, ui
 void trb_augment_destroy(trb_augment *a);                   /* NULL allowed */
 const trb_recipe *trb_augment_recipe(const trb_augment *a); /* borrowed */
 size_t trb_augment_inputs(const trb_augment *a);            /* C*H*W */
+bool trb_augment_mixes(const trb_augment *a); /* labels too: mixup, and not for views, which have no labels to mix */
 
 /** Rows `ids` as an epoch of training sees them, normalised. One call at a time: the object holds scratch.
  * \param[out] x [n][C*H*W]  \param[out] mix [n]; NULL if nobody asks, or the recipe has no mixup */
@@ -105,7 +115,7 @@ trb_status trb_feed_open(trb_augment *a, size_t rows, trb_feed **out);
 /** Begin a plan (an epoch's). Any plan before it is dropped: from the return on, its arrays are not read any more.
  * \param[in] epoch   as in trb_augment_rows()   \param[in] parts  0 only drops
  * \param[in] sample  [parts][rows] ids   \param[in] view [parts][rows] to serve views, NULL to serve variants of the
- * epoch; both borrowed until the next plan or the close */
+ * epoch; both borrowed until all parts are served, the next plan or the close */
 void trb_feed_plan(trb_feed *f, uint64_t epoch, size_t parts, const int64_t *sample, const uint16_t *view);
 
 /** The next part, borrowed until the next call. \param[out] x [rows][C*H*W]  \param[out] mix [rows]; NULL without

@@ -26,11 +26,12 @@
  *     version         uint64  1
  *     member, view    uint64
  *     view_recipe     text    "identity" for view 0; of the others what makes their pixels, with the seed, from the
- *                             samples, e.g. "crop 4, flip" (augment.h)
- *     view_seed       uint64
+ *                             samples: trb_view_text() (augment.h), e.g. "crop 4, flip", or "cutout 8, mean
+ *                             0123456789abcdef", since what is cut out is set to the mean of normalisation
+ *     view_seed       uint64  0 for view 0, which is made of nothing
  *     first_row, rows uint64
- *     block           uint64  rows a call when the logits were computed, which decides their last bits; the chunk's
- * rows member_digest   uint64  digest of the member's weights file; of a teacher from elsewhere, any number that stands
+ *     block           uint64  rows a call when the logits were computed, which decides their last bits; the chunk's rows
+ *     member_digest   uint64  digest of the member's weights file; of a teacher from elsewhere, any number that stands
  *                             for it, the same in all its shards
  *     data_digest     uint64  digest of the data set: the bytes of all samples as stored (uint8 or float32), then all
  *                             labels as int32 (targets as float32)
@@ -122,7 +123,8 @@ uint64_t trb_cache_payload(const trb_cache *c, size_t unit); /* a shard's digest
 trb_status trb_cache_expect_data(const trb_cache *c, const trb_data *data);
 /** Refuse a cache whose member m is not the one with this weights digest. Local. */
 trb_status trb_cache_expect_member(const trb_cache *c, size_t m, uint64_t digest);
-/** Refuse a cache whose views are not these. Local. \param[in] view [V] */
+/** Refuse a cache whose views are not these, those that the keys cache.view* ask for: TRB_EINTEGRITY names both, and
+ * what to do. Local. \param[in] view [V] */
 trb_status trb_cache_expect_views(const trb_cache *c, size_t V, const trb_view *view);
 
 /** Check one shard of an opened cache, every byte. Local. TRB_OK or TRB_EINTEGRITY naming the file and the fault. */
@@ -130,19 +132,21 @@ trb_status trb_cache_verify_unit(const trb_cache *c, size_t unit);
 
 /** Reading by batch.
  *
- * A reader serves the logits of members [m0, m0 + m_count) in the order of a plan: step after step, `rows` rows each.
- * If what it serves (all views and samples of its members, in the stored precision, and one step) fits `memory` bytes
- * it is read once and kept. Otherwise a thread reads ahead: it takes the plan window by window, reads each chunk that a
- * window needs once, in file order, and fills one window while the other is served; the two windows, of at least two
- * steps each, and their index fill `memory`. What is served is the same either way. Kept shards are checked by digest
- * when they are read; streamed ones once, at the opening. A plan names samples and, if V > 1, views.
+ * A reader serves the logits of the first `views` views and the members [m0, m0 + m_count) in the order of a plan: step
+ * after step, `rows` rows each. If what it serves (all samples of its views and members, in the stored precision, and
+ * one step) fits `memory` bytes it is read once and kept. Otherwise a thread reads ahead: it takes the plan window by
+ * window, reads each chunk that a window needs once, in file order, and fills one window while the other is served; the
+ * two windows, of at least two steps each, and their index fill `memory`. What is served is the same either way. Kept
+ * shards are checked by digest when they are read; streamed ones once, at the opening. A plan names samples and, if
+ * there are several, views.
  */
 typedef struct trb_reader trb_reader;
 
-/** Local. Opens only the shards of its members. \param[in] c borrowed until close
+/** Local. Opens only the shards of its views and members. \param[in] c borrowed until close
  * \return TRB_OK; TRB_EINTEGRITY naming the bad shard; TRB_ECONFIG, naming the least that works, if memory cannot hold
  * two windows */
-trb_status trb_reader_open(const trb_cache *c, size_t m0, size_t m_count, size_t rows, size_t memory, trb_reader **out);
+trb_status trb_reader_open(const trb_cache *c, size_t views, size_t m0, size_t m_count, size_t rows, size_t memory,
+                           trb_reader **out);
 /** Begin a plan (an epoch's). Local. Any plan before it is dropped.
  * \param[in] sample [steps][rows] ids   \param[in] view [steps][rows] or NULL for view 0; both borrowed until the next
  * plan or the close */

@@ -6,7 +6,8 @@
  * plain float32 in PyTorch's layouts, in every precision (blas.h); an operation packs them for itself.
  *
  * Which algorithm computes an operation follows from its shape and the processor alone (see src/math/conv.c), so its
- * bits do too. All functions are local, and return TRB_OK or TRB_EINTERNAL with the library's word (TRB_ENOMEM).
+ * bits do too, with the precision and the thread count (blas.h). All functions are local; a status is TRB_OK,
+ * TRB_ENOMEM, or TRB_EINTERNAL with the library's word.
  * Letters: B rows, G groups, C channels of all groups together, N filters of all groups together, H, W; k kernel.
  */
 #ifndef TRB_CONV_H
@@ -76,7 +77,8 @@ typedef struct trb_conv trb_conv;
 trb_status trb_conv_create(const trb_conv_spec *spec, const trb_layout *in, trb_layout *out, trb_conv **conv);
 void trb_conv_destroy(trb_conv *conv);
 /** Take parameters, which are borrowed until the next call, for the forward passes that follow.
- * \param[in] weight [N][C/G][k][k]   \param[in] bias [N]; NULL without   \param[in] norm  with `fold`, else NULL */
+ * \param[in] weight [N][C/G][k][k]   \param[in] bias [N]; NULL without   \param[in] norm  with `fold`; else
+ * not read */
 trb_status trb_conv_load(trb_conv *conv, const float *weight, const float *bias, const trb_norm_params *norm);
 trb_status trb_conv_forward(trb_conv *conv, const void *x, void *y);
 /** Of the last forward pass. \param[out] dweight,dbias as the parameters   \param[out] dx  NULL to skip */
@@ -86,7 +88,8 @@ trb_status trb_conv_backward(trb_conv *conv, const void *x, const void *dy, floa
 typedef struct trb_norm_op trb_norm_op;
 trb_status trb_norm_create(const trb_layout *layout, bool relu, bool training, trb_norm_op **out);
 void trb_norm_destroy(trb_norm_op *n);
-/** \param[in] p  mean and variance NULL: those of this batch (only if made for training) */
+/** \param[in] p  mean and variance NULL: those of this batch (only if made for training)
+ * \return also TRB_ENUM if a mean or variance of the batch is not finite: the relu behind would hide that */
 trb_status trb_norm_forward(trb_norm_op *n, const trb_norm_params *p, const void *x, void *y);
 /** Of the last forward pass; if that used given statistics they count as constants.
  * \param[out] dscale_shift [2][C] */

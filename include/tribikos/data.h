@@ -57,7 +57,8 @@ trb_status trb_data_normalize(trb_data *d, trb_normalize how, size_t n, const in
 
 /** Fix given constants: x = (v - mean) / std with v = byte / 255 (floats as they are), as torchvision's ToTensor and
  * Normalize. One number of each for all channels (columns), or one for each.
- * \return TRB_OK; TRB_ECONFIG if there are others, or a std is not positive */
+ * \return TRB_OK; TRB_ECONFIG, naming the key, if there are others, or as a float32 a mean is not finite, or a std does
+ * not lie above 0 or its inverse is not finite */
 trb_status trb_data_normalize_by(trb_data *d, size_t n_mean, const double *mean, size_t n_std, const double *std);
 
 /** Use the constants of another data set (a test set takes those of its training set).

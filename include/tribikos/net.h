@@ -126,8 +126,9 @@ void trb_net_init(const trb_net *net, trb_init how, uint64_t seed, uint64_t memb
  * phase 1 to phase 2). \return TRB_OK; TRB_EINTERNAL if the two lists differ */
 trb_status trb_net_spread(const trb_net *one, const float *from, const trb_net *many, float *to);
 
-/** Activations and scratch for up to `rows` rows; everything that a step needs, so that a step allocates nothing. With
- * images a training pass takes exactly `rows` rows, over which batch normalisation takes its statistics.
+/** Activations and scratch for up to `rows` rows; everything that a step needs, so that a step allocates nothing. If
+ * the list has other layers than dense, relu, tanh and dropout, a training pass takes exactly `rows` rows, over which
+ * batch normalisation takes its statistics.
  * \param[in] net       borrowed until the workspace is destroyed
  * \param[in] training  false leaves out what only the backward pass needs, folds batch normalisation into convolutions,
  *                      and computes images in slices of a fixed number of rows */
@@ -137,7 +138,7 @@ void trb_work_destroy(trb_work *work);
 /** Where the time of a workspace's passes goes, by kind of layer. What is computed together counts to the layer that
  * comes first: a relu to its norm, at inference norm, add and relu to their convolution. */
 typedef struct {
-    const char *kind; /* borrowed */
+    const char *kind; /* the word in the list, or "reorder", "spread" for what changes layouts and copies; borrowed */
     double forward_s, backward_s;
     /* Of one sample: multiply-adds, and bytes of activations that are read and written. */
     double forward_macs, backward_macs, forward_bytes, backward_bytes;

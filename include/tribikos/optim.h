@@ -9,7 +9,8 @@
  *          w -= lr_t (m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps)         (Kingma and Ba 2015, arXiv:1412.6980, alg. 1)
  *   adamw  w *= 1 - lr_t wd; then adam without wd                        (Loshchilov and Hutter 2019, arXiv:1711.05101)
  *
- * Weight decay wd spares parameters whose table entry says so (biases).
+ * Weight decay wd spares parameters whose table entry says so (biases, and the scales of batch
+ * normalisation).
  *
  * Running statistics r are no parameters: whatever the optimiser, r += a (g / lanes - r) with a = TRB_STATISTICS_MOMENTUM
  * and g the sum over lanes of what each found in its rows (each lane normalises by its own rows: ghost batch

@@ -4,8 +4,8 @@
  * a shard or a student that is there, whole and of the configuration asked for is kept; one of another configuration is
  * refused.
  *
- *     RUN/config.yaml   RUN/members/m000/{weights.h5, metrics.jsonl}   RUN/cache/   RUN/student/NAME/{weights.h5,
- * metrics.jsonl} RUN/report/{report.json, predictions.h5}
+ *     RUN/config.yaml   RUN/members/m000/{weights.h5, metrics.jsonl}   RUN/cache/
+ *     RUN/student/NAME/{weights.h5, metrics.jsonl}   RUN/report/{report.json, predictions.h5}
  */
 #ifndef TRB_STAGES_H
 #define TRB_STAGES_H
@@ -21,7 +21,7 @@ trb_status trb_stage_check(trb_comm *world, const trb_config *c);
  * with more ranks than members a group is several ranks, which train one member data-parallel by lanes. */
 trb_status trb_stage_train(trb_comm *world, const trb_config *c);
 
-/** Write the missing shards of all members, then the manifest. */
+/** Write the missing shards of all members over all views, then the manifest. */
 trb_status trb_stage_cache(trb_comm *world, const trb_config *c);
 
 /** Train the students from the cache alone. */

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tribikos/log.h"
+
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 /* A name that no code passes would test nothing. */
 static const char *const points[] = {"alloc",       "file.create", "file.write", "file.sync",
@@ -28,21 +30,17 @@ static void parse(void)
     text[sizeof text - 1] = '\0';
     char *save = NULL;
     const char *point = strtok_r(text, ":", &save), *count = strtok_r(NULL, ":", &save);
-    const char *rank = strtok_r(NULL, ":", &save), *how = strtok_r(NULL, ":", &save);
-    wrong = true;
+    const char *rank = strtok_r(NULL, ":", &save), *how = strtok_r(NULL, "", &save);
+    wants_kill = how != NULL && strcmp(how, "kill") == 0;
+    wants_sleep = how != NULL && strcmp(how, "sleep") == 0;
     for (size_t i = 0; point != NULL && i < sizeof points / sizeof *points; i++)
-        if (strcmp(points[i], point) == 0) wrong = false;
-    if (wrong || count == NULL) {
-        wrong = true;
-        return;
-    }
+        if (strcmp(points[i], point) == 0) armed = count != NULL && (how == NULL || wants_kill || wants_sleep);
+    wrong = !armed;
+    if (wrong) return;
     strncpy(wanted, point, sizeof wanted - 1);
     nth = strtol(count, NULL, 10);
     any_rank = rank == NULL || strcmp(rank, "*") == 0;
     if (!any_rank) wanted_rank = strtol(rank, NULL, 10);
-    wants_kill = how != NULL && strcmp(how, "kill") == 0;
-    wants_sleep = how != NULL && strcmp(how, "sleep") == 0;
-    armed = nth > 0;
 }
 
 void trb_fault_rank(int rank)
@@ -54,13 +52,14 @@ trb_status trb_fault(const char *point)
 {
     (void)pthread_once(&once, parse);
     if (wrong)
-        return trb_fail(TRB_ECONFIG, "TRB_FAULT=%s: expected POINT:NTH[:RANK[:kill]], POINT as in fault.h",
+        return trb_fail(TRB_ECONFIG, "TRB_FAULT=%s: expected POINT:NTH[:RANK[:kill|sleep]], POINT as in fault.h",
                         getenv("TRB_FAULT"));
     if (!armed || strcmp(point, wanted) != 0) return TRB_OK;
     if (!any_rank && my_rank != wanted_rank) return TRB_OK;
     if (atomic_fetch_add(&passed, 1) + 1 != nth) return TRB_OK;
     if (wants_kill) (void)kill(getpid(), SIGKILL);
     if (wants_sleep) {
+        trb_warn("asleep for a second at %s, passage %ld (TRB_FAULT)", point, nth);
         (void)sleep(1);
         return TRB_OK;
     }

@@ -374,13 +374,15 @@ trb_status trb_cache_expect_member(const trb_cache *c, size_t m, uint64_t digest
 trb_status trb_cache_expect_views(const trb_cache *c, size_t V, const trb_view *view)
 {
     if (c->spec.V != V)
-        return trb_fail(TRB_EINTEGRITY, "%s: the cache holds %zu views, the configuration asks for %zu", c->dir,
+        return trb_fail(TRB_EINTEGRITY,
+                        "%s: the cache holds %zu views, `cache.views` is %zu; set it, or write the cache anew", c->dir,
                         c->spec.V, V);
     for (size_t v = 0; v < V; v++)
         if (strcmp(c->view[v].recipe, view[v].recipe) != 0 || c->view[v].seed != view[v].seed)
             return trb_fail(TRB_EINTEGRITY,
-                            "%s: view %zu of the cache is of recipe [%s], seed %" PRIu64
-                            ", the configuration asks for [%s], seed %" PRIu64,
+                            "%s: view %zu of the cache is of [%s], seed %" PRIu64
+                            ", `cache.view_recipe` and `cache.view_seed` ask for [%s], seed %" PRIu64
+                            "; set them, or use another run.dir",
                             c->dir, v, c->view[v].recipe, c->view[v].seed, view[v].recipe, view[v].seed);
     return TRB_OK;
 }

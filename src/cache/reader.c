@@ -12,7 +12,7 @@ enum { WINDOWS = 2, MIN_STEPS = 2 };
 
 struct trb_reader {
     const trb_cache *c;
-    size_t m0, m_count, rows;
+    size_t views, m0, m_count, rows;
     size_t cell_bytes; /* [K] of one member as stored */
     size_t row_bytes;  /* [m_count][K] as stored */
     float *step;       /* [rows][m_count][K] as served; NULL where stored rows can be served as they are */
@@ -21,13 +21,13 @@ struct trb_reader {
     const uint16_t *view;
     size_t n_steps, next_step;
 
-    char *kept; /* [V][N][m_count][K] as stored; NULL if the reader streams */
+    char *kept; /* [views][N][m_count][K] as stored; NULL if the reader streams */
 
     /* Streaming. The thread owns `order`, `end`, `chunk` and the window it fills. */
     size_t window_steps, n_blocks;
     char *window[WINDOWS]; /* [window_steps][rows][m_count][K] as stored */
     uint32_t *order;       /* [window_steps * rows] rows of a window, sorted by view and block */
-    uint32_t *end;         /* [V * n_blocks] where a block's run in `order` ends */
+    uint32_t *end;         /* [views * n_blocks] where a block's run in `order` ends */
     char *chunk;           /* [block][K] */
     pthread_t thread;
     bool running;
@@ -41,6 +41,11 @@ struct trb_reader {
 static size_t min(size_t a, size_t b)
 {
     return a < b ? a : b;
+}
+
+static bool serves(const trb_reader *r, trb_cache_unit u)
+{
+    return u.view < r->views && u.member >= r->m0 && u.member < r->m0 + r->m_count;
 }
 
 /* ---- kept */
@@ -58,10 +63,8 @@ static void keep_rows(void *ctx, trb_cache_unit u, size_t first, size_t n, const
 static trb_status read_all(trb_reader *r, trb__sink sink)
 {
     const trb_cache_spec *spec = &r->c->spec;
-    for (size_t i = 0; i < trb_cache_units(spec); i++) {
-        const size_t m = trb_cache_unit_at(spec, i).member;
-        if (m >= r->m0 && m < r->m0 + r->m_count) TRB_TRY(trb__unit_read(r->c, i, sink, r));
-    }
+    for (size_t i = 0; i < trb_cache_units(spec); i++)
+        if (serves(r, trb_cache_unit_at(spec, i))) TRB_TRY(trb__unit_read(r->c, i, sink, r));
     return TRB_OK;
 }
 
@@ -84,7 +87,7 @@ static const float *gather(trb_reader *r)
 /* Sort the rows of a window by view and block, by counting: linear, and without memory of its own. */
 static void sort_window(trb_reader *r, size_t first, size_t n)
 {
-    const size_t block = r->c->spec.block, n_keys = r->c->spec.V * r->n_blocks;
+    const size_t block = r->c->spec.block, n_keys = r->views * r->n_blocks;
     uint32_t *end = r->end;
     memset(end, 0, n_keys * sizeof *end);
 #define KEY(i) ((r->view == NULL ? 0 : r->view[first + (i)]) * r->n_blocks + (size_t)r->sample[first + (i)] / block)
@@ -137,10 +140,8 @@ static trb_status fill(trb_reader *r, size_t w)
     const trb_cache_spec *spec = &r->c->spec;
     const size_t first = w * r->window_steps * r->rows;
     sort_window(r, first, min(r->window_steps, r->n_steps - w * r->window_steps) * r->rows);
-    for (size_t i = 0; i < trb_cache_units(spec) && !atomic_load(&r->stop); i++) {
-        const size_t m = trb_cache_unit_at(spec, i).member;
-        if (m >= r->m0 && m < r->m0 + r->m_count) TRB_TRY(fill_from(r, i, first, r->window[w % WINDOWS]));
-    }
+    for (size_t i = 0; i < trb_cache_units(spec) && !atomic_load(&r->stop); i++)
+        if (serves(r, trb_cache_unit_at(spec, i))) TRB_TRY(fill_from(r, i, first, r->window[w % WINDOWS]));
     return TRB_OK;
 }
 
@@ -196,7 +197,7 @@ static trb_status reserve_windows(trb_reader *r, size_t memory, size_t step_byte
 {
     const trb_cache_spec *spec = &r->c->spec;
     r->n_blocks = (spec->N + spec->block - 1) / spec->block;
-    const size_t n_keys = spec->V * r->n_blocks, block = min(spec->block, spec->N);
+    const size_t n_keys = r->views * r->n_blocks, block = min(spec->block, spec->N);
     const size_t fixed = step_bytes + block * r->cell_bytes + n_keys * sizeof *r->end;
     const size_t a_step = r->rows * (WINDOWS * r->row_bytes + sizeof *r->order);
     if (memory < fixed || (memory - fixed) / a_step < MIN_STEPS)
@@ -211,20 +212,24 @@ static trb_status reserve_windows(trb_reader *r, size_t memory, size_t step_byte
     return read_all(r, NULL);
 }
 
-trb_status trb_reader_open(const trb_cache *c, size_t m0, size_t m_count, size_t rows, size_t memory, trb_reader **out)
+trb_status trb_reader_open(const trb_cache *c, size_t views, size_t m0, size_t m_count, size_t rows, size_t memory,
+                           trb_reader **out)
 {
     trb_status st = TRB_OK;
     const trb_cache_spec *spec = &c->spec;
     trb_reader *r = NULL;
     size_t step_bytes = 0;
-    if (m_count == 0 || rows == 0 || m0 >= spec->M || m_count > spec->M - m0)
-        return trb_fail(TRB_EINTERNAL, "%s: members %zu to %zu by %zu rows wanted of a cache of %zu members", c->dir,
-                        m0, m0 + m_count, rows, spec->M);
+    if (views == 0 || views > spec->V || m_count == 0 || rows == 0 || m0 >= spec->M || m_count > spec->M - m0)
+        return trb_fail(
+            TRB_EINTERNAL,
+            "%s: %zu views and members %zu to %zu by %zu rows wanted of a cache of %zu views and %zu members", c->dir,
+            views, m0, m0 + m_count, rows, spec->V, spec->M);
     if (rows > UINT32_MAX / MIN_STEPS ||
         __builtin_mul_overflow(rows, m_count * spec->K * 4 * sizeof(float), &step_bytes))
         return trb_fail(TRB_ECONFIG, "%s: a step of %zu rows is too large", c->dir, rows);
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, 1, sizeof *r, &r));
     r->c = c;
+    r->views = views;
     r->m0 = m0;
     r->m_count = m_count;
     r->rows = rows;
@@ -232,7 +237,7 @@ trb_status trb_reader_open(const trb_cache *c, size_t m0, size_t m_count, size_t
     r->row_bytes = m_count * r->cell_bytes;
     (void)pthread_mutex_init(&r->lock, NULL);
     (void)pthread_cond_init(&r->changed, NULL);
-    const size_t all = spec->V * spec->N * r->row_bytes;
+    const size_t all = views * spec->N * r->row_bytes;
     step_bytes = rows * m_count * spec->K * sizeof *r->step;
     const bool keeps = all <= memory && step_bytes <= memory - all;
     if (!keeps && spec->dtype == TRB_F32) step_bytes = 0;
@@ -255,10 +260,10 @@ trb_status trb_reader_plan(trb_reader *r, size_t steps, const int64_t *sample, c
     const trb_cache_spec *spec = &r->c->spec;
     TRB_TRY(halt(r));
     for (size_t i = 0; i < steps * r->rows; i++)
-        if ((size_t)sample[i] >= spec->N || (view != NULL && view[i] >= spec->V))
+        if ((size_t)sample[i] >= spec->N || (view != NULL && view[i] >= r->views))
             return trb_fail(TRB_EINTERNAL,
-                            "%s: row %zu of the plan names sample %lld, view %d; the cache has %zu and %zu", r->c->dir,
-                            i, (long long)sample[i], view == NULL ? 0 : (int)view[i], spec->N, spec->V);
+                            "%s: row %zu of the plan names sample %lld, view %d; the reader has %zu and %zu", r->c->dir,
+                            i, (long long)sample[i], view == NULL ? 0 : (int)view[i], spec->N, r->views);
     r->sample = sample;
     r->view = view;
     r->n_steps = steps;

@@ -232,9 +232,8 @@ static trb_status expect_identity(const char *path, const trb_cache_spec *spec, 
         const char *name;
         uint64_t is, wanted;
     } number[] = {
-        {"version", id->version, TRB__VERSION},   {"member", id->member, u.member},          {"view", id->view, u.view},
-        {"view_seed", id->view_seed, view->seed}, {"first_row", id->first_row, u.first_row}, {"rows", id->rows, u.rows},
-        {"block", id->block, spec->block}};
+        {"version", id->version, TRB__VERSION},    {"member", id->member, u.member}, {"view", id->view, u.view},
+        {"first_row", id->first_row, u.first_row}, {"rows", id->rows, u.rows},       {"block", id->block, spec->block}};
     for (size_t i = 0; i < sizeof number / sizeof *number; i++)
         if (number[i].is != number[i].wanted)
             return trb_fail(TRB_EINTEGRITY, "%s: %s is %" PRIu64 ", expected %" PRIu64, path, number[i].name,
@@ -245,8 +244,11 @@ static trb_status expect_identity(const char *path, const trb_cache_spec *spec, 
     if (id->member_digest != spec->member_digest[u.member])
         return trb_fail(TRB_EINTEGRITY, "%s: is of a member with digest %016" PRIx64 ", expected %016" PRIx64, path,
                         id->member_digest, spec->member_digest[u.member]);
-    if (strcmp(id->recipe, view->recipe) != 0)
-        return trb_fail(TRB_EINTEGRITY, "%s: is of the view \"%s\", expected \"%s\"", path, id->recipe, view->recipe);
+    if (strcmp(id->recipe, view->recipe) != 0 || id->view_seed != view->seed)
+        return trb_fail(TRB_EINTEGRITY,
+                        "%s: is of the view [%s], seed %" PRIu64 ", expected [%s], seed %" PRIu64
+                        " (`cache.view_recipe`, `cache.view_seed`)",
+                        path, id->recipe, id->view_seed, view->recipe, view->seed);
     return TRB_OK;
 }
 

@@ -315,6 +315,8 @@ trb_status trb_config_parse(const char *name, const char *text, size_t n_flags, 
     TRB_GO(resolve_students(c, &items));
     TRB_GO(check_unknown(c, &items));
     TRB_GO(trb__config_check(c, &items));
+    for (size_t s = 0; s < c->n_students; s++) /* all, as many as there are now */
+        if (c->student[s].views == 0) c->student[s].views = c->cache.views;
     for (uint64_t m = 0; m < c->members.count; m++) TRB_GO(trb__config_member_text(c, m, &c->member[m].decides));
     for (size_t s = 0; s < c->n_students; s++) TRB_GO(trb__config_student_text(c, s, &c->student[s].fit.decides));
     *out = c;

@@ -209,6 +209,8 @@ static trb_status print_deciding(page *p, const trb_config *c)
 {
     for (size_t i = 0; i < trb__n_options; i++) {
         const trb__option *o = &trb__options[i];
+        /* Constants of normalisation stand there if they are given, and are contradicted otherwise. */
+        if (o->type == TRB__REALS && c->data.normalize != TRB_NORMALIZE_GIVEN) continue;
         if (o->decides) TRB_TRY(print_option(p, -1, o->key, o, c));
     }
     /* The seed of the run decides which samples are held out, and nothing else that is not said by another key. */

@@ -125,13 +125,13 @@ void trb__option_range(const trb__option *o, size_t n, char *text)
         (void)snprintf(text, n, "list");
         return;
     case TRB__REALS:
-        (void)snprintf(text, n, "numbers");
+        (void)snprintf(text, n, "e.g. [0.49, 0.48, 0.45]");
         return;
     case TRB__LAYERS:
         (void)snprintf(text, n, "layers");
         return;
     case TRB__RECIPE:
-        (void)snprintf(text, n, "recipe");
+        (void)snprintf(text, n, "e.g. [crop 4, flip]");
         return;
     case TRB__MEMBERS:
         (void)snprintf(text, n, "members");
@@ -257,7 +257,9 @@ static trb_status set_recipe(const trb__option *o, const trb__items *items, cons
     size_t n = 0;
     for (size_t i = 0; i < item->n && n < sizeof text; i++)
         n += (size_t)snprintf(text + n, sizeof text - n, "%s%s", i > 0 ? ", " : "", item->value[i]);
-    if (n >= sizeof text) return trb__item_fail(items, item, "expected a recipe, got %zu characters", n);
+    if (n >= sizeof text)
+        return trb__item_fail(items, item, "expected a recipe such as [crop 4, flip], got more than %zu characters",
+                              sizeof text - 1);
     if (trb_recipe_parse(text, field(o, base)) == TRB_OK) return TRB_OK;
     (void)snprintf(why, sizeof why, "%s", trb_fail_message());
     trb_fail_clear();

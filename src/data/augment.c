@@ -176,6 +176,11 @@ void trb_augment_destroy(trb_augment *a)
     trb_free(a);
 }
 
+bool trb_augment_mixes(const trb_augment *a)
+{
+    return a->recipe.mixup > 0.0 && a->use != TRB_USE_VIEW;
+}
+
 const trb_recipe *trb_augment_recipe(const trb_augment *a)
 {
     return &a->recipe;

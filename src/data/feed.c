@@ -14,7 +14,7 @@ struct trb_feed {
     trb_augment *a;
     size_t rows;
     float *x[BUFFERS];     /* [rows][C*H*W] */
-    trb_mix *mix[BUFFERS]; /* [rows]; NULL without mixup */
+    trb_mix *mix[BUFFERS]; /* [rows]; NULL without mixup, and for views */
     bool threaded;         /* nothing below the plan is used otherwise */
     size_t served;         /* parts */
 
@@ -74,8 +74,7 @@ trb_status trb_feed_open(trb_augment *a, size_t rows, trb_feed **out)
 {
     trb_status st = TRB_OK;
     trb_feed *f = NULL;
-    const trb_recipe *recipe = trb_augment_recipe(a);
-    const bool ahead = !trb_recipe_empty(recipe);
+    const bool ahead = !trb_recipe_empty(trb_augment_recipe(a));
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, 1, sizeof *f, &f));
     f->a = a;
     f->rows = rows;
@@ -83,7 +82,7 @@ trb_status trb_feed_open(trb_augment *a, size_t rows, trb_feed **out)
     (void)pthread_cond_init(&f->changed, NULL);
     for (size_t b = 0; b < (ahead ? BUFFERS : 1); b++) {
         TRB_GO(trb_alloc(TRB_MEM_ACTIVATIONS, rows * trb_augment_inputs(a), sizeof *f->x[b], &f->x[b]));
-        if (recipe->mixup > 0.0) TRB_GO(trb_alloc(TRB_MEM_DATA, rows, sizeof *f->mix[b], &f->mix[b]));
+        if (trb_augment_mixes(a)) TRB_GO(trb_alloc(TRB_MEM_DATA, rows, sizeof *f->mix[b], &f->mix[b]));
     }
     if (ahead) TRB_GO(start(f));
     *out = f;
@@ -121,7 +120,7 @@ trb_status trb_feed_next(trb_feed *f, const float **x, const trb_mix **mix)
         prepare(f, part, buffer);
     }
     *x = f->x[buffer];
-    *mix = f->view == NULL ? f->mix[buffer] : NULL; /* the views of a student have no labels to mix */
+    *mix = f->mix[buffer];
     return TRB_OK;
 }
 

@@ -105,15 +105,19 @@ trb_status trb_data_normalize_by(trb_data *d, size_t n_mean, const double *mean,
 {
     const size_t channels = d->shape.c;
     const double unit = d->type == TRB_U8 ? 255.0 : 1.0;
-    const size_t wrong = n_mean != 1 && n_mean != channels ? n_mean : n_std;
-    if (wrong != 1 && wrong != channels)
-        return trb_fail(TRB_ECONFIG, "`data.mean` and `data.std`: expected 1 number or %zu, one a channel, got %zu",
-                        channels, wrong);
+    const bool good_mean = n_mean == 1 || n_mean == channels, good_std = n_std == 1 || n_std == channels;
+    if (!good_mean || !good_std)
+        return trb_fail(TRB_ECONFIG, "`data.%s`: expected 1 number or %zu, one a channel, got %zu",
+                        good_mean ? "std" : "mean", channels, good_mean ? n_std : n_mean);
     for (size_t c = 0; c < channels; c++) {
-        const double deviation = std[n_std == 1 ? 0 : c];
-        if (!(deviation > 0.0)) return trb_fail(TRB_ECONFIG, "`data.std`: expected numbers above 0, got %g", deviation);
-        d->mean[c] = (float)(mean[n_mean == 1 ? 0 : c] * unit);
+        const double average = mean[n_mean == 1 ? 0 : c], deviation = std[n_std == 1 ? 0 : c];
+        d->mean[c] = (float)(average * unit);
         d->scale[c] = (float)(1.0 / (deviation * unit));
+        if (!isfinite(d->mean[c]))
+            return trb_fail(TRB_ECONFIG, "`data.mean`: expected numbers that float32 can hold, got %g", average);
+        if (!(deviation > 0.0) || !isfinite(d->scale[c]))
+            return trb_fail(TRB_ECONFIG, "`data.std`: expected numbers above 0 whose inverse float32 can hold, got %g",
+                            deviation);
     }
     return TRB_OK;
 }

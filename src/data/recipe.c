@@ -3,8 +3,10 @@
 
 #include <ctype.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <string.h>
 
+#include "tribikos/hash.h"
 #include "tribikos/text.h"
 
 /* Numbers are read and written in digits alone, which no locale changes. A's unit is 10^-6: the quotient of two whole
@@ -109,20 +111,25 @@ trb_status trb_recipe_parse(const char *text, trb_recipe *r)
     return TRB_OK;
 }
 
-/* Append to a text of TRB_RECIPE_BYTES, which the longest recipe does not fill. */
-static void append(char *text, const char *fmt, uint64_t a, uint64_t b)
+static void append(char *text, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Append to a text of TRB_RECIPE_BYTES, which the longest name of a view does not fill. */
+static void append(char *text, const char *fmt, ...)
 {
-    const size_t n = strlen(text);
-    if (n > 0) (void)snprintf(text + n, TRB_RECIPE_BYTES - n, ", ");
-    (void)snprintf(text + strlen(text), TRB_RECIPE_BYTES - strlen(text), fmt, a, b);
+    size_t n = strlen(text);
+    va_list args;
+    if (n > 0) n += (size_t)snprintf(text + n, TRB_RECIPE_BYTES - n, ", ");
+    va_start(args, fmt);
+    (void)vsnprintf(text + n, TRB_RECIPE_BYTES - n, fmt, args);
+    va_end(args);
 }
 
 void trb_recipe_text(const trb_recipe *r, char text[TRB_RECIPE_BYTES])
 {
     text[0] = '\0';
-    if (r->crop > 0) append(text, "crop %" PRIu64, r->crop, 0);
-    if (r->flip) append(text, "flip", 0, 0);
-    if (r->cutout > 0) append(text, "cutout %" PRIu64, r->cutout, 0);
+    if (r->crop > 0) append(text, "crop %zu", r->crop);
+    if (r->flip) append(text, "flip");
+    if (r->cutout > 0) append(text, "cutout %zu", r->cutout);
     if (r->mixup > 0.0) {
         const uint64_t micro = (uint64_t)(r->mixup * (double)A_UNIT + 0.5);
         append(text, "mixup %" PRIu64 ".%06" PRIu64, micro / A_UNIT, micro % A_UNIT);
@@ -156,8 +163,14 @@ trb_status trb_recipe_check(const trb_recipe *r, trb_shape shape)
     return TRB_OK;
 }
 
-void trb_view_text(const trb_recipe *r, uint64_t held_out, uint64_t split_seed, char text[TRB_RECIPE_BYTES])
+void trb_view_text(const trb_recipe *r, const trb_data *data, uint64_t held_out, uint64_t split_seed,
+                   char text[TRB_RECIPE_BYTES])
 {
+    char hex[17];
     trb_recipe_text(r, text);
+    if (r->cutout > 0) {
+        trb_hash_hex(trb_hash_bytes(data->mean, data->shape.c * sizeof *data->mean), hex);
+        append(text, "mean %s", hex);
+    }
     if (r->mixup > 0.0 && held_out > 0) append(text, "without %" PRIu64 " by seed %" PRIu64, held_out, split_seed);
 }

@@ -91,6 +91,11 @@ trb_precision trb_precision_get(void)
     return precision;
 }
 
+void trb_blas_close(void)
+{
+    trb__gemm_bf16_release();
+}
+
 const char *trb_blas_name(void)
 {
     return name;
@@ -136,14 +141,14 @@ trb_status trb_gemm(bool ta, bool tb, size_t m, size_t n, size_t k, const float 
                     size_t ldb, float beta, float *c, size_t ldc)
 {
     int ik, ilda, ildb, ildc, fits;
-    TRB_TRY(trb_to_int(m, &fits));
+    TRB_TRY(trb_to_int(m, &fits)); /* pieces of it are converted below */
     TRB_TRY(trb_to_int(n, &fits));
     TRB_TRY(trb_to_int(k, &ik));
     TRB_TRY(trb_to_int(lda, &ilda));
     TRB_TRY(trb_to_int(ldb, &ildb));
     TRB_TRY(trb_to_int(ldc, &ildc));
     if (sgemm == NULL) return trb_fail(TRB_EINTERNAL, "a matrix product before trb_blas_open()");
-    if (precision == TRB_PRECISION_BF16 && beta == 0.0F && trb__gemm_bf16_leads(m, n, k))
+    if (precision == TRB_PRECISION_BF16 && beta == 0.0F && trb__gemm_bf16_leads(ta, m, n, k))
         return trb__gemm_bf16(ta, tb, m, n, k, a, lda, b, ldb, c, ldc);
     const bool dots = tb && !ta; /* rows of A times rows of B */
     size_t rows, columns;

@@ -62,9 +62,9 @@ static trb_layout layout(int n, const dnnl_dim_t *dims, dnnl_data_type_t type, d
 
 typedef enum { FORWARD, BACKWARD_DATA, BACKWARD_WEIGHTS } direction;
 
-/* A description of one pass, or NULL if the library has none. `hint` is that of the forward pass. */
-static dnnl_primitive_desc_t describe(const trb_conv_spec *s, direction way, dnnl_alg_kind_t algorithm,
-                                      const trb_layout *src, const trb_layout *dst, dnnl_primitive_desc_t hint)
+/* A description of one pass; NULL if the library has none. `hint` is that of the forward pass. */
+static trb_status describe(const trb_conv_spec *s, direction way, dnnl_alg_kind_t algorithm, const trb_layout *src,
+                           const trb_layout *dst, dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *pd)
 {
     const extent e = extent_of(s);
     const dnnl_data_type_t type = trb__image_type();
@@ -72,12 +72,12 @@ static dnnl_primitive_desc_t describe(const trb_conv_spec *s, direction way, dnn
     const trb_layout b = layout(1, e.bias, dnnl_f32, dnnl_a);
     const dnnl_memory_desc_t *bias = s->bias || s->fold ? trb__md_of(&b) : NULL;
     dnnl_convolution_desc_t d;
-    dnnl_primitive_desc_t pd = NULL;
     dnnl_engine_t engine = NULL;
     dnnl_primitive_attr_t attributes = NULL;
     dnnl_post_ops_t ops = NULL;
     dnnl_status_t st = dnnl_success;
-    if (trb__engine(&engine) != TRB_OK) return NULL;
+    *pd = NULL;
+    TRB_TRY(trb__engine(&engine));
     switch (way) {
     case FORWARD:
         st = dnnl_convolution_forward_desc_init(&d, s->training ? dnnl_forward_training : dnnl_forward_inference,
@@ -98,10 +98,10 @@ static dnnl_primitive_desc_t describe(const trb_conv_spec *s, direction way, dnn
     if (st == dnnl_success && s->sum) st = dnnl_post_ops_append_sum(ops, 1.0F);
     if (st == dnnl_success && s->relu) st = dnnl_post_ops_append_eltwise(ops, 1.0F, dnnl_eltwise_relu, 0.0F, 0.0F);
     if (st == dnnl_success) st = dnnl_primitive_attr_set_post_ops(attributes, ops);
-    if (st == dnnl_success) st = dnnl_primitive_desc_create(&pd, &d, attributes, engine, hint);
+    if (st == dnnl_success) st = dnnl_primitive_desc_create(pd, &d, attributes, engine, hint);
     if (ops != NULL) (void)dnnl_post_ops_destroy(ops);
     if (attributes != NULL) (void)dnnl_primitive_attr_destroy(attributes);
-    return st == dnnl_success ? pd : NULL;
+    return st == dnnl_unimplemented ? TRB_OK : trb__dnnl(st, "a convolution");
 }
 
 /* ---- which algorithm
@@ -145,37 +145,40 @@ static bool is_brgemm(dnnl_primitive_desc_t pd)
            strncmp(name, "brgconv", 7) == 0;
 }
 
-static dnnl_primitive_desc_t describe_best(const trb_conv_spec *s, direction way, const trb_layout *src,
-                                           const trb_layout *dst)
+static void drop(dnnl_primitive_desc_t *pd)
 {
-    dnnl_primitive_desc_t pd = NULL, hint = NULL;
-    if (winograd_leads(s)) {
-        if (way != FORWARD) hint = describe(s, FORWARD, dnnl_convolution_winograd, src, dst, NULL);
-        pd = describe(s, way, dnnl_convolution_winograd, src, dst, hint);
-    }
-    if (pd == NULL && way == FORWARD && one_block(src) && one_block(dst)) {
+    if (*pd != NULL) (void)dnnl_primitive_desc_destroy(*pd);
+    *pd = NULL;
+}
+
+static trb_status describe_by(const trb_conv_spec *s, direction way, dnnl_alg_kind_t algorithm, const trb_layout *src,
+                              const trb_layout *dst, dnnl_primitive_desc_t *pd)
+{
+    dnnl_primitive_desc_t hint = NULL;
+    trb_status st = TRB_OK;
+    if (way != FORWARD) st = describe(s, FORWARD, algorithm, src, dst, NULL, &hint);
+    if (st == TRB_OK) st = describe(s, way, algorithm, src, dst, hint, pd);
+    drop(&hint);
+    return st;
+}
+
+static trb_status describe_best(const trb_conv_spec *s, direction way, const trb_layout *src, const trb_layout *dst,
+                                dnnl_primitive_desc_t *pd)
+{
+    static const char *const passes[] = {"forward pass", "gradient by the input", "gradient by the weights"};
+    *pd = NULL;
+    if (winograd_leads(s)) TRB_TRY(describe_by(s, way, dnnl_convolution_winograd, src, dst, pd));
+    if (*pd == NULL && way == FORWARD && one_block(src) && one_block(dst)) {
         const trb_layout from = channels_last(src), to = channels_last(dst);
-        pd = describe(s, way, dnnl_convolution_direct, &from, &to, NULL);
-        if (pd != NULL && !is_brgemm(pd)) {
-            (void)dnnl_primitive_desc_destroy(pd);
-            pd = NULL;
-        }
+        TRB_TRY(describe(s, way, dnnl_convolution_direct, &from, &to, NULL, pd));
+        if (*pd != NULL && !is_brgemm(*pd)) drop(pd);
     }
-    if (pd == NULL) {
-        if (hint != NULL) (void)dnnl_primitive_desc_destroy(hint);
-        hint = way == FORWARD ? NULL : describe(s, FORWARD, dnnl_convolution_direct, src, dst, NULL);
-        pd = describe(s, way, dnnl_convolution_direct, src, dst, hint);
-    }
-    if (hint != NULL) (void)dnnl_primitive_desc_destroy(hint);
-    return pd;
+    if (*pd == NULL) TRB_TRY(describe_by(s, way, dnnl_convolution_direct, src, dst, pd));
+    if (*pd == NULL) return trb_fail(TRB_EINTERNAL, "oneDNN has no %s of this convolution", passes[way]);
+    return TRB_OK;
 }
 
 /* ---- a convolution a group */
-
-static trb_status missing(const char *pass)
-{
-    return trb_fail(TRB_EINTERNAL, "oneDNN has no %s of a convolution in this layout", pass);
-}
 
 static size_t weights_a_filter(const trb_conv_spec *s)
 {
@@ -221,7 +224,7 @@ static trb_status make_parts(trb_conv *c)
     for (size_t g = 0; g < G; g++) {
         trb_layout got = out;
         TRB_TRY(trb_conv_create(&spec, &in, &got, &c->part[g]));
-        if (!trb_layout_same(&got, &out)) return missing("part");
+        if (!trb_layout_same(&got, &out)) return trb_fail(TRB_EINTERNAL, "a group's layout is not that of the whole");
     }
     return TRB_OK;
 }
@@ -287,7 +290,8 @@ static trb_status choose_layouts(trb_conv *c, const trb_layout *in, trb_layout *
     const extent e = extent_of(s);
     const trb_layout src = trb_layout_is_plain(in) ? layout(4, e.src, trb__image_type(), dnnl_format_tag_any) : *in;
     const trb_layout dst = s->sum ? *out : layout(4, e.dst, trb__image_type(), dnnl_format_tag_any);
-    dnnl_primitive_desc_t pd = describe(&asked, FORWARD, dnnl_convolution_direct, &src, &dst, NULL);
+    dnnl_primitive_desc_t pd = NULL;
+    TRB_TRY(describe(&asked, FORWARD, dnnl_convolution_direct, &src, &dst, NULL, &pd));
     if (pd == NULL)
         return trb_fail(TRB_EINTERNAL, "oneDNN has no convolution of %zu x %zu x %zu by %zu filters of %zu x %zu",
                         s->in.c, s->in.h, s->in.w, s->filters, s->kernel, s->kernel);
@@ -308,15 +312,16 @@ static trb_status convert(const trb_layout *from, const trb_layout *to, bool bac
 static trb_status make_forward(trb_conv *c, const trb_layout *in, const trb_layout *plain)
 {
     static const int args[] = {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST, DNNL_ARG_BIAS};
-    dnnl_primitive_desc_t pd = describe_best(&c->spec, FORWARD, &c->src, &c->dst);
-    if (pd == NULL) return missing("forward pass");
+    dnnl_primitive_desc_t pd = NULL;
+    trb_layout packed;
     trb_status st = TRB_OK;
-    const trb_layout packed = trb__layout_of(pd, DNNL_ARG_WEIGHTS);
+    TRB_GO(describe_best(&c->spec, FORWARD, &c->src, &c->dst, &pd));
+    packed = trb__layout_of(pd, DNNL_ARG_WEIGHTS);
     TRB_GO(trb__primitive_make(pd, c->spec.bias || c->spec.fold ? 4 : 3, args, &c->forward));
     TRB_GO(convert(plain, &packed, false, &c->pack, &c->packed));
     TRB_GO(convert(in, &c->src, false, &c->enter, &c->entered));
 done:
-    (void)dnnl_primitive_desc_destroy(pd);
+    drop(&pd);
     return st;
 }
 
@@ -324,21 +329,21 @@ static trb_status make_backward(trb_conv *c, const trb_layout *in, const trb_lay
 {
     static const int data_args[] = {DNNL_ARG_DIFF_DST, DNNL_ARG_WEIGHTS, DNNL_ARG_DIFF_SRC};
     static const int weights_args[] = {DNNL_ARG_SRC, DNNL_ARG_DIFF_DST, DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_BIAS};
-    dnnl_primitive_desc_t data = describe_best(&c->spec, BACKWARD_DATA, &c->src, &c->dst);
-    dnnl_primitive_desc_t weights = describe_best(&c->spec, BACKWARD_WEIGHTS, &c->src, &c->dst);
-    trb_status st = data == NULL || weights == NULL ? missing("backward pass") : TRB_OK;
-    if (st == TRB_OK) {
-        const trb_layout packed = trb__layout_of(data, DNNL_ARG_WEIGHTS);
-        const trb_layout gradient = trb__layout_of(weights, DNNL_ARG_DIFF_WEIGHTS);
-        TRB_GO(trb__primitive_make(data, 3, data_args, &c->data));
-        TRB_GO(trb__primitive_make(weights, c->spec.bias ? 4 : 3, weights_args, &c->weights));
-        TRB_GO(convert(plain, &packed, false, &c->pack_back, &c->packed_back));
-        TRB_GO(convert(&gradient, plain, true, &c->unpack, &c->gradient));
-        TRB_GO(convert(&c->src, in, true, &c->leave, &c->left));
-    }
+    dnnl_primitive_desc_t data = NULL, weights = NULL;
+    trb_layout packed, gradient;
+    trb_status st = TRB_OK;
+    TRB_GO(describe_best(&c->spec, BACKWARD_DATA, &c->src, &c->dst, &data));
+    TRB_GO(describe_best(&c->spec, BACKWARD_WEIGHTS, &c->src, &c->dst, &weights));
+    packed = trb__layout_of(data, DNNL_ARG_WEIGHTS);
+    gradient = trb__layout_of(weights, DNNL_ARG_DIFF_WEIGHTS);
+    TRB_GO(trb__primitive_make(data, 3, data_args, &c->data));
+    TRB_GO(trb__primitive_make(weights, c->spec.bias ? 4 : 3, weights_args, &c->weights));
+    TRB_GO(convert(plain, &packed, false, &c->pack_back, &c->packed_back));
+    TRB_GO(convert(&gradient, plain, true, &c->unpack, &c->gradient));
+    TRB_GO(convert(&c->src, in, true, &c->leave, &c->left));
 done:
-    if (data != NULL) (void)dnnl_primitive_desc_destroy(data);
-    if (weights != NULL) (void)dnnl_primitive_desc_destroy(weights);
+    drop(&data);
+    drop(&weights);
     return st;
 }
 

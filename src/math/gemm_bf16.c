@@ -8,11 +8,11 @@
  * precision: 128x4000x200 NT 185/87, 128x200x4000 NN 180/106, 4000x200x128 TN 192/107, 32x4000x200 NT 158/65,
  * 32x200x784 NT 157/93, 128x10x200 NT 93/44. Narrow products end in logits or begin with the gradient of logits, and
  * cost little: they stay in single precision, so that a network's outputs are not rounded. */
-enum { NARROW = 32, SMALL = 1 << 19 };
+enum { NARROW = 32, SMALL = 1 << 12 };
 
-bool trb__gemm_bf16_leads(size_t m, size_t n, size_t k)
+bool trb__gemm_bf16_leads(bool ta, size_t m, size_t n, size_t k)
 {
-    return n >= NARROW && k >= NARROW && (double)m * (double)n * (double)k >= SMALL;
+    return n >= NARROW && k >= NARROW && n * k >= SMALL && (!ta || m >= NARROW);
 }
 
 /* A product's shape, and the primitive made for it at its first use. */

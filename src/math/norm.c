@@ -1,8 +1,7 @@
 /* Batch normalisation. */
 #include "primitive.h"
 
-#include <stdint.h>
-#include <string.h>
+#include <math.h>
 
 #include "tribikos/memory.h"
 
@@ -13,8 +12,8 @@ struct trb_norm_op {
     size_t channels, count; /* count: values a channel */
     way last;
     trb__primitive forward[WAYS], backward[WAYS];
-    float *mean, *variance; /* of the batch, biased */
-    void *mask;             /* where the relu let through */
+    float *mean, *variance; /* of the batch, biased; one behind the other */
+    void *mask[WAYS];       /* where the relu let through */
 };
 
 static trb_status make(trb_norm_op *n, const trb_layout *l, bool relu, bool training, way w)
@@ -39,9 +38,9 @@ static trb_status make(trb_norm_op *n, const trb_layout *l, bool relu, bool trai
     TRB_GO(trb__dnnl(dnnl_primitive_desc_create(&pd, &d, NULL, engine, NULL), "batch normalisation"));
     TRB_GO(trb__primitive_make(pd, masked ? 6 : 5, forward_args, &n->forward[w]));
     if (!training) goto done;
-    if (masked && n->mask == NULL) {
+    if (masked) {
         const trb_layout mask = trb__layout_of(pd, DNNL_ARG_WORKSPACE);
-        TRB_GO(trb_alloc(TRB_MEM_ACTIVATIONS, trb_layout_bytes(&mask), 1, &n->mask));
+        TRB_GO(trb_alloc(TRB_MEM_ACTIVATIONS, trb_layout_bytes(&mask), 1, &n->mask[w]));
     }
     TRB_GO(trb__dnnl(dnnl_batch_normalization_backward_desc_init(&d, dnnl_backward, md, md, TRB_NORM_EPS, flags),
                      "batch normalisation's gradient"));
@@ -61,8 +60,10 @@ trb_status trb_norm_create(const trb_layout *layout, bool relu, bool training, t
     n->channels = (size_t)dims[1];
     n->count = (size_t)(dims[0] * dims[2] * dims[3]);
     trb_status st = trb_alloc(TRB_MEM_ACTIVATIONS, 2 * n->channels, sizeof *n->mean, &n->mean);
-    n->variance = n->mean == NULL ? NULL : n->mean + n->channels;
-    if (st == TRB_OK) st = make(n, layout, relu, training, GIVEN);
+    if (st == TRB_OK) {
+        n->variance = n->mean + n->channels;
+        st = make(n, layout, relu, training, GIVEN);
+    }
     if (st == TRB_OK && training) st = make(n, layout, relu, training, OF_BATCH);
     if (st == TRB_OK)
         *out = n;
@@ -77,9 +78,9 @@ void trb_norm_destroy(trb_norm_op *n)
     for (int w = 0; w < WAYS; w++) {
         trb__primitive_clear(&n->forward[w]);
         trb__primitive_clear(&n->backward[w]);
+        trb_free(n->mask[w]);
     }
     trb_free(n->mean);
-    trb_free(n->mask);
     trb_free(n);
 }
 
@@ -91,8 +92,15 @@ trb_status trb_norm_forward(trb_norm_op *n, const trb_norm_params *p, const void
                           n->last == OF_BATCH ? n->mean : trb__unconst(p->mean),
                           n->last == OF_BATCH ? n->variance : trb__unconst(p->variance),
                           y,
-                          n->mask};
-    return trb__primitive_run(&n->forward[n->last], data);
+                          n->mask[n->last]};
+    TRB_TRY(trb__primitive_run(&n->forward[n->last], data));
+    for (size_t c = 0; n->last == OF_BATCH && c < 2 * n->channels; c++)
+        if (!isfinite(n->mean[c]))
+            return trb_fail(TRB_ENUM,
+                            "batch normalisation: channel %zu has values that are not finite; try a smaller learning "
+                            "rate",
+                            c % n->channels);
+    return TRB_OK;
 }
 
 trb_status trb_norm_backward(trb_norm_op *n, const trb_norm_params *p, const void *x, const void *dy,
@@ -105,7 +113,7 @@ trb_status trb_norm_backward(trb_norm_op *n, const trb_norm_params *p, const voi
                           trb__unconst(dy),
                           dx,
                           dscale_shift,
-                          n->mask};
+                          n->mask[n->last]};
     return trb__primitive_run(&n->backward[n->last], data);
 }
 

@@ -16,8 +16,8 @@ trb_status trb__dnnl(dnnl_status_t st, const char *what)
 
 trb_status trb__engine(dnnl_engine_t *out)
 {
-    if (engine == NULL) {
-        TRB_TRY(trb__dnnl(dnnl_engine_create(&engine, dnnl_cpu, 0), "an engine"));
+    if (stream == NULL) {
+        if (engine == NULL) TRB_TRY(trb__dnnl(dnnl_engine_create(&engine, dnnl_cpu, 0), "an engine"));
         TRB_TRY(trb__dnnl(dnnl_stream_create(&stream, engine, dnnl_stream_default_flags), "a stream"));
     }
     *out = engine;

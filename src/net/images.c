@@ -37,7 +37,10 @@ trb_status trb__conv_open(trb__step *s, size_t rows, bool training)
                                 .fold = s->norm != NULL,
                                 .sum = s->sum,
                                 .relu = s->relu};
-    return trb_conv_create(&spec, &s->x_layout, &s->y_layout, (trb_conv **)&s->op);
+    trb_conv *conv = NULL;
+    TRB_TRY(trb_conv_create(&spec, &s->x_layout, &s->y_layout, &conv));
+    s->op = conv;
+    return TRB_OK;
 }
 
 void trb__conv_close(trb__step *s)
@@ -89,7 +92,10 @@ trb_status trb__norm_open(trb__step *s, size_t rows, bool training)
 {
     (void)rows;
     s->y_layout = s->x_layout;
-    return trb_norm_create(&s->x_layout, s->relu, training, (trb_norm_op **)&s->op);
+    trb_norm_op *norm = NULL;
+    TRB_TRY(trb_norm_create(&s->x_layout, s->relu, training, &norm));
+    s->op = norm;
+    return TRB_OK;
 }
 
 void trb__norm_close(trb__step *s)
@@ -99,8 +105,10 @@ void trb__norm_close(trb__step *s)
 
 trb_status trb__norm_step(const trb__step *s, const trb__pass *p)
 {
-    const trb_norm_params params = norm_params(s->l, p);
-    return trb_norm_forward(s->op, &params, p->x, s->y);
+    const trb__layer *l = s->l;
+    const trb_norm_params params = norm_params(l, p);
+    return trb_fail_of(trb_norm_forward(s->op, &params, p->x, s->y), "%s%s%zu: ", l->name,
+                       l->name[0] != '\0' ? "." : "layer ", l->position);
 }
 
 trb_status trb__norm_back(const trb__step *s, const trb__pass *p, const void *dy, void *dx)
@@ -125,10 +133,8 @@ trb_status trb__pool_setup(trb_net *net, trb__layer *l)
     (void)net;
     const trb__argument *a = &l->argument;
     const size_t k = a->kernel;
-    if (k > l->in.h + 2 * a->pad || k > l->in.w + 2 * a->pad || 2 * a->pad > k)
-        return trb_fail(TRB_ECONFIG,
-                        "%s %zu: a window of %zu x %zu does not fit into %zu x %zu with padding %zu (at most half a "
-                        "window)",
+    if (k > l->in.h + 2 * a->pad || k > l->in.w + 2 * a->pad)
+        return trb_fail(TRB_ECONFIG, "%s %zu: a window of %zu x %zu does not fit into %zu x %zu with padding %zu",
                         l->kind->name, k, k, k, l->in.h, l->in.w, a->pad);
     l->out =
         (trb_shape){l->in.c, (l->in.h + 2 * a->pad - k) / a->stride + 1, (l->in.w + 2 * a->pad - k) / a->stride + 1};
@@ -154,7 +160,10 @@ static trb_status pool_open(trb__step *s, size_t rows, bool training, bool max)
                                 .stride = global ? 1 : l->argument.stride,
                                 .pad = l->argument.pad,
                                 .training = training};
-    return trb_pool_create(&spec, &s->x_layout, &s->y_layout, (trb_pool **)&s->op);
+    trb_pool *pool = NULL;
+    TRB_TRY(trb_pool_create(&spec, &s->x_layout, &s->y_layout, &pool));
+    s->op = pool;
+    return TRB_OK;
 }
 
 trb_status trb__maxpool_open(trb__step *s, size_t rows, bool training)
@@ -225,8 +234,12 @@ static trb_status reorder_back(const trb__step *s, const trb__pass *p, const voi
     return trb_reorder_run(((both_ways *)s->op)->back, dy, dx);
 }
 
-const trb__kind trb__reorder_kind = {
-    .name = "reorder", .open = reorder_open, .close = reorder_close, .forward = reorder_step, .backward = reorder_back};
+const trb__kind trb__reorder_kind = {.name = "reorder",
+                                     .overwritable = true,
+                                     .open = reorder_open,
+                                     .close = reorder_close,
+                                     .forward = reorder_step,
+                                     .backward = reorder_back};
 
 static trb_status spread_step(const trb__step *s, const trb__pass *p)
 {
@@ -241,4 +254,5 @@ static trb_status spread_back(const trb__step *s, const trb__pass *p, const void
     return TRB_OK;
 }
 
-const trb__kind trb__spread_kind = {.name = "spread", .forward = spread_step, .backward = spread_back};
+const trb__kind trb__spread_kind = {
+    .name = "spread", .overwritable = true, .forward = spread_step, .backward = spread_back};

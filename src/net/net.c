@@ -10,6 +10,9 @@
 
 enum { TENSORS = 4 }; /* the most that a layer has */
 
+/* Numbers a row, anywhere in a network: beyond that sizes in bytes might not fit the libraries' integers. */
+enum { WIDTH_MAX = 1 << 30 };
+
 trb_status trb__net_add_param(trb_net *net, const trb__layer *l, const trb__tensor *t, size_t *offset)
 {
     size_t *end = t->statistic ? &net->size : &net->trained; /* settle() puts one behind the other */
@@ -98,7 +101,7 @@ static trb_status follow(const trb__item *item, course *at, trb__layer *l)
         at->swapped = true;
         return TRB_OK;
     }
-    if (in.c != at->saved.c || in.h != at->saved.h || in.w != at->saved.w)
+    if (!trb_shape_same(in, at->saved))
         return trb_fail(TRB_ECONFIG,
                         "layers: item %zu, \"add\": %zu x %zu x %zu cannot be added to %zu x %zu x %zu; give both ways "
                         "the same shape, e.g. by \"shortcut, conv %zu 1 ...\"",
@@ -126,7 +129,7 @@ static trb_status add_layer(trb_net *net, const trb__item *item, course *at)
     if (l->kind->setup != NULL) TRB_TRY(trb_fail_of(l->kind->setup(net, l), "layers: item %zu: ", item->number));
     if (__builtin_mul_overflow(l->out.c, l->out.h, &l->y_width) ||
         __builtin_mul_overflow(l->y_width, l->out.w, &l->y_width) ||
-        __builtin_mul_overflow(l->y_width, l->y_copies, &l->y_width))
+        __builtin_mul_overflow(l->y_width, l->y_copies, &l->y_width) || l->y_width > WIDTH_MAX)
         return trb_fail(TRB_ECONFIG, "layers: item %zu, \"%s\": too wide for %zu heads", item->number, item->text,
                         net->heads);
     net->n_layers++;
@@ -198,7 +201,7 @@ trb_status trb_net_create(const char *layers, trb_shape input, size_t M, trb_net
 {
     size_t inputs = 0, items = 1;
     if (__builtin_mul_overflow(input.c, input.h, &inputs) || __builtin_mul_overflow(inputs, input.w, &inputs) ||
-        inputs == 0)
+        inputs == 0 || inputs > WIDTH_MAX)
         return trb_fail(TRB_ECONFIG, "a network cannot have inputs of shape %zu x %zu x %zu", input.c, input.h,
                         input.w);
     if (M == 0) return trb_fail(TRB_ECONFIG, "a network needs at least one head");
@@ -286,7 +289,7 @@ size_t trb_net_trained(const trb_net *net)
 /* Every output is a sum over as many inputs as there are weights an output channel. */
 double trb__layer_macs(const trb__layer *l)
 {
-    if (!l->kind->takes_one) return 0.0;
+    if (l->argument.units == 0) return 0.0;
     const bool window = l->kind->takes == TRB__FILTERS;
     const size_t inputs = window ? l->in.c * l->argument.kernel * l->argument.kernel : trb_shape_size(l->in);
     return (double)l->y_width * (double)inputs;
@@ -319,8 +322,7 @@ void trb_net_init(const trb_net *net, trb_init how, uint64_t seed, uint64_t memb
 
 trb_status trb_net_spread(const trb_net *one, const float *from, const trb_net *many, float *to)
 {
-    if (strcmp(one->layers, many->layers) != 0 || one->heads != 1 ||
-        trb_shape_size(one->input) != trb_shape_size(many->input))
+    if (strcmp(one->layers, many->layers) != 0 || one->heads != 1 || !trb_shape_same(one->input, many->input))
         return trb_fail(TRB_EINTERNAL, "spread: from \"%s\" with %zu heads and %zu inputs to \"%s\" with %zu inputs",
                         one->layers, one->heads, trb_net_inputs(one), many->layers, trb_net_inputs(many));
     for (size_t i = 0; i < one->n_params; i++) {

@@ -165,8 +165,10 @@ static trb_status check_names(const char *list)
 
 trb_status trb_net_expand(const char *layers, char **out)
 {
+    enum { LONGEST = 1 << 16 }; /* a list may come with a file from anywhere, and names are searched for in all of it */
     char *text = NULL;
-    size_t n = 0;
+    size_t n = strlen(layers);
+    if (n > LONGEST) return trb_fail(TRB_ECONFIG, "layers: a list of %zu characters, expected at most %d", n, LONGEST);
     FILE *f = open_memstream(&text, &n);
     if (f == NULL) return trb_fail(TRB_ENOMEM, "no memory to write out the layers");
     trb_status st = write_list(f, layers);

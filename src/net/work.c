@@ -104,7 +104,7 @@ static trb_status spread(planner *p, value *v, trb_shape one, size_t M)
     trb_layout whole;
     if (!trb_layout_whole(&v->layout, M, &whole)) {
         TRB_TRY(to_plain(p, v, one));
-        (void)trb_layout_whole(&v->layout, M, &whole);
+        TRB_TRY(trb_layout_plain(p->work->slice, (trb_shape){M * one.c, one.h, one.w}, &whole));
     }
     trb__step *s = new_step(p, &trb__spread_kind, NULL, v);
     s->y_layout = whole;
@@ -134,7 +134,9 @@ static trb_status join_to_conv(planner *p, trb__step **step, size_t *i)
         norm = next;
         next = behind(net, ++*i);
     }
-    if (next != NULL && is(next, "add") && p->saved.place != CALLER && !trb_layout_is_plain(&p->saved.layout)) {
+    /* A convolution cannot write over what it reads, as it would if nothing lies between the fork and it. */
+    if (next != NULL && is(next, "add") && p->saved.place != CALLER && p->saved.place != p->now.place &&
+        !trb_layout_is_plain(&p->saved.layout)) {
         if (p->saved.copies < l->y_copies) TRB_TRY(spread(p, &p->saved, l->out, l->y_copies));
         sum = p->saved.copies == l->y_copies && !trb_layout_is_plain(&p->saved.layout);
     }
@@ -285,6 +287,8 @@ trb_status trb_work_create(const trb_net *net, size_t rows, bool training, trb_w
 {
     const size_t steps = STEPS_A_LAYER * net->n_layers + 1;
     trb_work *w = NULL;
+    int fits = 0;
+    TRB_TRY(trb_to_int(rows, &fits));
     trb_status st = trb_alloc(TRB_MEM_ACTIVATIONS, 1, sizeof *w, &w);
     if (st != TRB_OK) return st;
     w->net = net;
@@ -379,10 +383,12 @@ trb_status trb_net_forward(const trb_net *net, trb_work *w, const float *params,
         return trb_fail(TRB_EINTERNAL, "dropout masks are drawn in a workspace for inference");
     if (w->fixed && w->training && rows < w->rows)
         return trb_fail(TRB_EINTERNAL, "forward pass of %zu images in a training workspace for %zu", rows, w->rows);
+    w->last_rows = 0;
+    if (w->fixed && !w->training) return forward_in_slices(w, params, rows, x, z);
+    TRB_TRY(pass_forward(w, params, rows, x, draw, true, z));
     w->last_rows = rows;
     w->last_drew = draw != NULL;
-    if (w->fixed && !w->training) return forward_in_slices(w, params, rows, x, z);
-    return pass_forward(w, params, rows, x, draw, true, z);
+    return TRB_OK;
 }
 
 /* The gradient on its way back, and that of what the fork saved. */
@@ -480,6 +486,7 @@ size_t trb_work_measured(const trb_work *w, trb_time *rows)
         const trb__step *s = &w->step[i];
         size_t at = 0;
         while (at < n && strcmp(rows[at].kind, s->kind->name) != 0) at++;
+        if (at == TRB_TIMES_MAX) return n;
         if (at == n) rows[n++] = (trb_time){.kind = s->kind->name};
         const double macs = s->l == NULL ? 0.0 : trb__layer_macs(s->l);
         const double x = (double)(trb_layout_bytes(&s->x_layout) / s->rows),
@@ -488,7 +495,8 @@ size_t trb_work_measured(const trb_work *w, trb_time *rows)
         rows[at].backward_s += s->seconds[1];
         rows[at].forward_macs += macs;
         rows[at].backward_macs += i == w->first_trained ? macs : 2.0 * macs; /* no gradient by the network's input */
-        rows[at].forward_bytes += x + y + (s->kind->path == TRB__ADDS ? x : 0.0);
+        if (s->kind->path == TRB__WORKS || s->kind->path == TRB__ADDS)
+            rows[at].forward_bytes += x + y + (s->kind->path == TRB__ADDS ? x : 0.0);
         rows[at].backward_bytes += 2.0 * x + y; /* reads the input again, and two gradients */
     }
     return n;

@@ -58,14 +58,12 @@ static trb_status write_unit(const trb_config *c, const trb_cache_spec *spec, co
     TRB_GO(load_member(c, spec, u.member, w));
     TRB_GO(trb_mkdirs(trb__run_path(c, "cache/v%02zu", u.view).text));
     TRB_GO(trb_shard_create(dir, spec, unit, &shard));
+    for (size_t i = 0; i < spec->block; i++) w->view[i] = (uint16_t)u.view;
     for (size_t at = 0; at < u.rows; at += spec->block) {
         const size_t rows = u.rows - at < spec->block ? u.rows - at : spec->block;
         const float *z = NULL;
         TRB_GO(trb_fault("cache.unit"));
-        for (size_t i = 0; i < rows; i++) {
-            w->sample[i] = (int64_t)(u.first_row + at + i);
-            w->view[i] = (uint16_t)u.view;
-        }
+        for (size_t i = 0; i < rows; i++) w->sample[i] = (int64_t)(u.first_row + at + i);
         trb_augment_views(w->views, rows, w->sample, w->view, w->input);
         TRB_GO(trb_net_forward(w->net, w->work, w->params, rows, w->input, NULL, &z));
         TRB_GO(trb_shard_write(shard, rows, z));
@@ -95,6 +93,9 @@ static trb_status check_shards(trb_comm *world, const trb_cache_spec *spec, cons
         st = trb_shard_check(dir, spec, first + i, &good, &mine[i].payload);
         mine[i].good = good;
     }
+    if (st == TRB_EINTEGRITY)
+        (void)trb_fail_of(st, "shards that the configuration does not ask for are kept; use another run.dir, or remove "
+                              "the cache: ");
     TRB_GO(trb_agree(world, st));
     TRB_GO(trb_comm_gather(world, mine, count, sizeof *mine, all));
     st = trb_comm_bcast(world, all, S * sizeof *all, 0);
@@ -225,7 +226,7 @@ trb_status trb_stage_cache(trb_comm *world, const trb_config *c)
     const size_t S = trb_cache_units(&spec);
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, S, sizeof *payload, &payload);
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, S, sizeof *all, &all);
-    if (st == TRB_OK) st = trb__views(c, &view);
+    if (st == TRB_OK) st = trb__views(c, &s.data, &view);
     TRB_GO(trb_agree(world, st));
     TRB_GO(trb__member_digests(world, c, &s.data, true, digest));
     spec.member_digest = digest;

@@ -50,7 +50,6 @@ static trb_status train_student(trb_comm *world, const trb_config *c, const trb_
 {
     const trb_student_opts *o = &c->student[index];
     const bool leads = trb_comm_rank(world) == 0, hydra = o->method == TRB_METHOD_HYDRA;
-    const size_t n_views = o->views > 0 ? o->views : spec->V;
     char label[96];
     trb_net *one = NULL, *many = NULL;
     float *params_one = NULL, *params_many = NULL;
@@ -60,7 +59,7 @@ static trb_status train_student(trb_comm *world, const trb_config *c, const trb_
 
     trb_status st = trb__student_net(c, index, &s->data, 1, &one);
     if (st == TRB_OK && hydra) st = trb__student_net(c, index, &s->data, spec->M, &many);
-    if (st == TRB_OK) st = trb__views_create(c, s, n_views, &views);
+    if (st == TRB_OK) st = trb__views_create(c, s, o->views, &views);
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(one), sizeof *params_one, &params_one);
     if (st == TRB_OK && hydra) st = trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(many), sizeof *params_many, &params_many);
     if (st == TRB_OK && leads) {
@@ -78,7 +77,7 @@ static trb_status train_student(trb_comm *world, const trb_config *c, const trb_
                     .params = params_one,
                     .samples = s,
                     .augment = views,
-                    .views = n_views,
+                    .views = o->views,
                     .plan = plan,
                     .next = next,
                     .loss = loss_on_mean,
@@ -167,7 +166,8 @@ static trb_status distill(trb_comm *world, const trb_config *c, const trb__sampl
     trb_share(o->fit.lanes, trb_comm_rank(world), trb_comm_size(world), &first, &count);
     trb_status st = trb__student_text(c, i, &s->data, spec, &config);
     if (st == TRB_OK)
-        st = trb_reader_open(cache, 0, spec->M, count * (o->fit.batch / o->fit.lanes), c->cache.memory, &reader);
+        st = trb_reader_open(cache, o->views, 0, spec->M, count * (o->fit.batch / o->fit.lanes), c->cache.memory,
+                             &reader);
     TRB_GO(trb_agree(world, st));
     st = train_student(world, c, s, reader, spec, i, config);
 done:

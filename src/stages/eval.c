@@ -48,9 +48,10 @@ static size_t rows_of(const evaluation *e, size_t block)
 static trb_status load_model(const char *path, size_t rows, size_t K, const trb_data *data, model *m)
 {
     TRB_TRY(trb_weights_read(path, NULL, &m->net, &m->params));
-    if (trb_net_inputs(m->net) != trb_shape_size(data->shape))
-        return trb_fail(TRB_EINTEGRITY, "%s takes samples of %zu values, the data set has %zu", path,
-                        trb_net_inputs(m->net), trb_shape_size(data->shape));
+    const trb_shape is = trb_net_shape(m->net), asked = data->shape;
+    if (!trb_shape_same(is, asked))
+        return trb_fail(TRB_EINTEGRITY, "%s takes samples of %zu x %zu x %zu, the data set has %zu x %zu x %zu", path,
+                        is.c, is.h, is.w, asked.c, asked.h, asked.w);
     if (trb_net_outputs(m->net) < data->classes)
         return trb_fail(TRB_EINTEGRITY, "%s has %zu outputs, the data set has labels 0 to %zu", path,
                         trb_net_outputs(m->net), data->classes - 1);
@@ -108,7 +109,7 @@ static trb_status open_reader(evaluation *e)
         const size_t at = e->first * e->batch + i; /* the last block is filled up with its last row */
         e->plan[i] = e->id[at < e->n ? at : e->n - 1];
     }
-    TRB_TRY(trb_reader_open(e->cache, 0, e->M, e->batch, e->c->cache.memory, &e->reader));
+    TRB_TRY(trb_reader_open(e->cache, 1, 0, e->M, e->batch, e->c->cache.memory, &e->reader));
     return trb_reader_plan(e->reader, e->count, e->plan, NULL);
 }
 

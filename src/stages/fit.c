@@ -98,10 +98,10 @@ static trb_status step(loop *l, uint64_t epoch, const int64_t *sample)
     return trb_exchange_pull(l->x);
 }
 
-/* Whoever reads ahead by the last plan borrows its buffer. */
+/* Whoever reads ahead by the last plan borrows its buffer. Not so the feed, which has served all of it when an epoch
+ * ends, and is closed before the buffer is released. */
 static trb_status drop_plan(loop *l)
 {
-    if (l->feed != NULL) trb_feed_plan(l->feed, 0, 0, NULL, NULL);
     return l->fit->plan == NULL ? TRB_OK : l->fit->plan(l->fit->ctx, 0, 0, NULL, NULL);
 }
 

@@ -56,8 +56,9 @@ trb_status trb__weights_found(const char *path, const char *config, const char *
 trb_status trb__member_digests(trb_comm *world, const trb_config *c, const trb_data *data, bool needed,
                                uint64_t *digest);
 
-/** The views that the configuration names. Local. \param[out] view  [cache.views], trb_free() */
-trb_status trb__views(const trb_config *c, trb_view **view);
+/** The views that the configuration names. Local. \param[in] data  normalised   \param[out] view  [cache.views],
+ * trb_free() */
+trb_status trb__views(const trb_config *c, const trb_data *data, trb_view **view);
 /** What makes the pixels of the first n views. Local. */
 trb_status trb__views_create(const trb_config *c, const trb__samples *s, size_t n, trb_augment **out);
 
@@ -88,7 +89,9 @@ typedef struct {
     float *params; /* [trb_net_size], updated */
     const trb__samples *samples;
     trb_augment *augment; /* what the network sees of a sample; used by this training alone */
-    size_t views;         /* above 1: each sample is seen as one of so many views, drawn anew every epoch */
+    /** Above 1: each sample is seen as one of so many views, drawn anew every epoch: trb_rng_below(views) from the
+     * stream (seed, TRB_USE_CHOICE, `stream`, epoch, sample). */
+    size_t views;
 
     /** Learn which samples this rank will see in an epoch, and as which views (NULL: view 0): [steps][rows], borrowed
      * until the next call; 0 steps ends the last plan. NULL if of no interest. */

@@ -163,16 +163,17 @@ trb_status trb__student_text(const trb_config *c, size_t s, const trb_data *data
                              char **text)
 {
     int used = 0;
-    char *members = NULL, views[TRB_RECIPE_BYTES + DIGEST_LINE] = "";
-    const size_t more = sizeof views + ((cache != NULL ? cache->M : 0) + 4) * DIGEST_LINE;
-    if (c->cache.views > 1) {
-        char recipe[TRB_RECIPE_BYTES];
-        trb_view_text(&c->cache.view_recipe, c->data.validation, c->run.seed, recipe);
-        (void)snprintf(views, sizeof views, " of [%s], seed %" PRIu64, recipe, c->cache.view_seed);
-    }
+    char *members = NULL, recipe[TRB_RECIPE_BYTES];
+    const size_t more = sizeof recipe + ((cache != NULL ? cache->M : 0) + 4) * DIGEST_LINE;
     if (cache != NULL) TRB_TRY(trb__members_text(cache->M, cache->member_digest, &members));
     const trb_status st = with_data(c->student[s].fit.decides, data, more, text, &used);
-    if (st == TRB_OK) used += snprintf(*text + used, more, "cache.views: %" PRIu64 "%s\n", c->cache.views, views);
+    /* What a student does not see of a cache is nothing to it, so that views can be added: neither how many there are
+     * nor, if it sees the samples alone, how they are made. */
+    if (st == TRB_OK && c->student[s].views > 1) {
+        trb_view_text(&c->cache.view_recipe, data, c->data.validation, c->run.seed, recipe);
+        used += snprintf(*text + used, more, "cache.view_recipe: [%s]\ncache.view_seed: %" PRIu64 "\n", recipe,
+                         c->cache.view_seed);
+    }
     if (st == TRB_OK && cache != NULL)
         (void)snprintf(*text + used, more, "cache: %s, blocks of %zu\n%s", trb_dtype_name(cache->dtype), cache->block,
                        members);
@@ -254,13 +255,13 @@ trb_status trb__member_digests(trb_comm *world, const trb_config *c, const trb_d
 
 _Static_assert(sizeof((trb_view *)NULL)->recipe == TRB_RECIPE_BYTES, "a view's name is a recipe");
 
-trb_status trb__views(const trb_config *c, trb_view **out)
+trb_status trb__views(const trb_config *c, const trb_data *data, trb_view **out)
 {
     trb_view *view = NULL;
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, c->cache.views, sizeof *view, &view));
     (void)strcpy(view[0].recipe, "identity");
     for (size_t v = 1; v < c->cache.views; v++) {
-        trb_view_text(&c->cache.view_recipe, c->data.validation, c->run.seed, view[v].recipe);
+        trb_view_text(&c->cache.view_recipe, data, c->data.validation, c->run.seed, view[v].recipe);
         view[v].seed = c->cache.view_seed;
     }
     *out = view;
@@ -287,7 +288,7 @@ trb_status trb__cache_open(trb_comm *world, const trb_config *c, const trb_data 
     if (st == TRB_OK && trb_cache_spec_of(found)->M != c->members.count)
         st = trb_fail(TRB_EINTEGRITY, "%s holds %zu members, members.count is %zu; set it, or write the cache anew",
                       trb_cache_dir(found), trb_cache_spec_of(found)->M, (size_t)c->members.count);
-    if (st == TRB_OK) st = trb__views(c, &view);
+    if (st == TRB_OK) st = trb__views(c, data, &view);
     if (st == TRB_OK) st = trb_cache_expect_views(found, c->cache.views, view);
     TRB_GO(trb_agree(world, st));
     spec = trb_cache_spec_of(found);

@@ -51,11 +51,16 @@ static trb_status digest_of(const char *layers, const trb_net *net, const float 
     return TRB_OK;
 }
 
-static trb_status check_finite(const char *path, trb_status st, const trb_param *p, const float *params)
+static trb_status check_values(const char *path, trb_status st, const trb_param *p, const float *params)
 {
-    for (size_t i = 0; i < p->count; i++)
-        if (!isfinite(params[p->offset + i]))
-            return trb_fail(st, "%s: value %zu of tensor %s is not finite", path, i, p->name);
+    const bool variance = p->statistic && p->start > 0.0F; /* which begins at one, as means do at zero */
+    for (size_t i = 0; i < p->count; i++) {
+        const float value = params[p->offset + i];
+        if (!isfinite(value)) return trb_fail(st, "%s: value %zu of tensor %s is not finite", path, i, p->name);
+        if (variance && value < 0.0F)
+            return trb_fail(st, "%s: value %zu of tensor %s is %g, a variance below 0", path, i, p->name,
+                            (double)value);
+    }
     return TRB_OK;
 }
 
@@ -109,7 +114,7 @@ trb_status trb_weights_write(const char *path, const trb_net *net, const float *
     TRB_GO(write_constants(h, in.c, norm));
     for (size_t i = 0; i < trb_net_n_params(net); i++) {
         const trb_param *p = trb_net_param(net, i);
-        TRB_GO(check_finite(path, TRB_ENUM, p, params));
+        TRB_GO(check_values(path, TRB_ENUM, p, params));
         TRB_GO(trb_h5_put(h, p->name, tensor_shape(p), params + p->offset));
     }
     st = trb_h5_publish(h);
@@ -200,7 +205,7 @@ static trb_status read_tensors(trb_h5 *h, const trb_net *net, float **params)
     for (size_t i = 0; i < trb_net_n_params(net); i++) {
         const trb_param *p = trb_net_param(net, i);
         TRB_GO(trb_h5_read_rows(h, p->name, TRB_F32, 0, p->shape[0], values + p->offset));
-        TRB_GO(check_finite(trb_h5_path(h), TRB_EINTEGRITY, p, values));
+        TRB_GO(check_values(trb_h5_path(h), TRB_EINTEGRITY, p, values));
     }
     *params = values;
     values = NULL;

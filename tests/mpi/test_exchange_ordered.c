@@ -10,7 +10,7 @@ static trb_net *small_net(void)
 {
     /* 3,000 to 4,000 parameters: two blocks, so that with more ranks some own no slice. */
     trb_net *net = NULL;
-    CHECK(trb_net_create("dense 50, relu, dense 7", (trb_shape){60, 1, 1}, 1, &net) == TRB_OK);
+    CHECK(trb_net_create("dense 50, norm, relu, dense 7", (trb_shape){60, 1, 1}, 1, &net) == TRB_OK);
     return net;
 }
 
@@ -82,6 +82,35 @@ static void same_bits_as_one_rank(trb_comm *w)
     trb_free(reference);
     trb_free(mine);
     trb_comm_close(alone);
+    trb_net_destroy(net);
+}
+
+/* Running statistics move towards the mean over lanes, and have no part in the norm that clips the rest. */
+static void statistics_are_averaged_and_not_clipped(trb_comm *w)
+{
+    enum { LANES = 8 };
+    const trb_optim o = {.kind = TRB_OPTIM_SGD, .lr = 1.0, .clip = 1.0, .schedule = TRB_SCHEDULE_CONSTANT};
+    trb_net *net = small_net();
+    trb_exchange *x = NULL;
+    float *params = NULL;
+    size_t first = 0, count = 0;
+    const size_t n = trb_net_size(net), trained = trb_net_trained(net);
+    CHECK(trb_alloc(TRB_MEM_WEIGHTS, n, sizeof *params, &params) == TRB_OK);
+    for (size_t i = 0; i < n; i++) params[i] = 0.5F;
+    CHECK(trb_exchange_open(w, TRB_EXCHANGE_ORDERED, net, &o, LANES, params, &x) == TRB_OK);
+    trb_exchange_lanes(x, &first, &count);
+    for (size_t l = first; l < first + count; l++) {
+        float *g = trb_exchange_gradient(x);
+        for (size_t i = 0; i < n; i++) g[i] = i < trained ? 0.0F : (float)(l + 1);
+        g[11] = 0.25F; /* the sum over lanes is 2, clipped to 1 */
+        trb_exchange_lane_done(x);
+    }
+    CHECK(trb_exchange_push(x, TRB_OK) == TRB_OK);
+    CHECK(trb_exchange_pull(x) == TRB_OK);
+    CHECK(trained < n && params[11] == -0.5F && params[12] == 0.5F);
+    for (size_t i = trained; i < n; i++) CHECK(params[i] == 0.5F + 0.1F * (4.5F - 0.5F));
+    trb_exchange_close(x);
+    trb_free(params);
     trb_net_destroy(net);
 }
 
@@ -162,7 +191,8 @@ static void more_ranks_than_lanes_are_refused(trb_comm *w)
 
 int main(int argc, char **argv)
 {
-    const mpi_test tests[] = {same_bits_as_one_rank, the_tree_is_the_documented_one,
-                              a_failure_rides_along_and_changes_nothing, more_ranks_than_lanes_are_refused};
+    const mpi_test tests[] = {same_bits_as_one_rank, statistics_are_averaged_and_not_clipped,
+                              the_tree_is_the_documented_one, a_failure_rides_along_and_changes_nothing,
+                              more_ranks_than_lanes_are_refused};
     return run_tests(argc, argv, sizeof tests / sizeof *tests, tests);
 }

@@ -1,16 +1,9 @@
 /* A student is fed the pixels that the members saw when their logits were cached. The stages themselves are run on
  * networks that show it: one whose outputs are its inputs, and a student that starts as a copy of its member. */
-#include <stdlib.h>
-#include <unistd.h>
-
-#include "mpi/check.h"
-#include "tribikos/blas.h"
+#include "mpi/scene.h"
 #include "tribikos/hash.h"
-#include "tribikos/log.h"
 
-#include "../../src/stages/internal.h"
-
-enum { SIDE = 6, D = SIDE * SIDE, N = 40, HELD_OUT = 5, M = 2, V = 3, EPOCHS = 8 };
+enum { SEED = 13, M = 2, V = 3, EPOCHS = 8, FIRST_EPOCH = 4 };
 
 /* Batches of 10 in 5 lanes: up to 5 ranks. Two rows a lane and two a block: a call of the same shape for both. */
 static const char *const text =
@@ -21,52 +14,14 @@ static const char *const text =
     "cache: {views: 3, view_recipe: [%s], view_seed: 11, block: 2, shard_rows: 16}\n"
     "students: [hydra]\n"
     "student: {layers: [split, dense 36], batch: 10, lanes: 5, phase1_epochs: 0, epochs: 8,\n"
-    "          optimizer: sgd, lr: 0.1, views: %d}\n";
-
-typedef struct {
-    char folder[64];
-    trb_config *c;
-    trb__samples s;
-} scene;
-
-static void put(const char *folder, const char *name, const uint8_t *head, size_t n_head, const uint8_t *bytes,
-                size_t n)
-{
-    char path[128];
-    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *f = fopen(path, "wb");
-    CHECK(f != NULL && fwrite(head, 1, n_head, f) == n_head && fwrite(bytes, 1, n, f) == n && fclose(f) == 0);
-}
+    "          optimizer: sgd, lr: 0.1, views: %d, seed: 13}\n";
 
 static void set(trb_comm *w, const char *recipe, int members, int views, scene *of)
 {
-    *of = (scene){.folder = "/tmp/trb-views-XXXXXX"};
-    if (trb_comm_rank(w) == 0) {
-        const uint8_t x_head[16] = {0, 0, 8, 3, 0, 0, 0, N, 0, 0, 0, SIDE, 0, 0, 0, SIDE};
-        const uint8_t y_head[8] = {0, 0, 8, 1, 0, 0, 0, N};
-        uint8_t x[N * D], y[N];
-        trb_rng rng = trb_rng_open(1, TRB_USE_TEST, 0, 0, 0);
-        for (size_t i = 0; i < sizeof x; i++) x[i] = (uint8_t)trb_rng_below(&rng, 256);
-        for (size_t i = 0; i < N; i++) y[i] = (uint8_t)(i % D);
-        CHECK(mkdtemp(of->folder) != NULL);
-        put(of->folder, "x", x_head, sizeof x_head, x, sizeof x);
-        put(of->folder, "y", y_head, sizeof y_head, y, sizeof y);
-    }
-    CHECK(trb_comm_bcast(w, of->folder, sizeof of->folder, 0) == TRB_OK);
     char config[1024];
+    scene_make(w, of);
     (void)snprintf(config, sizeof config, text, of->folder, of->folder, members, recipe, views);
-    CHECK(trb_config_parse("views", config, 0, NULL, &of->c) == TRB_OK);
-    CHECK(trb__samples_load(w, of->c, &of->s) == TRB_OK);
-}
-
-static void strike(trb_comm *w, scene *of)
-{
-    trb_config_destroy(of->c);
-    trb__samples_clear(&of->s);
-    CHECK(trb_comm_barrier(w) == TRB_OK);
-    char command[128];
-    (void)snprintf(command, sizeof command, "rm -r '%s'", of->folder);
-    if (trb_comm_rank(w) == 0) CHECK(system(command) == 0); /* NOLINT(cert-env33-c): the name is ours */
+    scene_open(w, config, of);
 }
 
 /* Rank 0 writes a member as if it had been trained. */
@@ -97,6 +52,7 @@ typedef struct {
     const trb_data *data;
     const float *logits; /* [rows][M][D] */
     size_t row;          /* the next one of the plan */
+    uint64_t plans;      /* epochs begun */
     const int64_t *sample;
     const uint16_t *view;
     bool planned;
@@ -108,6 +64,7 @@ static trb_status plan(void *ctx, size_t steps, size_t rows, const int64_t *samp
     (void)rows;
     student *s = ctx;
     s->planned = steps > 0;
+    s->plans += s->planned;
     s->sample = sample;
     s->view = view;
     s->row = 0;
@@ -130,7 +87,9 @@ static trb_status compare(void *ctx, size_t at, size_t rows, size_t batch, const
         const float *fed = z + b * D, *seen = s->logits + (at + b) * M * D;
         const uint16_t v = s->view[s->row];
         float direct[D], doubled[D], plain[D];
-        CHECK(sample[b] == s->sample[s->row] && v < V);
+        trb_rng draw =
+            trb_rng_open(SEED, TRB_USE_CHOICE, TRB_STUDENT_STREAM, FIRST_EPOCH + s->plans - 1, (uint64_t)sample[b]);
+        CHECK(sample[b] == s->sample[s->row] && v == trb_rng_below(&draw, V));
         CHECK(trb_hash_bytes(fed, D * sizeof *fed) == trb_hash_bytes(seen, D * sizeof *seen));
         for (size_t i = 0; i < D; i++) doubled[i] = 2.0F * fed[i];
         CHECK(memcmp(doubled, seen + D, sizeof doubled) == 0); /* the second member's */
@@ -155,7 +114,7 @@ static trb_status train(trb_comm *w, const scene *of, student *s)
     size_t first = 0, count = 0;
     trb_share(o->fit.lanes, trb_comm_rank(w), trb_comm_size(w), &first, &count);
     CHECK(trb__cache_open(w, of->c, &of->s.data, &cache) == TRB_OK);
-    CHECK(trb_reader_open(cache, 0, M, 2 * count, 1 << 20, &s->reader) == TRB_OK);
+    CHECK(trb_reader_open(cache, V, 0, M, 2 * count, 1 << 20, &s->reader) == TRB_OK);
     CHECK(trb__member_net(of->c, 0, &of->s.data, &net) == TRB_OK);
     CHECK(trb__views_create(of->c, &of->s, V, &views) == TRB_OK);
     CHECK(trb__views_create(of->c, &of->s, V, &s->views) == TRB_OK);
@@ -165,6 +124,7 @@ static trb_status train(trb_comm *w, const scene *of, student *s)
     identity(net, 1.0F, params);
     const trb__fit fit = {.opts = &o->fit,
                           .epochs = EPOCHS,
+                          .first_epoch = FIRST_EPOCH,
                           .stream = TRB_STUDENT_STREAM,
                           .exchange = of->c->exchange,
                           .net = net,
@@ -202,12 +162,6 @@ static void make_cache(trb_comm *w, const scene *of)
     CHECK(trb_stage_cache(w, of->c) == TRB_OK);
 }
 
-static void opened(trb_comm *w)
-{
-    trb_log_open(false, 10.0);
-    CHECK(trb_agree(w, trb_blas_open(1)) == TRB_OK);
-}
-
 static void digests_are_equal(trb_comm *w)
 {
     scene of;
@@ -222,7 +176,7 @@ static void digests_are_equal(trb_comm *w)
     for (int i = 0; i < trb_comm_size(w) * (1 + V); i++) sum[i % (1 + V)] += all[i];
     CHECK(sum[0] == 15 * EPOCHS);
     for (size_t v = 0; v < V; v++) CHECK(sum[1 + v] > 80 - 5 * 7.3 && sum[1 + v] < 80 + 5 * 7.3);
-    strike(w, &of);
+    scene_strike(w, &of);
 }
 
 /* However a training ends, nobody reads its plan any more. */
@@ -234,11 +188,11 @@ static void the_plan_is_dropped(trb_comm *w)
     student s = {0};
     CHECK(train(w, &of, &s) == TRB_OK);
     CHECK(!s.planned);
-    if (trb_comm_rank(w) == 0) s = (student){.fails_at = 2};
+    s = (student){.fails_at = trb_comm_rank(w) == 0 ? 2 : 0};
     CHECK(train(w, &of, &s) == TRB_EIO);
     CHECK(!s.planned);
     trb_fail_clear();
-    strike(w, &of);
+    scene_strike(w, &of);
 }
 
 /* The whole stage: the student begins as the member that it follows, so that it has nothing to learn, to the last bit,
@@ -261,6 +215,10 @@ static void nothing_to_learn(trb_comm *w)
         trb_net_destroy(one);
         trb_free(params);
         CHECK(trb_stage_cache(w, of.c) == TRB_OK);
+        /* It does not look at views that it does not see. */
+        for (size_t v = of.c->student[0].views; v < V && trb_comm_rank(w) == 0; v++)
+            CHECK(unlink(trb__run_path(of.c, "cache/v%02zu/m000-s00001.h5", v).text) == 0);
+        CHECK(trb_comm_barrier(w) == TRB_OK);
         CHECK(trb_stage_distill(w, of.c) == TRB_OK);
         if (trb_comm_rank(w) == 0) {
             FILE *f = fopen(trb__run_path(of.c, "student/hydra/metrics.jsonl").text, "r");
@@ -270,12 +228,41 @@ static void nothing_to_learn(trb_comm *w)
             for (; fgets(line, sizeof line, f) != NULL; epochs++) CHECK(strstr(line, "\"loss\": 0,") != NULL);
             CHECK(epochs == EPOCHS && fclose(f) == 0);
         }
-        strike(w, &of);
+        scene_strike(w, &of);
+    }
+}
+
+static void expect_text(const scene *of, const char *views)
+{
+    char *own = NULL;
+    CHECK(trb__student_text(of->c, 0, &of->s.data, NULL, &own) == TRB_OK);
+    const char *at = strstr(own, "data_digest: ");
+    CHECK(at != NULL && strcmp(strchr(at, '\n') + 1, views) == 0);
+    trb_free(own);
+}
+
+/* What a student sees is part of what it is, and nothing else of the views that a cache holds. */
+static void a_student_is_of_its_views(trb_comm *w)
+{
+    char hex[17], views[256];
+    for (int n = 0; n < 3; n++) {
+        scene of;
+        set(w, "cutout 3, mixup 0.5", 1, n, &of);
+        trb_hash_hex(trb_hash_bytes(of.s.data.mean, sizeof(float)), hex);
+        (void)snprintf(views, sizeof views,
+                       "cache.view_recipe: [cutout 3, mixup 0.5, mean %s, without 5 by seed 3]\ncache.view_seed: 11\n",
+                       hex);
+        CHECK((strstr(of.c->student[0].fit.decides, "views: 3\n") != NULL) == (n == 0));
+        expect_text(&of, n == 1 ? "" : views);
+        of.c->cache.views += 2;
+        expect_text(&of, n == 1 ? "" : views);
+        scene_strike(w, &of);
     }
 }
 
 int main(int argc, char **argv)
 {
-    const mpi_test tests[] = {opened, digests_are_equal, the_plan_is_dropped, nothing_to_learn};
-    return run_tests(argc, argv, 4, tests);
+    const mpi_test tests[] = {scene_begin, digests_are_equal, the_plan_is_dropped, nothing_to_learn,
+                              a_student_is_of_its_views};
+    return run_tests(argc, argv, 5, tests);
 }

@@ -39,7 +39,48 @@ check "a logit that is not finite is refused" status 1 write --logits nan.npy --
 check "with member, view and sample" grep -q "member 2, view 1: sample 345 is not finite" err
 check "and no manifest" test ! -e nan/manifest.h5
 check "view 0 is the sample itself" status 1 write --logits views.npy --x x.npy --y y.npy --view flip 0 --view flip 1 no
+check "a recipe is checked" status 1 write --logits views.npy --x x.npy --y y.npy --view identity 0 --view "crap 4" 1 no
+check "with what is expected" grep -qF '`crap 4` in [crap 4]: expected' err
 check "beyond float16" status 1 write --logits large.npy --x x.npy --y y.npy --view identity 0 --view "crop 4" 1 --dtype float16 large
+
+check "views are named and made as the program does, and refused as it would" $python - <<'END'
+import h5py
+import numpy as np
+from cache_write import data_digest, view_text, write_cache
+from views import canonical, rows
+def refused(why, call, *args, **options):
+    try:
+        call(*args, **options)
+    except ValueError as error:
+        assert why in str(error), error
+    else:
+        raise AssertionError(f"not refused: {why}")
+for recipe in ("crop", "crop 0", "crop 10000", "flip 1", "cutout 8.5", "mixup 0", "mixup 1e-1", "mixup 1000.5", "flip, crop 4",
+               "flip, flip", "crop 4,", "blur 3", "identity"):
+    refused("expected at most one of each kind, in the order crop 4, flip, cutout 8, mixup 0.2", canonical, recipe)
+assert canonical(" crop  04,flip , cutout 8,mixup 0.20") == "crop 4, flip, cutout 8, mixup 0.2" and canonical("") == ""
+assert view_text("crop 4", [1.0], 100, 3) == "crop 4" and view_text("mixup 0.2", None, 0, 3) == "mixup 0.2"
+refused("cutout needs mean", view_text, "cutout 8")
+x = np.arange(10 * 36, dtype="u2").astype("u1").reshape(10, 6, 6)
+refused("cutout needs mean and scale", rows, x, [1], 1, "cutout 3", 5)
+refused("cutout needs mean and scale", rows, x, [1], 1, "cutout 3", 5, mean=1)
+refused("mixup needs train", rows, x, [1], 1, "mixup 0.2", 5)
+# Beta(A, A) of small A is 0 or 1: each sample stays itself, or becomes its partner.
+mixed = rows(x, range(10), 1, "mixup 0.0001", 5, train=np.array([0]))[:, 0]
+kinds = ["itself" if (m == i).all() else "partner" if (m == x[0]).all() else "?" for m, i in zip(mixed, x)]
+assert set(kinds) == {"itself", "partner"}, kinds
+logits, y = np.zeros((3, 2, 10, 2), "f4"), np.zeros(10, int)
+def write(*views):
+    write_cache("named", logits, y, data_digest(x, y), views=[("identity", 0), *views])
+refused("expected one recipe and one seed", write, ("flip", 1), ("flip", 2))
+refused("expected one recipe and one seed", write, ("flip", 1), ("crop 1", 1))
+for text in ("cutout 8", "crop 1, mean 0123456789abcdef", "crop 1, without 3 by seed 4", ""):
+    refused("is not what view_text() gives", write, (text, 1), (text, 1))
+write(("crop 4,flip", 7), ("crop 04, flip", 7))
+assert h5py.File("named/manifest.h5").attrs["view_02_recipe"] == b"crop 4, flip"
+assert h5py.File("named/v01/m000-s00000.h5").attrs["view_recipe"] == b"crop 4, flip"
+END
+check "and the program takes them" status 0 tribikos verify named
 
 # Changed by other hands, it is refused.
 $python - <<'END'
@@ -98,6 +139,7 @@ check "the views of tools/views.py give the cached logits" $python - views data 
 import sys
 import h5py
 import numpy as np
+from cache_write import view_text
 from views import rows, split
 run, data, recipe = sys.argv[1:]
 x = np.fromfile(f"{data}/train-images-idx3-ubyte", np.uint8)[16:].reshape(-1, 28, 28)
@@ -105,10 +147,12 @@ train = split(3, len(x), 100)
 ids = np.r_[0:40, 1460:1500]
 with h5py.File(f"{run}/cache/manifest.h5") as f:
     cached, recipes = f["logits"][:], [f.attrs[f"view_{v:02d}_recipe"].decode() for v in range(3)]
-assert recipes == ["identity"] + 2 * [f"{recipe}, without 100 by seed 3"], recipes
+mean = np.float32(x[train].mean())
+assert recipes == ["identity"] + 2 * [view_text(recipe, mean, 100, 3)] and "mean" in recipes[1], recipes
 for m, layers in ((0, ("body.0", "body.3", "body.5")), (1, ("body.0", "body.2"))):
     with h5py.File(f"{run}/members/m{m:03d}/weights.h5") as f:
-        mean, scale = f["input.mean"][:], f["input.scale"][:]
+        assert f["input.mean"][:] == mean
+        scale = f["input.scale"][:]
         weights = [(f[f"{layer}.weight"][:], f[f"{layer}.bias"][:]) for layer in layers]
     for v in range(3):
         h = rows(x, ids, v, recipe, 11, mean, scale, train).reshape(len(ids), -1).astype("f8")

@@ -30,6 +30,24 @@ if [ -r "$mnist/mnist/train-images-idx3-ubyte.gz" ]; then
 else
     echo "SKIPPED: configs/mnist.yaml (no MNIST under $mnist)"
 fi
+# CIFAR-10's format with what is at hand: pictures of clothes, padded to 32 x 32, in three colours.
+mkdir "$work/cifar10"
+$python - "$work" <<'END'
+import numpy as np, sys
+work = sys.argv[1]
+for name, stem, rows in (("data_batch", "train", 80), ("test_batch", "t10k", 100)):
+    pixels = np.fromfile(f"{work}/data/{stem}-images-idx3-ubyte", np.uint8, offset=16).reshape(-1, 28, 28)
+    label = np.fromfile(f"{work}/data/{stem}-labels-idx1-ubyte", np.uint8, offset=8)
+    for i, file in enumerate([f"{name}_{k}" for k in range(1, 6)] if stem == "train" else [name]):
+        part = slice(i * rows, (i + 1) * rows)
+        images = np.pad(pixels[part], ((0, 0), (2, 2), (2, 2)))[:, None].repeat(3, 1).reshape(rows, -1)
+        np.concatenate([label[part, None], images], 1).tofile(f"{work}/cifar10/{file}.bin")
+END
+precision=f32
+grep -qw avx512_bf16 /proc/cpuinfo && precision=bf16
+TRIBIKOS_DATA=$work/cifar10 mpi 2 run configs/cifar10.yaml --run.dir="$work/cifar" --math.precision=$precision --members.count=2 \
+    --train.epochs=2 --student.phase1_epochs=2 --student.epochs=2 --cache.views=2 || cat "$work/err"
+check "configs/cifar10.yaml on a few hundred images" grep -q '^hydra' "$work/out"
 RANKS=2 TRIBIKOS=$TRB_BUILD/tribikos bash jobs/run.sbatch "$work/small.yaml" >"$work/out" 2>"$work/err" || cat "$work/err"
 check "jobs/run.sbatch without a batch system" grep -q '^hydra' "$work/out"
 finish

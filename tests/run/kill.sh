@@ -80,11 +80,14 @@ check "no reading thread can be started: the reason" grep -q 'error: rank 1 .*fa
 TRB_FAULT=thread.start:1:1 mpi 2 train "$conf" --run.dir="$work/thread" --train.augment='[crop 2]'
 check "no preparing thread can be started: exit status 1" test $? = 1
 check "no preparing thread can be started: the reason" grep -q 'error: rank 1 .*fault injected at thread.start' "$work/err"
-# Rank 0's thread is in the midst of its second window when rank 1 fails; what it reads from then on must still be there.
+# Rank 0's thread is in the midst of its second window when rank 1 fails; what it reads from then on must still be there. The first
+# window has at most every block of every member, and the third is not begun before the steps of the first are done.
 # Memory that is released is overwritten here, so that a stale sample number would be a wild one.
+second=$((3 * ((10000 + 127) / 128) + 8))
 one() { echo "-n 1 -x TRB_FAULT=$1 $TRB_BUILD/tribikos distill $conf ${large[*]}"; }
 # shellcheck disable=SC2046
-MALLOC_PERTURB_=165 mpirun $(one cache.chunk:245:0:sleep) : $(one train.step:5:1) >/dev/null 2>"$work/err" </dev/null
+MALLOC_PERTURB_=165 mpirun $(one cache.chunk:$second:0:sleep) : $(one train.step:5:1) >/dev/null 2>"$work/err" </dev/null
 check "a step fails beside a thread that is reading: exit status 1" test $? = 1
+check "a step fails beside a thread that is reading: it is" grep -q "asleep for a second at cache.chunk, passage $second" "$work/err"
 check "a step fails beside a thread that is reading: the reason" grep -q 'error: rank 1 .*fault injected at train.step' "$work/err"
 finish

@@ -37,6 +37,10 @@ print(f"RMSE {rmse:.3f}, mean predicted deviation {deviation.mean():.3f}")
 # The noise is 2; a fitted network stays within a tenth of it, and so does what it says of itself.
 sys.exit(not (1.8 < rmse < 2.2 and 1.8 < deviation.mean() < 2.2))
 END
+tribikos train "$work/table.yaml" --run.dir="$work/mixed" --train.augment='[mixup 0.2]' >"$work/out" 2>"$work/err"
+check "mixup: exit 2" test $? = 2
+check "mixup: says why" grep -q 'error: member 0: augment: mixup mixes the losses of two labels; data.task is regression' "$work/err"
+check "mixup: before anything is trained" test ! -e "$work/mixed/members/m000"
 for command in run distill eval; do
     mpi 2 $command "$work/table.yaml" --run.dir="$work/other" --students='[hydra]' --student.split=2
     check "$command: exit 2" test $? = 2

@@ -4,7 +4,7 @@
 recipe='[crop 3, flip, cutout 5, mixup 0.4]'
 conf=$work/small.yaml
 views=(--students="[hydra, kd, two]" --train.augment="$recipe" --members.overrides.2.augment="[flip]"
-       --cache.views=3 --cache.view_recipe="[crop 3, flip, mixup 0.4]" --student.two.views=2)
+       --cache.views=3 --cache.view_recipe="[crop 3, flip, mixup 0.4]" --cache.view_seed=7 --student.two.views=2)
 # refused WHAT STATUS FRAGMENT COMMAND...: it fails with this status, and its line says why.
 refused() { local what=$1 status=$2 fragment=$3; shift 3; mpi 2 "$@"; check "$what: exit status" test $? = "$status"
             check "$what: the reason" grep -qF -- "$fragment" "$work/err" || cat "$work/err"; }
@@ -54,18 +54,24 @@ check "view 0 is the sample itself" diff -r "$work/one/cache/v00" "$work/none/ca
 mpi 2 cache "$conf" --run.dir="$work/none" "${views[@]}" || cat "$work/err"
 check "what is there stays when views are added" grep -q '9 of 27 shards are there already' "$work/err"
 check "and the cache is that of all views" cmp -s "$work/one/cache/manifest.h5" "$work/none/cache/manifest.h5"
+few=("$conf" --run.dir="$work/none" "${views[@]}" --students=[two])
+mpi 2 distill "${few[@]}" && mpi 2 cache "${few[@]}" --cache.views=4 && mpi 2 distill "${few[@]}" --cache.views=4 || cat "$work/err"
+check "and a student that does not see them stays what it is" grep -q 'student two is there already' "$work/err"
+mpi 2 cache "${few[@]}" || cat "$work/err"
 
 # Other views are refused, by whoever meets them.
-refused "fewer views" 3 "the cache holds 3 views, the configuration asks for 2" \
+refused "fewer views" 3 'the cache holds 3 views, `cache.views` is 2; set it' \
     distill "$conf" --run.dir="$work/none" "${views[@]}" --cache.views=2
-theirs="crop 3, flip, mixup 0.4, without 100 by seed 3" asks="the configuration asks for"
-refused "another recipe" 3 "view 1 of the cache is of recipe [$theirs], seed 3, $asks [flip], seed 3" \
+theirs="crop 3, flip, mixup 0.4, without 100 by seed 3" asks='`cache.view_recipe` and `cache.view_seed` ask for'
+refused "another recipe" 3 "view 1 of the cache is of [$theirs], seed 7, $asks [flip], seed 7" \
     distill "$conf" --run.dir="$work/none" "${views[@]}" --cache.view_recipe=[flip]
-refused "another seed" 3 "seed 3, $asks [$theirs], seed 12" \
+refused "another seed" 3 "seed 7, $asks [$theirs], seed 12" \
     distill "$conf" --run.dir="$work/none" "${views[@]}" --cache.view_seed=12
-refused "shards of another recipe" 3 "is of the view \"$theirs\", expected \"flip\"" \
+refused "shards of another recipe, with advice" 3 "use another run.dir, or remove the cache: $work/none/cache/v01/m000" \
     cache "$conf" --run.dir="$work/none" "${views[@]}" --cache.view_recipe=[flip]
-refused "a student of other views" 3 "$asks \`cache.views: 3 of [flip], seed 3\`" \
+refused "shards of another recipe" 3 "is of the view [$theirs], seed 7, expected [flip], seed 7" \
+    cache "$conf" --run.dir="$work/none" "${views[@]}" --cache.view_recipe=[flip]
+refused "a student of other views" 3 'the configuration asks for `cache.view_recipe: [flip]`' \
     eval "$conf" --run.dir="$work/one" "${views[@]}" --cache.view_recipe=[flip]
 refused "too large a square" 2 'member 0: augment: `cutout 29` is larger than an image of 28 x 28 pixels; at most' \
     run "$conf" --run.dir="$work/large" --train.augment='[cutout 29]'
@@ -91,11 +97,12 @@ END
     foreign=(--cache.views=2 --cache.view_recipe="[crop 2, flip]" --cache.view_seed=7 --students=[hydra])
     mpi 2 distill "$conf" --run.dir="$work/two" "${foreign[@]}" || cat "$work/err"
     check "students of views from elsewhere" test -f "$work/two/student/hydra/weights.h5"
-    refused "views from elsewhere, of another recipe" 3 "is of recipe [crop 2, flip], seed 7, $asks [crop 1], seed 7" \
+    refused "views from elsewhere, of another recipe" 3 "is of [crop 2, flip], seed 7, $asks [crop 1], seed 7" \
         distill "$conf" --run.dir="$work/two" "${foreign[@]}" --cache.view_recipe='[crop 1]'
-    refused "views from elsewhere, not asked for" 3 "the cache holds 2 views, the configuration asks for 1" \
+    refused "views from elsewhere, not asked for" 3 'the cache holds 2 views, `cache.views` is 1' \
         distill "$conf" --run.dir="$work/two" --students=[hydra]
-    # A report on training samples is one of the samples themselves.
+    # A report on training samples is one of the samples themselves, and looks at no other view.
+    rm "$work/two/cache/v01/m000-s00000.h5"
     mpi 2 eval "$conf" --run.dir="$work/two" "${foreign[@]}" --students=[] --eval.split=train || cat "$work/err"
     grep '^ensemble' "$work/out" >"$work/with"
     mpi 2 eval "$conf" --run.dir="$work/alone" --students=[] --eval.split=train || cat "$work/err"

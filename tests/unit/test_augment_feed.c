@@ -40,7 +40,10 @@ static void serve(const char *recipe, bool views)
     const trb_mix *mix = NULL;
     float *expected = room(ROWS * D, sizeof *expected);
     trb_mix pairs[ROWS];
+    const bool mixes = !views && trb_augment_recipe(a)->mixup > 0.0;
+    const size_t before = trb_mem_bytes(TRB_MEM_DATA);
     assert_ok(trb_feed_open(a, ROWS, &f));
+    assert_int_equal(trb_mem_bytes(TRB_MEM_DATA) > before, mixes); /* room for partners, where there are any */
     const size_t allocations = trb_mem_allocations();
     assert_fails(trb_feed_next(f, &x, &mix), TRB_EINTERNAL, "only 0 parts");
     for (uint64_t epoch = 0; epoch < 60; epoch++) {
@@ -58,7 +61,7 @@ static void serve(const char *recipe, bool views)
                 trb_augment_rows(same, epoch, ROWS, sample[w] + p * ROWS, expected, pairs);
             assert_true(trb_hash_bytes(x, ROWS * D * sizeof *x) ==
                         trb_hash_bytes(expected, ROWS * D * sizeof *expected));
-            if (views || trb_augment_recipe(a)->mixup == 0.0) {
+            if (!mixes) {
                 assert_null(mix);
             } else {
                 for (size_t i = 0; i < ROWS; i++)
@@ -146,8 +149,20 @@ static void the_part_in_use_stays(void **state)
         pause_ns(300000);
         assert_true(trb_hash_bytes(x, ROWS * D * sizeof *x) == digest);
     }
+    /* `x` is where every second part lies, from the second on. */
+    const float *first = NULL, *second = x;
+    float expected[ROWS * 3 * 8 * 8];
+    trb_augment *same = fixture_augment(&d, "crop 3", 3, TRB_USE_AUGMENT, 0, 0, NULL);
+    trb_augment_rows(same, 1, ROWS, sample[0] + ROWS, expected, NULL);
+    trb_feed_plan(f, 1, PARTS, sample[0], NULL);
+    assert_ok(trb_feed_next(f, &first, &mix));
+    assert_ptr_not_equal(first, second);
+    const double begin = trb_now_s();
+    while (memcmp(second, expected, sizeof expected) != 0 && trb_now_s() - begin < 20.0) pause_ns(1000000);
+    assert_memory_equal(second, expected, sizeof expected);
     trb_feed_close(f);
     trb_feed_close(NULL);
+    trb_augment_destroy(same);
     trb_augment_destroy(a);
     trb_data_clear(&d);
 }

@@ -2,6 +2,7 @@
 #include "numbers.h"
 
 #include "tribikos/augment.h"
+#include "tribikos/hash.h"
 
 static void reads_as(const char *text, const char *canonical)
 {
@@ -103,17 +104,33 @@ static void samples_that_fit(void **state)
 static void view_texts(void **state)
 {
     (void)state;
-    char text[TRB_RECIPE_BYTES];
-    trb_view_text(&(trb_recipe){.crop = 4, .flip = true}, 100, 3, text);
-    assert_string_equal(text, "crop 4, flip"); /* what it is does not depend on the split */
-    trb_view_text(&(trb_recipe){.mixup = 0.2}, 0, 3, text);
+    char text[TRB_RECIPE_BYTES], hex[17], expected[TRB_RECIPE_BYTES];
+    float mean[3] = {1.5F, -2.0F, 3.25F};
+    const trb_data d = {.shape = {3, 8, 8}, .mean = mean};
+    trb_view_text(&(trb_recipe){.crop = 4, .flip = true}, &d, 100, 3, text);
+    assert_string_equal(text, "crop 4, flip"); /* what it is does not depend on the split, nor on the constants */
+    trb_view_text(&(trb_recipe){.mixup = 0.2}, &d, 0, 3, text);
     assert_string_equal(text, "mixup 0.2");
-    trb_view_text(&(trb_recipe){.mixup = 0.2}, 100, 3, text);
+    trb_view_text(&(trb_recipe){.mixup = 0.2}, &d, 100, 3, text);
     assert_string_equal(text, "mixup 0.2, without 100 by seed 3");
+    /* A square is set to the constant that was subtracted: each channel's is part of what the view is. */
+    trb_view_text(&(trb_recipe){.cutout = 8}, &d, 100, 3, text);
+    assert_string_equal(text, "cutout 8, mean 66bbca6ecd948cb7");
+    for (size_t c = 0; c < 3; c++) {
+        char other[TRB_RECIPE_BYTES];
+        mean[c] += 1.0F;
+        trb_view_text(&(trb_recipe){.cutout = 8}, &d, 100, 3, other);
+        assert_string_not_equal(other, text);
+        mean[c] -= 1.0F;
+    }
     /* The longest there is is not cut. */
-    trb_view_text(&(trb_recipe){9999, true, 9999, 999.999999}, 999999999999, 9007199254740991, text);
-    assert_string_equal(text, "crop 9999, flip, cutout 9999, mixup 999.999999, without 999999999999 by seed "
-                              "9007199254740991");
+    trb_hash_hex(trb_hash_bytes(mean, sizeof mean), hex);
+    (void)snprintf(expected, sizeof expected,
+                   "crop 9999, flip, cutout 9999, mixup 999.999999, mean %s, without 999999999999 by seed "
+                   "9007199254740991",
+                   hex);
+    trb_view_text(&(trb_recipe){9999, true, 9999, 999.999999}, &d, 999999999999, 9007199254740991, text);
+    assert_string_equal(text, expected);
 }
 
 int main(void)

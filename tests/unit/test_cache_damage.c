@@ -40,7 +40,7 @@ static trb_status read_cache(uint64_t *sum)
         view[i] = (uint16_t)(i / N);
     }
     TRB_GO(trb_cache_open(in_scratch("cache"), &c));
-    TRB_GO(trb_reader_open(c, 0, M, V * N, 1 << 20, &r));
+    TRB_GO(trb_reader_open(c, V, 0, M, V * N, 1 << 20, &r));
     TRB_GO(trb_reader_plan(r, 1, sample, view));
     TRB_GO(trb_reader_next(r, &t));
     const trb_cache_spec *spec = trb_cache_spec_of(c);

@@ -78,6 +78,36 @@ static void refusals(void **state)
     trb_cache_close(c);
 }
 
+/* Views that are not those asked for are refused, view 0 among them, with both, the keys, and what to do. */
+static void other_views(void **state)
+{
+    (void)state;
+    const trb_cache_spec spec = ensemble_spec(100, 3, 1, 3);
+    trb_cache *c = NULL;
+    ensemble_make(in_scratch("views"), &spec);
+    assert_ok(trb_cache_open(in_scratch("views"), &c));
+    assert_ok(trb_cache_expect_views(c, 3, ensemble_view));
+    assert_fails(trb_cache_expect_views(c, 2, ensemble_view), TRB_EINTEGRITY,
+                 "the cache holds 3 views, `cache.views` is 2; set it, or write the cache anew");
+    assert_fails(trb_cache_expect_views(c, 4, ensemble_view), TRB_EINTEGRITY, "holds 3 views, `cache.views` is 4");
+    for (size_t v = 0; v < 3; v++) {
+        trb_view view[3];
+        char which[40];
+        memcpy(view, ensemble_view, sizeof view);
+        view[v].seed = 77;
+        (void)snprintf(which, sizeof which, "view %zu of the cache is of [", v);
+        assert_fails(trb_cache_expect_views(c, 3, view), TRB_EINTEGRITY, which);
+        assert_fails(trb_cache_expect_views(c, 3, view), TRB_EINTEGRITY,
+                     v == 1 ? "[mixup 0.5], seed 11, `cache.view_recipe` and `cache.view_seed` ask for [mixup 0.5], "
+                              "seed 77; set them, or use another run.dir"
+                            : "seed 77");
+        view[v] = ensemble_view[v];
+        (void)strcpy(view[v].recipe, "flip");
+        assert_fails(trb_cache_expect_views(c, 3, view), TRB_EINTEGRITY, "ask for [flip], seed");
+    }
+    trb_cache_close(c);
+}
+
 /* A virtual data set shows the shards through the library as h5py would, and zeros where one is missing. */
 static void virtual_view(void **state)
 {
@@ -203,8 +233,9 @@ static void many(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(faults),       cmocka_unit_test(round_trip),    cmocka_unit_test(refusals),
-        cmocka_unit_test(virtual_view), cmocka_unit_test(absurd_claims), cmocka_unit_test(many),
+        cmocka_unit_test(faults),      cmocka_unit_test(round_trip),   cmocka_unit_test(refusals),
+        cmocka_unit_test(other_views), cmocka_unit_test(virtual_view), cmocka_unit_test(absurd_claims),
+        cmocka_unit_test(many),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

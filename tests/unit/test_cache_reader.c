@@ -36,7 +36,7 @@ static void serve(const char *dir, size_t m0, size_t m_count, size_t memory, boo
     trb_reader *r = NULL;
     const float *t = NULL;
     assert_ok(trb_cache_open(dir, &c));
-    assert_ok(trb_reader_open(c, m0, m_count, ROWS, memory, &r));
+    assert_ok(trb_reader_open(c, V, m0, m_count, ROWS, memory, &r));
     assert_int_equal(trb_reader_streams(r), streams);
     assert_true(trb_mem_bytes(TRB_MEM_CACHE) <= memory);
     unsigned seed = 1;
@@ -93,25 +93,26 @@ static void memory_limits(void **state)
     const int64_t sample[2 * ROWS] = {0};
     ensemble_make(in_scratch("limits"), &spec);
     assert_ok(trb_cache_open(in_scratch("limits"), &c));
-    assert_fails(trb_reader_open(c, 0, M, ROWS, memory_for(M, 1) - ROWS * M * K * 4, &r), TRB_ECONFIG, "give at least");
-    assert_fails(trb_reader_open(c, 0, M, ROWS, 0, &r), TRB_ECONFIG, "cannot hold two windows of 2 steps");
-    assert_fails(trb_reader_open(c, 2, 3, ROWS, 1 << 24, &r), TRB_EINTERNAL, "of a cache of 4 members");
+    assert_fails(trb_reader_open(c, V, 0, M, ROWS, memory_for(M, 1) - ROWS * M * K * 4, &r), TRB_ECONFIG,
+                 "give at least");
+    assert_fails(trb_reader_open(c, V, 0, M, ROWS, 0, &r), TRB_ECONFIG, "cannot hold two windows of 2 steps");
+    assert_fails(trb_reader_open(c, V, 2, 3, ROWS, 1 << 24, &r), TRB_EINTERNAL, "of a cache of 2 views and 4 members");
     assert_null(r);
     /* The message names the least that works, and that works. */
-    (void)trb_reader_open(c, 0, M, ROWS, 0, &r);
+    (void)trb_reader_open(c, V, 0, M, ROWS, 0, &r);
     const size_t least = strtoul(strstr(trb_fail_message(), "give at least ") + 14, NULL, 10);
-    assert_fails(trb_reader_open(c, 0, M, ROWS, least - 1, &r), TRB_ECONFIG, "give at least");
-    assert_ok(trb_reader_open(c, 0, M, ROWS, least, &r));
+    assert_fails(trb_reader_open(c, V, 0, M, ROWS, least - 1, &r), TRB_ECONFIG, "give at least");
+    assert_ok(trb_reader_open(c, V, 0, M, ROWS, least, &r));
     assert_true(trb_reader_streams(r));
     assert_ok(trb_reader_plan(r, 2, sample, NULL));
     assert_ok(trb_reader_next(r, &t));
     assert_ok(trb_reader_close(r));
     /* Exactly what it serves, and the step: kept. */
     const size_t all = (size_t)V * N * M * K * 4, step = ROWS * M * K * 4;
-    assert_ok(trb_reader_open(c, 0, M, ROWS, all + step, &r));
+    assert_ok(trb_reader_open(c, V, 0, M, ROWS, all + step, &r));
     assert_false(trb_reader_streams(r));
     assert_ok(trb_reader_close(r));
-    assert_ok(trb_reader_open(c, 0, M, ROWS, all + step - 1, &r));
+    assert_ok(trb_reader_open(c, V, 0, M, ROWS, all + step - 1, &r));
     assert_true(trb_reader_streams(r));
     const int64_t beyond[ROWS] = {[7] = N}, before[ROWS] = {[7] = -1};
     const uint16_t unseen[ROWS] = {[8] = V};
@@ -121,6 +122,42 @@ static void memory_limits(void **state)
     assert_fails(trb_reader_next(r, &t), TRB_EINTERNAL, "the plan has only 0 steps");
     assert_ok(trb_reader_close(r));
     assert_ok(trb_reader_close(NULL));
+    trb_cache_close(c);
+}
+
+/* A reader of the first view alone needs neither the others' shards nor memory for them. */
+static void first_views(void **state)
+{
+    (void)state;
+    spec = ensemble_spec(N, K, M, V);
+    spec.shard_rows = 256;
+    trb_cache *c = NULL;
+    trb_reader *r = NULL;
+    const float *t = NULL;
+    int64_t sample[20 * ROWS];
+    const uint16_t first[20 * ROWS] = {0}, second[20 * ROWS] = {[8] = 1};
+    for (size_t i = 0; i < 20 * ROWS; i++) sample[i] = (int64_t)(7 * i % N);
+    ensemble_make(in_scratch("first"), &spec);
+    assert_int_equal(unlink(in_scratch("first/v01/m000-s00000.h5")), 0);
+    assert_ok(trb_cache_open(in_scratch("first"), &c));
+    const size_t all = (size_t)N * M * K * 4, step = ROWS * M * K * 4;
+    for (int streams = 0; streams < 2; streams++) {
+        assert_ok(trb_reader_open(c, 1, 0, M, ROWS, all + step - (size_t)streams, &r));
+        assert_int_equal(trb_reader_streams(r), streams);
+        assert_true(trb_mem_bytes(TRB_MEM_CACHE) <= all + step);
+        assert_ok(trb_reader_plan(r, 20, sample, first));
+        for (size_t s = 0; s < 20; s++) {
+            assert_ok(trb_reader_next(r, &t));
+            expect_step(t, 0, M, sample + s * ROWS, NULL);
+        }
+        assert_fails(trb_reader_plan(r, 20, sample, second), TRB_EINTERNAL,
+                     "row 8 of the plan names sample 56, view 1");
+        trb_fail_clear();
+        assert_ok(trb_reader_close(r));
+    }
+    assert_fails(trb_reader_open(c, 2, 0, M, ROWS, 1 << 24, &r), TRB_EINTEGRITY, "v01/m000-s00000.h5");
+    assert_fails(trb_reader_open(c, 0, 0, M, ROWS, 1 << 24, &r), TRB_EINTERNAL, "0 views and members 0 to 4");
+    assert_fails(trb_reader_open(c, 3, 0, M, ROWS, 1 << 24, &r), TRB_EINTERNAL, "of a cache of 2 views and 4 members");
     trb_cache_close(c);
 }
 
@@ -137,7 +174,7 @@ static void no_allocation(void **state)
     static int64_t sample[20 * ROWS];
     ensemble_make(in_scratch("alloc"), &spec);
     assert_ok(trb_cache_open(in_scratch("alloc"), &c));
-    assert_ok(trb_reader_open(c, 0, M, ROWS, 1 << 24, &r));
+    assert_ok(trb_reader_open(c, V, 0, M, ROWS, 1 << 24, &r));
     const size_t before = trb_mem_allocations();
     assert_ok(trb_reader_plan(r, 20, sample, NULL));
     for (int s = 0; s < 20; s++) assert_ok(trb_reader_next(r, &t));
@@ -159,7 +196,7 @@ static void late_damage(void **state)
     ensemble_make(in_scratch("late"), &spec);
     assert_ok(trb_cache_open(in_scratch("late"), &c));
     /* Windows of two steps: the shard of rows 320 to 383 is first needed in the fifth. */
-    assert_ok(trb_reader_open(c, 0, M, ROWS, memory_for(M, 2), &r));
+    assert_ok(trb_reader_open(c, V, 0, M, ROWS, memory_for(M, 2), &r));
     assert_int_equal(unlink(in_scratch("late/v00/m003-s00005.h5")), 0);
     assert_ok(trb_reader_plan(r, 30, sample, NULL));
     for (int s = 0; s < 10; s++) {
@@ -172,12 +209,13 @@ static void late_damage(void **state)
     assert_int_equal(trb_reader_close(r), TRB_EINTEGRITY);
     /* A reader that is opened now says so at once. */
     r = NULL;
-    assert_fails(trb_reader_open(c, 0, M, ROWS, memory_for(M, 2), &r), TRB_EINTEGRITY,
+    assert_fails(trb_reader_open(c, V, 0, M, ROWS, memory_for(M, 2), &r), TRB_EINTEGRITY,
                  "m003-s00005.h5: the shard is missing");
-    assert_fails(trb_reader_open(c, 3, 1, ROWS, 1 << 24, &r), TRB_EINTEGRITY, "m003-s00005.h5: the shard is missing");
+    assert_fails(trb_reader_open(c, V, 3, 1, ROWS, 1 << 24, &r), TRB_EINTEGRITY,
+                 "m003-s00005.h5: the shard is missing");
     assert_null(r);
     /* Members whose shards are whole can be read: nobody else's are opened. */
-    assert_ok(trb_reader_open(c, 0, 3, ROWS, 1 << 24, &r));
+    assert_ok(trb_reader_open(c, V, 0, 3, ROWS, 1 << 24, &r));
     assert_ok(trb_reader_close(r));
     trb_cache_close(c);
 }
@@ -196,7 +234,7 @@ static void prompt(void **state)
     for (size_t i = 0; i < (size_t)LONG * ROWS; i++) sample[i] = rand_r(&seed) % N;
     ensemble_make(in_scratch("prompt"), &spec);
     assert_ok(trb_cache_open(in_scratch("prompt"), &c));
-    assert_ok(trb_reader_open(c, 0, M, ROWS, memory_for(M, 5), &r));
+    assert_ok(trb_reader_open(c, V, 0, M, ROWS, memory_for(M, 5), &r));
     const double begin = trb_now_s();
     for (int i = 0; i < 10; i++) assert_ok(trb_reader_plan(r, LONG, sample, NULL));
     assert_ok(trb_reader_close(r));
@@ -208,8 +246,8 @@ static void prompt(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(same_values), cmocka_unit_test(memory_limits), cmocka_unit_test(no_allocation),
-        cmocka_unit_test(late_damage), cmocka_unit_test(prompt),
+        cmocka_unit_test(same_values),   cmocka_unit_test(memory_limits), cmocka_unit_test(first_views),
+        cmocka_unit_test(no_allocation), cmocka_unit_test(late_damage),   cmocka_unit_test(prompt),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

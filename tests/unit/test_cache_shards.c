@@ -198,10 +198,10 @@ static void check(void **state)
     const trb_view other = {"identity", 3}, another = {"mixup 1", 0};
     spec.view = &other;
     assert_fails(trb_shard_check(in_scratch("c"), &spec, 1, &good, &found), TRB_EINTEGRITY,
-                 "view_seed is 0, expected 3");
+                 "expected [identity], seed 3 (`cache.view_recipe`, `cache.view_seed`)");
     spec.view = &another;
     assert_fails(trb_shard_check(in_scratch("c"), &spec, 1, &good, &found), TRB_EINTEGRITY,
-                 "is of the view \"identity\", expected \"mixup 1\"");
+                 "is of the view [identity], seed 0, expected [mixup 1], seed 0");
     spec.view = ensemble_view;
     spec.dtype = TRB_F16;
     assert_fails(trb_shard_check(in_scratch("c"), &spec, 1, &good, &found), TRB_EINTEGRITY,

@@ -7,6 +7,8 @@ typedef struct {
     const char *fragment;
 } bad;
 
+#define TEN "flip, flip, flip, flip, flip, flip, flip, flip, flip, flip, "
+
 static const bad table[] = {
     /* Unknown keys. */
     {"trian.lr: 1\n", NULL, "t.yaml:8: key `trian.lr`: unknown; nearest known key is `train.lr`"},
@@ -146,7 +148,10 @@ static const bad table[] = {
     {"train.augment: [crop x]\n", NULL,
      "t.yaml:8: key `train.augment`: `crop x`: crop takes a number of pixels from 1 to 9999 (crop 4), got `x`"},
     {"train.augment: [flip, crop 4]\n", NULL, "`crop 4` stands behind `flip`: each item comes at most once"},
-    {"train.augment: {flip: true}\n", NULL, "expected recipe, got a section"},
+    {"train.augment: {flip: true}\n", NULL, "expected e.g. [crop 4, flip], got a section"},
+    {"data.mean: {red: 0.5}\n", NULL, "expected e.g. [0.49, 0.48, 0.45], got a section"},
+    {"train.augment: [" TEN TEN TEN TEN TEN "flip]\n", NULL,
+     "key `train.augment`: expected a recipe such as [crop 4, flip], got more than 255 characters"},
     {NULL, "--cache.view_recipe=flop", "key `cache.view_recipe`: `flop`: expected crop, flip, cutout or mixup"},
     {"members.overrides.5.lr: 1\n", NULL,
      "t.yaml:8: key `members.overrides.5.lr`: there is no member `5`: `members.count` is 5, the last is 4"},

@@ -56,7 +56,7 @@ static void defaults(void **state)
         assert_string_equal(c->student[s].fit.layers, "");
         assert_true(c->student[s].temperature == 4.0);
         assert_int_equal(c->student[s].phase1_epochs, 20);
-        assert_int_equal(c->student[s].views, 0);
+        assert_int_equal(c->student[s].views, 1); /* all */
         assert_int_equal(c->student[s].fit.epochs, 20);
         assert_int_equal(c->student[s].fit.seed, 1);
     }
@@ -147,10 +147,13 @@ static void recipes(void **state)
     assert_null(strstr(c->member[0].decides, "view"));
     assert_non_null(strstr(c->student[1].fit.decides, "views: 2\n"));
     trb_config_destroy(c);
-    const char *flags[] = {"--cache.view_seed=7", "--run.seed=9", "--train.augment="};
-    c = parse(text, 3, flags);
+    const char *flags[] = {"--cache.view_seed=7", "--run.seed=9", "--train.augment=", "--student.views=0"};
+    c = parse(text, 4, flags);
     assert_int_equal(c->cache.view_seed, 7);
     assert_true(same_recipe(&c->train.augment, ""));
+    /* Not how it was said how many views a student sees, but how many they are. */
+    assert_int_equal(c->student[0].views, 4);
+    assert_non_null(strstr(c->student[0].fit.decides, "views: 4\n"));
     trb_config_destroy(c);
 }
 
@@ -236,6 +239,9 @@ static void lists_of_numbers(void **state)
     assert_int_equal(c->data.n_std, 1);
     assert_true(c->data.std[0] == 0.25);
     assert_non_null(strstr(c->member[0].decides, "data.mean: [0.5, -0.001, 2]\n"));
+    trb_config_destroy(c);
+    c = parse(SMALL, 0, NULL);
+    assert_null(strstr(c->member[0].decides, "data.mean"));
     trb_config_destroy(c);
 }
 

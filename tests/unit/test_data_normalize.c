@@ -143,7 +143,9 @@ static void constants_may_be_given(void **state)
     (void)state;
     uint8_t bytes[] = {0, 255, 51, 102};
     float floats[] = {1.0F, 2.0F};
-    const double mean[] = {0.2, 0.4}, std[] = {0.5, 0.1}, bad[] = {0.5, 0.0};
+    const double mean[] = {0.2, 0.4}, std[] = {0.5, 0.1};
+    /* In bytes, 255 times as much: the inverse of 255e-42 and -255e37 are beyond what a float32 can hold. */
+    const double bad_std[][2] = {{0.5, 0.0}, {0.5, -1.0}, {0.5, 1e-42}, {0.5, 1e-300}}, bad_mean[] = {0.5, -1e37};
     const int64_t ids[] = {0};
     float out[4];
     trb_data d = borrow(TRB_TASK_CLASSES, TRB_U8, 1, (trb_shape){2, 1, 2}, bytes);
@@ -156,11 +158,18 @@ static void constants_may_be_given(void **state)
     trb_data_rows(&d, 1, ids, out);
     for (size_t i = 0; i < 4; i++) assert_true(fabs((double)out[i] - one_std[i]) < 1e-5);
     assert_int_equal(trb_data_normalize_by(&d, 3, mean, 1, std), TRB_ECONFIG);
-    assert_non_null(strstr(trb_fail_message(), "expected 1 number or 2, one a channel, got 3"));
+    assert_non_null(strstr(trb_fail_message(), "`data.mean`: expected 1 number or 2, one a channel, got 3"));
     trb_fail_clear();
     assert_int_equal(trb_data_normalize_by(&d, 1, mean, 0, std), TRB_ECONFIG);
+    assert_non_null(strstr(trb_fail_message(), "`data.std`: expected 1 number or 2, one a channel, got 0"));
     trb_fail_clear();
-    assert_int_equal(trb_data_normalize_by(&d, 1, mean, 2, bad), TRB_ECONFIG);
+    for (size_t i = 0; i < sizeof bad_std / sizeof *bad_std; i++) {
+        assert_int_equal(trb_data_normalize_by(&d, 1, mean, 2, bad_std[i]), TRB_ECONFIG);
+        assert_non_null(strstr(trb_fail_message(), "`data.std`: expected numbers above 0 whose inverse"));
+        trb_fail_clear();
+    }
+    assert_int_equal(trb_data_normalize_by(&d, 2, bad_mean, 2, std), TRB_ECONFIG);
+    assert_non_null(strstr(trb_fail_message(), "`data.mean`: expected numbers that float32 can hold, got -1e+37"));
     trb_fail_clear();
     give_back(&d);
 

@@ -53,6 +53,8 @@ static void the_chosen_passage_fails(void **state)
         {"file.sync:5", 0, "........"},
         {"file:1", 0, "????????"},
         {"file.write", 0, "????????"},
+        {"file.write:1:*:kil", 0, "????????"},
+        {"file.write:1:*:kill:now", 0, "????????"},
         {"file.write:2:1", 1, "..x....."},
         {"file.write:2:1", 0, "........"},
         {"file.write:2:*", 3, "..x....."},

@@ -79,6 +79,8 @@ static bench set_up(const gradient_case *c)
     float *noise = normals(trb_net_size(b.net), 0.2F, 1); /* so that biases take part */
     for (size_t i = 0; i < trb_net_trained(b.net); i++) b.params[i] += noise[i];
     trb_free(noise);
+    for (size_t i = trb_net_trained(b.net); i < trb_net_size(b.net); i++)
+        b.params[i] = 0.5F + 0.1F * (float)(i % 7); /* running means and variances */
     b.x = normals(B * trb_net_inputs(b.net), 1.0F, 2);
     b.t = normals(B * MEMBERS * b.K, 4.0F, 3);
     b.y = normals(B, 1.0F, 4);

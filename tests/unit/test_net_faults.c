@@ -1,0 +1,52 @@
+/* Memory may be refused at any allocation of a network and its workspaces: nothing half made stays. */
+#include "fault_walk.h"
+#include "numbers.h"
+
+#include "tribikos/blas.h"
+#include "tribikos/net.h"
+
+static const char layers[] = "conv 32 3 pad 1, norm, relu, maxpool 2, split, fork, conv 32 3 pad 1, norm, relu, "
+                             "conv 32 3 pad 1, add, globalpool, tanh, dropout 0.1, dense 2";
+
+static trb_status make(void *training)
+{
+    trb_net *net = NULL;
+    trb_work *work = NULL;
+    trb_status st = trb_net_create(layers, (trb_shape){3, 8, 8}, 2, &net);
+    if (st == TRB_OK) st = trb_work_create(net, 3, training != NULL, &work);
+    trb_work_destroy(work);
+    trb_net_destroy(net);
+    return st;
+}
+
+static trb_status multiply(void *ctx)
+{
+    (void)ctx;
+    enum { SIDE = 64 };
+    static float a[SIDE * SIDE], c[SIDE * SIDE];
+    trb_status st = trb_precision_set(TRB_PRECISION_BF16);
+    if (st == TRB_ECONFIG) return TRB_OK; /* not on this processor */
+    if (st == TRB_OK) st = trb_gemm(false, true, SIDE, SIDE, SIDE, a, SIDE, a, SIDE, 0.0F, c, SIDE);
+    trb_blas_close();
+    return st;
+}
+
+static void each_allocation(void **state)
+{
+    (void)state;
+    assert_true(fault_walk("alloc", make, NULL) > 20);
+    assert_true(fault_walk("alloc", make, (void *)layers) > 40);
+    (void)fault_walk("alloc", multiply, NULL);
+}
+
+static int open_blas(void **state)
+{
+    (void)state;
+    return trb_blas_open(1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(each_allocation), cmocka_unit_test(nothing_is_held)};
+    return cmocka_run_group_tests(tests, open_blas, NULL);
+}
