@@ -36,6 +36,7 @@ typedef struct {
     bool nesterov;
     double clip; /* largest global L2 norm of the gradient; 0: no clipping */
     trb_schedule schedule;
+    uint64_t first_step;   /* steps of the schedule that an earlier phase has taken; moments begin anew all the same */
     uint64_t warmup_steps; /* the rate rises linearly over these: lr * t / warmup_steps */
     uint64_t total_steps;  /* cosine falls to 0 at this step: lr/2 (1 + cos(pi (t-1-warmup)/(total-warmup))) */
     uint64_t lanes;        /* whose gradients are summed, at least 1; matters to running statistics only */

@@ -126,6 +126,8 @@ const trb__option trb__options[] = {
      .help = "softens members' and student's probabilities"},
     {STUDENT("phase1_epochs", phase1_epochs), WHOLE(0, 1e6), .unit = "epochs", .value = "20",
      .help = "hydra: with one head, before it is copied to all"},
+    {STUDENT("restart", restart), BOOL, .value = "true",
+     .help = "hydra: phase 2 runs through the schedule anew; false: one schedule over both phases"},
     {STUDENT("views", views), WHOLE(0, 1000), .value = "0",
      .help = "how many of the cache's views it sees, one of them a sample an epoch; 0: all"},
 

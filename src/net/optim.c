@@ -4,6 +4,7 @@
 
 double trb_optim_rate(const trb_optim *o, uint64_t t)
 {
+    t += o->first_step;
     if (t <= o->warmup_steps) return o->lr * ((double)t / (double)o->warmup_steps);
     const uint64_t done = t - 1 - o->warmup_steps; /* steps behind the warm-up before this one */
     switch (o->schedule) {

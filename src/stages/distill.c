@@ -71,6 +71,7 @@ static trb_status train_student(trb_comm *world, const trb_config *c, const trb_
 
     trb__fit fit = {.opts = &o->fit,
                     .epochs = o->phase1_epochs + (hydra ? 0 : o->fit.epochs),
+                    .schedule_epochs = o->phase1_epochs + (hydra && o->restart ? 0 : o->fit.epochs),
                     .stream = TRB_STUDENT_STREAM,
                     .exchange = c->exchange,
                     .net = one,
@@ -90,6 +91,8 @@ static trb_status train_student(trb_comm *world, const trb_config *c, const trb_
     if (hydra) {
         TRB_GO(trb_agree(world, trb_net_spread(one, params_one, many, params_many)));
         fit.first_epoch = fit.epochs;
+        fit.schedule_from = o->restart ? 0 : fit.epochs;
+        if (o->restart) fit.schedule_epochs = o->fit.epochs;
         fit.epochs = o->fit.epochs;
         fit.net = many;
         fit.params = params_many;

@@ -15,8 +15,9 @@ trb_status trb__fit_check(const trb_fit_opts *o, const trb__samples *s, const ch
     return trb_fail_of(trb_recipe_check(&o->augment, s->data.shape), "%s: augment: ", who);
 }
 
-static trb_optim optimiser(const trb_fit_opts *o, uint64_t epochs, uint64_t steps)
+static trb_optim optimiser(const trb__fit *f, uint64_t steps)
 {
+    const trb_fit_opts *o = f->opts;
     return (trb_optim){.kind = o->optimizer,
                        .lr = o->lr,
                        .momentum = o->momentum,
@@ -28,7 +29,8 @@ static trb_optim optimiser(const trb_fit_opts *o, uint64_t epochs, uint64_t step
                        .clip = o->clip,
                        .schedule = o->schedule,
                        .warmup_steps = (uint64_t)(o->warmup * (double)steps),
-                       .total_steps = epochs * steps,
+                       .first_step = f->schedule_from * steps,
+                       .total_steps = f->schedule_epochs * steps,
                        .decay_steps = (uint64_t)(o->decay_epochs * (double)steps),
                        .gamma = o->gamma};
 }
@@ -125,7 +127,7 @@ static trb_status plan_epoch(loop *l, uint64_t epoch)
 trb_status trb__fit_run(trb_comm *group, const trb__fit *f)
 {
     loop l = {.fit = f, .steps = f->samples->n_train / f->opts->batch, .rows = f->opts->batch / f->opts->lanes};
-    const trb_optim opt = optimiser(f->opts, f->epochs, l.steps);
+    const trb_optim opt = optimiser(f, l.steps);
     trb_progress progress;
     char note[32] = "";
     TRB_TRY(trb_exchange_open(group, f->exchange, f->net, &opt, f->opts->lanes, f->params, &l.x));

@@ -83,6 +83,7 @@ trb_status trb__student_check(const trb_config *c, size_t s, const trb__samples 
 typedef struct {
     const trb_fit_opts *opts;
     uint64_t epochs, first_epoch; /* first_epoch keys order and masks, so that a second phase goes on, not over */
+    uint64_t schedule_from, schedule_epochs; /* where the schedule stands at the beginning, and how long it is */
     uint64_t stream;              /* the network's number in its random streams */
     trb_exchange_kind exchange;
     const trb_net *net;

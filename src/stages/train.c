@@ -118,6 +118,7 @@ static trb_status train_member(trb_comm *group, const trb_config *c, const trb__
 
     const trb__fit fit = {.opts = o,
                           .epochs = o->epochs,
+                          .schedule_epochs = o->epochs,
                           .stream = m,
                           .exchange = c->exchange,
                           .net = net,

@@ -154,12 +154,26 @@ static void schedules_have_sane_ends(void **state)
     assert_true(trb_optim_rate(&o, 3) == o.lr && trb_optim_rate(&o, 4) == 0.0);
 }
 
+/* A second phase goes on where the first one stopped. */
+static void a_schedule_may_have_begun_before(void **state)
+{
+    (void)state;
+    const trb_optim whole = {.lr = 0.3, .schedule = TRB_SCHEDULE_COSINE, .warmup_steps = 3, .total_steps = 20};
+    trb_optim rest = whole;
+    rest.first_step = 12;
+    for (uint64_t t = 1; t <= 8; t++) assert_true(trb_optim_rate(&rest, t) == trb_optim_rate(&whole, t + 12));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sgd_is_pytorchs),           cmocka_unit_test(adam_is_pytorchs),
-        cmocka_unit_test(slices_give_the_same_bits), cmocka_unit_test(scale_applies_to_the_gradient_alone),
-        cmocka_unit_test(schedules_are_pytorchs),    cmocka_unit_test(schedules_have_sane_ends),
+        cmocka_unit_test(a_schedule_may_have_begun_before),
+        cmocka_unit_test(sgd_is_pytorchs),
+        cmocka_unit_test(adam_is_pytorchs),
+        cmocka_unit_test(slices_give_the_same_bits),
+        cmocka_unit_test(scale_applies_to_the_gradient_alone),
+        cmocka_unit_test(schedules_are_pytorchs),
+        cmocka_unit_test(schedules_have_sane_ends),
         cmocka_unit_test(nothing_is_held),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
