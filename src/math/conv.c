@@ -111,8 +111,9 @@ static trb_status describe(const trb_conv_spec *s, direction way, dnnl_alg_kind_
  *     3x3, 16 channels on 32 x 32:  direct  80/102/ 96   Winograd  74/ 77/103   brgemm on [H][W][16] 101 forward
  *     3x3, 32 channels on 16 x 16:  direct 116/116/ 98   Winograd 183/183/177
  *     3x3, 64 channels on  8 x  8:  direct 130/130/ 90   Winograd 228/227/212
- * In bfloat16 there is no Winograd: 200/201/148, 252/251/190, 255/249/136. Nor is there for groups: ten groups of 64
- * channels reach GROUPED directly, and PARTED as ten convolutions by Winograd, moving their channels included. */
+ * In bfloat16 there is no Winograd: 200/201/148, 252/251/190, 255/249/136. Nor is there for groups: a step
+ * of 32 rows of a ResNet-20 with ten heads of one block took 125 ms with grouped convolutions and 101 ms with ten by
+ * Winograd, moving their channels included (both on a busy machine). */
 
 enum { WINOGRAD_CHANNELS = 32 };
 
