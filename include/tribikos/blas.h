@@ -31,8 +31,9 @@ trb_status trb_blas_open(int threads);
  * the rounded operands. Local; they are made anew if needed. */
 void trb_blas_close(void);
 
-/** Kernels, thread count and precision as recorded, e.g. "SkylakeX, 1 thread" or "SkylakeX, 1 thread, bf16". Local;
- * borrowed; "" before trb_blas_open(). */
+/** Libraries, kernels, thread count and precision as recorded, e.g.
+ * "OpenBLAS 0.3.21 SkylakeX, oneDNN 2.6.3 isa 0xe7, 1 thread, bf16" (without the last word in single precision; isa is
+ * oneDNN's dnnl_cpu_isa_t, the processor's features that it uses). Local; borrowed; "" before trb_blas_open(). */
 const char *trb_blas_name(void);
 
 /** C = op(A) op(B) + beta C, row-major, single precision. Local.

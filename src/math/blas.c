@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <dnnl.h>
 #include <omp.h>
@@ -12,12 +13,12 @@ enum { ROW_MAJOR = 101, NO_TRANS = 111, TRANS = 112 };
 typedef void sgemm_fn(int order, int ta, int tb, int m, int n, int k, float alpha, const float *a, int lda,
                       const float *b, int ldb, float beta, float *c, int ldc);
 typedef void set_threads_fn(int threads);
-typedef char *corename_fn(void);
+typedef char *text_fn(void);
 
 static sgemm_fn *sgemm;
 static set_threads_fn *set_threads;
-static corename_fn *corename;
-static char name[80];
+static text_fn *corename, *config;
+static char name[160];
 static trb_precision precision;
 
 /* The library's own detection takes a processor that is newer than itself for an old one. Every processor with these
@@ -48,9 +49,13 @@ static trb_status load(int threads)
                         dlerror());
     sgemm_fn *gemm = (sgemm_fn *)dlsym(library, "cblas_sgemm");
     set_threads = (set_threads_fn *)dlsym(library, "openblas_set_num_threads");
-    corename = (corename_fn *)dlsym(library, "openblas_get_corename");
-    if (gemm == NULL || set_threads == NULL || corename == NULL)
+    corename = (text_fn *)dlsym(library, "openblas_get_corename");
+    config = (text_fn *)dlsym(library, "openblas_get_config");
+    if (gemm == NULL || set_threads == NULL || corename == NULL || config == NULL)
         return trb_fail(TRB_EIO, "the OpenBLAS found (%s) lacks a function: %s", TRB_OPENBLAS, dlerror());
+    /* The environment could make oneDNN round the operands of single precision (ONEDNN_DEFAULT_FPMATH_MODE). */
+    if (dnnl_set_default_fpmath_mode(dnnl_fpmath_mode_strict) != dnnl_success)
+        return trb_fail(TRB_EINTERNAL, "oneDNN refuses strict single precision");
     sgemm = gemm; /* last, because it says that the library is open */
     return TRB_OK;
 }
@@ -58,7 +63,12 @@ static trb_status load(int threads)
 /* What bits depend on. */
 static void describe(int threads)
 {
-    (void)snprintf(name, sizeof name, "%s, %d thread%s%s", corename(), threads, threads == 1 ? "" : "s",
+    const dnnl_version_t *v = dnnl_version();
+    const char *openblas = config(); /* begins with name and version */
+    const size_t version = strcspn(openblas, " ") + 1;
+    (void)snprintf(name, sizeof name, "%.*s %s, oneDNN %d.%d.%d isa 0x%x, %d thread%s%s",
+                   (int)(version + strcspn(openblas + version, " ")), openblas, corename(), v->major, v->minor,
+                   v->patch, (unsigned)dnnl_get_effective_cpu_isa(), threads, threads == 1 ? "" : "s",
                    precision == TRB_PRECISION_BF16 ? ", bf16" : "");
 }
 

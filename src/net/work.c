@@ -218,8 +218,8 @@ static trb_status plan_layer(planner *p, size_t *i)
 }
 
 /* At inference images go through the network a few at a time, so that what one layer writes is still in the cache when
- * the next one reads it. Images a second of ResNet-20 by slices of
- * 16, 32, 64, 128 (one core of a Zen 4): 1670, 1740, 1650, 1660 in float32, 2770 to 2790 in bfloat16. */
+ * the next one reads it. Images a second of ResNet-20 by slices of 16, 32, 64, 128 (one core of a Zen 4): 1670, 1740,
+ * 1650, 1660 in float32, 2770 to 2790 in bfloat16. */
 enum { SLICE = 32 };
 
 static trb_status plan(trb_work *w)

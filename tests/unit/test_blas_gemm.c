@@ -204,7 +204,7 @@ static void a_user_may_choose_the_kernels(void **state)
     const pid_t child = fork();
     if (child == 0) {
         (void)setenv("OPENBLAS_CORETYPE", "Sandybridge", 1);
-        _exit(trb_blas_open(1) == TRB_OK && strcmp(trb_blas_name(), "Sandybridge, 1 thread") == 0 ? 0 : 1);
+        _exit(trb_blas_open(1) == TRB_OK && strstr(trb_blas_name(), " Sandybridge, ") != NULL ? 0 : 1);
     }
     int how = -1;
     assert_int_equal(waitpid(child, &how, 0), child);
@@ -216,6 +216,8 @@ static void the_name_says_kernels_and_threads(void **state)
 {
     (void)state;
     assert_ok(trb_blas_open(2));
+    assert_int_equal(strncmp(trb_blas_name(), "OpenBLAS ", strlen("OpenBLAS ")), 0);
+    assert_non_null(strstr(trb_blas_name(), ", oneDNN "));
     assert_non_null(strstr(trb_blas_name(), ", 2 threads"));
     assert_ok(trb_blas_open(1));
     assert_non_null(strstr(trb_blas_name(), ", 1 thread"));
@@ -223,7 +225,7 @@ static void the_name_says_kernels_and_threads(void **state)
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd"))
-        assert_string_equal(trb_blas_name(), "SkylakeX, 1 thread");
+        assert_non_null(strstr(trb_blas_name(), " SkylakeX, "));
 #endif
 }
 
