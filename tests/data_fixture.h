@@ -1,4 +1,4 @@
-/* For the tests of the data readers: a folder of their own, files of given bytes, and the real data sets. */
+/* For the tests of the data readers: files of given bytes, and the real data sets. */
 #ifndef TRB_DATA_FIXTURE_H
 #define TRB_DATA_FIXTURE_H
 
@@ -16,20 +16,6 @@
 
 #include "tribikos/data.h"
 #include "tribikos/memory.h"
-
-/* A new empty folder; removed with what the test has written into it by fixture_remove(). */
-static inline void fixture_make(char folder[64])
-{
-    (void)snprintf(folder, 64, "/tmp/trb-data-XXXXXX");
-    assert_non_null(mkdtemp(folder));
-}
-
-static inline void fixture_remove(const char *folder)
-{
-    char command[128];
-    (void)snprintf(command, sizeof command, "rm -r '%s'", folder);
-    assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c): the name is ours */
-}
 
 static inline void fixture_path(const char *folder, const char *name, char path[160])
 {

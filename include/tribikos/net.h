@@ -135,6 +135,11 @@ trb_status trb_net_spread(const trb_net *one, const float *from, const trb_net *
 trb_status trb_work_create(const trb_net *net, size_t rows, bool training, trb_work **out);
 void trb_work_destroy(trb_work *work);
 
+/** Have `ready(ctx, from)` called in each backward pass behind every layer with weights: the trained part of the gradient
+ * is complete from offset `from` of the slab on. From the end of the list to its beginning, so `from` falls to 0.
+ * \param[in] ready  NULL: no more */
+void trb_work_watch(trb_work *work, void (*ready)(void *ctx, size_t from), void *ctx);
+
 /** Where the time of a workspace's passes goes, by kind of layer. What is computed together counts to the layer that
  * comes first: a relu to its norm, at inference norm, add and relu to their convolution. */
 typedef struct {

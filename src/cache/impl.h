@@ -24,7 +24,10 @@ size_t trb__row_bytes(const trb_cache_spec *spec);
 /** A shard's name below the cache's folder, "v00/m000-s00000.h5". Local. */
 void trb__shard_name(const trb_cache_spec *spec, size_t unit, char name[TRB__NAME_BYTES]);
 
-/** The same with the folder in front. Local. \param[out] path released with trb_free() */
+/** "dir/name". Local. \param[out] path released with trb_free() */
+trb_status trb__path_in(const char *dir, const char *name, char **path);
+
+/** A shard's name with the folder in front. Local. \param[out] path released with trb_free() */
 trb_status trb__shard_path(const char *dir, const trb_cache_spec *spec, size_t unit, char **path);
 
 /** The first of n stored values that is not finite, n if all are. Local. */

@@ -19,16 +19,6 @@ static const char *task_name(trb_task task)
     return task == TRB_TASK_CLASSES ? "classes" : "regression";
 }
 
-static trb_status path_of(const char *dir, char **path)
-{
-    const size_t bytes = strlen(dir) + 1 + strlen(NAME) + 1;
-    char *full = NULL;
-    TRB_TRY(trb_alloc(TRB_MEM_OTHER, bytes, 1, &full));
-    (void)snprintf(full, bytes, "%s/%s", dir, NAME);
-    *path = full;
-    return TRB_OK;
-}
-
 /* \param[out] table  [COLUMNS][S] owned by the caller */
 static trb_status make_table(const trb_cache_spec *spec, const uint64_t *payload, uint64_t **table)
 {
@@ -127,7 +117,7 @@ trb_status trb_manifest_publish(const char *dir, const trb_cache_spec *spec, con
     const char *fault = trb__spec_fault(spec);
     if (fault != NULL) return trb_fail(TRB_ECONFIG, "%s: cannot make such a cache: %s", dir, fault);
     const size_t S = trb_cache_units(spec);
-    TRB_GO(path_of(dir, &path));
+    TRB_GO(trb__path_in(dir, NAME, &path));
     TRB_GO(make_table(spec, payload, &table));
     TRB_GO(digest_of(spec, table, &digest));
     TRB_GO(trb_h5_create(path, &h));
@@ -285,7 +275,7 @@ trb_status trb_cache_open(const char *dir, trb_cache **out)
     trb_h5 *h = NULL;
     trb_cache *c = NULL;
     char *path = NULL;
-    TRB_GO(path_of(dir, &path));
+    TRB_GO(trb__path_in(dir, NAME, &path));
     if (!trb_file_exists(path)) {
         st = trb_fail(TRB_ECONFIG, "%s: there is no manifest: the folder holds no cache, or one that is not finished",
                       path);

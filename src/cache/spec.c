@@ -50,13 +50,19 @@ void trb__shard_name(const trb_cache_spec *spec, size_t unit, char name[TRB__NAM
     (void)snprintf(name, TRB__NAME_BYTES, "v%02zu/m%03zu-s%05zu.h5", u.view, u.member, u.first_row / spec->shard_rows);
 }
 
-trb_status trb__shard_path(const char *dir, const trb_cache_spec *spec, size_t unit, char **path)
+trb_status trb__path_in(const char *dir, const char *name, char **path)
 {
-    const size_t bytes = strlen(dir) + 1 + TRB__NAME_BYTES;
-    char name[TRB__NAME_BYTES], *full = NULL;
-    trb__shard_name(spec, unit, name);
+    const size_t bytes = strlen(dir) + 1 + strlen(name) + 1;
+    char *full = NULL;
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, bytes, 1, &full));
     (void)snprintf(full, bytes, "%s/%s", dir, name);
     *path = full;
     return TRB_OK;
+}
+
+trb_status trb__shard_path(const char *dir, const trb_cache_spec *spec, size_t unit, char **path)
+{
+    char name[TRB__NAME_BYTES];
+    trb__shard_name(spec, unit, name);
+    return trb__path_in(dir, name, path);
 }

@@ -21,8 +21,10 @@ struct trb_work {
     size_t rows;  /* capacity */
     size_t slice; /* rows of a pass */
     bool training;
-    bool fixed;       /* some step is made for exactly `slice` rows */
-    bool measures;    /* the time of each step */
+    bool fixed;                            /* some step is made for exactly `slice` rows */
+    bool measures;                         /* the time of each step */
+    void (*ready)(void *ctx, size_t from); /* see trb_work_watch() */
+    void *ready_ctx;
     size_t last_rows; /* of the last forward pass, 0 before it */
     bool last_drew;   /* it had dropout masks and statistics of its own */
     size_t n_steps, first_trained;
@@ -467,9 +469,16 @@ trb_status trb_net_backward(const trb_net *net, trb_work *w, const float *params
         const double start = w->measures ? trb_now_s() : 0.0;
         TRB_TRY(step_back(s, &pass, &g, i > w->first_trained || dx != NULL));
         if (w->measures) s->seconds[1] += trb_now_s() - start;
+        if (w->ready != NULL && s->l != NULL && s->l->kind->weights) w->ready(w->ready_ctx, s->l->weight);
     }
     if (dx != NULL) memcpy(dx, g.now, w->last_rows * trb_shape_size(net->input) * sizeof *dx);
     return TRB_OK;
+}
+
+void trb_work_watch(trb_work *w, void (*ready)(void *ctx, size_t from), void *ctx)
+{
+    w->ready = ready;
+    w->ready_ctx = ctx;
 }
 
 /* ---- where the time goes */

@@ -177,13 +177,15 @@ trb_status trb_h5_expect(trb_h5 *h, const char *name, trb_h5_shape shape)
                     shape_text(&shape, wanted));
 }
 
-/* One transfer of rows of the open data set, memory and file of one type: HDF5 converts nothing. */
+/* One transfer of rows, `from` memory or `to` it, memory and file of one type: HDF5 converts nothing. */
 static trb_status transfer(trb_h5 *h, const char *name, trb_dtype type, size_t first, size_t n, const void *from,
                            void *to)
 {
     trb_status st = TRB_OK;
     hsize_t dim[H5S_MAX_RANK], start[H5S_MAX_RANK] = {first};
     hid_t memory = H5I_INVALID_HID;
+    TRB_TRY(trb_fault(from != NULL ? "file.write" : "file.read"));
+    TRB_TRY(open_set(h, name));
     const hid_t stored = H5Dget_type(h->set), space = H5Dget_space(h->set);
     const int ndim = space < 0 ? -1 : H5Sget_simple_extent_dims(space, dim, NULL);
     const char *what = from != NULL ? "cannot write to data set" : "cannot read data set";
@@ -215,24 +217,16 @@ done:
 
 trb_status trb_h5_write_rows(trb_h5 *h, const char *name, size_t first, size_t n, const void *rows)
 {
-    trb_status st = TRB_OK;
     trb__h5_lock();
-    TRB_GO(trb_fault("file.write"));
-    TRB_GO(open_set(h, name));
-    st = transfer(h, name, TRB_U8, first, n, rows, NULL);
-done:
+    const trb_status st = transfer(h, name, TRB_U8, first, n, rows, NULL);
     trb__h5_unlock();
     return st;
 }
 
 trb_status trb_h5_read_rows(trb_h5 *h, const char *name, trb_dtype type, size_t first, size_t n, void *rows)
 {
-    trb_status st = TRB_OK;
     trb__h5_lock();
-    TRB_GO(trb_fault("file.read"));
-    TRB_GO(open_set(h, name));
-    st = transfer(h, name, type, first, n, NULL, rows);
-done:
+    const trb_status st = transfer(h, name, type, first, n, NULL, rows);
     trb__h5_unlock();
     return st;
 }

@@ -170,10 +170,7 @@ static trb_status build_net(trb_h5 *h, const trb_weights_info *info, trb_net **n
 {
     const trb_status st = trb_net_create(info->layers, info->input, info->heads, net);
     if (st == TRB_OK || st == TRB_ENOMEM) return st;
-    char why[TRB_FAIL_BYTES];
-    (void)snprintf(why, sizeof why, "%s", trb_fail_message());
-    trb_fail_clear();
-    return trb_fail(TRB_EINTEGRITY, "%s: its layers do not make a network: %s", trb_h5_path(h), why);
+    return trb_fail_of(TRB_EINTEGRITY, "%s: its layers do not make a network: ", trb_h5_path(h));
 }
 
 typedef struct {

@@ -77,6 +77,15 @@ __attribute__((unused)) static void ensemble_make(const char *dir, const trb_cac
     trb_free(payload);
 }
 
+/* The same, opened. */
+__attribute__((unused)) static trb_cache *ensemble_open(const char *dir, const trb_cache_spec *spec)
+{
+    trb_cache *c = NULL;
+    ensemble_make(dir, spec);
+    assert_ok(trb_cache_open(dir, &c));
+    return c;
+}
+
 __attribute__((unused)) static trb_status ensemble_verify(const char *dir)
 {
     trb_cache *c = NULL;

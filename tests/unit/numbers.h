@@ -2,44 +2,19 @@
 #ifndef TRB_TEST_NUMBERS_H
 #define TRB_TEST_NUMBERS_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "asserts.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
+#include "tribikos/blas.h"
 #include "tribikos/memory.h"
 #include "tribikos/rng.h"
 #include "tribikos/store.h"
 
 /** Half a unit in the last place of 1.0F: the relative error of one rounding. */
 #define ROUNDING 0x1p-24
-
-#define assert_ok(call) assert_ok_at((call), #call, __FILE__, __LINE__)
-static inline void assert_ok_at(trb_status st, const char *call, const char *file, int line)
-{
-    if (st == TRB_OK) return;
-    print_error("%s: %s\n", call, trb_fail_message());
-    _fail(file, line);
-}
-
-/** The call fails with `st` and its line holds `part`. */
-#define assert_fails(call, st, part) assert_fails_at((call), (st), (part), __FILE__, __LINE__)
-static inline void assert_fails_at(trb_status got, trb_status expected, const char *part, const char *file, int line)
-{
-    const int good = got == expected && strstr(trb_fail_message(), part) != NULL;
-    if (!good) {
-        print_error("expected status %d with \"%s\", got %d: %s\n", expected, part, got, trb_fail_message());
-        _fail(file, line);
-    }
-    trb_fail_clear();
-}
 
 #define assert_near(got, expected, tolerance) assert_near_at((got), (expected), (tolerance), "", 0, __FILE__, __LINE__)
 static inline void assert_near_at(double got, double expected, double tolerance, const char *what, size_t i,
@@ -111,6 +86,24 @@ static inline double golden_number(trb_h5 *h, const char *name)
     double *values = golden_read(h, name, TRB_F64, 1), value = values[0];
     trb_free(values);
     return value;
+}
+
+/** The setup of a program that multiplies. */
+static inline int open_blas(void **state)
+{
+    (void)state;
+    return trb_blas_open(1);
+}
+
+/** Compute in bfloat16 from here on; the test is skipped where the processor cannot. */
+static inline void bfloat16_or_skip(void)
+{
+    if (trb_precision_set(TRB_PRECISION_BF16) != TRB_OK) {
+        assert_non_null(strstr(trb_fail_message(), "math.precision"));
+        trb_fail_clear();
+        skip();
+    }
+    assert_non_null(strstr(trb_blas_name(), ", bf16"));
 }
 
 /** The last test of a program. */

@@ -1,42 +1,21 @@
-/* A fresh folder for a test's files, and assertions that show why a call failed. */
+/* A fresh folder for a test's files, and what is found in them. */
 #ifndef TRB_TEST_SCRATCH_H
 #define TRB_TEST_SCRATCH_H
 
+#include "asserts.h"
+
 #include <dirent.h>
 #include <ftw.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "tribikos/memory.h"
-#include "tribikos/status.h"
+#include "tribikos/store.h"
 
 static char scratch[64];
-
-/* The call succeeds. */
-#define assert_ok(call)                                                                                                \
-    do {                                                                                                               \
-        if ((call) != TRB_OK) fail_msg("%s: %s", #call, trb_fail_message());                                           \
-    } while (0)
-
-/* The call fails with this status and a line that contains this text. */
-#define assert_fails(call, status, text)                                                                               \
-    do {                                                                                                               \
-        trb_fail_clear();                                                                                              \
-        const trb_status st_ = (call);                                                                                 \
-        if (st_ != (status) || strstr(trb_fail_message(), (text)) == NULL)                                             \
-            fail_msg("%s: %d \"%s\", expected %d with \"%s\"", #call, st_, trb_fail_message(), (status), (text));      \
-        trb_fail_clear();                                                                                              \
-    } while (0)
 
 /* A path in the folder; one of eight buffers in turn. */
 __attribute__((unused, format(printf, 1, 2))) static const char *in_scratch(const char *fmt, ...)
@@ -106,6 +85,14 @@ __attribute__((unused)) static void spill(const char *path, const void *bytes, s
     assert_non_null(fp);
     assert_int_equal(fwrite(bytes, 1, n, fp), n);
     assert_int_equal(fclose(fp), 0);
+}
+
+__attribute__((unused)) static void expect_text(trb_h5 *h, const char *attribute, const char *wanted)
+{
+    char *text = NULL;
+    assert_ok(trb_h5_get_text(h, attribute, &text));
+    assert_string_equal(text, wanted);
+    trb_free(text);
 }
 
 /* Run `body` in a child with TRB_FAULT set. The variable is read at the first point that a process passes: the parent

@@ -103,12 +103,7 @@ static void all_shapes_match_the_reference(void **state)
 
 static void all_shapes_match_the_reference_in_bfloat16(void **state)
 {
-    if (trb_precision_set(TRB_PRECISION_BF16) != TRB_OK) {
-        assert_non_null(strstr(trb_fail_message(), "math.precision"));
-        trb_fail_clear();
-        skip();
-    }
-    assert_non_null(strstr(trb_blas_name(), ", bf16"));
+    bfloat16_or_skip();
     all_shapes_match_the_reference(state);
     all_shapes_match_the_reference(state); /* with what the first round has kept */
     /* Operands are rounded where it pays and nowhere else. */

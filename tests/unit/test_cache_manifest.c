@@ -29,9 +29,7 @@ static void round_trip(void **state)
         trb_cache_spec spec = ensemble_spec(150, 3, 2, 3);
         spec.task = task == 0 ? TRB_TASK_CLASSES : TRB_TASK_REGRESSION;
         spec.dtype = task == 0 ? TRB_F32 : TRB_F16;
-        trb_cache *c = NULL;
-        ensemble_make(in_scratch("rt%d", task), &spec);
-        assert_ok(trb_cache_open(in_scratch("rt%d", task), &c));
+        trb_cache *c = ensemble_open(in_scratch("rt%d", task), &spec);
         assert_string_equal(trb_cache_dir(c), in_scratch("rt%d", task));
         const trb_cache_spec *read = trb_cache_spec_of(c);
         assert_true(read->task == spec.task && read->dtype == spec.dtype && read->N == 150 && read->K == 3 &&
@@ -60,8 +58,7 @@ static void refusals(void **state)
     trb_cache *c = NULL;
     assert_fails(trb_cache_open(in_scratch("nothing"), &c), TRB_ECONFIG, "nothing/manifest.h5: there is no manifest");
     assert_null(c);
-    ensemble_make(in_scratch("cache"), &spec);
-    assert_ok(trb_cache_open(in_scratch("cache"), &c));
+    c = ensemble_open(in_scratch("cache"), &spec);
     trb_data data = {.task = TRB_TASK_CLASSES, .n = 100, .digest = spec.data_digest};
     assert_ok(trb_cache_expect_data(c, &data));
     data.digest = 1;
@@ -83,9 +80,7 @@ static void other_views(void **state)
 {
     (void)state;
     const trb_cache_spec spec = ensemble_spec(100, 3, 1, 3);
-    trb_cache *c = NULL;
-    ensemble_make(in_scratch("views"), &spec);
-    assert_ok(trb_cache_open(in_scratch("views"), &c));
+    trb_cache *c = ensemble_open(in_scratch("views"), &spec);
     assert_ok(trb_cache_expect_views(c, 3, ensemble_view));
     assert_fails(trb_cache_expect_views(c, 2, ensemble_view), TRB_EINTEGRITY,
                  "the cache holds 3 views, `cache.views` is 2; set it, or write the cache anew");

@@ -22,7 +22,7 @@ static void faults(void **state)
     const char *points[] = {"file.create:1", "file.write:2", "file.sync:1", "file.rename:1", "alloc:3", "alloc:6"};
     for (size_t i = 0; i < sizeof points / sizeof *points; i++) {
         assert_int_equal(with_fault(points[i], publish_must_fail), 0);
-        assert_int_equal(count_files(in_scratch("fault/v00"), "m000") <= 0, 1);
+        assert_true(count_files(in_scratch("fault/v00"), "m000") <= 0); /* -1: not even the folder */
     }
 }
 
@@ -71,13 +71,8 @@ static void format(void **state)
             assert_ok(trb_h5_get_u64(h, wanted[i].name, &value));
             assert_true(value == wanted[i].value);
         }
-        char *text = NULL;
-        assert_ok(trb_h5_get_text(h, "format", &text));
-        assert_string_equal(text, "tribikos shard");
-        trb_free(text);
-        assert_ok(trb_h5_get_text(h, "view_recipe", &text));
-        assert_string_equal(text, "mixup 0.5");
-        trb_free(text);
+        expect_text(h, "format", "tribikos shard");
+        expect_text(h, "view_recipe", "mixup 0.5");
         assert_ok(trb_h5_expect(h, "sample_id", (trb_h5_shape){TRB_I64, 1, {36}}));
         assert_ok(trb_h5_expect(h, "logits", (trb_h5_shape){spec.dtype, 2, {36, 3}}));
         int64_t ids[36];

@@ -1,17 +1,15 @@
 /* Files that are not what they say: a status, a line, and memory in proportion to the file. */
 #include "data_fixture.h"
+#include "scratch.h"
 
 #include <sys/resource.h>
 
 enum { N = 5, SIDE = 4, IMAGES = 16 + N * SIDE * SIDE, LABELS = 8 + N };
 
-static char folder[64];
 static uint8_t images[IMAGES], labels[LABELS];
 
 static int setup(void **state)
 {
-    (void)state;
-    fixture_make(folder);
     (void)fixture_put_u32(images, 0x803);
     (void)fixture_put_u32(images + 4, N);
     (void)fixture_put_u32(images + 8, SIDE);
@@ -20,29 +18,22 @@ static int setup(void **state)
     (void)fixture_put_u32(labels, 0x801);
     (void)fixture_put_u32(labels + 4, N);
     for (size_t i = 8; i < LABELS; i++) labels[i] = (uint8_t)(i - 8);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    fixture_remove(folder);
-    return 0;
+    return scratch_make(state);
 }
 
 static void refuse(trb_status status, const char *fragment)
 {
     char *files[] = {"x", "y"};
-    fixture_expect_failure(TRB_TASK_CLASSES, TRB_FORMAT_IDX, folder, 2, files, status, fragment);
+    fixture_expect_failure(TRB_TASK_CLASSES, TRB_FORMAT_IDX, scratch, 2, files, status, fragment);
 }
 
 /* Both as a plain and as a packed file. */
 static void refuse_images(size_t n, const uint8_t *bytes, const char *plain, const char *gz)
 {
-    fixture_write(folder, "y", false, LABELS, labels);
-    fixture_write(folder, "x", false, n, bytes);
+    fixture_write(scratch, "y", false, LABELS, labels);
+    fixture_write(scratch, "x", false, n, bytes);
     refuse(TRB_EINPUT, plain);
-    fixture_write(folder, "x", true, n, bytes);
+    fixture_write(scratch, "x", true, n, bytes);
     refuse(TRB_EINPUT, gz);
 }
 
@@ -52,9 +43,9 @@ static void good_first(void **state)
     /* What the other tests change is right before the change. */
     trb_data d;
     char *files[] = {"x", "y"};
-    fixture_write(folder, "x", true, IMAGES, images);
-    fixture_write(folder, "y", false, LABELS, labels);
-    assert_int_equal(trb_data_load(TRB_TASK_CLASSES, TRB_FORMAT_IDX, folder, 2, files, &d), TRB_OK);
+    fixture_write(scratch, "x", true, IMAGES, images);
+    fixture_write(scratch, "y", false, LABELS, labels);
+    assert_int_equal(trb_data_load(TRB_TASK_CLASSES, TRB_FORMAT_IDX, scratch, 2, files, &d), TRB_OK);
     trb_data_clear(&d);
 }
 
@@ -62,14 +53,14 @@ static void missing_or_odd(void **state)
 {
     (void)state;
     char *gone[] = {"gone", "y"}, *one[] = {"x"}, *dir[] = {".", "y"};
-    fixture_expect_failure(TRB_TASK_CLASSES, TRB_FORMAT_IDX, folder, 2, gone, TRB_ECONFIG, "/gone: cannot be read");
-    fixture_expect_failure(TRB_TASK_CLASSES, TRB_FORMAT_IDX, folder, 1, one, TRB_ECONFIG, "pairs of files");
-    fixture_expect_failure(TRB_TASK_CLASSES, TRB_FORMAT_CIFAR10, folder, 0, one, TRB_ECONFIG, "at least one file");
-    fixture_expect_failure(TRB_TASK_CLASSES, TRB_FORMAT_IDX, folder, 2, dir, TRB_ECONFIG, "expected a file");
-    fixture_write(folder, "x", false, IMAGES, images);
-    fixture_write(folder, "y", false, LABELS, labels);
+    fixture_expect_failure(TRB_TASK_CLASSES, TRB_FORMAT_IDX, scratch, 2, gone, TRB_ECONFIG, "/gone: cannot be read");
+    fixture_expect_failure(TRB_TASK_CLASSES, TRB_FORMAT_IDX, scratch, 1, one, TRB_ECONFIG, "pairs of files");
+    fixture_expect_failure(TRB_TASK_CLASSES, TRB_FORMAT_CIFAR10, scratch, 0, one, TRB_ECONFIG, "at least one file");
+    fixture_expect_failure(TRB_TASK_CLASSES, TRB_FORMAT_IDX, scratch, 2, dir, TRB_ECONFIG, "expected a file");
+    fixture_write(scratch, "x", false, IMAGES, images);
+    fixture_write(scratch, "y", false, LABELS, labels);
     char *files[] = {"x", "y"};
-    fixture_expect_failure(TRB_TASK_REGRESSION, TRB_FORMAT_IDX, folder, 2, files, TRB_ECONFIG, "data.format: hdf5");
+    fixture_expect_failure(TRB_TASK_REGRESSION, TRB_FORMAT_IDX, scratch, 2, files, TRB_ECONFIG, "data.format: hdf5");
 }
 
 static void truncated(void **state)
@@ -102,8 +93,8 @@ static void wrong_magic(void **state)
         refuse_images(IMAGES, bad, "00 00 08 03, got", "00 00 08 03, got");
     }
     /* Images and labels changed places. */
-    fixture_write(folder, "x", false, LABELS, labels);
-    fixture_write(folder, "y", false, IMAGES, images);
+    fixture_write(scratch, "x", false, LABELS, labels);
+    fixture_write(scratch, "y", false, IMAGES, images);
     refuse(TRB_EINPUT, "expected IDX images, which begin with 00 00 08 03, got 00 00 08 01");
 }
 
@@ -124,10 +115,10 @@ static void counts_disagree(void **state)
     uint8_t fewer[LABELS - 1];
     memcpy(fewer, labels, sizeof fewer);
     (void)fixture_put_u32(fewer + 4, N - 1);
-    fixture_write(folder, "x", false, IMAGES, images);
-    fixture_write(folder, "y", false, sizeof fewer, fewer);
+    fixture_write(scratch, "x", false, IMAGES, images);
+    fixture_write(scratch, "y", false, sizeof fewer, fewer);
     refuse(TRB_EINPUT, "4 labels, but 5 images");
-    fixture_write(folder, "y", false, LABELS - 2, labels);
+    fixture_write(scratch, "y", false, LABELS - 2, labels);
     refuse(TRB_EINPUT, "promises 5 bytes of data, the file has 3");
 }
 
@@ -138,11 +129,11 @@ static void shapes_disagree(void **state)
     memcpy(wide, images, IMAGES);
     (void)fixture_put_u32(wide + 8, 2);
     (void)fixture_put_u32(wide + 12, 8);
-    fixture_write(folder, "x", false, IMAGES, images);
-    fixture_write(folder, "y", false, LABELS, labels);
-    fixture_write(folder, "wide", false, IMAGES, wide);
+    fixture_write(scratch, "x", false, IMAGES, images);
+    fixture_write(scratch, "y", false, LABELS, labels);
+    fixture_write(scratch, "wide", false, IMAGES, wide);
     char *files[] = {"x", "y", "wide", "y"};
-    fixture_expect_failure(TRB_TASK_CLASSES, TRB_FORMAT_IDX, folder, 4, files, TRB_EINPUT, "1 x 2 x 8");
+    fixture_expect_failure(TRB_TASK_CLASSES, TRB_FORMAT_IDX, scratch, 4, files, TRB_EINPUT, "1 x 2 x 8");
 }
 
 static void damaged_gzip(void **state)
@@ -150,9 +141,9 @@ static void damaged_gzip(void **state)
     (void)state;
     uint8_t packed[4096];
     char path[160];
-    fixture_write(folder, "y", false, LABELS, labels);
-    fixture_write(folder, "x", true, IMAGES, images);
-    fixture_path(folder, "x", path);
+    fixture_write(scratch, "y", false, LABELS, labels);
+    fixture_write(scratch, "x", true, IMAGES, images);
+    fixture_path(scratch, "x", path);
     FILE *f = fopen(path, "rb");
     assert_non_null(f);
     const size_t n = fread(packed, 1, sizeof packed, f);
@@ -160,11 +151,11 @@ static void damaged_gzip(void **state)
     assert_in_range(n, 50, sizeof packed - 1);
     /* Cut anywhere, also in its own header and in the checksum at its end. */
     for (size_t cut = 2; cut < n; cut++) {
-        fixture_write(folder, "x", false, cut, packed);
+        fixture_write(scratch, "x", false, cut, packed);
         refuse(TRB_EINPUT, "");
     }
     packed[n - 6] ^= 0x10; /* checksum */
-    fixture_write(folder, "x", false, n, packed);
+    fixture_write(scratch, "x", false, n, packed);
     refuse(TRB_EINPUT, "damaged or truncated gzip");
 }
 
@@ -199,5 +190,5 @@ int main(void)
         cmocka_unit_test(absurd_sizes),
 
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, scratch_remove);
 }

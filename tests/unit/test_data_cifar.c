@@ -1,23 +1,8 @@
 /* CIFAR-10: records by hand, joined files, plain and packed; the real set's published figures if it lies unpacked. */
 #include "data_fixture.h"
+#include "scratch.h"
 
 enum { RECORD = 3073, PIXELS = 3072 };
-
-static char folder[64];
-
-static int setup(void **state)
-{
-    (void)state;
-    fixture_make(folder);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    fixture_remove(folder);
-    return 0;
-}
 
 static void fill(size_t n, uint8_t first, uint8_t *records)
 {
@@ -34,10 +19,10 @@ static void joined(void **state)
     char *files[] = {"a", "b"};
     fill(3, 0, a);
     fill(2, 9, b);
-    fixture_write(folder, "a", false, sizeof a, a);
-    fixture_write(folder, "b", true, sizeof b, b);
+    fixture_write(scratch, "a", false, sizeof a, a);
+    fixture_write(scratch, "b", true, sizeof b, b);
     trb_data d;
-    assert_int_equal(trb_data_load(TRB_TASK_CLASSES, TRB_FORMAT_CIFAR10, folder, 2, files, &d), TRB_OK);
+    assert_int_equal(trb_data_load(TRB_TASK_CLASSES, TRB_FORMAT_CIFAR10, scratch, 2, files, &d), TRB_OK);
     assert_int_equal(d.n, 5);
     assert_int_equal(d.shape.c, 3);
     assert_int_equal(d.shape.h, 32);
@@ -60,9 +45,9 @@ static void packed_and_long(void **state)
     char *files[] = {"a"};
     assert_non_null(records);
     fill(LONG, 0, records);
-    fixture_write(folder, "a", true, (size_t)LONG * RECORD, records);
+    fixture_write(scratch, "a", true, (size_t)LONG * RECORD, records);
     trb_data d;
-    assert_int_equal(trb_data_load(TRB_TASK_CLASSES, TRB_FORMAT_CIFAR10, folder, 1, files, &d), TRB_OK);
+    assert_int_equal(trb_data_load(TRB_TASK_CLASSES, TRB_FORMAT_CIFAR10, scratch, 1, files, &d), TRB_OK);
     assert_int_equal(d.n, LONG);
     for (size_t i = 0; i < LONG; i++)
         assert_memory_equal((uint8_t *)d.x + i * PIXELS, records + i * RECORD + 1, PIXELS);
@@ -79,14 +64,14 @@ static void refused(void **state)
     const size_t sizes[] = {0, 1, RECORD - 1, RECORD + 1, 2 * RECORD + 1};
     for (size_t i = 0; i < 5; i++) {
         for (int packed = 0; packed < 2; packed++) {
-            fixture_write(folder, "a", packed != 0, sizes[i], a);
-            fixture_expect_failure(TRB_TASK_CLASSES, TRB_FORMAT_CIFAR10, folder, 1, files, TRB_EINPUT,
+            fixture_write(scratch, "a", packed != 0, sizes[i], a);
+            fixture_expect_failure(TRB_TASK_CLASSES, TRB_FORMAT_CIFAR10, scratch, 1, files, TRB_EINPUT,
                                    "whole records of 3073 bytes");
         }
     }
     a[RECORD] = 10;
-    fixture_write(folder, "a", false, 2 * RECORD, a);
-    fixture_expect_failure(TRB_TASK_CLASSES, TRB_FORMAT_CIFAR10, folder, 1, files, TRB_EINPUT, "label 10 in record 1");
+    fixture_write(scratch, "a", false, 2 * RECORD, a);
+    fixture_expect_failure(TRB_TASK_CLASSES, TRB_FORMAT_CIFAR10, scratch, 1, files, TRB_EINPUT, "label 10 in record 1");
 }
 
 static void real(void **state)
@@ -108,5 +93,5 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(joined), cmocka_unit_test(packed_and_long),
                                        cmocka_unit_test(refused), cmocka_unit_test(real)};
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -1,6 +1,7 @@
 /* Every allocation, opening and reading of a load may fail: the load then fails cleanly. */
 #include "data_fixture.h"
 #include "fault_walk.h"
+#include "scratch.h"
 
 static trb_status load(void *folder)
 {
@@ -14,21 +15,18 @@ static trb_status load(void *folder)
 static void each_passage(void **state)
 {
     (void)state;
-    char folder[64];
     uint8_t images[18] = {0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 1, 5, 6},
             labels[10] = {0, 0, 8, 1, 0, 0, 0, 2, 0, 1};
-    fixture_make(folder);
-    fixture_write(folder, "x", true, sizeof images, images);
-    fixture_write(folder, "y", false, sizeof labels, labels);
+    fixture_write(scratch, "x", true, sizeof images, images);
+    fixture_write(scratch, "y", false, sizeof labels, labels);
     /* Passages that a load of two files surely has. */
-    assert_true(fault_walk("alloc", load, folder) >= 5);
-    assert_true(fault_walk("file.open", load, folder) >= 2);
-    assert_true(fault_walk("file.read", load, folder) >= 8);
-    fixture_remove(folder);
+    assert_true(fault_walk("alloc", load, scratch) >= 5);
+    assert_true(fault_walk("file.open", load, scratch) >= 2);
+    assert_true(fault_walk("file.read", load, scratch) >= 8);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(each_passage)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

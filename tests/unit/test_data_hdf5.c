@@ -1,32 +1,17 @@
 /* HDF5: types, shapes, joined files, and what is refused. */
 #include "data_fixture.h"
+#include "scratch.h"
 
 #include <math.h>
 
 #include <hdf5.h>
-
-static char folder[64];
-
-static int setup(void **state)
-{
-    (void)state;
-    fixture_make(folder);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    fixture_remove(folder);
-    return 0;
-}
 
 /* Publish NAME with /x and /y; a NULL pointer leaves one out. */
 static void put(const char *name, trb_h5_shape x, const void *x_values, trb_h5_shape y, const void *y_values)
 {
     char path[160];
     trb_h5 *h = NULL;
-    fixture_path(folder, name, path);
+    fixture_path(scratch, name, path);
     assert_int_equal(trb_h5_create(path, &h), TRB_OK);
     if (x_values != NULL) assert_int_equal(trb_h5_put(h, "/x", x, x_values), TRB_OK);
     if (y_values != NULL) assert_int_equal(trb_h5_put(h, "/y", y, y_values), TRB_OK);
@@ -36,7 +21,7 @@ static void put(const char *name, trb_h5_shape x, const void *x_values, trb_h5_s
 static void refuse(trb_task task, trb_status status, const char *fragment)
 {
     char *files[] = {"a"};
-    fixture_expect_failure(task, TRB_FORMAT_HDF5, folder, 1, files, status, fragment);
+    fixture_expect_failure(task, TRB_FORMAT_HDF5, scratch, 1, files, status, fragment);
 }
 
 static void classes(void **state)
@@ -54,7 +39,7 @@ static void classes(void **state)
     for (size_t i = 0; i < 3; i++) {
         trb_data d;
         put("a", shapes[i], x, (trb_h5_shape){types[i], 1, {2}}, labels[i]);
-        assert_int_equal(trb_data_load(TRB_TASK_CLASSES, TRB_FORMAT_HDF5, folder, 2, files, &d), TRB_OK);
+        assert_int_equal(trb_data_load(TRB_TASK_CLASSES, TRB_FORMAT_HDF5, scratch, 2, files, &d), TRB_OK);
         assert_int_equal(d.n, 4);
         assert_memory_equal(&d.shape, &expected[i], sizeof d.shape);
         assert_int_equal(d.classes, 256);
@@ -76,7 +61,7 @@ static void regression(void **state)
         trb_data d;
         put("a", (trb_h5_shape){TRB_F32, 2, {3, 2}}, x, (trb_h5_shape){wide != 0 ? TRB_F64 : TRB_F32, 1, {3}},
             wide != 0 ? (const void *)y64 : y32);
-        assert_int_equal(trb_data_load(TRB_TASK_REGRESSION, TRB_FORMAT_HDF5, folder, 1, files, &d), TRB_OK);
+        assert_int_equal(trb_data_load(TRB_TASK_REGRESSION, TRB_FORMAT_HDF5, scratch, 1, files, &d), TRB_OK);
         assert_int_equal(d.type, TRB_F32);
         assert_int_equal(d.classes, 0);
         assert_null(d.label);
@@ -97,7 +82,7 @@ static void refused(void **state)
     const double huge_y[] = {0, 1e300};
     const trb_task K = TRB_TASK_CLASSES, R = TRB_TASK_REGRESSION;
     char *gone[] = {"gone"};
-    fixture_expect_failure(K, TRB_FORMAT_HDF5, folder, 1, gone, TRB_ECONFIG, "/gone");
+    fixture_expect_failure(K, TRB_FORMAT_HDF5, scratch, 1, gone, TRB_ECONFIG, "/gone");
     put("a", xs, NULL, ys, y);
     refuse(K, TRB_EINTEGRITY, "/x");
     put("a", xs, x, ys, NULL);
@@ -124,7 +109,7 @@ static void refused(void **state)
     refuse(R, TRB_EINPUT, "target of row 1 is not finite");
     put("a", xs, x, (trb_h5_shape){TRB_F64, 1, {2}}, huge_y);
     refuse(R, TRB_EINPUT, "target of row 1 is not finite");
-    fixture_write(folder, "a", false, 4, x);
+    fixture_write(scratch, "a", false, 4, x);
     refuse(K, TRB_EINTEGRITY, "/a");
 }
 
@@ -137,7 +122,7 @@ static void absurd_extent(void **state)
     const char *const fragments[] = {"stored", "empty", "more values than a file of this size can hold"};
     for (int i = 0; i < 3; i++) {
         char path[160];
-        fixture_path(folder, "a", path);
+        fixture_path(scratch, "a", path);
         const hid_t file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
         const hid_t space = H5Screate_simple(2, extents[i], NULL), how = H5Pcreate(H5P_DATASET_CREATE);
         if (i == 2) assert_true(H5Pset_virtual(how, space, "gone.h5", "/x", space) >= 0);
@@ -152,5 +137,5 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(classes), cmocka_unit_test(regression),
                                        cmocka_unit_test(refused), cmocka_unit_test(absurd_extent)};
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -1,5 +1,6 @@
 /* IDX, on files made here and on the real sets against their published figures. */
 #include "data_fixture.h"
+#include "scratch.h"
 
 #include <math.h>
 
@@ -16,19 +17,17 @@ static int64_t *all_ids(size_t n)
 static void made_by_hand(void **state)
 {
     (void)state;
-    char folder[64];
     uint8_t images[16 + 3 * 4], labels[8 + 3] = {0, 0, 8, 1, 0, 0, 0, 3, 2, 0, 7};
     memcpy(images, "\0\0\10\3\0\0\0\3\0\0\0\2\0\0\0\2", 16);
     for (uint8_t i = 0; i < 12; i++) images[16 + i] = (uint8_t)(i * 20);
     char *files[] = {"x", "y", "x", "y"};
-    fixture_make(folder);
     uint64_t digest[2];
     for (int packed = 0; packed < 2; packed++) {
         trb_data d;
-        fixture_write(folder, "x", packed != 0, sizeof images, images);
-        fixture_write(folder, "y", packed != 0, sizeof labels, labels);
+        fixture_write(scratch, "x", packed != 0, sizeof images, images);
+        fixture_write(scratch, "y", packed != 0, sizeof labels, labels);
         /* The pair twice: files are joined in order. */
-        assert_int_equal(trb_data_load(TRB_TASK_CLASSES, TRB_FORMAT_IDX, folder, 4, files, &d), TRB_OK);
+        assert_int_equal(trb_data_load(TRB_TASK_CLASSES, TRB_FORMAT_IDX, scratch, 4, files, &d), TRB_OK);
         assert_int_equal(d.n, 6);
         assert_int_equal(d.shape.c, 1);
         assert_int_equal(d.shape.h, 2);
@@ -54,14 +53,13 @@ static void made_by_hand(void **state)
     /* An absolute name does without the root. */
     trb_data d;
     char x[160], y[160];
-    fixture_path(folder, "x", x);
-    fixture_path(folder, "y", y);
+    fixture_path(scratch, "x", x);
+    fixture_path(scratch, "y", y);
     char *absolute[] = {x, y};
     assert_int_equal(trb_data_load(TRB_TASK_CLASSES, TRB_FORMAT_IDX, "/nowhere", 2, absolute, &d), TRB_OK);
     trb_data_clear(&d);
     assert_int_equal(trb_data_load(TRB_TASK_CLASSES, TRB_FORMAT_IDX, "", 2, absolute, &d), TRB_OK);
     trb_data_clear(&d);
-    fixture_remove(folder);
     assert_int_equal(trb_mem_bytes(TRB_MEM_KINDS), 0);
 }
 
@@ -127,5 +125,5 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(made_by_hand), cmocka_unit_test(real_mnist),
                                        cmocka_unit_test(real_kmnist), cmocka_unit_test(real_fashion)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -39,12 +39,6 @@ static void each_allocation(void **state)
     (void)fault_walk("alloc", multiply, NULL);
 }
 
-static int open_blas(void **state)
-{
-    (void)state;
-    return trb_blas_open(1);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(each_allocation), cmocka_unit_test(nothing_is_held)};

@@ -1,7 +1,6 @@
 /* Forward pass, loss and all gradients against PyTorch in double (tools/golden_torch.py). */
 #include "numbers.h"
 
-#include "tribikos/blas.h"
 #include "tribikos/loss.h"
 #include "tribikos/net.h"
 
@@ -121,12 +120,6 @@ static void regression(void **state)
 {
     (void)state;
     check(&(golden_case){"gaussian", 1, 2});
-}
-
-static int open_blas(void **state)
-{
-    (void)state;
-    return trb_blas_open(1);
 }
 
 int main(void)

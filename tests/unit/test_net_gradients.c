@@ -1,7 +1,6 @@
 /* Gradients of every kind of layer and every loss against central differences. */
 #include "numbers.h"
 
-#include "tribikos/blas.h"
 #include "tribikos/loss.h"
 #include "tribikos/net.h"
 
@@ -177,12 +176,6 @@ static void gradients_are_differences(void **state)
         trb_free(grad), trb_free(dx), trb_free(alone);
         tear_down(b);
     }
-}
-
-static int open_blas(void **state)
-{
-    (void)state;
-    return trb_blas_open(1);
 }
 
 int main(void)

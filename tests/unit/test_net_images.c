@@ -182,12 +182,7 @@ static void every_layer_and_block(void **state)
 
 static void every_layer_and_block_in_bfloat16(void **state)
 {
-    if (trb_precision_set(TRB_PRECISION_BF16) != TRB_OK) {
-        assert_non_null(strstr(trb_fail_message(), "math.precision"));
-        trb_fail_clear();
-        skip();
-    }
-    assert_non_null(strstr(trb_blas_name(), ", bf16"));
+    bfloat16_or_skip();
     rounds = true;
     every_layer_and_block(state);
     rounds = false;
@@ -310,12 +305,6 @@ static void heads_are_networks(void **state)
     trb_net_destroy(many), trb_net_destroy(one);
     trb_free(params), trb_free(own), trb_free(grad), trb_free(own_grad), trb_free(x), trb_free(dz), trb_free(dx);
     trb_free(sum);
-}
-
-static int open_blas(void **state)
-{
-    (void)state;
-    return trb_blas_open(1);
 }
 
 int main(void)

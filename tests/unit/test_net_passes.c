@@ -104,10 +104,7 @@ static void bits_do_not_depend_on_alignment(void **state)
 
 static void bits_do_not_depend_on_alignment_in_bfloat16(void **state)
 {
-    if (trb_precision_set(TRB_PRECISION_BF16) != TRB_OK) {
-        trb_fail_clear();
-        skip();
-    }
+    bfloat16_or_skip();
     bits_do_not_depend_on_alignment(state);
     assert_ok(trb_precision_set(TRB_PRECISION_F32));
 }
@@ -173,10 +170,45 @@ static void operations_are_counted(void **state)
     trb_free(params), trb_free(x), trb_free(grad);
 }
 
-static int open_blas(void **state)
+typedef struct {
+    const trb_net *net;
+    const float *grad;
+    size_t calls, from; /* what was said last */
+} watcher;
+
+static void check_ready(void *ctx, size_t from)
+{
+    watcher *w = ctx;
+    assert_true(from < w->from);
+    for (size_t i = from; i < trb_net_trained(w->net); i++) assert_true(w->grad[i] == w->grad[i]);
+    w->from = from;
+    w->calls++;
+}
+
+/* A gradient that is said to be ready is written, and at the end all of it was said to be. */
+static void gradients_are_told_when_they_are_ready(void **state)
 {
     (void)state;
-    return trb_blas_open(1);
+    enum { ROWS = 4, WEIGHTED = 10 };
+    static const char layers[] = "conv 16 3 pad 1 bias, norm, relu, fork, conv 32 3 pad 1, norm, shortcut, conv 32 1, "
+                                 "norm, add, relu, split, conv 16 3, norm, relu, dense 9, relu, dense 3";
+    trb_net *net = NULL;
+    trb_work *work = NULL;
+    assert_ok(trb_net_create(layers, (trb_shape){3, 8, 8}, 2, &net));
+    assert_ok(trb_work_create(net, ROWS, true, &work));
+    const size_t n = trb_net_size(net);
+    float *params = normals(n, 0.2F, 1), *x = normals(ROWS * 192, 1.0F, 2), *grad = room(n, sizeof *grad);
+    watcher w = {.net = net, .grad = grad, .from = n};
+    const float *z = NULL;
+    for (size_t i = 0; i < n; i++) grad[i] = NAN;
+    trb_work_watch(work, check_ready, &w);
+    assert_ok(trb_net_forward(net, work, params, ROWS, x, &training, &z));
+    assert_ok(trb_net_backward(net, work, params, z, grad, NULL));
+    assert_int_equal(w.calls, WEIGHTED);
+    assert_int_equal(w.from, 0);
+    trb_work_destroy(work);
+    trb_net_destroy(net);
+    trb_free(params), trb_free(x), trb_free(grad);
 }
 
 int main(void)
@@ -187,6 +219,7 @@ int main(void)
         cmocka_unit_test(bits_do_not_depend_on_alignment_in_bfloat16),
         cmocka_unit_test(what_is_not_a_number_is_told),
         cmocka_unit_test(operations_are_counted),
+        cmocka_unit_test(gradients_are_told_when_they_are_ready),
         cmocka_unit_test(nothing_is_held),
     };
     return cmocka_run_group_tests(tests, open_blas, NULL);

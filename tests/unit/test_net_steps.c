@@ -2,7 +2,6 @@
  * bits in every workspace, dropout that follows the sample. */
 #include "numbers.h"
 
-#include "tribikos/blas.h"
 #include "tribikos/loss.h"
 #include "tribikos/optim.h"
 
@@ -212,12 +211,6 @@ static void misuse_is_told(void **state)
     trb_work_destroy(training), trb_work_destroy(inference);
     trb_free(grad), trb_free(dz);
     clear(m);
-}
-
-static int open_blas(void **state)
-{
-    (void)state;
-    return trb_blas_open(1);
 }
 
 int main(void)

@@ -88,19 +88,15 @@ static void round_trip(void **state)
 {
     (void)state;
     trb_h5 *h = NULL;
-    char *text = NULL, list[400] = "";
+    char list[400] = "";
     uint64_t number = 0;
     float read[ROWS][COLS];
     uint16_t read16[ROWS][COLS];
     assert_ok(write_example(in_scratch("a.h5")));
     assert_ok(trb_h5_open(in_scratch("a.h5"), &h));
     assert_string_equal(trb_h5_path(h), in_scratch("a.h5"));
-    assert_ok(trb_h5_get_text(h, "format", &text));
-    assert_string_equal(text, "example");
-    trb_free(text);
-    assert_ok(trb_h5_get_text(h, "nothing", &text));
-    assert_string_equal(text, "");
-    trb_free(text);
+    expect_text(h, "format", "example");
+    expect_text(h, "nothing", "");
     assert_ok(trb_h5_get_u64(h, "largest", &number));
     assert_true(number == UINT64_MAX);
     assert_ok(trb_h5_read_rows(h, "deep/er/values", TRB_F32, 0, ROWS, read));
