@@ -98,7 +98,7 @@ static rates measure_best(void)
 /* ---- the step */
 
 enum { GATHER, FORWARD, LOSS, BACKWARD, UPDATE, PARTS };
-static const char *const part_name[PARTS] = {"gather", "forward", "loss", "backward", "sum and update"};
+static const char *const part_name[PARTS] = {"gather", "forward", "loss", "backward and update", "end of update"};
 
 typedef struct {
     const bench *b;
@@ -190,6 +190,7 @@ static void prepare(trb_comm *world, job *j)
     if (b->trains)
         must(trb_exchange_open(world, TRB_EXCHANGE_ORDERED, j->net, &b->optim, j->lanes * (size_t)trb_comm_size(world),
                                j->params, &j->x));
+    if (b->trains) trb_work_watch(j->work, trb_exchange_ready, j->x);
 }
 
 static void release(job *j)

@@ -18,7 +18,8 @@ static const trb__choice schedules[] = {
 static const trb__choice inits[] = {{"he", TRB_INIT_HE}, {"glorot", TRB_INIT_GLOROT}, {NULL, 0}};
 static const trb__choice dtypes[] = {{"float32", TRB_F32}, {"float16", TRB_F16}, {NULL, 0}};
 static const trb__choice methods[] = {{"hydra", TRB_METHOD_HYDRA}, {"kd", TRB_METHOD_KD}, {NULL, 0}};
-static const trb__choice exchanges[] = {{"ordered", TRB_EXCHANGE_ORDERED}, {NULL, 0}};
+static const trb__choice exchanges[] = {
+    {"ordered", TRB_EXCHANGE_ORDERED}, {"allreduce", TRB_EXCHANGE_ALLREDUCE}, {NULL, 0}};
 static const trb__choice precisions[] = {{"f32", TRB_PRECISION_F32}, {"bf16", TRB_PRECISION_BF16}, {NULL, 0}};
 static const trb__choice splits[] = {{"test", 0}, {"validation", 1}, {"train", 2}, {NULL, 0}};
 

@@ -1,137 +1,103 @@
+#include "tribikos/exchange.h"
+
 #include <math.h>
-#include <mpi.h>
 #include <string.h>
 
-#include "internal.h"
-#include "tree.h"
-#include "tribikos/exchange.h"
+#include "segments.h"
+#include "tribikos/clock.h"
 #include "tribikos/memory.h"
 
-/* Slices begin and end at multiples of this many parameters, whatever the number of ranks: squares for the norm are
- * summed by such blocks, and a block of weights, gradient and moments stays in the first-level cache. */
-enum { BLOCK = 2048 };
+/* A segment is as long as a message should be to be worth its start, but there are not more than SEGMENTS of them, so
+ * that their number times the levels of a large group stays small. Update and squares go by UPDATE parameters, which with
+ * their gradient and moments stay in the first-level cache. */
+enum { SEGMENT = 32768, SEGMENTS = 32, UPDATE = 2048 };
 
-/* A complete subtree of lanes: whose it is and where its sum lies on this rank. */
-typedef struct {
-    trb__span span;
-    int rank;
-    float *sum; /* the start of my slice within it; NULL on ranks that do not hold or receive it */
-} piece;
-
-typedef struct {
-    size_t into, from; /* indices of pieces */
-} addition;
-
-struct trb_exchange {
-    trb_comm *group;
-    const trb_net *net;
-    trb_optim opt;
-    size_t lanes, size, first, count;
-    float *params;
-    uint64_t step;
-    trb_status status; /* of my push */
-
-    /* Slabs of my lanes: a stack of spans whose k-th entry lies in slab k. */
-    float *slabs;
-    trb__span *stack;
-    size_t depth;
-
-    /* All subtrees of all ranks, in lane order, and how their owner adds them. */
-    piece *pieces;
-    addition *additions;
-    size_t n_pieces, n_mine, n_additions;
-
-    /* My slice [lo, hi) of the parameters. */
-    size_t lo, hi;
-    float *received, *m, *v;
-    double *squares; /* [blocks of all ranks] */
-    int *slice_count, *slice_start;
-
-    MPI_Request *requests, agreement;
-    int n_requests, worst;
-};
-
-static void slice_of(const trb_exchange *x, int rank, size_t *lo, size_t *hi)
+void trb__part(size_t lo, size_t hi, int d, int radix, size_t *part_lo, size_t *part_hi)
 {
     size_t first = 0, count = 0;
-    trb_share((x->size + BLOCK - 1) / BLOCK, rank, x->group->size, &first, &count);
-    *lo = first * BLOCK;
-    *hi = (first + count) * BLOCK;
-    if (*hi > x->size) *hi = x->size;
-    if (*lo > *hi) *lo = *hi;
+    trb_share((hi - lo + TRB__BLOCK - 1) / TRB__BLOCK, d, radix, &first, &count);
+    *part_lo = lo + first * TRB__BLOCK;
+    *part_hi = lo + (first + count) * TRB__BLOCK;
+    if (*part_hi > hi) *part_hi = hi;
 }
 
-/* Lists every rank's subtrees; they depend on the lanes and the group alone, so every rank finds the same list. */
-static trb_status list_pieces(trb_exchange *x)
+void trb__add(size_t n, float *restrict into, const float *restrict from)
 {
-    trb_status st = TRB_OK;
-    size_t *waiting = NULL;
-    TRB_GO(trb_alloc(TRB_MEM_OTHER, x->lanes, sizeof *x->pieces, &x->pieces));
-    TRB_GO(trb_alloc(TRB_MEM_OTHER, x->lanes, sizeof *x->additions, &x->additions));
-    TRB_GO(trb_alloc(TRB_MEM_OTHER, x->lanes, sizeof *x->stack, &x->stack));
-    TRB_GO(trb_alloc(TRB_MEM_OTHER, x->lanes, sizeof *waiting, &waiting));
-    for (int r = 0; r < x->group->size; r++) {
-        size_t first = 0, count = 0;
-        trb_share(x->lanes, r, x->group->size, &first, &count);
-        const size_t n = trb__subtrees(x->lanes, first, count, x->stack, NULL);
-        for (size_t i = 0; i < n; i++) x->pieces[x->n_pieces++] = (piece){.span = x->stack[i], .rank = r};
+    for (size_t i = 0; i < n; i++) into[i] += from[i];
+}
+
+trb_status trb__settled(trb__segment *s, bool *done)
+{
+    int through = 1;
+    if (s->n_requests > 0)
+        TRB_TRY(trb__mpi(MPI_Testall(s->n_requests, s->request, &through, MPI_STATUSES_IGNORE), "MPI_Testall"));
+    *done = through != 0;
+    if (*done) s->n_requests = 0;
+    return TRB_OK;
+}
+
+/* The two ways over the same pair of ranks may be in use at one time. */
+static int tag_of(const trb_exchange *x, const trb__segment *s)
+{
+    return 2 * (int)(s - x->segment) + (s->next == TRB__SPREAD ? 1 : 0);
+}
+
+trb_status trb__send(trb_exchange *x, trb__segment *s, const float *from, size_t n, int rank)
+{
+    if (n == 0) return TRB_OK;
+    x->work.bytes_sent += n * sizeof *from;
+    return trb__mpi(MPI_Isend(from, (int)n, MPI_FLOAT, rank, tag_of(x, s), x->group->mpi, &s->request[s->n_requests++]),
+                    "MPI_Isend");
+}
+
+trb_status trb__receive(trb_exchange *x, trb__segment *s, float *to, size_t n, int rank)
+{
+    if (n == 0) return TRB_OK;
+    return trb__mpi(MPI_Irecv(to, (int)n, MPI_FLOAT, rank, tag_of(x, s), x->group->mpi, &s->request[s->n_requests++]),
+                    "MPI_Irecv");
+}
+
+/* ---- opening */
+
+static void list_segments(trb_exchange *x, size_t lo, size_t hi, size_t length)
+{
+    const size_t n = (hi - lo + length - 1) / length;
+    for (size_t i = n; i-- > 0;) {
+        trb__segment *s = &x->segment[x->n_segments++];
+        *s = (trb__segment){.lo = lo + i * length, .hi = i + 1 == n ? hi : lo + (i + 1) * length};
+        s->blocks = x->n_blocks;
+        x->n_blocks += (s->hi - s->lo + TRB__BLOCK - 1) / TRB__BLOCK;
     }
-    /* The additions that are left, as indices: the stack holds the piece into which a span was added up. */
-    trb__span *span = x->stack;
-    size_t n = 0;
-    for (size_t i = 0; i < x->n_pieces; i++) {
-        span[n] = x->pieces[i].span;
-        waiting[n++] = i;
-        while (n >= 2 && trb__siblings(x->lanes, span[n - 2].lo, span[n - 1].lo, span[n - 1].hi)) {
-            x->additions[x->n_additions++] = (addition){.into = waiting[n - 2], .from = waiting[n - 1]};
-            span[n - 2].hi = span[n - 1].hi;
-            n--;
-        }
-    }
-done:
-    trb_free(waiting);
-    return st;
 }
 
 static trb_status reserve(trb_exchange *x)
 {
-    const int P = x->group->size;
-    size_t deepest = 0;
-    x->n_mine = trb__subtrees(x->lanes, x->first, x->count, x->stack, &deepest);
-    const size_t slice = x->hi - x->lo, moments = trb_optim_moments(&x->opt), others = x->n_pieces - x->n_mine;
+    const size_t trained = trb_net_trained(x->net), moments = trb_optim_moments(&x->opt);
+    size_t length = (trained / SEGMENTS + TRB__BLOCK) / TRB__BLOCK * TRB__BLOCK, deepest = 0, owned = 0;
+    int fits = 0;
+    if (length < SEGMENT) length = SEGMENT;
+    TRB_TRY(trb_to_int(length, &fits));
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, x->count, sizeof *x->stack, &x->stack));
+    x->n_pieces = trb__subtrees(x->lanes, x->first, x->count, x->stack, &deepest);
     TRB_TRY(trb_alloc(TRB_MEM_GRADIENTS, deepest * x->size, sizeof *x->slabs, &x->slabs));
-    TRB_TRY(trb_alloc(TRB_MEM_GRADIENTS, others * slice, sizeof *x->received, &x->received));
-    if (moments > 0) TRB_TRY(trb_alloc(TRB_MEM_MOMENTS, slice, sizeof *x->m, &x->m));
-    if (moments > 1) TRB_TRY(trb_alloc(TRB_MEM_MOMENTS, slice, sizeof *x->v, &x->v));
-    TRB_TRY(trb_alloc(TRB_MEM_OTHER, (x->size + BLOCK - 1) / BLOCK, sizeof *x->squares, &x->squares));
-    TRB_TRY(trb_alloc(TRB_MEM_OTHER, others + x->n_mine * (size_t)P, sizeof(MPI_Request), &x->requests));
-    TRB_TRY(trb_alloc(TRB_MEM_OTHER, 2 * (size_t)P, sizeof(int), &x->slice_count));
-    x->slice_start = x->slice_count + P;
-    int total = 0;
-    TRB_TRY(trb_to_int(x->size, &total));
-    for (int r = 0; r < P; r++) {
-        size_t lo = 0, hi = 0;
-        slice_of(x, r, &lo, &hi);
-        x->slice_start[r] = (int)lo;
-        x->slice_count[r] = (int)(hi - lo);
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, x->size / length + 2, sizeof *x->segment, &x->segment));
+    list_segments(x, 0, trained, length);
+    x->n_trained = x->n_segments;
+    list_segments(x, trained, x->size, length);
+    if (x->opt.clip > 0.0) TRB_TRY(trb_alloc(TRB_MEM_OTHER, x->n_blocks, sizeof *x->squares, &x->squares));
+    TRB_TRY(x->kind->open(x));
+    for (size_t i = 0; i < x->n_segments; i++) {
+        x->segment[i].moments = owned;
+        owned += x->segment[i].own_hi - x->segment[i].own_lo;
     }
-    float *at = x->received;
-    size_t mine = 0;
-    for (size_t i = 0; i < x->n_pieces; i++) {
-        if (x->pieces[i].rank == x->group->rank) {
-            x->pieces[i].sum = x->slabs + mine++ * x->size + x->lo;
-        } else {
-            x->pieces[i].sum = at;
-            at += slice;
-        }
-    }
+    if (moments > 0) TRB_TRY(trb_alloc(TRB_MEM_MOMENTS, owned, sizeof *x->m, &x->m));
+    if (moments > 1) TRB_TRY(trb_alloc(TRB_MEM_MOMENTS, owned, sizeof *x->v, &x->v));
     return TRB_OK;
 }
 
 trb_status trb_exchange_open(trb_comm *group, trb_exchange_kind kind, const trb_net *net, const trb_optim *opt,
                              size_t lanes, float *params, trb_exchange **out)
 {
-    (void)kind;
     const int P = group->size;
     if (lanes < (size_t)P)
         return trb_fail(TRB_ECONFIG,
@@ -144,17 +110,17 @@ trb_status trb_exchange_open(trb_comm *group, trb_exchange_kind kind, const trb_
         return st;
     }
     x->group = group;
+    x->kind = kind == TRB_EXCHANGE_ALLREDUCE ? &trb__allreduce : &trb__ordered;
     x->net = net;
     x->opt = *opt;
     x->opt.lanes = lanes;
     x->lanes = lanes;
     x->size = trb_net_size(net);
     x->params = params;
+    x->scale = 1.0F;
+    x->holds = opt->clip > 0.0;
     trb_share(lanes, group->rank, P, &x->first, &x->count);
-    slice_of(x, group->rank, &x->lo, &x->hi);
-    st = list_pieces(x);
-    if (st == TRB_OK) st = reserve(x);
-    st = trb_agree(group, st);
+    st = trb_agree(group, reserve(x));
     if (st == TRB_OK)
         *out = x;
     else
@@ -165,8 +131,8 @@ trb_status trb_exchange_open(trb_comm *group, trb_exchange_kind kind, const trb_
 void trb_exchange_close(trb_exchange *x)
 {
     if (x == NULL) return;
-    void *const blocks[] = {x->slabs, x->stack, x->pieces,  x->additions, x->received,
-                            x->m,     x->v,     x->squares, x->requests,  x->slice_count};
+    x->kind->close(x);
+    void *const blocks[] = {x->slabs, x->stack, x->segment, x->m, x->v, x->squares};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) trb_free(blocks[i]);
     trb_free(x);
 }
@@ -177,140 +143,165 @@ void trb_exchange_lanes(const trb_exchange *x, size_t *first, size_t *count)
     *count = x->count;
 }
 
-static void add(size_t n, float *restrict into, const float *restrict from)
+trb_exchange_work trb_exchange_worked(const trb_exchange *x)
 {
-    for (size_t i = 0; i < n; i++) into[i] += from[i];
+    return x->work;
+}
+
+/* ---- a step */
+
+static void update(trb_exchange *x, const trb__segment *s)
+{
+    for (size_t at = s->own_lo; at < s->own_hi; at += UPDATE) {
+        const size_t end = at + UPDATE < s->own_hi ? at + UPDATE : s->own_hi, in = at - s->own_lo;
+        trb_optim_update(&x->opt, x->net, x->step + 1, x->scale, at, end, x->params + at, s->sum + in,
+                         x->m == NULL ? NULL : x->m + s->moments + in, x->v == NULL ? NULL : x->v + s->moments + in);
+    }
+}
+
+/* Bring one segment on as far as it goes without waiting. */
+static trb_status advance(trb_exchange *x, trb__segment *s)
+{
+    bool done = false;
+    if (s->next == TRB__SUM) {
+        TRB_TRY(x->kind->sum(x, s, &done));
+        if (done) s->next = TRB__UPDATE;
+    }
+    if (s->next == TRB__UPDATE && !x->holds) {
+        update(x, s);
+        s->next = TRB__SPREAD;
+    }
+    if (s->next == TRB__SPREAD) {
+        TRB_TRY(x->kind->spread(x, s, &done));
+        if (done) s->next = TRB__NOTHING;
+    }
+    return TRB_OK;
+}
+
+/* MPI moves messages when it is called, so this is called after every layer, and while there is nothing else to do.
+ * Segments begin in the order of the list, as they must where they are collective calls. */
+static void progress(trb_exchange *x)
+{
+    for (size_t i = x->through; x->in_step && i < x->computed; i++) {
+        const trb_status st = advance(x, &x->segment[i]);
+        if (x->broken == TRB_OK) x->broken = st;
+        if (i == x->through && x->segment[i].next == TRB__NOTHING) x->through++;
+    }
+}
+
+/* The next lane is added to as many sums as the tree has it complete. */
+static void open_lane(trb_exchange *x)
+{
+    if (x->in_lane) return;
+    x->in_lane = true;
+    x->computed = 0;
+    x->merges = 0;
+    trb__span lane = {.lo = x->depth == 0 ? x->first : x->stack[x->depth - 1].hi};
+    lane.hi = lane.lo + 1;
+    x->in_step = lane.hi == x->first + x->count;
+    x->stack[x->depth] = lane;
+    for (const trb__span *left; x->merges < x->depth; x->merges++) {
+        left = &x->stack[x->depth - 1 - x->merges];
+        if (!trb__siblings(x->lanes, left->lo, lane.lo, lane.hi)) break;
+        lane.lo = left->lo;
+    }
 }
 
 float *trb_exchange_gradient(trb_exchange *x)
 {
+    open_lane(x);
     return x->slabs + x->depth * x->size;
+}
+
+static void complete(trb_exchange *x)
+{
+    trb__segment *s = &x->segment[x->computed++];
+    float *lane = x->slabs + x->depth * x->size + s->lo;
+    for (size_t i = 0; i < x->merges; i++, lane -= x->size) trb__add(s->hi - s->lo, lane - x->size, lane);
+    if (x->in_step) s->next = TRB__SUM;
+}
+
+void trb_exchange_ready(void *exchange, size_t from)
+{
+    trb_exchange *x = exchange;
+    open_lane(x);
+    while (x->computed < x->n_trained && x->segment[x->computed].lo >= from) complete(x);
+    progress(x);
 }
 
 void trb_exchange_lane_done(trb_exchange *x)
 {
-    const size_t lane = x->depth == 0 ? x->first : x->stack[x->depth - 1].hi;
-    x->stack[x->depth++] = (trb__span){lane, lane + 1};
-    /* What this rank alone can add, it adds at once, so that the stack stays as deep as the tree is high. */
-    while (x->depth >= 2) {
-        trb__span *left = &x->stack[x->depth - 2], *right = left + 1;
-        if (!trb__siblings(x->lanes, left->lo, right->lo, right->hi)) return;
-        float *into = x->slabs + (x->depth - 2) * x->size;
-        add(x->size, into, into + x->size);
-        left->hi = right->hi;
-        x->depth--;
-    }
+    open_lane(x);
+    while (x->computed < x->n_segments) complete(x);
+    x->stack[x->depth - x->merges].hi = x->stack[x->depth].hi;
+    x->depth = x->depth + 1 - x->merges;
+    x->in_lane = false;
+    progress(x);
 }
 
 trb_status trb_exchange_push(trb_exchange *x, trb_status st)
 {
-    x->status = st;
-    x->depth = 0;
-    x->n_requests = 0;
+    x->status = x->worst = st;
     if (x->group->size == 1) return TRB_OK;
-    x->worst = st;
-    TRB_TRY(trb__mpi(MPI_Iallreduce(MPI_IN_PLACE, &x->worst, 1, MPI_INT, MPI_MIN, x->group->mpi, &x->agreement),
-                     "MPI_Iallreduce"));
-    const int me = x->group->rank;
-    for (size_t i = 0, mine = 0; i < x->n_pieces; i++) {
-        const piece *p = &x->pieces[i];
-        if (p->rank != me) {
-            TRB_TRY(trb__mpi(MPI_Irecv(p->sum, x->slice_count[me], MPI_FLOAT, p->rank, (int)i, x->group->mpi,
-                                       &x->requests[x->n_requests++]),
-                             "MPI_Irecv"));
-            continue;
-        }
-        const float *slab = x->slabs + mine++ * x->size;
-        for (int r = 0; r < x->group->size; r++) {
-            if (r == me) continue;
-            TRB_TRY(trb__mpi(MPI_Isend(slab + x->slice_start[r], x->slice_count[r], MPI_FLOAT, r, (int)i, x->group->mpi,
-                                       &x->requests[x->n_requests++]),
-                             "MPI_Isend"));
-        }
-    }
-    return TRB_OK;
+    return trb__mpi(MPI_Iallreduce(MPI_IN_PLACE, &x->worst, 1, MPI_INT, MPI_MIN, x->group->mpi, &x->agreement),
+                    "MPI_Iallreduce");
 }
 
-/* Add up one block of my slice in tree order; the sum ends in the first piece. */
-static const float *sum_block(const trb_exchange *x, size_t at, size_t n)
+static bool all_summed(const trb_exchange *x)
 {
-    for (size_t i = 0; i < x->n_additions; i++)
-        add(n, x->pieces[x->additions[i].into].sum + at, x->pieces[x->additions[i].from].sum + at);
-    return x->pieces[0].sum + at;
+    for (size_t i = x->through; i < x->n_segments; i++)
+        if (x->segment[i].next == TRB__SUM) return false;
+    return true;
 }
 
-static size_t block_end(const trb_exchange *x, size_t at)
+/* The factor that brings the gradient's norm down to opt.clip: squares by blocks, blocks in the order of the list. */
+static trb_status clip_scale(trb_exchange *x)
 {
-    return at + BLOCK < x->hi ? at + BLOCK : x->hi;
-}
-
-/* The factor that brings the gradient's norm down to opt.clip: squares by fixed blocks, blocks in slab order. */
-static trb_status clip_scale(trb_exchange *x, float *scale)
-{
-    double *mine = x->squares + x->lo / BLOCK;
-    size_t n_mine = 0;
-    for (size_t at = x->lo; at < x->hi; at = block_end(x, at)) {
-        const size_t n = block_end(x, at) - at;
-        const float *g = sum_block(x, at - x->lo, n);
-        const size_t trained = trb_net_trained(x->net); /* running statistics have no part in the norm */
-        double sum = 0.0;
-        for (size_t i = 0; i < n && at + i < trained; i++) sum += (double)g[i] * (double)g[i];
-        mine[n_mine++] = sum;
+    for (size_t i = 0; i < x->n_blocks; i++) x->squares[i] = 0.0;
+    for (size_t i = 0; i < x->n_trained; i++) { /* running statistics have no part in the norm */
+        const trb__segment *s = &x->segment[i];
+        double *square = x->squares + s->blocks + (s->own_lo - s->lo) / TRB__BLOCK;
+        for (size_t k = 0; k < s->own_hi - s->own_lo; k++)
+            square[k / TRB__BLOCK] += (double)s->sum[k] * (double)s->sum[k];
     }
-    const size_t blocks = (x->size + BLOCK - 1) / BLOCK;
-    if (x->group->size > 1) {
-        int *counts = x->slice_count, *starts = x->slice_start;
-        const int P = x->group->size;
-        /* Counted in blocks for this one call. */
-        for (int r = 0; r < P; r++) {
-            counts[r] = (counts[r] + BLOCK - 1) / BLOCK;
-            starts[r] = starts[r] / BLOCK;
-        }
-        const trb_status st = trb__mpi(
-            MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, x->squares, counts, starts, MPI_DOUBLE, x->group->mpi),
-            "MPI_Allgatherv");
-        for (int r = 0; r < P; r++) {
-            size_t lo = 0, hi = 0;
-            slice_of(x, r, &lo, &hi);
-            starts[r] = (int)lo;
-            counts[r] = (int)(hi - lo);
-        }
-        TRB_TRY(st);
-    }
+    /* Each block has one owner, so the sum over ranks only fills the gaps. */
+    if (x->group->size > 1 && x->kind->has_owners)
+        TRB_TRY(trb__mpi(MPI_Allreduce(MPI_IN_PLACE, x->squares, (int)x->n_blocks, MPI_DOUBLE, MPI_SUM, x->group->mpi),
+                         "MPI_Allreduce"));
     double total = 0.0;
-    for (size_t i = 0; i < blocks; i++) total += x->squares[i];
+    for (size_t i = 0; i < x->n_blocks; i++) total += x->squares[i];
     const double norm = sqrt(total);
     if (!isfinite(norm))
         return trb_fail(TRB_ENUM, "step %llu: the gradient's norm is not finite; try a smaller learning rate",
                         (unsigned long long)x->step + 1);
-    *scale = norm > x->opt.clip ? (float)(x->opt.clip / norm) : 1.0F;
+    x->scale = norm > x->opt.clip ? (float)(x->opt.clip / norm) : 1.0F;
     return TRB_OK;
+}
+
+/* All that others want of this rank is done before a failure is told. */
+static trb_status finish(trb_exchange *x)
+{
+    while (x->broken == TRB_OK && !all_summed(x)) progress(x);
+    TRB_TRY(x->broken);
+    if (x->group->size > 1) TRB_TRY(trb__mpi(MPI_Wait(&x->agreement, MPI_STATUS_IGNORE), "MPI_Wait"));
+    if (x->holds && x->worst == TRB_OK) TRB_TRY(clip_scale(x));
+    x->holds = false;
+    while (x->broken == TRB_OK && x->through < x->n_segments) progress(x);
+    TRB_TRY(x->broken);
+    return x->worst == TRB_OK ? TRB_OK : trb_agree(x->group, x->status);
 }
 
 trb_status trb_exchange_pull(trb_exchange *x)
 {
-    const bool alone = x->group->size == 1;
-    if (!alone) {
-        TRB_TRY(trb__mpi(MPI_Wait(&x->agreement, MPI_STATUS_IGNORE), "MPI_Wait"));
-        TRB_TRY(trb__mpi(MPI_Waitall(x->n_requests, x->requests, MPI_STATUSES_IGNORE), "MPI_Waitall"));
-        if (x->worst != TRB_OK) return trb_agree(x->group, x->status);
-    } else if (x->status != TRB_OK) {
-        return x->status;
-    }
-    const bool clips = x->opt.clip > 0.0;
-    float scale = 1.0F;
-    if (clips) TRB_TRY(clip_scale(x, &scale));
+    const double start = trb_now_s();
+    TRB_TRY(finish(x));
+    x->work.waited_s += trb_now_s() - start;
     x->step++;
-    for (size_t at = x->lo; at < x->hi; at = block_end(x, at)) {
-        const size_t end = block_end(x, at), in = at - x->lo;
-        const float *g = clips ? x->pieces[0].sum + in : sum_block(x, in, end - at);
-        trb_optim_update(&x->opt, x->net, x->step, scale, at, end, x->params + at, g, x->m == NULL ? NULL : x->m + in,
-                         x->v == NULL ? NULL : x->v + in);
-    }
-    if (alone) return TRB_OK;
-    return trb__mpi(MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, x->params, x->slice_count, x->slice_start,
-                                   MPI_FLOAT, x->group->mpi),
-                    "MPI_Allgatherv");
+    x->holds = x->opt.clip > 0.0;
+    x->in_step = false;
+    x->depth = x->through = x->computed = 0;
+    for (size_t i = 0; i < x->n_segments; i++) x->segment[i].stage = 0;
+    return TRB_OK;
 }
 
 trb_status trb_exchange_sum(trb_exchange *x, const double *mine, double *sum)

@@ -133,6 +133,7 @@ trb_status trb__fit_run(trb_comm *group, const trb__fit *f)
     TRB_TRY(trb_exchange_open(group, f->exchange, f->net, &opt, f->opts->lanes, f->params, &l.x));
     trb_exchange_lanes(l.x, &l.first, &l.count);
     trb_status st = trb_agree(group, reserve(&l));
+    if (st == TRB_OK) trb_work_watch(l.work, trb_exchange_ready, l.x);
     trb_progress_begin(&progress, f->epochs * l.steps, "steps", "%s", f->label);
     for (uint64_t e = 0; st == TRB_OK && e < f->epochs; e++) {
         const uint64_t epoch = f->first_epoch + e;

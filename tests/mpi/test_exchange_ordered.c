@@ -1,5 +1,7 @@
-/* The ordered exchange: the same bits as one rank that holds every lane, for every optimiser and lane count; the tree
- * is the one that the header defines; a failure on one rank leaves all parameters as they were. */
+/* The ordered exchange: the same bits as one rank that holds every lane, for every optimiser and lane count, whether
+ * segments leave during the backward pass or behind it; the tree is the one that the header defines; a failure on one
+ * rank reaches all. And allreduce: the same sums, but for rounding. */
+#include <math.h>
 #include <stdlib.h>
 
 #include "mpi/check.h"
@@ -8,9 +10,10 @@
 
 static trb_net *small_net(void)
 {
-    /* 3,000 to 4,000 parameters: two blocks, so that with more ranks some own no slice. */
+    /* Two full segments and one of two blocks, so that with more ranks some own nothing of it; and one of running
+     * statistics. */
     trb_net *net = NULL;
-    CHECK(trb_net_create("dense 50, norm, relu, dense 7", (trb_shape){60, 1, 1}, 1, &net) == TRB_OK);
+    CHECK(trb_net_create("dense 600, norm, relu, dense 7", (trb_shape){101, 1, 1}, 1, &net) == TRB_OK);
     return net;
 }
 
@@ -25,20 +28,28 @@ static void lane_gradient(size_t lane, uint64_t step, size_t n, float *g)
     }
 }
 
-static void train(trb_comm *c, const trb_net *net, const trb_optim *o, size_t lanes, uint64_t steps, float *params,
-                  double *sum)
+typedef struct {
+    trb_exchange_kind kind;
+    bool early; /* segments are said to be ready layer by layer */
+} way;
+
+static void train(trb_comm *c, way how, const trb_net *net, const trb_optim *o, size_t lanes, uint64_t steps,
+                  float *params, double *sum)
 {
     const size_t n = trb_net_size(net);
     size_t first = 0, count = 0;
     trb_exchange *x = NULL;
     double loss[16];
     trb_net_init(net, TRB_INIT_HE, 1, 0, params);
-    CHECK(trb_exchange_open(c, TRB_EXCHANGE_ORDERED, net, o, lanes, params, &x) == TRB_OK);
+    CHECK(trb_exchange_open(c, how.kind, net, o, lanes, params, &x) == TRB_OK);
     trb_exchange_lanes(x, &first, &count);
     const size_t before = trb_mem_allocations();
     for (uint64_t s = 0; s < steps; s++) {
         for (size_t l = first; l < first + count; l++) {
-            lane_gradient(l, s, n, trb_exchange_gradient(x));
+            float *g = trb_exchange_gradient(x);
+            lane_gradient(l, s, n, g);
+            for (size_t i = how.early ? trb_net_n_params(net) : 0; i-- > 0;)
+                if (!trb_net_param(net, i)->statistic) trb_exchange_ready(x, trb_net_param(net, i)->offset);
             trb_exchange_lane_done(x);
         }
         CHECK(trb_exchange_push(x, TRB_OK) == TRB_OK);
@@ -73,8 +84,9 @@ static void same_bits_as_one_rank(trb_comm *w)
     for (size_t o = 0; o < sizeof optimisers / sizeof *optimisers; o++) {
         for (size_t lanes = (size_t)trb_comm_size(w); lanes <= 8; lanes++) {
             double sum = 0.0, expected = 0.0;
-            train(w, net, &optimisers[o], lanes, 4, mine, &sum);
-            train(alone, net, &optimisers[o], lanes, 4, reference, &expected);
+            const way late = {TRB_EXCHANGE_ORDERED, false}, early = {TRB_EXCHANGE_ORDERED, lanes % 2 == 0};
+            train(w, early, net, &optimisers[o], lanes, 4, mine, &sum);
+            train(alone, late, net, &optimisers[o], lanes, 4, reference, &expected);
             CHECK(memcmp(mine, reference, trb_net_size(net) * sizeof *mine) == 0);
             CHECK(memcmp(&sum, &expected, sizeof sum) == 0);
         }
@@ -146,35 +158,61 @@ static void the_tree_is_the_documented_one(trb_comm *w)
     trb_net_destroy(net);
 }
 
-static void a_failure_rides_along_and_changes_nothing(trb_comm *w)
+/* By one step of plain descent, whose result is linear in the sum. */
+static void allreduce_sums_what_ordered_sums(trb_comm *w)
+{
+    const size_t lanes = 8;
+    const trb_optim o = {.kind = TRB_OPTIM_SGD, .lr = 1.0};
+    trb_net *net = small_net();
+    const size_t n = trb_net_size(net);
+    float *ordered = NULL, *reduced = NULL;
+    double sum = 0.0, most = 0.0;
+    CHECK(trb_alloc(TRB_MEM_WEIGHTS, n, sizeof *ordered, &ordered) == TRB_OK);
+    CHECK(trb_alloc(TRB_MEM_WEIGHTS, n, sizeof *reduced, &reduced) == TRB_OK);
+    train(w, (way){TRB_EXCHANGE_ORDERED, true}, net, &o, lanes, 1, ordered, &sum);
+    train(w, (way){TRB_EXCHANGE_ALLREDUCE, true}, net, &o, lanes, 1, reduced, &sum);
+    for (size_t i = 0; i < n; i++) {
+        const double off = fabs((double)ordered[i] - (double)reduced[i]);
+        if (!(off <= most)) most = off;
+    }
+    CHECK(most <= 1.0);                         /* of sums up to 1e5, in single precision */
+    CHECK(trb_comm_size(w) > 2 || most == 0.0); /* two summands have one order */
+    trb_free(reduced);
+    trb_free(ordered);
+    trb_net_destroy(net);
+}
+
+static void a_failure_reaches_all(trb_comm *w, trb_exchange_kind kind, double clip)
 {
     trb_net *net = small_net();
     const size_t n = trb_net_size(net), lanes = 8;
-    const trb_optim o = {.kind = TRB_OPTIM_SGD, .lr = 0.1};
-    float *params = NULL, *before = NULL;
+    const trb_optim o = {.kind = TRB_OPTIM_SGD, .lr = 0.1, .clip = clip};
+    float *params = NULL;
     trb_exchange *x = NULL;
     size_t first = 0, count = 0;
     CHECK(trb_alloc(TRB_MEM_WEIGHTS, n, sizeof *params, &params) == TRB_OK);
-    CHECK(trb_alloc(TRB_MEM_WEIGHTS, n, sizeof *params, &before) == TRB_OK);
     trb_net_init(net, TRB_INIT_HE, 1, 0, params);
-    memcpy(before, params, n * sizeof *params);
-    CHECK(trb_exchange_open(w, TRB_EXCHANGE_ORDERED, net, &o, lanes, params, &x) == TRB_OK);
+    CHECK(trb_exchange_open(w, kind, net, &o, lanes, params, &x) == TRB_OK);
     trb_exchange_lanes(x, &first, &count);
+    const bool fails = trb_comm_rank(w) == trb_comm_size(w) - 1;
     for (size_t l = first; l < first + count; l++) {
-        lane_gradient(l, 0, n, trb_exchange_gradient(x));
+        if (!fails) lane_gradient(l, 0, n, trb_exchange_gradient(x));
         trb_exchange_lane_done(x);
     }
-    const int culprit = trb_comm_size(w) - 1;
-    const trb_status st = trb_comm_rank(w) == culprit ? trb_fail(TRB_ENUM, "row 3 is not finite") : TRB_OK;
-    CHECK(trb_exchange_push(x, st) == TRB_OK);
+    CHECK(trb_exchange_push(x, fails ? trb_fail(TRB_ENUM, "row 3 is not finite") : TRB_OK) == TRB_OK);
     CHECK(trb_exchange_pull(x) == TRB_ENUM);
     CHECK(strstr(trb_fail_message(), "row 3 is not finite") != NULL);
-    CHECK(memcmp(before, params, n * sizeof *params) == 0);
     trb_exchange_close(x);
-    trb_free(before);
     trb_free(params);
     trb_net_destroy(net);
     trb_fail_clear();
+}
+
+static void failures_reach_all(trb_comm *w)
+{
+    a_failure_reaches_all(w, TRB_EXCHANGE_ORDERED, 0.0);
+    a_failure_reaches_all(w, TRB_EXCHANGE_ORDERED, 1.0);
+    a_failure_reaches_all(w, TRB_EXCHANGE_ALLREDUCE, 0.0);
 }
 
 static void more_ranks_than_lanes_are_refused(trb_comm *w)
@@ -191,8 +229,11 @@ static void more_ranks_than_lanes_are_refused(trb_comm *w)
 
 int main(int argc, char **argv)
 {
-    const mpi_test tests[] = {same_bits_as_one_rank, statistics_are_averaged_and_not_clipped,
-                              the_tree_is_the_documented_one, a_failure_rides_along_and_changes_nothing,
+    const mpi_test tests[] = {same_bits_as_one_rank,
+                              statistics_are_averaged_and_not_clipped,
+                              the_tree_is_the_documented_one,
+                              allreduce_sums_what_ordered_sums,
+                              failures_reach_all,
                               more_ranks_than_lanes_are_refused};
     return run_tests(argc, argv, sizeof tests / sizeof *tests, tests);
 }

@@ -1,0 +1,53 @@
+#include "segments.h"
+#include "tribikos/memory.h"
+
+/* The vendor's own reduction, segment by segment. Every rank owns everything: it adds up its lanes, all add up the
+ * ranks, and each updates all parameters with moments of its own. */
+
+static trb_status allreduce_open(trb_exchange *x)
+{
+    MPI_Request *requests = NULL;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, x->n_segments, sizeof *requests, &requests));
+    for (size_t i = 0; i < x->n_segments; i++) {
+        trb__segment *s = &x->segment[i];
+        s->request = requests + i;
+        s->own_lo = s->lo;
+        s->own_hi = s->hi;
+        s->sum = x->slabs + s->lo;
+    }
+    return TRB_OK;
+}
+
+static void allreduce_close(trb_exchange *x)
+{
+    if (x->segment != NULL) trb_free(x->segment[0].request);
+}
+
+static trb_status allreduce_sum(trb_exchange *x, trb__segment *s, bool *done)
+{
+    if (!s->posted) {
+        const size_t n = s->hi - s->lo;
+        float *slab = x->slabs + s->lo;
+        for (size_t i = x->n_pieces; i-- > 1;) trb__add(n, slab + (i - 1) * x->size, slab + i * x->size);
+        s->posted = true;
+        if (x->group->size > 1) {
+            TRB_TRY(
+                trb__mpi(MPI_Iallreduce(MPI_IN_PLACE, slab, (int)n, MPI_FLOAT, MPI_SUM, x->group->mpi, &s->request[0]),
+                         "MPI_Iallreduce"));
+            s->n_requests = 1;
+            x->work.bytes_sent += n * sizeof *slab;
+        }
+    }
+    TRB_TRY(trb__settled(s, done));
+    s->posted = !*done;
+    return TRB_OK;
+}
+
+static trb_status allreduce_spread(trb_exchange *x, trb__segment *s, bool *done)
+{
+    (void)x, (void)s;
+    *done = true;
+    return TRB_OK;
+}
+
+const trb__exchange trb__allreduce = {false, allreduce_open, allreduce_close, allreduce_sum, allreduce_spread};

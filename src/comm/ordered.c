@@ -1,0 +1,313 @@
+#include "segments.h"
+#include "tribikos/memory.h"
+
+/* The ordered exchange goes over levels. P is a product of radices; the digits of a rank in that mixed radix, the
+ * lowest first, say whom it meets: on a level those ranks that differ in its digit only. The `radix` ranks that meet cut
+ * what they still have of a segment into as many parts; each gets its own part from all others and adds it to its own
+ * wherever the tree of lanes allows. Behind the last level each rank has the whole sum of one part. The way back goes over the
+ * same levels in reverse, and spreads the updated parts.
+ *
+ * With powers of two this is recursive halving and doubling (Thakur, Rabenseifner and Gropp 2005, sec. 4.4); with P
+ * prime it is a direct exchange. Neighbours meet first, so that of ranks that fill nodes one by one those of a node do,
+ * and what crosses between nodes is cut and added up already. What meets on a level are runs of neighbouring lanes, so
+ * every addition is one of the tree, in its order, for any radices: the bits are the same for every P. */
+
+typedef struct {
+    size_t into, from; /* of the level's pieces */
+} addition;
+
+/* The pieces that meet on a level are the complete subtrees of each rank's run of lanes, in lane order. */
+typedef struct {
+    int radix, digit, stride;
+    size_t n_pieces, n_additions, first_piece; /* where the level's begin in a segment's list */
+    int *whose;                                /* [n_pieces] the digit of who holds it */
+    bool *left;                                /* [n_pieces] not added to another */
+    addition *additions;
+} level;
+
+typedef struct {
+    size_t n_levels, n_pieces; /* of all levels */
+    level *level;
+    size_t *cut;   /* [segments][levels + 1][2] what is left to this rank before each level, and behind the last */
+    float **piece; /* [segments][n_pieces] where the piece lies, from the beginning of what is left behind the level */
+    float *received;
+} ordered;
+
+/* The smallest divisor of n above 1. */
+static int smallest_factor(int n)
+{
+    for (int d = 2; d * d <= n; d++)
+        if (n % d == 0) return d;
+    return n;
+}
+
+/* Ranks of a node, if every node has as many and ranks fill one node after the other; otherwise 1. */
+static trb_status ranks_a_node(trb_comm *group, int *ranks)
+{
+    MPI_Comm node = MPI_COMM_NULL;
+    int size = 0, leader = group->rank, even = 0;
+    TRB_TRY(trb__mpi(MPI_Comm_split_type(group->mpi, MPI_COMM_TYPE_SHARED, group->rank, MPI_INFO_NULL, &node),
+                     "MPI_Comm_split_type"));
+    trb_status st = trb__mpi(MPI_Comm_size(node, &size), "MPI_Comm_size");
+    if (st == TRB_OK) st = trb__mpi(MPI_Bcast(&leader, 1, MPI_INT, 0, node), "MPI_Bcast");
+    (void)MPI_Comm_free(&node);
+    TRB_TRY(st);
+    int mine[3] = {size, -size, leader == group->rank - group->rank % size ? 0 : 1}, worst[3];
+    TRB_TRY(trb__mpi(MPI_Allreduce(mine, worst, 3, MPI_INT, MPI_MAX, group->mpi), "MPI_Allreduce"));
+    even = worst[0] == -worst[1] && worst[2] == 0;
+    *ranks = even ? size : 1;
+    return TRB_OK;
+}
+
+/* The lanes of the ranks [rank, rank + n). */
+static void lanes_of(const trb_exchange *x, int rank, int n, size_t *first, size_t *count)
+{
+    size_t last = 0, last_count = 0;
+    trb_share(x->lanes, rank, x->group->size, first, count);
+    trb_share(x->lanes, rank + n - 1, x->group->size, &last, &last_count);
+    *count = last + last_count - *first;
+}
+
+static trb_status plan_level(const trb_exchange *x, level *l)
+{
+    trb_status st = TRB_OK;
+    trb__span *span = NULL, *waiting = NULL;
+    size_t *index = NULL, n = 0;
+    TRB_GO(trb_alloc(TRB_MEM_OTHER, x->lanes, sizeof *span, &span));
+    TRB_GO(trb_alloc(TRB_MEM_OTHER, x->lanes, sizeof *waiting, &waiting));
+    TRB_GO(trb_alloc(TRB_MEM_OTHER, x->lanes, sizeof *index, &index));
+    TRB_GO(trb_alloc(TRB_MEM_OTHER, x->lanes, sizeof *l->whose, &l->whose));
+    TRB_GO(trb_alloc(TRB_MEM_OTHER, x->lanes, sizeof *l->left, &l->left));
+    TRB_GO(trb_alloc(TRB_MEM_OTHER, x->lanes, sizeof *l->additions, &l->additions));
+    const int base = x->group->rank / (l->stride * l->radix) * (l->stride * l->radix);
+    for (int d = 0; d < l->radix; d++) {
+        size_t first = 0, count = 0;
+        lanes_of(x, base + d * l->stride, l->stride, &first, &count);
+        const size_t theirs = trb__subtrees(x->lanes, first, count, span, NULL);
+        for (size_t i = 0; i < theirs; i++) {
+            waiting[n] = span[i];
+            index[n++] = l->n_pieces;
+            l->left[l->n_pieces] = true;
+            l->whose[l->n_pieces++] = d;
+            while (n >= 2 && trb__siblings(x->lanes, waiting[n - 2].lo, waiting[n - 1].lo, waiting[n - 1].hi)) {
+                l->additions[l->n_additions++] = (addition){.into = index[n - 2], .from = index[n - 1]};
+                l->left[index[n - 1]] = false;
+                waiting[n - 2].hi = waiting[n - 1].hi;
+                n--;
+            }
+        }
+    }
+done:
+    trb_free(index);
+    trb_free(waiting);
+    trb_free(span);
+    return st;
+}
+
+static trb_status plan_levels(const trb_exchange *x, ordered *o, int node)
+{
+    const int P = x->group->size;
+    int stride = 1;
+    for (int rest = P; rest > 1; rest /= smallest_factor(rest)) o->n_levels++;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, o->n_levels, sizeof *o->level, &o->level));
+    for (size_t i = 0; i < o->n_levels; i++) {
+        level *l = &o->level[i];
+        l->radix = smallest_factor(stride < node ? node / stride : P / stride);
+        l->stride = stride;
+        l->digit = x->group->rank / stride % l->radix;
+        l->first_piece = o->n_pieces;
+        TRB_TRY(plan_level(x, l));
+        o->n_pieces += l->n_pieces;
+        stride *= l->radix;
+    }
+    return TRB_OK;
+}
+
+static size_t *cut_of(const trb_exchange *x, const trb__segment *s, size_t level)
+{
+    const ordered *o = x->of_kind;
+    return o->cut + 2 * ((size_t)(s - x->segment) * (o->n_levels + 1) + level);
+}
+
+static float **pieces_of(const trb_exchange *x, const trb__segment *s, const level *l)
+{
+    const ordered *o = x->of_kind;
+    return o->piece + (size_t)(s - x->segment) * o->n_pieces + l->first_piece;
+}
+
+static void cut(const trb_exchange *x, trb__segment *s)
+{
+    const ordered *o = x->of_kind;
+    size_t *c = cut_of(x, s, 0);
+    c[0] = s->lo;
+    c[1] = s->hi;
+    for (size_t i = 0; i < o->n_levels; i++, c += 2)
+        trb__part(c[0], c[1], o->level[i].digit, o->level[i].radix, &c[2], &c[3]);
+    s->own_lo = c[0];
+    s->own_hi = c[1];
+}
+
+/* What all levels together receive of a segment. */
+static size_t received_of(const trb_exchange *x, const trb__segment *s)
+{
+    const ordered *o = x->of_kind;
+    size_t total = 0;
+    for (size_t i = 0; i < o->n_levels; i++) {
+        const level *l = &o->level[i];
+        const size_t *left = cut_of(x, s, i + 1);
+        for (size_t j = 0; j < l->n_pieces; j++)
+            if (l->whose[j] != l->digit) total += left[1] - left[0];
+    }
+    return total;
+}
+
+/* Where each piece of a segment lies: this rank's own are slabs of its lanes on the first level, and on the others
+ * what the level before left. */
+static void place(const trb_exchange *x, trb__segment *s, float **received)
+{
+    const ordered *o = x->of_kind;
+    float **before = NULL;
+    for (size_t i = 0; i < o->n_levels; i++) {
+        const level *l = &o->level[i];
+        const size_t *from = cut_of(x, s, i), *left = cut_of(x, s, i + 1);
+        float **at = pieces_of(x, s, l);
+        size_t mine = 0;
+        for (size_t j = 0; j < l->n_pieces; j++) {
+            if (l->whose[j] != l->digit) {
+                at[j] = *received;
+                *received += left[1] - left[0];
+            } else if (i == 0) {
+                at[j] = x->slabs + mine++ * x->size + left[0];
+            } else {
+                while (!l[-1].left[mine]) mine++;
+                at[j] = before[mine++] + (left[0] - from[0]);
+            }
+        }
+        before = at;
+    }
+    s->sum = o->n_levels > 0 ? before[0] : x->slabs + s->own_lo;
+}
+
+static size_t requests_of(const ordered *o)
+{
+    size_t most = 0;
+    for (size_t i = 0; i < o->n_levels; i++) {
+        const level *l = &o->level[i];
+        size_t up = 0;
+        for (size_t j = 0; j < l->n_pieces; j++) up += l->whose[j] == l->digit ? (size_t)l->radix - 1 : 1;
+        const size_t down = 2 * ((size_t)l->radix - 1);
+        if (most < up) most = up;
+        if (most < down) most = down;
+    }
+    return most;
+}
+
+static void ordered_close(trb_exchange *x)
+{
+    ordered *o = x->of_kind;
+    if (o == NULL) return;
+    for (size_t i = 0; o->level != NULL && i < o->n_levels; i++) {
+        trb_free(o->level[i].whose);
+        trb_free(o->level[i].left);
+        trb_free(o->level[i].additions);
+    }
+    if (x->segment != NULL) trb_free(x->segment[0].request);
+    trb_free(o->level);
+    trb_free(o->cut);
+    trb_free(o->piece);
+    trb_free(o->received);
+    trb_free(o);
+}
+
+static trb_status ordered_open(trb_exchange *x)
+{
+    ordered *o = NULL;
+    MPI_Request *requests = NULL;
+    int node = 1;
+    TRB_TRY(trb_agree(x->group, trb_alloc(TRB_MEM_OTHER, 1, sizeof *o, &o)));
+    x->of_kind = o;
+    TRB_TRY(ranks_a_node(x->group, &node));
+    TRB_TRY(plan_levels(x, o, node));
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, 2 * x->n_segments * (o->n_levels + 1), sizeof *o->cut, &o->cut));
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, x->n_segments * o->n_pieces, sizeof *o->piece, &o->piece));
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, x->n_segments * requests_of(o), sizeof *requests, &requests));
+    size_t total = 0;
+    for (size_t i = 0; i < x->n_segments; i++) {
+        x->segment[i].request = requests + i * requests_of(o);
+        cut(x, &x->segment[i]);
+        total += received_of(x, &x->segment[i]);
+    }
+    TRB_TRY(trb_alloc(TRB_MEM_GRADIENTS, total, sizeof *o->received, &o->received));
+    float *received = o->received;
+    for (size_t i = 0; i < x->n_segments; i++) place(x, &x->segment[i], &received);
+    return TRB_OK;
+}
+
+static int rank_of(const trb_exchange *x, const level *l, int digit)
+{
+    return x->group->rank + (digit - l->digit) * l->stride;
+}
+
+/* Pieces go in lane order, and messages between two ranks do not overtake each other. */
+static trb_status send_parts(trb_exchange *x, trb__segment *s, const level *l)
+{
+    const size_t *from = cut_of(x, s, s->stage), *left = cut_of(x, s, s->stage + 1);
+    float **at = pieces_of(x, s, l);
+    for (size_t j = 0; j < l->n_pieces; j++) {
+        if (l->whose[j] != l->digit) {
+            TRB_TRY(trb__receive(x, s, at[j], left[1] - left[0], rank_of(x, l, l->whose[j])));
+            continue;
+        }
+        const float *whole = at[j] - (left[0] - from[0]);
+        for (int d = 0; d < l->radix; d++) {
+            size_t lo = 0, hi = 0;
+            trb__part(from[0], from[1], d, l->radix, &lo, &hi);
+            if (d != l->digit) TRB_TRY(trb__send(x, s, whole + (lo - from[0]), hi - lo, rank_of(x, l, d)));
+        }
+    }
+    return TRB_OK;
+}
+
+static trb_status ordered_sum(trb_exchange *x, trb__segment *s, bool *done)
+{
+    const ordered *o = x->of_kind;
+    for (;;) {
+        bool settled = true;
+        TRB_TRY(trb__settled(s, &settled));
+        if (!settled) return TRB_OK;
+        if (s->posted) {
+            const level *l = &o->level[s->stage++];
+            const size_t *left = cut_of(x, s, s->stage);
+            float **at = pieces_of(x, s, l);
+            for (size_t i = 0; i < l->n_additions; i++)
+                trb__add(left[1] - left[0], at[l->additions[i].into], at[l->additions[i].from]);
+        }
+        s->posted = s->stage < o->n_levels;
+        *done = !s->posted;
+        if (*done) return TRB_OK;
+        TRB_TRY(send_parts(x, s, &o->level[s->stage]));
+    }
+}
+
+static trb_status ordered_spread(trb_exchange *x, trb__segment *s, bool *done)
+{
+    const ordered *o = x->of_kind;
+    for (;;) {
+        bool settled = true;
+        TRB_TRY(trb__settled(s, &settled));
+        if (!settled) return TRB_OK;
+        *done = s->stage == 0;
+        if (*done) return TRB_OK;
+        const level *l = &o->level[--s->stage];
+        const size_t *from = cut_of(x, s, s->stage), *mine = cut_of(x, s, s->stage + 1);
+        for (int d = 0; d < l->radix; d++) {
+            size_t lo = 0, hi = 0;
+            trb__part(from[0], from[1], d, l->radix, &lo, &hi);
+            if (d == l->digit) continue;
+            TRB_TRY(trb__receive(x, s, x->params + lo, hi - lo, rank_of(x, l, d)));
+            TRB_TRY(trb__send(x, s, x->params + mine[0], mine[1] - mine[0], rank_of(x, l, d)));
+        }
+    }
+}
+
+const trb__exchange trb__ordered = {true, ordered_open, ordered_close, ordered_sum, ordered_spread};

@@ -1,0 +1,94 @@
+/** What the exchanges share: the slab in segments, and what is done to one.
+ *
+ * When a rank's lanes have computed a segment, it is summed over all ranks (how, is the kind's affair) so that every
+ * part of the sum is with an owner; owners update their parts of the parameters; the updated parts are spread. Segments
+ * are listed from the end of the slab to its beginning, as a backward pass completes them; those of running statistics
+ * come last. All ranks begin them in that order.
+ */
+#ifndef TRB_COMM_SEGMENTS_H
+#define TRB_COMM_SEGMENTS_H
+
+#include "internal.h"
+#include "tree.h"
+#include "tribikos/exchange.h"
+
+/** Segments and parts of them begin at multiples of this many parameters from the segment's beginning, whatever the
+ * number of ranks: the norm of the gradient is summed by such blocks. */
+enum { TRB__BLOCK = 512 };
+
+/** What is still to be done to a segment whose lanes are computed. */
+typedef enum { TRB__NOTHING, TRB__SUM, TRB__UPDATE, TRB__SPREAD } trb__next;
+
+typedef struct {
+    size_t lo, hi;         /* of the slab */
+    size_t own_lo, own_hi; /* what this rank updates */
+    const float *sum;      /* [own_hi - own_lo] the gradient, once it is summed */
+    size_t moments;        /* where the moments of what it updates begin */
+    size_t blocks;         /* number of blocks in the segments before it */
+    trb__next next;
+    /* The kind's: */
+    size_t stage; /* 0 when a step begins */
+    bool posted;  /* the messages of this stage are under way; false when a step begins */
+    MPI_Request *request;
+    int n_requests;
+} trb__segment;
+
+typedef struct {
+    bool has_owners; /* each parameter has one, otherwise every rank updates all */
+    /** Reserve what the kind needs; decide what this rank owns. Collective. */
+    trb_status (*open)(trb_exchange *x);
+    void (*close)(trb_exchange *x);
+    /** Bring the sum, or the spreading, of a segment on as far as it goes without waiting. */
+    trb_status (*sum)(trb_exchange *x, trb__segment *s, bool *done);
+    trb_status (*spread)(trb_exchange *x, trb__segment *s, bool *done);
+} trb__exchange;
+
+extern const trb__exchange trb__ordered, trb__allreduce;
+
+struct trb_exchange {
+    trb_comm *group;
+    const trb__exchange *kind;
+    void *of_kind;
+    const trb_net *net;
+    trb_optim opt;
+    size_t lanes, size, first, count; /* of the slab; this rank's lanes */
+    float *params;
+    uint64_t step;     /* steps taken */
+    trb_status status; /* of this rank's part of the step */
+    trb_status broken; /* communication failed */
+    trb_exchange_work work;
+
+    /* Slabs of my lanes: a stack of spans whose k-th entry lies in slab k. */
+    float *slabs;
+    trb__span *stack;
+    size_t depth, n_pieces; /* spans on the stack; how many there are behind the last lane */
+    size_t merges;          /* how many spans the lane under way is added to */
+    bool in_lane, in_step;  /* in_step: from the last lane's beginning to the end of the step */
+
+    size_t n_segments, n_trained; /* those before n_trained have no running statistics in them */
+    trb__segment *segment;
+    size_t computed, through; /* segments that the lane under way has computed; from the first on, with nothing left */
+
+    float *m, *v;
+    double *squares; /* [blocks] */
+    size_t n_blocks;
+    bool holds; /* updates wait for the gradient's norm */
+    float scale;
+
+    MPI_Request agreement;
+    int worst; /* status of all ranks */
+};
+
+/** The part of [lo, hi) that the d-th of `radix` ranks has, in whole blocks. */
+void trb__part(size_t lo, size_t hi, int d, int radix, size_t *part_lo, size_t *part_hi);
+
+/** Whether the messages of this stage are through. */
+trb_status trb__settled(trb__segment *s, bool *done);
+
+void trb__add(size_t n, float *restrict into, const float *restrict from);
+
+/** Send, or receive, n parameters of segment s, and count them. */
+trb_status trb__send(trb_exchange *x, trb__segment *s, const float *from, size_t n, int rank);
+trb_status trb__receive(trb_exchange *x, trb__segment *s, float *to, size_t n, int rank);
+
+#endif
