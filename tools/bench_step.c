@@ -152,7 +152,7 @@ static void step(job *j, double *part)
         LAP(UPDATE);
     }
     if (!j->b->trains) return;
-    must(trb_exchange_push(j->x, TRB_OK));
+    must(trb_exchange_push(j->x, TRB_OK, 0.0));
     must(trb_exchange_pull(j->x));
     LAP(UPDATE);
 }
@@ -188,8 +188,8 @@ static void prepare(trb_comm *world, job *j)
     plan_epoch(j);
     trb_net_init(j->net, TRB_INIT_HE, 1, 0, j->params);
     if (b->trains)
-        must(trb_exchange_open(world, TRB_EXCHANGE_ORDERED, j->net, &b->optim, j->lanes * (size_t)trb_comm_size(world),
-                               j->params, &j->x));
+        must(trb_exchange_open(world, &(trb_exchange_opts){.kind = TRB_EXCHANGE_ORDERED}, j->net, &b->optim,
+                               j->lanes * (size_t)trb_comm_size(world), 0, j->params, &j->x));
     if (b->trains) trb_work_watch(j->work, trb_exchange_ready, j->x);
 }
 

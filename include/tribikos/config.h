@@ -39,7 +39,7 @@ typedef struct {
     char *split; /* "" or where in the member's list the heads begin: a position or a name */
     double temperature;
     uint64_t phase1_epochs;
-    bool restart; /* the schedule, in phase 2 */
+    bool restart;   /* the schedule, in phase 2 */
     uint64_t views; /* how many of the cache's, the first ones */
     trb_fit_opts fit;
 } trb_student_opts;
@@ -77,7 +77,7 @@ typedef struct {
     } cache;
     size_t n_students;
     trb_student_opts *student;
-    trb_exchange_kind exchange;
+    trb_exchange_opts exchange;
     struct {
         char *split; /* "test", "validation", "train" */
         uint64_t batch, bins;

@@ -15,31 +15,59 @@
  * allreduce: the lanes of a rank are summed, MPI_Iallreduce sums over ranks, and every rank updates everything. The bits
  * depend on the number of ranks and on the MPI library.
  *
+ * server: the first ranks of the group are servers. They hold the parameters in slices and run the optimiser; the others,
+ * the workers, compute the lanes. With staleness 0 a step is that of ordered, with the servers as owners, bits included.
+ * With staleness s > 0 there are no common steps (stale synchronous parallel, Ho et al. 2013, NIPS, sec. 3): a step's
+ * lanes are cut in as many shares as there are workers, which a worker claims one at a time, in the order of the samples,
+ * as soon as no share that is more than s steps behind it is still being computed by someone; so a slow worker gets
+ * fewer of them. Each share is an update of its own, applied when all of it has arrived: the mean gradient over its rows
+ * at 1/W of the learning rate, W workers, with the schedule W times as long. The bits depend on who was fast.
+ *
  * Use, a step:   for each of my lanes: compute into trb_exchange_gradient(), calling trb_exchange_ready() on the way
  *                (trb_work_watch), then trb_exchange_lane_done();
  *                trb_exchange_push(); trb_exchange_pull().
+ * Servers take part with no lanes. With staleness above 0 a server calls trb_exchange_serve() instead, once, and a worker
+ * begins each step with trb_exchange_claim(). At the end all call trb_exchange_gather().
  */
 #ifndef TRB_EXCHANGE_H
 #define TRB_EXCHANGE_H
 
+#include <stdbool.h>
+
 #include "tribikos/comm.h"
 #include "tribikos/optim.h"
 
-typedef enum { TRB_EXCHANGE_ORDERED, TRB_EXCHANGE_ALLREDUCE } trb_exchange_kind;
+typedef enum { TRB_EXCHANGE_ORDERED, TRB_EXCHANGE_ALLREDUCE, TRB_EXCHANGE_SERVER } trb_exchange_kind;
+
+#define TRB_UNBOUNDED UINT64_MAX
+
+typedef struct {
+    trb_exchange_kind kind;
+    uint64_t servers;   /* of kind server: how many ranks, at least 1 */
+    uint64_t staleness; /* of kind server: steps, or TRB_UNBOUNDED */
+} trb_exchange_opts;
 
 typedef struct trb_exchange trb_exchange;
 
+/** Whether `ranks` ranks can share L lanes so. Local. \return TRB_OK; TRB_ECONFIG with the numbers and the nearest ones
+ * that work */
+trb_status trb_exchange_check(const trb_exchange_opts *how, size_t lanes, int ranks);
+
+/** The lanes that rank r of P computes; of a worker with staleness above 0, how many it claims at a time. Local. */
+void trb_exchange_share(const trb_exchange_opts *how, size_t lanes, int r, int P, size_t *first, size_t *count);
+
 /** Collective over group.
  *
- * \param[in] net  borrowed until close   \param[in] lanes  L, at least the group's size; takes the place of opt->lanes
+ * \param[in] net  borrowed until close   \param[in] lanes  L; takes the place of opt->lanes
+ * \param[in] steps  that will be taken; matters to staleness above 0 only
  * \param[in,out] params  [trb_net_size] the same on all ranks; borrowed until close, updated by pull
- * \return the agreed status; TRB_ECONFIG if there are more ranks than lanes
+ * \return the agreed status; that of trb_exchange_check()
  */
-trb_status trb_exchange_open(trb_comm *group, trb_exchange_kind kind, const trb_net *net, const trb_optim *opt,
-                             size_t lanes, float *params, trb_exchange **out);
+trb_status trb_exchange_open(trb_comm *group, const trb_exchange_opts *how, const trb_net *net, const trb_optim *opt,
+                             size_t lanes, uint64_t steps, float *params, trb_exchange **out);
 void trb_exchange_close(trb_exchange *x); /* Local. NULL allowed. */
 
-/** The lanes of this rank. Local. */
+/** The lanes of this rank: 0 for a server. Local. */
 void trb_exchange_lanes(const trb_exchange *x, size_t *first, size_t *count);
 
 /** Where the gradient of the rank's next lane goes (lanes in ascending order): [trb_net_size], every element must be
@@ -54,18 +82,39 @@ void trb_exchange_ready(void *exchange, size_t from);
 void trb_exchange_lane_done(trb_exchange *x);
 
 /** Say how this rank's lanes went. Collective over group, does not wait for others. \param[in] st  a failure rides
- * along, so a failing rank calls lane_done for each of its lanes and push as well, whatever its slabs hold */
-trb_status trb_exchange_push(trb_exchange *x, trb_status st);
+ * along, so a failing rank calls lane_done for each of its lanes and push as well, whatever its slabs hold
+ * \param[in] loss  of these lanes, for who watches trb_exchange_serve() */
+trb_status trb_exchange_push(trb_exchange *x, trb_status st, double loss);
 
 /** Finish the step. Collective over group.
- * \return the agreed status of all ranks' pushes. TRB_ENUM if gradients are clipped and their norm is not finite. If it is
+ * \return the agreed status of all ranks' pushes (with staleness above 0 this rank's alone). TRB_ENUM if gradients are clipped and their norm is not finite. If it is
  * a failure the parameters are lost (some may be updated), and all that is left to do is trb_exchange_close() */
 trb_status trb_exchange_pull(trb_exchange *x);
 
+/** Whether there are no common steps: kind server, staleness above 0. Local. */
+bool trb_exchange_is_free(const trb_exchange *x);
+
+/** A worker's next share, and the parameters to compute it with. Waits for server 0.
+ * \param[out] step  from 0; `steps` if nothing is left
+ * \param[out] first,count  lanes of the step */
+trb_status trb_exchange_claim(trb_exchange *x, uint64_t *step, size_t *first, size_t *count);
+
+/** Serve until all workers have been told that nothing is left: no share, or one of them failed. On the server's rank.
+ * \param[in] told  NULL, or called on server 0 for each share that was applied, with its number of lanes and its loss */
+trb_status trb_exchange_serve(trb_exchange *x, void (*told)(void *ctx, uint64_t step, size_t lanes, double loss),
+                              void *ctx);
+
+/** All parameters to all ranks, where they are not there already. Collective over group. */
+trb_status trb_exchange_gather(trb_exchange *x);
+
 /** What this rank's exchange has cost up to now. */
+enum { TRB_STALENESS_BINS = 17 };
 typedef struct {
-    double waited_s;     /* in trb_exchange_pull() */
-    uint64_t bytes_sent; /* allreduce: bytes given to the library, which may send more */
+    double waited_s;                    /* in trb_exchange_pull() and trb_exchange_claim() */
+    uint64_t bytes_sent;                /* allreduce: bytes given to the library, which may send more */
+    uint64_t stale[TRB_STALENESS_BINS]; /* server 0: shares by the number of other shares that were applied between
+                                           the worker's getting its parameters and the share's application; the last
+                                           for more */
 } trb_exchange_work;
 trb_exchange_work trb_exchange_worked(const trb_exchange *x); /* Local. */
 

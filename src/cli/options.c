@@ -18,8 +18,10 @@ static const trb__choice schedules[] = {
 static const trb__choice inits[] = {{"he", TRB_INIT_HE}, {"glorot", TRB_INIT_GLOROT}, {NULL, 0}};
 static const trb__choice dtypes[] = {{"float32", TRB_F32}, {"float16", TRB_F16}, {NULL, 0}};
 static const trb__choice methods[] = {{"hydra", TRB_METHOD_HYDRA}, {"kd", TRB_METHOD_KD}, {NULL, 0}};
-static const trb__choice exchanges[] = {
-    {"ordered", TRB_EXCHANGE_ORDERED}, {"allreduce", TRB_EXCHANGE_ALLREDUCE}, {NULL, 0}};
+static const trb__choice exchanges[] = {{"ordered", TRB_EXCHANGE_ORDERED},
+                                        {"allreduce", TRB_EXCHANGE_ALLREDUCE},
+                                        {"server", TRB_EXCHANGE_SERVER},
+                                        {NULL, 0}};
 static const trb__choice precisions[] = {{"f32", TRB_PRECISION_F32}, {"bf16", TRB_PRECISION_BF16}, {NULL, 0}};
 static const trb__choice splits[] = {{"test", 0}, {"validation", 1}, {"train", 2}, {NULL, 0}};
 
@@ -132,8 +134,12 @@ const trb__option trb__options[] = {
     {STUDENT("views", views), WHOLE(0, 1000), .value = "0",
      .help = "how many of the cache's views it sees, one of them a sample an epoch; 0: all"},
 
-    {CONFIG("exchange", exchange), CHOICE(exchanges), .value = "ordered", .decides = true,
+    {CONFIG("exchange", exchange.kind), CHOICE(exchanges), .value = "ordered", .decides = true,
      .help = "of parameters between ranks; ordered: the same bits for any number of ranks"},
+    {CONFIG("server.ranks", exchange.servers), WHOLE(1, 65536), .value = "1",
+     .help = "exchange: server: the first ranks hold the parameters, the others compute"},
+    {CONFIG("server.staleness", exchange.staleness), WHOLE(0, 1e6), .endless = true, .unit = "steps", .value = "0",
+     .help = "how far a rank may run ahead of the slowest; 0: the bits of ordered"},
 
     {CONFIG("eval.split", eval.split), TEXT, .choices = splits, .value = "test", .help = "samples of the report"},
     {CONFIG("eval.batch", eval.batch), WHOLE(1, 1e6), .unit = "samples", .value = "256", .help = "samples a call"},

@@ -40,6 +40,7 @@ typedef struct {
     const char *student_value; /* default of student.KEY where it is another one */
     double min, max;
     bool above_min, below_max; /* the bound itself is excluded */
+    bool endless;              /* "unbounded" may be said, and is UINT64_MAX */
     const trb__choice *choices;
     uint64_t factor; /* stored = given * factor; 0 stands for 1 */
     size_t offset, bytes, count_offset;

@@ -205,8 +205,15 @@ trb_status trb_config_help(char **out)
 
 /* ---- what decides bits */
 
-static trb_status print_deciding(page *p, const trb_config *c)
+static trb_status print_deciding(page *p, const trb_config *of)
 {
+    trb_config without_server = *of;
+    const trb_config *c = &without_server;
+    /* Servers without staleness are another way to the same bits. */
+    if (c->exchange.kind == TRB_EXCHANGE_SERVER && c->exchange.staleness == 0)
+        without_server.exchange.kind = TRB_EXCHANGE_ORDERED;
+    if (c->exchange.kind == TRB_EXCHANGE_SERVER)
+        (void)fprintf(p->f, "server.staleness: %" PRIu64 "\n", c->exchange.staleness);
     for (size_t i = 0; i < trb__n_options; i++) {
         const trb__option *o = &trb__options[i];
         /* Constants of normalisation stand there if they are given, and are contradicted otherwise. */

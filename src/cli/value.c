@@ -112,7 +112,7 @@ void trb__option_range(const trb__option *o, size_t n, char *text)
         if (o->max >= 1e9)
             (void)snprintf(text, n, "whole >= %.0f", o->min);
         else
-            (void)snprintf(text, n, "whole %.0f..%.0f", o->min, o->max);
+            (void)snprintf(text, n, "whole %.0f..%.0f%s", o->min, o->max, o->endless ? "|unbounded" : "");
         return;
     case TRB__REAL:
         if (o->max >= 1e6)
@@ -153,10 +153,13 @@ static trb_status set_number(const trb__option *o, const trb__items *items, cons
     uint64_t whole = 0;
     double real = 0.0;
     if (o->type == TRB__WHOLE) {
-        if (!read_whole(text, &whole) || !in_range(o, (double)whole))
-            return trb__item_fail(items, item, "expected a whole number from %.0f to %.0f, got `%s`", o->min, o->max,
-                                  text);
-        if (o->factor > 0) whole *= o->factor;
+        if (o->endless && strcmp(text, "unbounded") == 0)
+            whole = UINT64_MAX;
+        else if (!read_whole(text, &whole) || !in_range(o, (double)whole))
+            return trb__item_fail(items, item, "expected a whole number from %.0f to %.0f%s, got `%s`", o->min, o->max,
+                                  o->endless ? ", or unbounded" : "", text);
+        else if (o->factor > 0)
+            whole *= o->factor;
         if (o->bytes == sizeof(int))
             *(int *)field(o, base) = (int)whole;
         else
@@ -409,6 +412,8 @@ static void write_value(FILE *f, const trb__option *o, const void *base)
     case TRB__WHOLE:
         if (o->bytes == sizeof(int))
             (void)fprintf(f, "%d", *(const int *)at);
+        else if (o->endless && *(const uint64_t *)at == UINT64_MAX)
+            (void)fputs("unbounded", f);
         else
             (void)fprintf(f, "%" PRIu64, *(const uint64_t *)at / (o->factor > 0 ? o->factor : 1));
         return;

@@ -28,7 +28,7 @@ static trb_status allreduce_sum(trb_exchange *x, trb__segment *s, bool *done)
     if (!s->posted) {
         const size_t n = s->hi - s->lo;
         float *slab = x->slabs + s->lo;
-        for (size_t i = x->n_pieces; i-- > 1;) trb__add(n, slab + (i - 1) * x->size, slab + i * x->size);
+        trb__add_pieces(x, s);
         s->posted = true;
         if (x->group->size > 1) {
             TRB_TRY(

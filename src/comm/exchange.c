@@ -36,24 +36,31 @@ trb_status trb__settled(trb__segment *s, bool *done)
     return TRB_OK;
 }
 
-/* The two ways over the same pair of ranks may be in use at one time. */
-static int tag_of(const trb_exchange *x, const trb__segment *s)
+void trb__add_pieces(const trb_exchange *x, const trb__segment *s)
 {
-    return 2 * (int)(s - x->segment) + (s->next == TRB__SPREAD ? 1 : 0);
+    float *slab = x->slabs + s->lo;
+    for (size_t i = x->n_pieces; i-- > 1;) trb__add(s->hi - s->lo, slab + (i - 1) * x->size, slab + i * x->size);
+}
+
+int trb__tag(const trb_exchange *x, const trb__segment *s, bool spreads)
+{
+    return 2 * (int)(s - x->segment) + (spreads ? 1 : 0);
 }
 
 trb_status trb__send(trb_exchange *x, trb__segment *s, const float *from, size_t n, int rank)
 {
     if (n == 0) return TRB_OK;
     x->work.bytes_sent += n * sizeof *from;
-    return trb__mpi(MPI_Isend(from, (int)n, MPI_FLOAT, rank, tag_of(x, s), x->group->mpi, &s->request[s->n_requests++]),
+    return trb__mpi(MPI_Isend(from, (int)n, MPI_FLOAT, rank, trb__tag(x, s, s->next == TRB__SPREAD), x->group->mpi,
+                              &s->request[s->n_requests++]),
                     "MPI_Isend");
 }
 
 trb_status trb__receive(trb_exchange *x, trb__segment *s, float *to, size_t n, int rank)
 {
     if (n == 0) return TRB_OK;
-    return trb__mpi(MPI_Irecv(to, (int)n, MPI_FLOAT, rank, tag_of(x, s), x->group->mpi, &s->request[s->n_requests++]),
+    return trb__mpi(MPI_Irecv(to, (int)n, MPI_FLOAT, rank, trb__tag(x, s, s->next == TRB__SPREAD), x->group->mpi,
+                              &s->request[s->n_requests++]),
                     "MPI_Irecv");
 }
 
@@ -70,16 +77,27 @@ static void list_segments(trb_exchange *x, size_t lo, size_t hi, size_t length)
     }
 }
 
+/* Slabs for the lanes of this rank, or of any share that it may claim. */
+static trb_status reserve_slabs(trb_exchange *x)
+{
+    size_t most = 0, deepest = 0;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, x->count, sizeof *x->stack, &x->stack));
+    for (size_t first = x->first % (x->count > 0 ? x->count : 1); x->count > 0 && first + x->count <= x->lanes;
+         first += x->count) {
+        (void)trb__subtrees(x->lanes, trb_exchange_is_free(x) ? first : x->first, x->count, x->stack, &deepest);
+        if (most < deepest) most = deepest;
+    }
+    return trb_alloc(TRB_MEM_GRADIENTS, most * x->size, sizeof *x->slabs, &x->slabs);
+}
+
 static trb_status reserve(trb_exchange *x)
 {
     const size_t trained = trb_net_trained(x->net), moments = trb_optim_moments(&x->opt);
-    size_t length = (trained / SEGMENTS + TRB__BLOCK) / TRB__BLOCK * TRB__BLOCK, deepest = 0, owned = 0;
+    size_t length = (trained / SEGMENTS + TRB__BLOCK) / TRB__BLOCK * TRB__BLOCK, owned = 0;
     int fits = 0;
     if (length < SEGMENT) length = SEGMENT;
     TRB_TRY(trb_to_int(length, &fits));
-    TRB_TRY(trb_alloc(TRB_MEM_OTHER, x->count, sizeof *x->stack, &x->stack));
-    x->n_pieces = trb__subtrees(x->lanes, x->first, x->count, x->stack, &deepest);
-    TRB_TRY(trb_alloc(TRB_MEM_GRADIENTS, deepest * x->size, sizeof *x->slabs, &x->slabs));
+    TRB_TRY(reserve_slabs(x));
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, x->size / length + 2, sizeof *x->segment, &x->segment));
     list_segments(x, 0, trained, length);
     x->n_trained = x->n_segments;
@@ -95,32 +113,33 @@ static trb_status reserve(trb_exchange *x)
     return TRB_OK;
 }
 
-trb_status trb_exchange_open(trb_comm *group, trb_exchange_kind kind, const trb_net *net, const trb_optim *opt,
-                             size_t lanes, float *params, trb_exchange **out)
+trb_status trb_exchange_open(trb_comm *group, const trb_exchange_opts *how, const trb_net *net, const trb_optim *opt,
+                             size_t lanes, uint64_t steps, float *params, trb_exchange **out)
 {
-    const int P = group->size;
-    if (lanes < (size_t)P)
-        return trb_fail(TRB_ECONFIG,
-                        "%d ranks share a batch of %zu lanes; use at most %zu ranks or a multiple of %d lanes", P,
-                        lanes, lanes, P);
+    static const trb__exchange *const kinds[] = {[TRB_EXCHANGE_ORDERED] = &trb__ordered,
+                                                 [TRB_EXCHANGE_ALLREDUCE] = &trb__allreduce,
+                                                 [TRB_EXCHANGE_SERVER] = &trb__server};
     trb_exchange *x = NULL;
+    TRB_TRY(trb_exchange_check(how, lanes, group->size));
     trb_status st = trb_agree(group, trb_alloc(TRB_MEM_OTHER, 1, sizeof *x, &x));
     if (st != TRB_OK) {
         trb_free(x);
         return st;
     }
     x->group = group;
-    x->kind = kind == TRB_EXCHANGE_ALLREDUCE ? &trb__allreduce : &trb__ordered;
+    x->how = *how;
+    x->kind = kinds[how->kind];
     x->net = net;
     x->opt = *opt;
     x->opt.lanes = lanes;
     x->lanes = lanes;
+    x->total_steps = steps;
     x->size = trb_net_size(net);
     x->params = params;
     x->scale = 1.0F;
-    x->holds = opt->clip > 0.0;
-    trb_share(lanes, group->rank, P, &x->first, &x->count);
+    trb_exchange_share(how, lanes, group->rank, group->size, &x->first, &x->count);
     st = trb_agree(group, reserve(x));
+    x->holds = opt->clip > 0.0 && !trb_exchange_is_free(x);
     if (st == TRB_OK)
         *out = x;
     else
@@ -141,6 +160,11 @@ void trb_exchange_lanes(const trb_exchange *x, size_t *first, size_t *count)
 {
     *first = x->first;
     *count = x->count;
+}
+
+bool trb_exchange_is_free(const trb_exchange *x)
+{
+    return x->how.kind == TRB_EXCHANGE_SERVER && x->how.staleness > 0;
 }
 
 trb_exchange_work trb_exchange_worked(const trb_exchange *x)
@@ -205,6 +229,7 @@ static void open_lane(trb_exchange *x)
         if (!trb__siblings(x->lanes, left->lo, lane.lo, lane.hi)) break;
         lane.lo = left->lo;
     }
+    x->n_pieces = x->depth + 1 - x->merges;
 }
 
 float *trb_exchange_gradient(trb_exchange *x)
@@ -234,14 +259,24 @@ void trb_exchange_lane_done(trb_exchange *x)
     open_lane(x);
     while (x->computed < x->n_segments) complete(x);
     x->stack[x->depth - x->merges].hi = x->stack[x->depth].hi;
-    x->depth = x->depth + 1 - x->merges;
+    x->depth = x->n_pieces;
     x->in_lane = false;
     progress(x);
 }
 
-trb_status trb_exchange_push(trb_exchange *x, trb_status st)
+/* A server computes nothing, so its part of the step is there at once. */
+static void serve_a_step(trb_exchange *x)
+{
+    x->in_step = true;
+    for (x->computed = 0; x->computed < x->n_segments; x->computed++) x->segment[x->computed].next = TRB__SUM;
+    progress(x);
+}
+
+trb_status trb_exchange_push(trb_exchange *x, trb_status st, double loss)
 {
     x->status = x->worst = st;
+    if (trb_exchange_is_free(x)) return trb__commit(x, st, loss);
+    if (x->count == 0) serve_a_step(x);
     if (x->group->size == 1) return TRB_OK;
     return trb__mpi(MPI_Iallreduce(MPI_IN_PLACE, &x->worst, 1, MPI_INT, MPI_MIN, x->group->mpi, &x->agreement),
                     "MPI_Iallreduce");
@@ -254,9 +289,12 @@ static bool all_summed(const trb_exchange *x)
     return true;
 }
 
-/* The factor that brings the gradient's norm down to opt.clip: squares by blocks, blocks in the order of the list. */
-static trb_status clip_scale(trb_exchange *x)
+/* The factor on the sums, `factor` or what brings their norm times `factor` down to opt.clip: squares by blocks, blocks
+ * in the order of the list. */
+static trb_status find_scale(trb_exchange *x, double factor)
 {
+    x->scale = (float)factor;
+    if (x->squares == NULL) return TRB_OK;
     for (size_t i = 0; i < x->n_blocks; i++) x->squares[i] = 0.0;
     for (size_t i = 0; i < x->n_trained; i++) { /* running statistics have no part in the norm */
         const trb__segment *s = &x->segment[i];
@@ -265,30 +303,39 @@ static trb_status clip_scale(trb_exchange *x)
             square[k / TRB__BLOCK] += (double)s->sum[k] * (double)s->sum[k];
     }
     /* Each block has one owner, so the sum over ranks only fills the gaps. */
-    if (x->group->size > 1 && x->kind->has_owners)
+    if (x->group->size > 1 && x->kind->has_owners && !trb_exchange_is_free(x))
         TRB_TRY(trb__mpi(MPI_Allreduce(MPI_IN_PLACE, x->squares, (int)x->n_blocks, MPI_DOUBLE, MPI_SUM, x->group->mpi),
                          "MPI_Allreduce"));
     double total = 0.0;
     for (size_t i = 0; i < x->n_blocks; i++) total += x->squares[i];
-    const double norm = sqrt(total);
+    const double norm = factor * sqrt(total);
     if (!isfinite(norm))
         return trb_fail(TRB_ENUM, "step %llu: the gradient's norm is not finite; try a smaller learning rate",
                         (unsigned long long)x->step + 1);
-    x->scale = norm > x->opt.clip ? (float)(x->opt.clip / norm) : 1.0F;
+    if (norm > x->opt.clip) x->scale = (float)(factor * (x->opt.clip / norm));
+    return TRB_OK;
+}
+
+trb_status trb__update_all(trb_exchange *x, double factor)
+{
+    TRB_TRY(find_scale(x, factor));
+    for (size_t i = 0; i < x->n_segments; i++) update(x, &x->segment[i]);
     return TRB_OK;
 }
 
 /* All that others want of this rank is done before a failure is told. */
 static trb_status finish(trb_exchange *x)
 {
+    const bool in_step = !trb_exchange_is_free(x);
     while (x->broken == TRB_OK && !all_summed(x)) progress(x);
     TRB_TRY(x->broken);
-    if (x->group->size > 1) TRB_TRY(trb__mpi(MPI_Wait(&x->agreement, MPI_STATUS_IGNORE), "MPI_Wait"));
-    if (x->holds && x->worst == TRB_OK) TRB_TRY(clip_scale(x));
+    if (in_step && x->group->size > 1) TRB_TRY(trb__mpi(MPI_Wait(&x->agreement, MPI_STATUS_IGNORE), "MPI_Wait"));
+    if (x->holds && x->worst == TRB_OK) TRB_TRY(find_scale(x, 1.0));
     x->holds = false;
     while (x->broken == TRB_OK && x->through < x->n_segments) progress(x);
     TRB_TRY(x->broken);
-    return x->worst == TRB_OK ? TRB_OK : trb_agree(x->group, x->status);
+    if (x->worst == TRB_OK) return TRB_OK;
+    return in_step ? trb_agree(x->group, x->status) : x->status;
 }
 
 trb_status trb_exchange_pull(trb_exchange *x)
@@ -297,7 +344,7 @@ trb_status trb_exchange_pull(trb_exchange *x)
     TRB_TRY(finish(x));
     x->work.waited_s += trb_now_s() - start;
     x->step++;
-    x->holds = x->opt.clip > 0.0;
+    x->holds = x->squares != NULL && !trb_exchange_is_free(x);
     x->in_step = false;
     x->depth = x->through = x->computed = 0;
     for (size_t i = 0; i < x->n_segments; i++) x->segment[i].stage = 0;

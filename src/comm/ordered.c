@@ -13,16 +13,9 @@
  * every addition is one of the tree, in its order, for any radices: the bits are the same for every P. */
 
 typedef struct {
-    size_t into, from; /* of the level's pieces */
-} addition;
-
-/* The pieces that meet on a level are the complete subtrees of each rank's run of lanes, in lane order. */
-typedef struct {
     int radix, digit, stride;
-    size_t n_pieces, n_additions, first_piece; /* where the level's begin in a segment's list */
-    int *whose;                                /* [n_pieces] the digit of who holds it */
-    bool *left;                                /* [n_pieces] not added to another */
-    addition *additions;
+    size_t first_piece; /* where the level's pieces begin in a segment's list */
+    trb__meeting meeting;
 } level;
 
 typedef struct {
@@ -59,48 +52,20 @@ static trb_status ranks_a_node(trb_comm *group, int *ranks)
     return TRB_OK;
 }
 
-/* The lanes of the ranks [rank, rank + n). */
-static void lanes_of(const trb_exchange *x, int rank, int n, size_t *first, size_t *count)
-{
-    size_t last = 0, last_count = 0;
-    trb_share(x->lanes, rank, x->group->size, first, count);
-    trb_share(x->lanes, rank + n - 1, x->group->size, &last, &last_count);
-    *count = last + last_count - *first;
-}
-
 static trb_status plan_level(const trb_exchange *x, level *l)
 {
-    trb_status st = TRB_OK;
-    trb__span *span = NULL, *waiting = NULL;
-    size_t *index = NULL, n = 0;
-    TRB_GO(trb_alloc(TRB_MEM_OTHER, x->lanes, sizeof *span, &span));
-    TRB_GO(trb_alloc(TRB_MEM_OTHER, x->lanes, sizeof *waiting, &waiting));
-    TRB_GO(trb_alloc(TRB_MEM_OTHER, x->lanes, sizeof *index, &index));
-    TRB_GO(trb_alloc(TRB_MEM_OTHER, x->lanes, sizeof *l->whose, &l->whose));
-    TRB_GO(trb_alloc(TRB_MEM_OTHER, x->lanes, sizeof *l->left, &l->left));
-    TRB_GO(trb_alloc(TRB_MEM_OTHER, x->lanes, sizeof *l->additions, &l->additions));
-    const int base = x->group->rank / (l->stride * l->radix) * (l->stride * l->radix);
+    const int P = x->group->size, base = x->group->rank / (l->stride * l->radix) * (l->stride * l->radix);
+    trb__span *run = NULL;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, (size_t)l->radix, sizeof *run, &run));
     for (int d = 0; d < l->radix; d++) {
-        size_t first = 0, count = 0;
-        lanes_of(x, base + d * l->stride, l->stride, &first, &count);
-        const size_t theirs = trb__subtrees(x->lanes, first, count, span, NULL);
-        for (size_t i = 0; i < theirs; i++) {
-            waiting[n] = span[i];
-            index[n++] = l->n_pieces;
-            l->left[l->n_pieces] = true;
-            l->whose[l->n_pieces++] = d;
-            while (n >= 2 && trb__siblings(x->lanes, waiting[n - 2].lo, waiting[n - 1].lo, waiting[n - 1].hi)) {
-                l->additions[l->n_additions++] = (addition){.into = index[n - 2], .from = index[n - 1]};
-                l->left[index[n - 1]] = false;
-                waiting[n - 2].hi = waiting[n - 1].hi;
-                n--;
-            }
-        }
+        const int first = base + d * l->stride;
+        size_t count = 0;
+        trb_share(x->lanes, first, P, &run[d].lo, &count);
+        trb_share(x->lanes, first + l->stride - 1, P, &run[d].hi, &count);
+        run[d].hi += count;
     }
-done:
-    trb_free(index);
-    trb_free(waiting);
-    trb_free(span);
+    const trb_status st = trb__meet(x->lanes, l->radix, run, &l->meeting);
+    trb_free(run);
     return st;
 }
 
@@ -117,7 +82,7 @@ static trb_status plan_levels(const trb_exchange *x, ordered *o, int node)
         l->digit = x->group->rank / stride % l->radix;
         l->first_piece = o->n_pieces;
         TRB_TRY(plan_level(x, l));
-        o->n_pieces += l->n_pieces;
+        o->n_pieces += l->meeting.n_pieces;
         stride *= l->radix;
     }
     return TRB_OK;
@@ -155,8 +120,8 @@ static size_t received_of(const trb_exchange *x, const trb__segment *s)
     for (size_t i = 0; i < o->n_levels; i++) {
         const level *l = &o->level[i];
         const size_t *left = cut_of(x, s, i + 1);
-        for (size_t j = 0; j < l->n_pieces; j++)
-            if (l->whose[j] != l->digit) total += left[1] - left[0];
+        for (size_t j = 0; j < l->meeting.n_pieces; j++)
+            if (l->meeting.whose[j] != l->digit) total += left[1] - left[0];
     }
     return total;
 }
@@ -172,14 +137,14 @@ static void place(const trb_exchange *x, trb__segment *s, float **received)
         const size_t *from = cut_of(x, s, i), *left = cut_of(x, s, i + 1);
         float **at = pieces_of(x, s, l);
         size_t mine = 0;
-        for (size_t j = 0; j < l->n_pieces; j++) {
-            if (l->whose[j] != l->digit) {
+        for (size_t j = 0; j < l->meeting.n_pieces; j++) {
+            if (l->meeting.whose[j] != l->digit) {
                 at[j] = *received;
                 *received += left[1] - left[0];
             } else if (i == 0) {
                 at[j] = x->slabs + mine++ * x->size + left[0];
             } else {
-                while (!l[-1].left[mine]) mine++;
+                while (!l[-1].meeting.left[mine]) mine++;
                 at[j] = before[mine++] + (left[0] - from[0]);
             }
         }
@@ -194,7 +159,8 @@ static size_t requests_of(const ordered *o)
     for (size_t i = 0; i < o->n_levels; i++) {
         const level *l = &o->level[i];
         size_t up = 0;
-        for (size_t j = 0; j < l->n_pieces; j++) up += l->whose[j] == l->digit ? (size_t)l->radix - 1 : 1;
+        for (size_t j = 0; j < l->meeting.n_pieces; j++)
+            up += l->meeting.whose[j] == l->digit ? (size_t)l->radix - 1 : 1;
         const size_t down = 2 * ((size_t)l->radix - 1);
         if (most < up) most = up;
         if (most < down) most = down;
@@ -206,11 +172,7 @@ static void ordered_close(trb_exchange *x)
 {
     ordered *o = x->of_kind;
     if (o == NULL) return;
-    for (size_t i = 0; o->level != NULL && i < o->n_levels; i++) {
-        trb_free(o->level[i].whose);
-        trb_free(o->level[i].left);
-        trb_free(o->level[i].additions);
-    }
+    for (size_t i = 0; o->level != NULL && i < o->n_levels; i++) trb__meeting_clear(&o->level[i].meeting);
     if (x->segment != NULL) trb_free(x->segment[0].request);
     trb_free(o->level);
     trb_free(o->cut);
@@ -253,9 +215,9 @@ static trb_status send_parts(trb_exchange *x, trb__segment *s, const level *l)
 {
     const size_t *from = cut_of(x, s, s->stage), *left = cut_of(x, s, s->stage + 1);
     float **at = pieces_of(x, s, l);
-    for (size_t j = 0; j < l->n_pieces; j++) {
-        if (l->whose[j] != l->digit) {
-            TRB_TRY(trb__receive(x, s, at[j], left[1] - left[0], rank_of(x, l, l->whose[j])));
+    for (size_t j = 0; j < l->meeting.n_pieces; j++) {
+        if (l->meeting.whose[j] != l->digit) {
+            TRB_TRY(trb__receive(x, s, at[j], left[1] - left[0], rank_of(x, l, l->meeting.whose[j])));
             continue;
         }
         const float *whole = at[j] - (left[0] - from[0]);
@@ -279,8 +241,8 @@ static trb_status ordered_sum(trb_exchange *x, trb__segment *s, bool *done)
             const level *l = &o->level[s->stage++];
             const size_t *left = cut_of(x, s, s->stage);
             float **at = pieces_of(x, s, l);
-            for (size_t i = 0; i < l->n_additions; i++)
-                trb__add(left[1] - left[0], at[l->additions[i].into], at[l->additions[i].from]);
+            for (size_t i = 0; i < l->meeting.n_additions; i++)
+                trb__add(left[1] - left[0], at[l->meeting.addition[i].into], at[l->meeting.addition[i].from]);
         }
         s->posted = s->stage < o->n_levels;
         *done = !s->posted;

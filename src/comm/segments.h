@@ -43,12 +43,14 @@ typedef struct {
     trb_status (*spread)(trb_exchange *x, trb__segment *s, bool *done);
 } trb__exchange;
 
-extern const trb__exchange trb__ordered, trb__allreduce;
+extern const trb__exchange trb__ordered, trb__allreduce, trb__server;
 
 struct trb_exchange {
     trb_comm *group;
     const trb__exchange *kind;
     void *of_kind;
+    trb_exchange_opts how;
+    uint64_t total_steps;
     const trb_net *net;
     trb_optim opt;
     size_t lanes, size, first, count; /* of the slab; this rank's lanes */
@@ -61,7 +63,7 @@ struct trb_exchange {
     /* Slabs of my lanes: a stack of spans whose k-th entry lies in slab k. */
     float *slabs;
     trb__span *stack;
-    size_t depth, n_pieces; /* spans on the stack; how many there are behind the last lane */
+    size_t depth, n_pieces; /* spans on the stack; how many there will be behind the last lane */
     size_t merges;          /* how many spans the lane under way is added to */
     bool in_lane, in_step;  /* in_step: from the last lane's beginning to the end of the step */
 
@@ -86,6 +88,18 @@ void trb__part(size_t lo, size_t hi, int d, int radix, size_t *part_lo, size_t *
 trb_status trb__settled(trb__segment *s, bool *done);
 
 void trb__add(size_t n, float *restrict into, const float *restrict from);
+
+/** Add up the pieces of this rank's lanes in segment s, into the first. */
+void trb__add_pieces(const trb_exchange *x, const trb__segment *s);
+
+/** Update all that this rank owns by `factor` times the sums. \return TRB_ENUM as trb_exchange_pull() */
+trb_status trb__update_all(trb_exchange *x, double factor);
+
+/** Say to all servers that this worker's share is on its way. */
+trb_status trb__commit(trb_exchange *x, trb_status st, double loss);
+
+/** The tag of a segment's messages, on its way to be summed or to be spread: both may be in use at one time. */
+int trb__tag(const trb_exchange *x, const trb__segment *s, bool spreads);
 
 /** Send, or receive, n parameters of segment s, and count them. */
 trb_status trb__send(trb_exchange *x, trb__segment *s, const float *from, size_t n, int rank);

@@ -9,7 +9,8 @@
 #define TRB_COMM_TREE_H
 
 #include <stdbool.h>
-#include <stddef.h>
+
+#include "tribikos/status.h"
 
 typedef struct {
     size_t lo, hi;
@@ -22,5 +23,21 @@ bool trb__siblings(size_t lanes, size_t a, size_t m, size_t b);
  * \param[out] spans  [count] at most  \param[out] deepest  the most pieces that wait at one time; may be NULL
  * \return how many */
 size_t trb__subtrees(size_t lanes, size_t first, size_t count, trb__span *spans, size_t *deepest);
+
+/** How the pieces of several parties meet: the complete subtrees of each one's run of lanes, in lane order, and the
+ * additions that the tree then allows. Where all lanes meet, one piece is left: the first. */
+typedef struct {
+    size_t n_pieces, n_additions;
+    int *whose; /* [n_pieces] which party holds it */
+    bool *left; /* [n_pieces] not added to another */
+    struct {
+        size_t into, from;
+    } * addition; /* [n_additions] in this order, by indices of pieces */
+} trb__meeting;
+
+/** \param[in] run  [n] the parties' lanes, each beginning where the one before ends
+ * \param[out] m  to be cleared by the caller, also after a failure */
+trb_status trb__meet(size_t lanes, int n, const trb__span *run, trb__meeting *m);
+void trb__meeting_clear(trb__meeting *m);
 
 #endif

@@ -73,7 +73,7 @@ static trb_status train_student(trb_comm *world, const trb_config *c, const trb_
                     .epochs = o->phase1_epochs + (hydra ? 0 : o->fit.epochs),
                     .schedule_epochs = o->phase1_epochs + (hydra && o->restart ? 0 : o->fit.epochs),
                     .stream = TRB_STUDENT_STREAM,
-                    .exchange = c->exchange,
+                    .exchange = &c->exchange,
                     .net = one,
                     .params = params_one,
                     .samples = s,
@@ -130,11 +130,7 @@ trb_status trb__student_check(const trb_config *c, size_t index, const trb__samp
     const size_t outputs = trb_net_outputs(net);
     trb_net_destroy(net);
     if (outputs != K) return trb_fail(TRB_ECONFIG, "%s has %zu outputs, the members have %zu", who, outputs, K);
-    if ((uint64_t)ranks > o->fit.lanes)
-        return trb_fail(TRB_ECONFIG,
-                        "%s: %d ranks share a batch of %" PRIu64 " lanes; use at most %" PRIu64
-                        " ranks, or set student.lanes to at least %d (a divisor of student.batch = %" PRIu64 ")",
-                        who, ranks, o->fit.lanes, o->fit.lanes, ranks, o->fit.batch);
+    TRB_TRY(trb_fail_of(trb_exchange_check(&c->exchange, o->fit.lanes, ranks), "%s: ", who));
     return trb__fit_check(&o->fit, samples, who);
 }
 
@@ -166,9 +162,9 @@ static trb_status distill(trb_comm *world, const trb_config *c, const trb__sampl
     size_t first = 0, count = 0;
     char *config = NULL;
     trb_reader *reader = NULL;
-    trb_share(o->fit.lanes, trb_comm_rank(world), trb_comm_size(world), &first, &count);
+    trb_exchange_share(&c->exchange, o->fit.lanes, trb_comm_rank(world), trb_comm_size(world), &first, &count);
     trb_status st = trb__student_text(c, i, &s->data, spec, &config);
-    if (st == TRB_OK)
+    if (st == TRB_OK && count > 0)
         st = trb_reader_open(cache, o->views, 0, spec->M, count * (o->fit.batch / o->fit.lanes), c->cache.memory,
                              &reader);
     TRB_GO(trb_agree(world, st));

@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdio.h>
 
 #include "internal.h"
@@ -41,21 +42,35 @@ typedef struct {
     trb_exchange *x;
     trb_work *work;
     trb_feed *feed;                   /* a lane a part */
-    size_t steps, rows, first, count; /* rows a lane; this rank's lanes */
-    int64_t *order, *mine;            /* [samples]; [steps][count * rows] */
-    uint16_t *view;                   /* [steps][count * rows]; NULL if there is only one */
+    size_t steps, rows, first, count; /* steps an epoch; rows a lane; this rank's lanes */
+    size_t planned;                   /* how many steps are planned ahead */
+    int64_t *order, *mine;            /* [samples]; [planned][count * rows] */
+    uint16_t *view;                   /* [planned][count * rows]; NULL if there is only one */
     float *dz;                        /* one lane's */
     double *loss;                     /* [count] sums over the epoch's steps */
+    uint64_t ordered;                 /* the epoch of `order`, counted from 1 */
+    trb_optim opt;
+    trb_progress progress;
+    char note[32];     /* behind the progress */
+    trb_status failed; /* while serving: to write metrics */
+    /* Serving: what has been applied of each epoch, and of all; how many epochs are complete. */
+    double *epoch_loss;
+    uint64_t *epoch_lanes, lanes, ended;
 } loop;
 
 static trb_status reserve(loop *l)
 {
     const trb__fit *f = l->fit;
-    const size_t M = trb_net_heads(f->net), K = trb_net_outputs(f->net);
+    const size_t M = trb_net_heads(f->net), K = trb_net_outputs(f->net), rows = l->planned * l->count * l->rows;
+    if (l->count == 0) { /* a server */
+        TRB_TRY(trb_alloc(TRB_MEM_OTHER, f->epochs, sizeof *l->epoch_loss, &l->epoch_loss));
+        return trb_alloc(TRB_MEM_OTHER, f->epochs, sizeof *l->epoch_lanes, &l->epoch_lanes);
+    }
     TRB_TRY(trb_work_create(f->net, l->rows, true, &l->work));
+    trb_work_watch(l->work, trb_exchange_ready, l->x);
     TRB_TRY(trb_alloc(TRB_MEM_DATA, f->samples->n_train, sizeof *l->order, &l->order));
-    TRB_TRY(trb_alloc(TRB_MEM_DATA, l->steps * l->count * l->rows, sizeof *l->mine, &l->mine));
-    if (f->views > 1) TRB_TRY(trb_alloc(TRB_MEM_DATA, l->steps * l->count * l->rows, sizeof *l->view, &l->view));
+    TRB_TRY(trb_alloc(TRB_MEM_DATA, rows, sizeof *l->mine, &l->mine));
+    if (f->views > 1) TRB_TRY(trb_alloc(TRB_MEM_DATA, rows, sizeof *l->view, &l->view));
     TRB_TRY(trb_alloc(TRB_MEM_ACTIVATIONS, l->rows * M * K, sizeof *l->dz, &l->dz));
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, l->count, sizeof *l->loss, &l->loss));
     return trb_feed_open(f->augment, l->rows, &l->feed);
@@ -65,11 +80,8 @@ static void release(loop *l)
 {
     trb_feed_close(l->feed);
     trb_work_destroy(l->work);
-    trb_free(l->order);
-    trb_free(l->mine);
-    trb_free(l->view);
-    trb_free(l->dz);
-    trb_free(l->loss);
+    void *const blocks[] = {l->order, l->mine, l->view, l->dz, l->loss, l->epoch_loss, l->epoch_lanes};
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) trb_free(blocks[i]);
 }
 
 static trb_status lane(loop *l, size_t i, uint64_t epoch, const int64_t *sample)
@@ -88,15 +100,17 @@ static trb_status lane(loop *l, size_t i, uint64_t epoch, const int64_t *sample)
 }
 
 /* One step. A rank that fails takes part in the exchange all the same; its status rides along. */
-static trb_status step(loop *l, uint64_t epoch, const int64_t *sample)
+static trb_status step(loop *l, trb_status st, uint64_t epoch, const int64_t *sample)
 {
-    trb_status st = trb_fault("train.step");
-    if (st == TRB_OK && l->fit->next != NULL) st = l->fit->next(l->fit->ctx);
+    double loss = 0.0;
+    if (st == TRB_OK) st = trb_fault("train.step");
+    if (st == TRB_OK && l->count > 0 && l->fit->next != NULL) st = l->fit->next(l->fit->ctx);
     for (size_t i = 0; i < l->count; i++) {
         if (st == TRB_OK) st = lane(l, i, epoch, sample + i * l->rows);
         trb_exchange_lane_done(l->x);
+        loss += l->loss[i];
     }
-    TRB_TRY(trb_exchange_push(l->x, st));
+    TRB_TRY(trb_exchange_push(l->x, st, loss));
     return trb_exchange_pull(l->x);
 }
 
@@ -104,58 +118,153 @@ static trb_status step(loop *l, uint64_t epoch, const int64_t *sample)
  * ends, and is closed before the buffer is released. */
 static trb_status drop_plan(loop *l)
 {
-    return l->fit->plan == NULL ? TRB_OK : l->fit->plan(l->fit->ctx, 0, 0, NULL, NULL);
+    return l->fit->plan == NULL || l->count == 0 ? TRB_OK : l->fit->plan(l->fit->ctx, 0, 0, NULL, NULL);
 }
 
-/* This rank's samples of an epoch, step after step: its lanes are neighbours within a batch. */
-static trb_status plan_epoch(loop *l, uint64_t epoch)
+/* This rank's samples of the next steps of an epoch: its lanes are neighbours within a batch. */
+static trb_status plan(loop *l, uint64_t epoch, size_t step)
 {
     const trb__fit *f = l->fit;
+    if (l->count == 0) return TRB_OK;
     TRB_TRY(drop_plan(l));
-    trb_data_order(f->opts->seed, f->stream, epoch, f->samples->n_train, f->samples->train, l->order);
+    if (l->ordered != epoch + 1)
+        trb_data_order(f->opts->seed, f->stream, epoch, f->samples->n_train, f->samples->train, l->order);
+    l->ordered = epoch + 1;
     const size_t n = l->count * l->rows;
-    for (size_t s = 0; s < l->steps; s++)
-        for (size_t i = 0; i < n; i++) l->mine[s * n + i] = l->order[s * f->opts->batch + l->first * l->rows + i];
-    for (size_t i = 0; l->view != NULL && i < l->steps * n; i++) {
+    for (size_t s = 0; s < l->planned; s++)
+        for (size_t i = 0; i < n; i++)
+            l->mine[s * n + i] = l->order[(step + s) * f->opts->batch + l->first * l->rows + i];
+    for (size_t i = 0; l->view != NULL && i < l->planned * n; i++) {
         trb_rng rng = trb_rng_open(f->opts->seed, TRB_USE_CHOICE, f->stream, epoch, (uint64_t)l->mine[i]);
         l->view[i] = (uint16_t)trb_rng_below(&rng, f->views);
     }
-    trb_feed_plan(l->feed, epoch, l->steps * l->count, l->mine, l->view);
-    return f->plan == NULL ? TRB_OK : f->plan(f->ctx, l->steps, n, l->mine, l->view);
+    trb_feed_plan(l->feed, epoch, l->planned * l->count, l->mine, l->view);
+    return f->plan == NULL ? TRB_OK : f->plan(f->ctx, l->planned, n, l->mine, l->view);
+}
+
+/* \param[in] loss  sum over the epoch's steps   \param[in] e  epochs before this one */
+static trb_status end_epoch(loop *l, uint64_t e, double loss)
+{
+    const trb__fit *f = l->fit;
+    loss /= (double)l->steps;
+    (void)snprintf(l->note, sizeof l->note, "(loss %.4g)", loss);
+    if (f->metrics == NULL) return TRB_OK;
+    return trb_jsonl_line(f->metrics, "phase:u epoch:u steps:u loss:f lr:f", (unsigned long long)f->phase,
+                          (unsigned long long)(e + 1), (unsigned long long)((e + 1) * l->steps), loss,
+                          trb_optim_rate(&l->opt, (e + 1) * l->steps));
+}
+
+static void between(loop *l, uint64_t steps)
+{
+    trb_progress_update(&l->progress, steps, l->note);
+    if (l->fit->between != NULL) l->fit->between(l->fit->between_ctx);
+}
+
+/* All ranks step by step. */
+static trb_status in_step(trb_comm *group, loop *l)
+{
+    trb_status st = TRB_OK;
+    for (uint64_t e = 0; e < l->fit->epochs; e++) {
+        const uint64_t epoch = l->fit->first_epoch + e;
+        for (size_t i = 0; i < l->count; i++) l->loss[i] = 0.0;
+        TRB_TRY(trb_agree(group, plan(l, epoch, 0)));
+        for (size_t s = 0; s < l->steps; s++) {
+            TRB_TRY(step(l, TRB_OK, epoch, l->count == 0 ? NULL : l->mine + s * l->count * l->rows));
+            between(l, e * l->steps + s + 1);
+        }
+        double loss = 0.0;
+        TRB_TRY(trb_exchange_sum(l->x, l->loss, &loss));
+        st = end_epoch(l, e, loss);
+        TRB_TRY(trb_agree(group, st));
+    }
+    return TRB_OK;
+}
+
+/* A worker that takes the next share when it is done with one. If it fails nobody is given another one. */
+static trb_status work_freely(loop *l)
+{
+    trb_status st = TRB_OK;
+    for (;;) {
+        uint64_t at = 0;
+        TRB_TRY(trb_exchange_claim(l->x, &at, &l->first, &l->count));
+        if (at == l->fit->epochs * l->steps) return st;
+        const uint64_t epoch = l->fit->first_epoch + at / l->steps;
+        for (size_t i = 0; i < l->count; i++) l->loss[i] = 0.0;
+        st = step(l, plan(l, epoch, at % l->steps), epoch, l->mine);
+    }
+}
+
+/* Shares of several epochs may come in at one time; their lines are written in order. */
+static void told(void *ctx, uint64_t step, size_t lanes, double loss)
+{
+    loop *l = ctx;
+    const uint64_t lanes_a_step = l->fit->opts->lanes;
+    l->epoch_loss[step / l->steps] += loss;
+    l->epoch_lanes[step / l->steps] += lanes;
+    l->lanes += lanes;
+    for (uint64_t e = l->ended; l->failed == TRB_OK && e < l->fit->epochs; e = ++l->ended) {
+        if (l->epoch_lanes[e] < lanes_a_step * l->steps) break;
+        l->failed = end_epoch(l, e, l->epoch_loss[e]);
+    }
+    between(l, l->lanes / lanes_a_step);
+}
+
+static trb_status serve(loop *l)
+{
+    TRB_TRY(trb_exchange_serve(l->x, told, l));
+    return l->failed;
+}
+
+/* What the exchange has cost, for who asks whether more ranks, or fewer, would do. */
+static trb_status report_exchange(trb_comm *group, const loop *l)
+{
+    enum { WAITED, BYTES, FIGURES };
+    const size_t P = (size_t)trb_comm_size(group);
+    const trb_exchange_work work = trb_exchange_worked(l->x);
+    double *all = NULL, least = work.waited_s, most = work.waited_s, bytes = 0.0;
+    char stale[256] = "";
+    size_t used = 0;
+    if (P == 1) return TRB_OK;
+    TRB_TRY(trb_agree(group, trb_alloc(TRB_MEM_OTHER, FIGURES * P, sizeof *all, &all)));
+    const double mine[FIGURES] = {[WAITED] = work.waited_s, [BYTES] = (double)work.bytes_sent};
+    const trb_status st = trb_comm_allgather(group, mine, FIGURES, all);
+    for (size_t r = 0; st == TRB_OK && r < P; r++) {
+        least = fmin(least, all[FIGURES * r + WAITED]);
+        most = fmax(most, all[FIGURES * r + WAITED]);
+        bytes += all[FIGURES * r + BYTES];
+    }
+    trb_free(all);
+    TRB_TRY(st);
+    for (size_t i = 0; i < TRB_STALENESS_BINS && used < sizeof stale; i++)
+        if (work.stale[i] > 0)
+            used += (size_t)snprintf(stale + used, sizeof stale - used, "%s %zu%s: %llu",
+                                     used == 0 ? "; staleness, in shares" : ",", i,
+                                     i + 1 == TRB_STALENESS_BINS ? " or more" : "", (unsigned long long)work.stale[i]);
+    trb_info("%s: %zu ranks sent %.1f MB to each other and waited %.1f to %.1f s%s", l->fit->label, P, bytes * 1e-6,
+             least, most, stale);
+    return TRB_OK;
 }
 
 trb_status trb__fit_run(trb_comm *group, const trb__fit *f)
 {
     loop l = {.fit = f, .steps = f->samples->n_train / f->opts->batch, .rows = f->opts->batch / f->opts->lanes};
-    const trb_optim opt = optimiser(f, l.steps);
-    trb_progress progress;
-    char note[32] = "";
-    TRB_TRY(trb_exchange_open(group, f->exchange, f->net, &opt, f->opts->lanes, f->params, &l.x));
+    l.opt = optimiser(f, l.steps);
+    TRB_TRY(
+        trb_exchange_open(group, f->exchange, f->net, &l.opt, f->opts->lanes, f->epochs * l.steps, f->params, &l.x));
     trb_exchange_lanes(l.x, &l.first, &l.count);
+    const bool free = trb_exchange_is_free(l.x);
+    l.planned = free ? 1 : l.steps;
     trb_status st = trb_agree(group, reserve(&l));
-    if (st == TRB_OK) trb_work_watch(l.work, trb_exchange_ready, l.x);
-    trb_progress_begin(&progress, f->epochs * l.steps, "steps", "%s", f->label);
-    for (uint64_t e = 0; st == TRB_OK && e < f->epochs; e++) {
-        const uint64_t epoch = f->first_epoch + e;
-        for (size_t i = 0; i < l.count; i++) l.loss[i] = 0.0;
-        TRB_GO(trb_agree(group, plan_epoch(&l, epoch)));
-        for (size_t s = 0; s < l.steps; s++) {
-            TRB_GO(step(&l, epoch, l.mine + s * l.count * l.rows));
-            trb_progress_update(&progress, e * l.steps + s + 1, note);
-            if (f->between != NULL) f->between(f->between_ctx);
-        }
-        double loss = 0.0;
-        TRB_GO(trb_exchange_sum(l.x, l.loss, &loss));
-        loss /= (double)l.steps;
-        (void)snprintf(note, sizeof note, "(loss %.4g)", loss);
-        if (f->metrics != NULL)
-            st = trb_jsonl_line(f->metrics, "phase:u epoch:u steps:u loss:f lr:f", (unsigned long long)f->phase,
-                                (unsigned long long)(e + 1), (unsigned long long)((e + 1) * l.steps), loss,
-                                trb_optim_rate(&opt, (e + 1) * l.steps));
-        TRB_GO(trb_agree(group, st));
+    trb_progress_begin(&l.progress, f->epochs * l.steps, "steps", "%s", f->label);
+    if (st == TRB_OK && !free) st = in_step(group, &l);
+    if (st == TRB_OK && free) {
+        st = l.count == 0 ? serve(&l) : work_freely(&l);
+        if (st == TRB_ECOMM) trb_comm_panic(st); /* others may be waiting for this rank */
+        st = trb_agree(group, st);
     }
-    if (st == TRB_OK) trb_progress_end(&progress, note);
-done:
+    if (st == TRB_OK) st = trb_exchange_gather(l.x);
+    if (st == TRB_OK) trb_progress_end(&l.progress, l.note);
+    if (st == TRB_OK) st = report_exchange(group, &l);
     (void)drop_plan(&l);
     release(&l);
     trb_exchange_close(l.x);

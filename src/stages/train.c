@@ -120,7 +120,7 @@ static trb_status train_member(trb_comm *group, const trb_config *c, const trb__
                           .epochs = o->epochs,
                           .schedule_epochs = o->epochs,
                           .stream = m,
-                          .exchange = c->exchange,
+                          .exchange = &c->exchange,
                           .net = net,
                           .params = params,
                           .samples = s,
@@ -151,23 +151,24 @@ done:
     return st;
 }
 
-/* Groups for n members: as many groups as members, ranks shared evenly; a group larger than a member has lanes would
- * only hold idle ranks, so those are left out (colour = n groups). */
+/* Groups for n members: as many groups as members, ranks shared evenly; a group larger than a member has lanes (and the
+ * exchange servers) would only hold idle ranks, so those are left out (colour n). */
 static int group_color(const trb_comm *world, const trb_config *c, size_t n)
 {
     const size_t P = (size_t)trb_comm_size(world), r = (size_t)trb_comm_rank(world);
+    const size_t servers = c->exchange.kind == TRB_EXCHANGE_SERVER ? (size_t)c->exchange.servers : 0;
     size_t lanes = c->train.lanes;
     for (size_t m = 0; m < c->members.count; m++)
         if (c->member[m].lanes < lanes) lanes = c->member[m].lanes;
-    const size_t groups = n < P ? n : P;
-    const size_t used = P < groups * lanes ? P : groups * lanes;
-    if (r >= used) return (int)groups;
+    const size_t most = P / (servers + 1) > 0 ? P / (servers + 1) : 1; /* one is refused when it opens its exchange */
+    const size_t groups = n < most ? n : most;
+    const size_t used = P < groups * (lanes + servers) ? P : groups * (lanes + servers);
     for (size_t g = 0; g < groups; g++) {
         size_t first = 0, count = 0;
         trb_share(used, (int)g, (int)groups, &first, &count);
         if (r < first + count) return (int)g;
     }
-    return (int)groups;
+    return (int)n;
 }
 
 trb_status trb_stage_train(trb_comm *world, const trb_config *c)

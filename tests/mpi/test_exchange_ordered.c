@@ -8,6 +8,9 @@
 #include "tribikos/exchange.h"
 #include "tribikos/rng.h"
 
+static const trb_exchange_opts ordered = {.kind = TRB_EXCHANGE_ORDERED};
+static const trb_exchange_opts allreduce = {.kind = TRB_EXCHANGE_ALLREDUCE};
+
 static trb_net *small_net(void)
 {
     /* Two full segments and one of two blocks, so that with more ranks some own nothing of it; and one of running
@@ -29,7 +32,7 @@ static void lane_gradient(size_t lane, uint64_t step, size_t n, float *g)
 }
 
 typedef struct {
-    trb_exchange_kind kind;
+    trb_exchange_opts exchange;
     bool early; /* segments are said to be ready layer by layer */
 } way;
 
@@ -41,7 +44,7 @@ static void train(trb_comm *c, way how, const trb_net *net, const trb_optim *o, 
     trb_exchange *x = NULL;
     double loss[16];
     trb_net_init(net, TRB_INIT_HE, 1, 0, params);
-    CHECK(trb_exchange_open(c, how.kind, net, o, lanes, params, &x) == TRB_OK);
+    CHECK(trb_exchange_open(c, &how.exchange, net, o, lanes, steps, params, &x) == TRB_OK);
     trb_exchange_lanes(x, &first, &count);
     const size_t before = trb_mem_allocations();
     for (uint64_t s = 0; s < steps; s++) {
@@ -52,12 +55,13 @@ static void train(trb_comm *c, way how, const trb_net *net, const trb_optim *o, 
                 if (!trb_net_param(net, i)->statistic) trb_exchange_ready(x, trb_net_param(net, i)->offset);
             trb_exchange_lane_done(x);
         }
-        CHECK(trb_exchange_push(x, TRB_OK) == TRB_OK);
+        CHECK(trb_exchange_push(x, TRB_OK, 0.0) == TRB_OK);
         CHECK(trb_exchange_pull(x) == TRB_OK);
     }
     CHECK(trb_mem_allocations() == before);
     for (size_t l = 0; l < count; l++) loss[l] = 1.0 / (double)(3 + first + l);
     CHECK(trb_exchange_sum(x, loss, sum) == TRB_OK);
+    CHECK(trb_exchange_gather(x) == TRB_OK);
     trb_exchange_close(x);
 }
 
@@ -84,11 +88,17 @@ static void same_bits_as_one_rank(trb_comm *w)
     for (size_t o = 0; o < sizeof optimisers / sizeof *optimisers; o++) {
         for (size_t lanes = (size_t)trb_comm_size(w); lanes <= 8; lanes++) {
             double sum = 0.0, expected = 0.0;
-            const way late = {TRB_EXCHANGE_ORDERED, false}, early = {TRB_EXCHANGE_ORDERED, lanes % 2 == 0};
-            train(w, early, net, &optimisers[o], lanes, 4, mine, &sum);
-            train(alone, late, net, &optimisers[o], lanes, 4, reference, &expected);
+            const way late = {ordered, false}, early = {ordered, lanes % 2 == 0};
+            train(w, early, net, &optimisers[o], lanes, 2, mine, &sum);
+            train(alone, late, net, &optimisers[o], lanes, 2, reference, &expected);
             CHECK(memcmp(mine, reference, trb_net_size(net) * sizeof *mine) == 0);
             CHECK(memcmp(&sum, &expected, sizeof sum) == 0);
+            for (int servers = 1; servers < trb_comm_size(w); servers += 2) {
+                const way served = {{.kind = TRB_EXCHANGE_SERVER, .servers = (uint64_t)servers}, lanes % 2 == 1};
+                train(w, served, net, &optimisers[o], lanes, 2, mine, &sum);
+                CHECK(memcmp(mine, reference, trb_net_size(net) * sizeof *mine) == 0);
+                CHECK(memcmp(&sum, &expected, sizeof sum) == 0);
+            }
         }
     }
     trb_free(reference);
@@ -109,7 +119,7 @@ static void statistics_are_averaged_and_not_clipped(trb_comm *w)
     const size_t n = trb_net_size(net), trained = trb_net_trained(net);
     CHECK(trb_alloc(TRB_MEM_WEIGHTS, n, sizeof *params, &params) == TRB_OK);
     for (size_t i = 0; i < n; i++) params[i] = 0.5F;
-    CHECK(trb_exchange_open(w, TRB_EXCHANGE_ORDERED, net, &o, LANES, params, &x) == TRB_OK);
+    CHECK(trb_exchange_open(w, &ordered, net, &o, LANES, 1, params, &x) == TRB_OK);
     trb_exchange_lanes(x, &first, &count);
     for (size_t l = first; l < first + count; l++) {
         float *g = trb_exchange_gradient(x);
@@ -117,7 +127,7 @@ static void statistics_are_averaged_and_not_clipped(trb_comm *w)
         g[11] = 0.25F; /* the sum over lanes is 2, clipped to 1 */
         trb_exchange_lane_done(x);
     }
-    CHECK(trb_exchange_push(x, TRB_OK) == TRB_OK);
+    CHECK(trb_exchange_push(x, TRB_OK, 0.0) == TRB_OK);
     CHECK(trb_exchange_pull(x) == TRB_OK);
     CHECK(trained < n && params[11] == -0.5F && params[12] == 0.5F);
     for (size_t i = trained; i < n; i++) CHECK(params[i] == 0.5F + 0.1F * (4.5F - 0.5F));
@@ -147,7 +157,7 @@ static void the_tree_is_the_documented_one(trb_comm *w)
         size_t first = 0, count = 0;
         double sum = 0.0;
         for (size_t l = 0; l < lanes; l++) values[l] = 1.0 / (double)(1 + l * l) * (l % 2 == 0 ? 1e8 : 1e-8);
-        CHECK(trb_exchange_open(w, TRB_EXCHANGE_ORDERED, net, &o, lanes, params, &x) == TRB_OK);
+        CHECK(trb_exchange_open(w, &ordered, net, &o, lanes, 1, params, &x) == TRB_OK);
         trb_exchange_lanes(x, &first, &count);
         memcpy(loss, values + first, count * sizeof *loss);
         CHECK(trb_exchange_sum(x, loss, &sum) == TRB_OK);
@@ -165,24 +175,24 @@ static void allreduce_sums_what_ordered_sums(trb_comm *w)
     const trb_optim o = {.kind = TRB_OPTIM_SGD, .lr = 1.0};
     trb_net *net = small_net();
     const size_t n = trb_net_size(net);
-    float *ordered = NULL, *reduced = NULL;
+    float *mine = NULL, *reduced = NULL;
     double sum = 0.0, most = 0.0;
-    CHECK(trb_alloc(TRB_MEM_WEIGHTS, n, sizeof *ordered, &ordered) == TRB_OK);
+    CHECK(trb_alloc(TRB_MEM_WEIGHTS, n, sizeof *mine, &mine) == TRB_OK);
     CHECK(trb_alloc(TRB_MEM_WEIGHTS, n, sizeof *reduced, &reduced) == TRB_OK);
-    train(w, (way){TRB_EXCHANGE_ORDERED, true}, net, &o, lanes, 1, ordered, &sum);
-    train(w, (way){TRB_EXCHANGE_ALLREDUCE, true}, net, &o, lanes, 1, reduced, &sum);
+    train(w, (way){ordered, true}, net, &o, lanes, 1, mine, &sum);
+    train(w, (way){allreduce, true}, net, &o, lanes, 1, reduced, &sum);
     for (size_t i = 0; i < n; i++) {
-        const double off = fabs((double)ordered[i] - (double)reduced[i]);
+        const double off = fabs((double)mine[i] - (double)reduced[i]);
         if (!(off <= most)) most = off;
     }
     CHECK(most <= 1.0);                         /* of sums up to 1e5, in single precision */
     CHECK(trb_comm_size(w) > 2 || most == 0.0); /* two summands have one order */
     trb_free(reduced);
-    trb_free(ordered);
+    trb_free(mine);
     trb_net_destroy(net);
 }
 
-static void a_failure_reaches_all(trb_comm *w, trb_exchange_kind kind, double clip)
+static void a_failure_reaches_all(trb_comm *w, const trb_exchange_opts *how, double clip)
 {
     trb_net *net = small_net();
     const size_t n = trb_net_size(net), lanes = 8;
@@ -192,14 +202,14 @@ static void a_failure_reaches_all(trb_comm *w, trb_exchange_kind kind, double cl
     size_t first = 0, count = 0;
     CHECK(trb_alloc(TRB_MEM_WEIGHTS, n, sizeof *params, &params) == TRB_OK);
     trb_net_init(net, TRB_INIT_HE, 1, 0, params);
-    CHECK(trb_exchange_open(w, kind, net, &o, lanes, params, &x) == TRB_OK);
+    CHECK(trb_exchange_open(w, how, net, &o, lanes, 1, params, &x) == TRB_OK);
     trb_exchange_lanes(x, &first, &count);
     const bool fails = trb_comm_rank(w) == trb_comm_size(w) - 1;
     for (size_t l = first; l < first + count; l++) {
         if (!fails) lane_gradient(l, 0, n, trb_exchange_gradient(x));
         trb_exchange_lane_done(x);
     }
-    CHECK(trb_exchange_push(x, fails ? trb_fail(TRB_ENUM, "row 3 is not finite") : TRB_OK) == TRB_OK);
+    CHECK(trb_exchange_push(x, fails ? trb_fail(TRB_ENUM, "row 3 is not finite") : TRB_OK, 0.0) == TRB_OK);
     CHECK(trb_exchange_pull(x) == TRB_ENUM);
     CHECK(strstr(trb_fail_message(), "row 3 is not finite") != NULL);
     trb_exchange_close(x);
@@ -210,9 +220,13 @@ static void a_failure_reaches_all(trb_comm *w, trb_exchange_kind kind, double cl
 
 static void failures_reach_all(trb_comm *w)
 {
-    a_failure_reaches_all(w, TRB_EXCHANGE_ORDERED, 0.0);
-    a_failure_reaches_all(w, TRB_EXCHANGE_ORDERED, 1.0);
-    a_failure_reaches_all(w, TRB_EXCHANGE_ALLREDUCE, 0.0);
+    a_failure_reaches_all(w, &ordered, 0.0);
+    a_failure_reaches_all(w, &ordered, 1.0);
+    a_failure_reaches_all(w, &allreduce, 0.0);
+    const trb_exchange_opts server = {.kind = TRB_EXCHANGE_SERVER, .servers = 1};
+    if (trb_comm_size(w) == 1) return;
+    a_failure_reaches_all(w, &server, 0.0);
+    a_failure_reaches_all(w, &server, 1.0);
 }
 
 static void more_ranks_than_lanes_are_refused(trb_comm *w)
@@ -222,7 +236,7 @@ static void more_ranks_than_lanes_are_refused(trb_comm *w)
     const trb_optim o = {.kind = TRB_OPTIM_SGD, .lr = 0.1};
     trb_exchange *x = NULL;
     float unused = 0.0F;
-    CHECK(trb_exchange_open(w, TRB_EXCHANGE_ORDERED, net, &o, 1, &unused, &x) == TRB_ECONFIG && x == NULL);
+    CHECK(trb_exchange_open(w, &ordered, net, &o, 1, 1, &unused, &x) == TRB_ECONFIG && x == NULL);
     trb_net_destroy(net);
     trb_fail_clear();
 }

@@ -126,7 +126,7 @@ static trb_status train(trb_comm *w, const scene *of, student *s)
                           .epochs = EPOCHS,
                           .first_epoch = FIRST_EPOCH,
                           .stream = TRB_STUDENT_STREAM,
-                          .exchange = of->c->exchange,
+                          .exchange = &of->c->exchange,
                           .net = net,
                           .params = params,
                           .samples = &of->s,

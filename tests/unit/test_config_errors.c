@@ -48,7 +48,7 @@ static const bad table[] = {
     {"train.gamma: 0\n", NULL, "real (0, 1], got `0`"},
     {"train.nesterov: yes\n", NULL, "expected true or false, got `yes`"},
     {"train.optimizer: adma\n", NULL, "expected one of sgd|adam|adamw, got `adma`"},
-    {"exchange: ring\n", NULL, "expected one of ordered|allreduce, got `ring`"},
+    {"exchange: ring\n", NULL, "expected one of ordered|allreduce|server, got `ring`"},
     {"eval.split: dev\n", NULL, "expected one of test|validation|train, got `dev`"},
     {"eval.bins: 101\n", NULL, "from 1 to 100"},
     {"run.progress: [1]\n", NULL, "got a list"},

@@ -60,7 +60,7 @@ static void defaults(void **state)
         assert_int_equal(c->student[s].fit.epochs, 20);
         assert_int_equal(c->student[s].fit.seed, 1);
     }
-    assert_int_equal(c->exchange, TRB_EXCHANGE_ORDERED);
+    assert_int_equal(c->exchange.kind, TRB_EXCHANGE_ORDERED);
     assert_string_equal(c->eval.split, "test");
     assert_int_equal(c->eval.batch, 256);
     assert_int_equal(c->eval.bins, 15);

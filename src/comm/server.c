@@ -1,0 +1,481 @@
+#include <string.h>
+
+#include "segments.h"
+#include "tribikos/clock.h"
+#include "tribikos/memory.h"
+
+/* Servers are the ranks [0, S) of the group, workers the ranks [S, P). Each server owns a part of every segment.
+ *
+ * In step (staleness 0) a worker sends the complete subtrees of its lanes, and the server adds them in tree order.
+ * Free, it sends one sum, then that the share is complete (COMMIT): a share is applied whole or not at all. Shares are
+ * handed out by server 0 (CLAIM), which knows from the commits which are still being computed; parameters are fetched
+ * behind that (FETCH), or they could be older than the bound says. */
+
+typedef struct {
+    enum { COMMIT, CLAIM, FETCH, LEAVE } what;
+    trb_status status; /* of the share */
+    double loss;
+} message;
+
+/* What a server knows of a worker that runs free. */
+typedef struct {
+    float *received, *reply; /* [owned] */
+    MPI_Request *request;    /* [2][segments]: what comes in, what goes out */
+    message said;
+    /* Server 0: the step of its share; how many shares were applied when it got its parameters; whether its share is
+     * being computed, or it waits for the next one. */
+    uint64_t step, applied;
+    bool computes, waits;
+} worker;
+
+typedef struct {
+    int n_servers, n_workers, me; /* me: among the servers, or -1 */
+    size_t owned;
+    trb__meeting meeting; /* in step: of all workers' lanes */
+    float **piece;        /* in step: [segments][pieces] */
+    float *received;
+    MPI_Request *requests, *control; /* control: [workers] */
+    worker *worker;
+} server;
+
+enum { TO_SERVER, TO_WORKER };
+
+static int control_tag(const trb_exchange *x, int to)
+{
+    return 2 * (int)x->n_segments + to;
+}
+
+/* ---- opening */
+
+trb_status trb_exchange_check(const trb_exchange_opts *how, size_t lanes, int ranks)
+{
+    if (how->kind != TRB_EXCHANGE_SERVER) {
+        if ((size_t)ranks <= lanes) return TRB_OK;
+        return trb_fail(TRB_ECONFIG, "%d ranks share a batch of %zu lanes; use at most %zu ranks, or at least %d lanes",
+                        ranks, lanes, lanes, ranks);
+    }
+    const uint64_t S = how->servers, P = (uint64_t)ranks;
+    if (P <= S)
+        return trb_fail(TRB_ECONFIG,
+                        "exchange: server on %d rank%s with server.ranks = %llu leaves no worker; start at least %llu "
+                        "ranks, or use exchange: ordered",
+                        ranks, ranks == 1 ? "" : "s", (unsigned long long)S, (unsigned long long)S + 1);
+    const uint64_t W = P - S;
+    if (W > lanes)
+        return trb_fail(TRB_ECONFIG,
+                        "%llu workers (%d ranks, server.ranks = %llu) share a batch of %zu lanes; use at most %llu "
+                        "ranks, or at least %llu lanes",
+                        (unsigned long long)W, ranks, (unsigned long long)S, lanes, (unsigned long long)(lanes + S),
+                        (unsigned long long)W);
+    if (how->staleness > 0 && lanes % W != 0) {
+        uint64_t fits = W;
+        while (lanes % fits != 0) fits--;
+        return trb_fail(
+            TRB_ECONFIG,
+            "server.staleness above 0 cuts a batch into equal shares, but %zu lanes are no multiple of %llu "
+            "workers; use %llu ranks, or %llu lanes",
+            lanes, (unsigned long long)W, (unsigned long long)(fits + S), (unsigned long long)((lanes / W + 1) * W));
+    }
+    return TRB_OK;
+}
+
+void trb_exchange_share(const trb_exchange_opts *how, size_t lanes, int r, int P, size_t *first, size_t *count)
+{
+    const int S = how->kind == TRB_EXCHANGE_SERVER ? (int)how->servers : 0;
+    *first = *count = 0;
+    if (r >= S) trb_share(lanes, r - S, P - S, first, count);
+}
+
+static void part_of(const server *o, const trb__segment *s, int which, size_t *lo, size_t *hi)
+{
+    trb__part(s->lo, s->hi, which, o->n_servers, lo, hi);
+}
+
+static trb_status open_in_step(trb_exchange *x, server *o)
+{
+    trb__span *run = NULL;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, (size_t)o->n_workers, sizeof *run, &run));
+    for (int w = 0; w < o->n_workers; w++) {
+        size_t count = 0;
+        trb_share(x->lanes, w, o->n_workers, &run[w].lo, &count);
+        run[w].hi = run[w].lo + count;
+    }
+    const trb_status st = trb__meet(x->lanes, o->n_workers, run, &o->meeting);
+    trb_free(run);
+    TRB_TRY(st);
+    const size_t n = o->meeting.n_pieces;
+    if (o->me < 0) return TRB_OK;
+    TRB_TRY(trb_alloc(TRB_MEM_GRADIENTS, o->owned * n, sizeof *o->received, &o->received));
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, x->n_segments * n, sizeof *o->piece, &o->piece));
+    float *at = o->received;
+    for (size_t i = 0; i < x->n_segments; i++) {
+        trb__segment *s = &x->segment[i];
+        for (size_t j = 0; j < n; j++, at += s->own_hi - s->own_lo) o->piece[i * n + j] = at;
+        s->sum = o->piece[i * n];
+    }
+    return TRB_OK;
+}
+
+/* A share's update is W-th of a step's. */
+static trb_optim by_shares(const trb_optim *of, uint64_t lanes, uint64_t W)
+{
+    trb_optim o = *of;
+    o.lr /= (double)W;
+    o.lanes = lanes / W;
+    o.first_step *= W;
+    o.warmup_steps *= W;
+    o.total_steps *= W;
+    o.decay_steps *= W;
+    return o;
+}
+
+static trb_status open_free(trb_exchange *x, server *o)
+{
+    if (x->opt.clip > 0.0 && o->n_servers > 1)
+        return trb_fail(TRB_ECONFIG,
+                        "clip: %d servers cannot know the norm of a gradient with server.staleness above 0; use "
+                        "server.ranks: 1",
+                        o->n_servers);
+    x->opt = by_shares(&x->opt, x->lanes, (uint64_t)o->n_workers);
+    if (o->me < 0) return TRB_OK;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, (size_t)o->n_workers, sizeof *o->worker, &o->worker));
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, (size_t)o->n_workers, sizeof *o->control, &o->control));
+    for (int w = 0; w < o->n_workers; w++) {
+        worker *k = &o->worker[w];
+        TRB_TRY(trb_alloc(TRB_MEM_GRADIENTS, o->owned, sizeof *k->received, &k->received));
+        TRB_TRY(trb_alloc(TRB_MEM_WEIGHTS, o->owned, sizeof *k->reply, &k->reply));
+        TRB_TRY(trb_alloc(TRB_MEM_OTHER, 2 * x->n_segments, sizeof *k->request, &k->request));
+    }
+    return TRB_OK;
+}
+
+static trb_status server_open(trb_exchange *x)
+{
+    server *o = NULL;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, 1, sizeof *o, &o));
+    x->of_kind = o;
+    o->n_servers = (int)x->how.servers;
+    o->n_workers = x->group->size - o->n_servers;
+    o->me = x->group->rank < o->n_servers ? x->group->rank : -1;
+    for (size_t i = 0; i < x->n_segments; i++) {
+        trb__segment *s = &x->segment[i];
+        s->own_lo = s->own_hi = s->lo;
+        if (o->me >= 0) part_of(o, s, o->me, &s->own_lo, &s->own_hi);
+        o->owned += s->own_hi - s->own_lo;
+    }
+    TRB_TRY(trb_exchange_is_free(x) ? open_free(x, o) : open_in_step(x, o));
+    const size_t servers = (size_t)o->n_servers, workers = (size_t)o->n_workers, pieces = o->meeting.n_pieces;
+    const size_t most = (servers > workers ? servers : workers) * (pieces > 0 ? pieces : 1);
+    MPI_Request *requests = NULL;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, x->n_segments * most, sizeof *requests, &requests));
+    for (size_t i = 0; i < x->n_segments; i++) x->segment[i].request = requests + i * most;
+    o->requests = requests;
+    return TRB_OK;
+}
+
+static void server_close(trb_exchange *x)
+{
+    server *o = x->of_kind;
+    if (o == NULL) return;
+    for (int w = 0; o->worker != NULL && w < o->n_workers; w++) {
+        trb_free(o->worker[w].received);
+        trb_free(o->worker[w].reply);
+        trb_free(o->worker[w].request);
+    }
+    trb__meeting_clear(&o->meeting);
+    void *const blocks[] = {o->piece, o->received, o->requests, o->control, o->worker};
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) trb_free(blocks[i]);
+    trb_free(o);
+}
+
+/* ---- workers, and servers in step */
+
+static trb_status post_sum(trb_exchange *x, trb__segment *s, const server *o)
+{
+    const size_t n = o->meeting.n_pieces, at = (size_t)(s - x->segment) * n;
+    if (o->me >= 0) {
+        for (size_t j = 0; j < n; j++)
+            TRB_TRY(trb__receive(x, s, o->piece[at + j], s->own_hi - s->own_lo, o->n_servers + o->meeting.whose[j]));
+        return TRB_OK;
+    }
+    size_t pieces = x->n_pieces;
+    if (trb_exchange_is_free(x)) {
+        trb__add_pieces(x, s);
+        pieces = 1;
+    }
+    for (size_t j = 0; j < pieces; j++) {
+        for (int d = 0; d < o->n_servers; d++) {
+            size_t lo = 0, hi = 0;
+            part_of(o, s, d, &lo, &hi);
+            TRB_TRY(trb__send(x, s, x->slabs + j * x->size + lo, hi - lo, d));
+        }
+    }
+    return TRB_OK;
+}
+
+static trb_status server_sum(trb_exchange *x, trb__segment *s, bool *done)
+{
+    const server *o = x->of_kind;
+    if (!s->posted) TRB_TRY(post_sum(x, s, o));
+    s->posted = true;
+    TRB_TRY(trb__settled(s, done));
+    if (!*done) return TRB_OK;
+    s->posted = false;
+    float **at = o->me < 0 ? NULL : o->piece + (size_t)(s - x->segment) * o->meeting.n_pieces;
+    for (size_t i = 0; at != NULL && i < o->meeting.n_additions; i++)
+        trb__add(s->own_hi - s->own_lo, at[o->meeting.addition[i].into], at[o->meeting.addition[i].from]);
+    return TRB_OK;
+}
+
+/* A worker's part of the spreading. */
+static trb_status post_fetch(trb_exchange *x, trb__segment *s, const server *o)
+{
+    for (int d = 0; d < o->n_servers; d++) {
+        size_t lo = 0, hi = 0;
+        part_of(o, s, d, &lo, &hi);
+        TRB_TRY(trb__receive(x, s, x->params + lo, hi - lo, d));
+    }
+    return TRB_OK;
+}
+
+static trb_status server_spread(trb_exchange *x, trb__segment *s, bool *done)
+{
+    const server *o = x->of_kind;
+    *done = trb_exchange_is_free(x); /* a worker fetches them with its next share */
+    if (*done) return TRB_OK;
+    if (!s->posted && o->me < 0) TRB_TRY(post_fetch(x, s, o));
+    for (int w = 0; !s->posted && o->me >= 0 && w < o->n_workers; w++)
+        TRB_TRY(trb__send(x, s, x->params + s->own_lo, s->own_hi - s->own_lo, o->n_servers + w));
+    s->posted = true;
+    TRB_TRY(trb__settled(s, done));
+    s->posted = !*done;
+    return TRB_OK;
+}
+
+const trb__exchange trb__server = {true, server_open, server_close, server_sum, server_spread};
+
+/* ---- free workers */
+
+static trb_status say(const trb_exchange *x, int to, message m)
+{
+    return trb__mpi(MPI_Send(&m, sizeof m, MPI_BYTE, to, control_tag(x, TO_SERVER), x->group->mpi), "MPI_Send");
+}
+
+trb_status trb__commit(trb_exchange *x, trb_status st, double loss)
+{
+    const server *o = x->of_kind;
+    for (int d = 0; d < o->n_servers; d++) TRB_TRY(say(x, d, (message){.what = COMMIT, .status = st, .loss = loss}));
+    return TRB_OK;
+}
+
+static trb_status fetch(trb_exchange *x, const server *o)
+{
+    for (int d = 0; d < o->n_servers; d++) TRB_TRY(say(x, d, (message){.what = FETCH}));
+    for (size_t i = 0; i < x->n_segments; i++) {
+        x->segment[i].next = TRB__SPREAD;
+        TRB_TRY(post_fetch(x, &x->segment[i], o));
+    }
+    for (size_t i = 0; i < x->n_segments; i++) {
+        trb__segment *s = &x->segment[i];
+        TRB_TRY(trb__mpi(MPI_Waitall(s->n_requests, s->request, MPI_STATUSES_IGNORE), "MPI_Waitall"));
+        s->n_requests = 0;
+        s->next = TRB__NOTHING;
+    }
+    return TRB_OK;
+}
+
+trb_status trb_exchange_claim(trb_exchange *x, uint64_t *step, size_t *first, size_t *count)
+{
+    const server *o = x->of_kind;
+    const double start = trb_now_s();
+    uint64_t share[2] = {0};
+    TRB_TRY(say(x, 0, (message){.what = CLAIM}));
+    TRB_TRY(trb__mpi(MPI_Recv(share, 2, MPI_UINT64_T, 0, control_tag(x, TO_WORKER), x->group->mpi, MPI_STATUS_IGNORE),
+                     "MPI_Recv"));
+    *step = share[0];
+    trb_share(x->lanes, (int)share[1], o->n_workers, first, count);
+    x->first = *first;
+    x->count = *count;
+    if (share[0] < x->total_steps) TRB_TRY(fetch(x, o));
+    for (int d = 1; share[0] == x->total_steps && d < o->n_servers; d++) TRB_TRY(say(x, d, (message){.what = LEAVE}));
+    x->work.waited_s += trb_now_s() - start;
+    return TRB_OK;
+}
+
+/* ---- free servers */
+
+/* Be ready for a worker's next share. */
+static trb_status expect(trb_exchange *x, const server *o, int w)
+{
+    worker *k = &o->worker[w];
+    float *at = k->received;
+    for (size_t i = 0; i < x->n_segments; i++) {
+        const trb__segment *s = &x->segment[i];
+        const int n = (int)(s->own_hi - s->own_lo);
+        k->request[i] = MPI_REQUEST_NULL;
+        if (n > 0)
+            TRB_TRY(trb__mpi(
+                MPI_Irecv(at, n, MPI_FLOAT, o->n_servers + w, trb__tag(x, s, false), x->group->mpi, &k->request[i]),
+                "MPI_Irecv"));
+        at += n;
+    }
+    return TRB_OK;
+}
+
+static trb_status listen(trb_exchange *x, server *o, int w)
+{
+    return trb__mpi(MPI_Irecv(&o->worker[w].said, sizeof(message), MPI_BYTE, o->n_servers + w,
+                              control_tag(x, TO_SERVER), x->group->mpi, &o->control[w]),
+                    "MPI_Irecv");
+}
+
+/* Send a worker the parameters as they are now. */
+static trb_status answer(trb_exchange *x, const server *o, int w)
+{
+    worker *k = &o->worker[w];
+    MPI_Request *request = k->request + x->n_segments;
+    float *at = k->reply;
+    TRB_TRY(trb__mpi(MPI_Waitall((int)x->n_segments, request, MPI_STATUSES_IGNORE), "MPI_Waitall"));
+    k->applied = x->step;
+    for (size_t i = 0; i < x->n_segments; i++) {
+        const trb__segment *s = &x->segment[i];
+        const size_t n = s->own_hi - s->own_lo;
+        request[i] = MPI_REQUEST_NULL;
+        if (n == 0) continue;
+        memcpy(at, x->params + s->own_lo, n * sizeof *at);
+        TRB_TRY(trb__mpi(
+            MPI_Isend(at, (int)n, MPI_FLOAT, o->n_servers + w, trb__tag(x, s, true), x->group->mpi, &request[i]),
+            "MPI_Isend"));
+        x->work.bytes_sent += n * sizeof *at;
+        at += n;
+    }
+    return TRB_OK;
+}
+
+/* Update with a share that has arrived, unless its worker failed. */
+static trb_status apply(trb_exchange *x, const server *o, int w)
+{
+    worker *k = &o->worker[w];
+    const float *at = k->received;
+    TRB_TRY(trb__mpi(MPI_Waitall((int)x->n_segments, k->request, MPI_STATUSES_IGNORE), "MPI_Waitall"));
+    for (size_t i = 0; i < x->n_segments; i++) {
+        x->segment[i].sum = at;
+        at += x->segment[i].own_hi - x->segment[i].own_lo;
+    }
+    if (k->said.status == TRB_OK) {
+        TRB_TRY(trb__update_all(x, (double)o->n_workers));
+        const uint64_t stale = x->step++ - k->applied;
+        x->work.stale[stale < TRB_STALENESS_BINS ? stale : TRB_STALENESS_BINS - 1]++;
+    }
+    return expect(x, o, w);
+}
+
+/* Shares are handed out in order: share i is part i mod W of step i / W. */
+typedef struct {
+    uint64_t next;
+    bool over;      /* nothing is handed out any more */
+    int workers_on; /* who have not been told so */
+} book;
+
+/* Whether a share of this step may be computed while those that others are at are not applied. */
+static bool within_bound(const trb_exchange *x, const server *o, uint64_t step)
+{
+    for (int w = 0; w < o->n_workers; w++)
+        if (o->worker[w].computes && step - o->worker[w].step > x->how.staleness) return false;
+    return true;
+}
+
+static trb_status hand_out(trb_exchange *x, server *o, book *b)
+{
+    const uint64_t W = (uint64_t)o->n_workers;
+    for (int w = 0; w < o->n_workers; w++) {
+        worker *k = &o->worker[w];
+        if (!k->waits) continue;
+        b->over = b->over || b->next == W * x->total_steps;
+        if (!b->over && !within_bound(x, o, b->next / W)) return TRB_OK;
+        const uint64_t share[2] = {b->over ? x->total_steps : b->next / W, b->over ? 0 : b->next % W};
+        k->waits = false;
+        k->step = share[0];
+        TRB_TRY(trb__mpi(MPI_Send(share, 2, MPI_UINT64_T, o->n_servers + w, control_tag(x, TO_WORKER), x->group->mpi),
+                         "MPI_Send"));
+        if (b->over) {
+            b->workers_on--;
+            continue;
+        }
+        b->next++;
+        k->computes = true;
+        TRB_TRY(listen(x, o, w));
+    }
+    return TRB_OK;
+}
+
+/* What is expected will not come any more. */
+static trb_status stop(trb_exchange *x, server *o)
+{
+    const int n = (int)x->n_segments;
+    for (int w = 0; w < o->n_workers; w++) {
+        for (int i = 0; i < n; i++)
+            if (o->worker[w].request[i] != MPI_REQUEST_NULL)
+                TRB_TRY(trb__mpi(MPI_Cancel(&o->worker[w].request[i]), "MPI_Cancel"));
+        TRB_TRY(trb__mpi(MPI_Waitall(2 * n, o->worker[w].request, MPI_STATUSES_IGNORE), "MPI_Waitall"));
+    }
+    return TRB_OK;
+}
+
+trb_status trb_exchange_serve(trb_exchange *x, void (*told)(void *ctx, uint64_t step, size_t lanes, double loss),
+                              void *ctx)
+{
+    server *o = x->of_kind;
+    book b = {.workers_on = o->n_workers};
+    trb_status failed = TRB_OK;
+    for (int w = 0; w < o->n_workers; w++) {
+        for (size_t i = 0; i < x->n_segments; i++) o->worker[w].request[x->n_segments + i] = MPI_REQUEST_NULL;
+        TRB_TRY(expect(x, o, w));
+        TRB_TRY(listen(x, o, w));
+    }
+    while (b.workers_on > 0) {
+        int w = 0;
+        TRB_TRY(trb__mpi(MPI_Waitany(o->n_workers, o->control, &w, MPI_STATUS_IGNORE), "MPI_Waitany"));
+        worker *k = &o->worker[w];
+        switch (k->said.what) {
+        case COMMIT: {
+            const trb_status st = apply(x, o, w);
+            if (st == TRB_ECOMM) return st;
+            if (failed == TRB_OK) failed = st;
+            if (failed == TRB_OK && k->said.status == TRB_OK && o->me == 0 && told != NULL)
+                told(ctx, k->step, x->lanes / (size_t)o->n_workers, k->said.loss);
+            k->computes = false;
+            b.over = b.over || k->said.status != TRB_OK || failed != TRB_OK;
+            TRB_TRY(listen(x, o, w));
+            break;
+        }
+        case CLAIM:
+            k->waits = true;
+            break;
+        case FETCH:
+            TRB_TRY(answer(x, o, w));
+            TRB_TRY(listen(x, o, w));
+            break;
+        case LEAVE:
+            b.workers_on--;
+            break;
+        }
+        if (o->me == 0) TRB_TRY(hand_out(x, o, &b));
+    }
+    TRB_TRY(stop(x, o));
+    return failed;
+}
+
+trb_status trb_exchange_gather(trb_exchange *x)
+{
+    if (x->kind != &trb__server) return TRB_OK;
+    const server *o = x->of_kind;
+    for (size_t i = 0; i < x->n_segments; i++) {
+        for (int d = 0; d < o->n_servers; d++) {
+            size_t lo = 0, hi = 0;
+            part_of(o, &x->segment[i], d, &lo, &hi);
+            TRB_TRY(trb_comm_bcast(x->group, x->params + lo, (hi - lo) * sizeof *x->params, d));
+        }
+    }
+    return TRB_OK;
+}
