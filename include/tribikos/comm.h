@@ -34,6 +34,18 @@ int trb_comm_size(const trb_comm *c); /* Local. */
 trb_status trb_comm_split(trb_comm *c, int color, trb_comm **out);
 void trb_comm_close(trb_comm *c); /* Collective over c; NULL allowed. */
 
+/** Watch over waiting from now on. Collective over world.
+ *
+ * Whoever waits polls, and ranks give each other signs of life while they work and wait. After stall_s seconds in one
+ * wait rank 0 warns who is behind: rank, host, what it is at, seconds. A rank that has not been heard of for timeout_s
+ * seconds while another waits for it ends the job. Only rank 0 hears of all others, the others of rank 0.
+ * \param[in] stall_s,timeout_s  0: never */
+trb_status trb_comm_watch(trb_comm *world, double stall_s, double timeout_s);
+void trb_comm_unwatch(void); /* Local. trb_comm_stop() does it. */
+
+/** Say what this rank is at, and that it is alive; call it at least every few seconds. Local, cheap. */
+void trb_comm_phase(const char *phase, uint64_t step);
+
 /** Agree on a status: the worst of all ranks', the lowest rank's among equals. Collective over c.
  *
  * Every rank returns the same status, and if it is a failure every rank's recorded line becomes the culprit's, with the

@@ -79,6 +79,9 @@ typedef struct {
     trb_student_opts *student;
     trb_exchange_opts exchange;
     struct {
+        double stall_seconds, timeout; /* 0: never */
+    } comm;
+    struct {
         char *split; /* "test", "validation", "train" */
         uint64_t batch, bins;
     } eval;

@@ -45,7 +45,13 @@ typedef struct {
     trb_exchange_kind kind;
     uint64_t servers;   /* of kind server: how many ranks, at least 1 */
     uint64_t staleness; /* of kind server: steps, or TRB_UNBOUNDED */
+    uint64_t columns;   /* above 1, not of kind server: so many ranks in turn take the lanes of a row of ranks */
 } trb_exchange_opts;
+
+/** Lanes first, first + step, ...; `count` of them. */
+typedef struct {
+    size_t first, count, step;
+} trb_lanes;
 
 typedef struct trb_exchange trb_exchange;
 
@@ -54,7 +60,7 @@ typedef struct trb_exchange trb_exchange;
 trb_status trb_exchange_check(const trb_exchange_opts *how, size_t lanes, int ranks);
 
 /** The lanes that rank r of P computes; of a worker with staleness above 0, how many it claims at a time. Local. */
-void trb_exchange_share(const trb_exchange_opts *how, size_t lanes, int r, int P, size_t *first, size_t *count);
+trb_lanes trb_exchange_share(const trb_exchange_opts *how, size_t lanes, int r, int P);
 
 /** Collective over group.
  *
@@ -67,8 +73,8 @@ trb_status trb_exchange_open(trb_comm *group, const trb_exchange_opts *how, cons
                              size_t lanes, uint64_t steps, float *params, trb_exchange **out);
 void trb_exchange_close(trb_exchange *x); /* Local. NULL allowed. */
 
-/** The lanes of this rank: 0 for a server. Local. */
-void trb_exchange_lanes(const trb_exchange *x, size_t *first, size_t *count);
+/** The lanes of this rank: none for a server. Local. */
+trb_lanes trb_exchange_lanes(const trb_exchange *x);
 
 /** Where the gradient of the rank's next lane goes (lanes in ascending order): [trb_net_size], every element must be
  * written. Local. */
@@ -95,9 +101,8 @@ trb_status trb_exchange_pull(trb_exchange *x);
 bool trb_exchange_is_free(const trb_exchange *x);
 
 /** A worker's next share, and the parameters to compute it with. Waits for server 0.
- * \param[out] step  from 0; `steps` if nothing is left
- * \param[out] first,count  lanes of the step */
-trb_status trb_exchange_claim(trb_exchange *x, uint64_t *step, size_t *first, size_t *count);
+ * \param[out] step  from 0; `steps` if nothing is left   \param[out] lanes  of the step */
+trb_status trb_exchange_claim(trb_exchange *x, uint64_t *step, trb_lanes *lanes);
 
 /** Serve until all workers have been told that nothing is left: no share, or one of them failed. On the server's rank.
  * \param[in] told  NULL, or called on server 0 for each share that was applied, with its number of lanes and its loss */

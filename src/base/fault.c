@@ -15,7 +15,8 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static const char *const points[] = {"alloc",       "file.create", "file.write", "file.sync",
                                      "file.rename", "file.open",   "file.read",  "train.step",
                                      "cache.unit",  "cache.chunk", "eval.unit",  "thread.start"};
-static bool armed, wrong, wants_kill, wants_sleep, any_rank;
+static bool armed, wrong, any_rank;
+static enum { FAILS, DIES, SLEEPS, STOPS } action;
 static char wanted[64];
 static long nth, wanted_rank;
 static int my_rank = -1;
@@ -31,10 +32,11 @@ static void parse(void)
     char *save = NULL;
     const char *point = strtok_r(text, ":", &save), *count = strtok_r(NULL, ":", &save);
     const char *rank = strtok_r(NULL, ":", &save), *how = strtok_r(NULL, "", &save);
-    wants_kill = how != NULL && strcmp(how, "kill") == 0;
-    wants_sleep = how != NULL && strcmp(how, "sleep") == 0;
+    static const char *const actions[] = {[DIES] = "kill", [SLEEPS] = "sleep", [STOPS] = "stop"};
+    for (int a = DIES; how != NULL && a <= STOPS; a++)
+        if (strcmp(actions[a], how) == 0) action = (unsigned)a;
     for (size_t i = 0; point != NULL && i < sizeof points / sizeof *points; i++)
-        if (strcmp(points[i], point) == 0) armed = count != NULL && (how == NULL || wants_kill || wants_sleep);
+        if (strcmp(points[i], point) == 0) armed = count != NULL && (how == NULL || action != FAILS);
     wrong = !armed;
     if (wrong) return;
     strncpy(wanted, point, sizeof wanted - 1);
@@ -52,16 +54,24 @@ trb_status trb_fault(const char *point)
 {
     (void)pthread_once(&once, parse);
     if (wrong)
-        return trb_fail(TRB_ECONFIG, "TRB_FAULT=%s: expected POINT:NTH[:RANK[:kill|sleep]], POINT as in fault.h",
+        return trb_fail(TRB_ECONFIG, "TRB_FAULT=%s: expected POINT:NTH[:RANK[:kill|sleep|stop]], POINT as in fault.h",
                         getenv("TRB_FAULT"));
     if (!armed || strcmp(point, wanted) != 0) return TRB_OK;
     if (!any_rank && my_rank != wanted_rank) return TRB_OK;
     if (atomic_fetch_add(&passed, 1) + 1 != nth) return TRB_OK;
-    if (wants_kill) (void)kill(getpid(), SIGKILL);
-    if (wants_sleep) {
+    switch (action) {
+    case DIES:
+        (void)kill(getpid(), SIGKILL);
+        break;
+    case STOPS:
+        (void)kill(getpid(), SIGSTOP);
+        return TRB_OK;
+    case SLEEPS:
         trb_warn("asleep for a second at %s, passage %ld (TRB_FAULT)", point, nth);
         (void)sleep(1);
         return TRB_OK;
+    case FAILS:
+        break;
     }
     return trb_fail(TRB_EIO, "fault injected at %s, passage %ld (TRB_FAULT)", point, nth);
 }

@@ -73,6 +73,7 @@ trb_status trb__command_stages(trb_comm *world, const trb__arguments *a)
     trb_status st = read_config(world, a, &c, &resolved);
     if (st != TRB_OK) goto done;
     trb_log_open(trb_comm_rank(world) == 0, c->run.progress);
+    TRB_GO(trb_comm_watch(world, c->comm.stall_seconds, c->comm.timeout));
     st = trb_blas_open(c->math.threads);
     if (st == TRB_OK) st = trb_precision_set(c->math.precision);
     TRB_GO(trb_agree(world, st));

@@ -16,12 +16,14 @@ trb_status trb__mpi(int code, const char *call)
     return trb_fail(TRB_ECOMM, "%s failed: %s", call, text);
 }
 
-static void describe(trb_comm *c)
+static trb_status describe(trb_comm *c)
 {
     (void)MPI_Comm_set_errhandler(c->mpi, MPI_ERRORS_RETURN);
     (void)MPI_Comm_rank(c->mpi, &c->rank);
     (void)MPI_Comm_size(c->mpi, &c->size);
     (void)MPI_Comm_rank(MPI_COMM_WORLD, &c->world_rank);
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, (size_t)c->size, sizeof *c->member, &c->member));
+    return trb__mpi(MPI_Allgather(&c->world_rank, 1, MPI_INT, c->member, 1, MPI_INT, c->mpi), "MPI_Allgather");
 }
 
 /* The number of processes that were started, and the variable that says so. The launcher's word goes before the batch
@@ -49,11 +51,12 @@ trb_status trb_comm_start(int *argc, char ***argv, trb_comm **world)
     trb_comm *c = NULL;
     if (trb_alloc(TRB_MEM_OTHER, 1, sizeof *c, &c) != TRB_OK) trb_comm_panic(TRB_ENOMEM);
     c->mpi = MPI_COMM_WORLD;
-    describe(c);
+    if (describe(c) != TRB_OK) trb_comm_panic(TRB_ENOMEM);
     trb_fault_rank(c->rank);
     const char *variable = NULL;
     const long announced = announced_size(&variable);
     if (c->size == 1 && announced > 1) {
+        trb_free(c->member);
         trb_free(c);
         return trb_fail(TRB_ECONFIG,
                         "%s is %ld, but MPI sees one process: each would run the whole job by itself; start with "
@@ -66,6 +69,8 @@ trb_status trb_comm_start(int *argc, char ***argv, trb_comm **world)
 
 void trb_comm_stop(trb_comm *world)
 {
+    trb_comm_unwatch();
+    if (world != NULL) trb_free(world->member);
     trb_free(world);
     int started = 0;
     (void)MPI_Initialized(&started);
@@ -100,15 +105,19 @@ trb_status trb_comm_split(trb_comm *c, int color, trb_comm **out)
         trb_free(part);
         return st;
     }
-    describe(part);
-    *out = part;
-    return TRB_OK;
+    st = trb_agree(c, describe(part));
+    if (st == TRB_OK)
+        *out = part;
+    else
+        trb_comm_close(part);
+    return st;
 }
 
 void trb_comm_close(trb_comm *c)
 {
     if (c == NULL) return;
     (void)MPI_Comm_free(&c->mpi);
+    trb_free(c->member);
     trb_free(c);
 }
 
@@ -120,7 +129,9 @@ trb_status trb_agree(trb_comm *c, trb_status st)
     struct {
         int status, rank;
     } mine[2] = {{(int)st, c->rank}, {-(int)st, c->rank}}, worst[2];
-    TRB_TRY(trb__mpi(MPI_Allreduce(mine, worst, 2, MPI_2INT, MPI_MINLOC, c->mpi), "MPI_Allreduce"));
+    MPI_Request request;
+    TRB_TRY(trb__mpi(MPI_Iallreduce(mine, worst, 2, MPI_2INT, MPI_MINLOC, c->mpi, &request), "MPI_Iallreduce"));
+    TRB_TRY(trb__wait(c, &request, "MPI_Iallreduce"));
     const trb_status agreed = (trb_status)worst[0].status;
     if (agreed == TRB_OK) return TRB_OK;
     const bool all_alike = -worst[1].status == worst[0].status;
@@ -134,7 +145,7 @@ trb_status trb_agree(trb_comm *c, trb_status st)
         else
             (void)snprintf(line, sizeof line, "rank %d (%s): %.900s", c->world_rank, host, trb_fail_message());
     }
-    TRB_TRY(trb__mpi(MPI_Bcast(line, sizeof line, MPI_CHAR, worst[0].rank, c->mpi), "MPI_Bcast"));
+    TRB_TRY(trb_comm_bcast(c, line, sizeof line, worst[0].rank));
     trb_fail_clear();
     return trb_fail(agreed, "%s", line);
 }
@@ -162,7 +173,9 @@ trb_status trb_comm_bcast(trb_comm *c, void *bytes, size_t n, int root)
     enum { PIECE = 1 << 30 };
     for (size_t at = 0; at < n; at += PIECE) {
         const int piece = (int)(n - at < PIECE ? n - at : PIECE);
-        TRB_TRY(trb__mpi(MPI_Bcast((char *)bytes + at, piece, MPI_BYTE, root, c->mpi), "MPI_Bcast"));
+        MPI_Request request;
+        TRB_TRY(trb__mpi(MPI_Ibcast((char *)bytes + at, piece, MPI_BYTE, root, c->mpi, &request), "MPI_Ibcast"));
+        TRB_TRY(trb__wait(c, &request, "MPI_Ibcast"));
     }
     return TRB_OK;
 }
@@ -185,7 +198,9 @@ trb_status trb_comm_bcast_text(trb_comm *c, const char *text, char **out)
 
 trb_status trb_comm_barrier(trb_comm *c)
 {
-    return trb__mpi(MPI_Barrier(c->mpi), "MPI_Barrier");
+    MPI_Request request;
+    TRB_TRY(trb__mpi(MPI_Ibarrier(c->mpi, &request), "MPI_Ibarrier"));
+    return trb__wait(c, &request, "MPI_Ibarrier");
 }
 
 trb_status trb_comm_gather(trb_comm *c, const void *items, size_t n, size_t size, void *all)
@@ -193,6 +208,7 @@ trb_status trb_comm_gather(trb_comm *c, const void *items, size_t n, size_t size
     /* One item is one MPI element, so that counts stay small however large an item is. */
     int item = 0, mine = 0, *counts = NULL, *starts = NULL;
     MPI_Datatype type = MPI_DATATYPE_NULL;
+    MPI_Request request;
     trb_status st = TRB_OK;
     st = trb_to_int(size, &item);
     if (st == TRB_OK) st = trb_to_int(n, &mine);
@@ -201,9 +217,11 @@ trb_status trb_comm_gather(trb_comm *c, const void *items, size_t n, size_t size
     starts = counts + c->size;
     TRB_GO(trb__mpi(MPI_Type_contiguous(item, MPI_BYTE, &type), "MPI_Type_contiguous"));
     TRB_GO(trb__mpi(MPI_Type_commit(&type), "MPI_Type_commit"));
-    TRB_GO(trb__mpi(MPI_Gather(&mine, 1, MPI_INT, counts, 1, MPI_INT, 0, c->mpi), "MPI_Gather"));
+    TRB_GO(trb__mpi(MPI_Igather(&mine, 1, MPI_INT, counts, 1, MPI_INT, 0, c->mpi, &request), "MPI_Igather"));
+    TRB_GO(trb__wait(c, &request, "MPI_Igather"));
     for (int r = 1; r < c->size; r++) starts[r] = starts[r - 1] + counts[r - 1];
-    TRB_GO(trb__mpi(MPI_Gatherv(items, mine, type, all, counts, starts, type, 0, c->mpi), "MPI_Gatherv"));
+    TRB_GO(trb__mpi(MPI_Igatherv(items, mine, type, all, counts, starts, type, 0, c->mpi, &request), "MPI_Igatherv"));
+    TRB_GO(trb__wait(c, &request, "MPI_Igatherv"));
 done:
     if (type != MPI_DATATYPE_NULL) (void)MPI_Type_free(&type);
     trb_free(counts);
@@ -213,14 +231,17 @@ done:
 trb_status trb_comm_allgather(trb_comm *c, const double *items, size_t n, double *all)
 {
     int mine = 0, *counts = NULL, *starts = NULL;
+    MPI_Request request;
     trb_status st = TRB_OK;
     TRB_GO(trb_agree(c, trb_to_int(n, &mine)));
     TRB_GO(trb_agree(c, trb_alloc(TRB_MEM_OTHER, 2 * (size_t)c->size, sizeof *counts, &counts)));
     starts = counts + c->size;
-    TRB_GO(trb__mpi(MPI_Allgather(&mine, 1, MPI_INT, counts, 1, MPI_INT, c->mpi), "MPI_Allgather"));
+    TRB_GO(trb__mpi(MPI_Iallgather(&mine, 1, MPI_INT, counts, 1, MPI_INT, c->mpi, &request), "MPI_Iallgather"));
+    TRB_GO(trb__wait(c, &request, "MPI_Iallgather"));
     for (int r = 1; r < c->size; r++) starts[r] = starts[r - 1] + counts[r - 1];
-    TRB_GO(
-        trb__mpi(MPI_Allgatherv(items, mine, MPI_DOUBLE, all, counts, starts, MPI_DOUBLE, c->mpi), "MPI_Allgatherv"));
+    TRB_GO(trb__mpi(MPI_Iallgatherv(items, mine, MPI_DOUBLE, all, counts, starts, MPI_DOUBLE, c->mpi, &request),
+                    "MPI_Iallgatherv"));
+    TRB_GO(trb__wait(c, &request, "MPI_Iallgatherv"));
 done:
     trb_free(counts);
     return st;

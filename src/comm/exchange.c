@@ -77,15 +77,42 @@ static void list_segments(trb_exchange *x, size_t lo, size_t hi, size_t length)
     }
 }
 
+/* A span more on the stack; what is complete is one. \return the stack's depth */
+static size_t push_span(size_t lanes, trb__span *stack, size_t depth, trb__span next)
+{
+    for (; depth > 0 && trb__siblings(lanes, stack[depth - 1], next); depth--) next.lo = stack[depth - 1].lo;
+    stack[depth] = next;
+    return depth + 1;
+}
+
+static trb__span lane_of(const trb_lanes *l, size_t i)
+{
+    const size_t lane = l->first + i * l->step;
+    return (trb__span){lane, lane + 1};
+}
+
+/* The most slabs that wait at one time while these lanes are computed. */
+static size_t slabs_of(const trb_exchange *x, trb_lanes l)
+{
+    size_t depth = 0, most = 0;
+    for (size_t i = 0; i < l.count; i++) {
+        if (most < depth + 1) most = depth + 1;
+        depth = push_span(x->lanes, x->stack, depth, lane_of(&l, i));
+    }
+    return most;
+}
+
 /* Slabs for the lanes of this rank, or of any share that it may claim. */
 static trb_status reserve_slabs(trb_exchange *x)
 {
-    size_t most = 0, deepest = 0;
-    TRB_TRY(trb_alloc(TRB_MEM_OTHER, x->count, sizeof *x->stack, &x->stack));
-    for (size_t first = x->first % (x->count > 0 ? x->count : 1); x->count > 0 && first + x->count <= x->lanes;
-         first += x->count) {
-        (void)trb__subtrees(x->lanes, trb_exchange_is_free(x) ? first : x->first, x->count, x->stack, &deepest);
-        if (most < deepest) most = deepest;
+    trb_lanes l = x->mine;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, l.count, sizeof *x->stack, &x->stack));
+    size_t most = slabs_of(x, l);
+    if (trb_exchange_is_free(x) && l.count > 0) {
+        for (l.first = 0; l.first < x->lanes; l.first += l.count) {
+            const size_t n = slabs_of(x, l);
+            if (most < n) most = n;
+        }
     }
     return trb_alloc(TRB_MEM_GRADIENTS, most * x->size, sizeof *x->slabs, &x->slabs);
 }
@@ -137,7 +164,7 @@ trb_status trb_exchange_open(trb_comm *group, const trb_exchange_opts *how, cons
     x->size = trb_net_size(net);
     x->params = params;
     x->scale = 1.0F;
-    trb_exchange_share(how, lanes, group->rank, group->size, &x->first, &x->count);
+    x->mine = trb_exchange_share(how, lanes, group->rank, group->size);
     st = trb_agree(group, reserve(x));
     x->holds = opt->clip > 0.0 && !trb_exchange_is_free(x);
     if (st == TRB_OK)
@@ -156,10 +183,9 @@ void trb_exchange_close(trb_exchange *x)
     trb_free(x);
 }
 
-void trb_exchange_lanes(const trb_exchange *x, size_t *first, size_t *count)
+trb_lanes trb_exchange_lanes(const trb_exchange *x)
 {
-    *first = x->first;
-    *count = x->count;
+    return x->mine;
 }
 
 bool trb_exchange_is_free(const trb_exchange *x)
@@ -219,17 +245,9 @@ static void open_lane(trb_exchange *x)
     if (x->in_lane) return;
     x->in_lane = true;
     x->computed = 0;
-    x->merges = 0;
-    trb__span lane = {.lo = x->depth == 0 ? x->first : x->stack[x->depth - 1].hi};
-    lane.hi = lane.lo + 1;
-    x->in_step = lane.hi == x->first + x->count;
-    x->stack[x->depth] = lane;
-    for (const trb__span *left; x->merges < x->depth; x->merges++) {
-        left = &x->stack[x->depth - 1 - x->merges];
-        if (!trb__siblings(x->lanes, left->lo, lane.lo, lane.hi)) break;
-        lane.lo = left->lo;
-    }
-    x->n_pieces = x->depth + 1 - x->merges;
+    x->in_step = x->taken + 1 == x->mine.count;
+    x->n_pieces = push_span(x->lanes, x->stack, x->depth, lane_of(&x->mine, x->taken++));
+    x->merges = x->depth + 1 - x->n_pieces;
 }
 
 float *trb_exchange_gradient(trb_exchange *x)
@@ -252,13 +270,13 @@ void trb_exchange_ready(void *exchange, size_t from)
     open_lane(x);
     while (x->computed < x->n_trained && x->segment[x->computed].lo >= from) complete(x);
     progress(x);
+    trb__alive();
 }
 
 void trb_exchange_lane_done(trb_exchange *x)
 {
     open_lane(x);
     while (x->computed < x->n_segments) complete(x);
-    x->stack[x->depth - x->merges].hi = x->stack[x->depth].hi;
     x->depth = x->n_pieces;
     x->in_lane = false;
     progress(x);
@@ -276,7 +294,7 @@ trb_status trb_exchange_push(trb_exchange *x, trb_status st, double loss)
 {
     x->status = x->worst = st;
     if (trb_exchange_is_free(x)) return trb__commit(x, st, loss);
-    if (x->count == 0) serve_a_step(x);
+    if (x->mine.count == 0) serve_a_step(x);
     if (x->group->size == 1) return TRB_OK;
     return trb__mpi(MPI_Iallreduce(MPI_IN_PLACE, &x->worst, 1, MPI_INT, MPI_MIN, x->group->mpi, &x->agreement),
                     "MPI_Iallreduce");
@@ -303,9 +321,13 @@ static trb_status find_scale(trb_exchange *x, double factor)
             square[k / TRB__BLOCK] += (double)s->sum[k] * (double)s->sum[k];
     }
     /* Each block has one owner, so the sum over ranks only fills the gaps. */
-    if (x->group->size > 1 && x->kind->has_owners && !trb_exchange_is_free(x))
-        TRB_TRY(trb__mpi(MPI_Allreduce(MPI_IN_PLACE, x->squares, (int)x->n_blocks, MPI_DOUBLE, MPI_SUM, x->group->mpi),
-                         "MPI_Allreduce"));
+    if (x->group->size > 1 && x->kind->has_owners && !trb_exchange_is_free(x)) {
+        MPI_Request request;
+        TRB_TRY(trb__mpi(
+            MPI_Iallreduce(MPI_IN_PLACE, x->squares, (int)x->n_blocks, MPI_DOUBLE, MPI_SUM, x->group->mpi, &request),
+            "MPI_Iallreduce"));
+        TRB_TRY(trb__wait(x->group, &request, "MPI_Iallreduce"));
+    }
     double total = 0.0;
     for (size_t i = 0; i < x->n_blocks; i++) total += x->squares[i];
     const double norm = factor * sqrt(total);
@@ -327,12 +349,13 @@ trb_status trb__update_all(trb_exchange *x, double factor)
 static trb_status finish(trb_exchange *x)
 {
     const bool in_step = !trb_exchange_is_free(x);
-    while (x->broken == TRB_OK && !all_summed(x)) progress(x);
+    const double since = trb_now_s();
+    for (; x->broken == TRB_OK && !all_summed(x); trb__waits(x->group, since)) progress(x);
     TRB_TRY(x->broken);
-    if (in_step && x->group->size > 1) TRB_TRY(trb__mpi(MPI_Wait(&x->agreement, MPI_STATUS_IGNORE), "MPI_Wait"));
+    if (in_step && x->group->size > 1) TRB_TRY(trb__wait(x->group, &x->agreement, "MPI_Iallreduce"));
     if (x->holds && x->worst == TRB_OK) TRB_TRY(find_scale(x, 1.0));
     x->holds = false;
-    while (x->broken == TRB_OK && x->through < x->n_segments) progress(x);
+    for (; x->broken == TRB_OK && x->through < x->n_segments; trb__waits(x->group, since)) progress(x);
     TRB_TRY(x->broken);
     if (x->worst == TRB_OK) return TRB_OK;
     return in_step ? trb_agree(x->group, x->status) : x->status;
@@ -346,7 +369,7 @@ trb_status trb_exchange_pull(trb_exchange *x)
     x->step++;
     x->holds = x->squares != NULL && !trb_exchange_is_free(x);
     x->in_step = false;
-    x->depth = x->through = x->computed = 0;
+    x->depth = x->taken = x->through = x->computed = 0;
     for (size_t i = 0; i < x->n_segments; i++) x->segment[i].stage = 0;
     return TRB_OK;
 }
@@ -354,25 +377,28 @@ trb_status trb_exchange_pull(trb_exchange *x)
 trb_status trb_exchange_sum(trb_exchange *x, const double *mine, double *sum)
 {
     trb_status st = TRB_OK;
-    double *all = NULL;
+    double *by_rank = NULL, *by_lane = NULL, *all = NULL;
     trb__span *span = NULL;
-    size_t n = 0;
-    st = trb_alloc(TRB_MEM_OTHER, x->lanes, sizeof *all, &all);
+    size_t depth = 0, read = 0;
+    st = trb_alloc(TRB_MEM_OTHER, 2 * x->lanes, sizeof *by_rank, &by_rank);
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, x->lanes, sizeof *span, &span);
     TRB_GO(trb_agree(x->group, st));
-    TRB_GO(trb_comm_allgather(x->group, mine, x->count, all));
+    TRB_GO(trb_comm_allgather(x->group, mine, x->mine.count, by_rank));
+    by_lane = by_rank + x->lanes;
+    for (int r = 0; r < x->group->size; r++) {
+        const trb_lanes l = trb_exchange_share(&x->how, x->lanes, r, x->group->size);
+        for (size_t i = 0; i < l.count; i++) by_lane[l.first + i * l.step] = by_rank[read++];
+    }
+    all = by_rank; /* a stack */
     for (size_t lane = 0; lane < x->lanes; lane++) {
-        span[n] = (trb__span){lane, lane + 1};
-        all[n++] = all[lane]; /* n <= lane: the stack grows behind the reading position */
-        while (n >= 2 && trb__siblings(x->lanes, span[n - 2].lo, span[n - 1].lo, span[n - 1].hi)) {
-            all[n - 2] += all[n - 1];
-            span[n - 2].hi = span[n - 1].hi;
-            n--;
-        }
+        const size_t before = depth;
+        all[before] = by_lane[lane];
+        depth = push_span(x->lanes, span, depth, (trb__span){lane, lane + 1});
+        for (size_t i = before; i >= depth; i--) all[i - 1] += all[i];
     }
     *sum = all[0];
 done:
     trb_free(span);
-    trb_free(all);
+    trb_free(by_rank);
     return st;
 }

@@ -10,9 +10,19 @@ struct trb_comm {
     MPI_Comm mpi;
     int rank, size;
     int world_rank; /* of the job; what messages name */
+    int *member;    /* [size] the ranks of the group in the job */
 };
 
 /** An MPI return code as a status; MPI_ERRORS_RETURN is set on every communicator of ours. */
 trb_status trb__mpi(int code, const char *call);
+
+/** Wait for a request that ranks of c serve, as trb_comm_watch() says. */
+trb_status trb__wait(const trb_comm *c, MPI_Request *request, const char *call);
+
+/** The same for who polls by himself: between two polls. \param[in] since  when the waiting began */
+void trb__waits(const trb_comm *c, double since);
+
+/** Give and read signs of life, if it is time. */
+void trb__alive(void);
 
 #endif

@@ -54,18 +54,13 @@ static trb_status ranks_a_node(trb_comm *group, int *ranks)
 
 static trb_status plan_level(const trb_exchange *x, level *l)
 {
-    const int P = x->group->size, base = x->group->rank / (l->stride * l->radix) * (l->stride * l->radix);
-    trb__span *run = NULL;
-    TRB_TRY(trb_alloc(TRB_MEM_OTHER, (size_t)l->radix, sizeof *run, &run));
-    for (int d = 0; d < l->radix; d++) {
-        const int first = base + d * l->stride;
-        size_t count = 0;
-        trb_share(x->lanes, first, P, &run[d].lo, &count);
-        trb_share(x->lanes, first + l->stride - 1, P, &run[d].hi, &count);
-        run[d].hi += count;
-    }
-    const trb_status st = trb__meet(x->lanes, l->radix, run, &l->meeting);
-    trb_free(run);
+    const int first = x->group->rank / (l->stride * l->radix) * (l->stride * l->radix);
+    int *party = NULL;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, x->lanes, sizeof *party, &party));
+    for (size_t i = 0; i < x->lanes; i++) party[i] = -1;
+    for (int r = first; r < first + l->stride * l->radix; r++) trb__mark_lanes(x, r, (r - first) / l->stride, party);
+    const trb_status st = trb__meet(x->lanes, party, &l->meeting);
+    trb_free(party);
     return st;
 }
 

@@ -1,6 +1,7 @@
 #include <mpi.h>
 
 #include "internal.h"
+#include "tribikos/clock.h"
 #include "tribikos/memory.h"
 
 /* A leader asks rank 0 with {its status so far}, and gets {item}. Both messages are one word on a communicator of
@@ -8,7 +9,7 @@
 enum { TAG_ASK = 1, TAG_ANSWER = 2 };
 
 struct trb_queue {
-    trb_comm *group;
+    trb_comm *world, *group;
     MPI_Comm mpi;
     int rank;
     uint64_t n, next; /* next is rank 0's */
@@ -23,6 +24,7 @@ trb_status trb_queue_open(trb_comm *world, trb_comm *group, size_t n, trb_queue 
         trb_free(q);
         return st;
     }
+    q->world = world;
     q->group = group;
     q->rank = world->rank;
     q->n = n;
@@ -50,6 +52,7 @@ static uint64_t answer(trb_queue *q, int status)
 void trb_queue_serve(void *queue)
 {
     trb_queue *q = queue;
+    trb__alive();
     if (q == NULL || q->rank != 0) return;
     for (;;) {
         int waiting = 0, status = 0;
@@ -71,7 +74,9 @@ trb_status trb_queue_next(trb_queue *q, trb_status st, size_t *item)
     } else if (q->group->rank == 0) {
         const int status = st;
         TRB_TRY(trb__mpi(MPI_Send(&status, 1, MPI_INT, 0, TAG_ASK, q->mpi), "MPI_Send"));
-        TRB_TRY(trb__mpi(MPI_Recv(&next, 1, MPI_UINT64_T, 0, TAG_ANSWER, q->mpi, MPI_STATUS_IGNORE), "MPI_Recv"));
+        MPI_Request request;
+        TRB_TRY(trb__mpi(MPI_Irecv(&next, 1, MPI_UINT64_T, 0, TAG_ANSWER, q->mpi, &request), "MPI_Irecv"));
+        TRB_TRY(trb__wait(q->world, &request, "MPI_Irecv"));
     }
     TRB_TRY(trb_comm_bcast(q->group, &next, sizeof next, 0));
     *item = next;
@@ -81,13 +86,11 @@ trb_status trb_queue_next(trb_queue *q, trb_status st, size_t *item)
 void trb_queue_close(trb_queue *q)
 {
     if (q == NULL) return;
+    const double since = trb_now_s();
     /* Rank 0 stays until it has told every group; the others have been told, or they would not be here. */
     while (q->rank == 0 && q->groups_left > 0) {
-        int status = 0;
-        MPI_Status from;
-        if (MPI_Recv(&status, 1, MPI_INT, MPI_ANY_SOURCE, TAG_ASK, q->mpi, &from) != MPI_SUCCESS) break;
-        const uint64_t item = answer(q, status);
-        (void)MPI_Send(&item, 1, MPI_UINT64_T, from.MPI_SOURCE, TAG_ANSWER, q->mpi);
+        trb__waits(q->world, since);
+        trb_queue_serve(q);
     }
     (void)MPI_Comm_free(&q->mpi);
     trb_free(q);

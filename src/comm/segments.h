@@ -53,7 +53,8 @@ struct trb_exchange {
     uint64_t total_steps;
     const trb_net *net;
     trb_optim opt;
-    size_t lanes, size, first, count; /* of the slab; this rank's lanes */
+    size_t lanes, size; /* of a step; of the slab */
+    trb_lanes mine;
     float *params;
     uint64_t step;     /* steps taken */
     trb_status status; /* of this rank's part of the step */
@@ -63,6 +64,7 @@ struct trb_exchange {
     /* Slabs of my lanes: a stack of spans whose k-th entry lies in slab k. */
     float *slabs;
     trb__span *stack;
+    size_t taken;           /* lanes that were opened in this step */
     size_t depth, n_pieces; /* spans on the stack; how many there will be behind the last lane */
     size_t merges;          /* how many spans the lane under way is added to */
     bool in_lane, in_step;  /* in_step: from the last lane's beginning to the end of the step */
@@ -80,6 +82,9 @@ struct trb_exchange {
     MPI_Request agreement;
     int worst; /* status of all ranks */
 };
+
+/** Set of[lane] = mark for the lanes of a rank of the group. */
+void trb__mark_lanes(const trb_exchange *x, int rank, int mark, int *of);
 
 /** The part of [lo, hi) that the d-th of `radix` ranks has, in whole blocks. */
 void trb__part(size_t lo, size_t hi, int d, int radix, size_t *part_lo, size_t *part_hi);

@@ -47,45 +47,6 @@ static int control_tag(const trb_exchange *x, int to)
 
 /* ---- opening */
 
-trb_status trb_exchange_check(const trb_exchange_opts *how, size_t lanes, int ranks)
-{
-    if (how->kind != TRB_EXCHANGE_SERVER) {
-        if ((size_t)ranks <= lanes) return TRB_OK;
-        return trb_fail(TRB_ECONFIG, "%d ranks share a batch of %zu lanes; use at most %zu ranks, or at least %d lanes",
-                        ranks, lanes, lanes, ranks);
-    }
-    const uint64_t S = how->servers, P = (uint64_t)ranks;
-    if (P <= S)
-        return trb_fail(TRB_ECONFIG,
-                        "exchange: server on %d rank%s with server.ranks = %llu leaves no worker; start at least %llu "
-                        "ranks, or use exchange: ordered",
-                        ranks, ranks == 1 ? "" : "s", (unsigned long long)S, (unsigned long long)S + 1);
-    const uint64_t W = P - S;
-    if (W > lanes)
-        return trb_fail(TRB_ECONFIG,
-                        "%llu workers (%d ranks, server.ranks = %llu) share a batch of %zu lanes; use at most %llu "
-                        "ranks, or at least %llu lanes",
-                        (unsigned long long)W, ranks, (unsigned long long)S, lanes, (unsigned long long)(lanes + S),
-                        (unsigned long long)W);
-    if (how->staleness > 0 && lanes % W != 0) {
-        uint64_t fits = W;
-        while (lanes % fits != 0) fits--;
-        return trb_fail(
-            TRB_ECONFIG,
-            "server.staleness above 0 cuts a batch into equal shares, but %zu lanes are no multiple of %llu "
-            "workers; use %llu ranks, or %llu lanes",
-            lanes, (unsigned long long)W, (unsigned long long)(fits + S), (unsigned long long)((lanes / W + 1) * W));
-    }
-    return TRB_OK;
-}
-
-void trb_exchange_share(const trb_exchange_opts *how, size_t lanes, int r, int P, size_t *first, size_t *count)
-{
-    const int S = how->kind == TRB_EXCHANGE_SERVER ? (int)how->servers : 0;
-    *first = *count = 0;
-    if (r >= S) trb_share(lanes, r - S, P - S, first, count);
-}
-
 static void part_of(const server *o, const trb__segment *s, int which, size_t *lo, size_t *hi)
 {
     trb__part(s->lo, s->hi, which, o->n_servers, lo, hi);
@@ -93,15 +54,11 @@ static void part_of(const server *o, const trb__segment *s, int which, size_t *l
 
 static trb_status open_in_step(trb_exchange *x, server *o)
 {
-    trb__span *run = NULL;
-    TRB_TRY(trb_alloc(TRB_MEM_OTHER, (size_t)o->n_workers, sizeof *run, &run));
-    for (int w = 0; w < o->n_workers; w++) {
-        size_t count = 0;
-        trb_share(x->lanes, w, o->n_workers, &run[w].lo, &count);
-        run[w].hi = run[w].lo + count;
-    }
-    const trb_status st = trb__meet(x->lanes, o->n_workers, run, &o->meeting);
-    trb_free(run);
+    int *party = NULL;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, x->lanes, sizeof *party, &party));
+    for (int w = 0; w < o->n_workers; w++) trb__mark_lanes(x, o->n_servers + w, w, party);
+    const trb_status st = trb__meet(x->lanes, party, &o->meeting);
+    trb_free(party);
     TRB_TRY(st);
     const size_t n = o->meeting.n_pieces;
     if (o->me < 0) return TRB_OK;
@@ -254,7 +211,25 @@ static trb_status server_spread(trb_exchange *x, trb__segment *s, bool *done)
 
 const trb__exchange trb__server = {true, server_open, server_close, server_sum, server_spread};
 
-/* ---- free workers */
+/* ---- free */
+
+static trb_status wait_all(const trb_exchange *x, int n, MPI_Request *request)
+{
+    const double since = trb_now_s();
+    for (int through = 0;; trb__waits(x->group, since)) {
+        TRB_TRY(trb__mpi(MPI_Testall(n, request, &through, MPI_STATUSES_IGNORE), "MPI_Testall"));
+        if (through) return TRB_OK;
+    }
+}
+
+static trb_status wait_any(const trb_exchange *x, int n, MPI_Request *request, int *which)
+{
+    const double since = trb_now_s();
+    for (int through = 0;; trb__waits(x->group, since)) {
+        TRB_TRY(trb__mpi(MPI_Testany(n, request, which, &through, MPI_STATUS_IGNORE), "MPI_Testany"));
+        if (through) return TRB_OK;
+    }
+}
 
 static trb_status say(const trb_exchange *x, int to, message m)
 {
@@ -277,32 +252,31 @@ static trb_status fetch(trb_exchange *x, const server *o)
     }
     for (size_t i = 0; i < x->n_segments; i++) {
         trb__segment *s = &x->segment[i];
-        TRB_TRY(trb__mpi(MPI_Waitall(s->n_requests, s->request, MPI_STATUSES_IGNORE), "MPI_Waitall"));
+        TRB_TRY(wait_all(x, s->n_requests, s->request));
         s->n_requests = 0;
         s->next = TRB__NOTHING;
     }
     return TRB_OK;
 }
 
-trb_status trb_exchange_claim(trb_exchange *x, uint64_t *step, size_t *first, size_t *count)
+trb_status trb_exchange_claim(trb_exchange *x, uint64_t *step, trb_lanes *lanes)
 {
     const server *o = x->of_kind;
     const double start = trb_now_s();
     uint64_t share[2] = {0};
     TRB_TRY(say(x, 0, (message){.what = CLAIM}));
-    TRB_TRY(trb__mpi(MPI_Recv(share, 2, MPI_UINT64_T, 0, control_tag(x, TO_WORKER), x->group->mpi, MPI_STATUS_IGNORE),
-                     "MPI_Recv"));
+    MPI_Request request;
+    TRB_TRY(trb__mpi(MPI_Irecv(share, 2, MPI_UINT64_T, 0, control_tag(x, TO_WORKER), x->group->mpi, &request),
+                     "MPI_Irecv"));
+    TRB_TRY(trb__wait(x->group, &request, "MPI_Irecv"));
     *step = share[0];
-    trb_share(x->lanes, (int)share[1], o->n_workers, first, count);
-    x->first = *first;
-    x->count = *count;
+    trb_share(x->lanes, (int)share[1], o->n_workers, &x->mine.first, &x->mine.count);
+    *lanes = x->mine;
     if (share[0] < x->total_steps) TRB_TRY(fetch(x, o));
     for (int d = 1; share[0] == x->total_steps && d < o->n_servers; d++) TRB_TRY(say(x, d, (message){.what = LEAVE}));
     x->work.waited_s += trb_now_s() - start;
     return TRB_OK;
 }
-
-/* ---- free servers */
 
 /* Be ready for a worker's next share. */
 static trb_status expect(trb_exchange *x, const server *o, int w)
@@ -335,7 +309,7 @@ static trb_status answer(trb_exchange *x, const server *o, int w)
     worker *k = &o->worker[w];
     MPI_Request *request = k->request + x->n_segments;
     float *at = k->reply;
-    TRB_TRY(trb__mpi(MPI_Waitall((int)x->n_segments, request, MPI_STATUSES_IGNORE), "MPI_Waitall"));
+    TRB_TRY(wait_all(x, (int)x->n_segments, request));
     k->applied = x->step;
     for (size_t i = 0; i < x->n_segments; i++) {
         const trb__segment *s = &x->segment[i];
@@ -357,7 +331,7 @@ static trb_status apply(trb_exchange *x, const server *o, int w)
 {
     worker *k = &o->worker[w];
     const float *at = k->received;
-    TRB_TRY(trb__mpi(MPI_Waitall((int)x->n_segments, k->request, MPI_STATUSES_IGNORE), "MPI_Waitall"));
+    TRB_TRY(wait_all(x, (int)x->n_segments, k->request));
     for (size_t i = 0; i < x->n_segments; i++) {
         x->segment[i].sum = at;
         at += x->segment[i].own_hi - x->segment[i].own_lo;
@@ -435,7 +409,7 @@ trb_status trb_exchange_serve(trb_exchange *x, void (*told)(void *ctx, uint64_t 
     }
     while (b.workers_on > 0) {
         int w = 0;
-        TRB_TRY(trb__mpi(MPI_Waitany(o->n_workers, o->control, &w, MPI_STATUS_IGNORE), "MPI_Waitany"));
+        TRB_TRY(wait_any(x, o->n_workers, o->control, &w));
         worker *k = &o->worker[w];
         switch (k->said.what) {
         case COMMIT: {

@@ -16,15 +16,10 @@ typedef struct {
     size_t lo, hi;
 } trb__span;
 
-/** Whether [a, m) and [m, b) are the two children of one node of the tree over [0, lanes). */
-bool trb__siblings(size_t lanes, size_t a, size_t m, size_t b);
+/** Whether two spans are the two children of one node of the tree over [0, lanes). */
+bool trb__siblings(size_t lanes, trb__span left, trb__span right);
 
-/** The complete subtrees of the run [first, first + count), in lane order; at most 2 log2(lanes) + 1.
- * \param[out] spans  [count] at most  \param[out] deepest  the most pieces that wait at one time; may be NULL
- * \return how many */
-size_t trb__subtrees(size_t lanes, size_t first, size_t count, trb__span *spans, size_t *deepest);
-
-/** How the pieces of several parties meet: the complete subtrees of each one's run of lanes, in lane order, and the
+/** How the pieces of several parties meet: the complete subtrees of what lanes each has, in lane order, and the
  * additions that the tree then allows. Where all lanes meet, one piece is left: the first. */
 typedef struct {
     size_t n_pieces, n_additions;
@@ -35,9 +30,9 @@ typedef struct {
     } * addition; /* [n_additions] in this order, by indices of pieces */
 } trb__meeting;
 
-/** \param[in] run  [n] the parties' lanes, each beginning where the one before ends
+/** \param[in] party  [lanes] who has a lane; -1 for nobody who is here
  * \param[out] m  to be cleared by the caller, also after a failure */
-trb_status trb__meet(size_t lanes, int n, const trb__span *run, trb__meeting *m);
+trb_status trb__meet(size_t lanes, const int *party, trb__meeting *m);
 void trb__meeting_clear(trb__meeting *m);
 
 #endif

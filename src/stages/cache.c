@@ -141,6 +141,7 @@ static trb_status write_shards(trb_comm *world, const trb_config *c, const trb_c
         size_t item = 0;
         TRB_GO(trb_queue_next(queue, own, &item));
         trb_progress_update(&progress, item, "");
+        trb_comm_phase("caching, shards", item);
         if (item == n_missing) break;
         mine[n_mine].unit = missing[item];
         own = write_unit(c, spec, dir, missing[item], &w, queue, &mine[n_mine].payload);

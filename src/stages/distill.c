@@ -159,10 +159,10 @@ static trb_status distill(trb_comm *world, const trb_config *c, const trb__sampl
 {
     const trb_student_opts *o = &c->student[i];
     const trb_cache_spec *spec = trb_cache_spec_of(cache);
-    size_t first = 0, count = 0;
     char *config = NULL;
     trb_reader *reader = NULL;
-    trb_exchange_share(&c->exchange, o->fit.lanes, trb_comm_rank(world), trb_comm_size(world), &first, &count);
+    const size_t count =
+        trb_exchange_share(&c->exchange, o->fit.lanes, trb_comm_rank(world), trb_comm_size(world)).count;
     trb_status st = trb__student_text(c, i, &s->data, spec, &config);
     if (st == TRB_OK && count > 0)
         st = trb_reader_open(cache, o->views, 0, spec->M, count * (o->fit.batch / o->fit.lanes), c->cache.memory,

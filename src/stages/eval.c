@@ -171,6 +171,7 @@ static trb_status evaluate(evaluation *e, result *r)
     for (size_t i = 0; i < e->count; i++) {
         TRB_GO(evaluate_block(e, i, x, all, own, label, r));
         trb_progress_update(&progress, i + 1, "");
+        trb_comm_phase("evaluating, blocks", i + 1);
     }
     trb_progress_end(&progress, "");
 done:

@@ -1,5 +1,6 @@
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "internal.h"
 #include "tribikos/fault.h"
@@ -41,14 +42,14 @@ typedef struct {
     const trb__fit *fit;
     trb_exchange *x;
     trb_work *work;
-    trb_feed *feed;                   /* a lane a part */
-    size_t steps, rows, first, count; /* steps an epoch; rows a lane; this rank's lanes */
-    size_t planned;                   /* how many steps are planned ahead */
-    int64_t *order, *mine;            /* [samples]; [planned][count * rows] */
-    uint16_t *view;                   /* [planned][count * rows]; NULL if there is only one */
-    float *dz;                        /* one lane's */
-    double *loss;                     /* [count] sums over the epoch's steps */
-    uint64_t ordered;                 /* the epoch of `order`, counted from 1 */
+    trb_feed *feed; /* a lane a part */
+    trb_lanes own;
+    size_t steps, rows, planned; /* steps an epoch; rows a lane; how many steps are planned ahead */
+    int64_t *order, *mine;       /* [samples]; [planned][own lanes][rows] */
+    uint16_t *view;              /* [planned][own lanes][rows]; NULL if there is only one */
+    float *dz;                   /* one lane's */
+    double *loss;                /* [own lanes] sums over the epoch's steps */
+    uint64_t ordered;            /* the epoch of `order`, counted from 1 */
     trb_optim opt;
     trb_progress progress;
     char note[32];     /* behind the progress */
@@ -61,8 +62,8 @@ typedef struct {
 static trb_status reserve(loop *l)
 {
     const trb__fit *f = l->fit;
-    const size_t M = trb_net_heads(f->net), K = trb_net_outputs(f->net), rows = l->planned * l->count * l->rows;
-    if (l->count == 0) { /* a server */
+    const size_t M = trb_net_heads(f->net), K = trb_net_outputs(f->net), rows = l->planned * l->own.count * l->rows;
+    if (l->own.count == 0) { /* a server */
         TRB_TRY(trb_alloc(TRB_MEM_OTHER, f->epochs, sizeof *l->epoch_loss, &l->epoch_loss));
         return trb_alloc(TRB_MEM_OTHER, f->epochs, sizeof *l->epoch_lanes, &l->epoch_lanes);
     }
@@ -72,7 +73,7 @@ static trb_status reserve(loop *l)
     TRB_TRY(trb_alloc(TRB_MEM_DATA, rows, sizeof *l->mine, &l->mine));
     if (f->views > 1) TRB_TRY(trb_alloc(TRB_MEM_DATA, rows, sizeof *l->view, &l->view));
     TRB_TRY(trb_alloc(TRB_MEM_ACTIVATIONS, l->rows * M * K, sizeof *l->dz, &l->dz));
-    TRB_TRY(trb_alloc(TRB_MEM_OTHER, l->count, sizeof *l->loss, &l->loss));
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, l->own.count, sizeof *l->loss, &l->loss));
     return trb_feed_open(f->augment, l->rows, &l->feed);
 }
 
@@ -104,8 +105,8 @@ static trb_status step(loop *l, trb_status st, uint64_t epoch, const int64_t *sa
 {
     double loss = 0.0;
     if (st == TRB_OK) st = trb_fault("train.step");
-    if (st == TRB_OK && l->count > 0 && l->fit->next != NULL) st = l->fit->next(l->fit->ctx);
-    for (size_t i = 0; i < l->count; i++) {
+    if (st == TRB_OK && l->own.count > 0 && l->fit->next != NULL) st = l->fit->next(l->fit->ctx);
+    for (size_t i = 0; i < l->own.count; i++) {
         if (st == TRB_OK) st = lane(l, i, epoch, sample + i * l->rows);
         trb_exchange_lane_done(l->x);
         loss += l->loss[i];
@@ -118,27 +119,29 @@ static trb_status step(loop *l, trb_status st, uint64_t epoch, const int64_t *sa
  * ends, and is closed before the buffer is released. */
 static trb_status drop_plan(loop *l)
 {
-    return l->fit->plan == NULL || l->count == 0 ? TRB_OK : l->fit->plan(l->fit->ctx, 0, 0, NULL, NULL);
+    return l->fit->plan == NULL || l->own.count == 0 ? TRB_OK : l->fit->plan(l->fit->ctx, 0, 0, NULL, NULL);
 }
 
 /* This rank's samples of the next steps of an epoch: its lanes are neighbours within a batch. */
 static trb_status plan(loop *l, uint64_t epoch, size_t step)
 {
     const trb__fit *f = l->fit;
-    if (l->count == 0) return TRB_OK;
+    if (l->own.count == 0) return TRB_OK;
     TRB_TRY(drop_plan(l));
     if (l->ordered != epoch + 1)
         trb_data_order(f->opts->seed, f->stream, epoch, f->samples->n_train, f->samples->train, l->order);
     l->ordered = epoch + 1;
-    const size_t n = l->count * l->rows;
+    const size_t n = l->own.count * l->rows;
     for (size_t s = 0; s < l->planned; s++)
-        for (size_t i = 0; i < n; i++)
-            l->mine[s * n + i] = l->order[(step + s) * f->opts->batch + l->first * l->rows + i];
+        for (size_t i = 0; i < l->own.count; i++)
+            memcpy(l->mine + s * n + i * l->rows,
+                   l->order + (step + s) * f->opts->batch + (l->own.first + i * l->own.step) * l->rows,
+                   l->rows * sizeof *l->mine);
     for (size_t i = 0; l->view != NULL && i < l->planned * n; i++) {
         trb_rng rng = trb_rng_open(f->opts->seed, TRB_USE_CHOICE, f->stream, epoch, (uint64_t)l->mine[i]);
         l->view[i] = (uint16_t)trb_rng_below(&rng, f->views);
     }
-    trb_feed_plan(l->feed, epoch, l->planned * l->count, l->mine, l->view);
+    trb_feed_plan(l->feed, epoch, l->planned * l->own.count, l->mine, l->view);
     return f->plan == NULL ? TRB_OK : f->plan(f->ctx, l->planned, n, l->mine, l->view);
 }
 
@@ -156,6 +159,7 @@ static trb_status end_epoch(loop *l, uint64_t e, double loss)
 
 static void between(loop *l, uint64_t steps)
 {
+    trb_comm_phase(l->fit->label, steps);
     trb_progress_update(&l->progress, steps, l->note);
     if (l->fit->between != NULL) l->fit->between(l->fit->between_ctx);
 }
@@ -166,10 +170,10 @@ static trb_status in_step(trb_comm *group, loop *l)
     trb_status st = TRB_OK;
     for (uint64_t e = 0; e < l->fit->epochs; e++) {
         const uint64_t epoch = l->fit->first_epoch + e;
-        for (size_t i = 0; i < l->count; i++) l->loss[i] = 0.0;
+        for (size_t i = 0; i < l->own.count; i++) l->loss[i] = 0.0;
         TRB_TRY(trb_agree(group, plan(l, epoch, 0)));
         for (size_t s = 0; s < l->steps; s++) {
-            TRB_TRY(step(l, TRB_OK, epoch, l->count == 0 ? NULL : l->mine + s * l->count * l->rows));
+            TRB_TRY(step(l, TRB_OK, epoch, l->own.count == 0 ? NULL : l->mine + s * l->own.count * l->rows));
             between(l, e * l->steps + s + 1);
         }
         double loss = 0.0;
@@ -186,10 +190,10 @@ static trb_status work_freely(loop *l)
     trb_status st = TRB_OK;
     for (;;) {
         uint64_t at = 0;
-        TRB_TRY(trb_exchange_claim(l->x, &at, &l->first, &l->count));
+        TRB_TRY(trb_exchange_claim(l->x, &at, &l->own));
         if (at == l->fit->epochs * l->steps) return st;
         const uint64_t epoch = l->fit->first_epoch + at / l->steps;
-        for (size_t i = 0; i < l->count; i++) l->loss[i] = 0.0;
+        for (size_t i = 0; i < l->own.count; i++) l->loss[i] = 0.0;
         st = step(l, plan(l, epoch, at % l->steps), epoch, l->mine);
     }
 }
@@ -251,14 +255,14 @@ trb_status trb__fit_run(trb_comm *group, const trb__fit *f)
     l.opt = optimiser(f, l.steps);
     TRB_TRY(
         trb_exchange_open(group, f->exchange, f->net, &l.opt, f->opts->lanes, f->epochs * l.steps, f->params, &l.x));
-    trb_exchange_lanes(l.x, &l.first, &l.count);
+    l.own = trb_exchange_lanes(l.x);
     const bool free = trb_exchange_is_free(l.x);
     l.planned = free ? 1 : l.steps;
     trb_status st = trb_agree(group, reserve(&l));
     trb_progress_begin(&l.progress, f->epochs * l.steps, "steps", "%s", f->label);
     if (st == TRB_OK && !free) st = in_step(group, &l);
     if (st == TRB_OK && free) {
-        st = l.count == 0 ? serve(&l) : work_freely(&l);
+        st = l.own.count == 0 ? serve(&l) : work_freely(&l);
         if (st == TRB_ECOMM) trb_comm_panic(st); /* others may be waiting for this rank */
         st = trb_agree(group, st);
     }

@@ -47,18 +47,17 @@ static trb_status train(trb_comm *w, const trb_exchange_opts *how, const trb_opt
     const size_t n = trb_net_size(net);
     const uint64_t workers = (uint64_t)trb_comm_size(w) - how->servers;
     const bool last = trb_comm_rank(w) == trb_comm_size(w) - 1;
-    size_t first = 0, count = 0;
     for (size_t i = 0; i < n; i++) params[i] = 0.0F;
     *mine = 0;
     CHECK(trb_exchange_open(w, how, net, o, LANES, STEPS, params, &x) == TRB_OK);
     CHECK(trb_exchange_is_free(x));
-    trb_exchange_lanes(x, &first, &count);
-    if (count == 0) st = trb_exchange_serve(x, note, b);
-    for (uint64_t step = 0; count > 0;) {
-        CHECK(trb_exchange_claim(x, &step, &first, &count) == TRB_OK);
+    trb_lanes own = trb_exchange_lanes(x);
+    if (own.count == 0) st = trb_exchange_serve(x, note, b);
+    for (uint64_t step = 0; own.count > 0;) {
+        CHECK(trb_exchange_claim(x, &step, &own) == TRB_OK);
         if (step == STEPS) break;
         double loss = 0.0;
-        for (size_t l = first; l < first + count; l++) {
+        for (size_t l = own.first; l < own.first + own.count; l++) {
             float *g = trb_exchange_gradient(x);
             for (size_t i = 0; i < n; i++) g[i] = (float)(l + 1);
             trb_exchange_ready(x, n / 2);
@@ -66,7 +65,7 @@ static trb_status train(trb_comm *w, const trb_exchange_opts *how, const trb_opt
             loss += (double)(l + 1);
         }
         if (last && slow_s > 0.0) nanosleep(&(struct timespec){.tv_nsec = (long)(slow_s * 1e9)}, NULL);
-        *mine += count;
+        *mine += own.count;
         if (last && fails) st = trb_fail(TRB_ENUM, "row 3 is not finite");
         CHECK(trb_exchange_push(x, st, loss) == TRB_OK);
         CHECK(trb_exchange_pull(x) == st);

@@ -40,15 +40,14 @@ static void train(trb_comm *c, way how, const trb_net *net, const trb_optim *o, 
                   float *params, double *sum)
 {
     const size_t n = trb_net_size(net);
-    size_t first = 0, count = 0;
     trb_exchange *x = NULL;
     double loss[16];
     trb_net_init(net, TRB_INIT_HE, 1, 0, params);
     CHECK(trb_exchange_open(c, &how.exchange, net, o, lanes, steps, params, &x) == TRB_OK);
-    trb_exchange_lanes(x, &first, &count);
+    const trb_lanes own = trb_exchange_lanes(x);
     const size_t before = trb_mem_allocations();
     for (uint64_t s = 0; s < steps; s++) {
-        for (size_t l = first; l < first + count; l++) {
+        for (size_t k = 0, l = own.first; k < own.count; k++, l += own.step) {
             float *g = trb_exchange_gradient(x);
             lane_gradient(l, s, n, g);
             for (size_t i = how.early ? trb_net_n_params(net) : 0; i-- > 0;)
@@ -59,7 +58,7 @@ static void train(trb_comm *c, way how, const trb_net *net, const trb_optim *o, 
         CHECK(trb_exchange_pull(x) == TRB_OK);
     }
     CHECK(trb_mem_allocations() == before);
-    for (size_t l = 0; l < count; l++) loss[l] = 1.0 / (double)(3 + first + l);
+    for (size_t k = 0; k < own.count; k++) loss[k] = 1.0 / (double)(3 + own.first + k * own.step);
     CHECK(trb_exchange_sum(x, loss, sum) == TRB_OK);
     CHECK(trb_exchange_gather(x) == TRB_OK);
     trb_exchange_close(x);
@@ -93,6 +92,13 @@ static void same_bits_as_one_rank(trb_comm *w)
             train(alone, late, net, &optimisers[o], lanes, 2, reference, &expected);
             CHECK(memcmp(mine, reference, trb_net_size(net) * sizeof *mine) == 0);
             CHECK(memcmp(&sum, &expected, sizeof sum) == 0);
+            for (int columns = 2; columns <= trb_comm_size(w); columns++) {
+                const way in_rows = {{.kind = TRB_EXCHANGE_ORDERED, .columns = (uint64_t)columns}, true};
+                if (trb_comm_size(w) % columns != 0) continue;
+                train(w, in_rows, net, &optimisers[o], lanes, 2, mine, &sum);
+                CHECK(memcmp(mine, reference, trb_net_size(net) * sizeof *mine) == 0);
+                CHECK(memcmp(&sum, &expected, sizeof sum) == 0);
+            }
             for (int servers = 1; servers < trb_comm_size(w); servers += 2) {
                 const way served = {{.kind = TRB_EXCHANGE_SERVER, .servers = (uint64_t)servers}, lanes % 2 == 1};
                 train(w, served, net, &optimisers[o], lanes, 2, mine, &sum);
@@ -115,13 +121,12 @@ static void statistics_are_averaged_and_not_clipped(trb_comm *w)
     trb_net *net = small_net();
     trb_exchange *x = NULL;
     float *params = NULL;
-    size_t first = 0, count = 0;
     const size_t n = trb_net_size(net), trained = trb_net_trained(net);
     CHECK(trb_alloc(TRB_MEM_WEIGHTS, n, sizeof *params, &params) == TRB_OK);
     for (size_t i = 0; i < n; i++) params[i] = 0.5F;
     CHECK(trb_exchange_open(w, &ordered, net, &o, LANES, 1, params, &x) == TRB_OK);
-    trb_exchange_lanes(x, &first, &count);
-    for (size_t l = first; l < first + count; l++) {
+    const trb_lanes own = trb_exchange_lanes(x);
+    for (size_t k = 0, l = own.first; k < own.count; k++, l += own.step) {
         float *g = trb_exchange_gradient(x);
         for (size_t i = 0; i < n; i++) g[i] = i < trained ? 0.0F : (float)(l + 1);
         g[11] = 0.25F; /* the sum over lanes is 2, clipped to 1 */
@@ -154,12 +159,11 @@ static void the_tree_is_the_documented_one(trb_comm *w)
     CHECK(trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(net), sizeof *params, &params) == TRB_OK);
     for (size_t lanes = (size_t)trb_comm_size(w); lanes <= 16; lanes++) {
         trb_exchange *x = NULL;
-        size_t first = 0, count = 0;
         double sum = 0.0;
         for (size_t l = 0; l < lanes; l++) values[l] = 1.0 / (double)(1 + l * l) * (l % 2 == 0 ? 1e8 : 1e-8);
         CHECK(trb_exchange_open(w, &ordered, net, &o, lanes, 1, params, &x) == TRB_OK);
-        trb_exchange_lanes(x, &first, &count);
-        memcpy(loss, values + first, count * sizeof *loss);
+        const trb_lanes own = trb_exchange_lanes(x);
+        memcpy(loss, values + own.first, own.count * sizeof *loss);
         CHECK(trb_exchange_sum(x, loss, &sum) == TRB_OK);
         CHECK(sum == tree(values, 0, lanes));
         trb_exchange_close(x);
@@ -199,13 +203,12 @@ static void a_failure_reaches_all(trb_comm *w, const trb_exchange_opts *how, dou
     const trb_optim o = {.kind = TRB_OPTIM_SGD, .lr = 0.1, .clip = clip};
     float *params = NULL;
     trb_exchange *x = NULL;
-    size_t first = 0, count = 0;
     CHECK(trb_alloc(TRB_MEM_WEIGHTS, n, sizeof *params, &params) == TRB_OK);
     trb_net_init(net, TRB_INIT_HE, 1, 0, params);
     CHECK(trb_exchange_open(w, how, net, &o, lanes, 1, params, &x) == TRB_OK);
-    trb_exchange_lanes(x, &first, &count);
+    const trb_lanes own = trb_exchange_lanes(x);
     const bool fails = trb_comm_rank(w) == trb_comm_size(w) - 1;
-    for (size_t l = first; l < first + count; l++) {
+    for (size_t k = 0, l = own.first; k < own.count; k++, l += own.step) {
         if (!fails) lane_gradient(l, 0, n, trb_exchange_gradient(x));
         trb_exchange_lane_done(x);
     }

@@ -1,0 +1,41 @@
+# A rank that is stuck is named, with host and what it was at; if it stays silent the job ends within comm.timeout, and the rerun
+# has the same bytes; if it comes back the job goes on.
+. "$(dirname "$0")/lib.bash"
+conf=$work/small.yaml
+host=$(hostname)
+watch=(--comm.stall_seconds=1 --comm.timeout=4)
+mpi 2 run "$conf" --run.dir="$work/calm" "${watch[@]}" || { cat "$work/err"; bad "run left alone"; finish; }
+digest "$work/calm" >"$work/expected"
+check "nobody is named where nobody is slow" test "$(grep -c 'waiting for rank' "$work/err")" = 0
+
+# The queue's rank 0 waits at the end of the members for all, in a student's step for its neighbours.
+for fault in train.step:20:1 train.step:70:2 cache.unit:2:1 eval.unit:1:2; do
+    rank=${fault##*:}
+    start=$EPOCHREALTIME
+    TRB_FAULT=$fault:stop mpi 3 run "$conf" --run.dir="$work/hurt" "${watch[@]}"
+    status=$?
+    took=$(awk -v a="$start" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }')
+    check "$fault stops: exit status 1" test $status = 1
+    check "$fault stops: the job ends, after $took s" awk -v t="$took" 'BEGIN { exit !(t < 30) }'
+    check "$fault stops: it is named first" grep -qE "waiting for rank $rank \($host\), [0-9]+ s behind: .*last heard of" "$work/err"
+    check "$fault stops: and in the end" grep -qE "rank 0: no sign of life from rank $rank \($host\) for [45] s" "$work/err"
+    mpi 3 run "$conf" --run.dir="$work/hurt" || cat "$work/err"
+    digest "$work/hurt" >"$work/got"
+    check "$fault stops: the rerun has the same bytes" cmp -s "$work/expected" "$work/got"
+    rm -rf "$work/hurt"
+done
+
+TRB_FAULT=train.step:70:0:stop mpi 3 run "$conf" --run.dir="$work/hurt" "${watch[@]}"
+check "rank 0 stops: exit status 1" test $? = 1
+check "rank 0 stops: the others say so" grep -qE "no sign of life from rank 0 for [45] s" "$work/err"
+rm -rf "$work/hurt"
+
+TRB_FAULT=train.step:70:1:stop mpi 3 run "$conf" --run.dir="$work/hurt" "${watch[@]}" &
+job=$!
+for _ in $(seq 200); do grep -q 'waiting for rank 1' "$work/err" 2>/dev/null && break; sleep 0.1; done
+pkill -CONT -f -- "--run.dir=$work/hurt"
+wait $job
+check "a rank that comes back in time: the run ends well" test $? = 0
+digest "$work/hurt" >"$work/got"
+check "a rank that comes back in time: same bytes" cmp -s "$work/expected" "$work/got"
+finish
