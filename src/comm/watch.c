@@ -1,3 +1,5 @@
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -121,6 +123,27 @@ void trb_comm_phase(const char *phase, uint64_t step)
     trb__alive();
 }
 
+/* Open MPI's launcher ends a job only when all its daemons say that they are done, and the one of a host that cannot be
+ * reached says nothing: the launcher, and with it the allocation, would wait for many minutes. So if it is still there
+ * some seconds after the job was aborted, a process that has nothing to do with the job any more kills it. Other
+ * launchers (srun) are left alone. */
+static void see_to_the_end(void)
+{
+    enum { GRACE_S = 5 };
+    static const char *const launchers[] = {"mpirun\n", "mpiexec\n", "orterun\n", "orted\n"};
+    const pid_t launcher = getppid();
+    char path[40], name[32] = "";
+    (void)snprintf(path, sizeof path, "/proc/%d/comm", (int)launcher);
+    if (fork() != 0) return;
+    (void)setsid();
+    (void)sleep(GRACE_S);
+    const int fd = open(path, O_RDONLY);
+    if (fd < 0 || read(fd, name, sizeof name - 1) < 0) _exit(0);
+    for (size_t i = 0; i < sizeof launchers / sizeof *launchers; i++)
+        if (strcmp(name, launchers[i]) == 0) (void)kill(launcher, SIGKILL);
+    _exit(0);
+}
+
 /* The longest that a rank of c which this one hears of has been silent. */
 static double longest_silence(const trb_comm *c, double now, int *who)
 {
@@ -165,15 +188,16 @@ void trb__waits(const trb_comm *c, double since)
     int who = 0;
     const double silence = longest_silence(c, now, &who);
     if (watch.timeout_s <= 0.0 || silence < watch.timeout_s) return;
+    see_to_the_end();
     trb_fail_clear();
     const char *at = watch.last[who].phase;
-    trb_comm_panic(
-        trb_fail(TRB_ECOMM,
-                 "no sign of life from rank %d%s%s%s for %.0f s (comm.timeout), while %s, step %llu, waits for "
-                 "it; last it was at: %s, step %llu. Is its node, or the network, down?",
-                 who, watch.rank == 0 ? " (" : "", watch.rank == 0 ? watch.host[who].text : "",
-                 watch.rank == 0 ? ")" : "", silence, watch.mine.phase, (unsigned long long)watch.mine.step,
-                 at[0] == '\0' ? "the start" : at, (unsigned long long)watch.last[who].step));
+    trb_comm_panic(trb_fail(TRB_ECOMM,
+                            "no sign of life from rank %d%s%s%s for %.0f s (comm.timeout), which this rank waits for "
+                            "at `%s`, step %llu; it "
+                            "was last at `%s`, step %llu. Is its node, or the network, down?",
+                            who, watch.rank == 0 ? " (" : "", watch.rank == 0 ? watch.host[who].text : "",
+                            watch.rank == 0 ? ")" : "", silence, watch.mine.phase, (unsigned long long)watch.mine.step,
+                            at[0] == '\0' ? "the start" : at, (unsigned long long)watch.last[who].step));
 }
 
 trb_status trb__wait(const trb_comm *c, MPI_Request *request, const char *call)

@@ -1,0 +1,38 @@
+# Three hosts that talk TCP over links of 1 Gbit/s: each arrow on other ranks of other hosts gives the bits of one host; when a
+# link goes down in the middle of a run, the job ends within comm.timeout (and the seconds that mpirun is given to end by itself) and
+# says whom it lost, and the rerun has the same bytes.
+. "$(dirname "$0")/lib.bash"
+. "$(dirname "$0")/hosts.bash"
+conf=$work/small.yaml
+mpi 1 run "$conf" --run.dir="$work/one" || { cat "$work/err"; bad "run on one host"; finish; }
+digest "$work/one" >"$work/expected"
+hosts_up 3 1gbit
+
+{ mpi_on "$ns-1:2,$ns-2:2,$ns-3:2" train "$conf" --run.dir="$work/three" &&
+  mpi_on "$ns-1:1,$ns-2:2,$ns-3:1" cache "$conf" --run.dir="$work/three" &&
+  mpi_on "$ns-1:2,$ns-2:1,$ns-3:1" distill "$conf" --run.dir="$work/three" &&
+  mpi_on "$ns-1:1,$ns-2:1,$ns-3:1" eval "$conf" --run.dir="$work/three"; } || cat "$work/err"
+digest "$work/three" >"$work/got"
+check "train 2 2 2, cache 1 2 1, distill 2 1 1, eval 1 1 1: the bits of one host" cmp -s "$work/expected" "$work/got"
+mpi_on "$ns-1:1,$ns-2:1,$ns-3:1" run "$conf" --run.dir="$work/served" --exchange=server || cat "$work/err"
+digest "$work/served" >"$work/got"
+check "a server and two workers on hosts of their own: the bits of one host" cmp -s "$work/expected" "$work/got"
+
+# The third host's cable is pulled while the students are trained.
+mpi_on "$ns-1:1,$ns-2:1,$ns-3:1" run "$conf" --run.dir="$work/cut" --comm.stall_seconds=2 --comm.timeout=6 \
+    --student.phase1_epochs=400 &
+job=$!
+for _ in $(seq 300); do [ -s "$work/cut/student/hydra/metrics.jsonl" ] && break; sleep 0.1; done
+start=$EPOCHREALTIME
+cable "$ns-3" down
+wait $job 2>/dev/null
+status=$?
+took=$(awk -v a="$start" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }')
+check "a cable is pulled: exit status $status is not 0" test $status != 0
+check "a cable is pulled: the job ends, after $took s" awk -v t="$took" 'BEGIN { exit !(t < 20) }'
+check "a cable is pulled: who is gone" grep -qE "no sign of life from rank 2 \($ns-3\)" "$work/err"
+cable "$ns-3" up
+mpi_on "$ns-1:1,$ns-2:1,$ns-3:1" run "$conf" --run.dir="$work/cut" || cat "$work/err"
+digest "$work/cut" >"$work/got"
+check "a cable is pulled: the rerun has the bits of one host" cmp -s "$work/expected" "$work/got"
+finish
