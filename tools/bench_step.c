@@ -1,8 +1,8 @@
 /** Times training steps, or passes of inference, part by part: what fit.c does, with a stopwatch between the parts and
  * around each kind of layer.
  *
- * Usage: [mpirun -n P] bench_step WORK LANES SECONDS [bf16]. A rank has a batch of 128, in LANES lanes; the data are
- * bytes, served by a feed in the order of epochs. Images to train on are cropped and flipped, as they are in practice:
+ * Usage: [mpirun -n P] bench_step WORK LANES SECONDS [bf16] [allreduce] [alone]. A rank has a batch of 128, in LANES
+ * lanes; alone: each rank by itself, so that only computing takes time; the data are bytes, served by a feed in the order of epochs. Images to train on are cropped and flipped, as they are in practice:
  * by the feed's thread, which shares the core, so that "gather" shows what is left to wait for and the rest of that work
  * lies in the other parts. Labels are at hand, and so are the members' logits, which a student's run reads from its
  * cache. Prints the median step, what it makes of the ranks' batches, the most memory that rank 0 held so far; then the
@@ -28,12 +28,12 @@
 #include "tribikos/net.h"
 #include "tribikos/rng.h"
 
-enum { BATCH = 128, CLASSES = 10, SAMPLES = 2048, WARM_UP = 3, LEAST_STEPS = 5, MOST_STEPS = 100000 };
+enum { MOST_ROWS = 512, CLASSES = 10, SAMPLES = 2048, WARM_UP = 3, LEAST_STEPS = 5, MOST_STEPS = 100000 };
 
 typedef struct {
     const char *name, *layers, *split;
     trb_shape shape;
-    size_t heads;
+    size_t heads, batch;
     bool trains;
     trb_optim optim;
 } bench;
@@ -47,13 +47,14 @@ typedef struct {
         .kind = TRB_OPTIM_SGD, .lr = 0.1, .momentum = 0.9, .nesterov = true, .weight_decay = 5e-4                      \
     }
 static const bench benches[] = {
-    {"mlp", "dense 200, relu, dense 200, relu, dense 10", NULL, {1, 28, 28}, 1, true, ADAM},
-    {"hydra", "dense 200, relu, dense 200, relu, dense 10", "2", {1, 28, 28}, 20, true, ADAM},
-    {"resnet20", "resnet20 10", NULL, {3, 32, 32}, 1, true, SGD},
-    {"resnet20_infer", "resnet20 10", NULL, {3, 32, 32}, 1, false, SGD},
-    {"hydra_fc", "resnet20 10", "fc", {3, 32, 32}, 20, true, SGD},
-    {"hydra_fc_1", "resnet20 10", "fc", {3, 32, 32}, 1, true, SGD},
-    {"hydra_block", "resnet20 10", "stage3.block3", {3, 32, 32}, 10, true, SGD},
+    {"mlp", "dense 200, relu, dense 200, relu, dense 10", NULL, {1, 28, 28}, 1, 128, true, ADAM},
+    {"hydra", "dense 200, relu, dense 200, relu, dense 10", "2", {1, 28, 28}, 20, 128, true, ADAM},
+    {"hydra_large", "dense 200, relu, dense 200, relu, dense 10", "2", {1, 28, 28}, 20, MOST_ROWS, true, ADAM},
+    {"resnet20", "resnet20 10", NULL, {3, 32, 32}, 1, 128, true, SGD},
+    {"resnet20_infer", "resnet20 10", NULL, {3, 32, 32}, 1, 128, false, SGD},
+    {"hydra_fc", "resnet20 10", "fc", {3, 32, 32}, 20, 128, true, SGD},
+    {"hydra_fc_1", "resnet20 10", "fc", {3, 32, 32}, 1, 128, true, SGD},
+    {"hydra_block", "resnet20 10", "stage3.block3", {3, 32, 32}, 10, 128, true, SGD},
 };
 
 static void must(trb_status st)
@@ -113,7 +114,7 @@ typedef struct {
     size_t at; /* samples of the epoch that were served */
     float *params, *dz, *teacher;
     int64_t all[SAMPLES], order[SAMPLES];
-    int32_t label[BATCH];
+    int32_t label[MOST_ROWS];
 } job;
 
 static void plan_epoch(job *j)
@@ -157,14 +158,14 @@ static void step(job *j, double *part)
     LAP(UPDATE);
 }
 
-static void prepare(trb_comm *world, job *j)
+static void prepare(trb_comm *group, job *j, trb_exchange_kind exchange)
 {
     static float mean[3] = {125.0F, 125.0F, 125.0F}, scale[3] = {0.016F, 0.016F, 0.016F};
     const bench *b = j->b;
     const trb_recipe empty = {0}, crop_and_flip = {.crop = 4, .flip = true};
     const trb_recipe *recipe = b->trains && b->shape.c == 3 ? &crop_and_flip : &empty;
     trb_rng rng = trb_rng_open(1, TRB_USE_TEST, 0, 0, 0);
-    const size_t D = trb_shape_size(b->shape), answers = BATCH * b->heads * CLASSES;
+    const size_t D = trb_shape_size(b->shape), answers = b->batch * b->heads * CLASSES;
     char *list = NULL, *split = NULL;
     must(trb_net_expand(b->layers, &list));
     if (b->split != NULL) must(trb_net_insert_split(list, b->split, &split));
@@ -181,15 +182,15 @@ static void prepare(trb_comm *world, job *j)
     must(trb_alloc(TRB_MEM_ACTIVATIONS, answers, sizeof(float), &j->dz));
     for (size_t i = 0; i < SAMPLES * D; i++) ((uint8_t *)j->data.x)[i] = (uint8_t)(trb_rng_u64(&rng) & 255);
     for (size_t i = 0; i < answers; i++) j->teacher[i] = 3.0F * trb_rng_normal(&rng);
-    for (size_t i = 0; i < BATCH; i++) j->label[i] = (int32_t)trb_rng_below(&rng, CLASSES);
+    for (size_t i = 0; i < b->batch; i++) j->label[i] = (int32_t)trb_rng_below(&rng, CLASSES);
     for (size_t i = 0; i < SAMPLES; i++) j->all[i] = (int64_t)i;
     must(trb_augment_create(&j->data, recipe, 1, TRB_USE_AUGMENT, 0, SAMPLES, j->all, &j->augment));
     must(trb_feed_open(j->augment, j->rows, &j->feed));
     plan_epoch(j);
     trb_net_init(j->net, TRB_INIT_HE, 1, 0, j->params);
     if (b->trains)
-        must(trb_exchange_open(world, &(trb_exchange_opts){.kind = TRB_EXCHANGE_ORDERED}, j->net, &b->optim,
-                               j->lanes * (size_t)trb_comm_size(world), 0, j->params, &j->x));
+        must(trb_exchange_open(group, &(trb_exchange_opts){.kind = exchange}, j->net, &b->optim,
+                               j->lanes * (size_t)trb_comm_size(group), 0, j->params, &j->x));
     if (b->trains) trb_work_watch(j->work, trb_exchange_ready, j->x);
 }
 
@@ -231,12 +232,12 @@ static void report_kind(const char *kind, const char *way, double seconds, doubl
     printf("\n");
 }
 
-static void report_kinds(const trb_work *work, double steps, double total)
+static void report_kinds(const trb_work *work, size_t batch, double steps, double total)
 {
     trb_time t[TRB_TIMES_MAX];
     const size_t n = trb_work_measured(work, t);
     const rates best = measure_best();
-    const double rows = steps * BATCH;
+    const double rows = steps * (double)batch;
     double rest = total;
     printf("  at best %.0f GFLOP/s multiplying, %.1f GB/s copying (%s)\n", 1e-9 * best.flops, 1e-9 * best.bytes,
            trb_blas_name());
@@ -256,19 +257,32 @@ int main(int argc, char **argv)
     for (size_t i = 0; argc >= 4 && i < sizeof benches / sizeof *benches; i++)
         if (strcmp(argv[1], benches[i].name) == 0) j.b = &benches[i];
     j.lanes = argc >= 4 ? strtoul(argv[2], NULL, 10) : 0;
-    const bool bf16 = argc == 5 && strcmp(argv[4], "bf16") == 0;
-    if (j.b == NULL || j.lanes == 0 || BATCH % j.lanes != 0 || argc > 5 || (argc == 5 && !bf16)) {
-        fprintf(stderr, "usage: bench_step WORK LANES SECONDS [bf16]; LANES divides %d; WORK is one of", BATCH);
+    bool bf16 = false, alone = false, known = true;
+    trb_exchange_kind exchange = TRB_EXCHANGE_ORDERED;
+    for (int i = 4; i < argc; i++) {
+        if (strcmp(argv[i], "bf16") == 0)
+            bf16 = true;
+        else if (strcmp(argv[i], "alone") == 0)
+            alone = true;
+        else if (strcmp(argv[i], "allreduce") == 0)
+            exchange = TRB_EXCHANGE_ALLREDUCE;
+        else
+            known = false;
+    }
+    if (j.b == NULL || j.lanes == 0 || j.b->batch % j.lanes != 0 || !known) {
+        fprintf(stderr,
+                "usage: bench_step WORK LANES SECONDS [bf16] [allreduce] [alone]; LANES divides 128; WORK is one of");
         for (size_t i = 0; i < sizeof benches / sizeof *benches; i++) fprintf(stderr, " %s", benches[i].name);
         fprintf(stderr, "\n");
         return 2;
     }
-    j.rows = BATCH / j.lanes;
-    trb_comm *world = NULL;
+    j.rows = j.b->batch / j.lanes;
+    trb_comm *world = NULL, *group = NULL;
     must(trb_comm_start(&argc, &argv, &world));
+    must(trb_comm_split(world, alone ? trb_comm_rank(world) : 0, &group));
     must(trb_blas_open(1));
     must(trb_precision_set(bf16 ? TRB_PRECISION_BF16 : TRB_PRECISION_F32));
-    prepare(world, &j);
+    prepare(group, &j, exchange);
 
     /* The number of steps must be the same on all ranks. */
     double ignored[PARTS] = {0}, warm = 1e9;
@@ -298,17 +312,22 @@ int main(int argc, char **argv)
         for (size_t i = 0; i < n; i++) one[i] = times[i * (PARTS + 1) + PARTS];
         const double s = median(one, n);
         printf("median_ms %.4f images_s %.0f peak_mb %.0f (%zu steps, best %.4f ms)\n", 1e3 * s,
-               BATCH * trb_comm_size(world) / s, (double)used.ru_maxrss / 1024.0, n, 1e3 * one[0]);
+               (double)j.b->batch * trb_comm_size(world) / s, (double)used.ru_maxrss / 1024.0, n, 1e3 * one[0]);
         for (size_t p = 0; p < PARTS; p++) {
             for (size_t i = 0; i < n; i++) one[i] = times[i * (PARTS + 1) + p];
             const double part = median(one, n);
             if (part > 0.0) printf("  %-20s %10.4f ms\n", part_name[p], 1e3 * part);
         }
-        report_kinds(j.work, (double)n, total);
+        if (j.x != NULL && trb_comm_size(group) > 1)
+            printf("  waited %.4f ms and sent %.3f MB a step\n",
+                   1e3 * trb_exchange_worked(j.x).waited_s / (double)(n + WARM_UP),
+                   1e-6 * (double)trb_exchange_worked(j.x).bytes_sent / (double)(n + WARM_UP));
+        report_kinds(j.work, j.b->batch, (double)n, total);
     }
     trb_free(times);
     trb_free(one);
     release(&j);
+    trb_comm_close(group);
     trb_comm_stop(world);
     return 0;
 }

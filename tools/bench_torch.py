@@ -7,6 +7,7 @@ the fastest is printed.
     mlp, hydra       784-200-200-10, and the student with 20 heads of 200 hidden units; Adam, plain and multi-tensor. The heads are
                      batched products, or the same with one Linear for all first layers, or a loop over modules
     resnet20         a training step, SGD with Nesterov momentum, in both memory formats
+    hydra_ddp        hydra in two processes, by DistributedDataParallel over gloo
     resnet20_infer   the forward pass in eval mode, as it is and after torch.jit.optimize_for_inference, which folds the norms and
                      keeps oneDNN's layouts
     resnet20_ddp     two processes, DistributedDataParallel over gloo, a batch of 128 for each and a processor of TRB_BENCH_CPUS
@@ -214,6 +215,12 @@ def resnet20_ddp(broadcast_buffers, memory_format):
     return training(net, x, cross_entropy(), sgd(net))
 
 
+def hydra_ddp(kind):
+    torch.distributed.init_process_group("gloo")
+    net = nn.parallel.DistributedDataParallel(kind(20), gradient_as_bucket_view=True)
+    return training(net, torch.rand(BATCH, 784), kd((20, BATCH, 10)), adam(net, True))
+
+
 def formats(work, *arguments, name=""):
     return {name + f: (work, *arguments, f) for f in ("contiguous_format", "channels_last")}
 
@@ -224,6 +231,7 @@ WORKS = {
     "resnet20": formats(resnet20_train),
     "resnet20_infer": {**formats(resnet20_infer, False), **formats(resnet20_infer, True, name="optimize_for_inference, ")},
     "resnet20_ddp": {**formats(resnet20_ddp, True), **formats(resnet20_ddp, False, name="broadcast_buffers=False, ")},
+    "hydra_ddp": {kind.__name__: (hydra_ddp, kind) for kind in (Batched, Joined, Looped)},
     "hydra_fc": formats(student, LinearHeads, 20),
     "hydra_block": {**formats(student, LoopedBlocks, 10, name="a loop, "), **formats(student, GroupedBlocks, 10, name="groups, ")},
 }
@@ -255,7 +263,7 @@ def measure(work, seconds, variant):
 def run(work, seconds, variant):
     """measure() in a process of its own; for DistributedDataParallel in two. Its line."""
     command = [sys.executable, __file__, work, str(seconds), variant]
-    if work != "resnet20_ddp":
+    if not work.endswith("_ddp"):
         return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
     with socket.socket() as free:
         free.bind(("localhost", 0))
@@ -274,7 +282,7 @@ def main():
     if len(sys.argv) not in (3, 4) or sys.argv[1] not in WORKS:
         raise SystemExit(f"usage: bench_torch.py {'|'.join(WORKS)} SECONDS [VARIANT]")
     work, seconds = sys.argv[1], float(sys.argv[2])
-    if len(sys.argv) == 4 and (work != "resnet20_ddp" or "RANK" in os.environ):
+    if len(sys.argv) == 4 and (not work.endswith("_ddp") or "RANK" in os.environ):
         measure(work, seconds, sys.argv[3])
         return
     variants = sys.argv[3:] or WORKS[work]

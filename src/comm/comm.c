@@ -16,13 +16,13 @@ trb_status trb__mpi(int code, const char *call)
     return trb_fail(TRB_ECOMM, "%s failed: %s", call, text);
 }
 
+/* \param[in,out] c  with room in c->member */
 static trb_status describe(trb_comm *c)
 {
     (void)MPI_Comm_set_errhandler(c->mpi, MPI_ERRORS_RETURN);
     (void)MPI_Comm_rank(c->mpi, &c->rank);
     (void)MPI_Comm_size(c->mpi, &c->size);
     (void)MPI_Comm_rank(MPI_COMM_WORLD, &c->world_rank);
-    TRB_TRY(trb_alloc(TRB_MEM_OTHER, (size_t)c->size, sizeof *c->member, &c->member));
     return trb__mpi(MPI_Allgather(&c->world_rank, 1, MPI_INT, c->member, 1, MPI_INT, c->mpi), "MPI_Allgather");
 }
 
@@ -51,7 +51,10 @@ trb_status trb_comm_start(int *argc, char ***argv, trb_comm **world)
     trb_comm *c = NULL;
     if (trb_alloc(TRB_MEM_OTHER, 1, sizeof *c, &c) != TRB_OK) trb_comm_panic(TRB_ENOMEM);
     c->mpi = MPI_COMM_WORLD;
-    if (describe(c) != TRB_OK) trb_comm_panic(TRB_ENOMEM);
+    (void)MPI_Comm_size(MPI_COMM_WORLD, &c->size);
+    trb_status st = trb_alloc(TRB_MEM_OTHER, (size_t)c->size, sizeof *c->member, &c->member);
+    if (st == TRB_OK) st = describe(c);
+    if (st != TRB_OK) trb_comm_panic(st);
     trb_fault_rank(c->rank);
     const char *variable = NULL;
     const long announced = announced_size(&variable);
@@ -99,18 +102,19 @@ int trb_comm_size(const trb_comm *c)
 trb_status trb_comm_split(trb_comm *c, int color, trb_comm **out)
 {
     trb_comm *part = NULL;
-    trb_status st = trb_agree(c, trb_alloc(TRB_MEM_OTHER, 1, sizeof *part, &part));
+    int *member = NULL;
+    trb_status st = trb_alloc(TRB_MEM_OTHER, 1, sizeof *part, &part);
+    if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, (size_t)c->size, sizeof *member, &member);
+    st = trb_agree(c, st);
     if (st == TRB_OK) st = trb__mpi(MPI_Comm_split(c->mpi, color, c->rank, &part->mpi), "MPI_Comm_split");
     if (st != TRB_OK) {
+        trb_free(member);
         trb_free(part);
         return st;
     }
-    st = trb_agree(c, describe(part));
-    if (st == TRB_OK)
-        *out = part;
-    else
-        trb_comm_close(part);
-    return st;
+    part->member = member;
+    *out = part;
+    return describe(part);
 }
 
 void trb_comm_close(trb_comm *c)

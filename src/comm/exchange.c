@@ -140,6 +140,24 @@ static trb_status reserve(trb_exchange *x)
     return TRB_OK;
 }
 
+/* Ranks of a node, if every node has as many and ranks fill one node after the other; otherwise 1. */
+static trb_status ranks_a_node(trb_comm *group, int *ranks)
+{
+    MPI_Comm node = MPI_COMM_NULL;
+    int size = 0, leader = group->rank, even = 0;
+    TRB_TRY(trb__mpi(MPI_Comm_split_type(group->mpi, MPI_COMM_TYPE_SHARED, group->rank, MPI_INFO_NULL, &node),
+                     "MPI_Comm_split_type"));
+    trb_status st = trb__mpi(MPI_Comm_size(node, &size), "MPI_Comm_size");
+    if (st == TRB_OK) st = trb__mpi(MPI_Bcast(&leader, 1, MPI_INT, 0, node), "MPI_Bcast");
+    (void)MPI_Comm_free(&node);
+    TRB_TRY(st);
+    int mine[3] = {size, -size, leader == group->rank - group->rank % size ? 0 : 1}, worst[3];
+    TRB_TRY(trb__mpi(MPI_Allreduce(mine, worst, 3, MPI_INT, MPI_MAX, group->mpi), "MPI_Allreduce"));
+    even = worst[0] == -worst[1] && worst[2] == 0;
+    *ranks = even ? size : 1;
+    return TRB_OK;
+}
+
 trb_status trb_exchange_open(trb_comm *group, const trb_exchange_opts *how, const trb_net *net, const trb_optim *opt,
                              size_t lanes, uint64_t steps, float *params, trb_exchange **out)
 {
@@ -165,7 +183,8 @@ trb_status trb_exchange_open(trb_comm *group, const trb_exchange_opts *how, cons
     x->params = params;
     x->scale = 1.0F;
     x->mine = trb_exchange_share(how, lanes, group->rank, group->size);
-    st = trb_agree(group, reserve(x));
+    st = ranks_a_node(group, &x->node);
+    if (st == TRB_OK) st = trb_agree(group, reserve(x));
     x->holds = opt->clip > 0.0 && !trb_exchange_is_free(x);
     if (st == TRB_OK)
         *out = x;

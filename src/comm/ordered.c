@@ -34,24 +34,6 @@ static int smallest_factor(int n)
     return n;
 }
 
-/* Ranks of a node, if every node has as many and ranks fill one node after the other; otherwise 1. */
-static trb_status ranks_a_node(trb_comm *group, int *ranks)
-{
-    MPI_Comm node = MPI_COMM_NULL;
-    int size = 0, leader = group->rank, even = 0;
-    TRB_TRY(trb__mpi(MPI_Comm_split_type(group->mpi, MPI_COMM_TYPE_SHARED, group->rank, MPI_INFO_NULL, &node),
-                     "MPI_Comm_split_type"));
-    trb_status st = trb__mpi(MPI_Comm_size(node, &size), "MPI_Comm_size");
-    if (st == TRB_OK) st = trb__mpi(MPI_Bcast(&leader, 1, MPI_INT, 0, node), "MPI_Bcast");
-    (void)MPI_Comm_free(&node);
-    TRB_TRY(st);
-    int mine[3] = {size, -size, leader == group->rank - group->rank % size ? 0 : 1}, worst[3];
-    TRB_TRY(trb__mpi(MPI_Allreduce(mine, worst, 3, MPI_INT, MPI_MAX, group->mpi), "MPI_Allreduce"));
-    even = worst[0] == -worst[1] && worst[2] == 0;
-    *ranks = even ? size : 1;
-    return TRB_OK;
-}
-
 static trb_status plan_level(const trb_exchange *x, level *l)
 {
     const int first = x->group->rank / (l->stride * l->radix) * (l->stride * l->radix);
@@ -64,7 +46,7 @@ static trb_status plan_level(const trb_exchange *x, level *l)
     return st;
 }
 
-static trb_status plan_levels(const trb_exchange *x, ordered *o, int node)
+static trb_status plan_levels(const trb_exchange *x, ordered *o)
 {
     const int P = x->group->size;
     int stride = 1;
@@ -72,7 +54,7 @@ static trb_status plan_levels(const trb_exchange *x, ordered *o, int node)
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, o->n_levels, sizeof *o->level, &o->level));
     for (size_t i = 0; i < o->n_levels; i++) {
         level *l = &o->level[i];
-        l->radix = smallest_factor(stride < node ? node / stride : P / stride);
+        l->radix = smallest_factor(stride < x->node ? x->node / stride : P / stride);
         l->stride = stride;
         l->digit = x->group->rank / stride % l->radix;
         l->first_piece = o->n_pieces;
@@ -180,11 +162,9 @@ static trb_status ordered_open(trb_exchange *x)
 {
     ordered *o = NULL;
     MPI_Request *requests = NULL;
-    int node = 1;
-    TRB_TRY(trb_agree(x->group, trb_alloc(TRB_MEM_OTHER, 1, sizeof *o, &o)));
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, 1, sizeof *o, &o));
     x->of_kind = o;
-    TRB_TRY(ranks_a_node(x->group, &node));
-    TRB_TRY(plan_levels(x, o, node));
+    TRB_TRY(plan_levels(x, o));
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, 2 * x->n_segments * (o->n_levels + 1), sizeof *o->cut, &o->cut));
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, x->n_segments * o->n_pieces, sizeof *o->piece, &o->piece));
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, x->n_segments * requests_of(o), sizeof *requests, &requests));

@@ -35,7 +35,7 @@ typedef struct {
 
 typedef struct {
     bool has_owners; /* each parameter has one, otherwise every rank updates all */
-    /** Reserve what the kind needs; decide what this rank owns. Collective. */
+    /** Reserve what the kind needs; decide what this rank owns. Local. */
     trb_status (*open)(trb_exchange *x);
     void (*close)(trb_exchange *x);
     /** Bring the sum, or the spreading, of a segment on as far as it goes without waiting. */
@@ -50,6 +50,7 @@ struct trb_exchange {
     const trb__exchange *kind;
     void *of_kind;
     trb_exchange_opts how;
+    int node; /* ranks of a node, if each has as many and they are neighbours; else 1 */
     uint64_t total_steps;
     const trb_net *net;
     trb_optim opt;

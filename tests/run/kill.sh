@@ -60,6 +60,15 @@ for n in $(seq 1 3 60); do
 done
 ok "memory refused at any of the first 60 allocations of rank 1"
 
+# The same in distillation, where both ranks share a network.
+mpi 2 train "$conf" --run.dir="$work/alloc" && mpi 2 cache "$conf" --run.dir="$work/alloc" || cat "$work/err"
+for n in $(seq 700 3 860); do # the networks are built and their exchanges opened
+    TRB_FAULT=alloc:$n:1 timeout 30 mpirun -n 2 "$TRB_BUILD/tribikos" distill "$conf" --run.dir="$work/alloc" --students='[hydra]' >/dev/null 2>"$work/err" </dev/null
+    status=$?
+    [ $status = 1 ] && grep -q 'tribikos: error: .*fault injected at alloc' "$work/err" || { bad "distill, alloc $n: exit $status, $(grep -m1 error "$work/err")"; continue; }
+done
+ok "memory refused at allocations of rank 1 in distillation"
+
 # A cache that is streamed: a thread reads ahead of the steps.
 $python "$TRB_SOURCE/tests/run/subset.py" $fashion "$work/data" 10000 500
 large=(--run.dir="$work/large" --train.epochs=1 --train.batch=500 --student.batch=500 --cache.memory=1)
