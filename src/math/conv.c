@@ -139,11 +139,12 @@ static trb_layout channels_last(const trb_layout *l)
     return layout(4, md->dims, md->data_type, dnnl_nhwc);
 }
 
-static bool is_brgemm(dnnl_primitive_desc_t pd)
+/* Whether an implementation is of a family, by the beginning of its name. */
+static bool is_of(dnnl_primitive_desc_t pd, const char *family)
 {
     const char *name = "";
     return dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name) == dnnl_success &&
-           strncmp(name, "brgconv", 7) == 0;
+           strncmp(name, family, strlen(family)) == 0;
 }
 
 static void drop(dnnl_primitive_desc_t *pd)
@@ -172,7 +173,7 @@ static trb_status describe_best(const trb_conv_spec *s, direction way, const trb
     if (*pd == NULL && way == FORWARD && one_block(src) && one_block(dst)) {
         const trb_layout from = channels_last(src), to = channels_last(dst);
         TRB_TRY(describe(s, way, dnnl_convolution_direct, &from, &to, NULL, pd));
-        if (*pd != NULL && !is_brgemm(*pd)) drop(pd);
+        if (*pd != NULL && !is_of(*pd, "brgconv")) drop(pd);
     }
     if (*pd == NULL) TRB_TRY(describe_by(s, way, dnnl_convolution_direct, src, dst, pd));
     if (*pd == NULL) return trb_fail(TRB_EINTERNAL, "oneDNN has no %s of this convolution", passes[way]);
@@ -279,6 +280,23 @@ static trb_status backward_parts(trb_conv *c, const void *x, const void *dy, flo
 
 /* ---- making one */
 
+/* Whether, in the layouts of this forward pass, the library has nothing but its reference code for one of the passes, a
+ * hundred times slower than others: so for a block of channels that is not full (LeNet's 6). In the plain layout it
+ * multiplies matrices. \param[in] first  it reads samples, whose gradient training does not want */
+static trb_status falls_back(const trb_conv_spec *s, dnnl_primitive_desc_t forward, bool first, bool *slow)
+{
+    const trb_layout src = trb__layout_of(forward, DNNL_ARG_SRC), dst = trb__layout_of(forward, DNNL_ARG_DST);
+    static const direction backward[] = {BACKWARD_DATA, BACKWARD_WEIGHTS};
+    *slow = is_of(forward, "ref");
+    for (size_t i = first ? 1 : 0; s->training && !*slow && i < sizeof backward / sizeof *backward; i++) {
+        dnnl_primitive_desc_t pd = NULL;
+        TRB_TRY(describe_by(s, backward[i], dnnl_convolution_direct, &src, &dst, &pd));
+        *slow = pd != NULL && is_of(pd, "ref");
+        drop(&pd);
+    }
+    return TRB_OK;
+}
+
 /* What the library chooses when it is asked: the source unless the neighbour has chosen already (a plain one has not),
  * and the destination. It is asked as for training: at inference it would choose [H][W][C], in which there is no
  * Winograd. */
@@ -289,10 +307,20 @@ static trb_status choose_layouts(trb_conv *c, const trb_layout *in, trb_layout *
     asked.training = true;
     asked.sum = asked.relu = false;
     const extent e = extent_of(s);
-    const trb_layout src = trb_layout_is_plain(in) ? layout(4, e.src, trb__image_type(), dnnl_format_tag_any) : *in;
-    const trb_layout dst = s->sum ? *out : layout(4, e.dst, trb__image_type(), dnnl_format_tag_any);
+    const dnnl_data_type_t type = trb__image_type();
+    const bool first = trb_layout_is_plain(in);
+    trb_layout src = first ? layout(4, e.src, type, dnnl_format_tag_any) : *in;
+    trb_layout dst = s->sum ? *out : layout(4, e.dst, type, dnnl_format_tag_any);
     dnnl_primitive_desc_t pd = NULL;
+    bool slow = false;
     TRB_TRY(describe(&asked, FORWARD, dnnl_convolution_direct, &src, &dst, NULL, &pd));
+    if (pd != NULL) TRB_TRY(falls_back(s, pd, first, &slow));
+    if (slow && !s->sum) {
+        drop(&pd);
+        src = layout(4, e.src, type, dnnl_nchw);
+        dst = layout(4, e.dst, type, dnnl_nchw);
+        TRB_TRY(describe(&asked, FORWARD, dnnl_convolution_direct, &src, &dst, NULL, &pd));
+    }
     if (pd == NULL)
         return trb_fail(TRB_EINTERNAL, "oneDNN has no convolution of %zu x %zu x %zu by %zu filters of %zu x %zu",
                         s->in.c, s->in.h, s->in.w, s->filters, s->kernel, s->kernel);
