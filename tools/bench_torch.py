@@ -8,8 +8,8 @@ the fastest is printed.
                      batched products, or the same with one Linear for all first layers, or a loop over modules
     resnet20         a training step, SGD with Nesterov momentum, in both memory formats
     hydra_ddp        hydra in two processes, by DistributedDataParallel over gloo
-    resnet20_infer   the forward pass in eval mode, as it is and after torch.jit.optimize_for_inference, which folds the norms and
-                     keeps oneDNN's layouts
+    resnet20_infer   the forward pass in eval mode, in both memory formats
+    resnet20_frozen  the same after torch.jit.optimize_for_inference, which folds the norms and keeps oneDNN's layouts
     resnet20_ddp     two processes, DistributedDataParallel over gloo, a batch of 128 for each and a processor of TRB_BENCH_CPUS
                      ("0,1"), with and without sending the running statistics round
     hydra_fc         distilling ResNet-20 with 20 linear heads, which are one Linear of 200 outputs
@@ -229,7 +229,8 @@ WORKS = {
     "mlp": {f"foreach={f}": (mlp, f) for f in (False, True)},
     "hydra": {f"{kind.__name__}, foreach={f}": (hydra, kind, f) for kind in (Batched, Joined, Looped) for f in (False, True)},
     "resnet20": formats(resnet20_train),
-    "resnet20_infer": {**formats(resnet20_infer, False), **formats(resnet20_infer, True, name="optimize_for_inference, ")},
+    "resnet20_infer": formats(resnet20_infer, False),
+    "resnet20_frozen": formats(resnet20_infer, True),
     "resnet20_ddp": {**formats(resnet20_ddp, True), **formats(resnet20_ddp, False, name="broadcast_buffers=False, ")},
     "hydra_ddp": {kind.__name__: (hydra_ddp, kind) for kind in (Batched, Joined, Looped)},
     "hydra_fc": formats(student, LinearHeads, 20),
