@@ -2,8 +2,10 @@
  *
  * A global batch is cut into L lanes; rank r of the group computes a contiguous run of them (trb_share). A lane's
  * gradient is a whole slab. The slab is cut into segments; a segment is on its way as soon as the rank's last lane has
- * computed it, while the backward pass goes on with the layers before. Messages move when MPI is called: at each
- * trb_exchange_ready(), which is why it should be called often, and in trb_exchange_pull(). No thread is needed.
+ * computed it, while the backward pass goes on with the layers before. Updated parameters come in while the next forward
+ * pass computes; a layer waits for its own only. The fewer lanes a rank has, the larger is the part of a step behind
+ * which messages can hide. They move when MPI is called: at each trb_exchange_ready() and trb_exchange_needs(), which is
+ * why these should be called often. No thread is needed.
  *
  * ordered: lanes are summed in one fixed binary tree: the sum over lanes [a, b) is the sum over [a, m) plus the sum over
  * [m, b), m = a + the largest power of two below b - a. The tree does not know the ranks, so neither do the bits: for
@@ -23,8 +25,8 @@
  * fewer of them. Each share is an update of its own, applied when all of it has arrived: the mean gradient over its rows
  * at 1/W of the learning rate, W workers, with the schedule W times as long. The bits depend on who was fast.
  *
- * Use, a step:   for each of my lanes: compute into trb_exchange_gradient(), calling trb_exchange_ready() on the way
- *                (trb_work_watch), then trb_exchange_lane_done();
+ * Use, a step:   for each of my lanes: compute into trb_exchange_gradient(), calling trb_exchange_needs() and
+ *                trb_exchange_ready() on the way (trb_work_watch), then trb_exchange_lane_done();
  *                trb_exchange_push(); trb_exchange_pull().
  * Servers take part with no lanes. With staleness above 0 a server calls trb_exchange_serve() instead, once, and a worker
  * begins each step with trb_exchange_claim(). At the end all call trb_exchange_gather().
@@ -71,13 +73,18 @@ trb_lanes trb_exchange_share(const trb_exchange_opts *how, size_t lanes, int r, 
  */
 trb_status trb_exchange_open(trb_comm *group, const trb_exchange_opts *how, const trb_net *net, const trb_optim *opt,
                              size_t lanes, uint64_t steps, float *params, trb_exchange **out);
-void trb_exchange_close(trb_exchange *x); /* Local. NULL allowed. */
+/** Collective over group unless communication failed: what is under way is brought to its end. NULL allowed. */
+void trb_exchange_close(trb_exchange *x);
 
 /** The lanes of this rank: none for a server. Local. */
 trb_lanes trb_exchange_lanes(const trb_exchange *x);
 
+/** Wait until the trained parameters [from, to) are those of this step. \param[in,out] exchange  a trb_exchange; of this
+ * type so that trb_work_watch() can call it */
+void trb_exchange_needs(void *exchange, size_t from, size_t to);
+
 /** Where the gradient of the rank's next lane goes (lanes in ascending order): [trb_net_size], every element must be
- * written. Local. */
+ * written. To be called behind the lane's forward pass, as it waits for all that is under way. */
 float *trb_exchange_gradient(trb_exchange *x);
 
 /** Say that in the lane under way the trained part of the slab is complete from `from` on, and move messages. Local,
@@ -92,9 +99,11 @@ void trb_exchange_lane_done(trb_exchange *x);
  * \param[in] loss  of these lanes, for who watches trb_exchange_serve() */
 trb_status trb_exchange_push(trb_exchange *x, trb_status st, double loss);
 
-/** Finish the step. Collective over group.
- * \return the agreed status of all ranks' pushes (with staleness above 0 this rank's alone). TRB_ENUM if gradients are clipped and their norm is not finite. If it is
- * a failure the parameters are lost (some may be updated), and all that is left to do is trb_exchange_close() */
+/** End the step; parameters may still be on their way: who reads them calls trb_exchange_needs() or
+ * trb_exchange_gather() first. Collective over group.
+ * \return the agreed status of all ranks' pushes (with staleness above 0 this rank's alone); TRB_ENUM if gradients are
+ * clipped and their norm is not finite. If it is a failure the parameters are lost (some may be updated), and all that
+ * is left to do is trb_exchange_close() */
 trb_status trb_exchange_pull(trb_exchange *x);
 
 /** Whether there are no common steps: kind server, staleness above 0. Local. */
@@ -109,13 +118,13 @@ trb_status trb_exchange_claim(trb_exchange *x, uint64_t *step, trb_lanes *lanes)
 trb_status trb_exchange_serve(trb_exchange *x, void (*told)(void *ctx, uint64_t step, size_t lanes, double loss),
                               void *ctx);
 
-/** All parameters to all ranks, where they are not there already. Collective over group. */
+/** All parameters to all ranks. Collective over group. */
 trb_status trb_exchange_gather(trb_exchange *x);
 
 /** What this rank's exchange has cost up to now. */
 enum { TRB_STALENESS_BINS = 17 };
 typedef struct {
-    double waited_s;                    /* in trb_exchange_pull() and trb_exchange_claim() */
+    double waited_s;                    /* for parameters, for other ranks' part of a step, for a share */
     uint64_t bytes_sent;                /* allreduce: bytes given to the library, which may send more */
     uint64_t stale[TRB_STALENESS_BINS]; /* server 0: shares by the number of other shares that were applied between
                                            the worker's getting its parameters and the share's application; the last

@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "segments.h"
 #include "tribikos/memory.h"
 
@@ -28,7 +30,10 @@ static trb_status allreduce_sum(trb_exchange *x, trb__segment *s, bool *done)
     if (!s->posted) {
         const size_t n = s->hi - s->lo;
         float *slab = x->slabs + s->lo;
-        trb__add_pieces(x, s);
+        if (x->mine.count > 0)
+            trb__add_pieces(x, s);
+        else
+            memset(slab, 0, n * sizeof *slab);
         s->posted = true;
         if (x->group->size > 1) {
             TRB_TRY(
@@ -50,4 +55,4 @@ static trb_status allreduce_spread(trb_exchange *x, trb__segment *s, bool *done)
     return TRB_OK;
 }
 
-const trb__exchange trb__allreduce = {false, allreduce_open, allreduce_close, allreduce_sum, allreduce_spread};
+const trb__exchange trb__allreduce = {false, allreduce_open, allreduce_close, allreduce_sum, allreduce_spread, NULL};

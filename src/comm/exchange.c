@@ -7,10 +7,11 @@
 #include "tribikos/clock.h"
 #include "tribikos/memory.h"
 
-/* A segment is as long as a message should be to be worth its start, but there are not more than SEGMENTS of them, so
- * that their number times the levels of a large group stays small. Update and squares go by UPDATE parameters, which with
- * their gradient and moments stay in the first-level cache. */
-enum { SEGMENT = 32768, SEGMENTS = 32, UPDATE = 2048 };
+/* Halves of a segment, what two ranks send each other, stay below the 64 KiB up to which Open MPI's TCP sends at once
+ * and without a handshake: a handshake takes calls of MPI on both sides, which are rare while layers compute. There are
+ * not more than SEGMENTS of them, so that their number times the levels of a large group stays small. Update and squares
+ * go by UPDATE parameters, which with their gradient and moments stay in the first-level cache. */
+enum { SEGMENT = 31744, SEGMENTS = 128, UPDATE = 2048 };
 
 void trb__part(size_t lo, size_t hi, int d, int radix, size_t *part_lo, size_t *part_hi)
 {
@@ -114,6 +115,7 @@ static trb_status reserve_slabs(trb_exchange *x)
             if (most < n) most = n;
         }
     }
+    if (most == 0 && !x->kind->has_owners) most = 1; /* its part of the sum, zero, has to lie somewhere */
     return trb_alloc(TRB_MEM_GRADIENTS, most * x->size, sizeof *x->slabs, &x->slabs);
 }
 
@@ -185,21 +187,11 @@ trb_status trb_exchange_open(trb_comm *group, const trb_exchange_opts *how, cons
     x->mine = trb_exchange_share(how, lanes, group->rank, group->size);
     st = ranks_a_node(group, &x->node);
     if (st == TRB_OK) st = trb_agree(group, reserve(x));
-    x->holds = opt->clip > 0.0 && !trb_exchange_is_free(x);
     if (st == TRB_OK)
         *out = x;
     else
         trb_exchange_close(x);
     return st;
-}
-
-void trb_exchange_close(trb_exchange *x)
-{
-    if (x == NULL) return;
-    x->kind->close(x);
-    void *const blocks[] = {x->slabs, x->stack, x->segment, x->m, x->v, x->squares};
-    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) trb_free(blocks[i]);
-    trb_free(x);
 }
 
 trb_lanes trb_exchange_lanes(const trb_exchange *x)
@@ -223,45 +215,87 @@ static void update(trb_exchange *x, const trb__segment *s)
 {
     for (size_t at = s->own_lo; at < s->own_hi; at += UPDATE) {
         const size_t end = at + UPDATE < s->own_hi ? at + UPDATE : s->own_hi, in = at - s->own_lo;
-        trb_optim_update(&x->opt, x->net, x->step + 1, x->scale, at, end, x->params + at, s->sum + in,
+        trb_optim_update(&x->opt, x->net, x->step, x->scale, at, end, x->params + at, s->sum + in,
                          x->m == NULL ? NULL : x->m + s->moments + in, x->v == NULL ? NULL : x->v + s->moments + in);
     }
 }
 
-/* Bring one segment on as far as it goes without waiting. */
-static trb_status advance(trb_exchange *x, trb__segment *s)
+static trb_status sum_and_update(trb_exchange *x, trb__segment *s)
 {
     bool done = false;
     if (s->next == TRB__SUM) {
         TRB_TRY(x->kind->sum(x, s, &done));
-        if (done) s->next = TRB__UPDATE;
+        if (!done) return TRB_OK;
+        s->next = TRB__UPDATE;
+        x->summing--;
     }
     if (s->next == TRB__UPDATE && !x->holds) {
         update(x, s);
         s->next = TRB__SPREAD;
     }
-    if (s->next == TRB__SPREAD) {
-        TRB_TRY(x->kind->spread(x, s, &done));
-        if (done) s->next = TRB__NOTHING;
-    }
     return TRB_OK;
 }
 
-/* MPI moves messages when it is called, so this is called after every layer, and while there is nothing else to do.
- * Segments begin in the order of the list, as they must where they are collective calls. */
+/* The line is left to the sums as long as there are any: everyone waits for the last of them, while most parameters
+ * are not needed before the next forward pass is half through. Who has nothing to send does not disturb them. */
+static trb_status spread(trb_exchange *x, trb__segment *s)
+{
+    bool done = false;
+    if (s->next != TRB__SPREAD || (!s->spreads && (x->summing > 0 || x->agreeing) && s->own_lo < s->own_hi))
+        return TRB_OK;
+    s->spreads = true;
+    TRB_TRY(x->kind->spread(x, s, &done));
+    if (!done) return TRB_OK;
+    s->spreads = false;
+    s->next = TRB__NOTHING;
+    x->unfinished--;
+    return TRB_OK;
+}
+
+/* MPI moves messages when it is called, so this is called around every layer, and while there is nothing else to do.
+ * Sums begin in the order of the list, as they must where they are collective calls. Spreading goes the other way, in
+ * the order in which a forward pass wants the parameters. */
 static void progress(trb_exchange *x)
 {
-    for (size_t i = x->through; x->in_step && i < x->computed; i++) {
-        const trb_status st = advance(x, &x->segment[i]);
-        if (x->broken == TRB_OK) x->broken = st;
-        if (i == x->through && x->segment[i].next == TRB__NOTHING) x->through++;
-    }
+    trb_status st = x->broken;
+    if (!x->in_step || x->unfinished == 0) return;
+    for (size_t i = 0; st == TRB_OK && i < x->computed; i++) st = sum_and_update(x, &x->segment[i]);
+    for (size_t i = x->computed; st == TRB_OK && i-- > 0;) st = spread(x, &x->segment[i]);
+    x->broken = st;
+}
+
+static void settle(trb_exchange *x)
+{
+    const double start = trb_now_s();
+    for (; x->broken == TRB_OK && x->unfinished > 0; trb__waits(x->group, start)) progress(x);
+    x->work.waited_s += trb_now_s() - start;
+}
+
+/* The step before has to be through: its sums lie where the next gradients go. */
+static void begin_step(trb_exchange *x)
+{
+    if (x->begun) return;
+    settle(x);
+    x->begun = true;
+    x->in_step = false;
+    if (!trb_exchange_is_free(x)) x->step++;
+    x->holds = x->squares != NULL && !trb_exchange_is_free(x);
+    x->depth = x->taken = x->computed = 0;
+    for (size_t i = 0; i < x->n_segments; i++) x->segment[i].stage = 0;
+}
+
+static void begin_sum(trb_exchange *x, trb__segment *s)
+{
+    s->next = TRB__SUM;
+    x->summing++;
+    x->unfinished++;
 }
 
 /* The next lane is added to as many sums as the tree has it complete. */
 static void open_lane(trb_exchange *x)
 {
     if (x->in_lane) return;
+    begin_step(x);
     x->in_lane = true;
     x->computed = 0;
     x->in_step = x->taken + 1 == x->mine.count;
@@ -280,16 +314,31 @@ static void complete(trb_exchange *x)
     trb__segment *s = &x->segment[x->computed++];
     float *lane = x->slabs + x->depth * x->size + s->lo;
     for (size_t i = 0; i < x->merges; i++, lane -= x->size) trb__add(s->hi - s->lo, lane - x->size, lane);
-    if (x->in_step) s->next = TRB__SUM;
+    if (x->in_step) begin_sum(x, s);
 }
 
 void trb_exchange_ready(void *exchange, size_t from)
 {
     trb_exchange *x = exchange;
     open_lane(x);
+    progress(x);
     while (x->computed < x->n_trained && x->segment[x->computed].lo >= from) complete(x);
     progress(x);
     trb__alive();
+}
+
+void trb_exchange_needs(void *exchange, size_t from, size_t to)
+{
+    trb_exchange *x = exchange;
+    if (x->unfinished == 0) return;
+    const double start = trb_now_s();
+    progress(x);
+    for (size_t i = 0; i < x->n_trained; i++) {
+        const trb__segment *s = &x->segment[i];
+        if (s->hi <= from || s->lo >= to) continue;
+        for (; x->broken == TRB_OK && s->next != TRB__NOTHING; trb__waits(x->group, start)) progress(x);
+    }
+    x->work.waited_s += trb_now_s() - start;
 }
 
 void trb_exchange_lane_done(trb_exchange *x)
@@ -301,11 +350,12 @@ void trb_exchange_lane_done(trb_exchange *x)
     progress(x);
 }
 
-/* A server computes nothing, so its part of the step is there at once. */
-static void serve_a_step(trb_exchange *x)
+/* Who computes nothing has its part of the step at once. */
+static void compute_nothing(trb_exchange *x)
 {
+    begin_step(x);
     x->in_step = true;
-    for (x->computed = 0; x->computed < x->n_segments; x->computed++) x->segment[x->computed].next = TRB__SUM;
+    while (x->computed < x->n_segments) begin_sum(x, &x->segment[x->computed++]);
     progress(x);
 }
 
@@ -313,17 +363,11 @@ trb_status trb_exchange_push(trb_exchange *x, trb_status st, double loss)
 {
     x->status = x->worst = st;
     if (trb_exchange_is_free(x)) return trb__commit(x, st, loss);
-    if (x->mine.count == 0) serve_a_step(x);
+    if (x->mine.count == 0) compute_nothing(x);
     if (x->group->size == 1) return TRB_OK;
+    x->agreeing = true;
     return trb__mpi(MPI_Iallreduce(MPI_IN_PLACE, &x->worst, 1, MPI_INT, MPI_MIN, x->group->mpi, &x->agreement),
                     "MPI_Iallreduce");
-}
-
-static bool all_summed(const trb_exchange *x)
-{
-    for (size_t i = x->through; i < x->n_segments; i++)
-        if (x->segment[i].next == TRB__SUM) return false;
-    return true;
 }
 
 /* The factor on the sums, `factor` or what brings their norm times `factor` down to opt.clip: squares by blocks, blocks
@@ -352,7 +396,7 @@ static trb_status find_scale(trb_exchange *x, double factor)
     const double norm = factor * sqrt(total);
     if (!isfinite(norm))
         return trb_fail(TRB_ENUM, "step %llu: the gradient's norm is not finite; try a smaller learning rate",
-                        (unsigned long long)x->step + 1);
+                        (unsigned long long)x->step);
     if (norm > x->opt.clip) x->scale = (float)(factor * (x->opt.clip / norm));
     return TRB_OK;
 }
@@ -364,33 +408,53 @@ trb_status trb__update_all(trb_exchange *x, double factor)
     return TRB_OK;
 }
 
-/* All that others want of this rank is done before a failure is told. */
-static trb_status finish(trb_exchange *x)
+/* Wait for all ranks' word on the step, and for the norm of its gradient if that is needed. */
+static trb_status agree_on_step(trb_exchange *x)
 {
-    const bool in_step = !trb_exchange_is_free(x);
-    const double since = trb_now_s();
-    for (; x->broken == TRB_OK && !all_summed(x); trb__waits(x->group, since)) progress(x);
+    const double start = trb_now_s();
+    int through = x->group->size == 1 || trb_exchange_is_free(x);
+    for (; !through; trb__waits(x->group, start)) {
+        progress(x);
+        TRB_TRY(x->broken);
+        TRB_TRY(trb__mpi(MPI_Test(&x->agreement, &through, MPI_STATUS_IGNORE), "MPI_Test"));
+    }
+    x->agreeing = false;
+    for (; x->broken == TRB_OK && x->holds && x->summing > 0; trb__waits(x->group, start)) progress(x);
     TRB_TRY(x->broken);
-    if (in_step && x->group->size > 1) TRB_TRY(trb__wait(x->group, &x->agreement, "MPI_Iallreduce"));
     if (x->holds && x->worst == TRB_OK) TRB_TRY(find_scale(x, 1.0));
     x->holds = false;
-    for (; x->broken == TRB_OK && x->through < x->n_segments; trb__waits(x->group, since)) progress(x);
-    TRB_TRY(x->broken);
-    if (x->worst == TRB_OK) return TRB_OK;
-    return in_step ? trb_agree(x->group, x->status) : x->status;
+    x->work.waited_s += trb_now_s() - start;
+    return TRB_OK;
 }
 
 trb_status trb_exchange_pull(trb_exchange *x)
 {
-    const double start = trb_now_s();
-    TRB_TRY(finish(x));
-    x->work.waited_s += trb_now_s() - start;
-    x->step++;
-    x->holds = x->squares != NULL && !trb_exchange_is_free(x);
-    x->in_step = false;
-    x->depth = x->taken = x->through = x->computed = 0;
-    for (size_t i = 0; i < x->n_segments; i++) x->segment[i].stage = 0;
-    return TRB_OK;
+    TRB_TRY(agree_on_step(x));
+    x->begun = false;
+    progress(x);
+    /* All that others want of this rank is done before a failure is told; and a share is gone before the next is
+     * claimed, as its parameters come with it. */
+    if (x->worst != TRB_OK || trb_exchange_is_free(x)) settle(x);
+    TRB_TRY(x->broken);
+    if (x->worst == TRB_OK) return TRB_OK;
+    return trb_exchange_is_free(x) ? x->status : trb_agree(x->group, x->status);
+}
+
+trb_status trb_exchange_gather(trb_exchange *x)
+{
+    settle(x);
+    TRB_TRY(x->broken);
+    return x->kind->gather == NULL ? TRB_OK : x->kind->gather(x);
+}
+
+void trb_exchange_close(trb_exchange *x)
+{
+    if (x == NULL) return;
+    settle(x);
+    x->kind->close(x);
+    void *const blocks[] = {x->slabs, x->stack, x->segment, x->m, x->v, x->squares};
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) trb_free(blocks[i]);
+    trb_free(x);
 }
 
 trb_status trb_exchange_sum(trb_exchange *x, const double *mine, double *sum)

@@ -26,6 +26,7 @@ typedef struct {
     size_t moments;        /* where the moments of what it updates begin */
     size_t blocks;         /* number of blocks in the segments before it */
     trb__next next;
+    bool spreads; /* spreading has begun */
     /* The kind's: */
     size_t stage; /* 0 when a step begins */
     bool posted;  /* the messages of this stage are under way; false when a step begins */
@@ -41,6 +42,8 @@ typedef struct {
     /** Bring the sum, or the spreading, of a segment on as far as it goes without waiting. */
     trb_status (*sum)(trb_exchange *x, trb__segment *s, bool *done);
     trb_status (*spread)(trb_exchange *x, trb__segment *s, bool *done);
+    /** All parameters to ranks that spreading leaves out; NULL if there are none. */
+    trb_status (*gather)(trb_exchange *x);
 } trb__exchange;
 
 extern const trb__exchange trb__ordered, trb__allreduce, trb__server;
@@ -57,7 +60,7 @@ struct trb_exchange {
     size_t lanes, size; /* of a step; of the slab */
     trb_lanes mine;
     float *params;
-    uint64_t step;     /* steps taken */
+    uint64_t step;     /* the one under way, from 1; when running free how many shares were applied */
     trb_status status; /* of this rank's part of the step */
     trb_status broken; /* communication failed */
     trb_exchange_work work;
@@ -68,11 +71,14 @@ struct trb_exchange {
     size_t taken;           /* lanes that were opened in this step */
     size_t depth, n_pieces; /* spans on the stack; how many there will be behind the last lane */
     size_t merges;          /* how many spans the lane under way is added to */
-    bool in_lane, in_step;  /* in_step: from the last lane's beginning to the end of the step */
+    bool in_lane;
+    bool begun;   /* from a step's first lane to its pull */
+    bool in_step; /* from a step's last lane to the next step's first: segments are on their way */
 
     size_t n_segments, n_trained; /* those before n_trained have no running statistics in them */
     trb__segment *segment;
-    size_t computed, through; /* segments that the lane under way has computed; from the first on, with nothing left */
+    size_t computed;            /* segments that the lane under way has computed */
+    size_t summing, unfinished; /* segments that are not summed; that have something left to do */
 
     float *m, *v;
     double *squares; /* [blocks] */
@@ -81,6 +87,7 @@ struct trb_exchange {
     float scale;
 
     MPI_Request agreement;
+    bool agreeing; /* on worst */
     int worst; /* status of all ranks */
 };
 

@@ -209,7 +209,20 @@ static trb_status server_spread(trb_exchange *x, trb__segment *s, bool *done)
     return TRB_OK;
 }
 
-const trb__exchange trb__server = {true, server_open, server_close, server_sum, server_spread};
+static trb_status server_gather(trb_exchange *x)
+{
+    const server *o = x->of_kind;
+    for (size_t i = 0; i < x->n_segments; i++) {
+        for (int d = 0; d < o->n_servers; d++) {
+            size_t lo = 0, hi = 0;
+            part_of(o, &x->segment[i], d, &lo, &hi);
+            TRB_TRY(trb_comm_bcast(x->group, x->params + lo, (hi - lo) * sizeof *x->params, d));
+        }
+    }
+    return TRB_OK;
+}
+
+const trb__exchange trb__server = {true, server_open, server_close, server_sum, server_spread, server_gather};
 
 /* ---- free */
 
@@ -337,8 +350,8 @@ static trb_status apply(trb_exchange *x, const server *o, int w)
         at += x->segment[i].own_hi - x->segment[i].own_lo;
     }
     if (k->said.status == TRB_OK) {
-        TRB_TRY(trb__update_all(x, (double)o->n_workers));
         const uint64_t stale = x->step++ - k->applied;
+        TRB_TRY(trb__update_all(x, (double)o->n_workers));
         x->work.stale[stale < TRB_STALENESS_BINS ? stale : TRB_STALENESS_BINS - 1]++;
     }
     return expect(x, o, w);
@@ -438,18 +451,4 @@ trb_status trb_exchange_serve(trb_exchange *x, void (*told)(void *ctx, uint64_t 
     }
     TRB_TRY(stop(x, o));
     return failed;
-}
-
-trb_status trb_exchange_gather(trb_exchange *x)
-{
-    if (x->kind != &trb__server) return TRB_OK;
-    const server *o = x->of_kind;
-    for (size_t i = 0; i < x->n_segments; i++) {
-        for (int d = 0; d < o->n_servers; d++) {
-            size_t lo = 0, hi = 0;
-            part_of(o, &x->segment[i], d, &lo, &hi);
-            TRB_TRY(trb_comm_bcast(x->group, x->params + lo, (hi - lo) * sizeof *x->params, d));
-        }
-    }
-    return TRB_OK;
 }

@@ -113,6 +113,53 @@ static void same_bits_as_one_rank(trb_comm *w)
     trb_net_destroy(net);
 }
 
+/* Parameters that a layer was waited for are those of the step, while others may be on their way: each step begins
+ * with a forward pass that compares them, layer by layer, with those of a rank that trains alone. */
+static void needed_parameters_are_there(trb_comm *w)
+{
+    enum { LANES = 8, STEPS = 4 };
+    const trb_exchange_opts ways[] = {ordered, {.kind = TRB_EXCHANGE_SERVER, .servers = 1}};
+    const trb_optim o = {.kind = TRB_OPTIM_SGD, .lr = 0.1, .momentum = 0.9, .total_steps = STEPS};
+    trb_net *net = small_net();
+    trb_comm *alone = NULL;
+    const size_t n = trb_net_size(net);
+    float *expected = NULL, *params = NULL;
+    double sum = 0.0;
+    CHECK(trb_comm_split(w, trb_comm_rank(w), &alone) == TRB_OK);
+    CHECK(trb_alloc(TRB_MEM_WEIGHTS, n, (STEPS + 1) * sizeof *expected, &expected) == TRB_OK);
+    CHECK(trb_alloc(TRB_MEM_WEIGHTS, n, sizeof *params, &params) == TRB_OK);
+    for (uint64_t s = 0; s <= STEPS; s++)
+        train(alone, (way){ordered, false}, net, &o, LANES, s, expected + s * n, &sum);
+    for (size_t i = 0; i < (trb_comm_size(w) > 1 ? sizeof ways / sizeof *ways : 1); i++) {
+        trb_exchange *x = NULL;
+        trb_net_init(net, TRB_INIT_HE, 1, 0, params);
+        CHECK(trb_exchange_open(w, &ways[i], net, &o, LANES, STEPS, params, &x) == TRB_OK);
+        const trb_lanes own = trb_exchange_lanes(x);
+        for (uint64_t s = 0; s <= STEPS; s++) {
+            for (size_t p = 0; own.count > 0 && p < trb_net_n_params(net); p++) {
+                const trb_param *t = trb_net_param(net, p);
+                if (t->statistic) continue;
+                trb_exchange_needs(x, t->offset, t->offset + t->count);
+                CHECK(memcmp(params + t->offset, expected + s * n + t->offset, t->count * sizeof *params) == 0);
+            }
+            if (s == STEPS) break;
+            for (size_t k = 0, l = own.first; k < own.count; k++, l += own.step) {
+                lane_gradient(l, s, n, trb_exchange_gradient(x));
+                trb_exchange_lane_done(x);
+            }
+            CHECK(trb_exchange_push(x, TRB_OK, 0.0) == TRB_OK);
+            CHECK(trb_exchange_pull(x) == TRB_OK);
+        }
+        CHECK(trb_exchange_gather(x) == TRB_OK);
+        CHECK(memcmp(params, expected + STEPS * n, n * sizeof *params) == 0);
+        trb_exchange_close(x);
+    }
+    trb_free(params);
+    trb_free(expected);
+    trb_comm_close(alone);
+    trb_net_destroy(net);
+}
+
 /* Running statistics move towards the mean over lanes, and have no part in the norm that clips the rest. */
 static void statistics_are_averaged_and_not_clipped(trb_comm *w)
 {
@@ -134,6 +181,7 @@ static void statistics_are_averaged_and_not_clipped(trb_comm *w)
     }
     CHECK(trb_exchange_push(x, TRB_OK, 0.0) == TRB_OK);
     CHECK(trb_exchange_pull(x) == TRB_OK);
+    CHECK(trb_exchange_gather(x) == TRB_OK);
     CHECK(trained < n && params[11] == -0.5F && params[12] == 0.5F);
     for (size_t i = trained; i < n; i++) CHECK(params[i] == 0.5F + 0.1F * (4.5F - 0.5F));
     trb_exchange_close(x);
@@ -247,6 +295,7 @@ static void more_ranks_than_lanes_are_refused(trb_comm *w)
 int main(int argc, char **argv)
 {
     const mpi_test tests[] = {same_bits_as_one_rank,
+                              needed_parameters_are_there,
                               statistics_are_averaged_and_not_clipped,
                               the_tree_is_the_documented_one,
                               allreduce_sums_what_ordered_sums,
