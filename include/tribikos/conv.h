@@ -51,9 +51,9 @@ trb_status trb_reorder_run(trb_reorder *r, const void *from, void *to);
 
 /** Parameters of batch normalisation over C channels; borrowed.
  *   y = (x - mean) / sqrt(variance + eps) * scale + shift        (Ioffe and Szegedy 2015, arXiv:1502.03167, alg. 1)
- * scale_shift is [2][C]: scales, then shifts. */
+ */
 typedef struct {
-    const float *scale_shift, *mean, *variance;
+    const float *scale, *shift, *mean, *variance; /* [C] each */
 } trb_norm_params;
 #define TRB_NORM_EPS 1e-5F
 
@@ -92,9 +92,9 @@ void trb_norm_destroy(trb_norm_op *n);
  * \return also TRB_ENUM if a mean or variance of the batch is not finite: the relu behind would hide that */
 trb_status trb_norm_forward(trb_norm_op *n, const trb_norm_params *p, const void *x, void *y);
 /** Of the last forward pass; if that used given statistics they count as constants.
- * \param[out] dscale_shift [2][C] */
-trb_status trb_norm_backward(trb_norm_op *n, const trb_norm_params *p, const void *x, const void *dy,
-                             float *dscale_shift, void *dx);
+ * \param[out] dscale,dshift [C] */
+trb_status trb_norm_backward(trb_norm_op *n, const trb_norm_params *p, const void *x, const void *dy, float *dscale,
+                             float *dshift, void *dx);
 /** Of the batch of the last forward pass: \param[out] mean [C]  \param[out] variance [C], unbiased, as PyTorch's */
 void trb_norm_statistics(const trb_norm_op *n, float *mean, float *variance);
 

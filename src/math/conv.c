@@ -420,8 +420,8 @@ static void fold(trb_conv *c, const float *weight, const float *bias, const trb_
 {
     const size_t N = c->spec.filters, each = weights_a_filter(&c->spec);
     for (size_t n = 0; n < N; n++) {
-        const float scale = p->scale_shift[n] / sqrtf(p->variance[n] + TRB_NORM_EPS);
-        c->shift[n] = p->scale_shift[N + n] + ((bias == NULL ? 0.0F : bias[n]) - p->mean[n]) * scale;
+        const float scale = p->scale[n] / sqrtf(p->variance[n] + TRB_NORM_EPS);
+        c->shift[n] = p->shift[n] + ((bias == NULL ? 0.0F : bias[n]) - p->mean[n]) * scale;
         for (size_t i = 0; i < each; i++) c->folded[n * each + i] = weight[n * each + i] * scale;
     }
 }

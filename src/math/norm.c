@@ -18,13 +18,16 @@ struct trb_norm_op {
 
 static trb_status make(trb_norm_op *n, const trb_layout *l, bool relu, bool training, way w)
 {
-    static const int forward_args[] = {DNNL_ARG_SRC,      DNNL_ARG_SCALE_SHIFT, DNNL_ARG_MEAN,
-                                       DNNL_ARG_VARIANCE, DNNL_ARG_DST,         DNNL_ARG_WORKSPACE};
-    static const int backward_args[] = {
-        DNNL_ARG_SRC,      DNNL_ARG_SCALE_SHIFT,      DNNL_ARG_MEAN,     DNNL_ARG_VARIANCE, DNNL_ARG_DIFF_DST,
-        DNNL_ARG_DIFF_SRC, DNNL_ARG_DIFF_SCALE_SHIFT, DNNL_ARG_WORKSPACE};
+    static const int forward_args[] = {DNNL_ARG_SRC,      DNNL_ARG_SCALE, DNNL_ARG_SHIFT,    DNNL_ARG_MEAN,
+                                       DNNL_ARG_VARIANCE, DNNL_ARG_DST,   DNNL_ARG_WORKSPACE};
+    static const int backward_args[] = {DNNL_ARG_SRC,        DNNL_ARG_SCALE,    DNNL_ARG_SHIFT,    DNNL_ARG_MEAN,
+                                        DNNL_ARG_VARIANCE,   DNNL_ARG_DIFF_DST, DNNL_ARG_DIFF_SRC, DNNL_ARG_DIFF_SCALE,
+                                        DNNL_ARG_DIFF_SHIFT, DNNL_ARG_WORKSPACE};
+    const int n_forward = sizeof forward_args / sizeof *forward_args,
+              n_backward = sizeof backward_args / sizeof *backward_args;
     const dnnl_memory_desc_t *md = trb__md_of(l);
-    const unsigned flags = (unsigned)dnnl_use_scaleshift | (relu ? (unsigned)dnnl_fuse_norm_relu : 0U) |
+    const unsigned flags = (unsigned)dnnl_use_scale | (unsigned)dnnl_use_shift |
+                           (relu ? (unsigned)dnnl_fuse_norm_relu : 0U) |
                            (w == GIVEN ? (unsigned)dnnl_use_global_stats : 0U);
     const bool masked = relu && training;
     dnnl_batch_normalization_desc_t d;
@@ -36,7 +39,7 @@ static trb_status make(trb_norm_op *n, const trb_layout *l, bool relu, bool trai
                          &d, training ? dnnl_forward_training : dnnl_forward_inference, md, TRB_NORM_EPS, flags),
                      "batch normalisation"));
     TRB_GO(trb__dnnl(dnnl_primitive_desc_create(&pd, &d, NULL, engine, NULL), "batch normalisation"));
-    TRB_GO(trb__primitive_make(pd, masked ? 6 : 5, forward_args, &n->forward[w]));
+    TRB_GO(trb__primitive_make(pd, n_forward - !masked, forward_args, &n->forward[w]));
     if (!training) goto done;
     if (masked) {
         const trb_layout mask = trb__layout_of(pd, DNNL_ARG_WORKSPACE);
@@ -45,7 +48,7 @@ static trb_status make(trb_norm_op *n, const trb_layout *l, bool relu, bool trai
     TRB_GO(trb__dnnl(dnnl_batch_normalization_backward_desc_init(&d, dnnl_backward, md, md, TRB_NORM_EPS, flags),
                      "batch normalisation's gradient"));
     TRB_GO(trb__dnnl(dnnl_primitive_desc_create(&back, &d, NULL, engine, pd), "batch normalisation's gradient"));
-    TRB_GO(trb__primitive_make(back, masked ? 8 : 7, backward_args, &n->backward[w]));
+    TRB_GO(trb__primitive_make(back, n_backward - !masked, backward_args, &n->backward[w]));
 done:
     if (pd != NULL) (void)dnnl_primitive_desc_destroy(pd);
     if (back != NULL) (void)dnnl_primitive_desc_destroy(back);
@@ -88,7 +91,8 @@ trb_status trb_norm_forward(trb_norm_op *n, const trb_norm_params *p, const void
 {
     n->last = p->mean == NULL ? OF_BATCH : GIVEN;
     void *const data[] = {trb__unconst(x),
-                          trb__unconst(p->scale_shift),
+                          trb__unconst(p->scale),
+                          trb__unconst(p->shift),
                           n->last == OF_BATCH ? n->mean : trb__unconst(p->mean),
                           n->last == OF_BATCH ? n->variance : trb__unconst(p->variance),
                           y,
@@ -103,16 +107,18 @@ trb_status trb_norm_forward(trb_norm_op *n, const trb_norm_params *p, const void
     return TRB_OK;
 }
 
-trb_status trb_norm_backward(trb_norm_op *n, const trb_norm_params *p, const void *x, const void *dy,
-                             float *dscale_shift, void *dx)
+trb_status trb_norm_backward(trb_norm_op *n, const trb_norm_params *p, const void *x, const void *dy, float *dscale,
+                             float *dshift, void *dx)
 {
     void *const data[] = {trb__unconst(x),
-                          trb__unconst(p->scale_shift),
+                          trb__unconst(p->scale),
+                          trb__unconst(p->shift),
                           n->last == OF_BATCH ? n->mean : trb__unconst(p->mean),
                           n->last == OF_BATCH ? n->variance : trb__unconst(p->variance),
                           trb__unconst(dy),
                           dx,
-                          dscale_shift,
+                          dscale,
+                          dshift,
                           n->mask[n->last]};
     return trb__primitive_run(&n->backward[n->last], data);
 }

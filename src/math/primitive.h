@@ -34,7 +34,7 @@ static inline void *trb__unconst(const void *p)
     return (void *)(uintptr_t)p;
 }
 
-enum { TRB__ARGS = 8 };
+enum { TRB__ARGS = 10 };
 typedef struct {
     dnnl_primitive_t primitive;
     int n;

@@ -51,7 +51,8 @@ void trb__conv_close(trb__step *s)
 /* By running statistics at inference; by those of the batch, which are not given, otherwise. */
 static trb_norm_params norm_params(const trb__layer *l, const trb__pass *p)
 {
-    return (trb_norm_params){.scale_shift = p->params + l->weight,
+    return (trb_norm_params){.scale = p->params + l->weight,
+                             .shift = p->params + l->bias,
                              .mean = p->trains ? NULL : p->params + l->mean,
                              .variance = p->trains ? NULL : p->params + l->variance};
 }
@@ -73,7 +74,7 @@ trb_status trb__conv_back(const trb__step *s, const trb__pass *p, const void *dy
     return trb_conv_backward(s->op, p->x, dy, p->grad + l->weight, l->argument.bias ? p->grad + l->bias : NULL, dx);
 }
 
-/* Batch normalisation. Scales and shifts are neighbours in the slab, as the library wants them. */
+/* Batch normalisation. */
 
 trb_status trb__norm_setup(trb_net *net, trb__layer *l)
 {
@@ -115,7 +116,7 @@ trb_status trb__norm_back(const trb__step *s, const trb__pass *p, const void *dy
 {
     const trb__layer *l = s->l;
     const trb_norm_params params = norm_params(l, p);
-    TRB_TRY(trb_norm_backward(s->op, &params, p->x, dy, p->grad + l->weight, dx));
+    TRB_TRY(trb_norm_backward(s->op, &params, p->x, dy, p->grad + l->weight, p->grad + l->bias, dx));
     if (p->trains) {
         trb_norm_statistics(s->op, p->grad + l->mean, p->grad + l->variance);
     } else { /* what leaves the average as it is */
