@@ -122,9 +122,31 @@ typedef enum { TRB_INIT_HE, TRB_INIT_GLOROT } trb_init;
  */
 void trb_net_init(const trb_net *net, trb_init how, uint64_t seed, uint64_t member, float *params);
 
-/** Copy the parameters of a one-head network into every head of a network of the same list with M heads (the step from
- * phase 1 to phase 2). \return TRB_OK; TRB_EINTERNAL if the two lists differ */
-trb_status trb_net_spread(const trb_net *one, const float *from, const trb_net *many, float *to);
+/** Cut a network at its split, for ranks that share the body and hold some of the heads each. Parameters keep their
+ * names. The random streams of dropout begin anew in each part: give them different members in trb_draw.
+ *
+ * \param[in]  heads   of `behind`; those of `net` do not matter
+ * \param[out] body    the layers before the split, whose outputs are the features
+ * \param[out] behind  the split and the layers behind it, whose input is of the features' shape
+ * \return TRB_OK; TRB_ECONFIG if there is no split or no layer with weights before it
+ */
+trb_status trb_net_cut(const trb_net *net, size_t heads, trb_net **body, trb_net **behind);
+
+/** A network of the heads [first, first + n) of `net`, which borrows nothing but lies in the same slab: offsets, sizes
+ * and the slabs that it takes are those of `net`, of which it reads and writes the places of its own heads (and of the
+ * body, if there is one). For workspaces, passes and trb_net_copy(); what takes a slab for all of a network's own, as
+ * trb_net_init(), exchanges and files do, wants `net`.
+ * \return TRB_OK; TRB_EINTERNAL if `net` has no such heads */
+trb_status trb_net_window(const trb_net *net, size_t first, size_t n, trb_net **out);
+
+/** Fill every tensor of `to` that `from` has too, by its name. Those of heads go to the heads [first, first + n) of
+ * `to`: as they are if `from` has n, else each as a copy of its only one. To tensors of the body first and n do not
+ * matter. So one head becomes many (first 0, n = M), a network its parts, and parts the heads of the whole; some heads
+ * are read through a window.
+ * \return TRB_OK; TRB_EINTERNAL if shapes or numbers of heads do not fit, or no name is in both; `to_params` may then
+ * be filled in part */
+trb_status trb_net_copy(const trb_net *from, const float *params, const trb_net *to, size_t first, size_t n,
+                        float *to_params);
 
 /** Activations and scratch for up to `rows` rows; everything that a step needs, so that a step allocates nothing. If
  * the list has other layers than dense, relu, tanh and dropout, a training pass takes exactly `rows` rows, over which
@@ -135,10 +157,18 @@ trb_status trb_net_spread(const trb_net *one, const float *from, const trb_net *
 trb_status trb_work_create(const trb_net *net, size_t rows, bool training, trb_work **out);
 void trb_work_destroy(trb_work *work);
 
-/** Have `ready(ctx, from)` called in each backward pass behind every layer with weights: the trained part of the gradient
- * is complete from offset `from` of the slab on. From the end of the list to its beginning, so `from` falls to 0.
- * \param[in] ready  NULL: no more */
-void trb_work_watch(trb_work *work, void (*ready)(void *ctx, size_t from), void *ctx);
+/** Have passes of a workspace for training tell how far they are.
+ *
+ * needs(ctx, from, to): in each forward pass before every layer with weights; the trained parameters [from, to) of the
+ * slab are about to be read. From the beginning of the list to its end, each once.
+ * ready(ctx, from): in each backward pass behind every layer with weights; the trained part of the gradient is complete
+ * from offset `from` of the slab on. From the end of the list to its beginning, so `from` falls to 0.
+ *
+ * Of a window these are its own heads' places, between which others' lie: [from, to) begins and ends at its own, and
+ * what is complete from `from` on is its own.
+ * \param[in] needs,ready  NULL: no more */
+void trb_work_watch(trb_work *work, void (*needs)(void *ctx, size_t from, size_t to),
+                    void (*ready)(void *ctx, size_t from), void *ctx);
 
 /** Where the time of a workspace's passes goes, by kind of layer. What is computed together counts to the layer that
  * comes first: a relu to its norm, at inference norm, add and relu to their convolution. */

@@ -75,6 +75,7 @@ struct trb__layer {
     trb_shape in, out; /* of one copy */
     size_t x_copies, y_copies, x_width, y_width;
     size_t weight, bias;   /* offsets in the slab */
+    size_t end;            /* where the last of the two ends */
     size_t mean, variance; /* running ones */
     /* A dense layer and the relu behind it share their passes over memory: going forward the dense layer adds the bias
      * and clips, going back the relu masks the gradient and sums it up into the bias gradient (`bias` is the dense
@@ -101,11 +102,17 @@ struct trb__step {
     double seconds[2]; /* spent forward and backward, if that is measured */
 };
 
+/** A network's heads, as some of those whose parameters lie in a slab. */
+typedef struct {
+    size_t first, of; /* the heads [first, first + n) of so many */
+} trb__share;
+
 struct trb_net {
     char *layers; /* canonical list */
     char *names;  /* what layers' names point to */
     trb_shape input;
     size_t heads, outputs;
+    trb__share share; /* of the slab's heads, which of them these are */
     size_t n_layers, n_params, size, trained;
     trb__layer *layer;
     trb_param *param;
@@ -122,7 +129,10 @@ typedef struct {
 
 /** Append a tensor to the table: `name` behind the prefix, one copy of `shape` in the body, M in the heads.
  * \param[out] offset  where it lies in the slab, of a statistic counted from the end of the trained part */
-trb_status trb__net_add_param(trb_net *net, const trb__layer *l, const trb__tensor *t, size_t *offset);
+trb_status trb__net_add_param(trb_net *net, trb__layer *l, const trb__tensor *t, size_t *offset);
+
+/** trb_net_create() of M heads whose parameters are a share of the heads of a slab. */
+trb_status trb__net_create(const char *layers, trb_shape input, size_t M, trb__share share, trb_net **out);
 
 /** Multiply-adds of one sample, of all copies. */
 double trb__layer_macs(const trb__layer *l);

@@ -13,13 +13,12 @@ enum { TENSORS = 4 }; /* the most that a layer has */
 /* Numbers a row, anywhere in a network: beyond that sizes in bytes might not fit the libraries' integers. */
 enum { WIDTH_MAX = 1 << 30 };
 
-trb_status trb__net_add_param(trb_net *net, const trb__layer *l, const trb__tensor *t, size_t *offset)
+trb_status trb__net_add_param(trb_net *net, trb__layer *l, const trb__tensor *t, size_t *offset)
 {
     size_t *end = t->statistic ? &net->size : &net->trained; /* settle() puts one behind the other */
+    size_t one = 1, all = 0;                                 /* floats of a copy, and of all copies in the slab */
     trb_param *p = &net->param[net->n_params];
-    *p = (trb_param){.offset = *end,
-                     .count = 1,
-                     .head = l->head,
+    *p = (trb_param){.head = l->head,
                      .decays = t->decays,
                      .statistic = t->statistic,
                      .start = t->start,
@@ -28,12 +27,18 @@ trb_status trb__net_add_param(trb_net *net, const trb__layer *l, const trb__tens
     (void)snprintf(p->name, sizeof p->name, "%s.%s%s%zu.%s", l->head ? "heads" : "body", l->name,
                    l->name[0] != '\0' ? "." : "", l->position, t->name);
     if (l->head) p->shape[p->ndim++] = net->heads;
-    for (size_t i = 0; i < t->ndim; i++) p->shape[p->ndim++] = t->shape[i];
     bool fits = true;
-    for (size_t i = 0; i < p->ndim; i++) fits = fits && !__builtin_mul_overflow(p->count, p->shape[i], &p->count);
-    fits = fits && !__builtin_add_overflow(*end, p->count, end);
+    for (size_t i = 0; i < t->ndim; i++) {
+        p->shape[p->ndim++] = t->shape[i];
+        fits = fits && !__builtin_mul_overflow(one, t->shape[i], &one);
+    }
+    fits = fits && !__builtin_mul_overflow(one, l->head ? net->share.of : 1, &all);
+    p->count = one * (l->head ? net->heads : 1);
+    p->offset = *end + (l->head ? net->share.first * one : 0);
+    fits = fits && !__builtin_add_overflow(*end, all, end);
     if (!fits || *end > PTRDIFF_MAX / sizeof(float) / 2)
         return trb_fail(TRB_ECONFIG, "layers: with %s there are more parameters than an address can hold", p->name);
+    if (!t->statistic) l->end = p->offset + p->count;
     net->n_params++;
     *offset = p->offset;
     return TRB_OK;
@@ -199,6 +204,11 @@ static trb_status build(trb_net *net, const char *layers)
 
 trb_status trb_net_create(const char *layers, trb_shape input, size_t M, trb_net **out)
 {
+    return trb__net_create(layers, input, M, (trb__share){.of = M}, out);
+}
+
+trb_status trb__net_create(const char *layers, trb_shape input, size_t M, trb__share share, trb_net **out)
+{
     size_t inputs = 0, items = 1;
     if (__builtin_mul_overflow(input.c, input.h, &inputs) || __builtin_mul_overflow(inputs, input.w, &inputs) ||
         inputs == 0 || inputs > WIDTH_MAX)
@@ -214,6 +224,7 @@ trb_status trb_net_create(const char *layers, trb_shape input, size_t M, trb_net
     if (st != TRB_OK) goto done;
     net->input = input;
     net->heads = M;
+    net->share = share;
     TRB_GO(trb_alloc(TRB_MEM_OTHER, items, sizeof *net->layer, &net->layer));
     TRB_GO(trb_alloc(TRB_MEM_OTHER, items, TENSORS * sizeof *net->param, &net->param));
     TRB_GO(trb_alloc(TRB_MEM_OTHER, items, TRB__ITEM_BYTES + 2, &net->layers));
@@ -318,17 +329,4 @@ void trb_net_init(const trb_net *net, trb_init how, uint64_t seed, uint64_t memb
             w[j] =
                 how == TRB_INIT_HE ? deviation * trb_rng_normal(&rng) : limit * (2.0F * trb_rng_uniform(&rng) - 1.0F);
     }
-}
-
-trb_status trb_net_spread(const trb_net *one, const float *from, const trb_net *many, float *to)
-{
-    if (strcmp(one->layers, many->layers) != 0 || one->heads != 1 || !trb_shape_same(one->input, many->input))
-        return trb_fail(TRB_EINTERNAL, "spread: from \"%s\" with %zu heads and %zu inputs to \"%s\" with %zu inputs",
-                        one->layers, one->heads, trb_net_inputs(one), many->layers, trb_net_inputs(many));
-    for (size_t i = 0; i < one->n_params; i++) {
-        const trb_param *p = &one->param[i], *q = &many->param[i];
-        for (size_t done = 0; done < q->count; done += p->count)
-            memcpy(to + q->offset + done, from + p->offset, p->count * sizeof *to);
-    }
-    return TRB_OK;
 }

@@ -21,10 +21,11 @@ struct trb_work {
     size_t rows;  /* capacity */
     size_t slice; /* rows of a pass */
     bool training;
-    bool fixed;                            /* some step is made for exactly `slice` rows */
-    bool measures;                         /* the time of each step */
-    void (*ready)(void *ctx, size_t from); /* see trb_work_watch() */
-    void *ready_ctx;
+    bool fixed;                                       /* some step is made for exactly `slice` rows */
+    bool measures;                                    /* the time of each step */
+    void (*needs)(void *ctx, size_t from, size_t to); /* see trb_work_watch() */
+    void (*ready)(void *ctx, size_t from);
+    void *watcher;
     size_t last_rows; /* of the last forward pass, 0 before it */
     bool last_drew;   /* it had dropout masks and statistics of its own */
     size_t n_steps, first_trained;
@@ -112,6 +113,11 @@ static trb_status spread(planner *p, value *v, trb_shape one, size_t M)
     s->y_layout = whole;
     s->copies = M;
     return end_step(p, s, v);
+}
+
+static bool has_weights(const trb__step *s)
+{
+    return s->l != NULL && s->l->kind->weights;
 }
 
 static bool is(const trb__layer *l, const char *kind)
@@ -234,7 +240,7 @@ static trb_status plan(trb_work *w)
     TRB_TRY(trb_layout_plain(w->slice, net->input, &p.now.layout));
     for (size_t i = 0; i < net->n_layers; i++) TRB_TRY(plan_layer(&p, &i));
     TRB_TRY(to_plain(&p, &p.now, net->layer[net->n_layers - 1].out));
-    while (w->step[w->first_trained].l == NULL || !w->step[w->first_trained].l->kind->weights) w->first_trained++;
+    while (!has_weights(&w->step[w->first_trained])) w->first_trained++;
     return TRB_OK;
 }
 
@@ -340,6 +346,7 @@ static trb_status pass_forward(trb_work *w, const float *params, size_t rows, co
             now = saved;
             saved = was;
         } else if (!s->kind->training_only || draw != NULL) {
+            if (w->needs != NULL && has_weights(s)) w->needs(w->watcher, s->l->weight, s->l->end);
             const double start = w->measures ? trb_now_s() : 0.0;
             const trb__pass pass = {.rows = rows,
                                     .params = params,
@@ -469,16 +476,18 @@ trb_status trb_net_backward(const trb_net *net, trb_work *w, const float *params
         const double start = w->measures ? trb_now_s() : 0.0;
         TRB_TRY(step_back(s, &pass, &g, i > w->first_trained || dx != NULL));
         if (w->measures) s->seconds[1] += trb_now_s() - start;
-        if (w->ready != NULL && s->l != NULL && s->l->kind->weights) w->ready(w->ready_ctx, s->l->weight);
+        if (w->ready != NULL && has_weights(s)) w->ready(w->watcher, s->l->weight);
     }
     if (dx != NULL) memcpy(dx, g.now, w->last_rows * trb_shape_size(net->input) * sizeof *dx);
     return TRB_OK;
 }
 
-void trb_work_watch(trb_work *w, void (*ready)(void *ctx, size_t from), void *ctx)
+void trb_work_watch(trb_work *w, void (*needs)(void *ctx, size_t from, size_t to),
+                    void (*ready)(void *ctx, size_t from), void *ctx)
 {
+    w->needs = w->training ? needs : NULL;
     w->ready = ready;
-    w->ready_ctx = ctx;
+    w->watcher = ctx;
 }
 
 /* ---- where the time goes */

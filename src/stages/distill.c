@@ -89,7 +89,7 @@ static trb_status train_student(trb_comm *world, const trb_config *c, const trb_
     (void)snprintf(label, sizeof label, hydra ? "student %s, one head" : "student %s", o->name);
     TRB_GO(trb__fit_run(world, &fit));
     if (hydra) {
-        TRB_GO(trb_agree(world, trb_net_spread(one, params_one, many, params_many)));
+        TRB_GO(trb_agree(world, trb_net_copy(one, params_one, many, 0, spec->M, params_many)));
         fit.first_epoch = fit.epochs;
         fit.schedule_from = o->restart ? 0 : fit.epochs;
         if (o->restart) fit.schedule_epochs = o->fit.epochs;

@@ -19,6 +19,20 @@ static trb_status make(void *training)
     return st;
 }
 
+static trb_status make_parts(void *ctx)
+{
+    (void)ctx;
+    trb_net *net = NULL, *body = NULL, *behind = NULL, *window = NULL;
+    trb_status st = trb_net_create(layers, (trb_shape){3, 8, 8}, 2, &net);
+    if (st == TRB_OK) st = trb_net_cut(net, 3, &body, &behind);
+    if (st == TRB_OK) st = trb_net_window(behind, 1, 2, &window);
+    trb_net_destroy(net);
+    trb_net_destroy(body);
+    trb_net_destroy(behind);
+    trb_net_destroy(window);
+    return st;
+}
+
 static trb_status multiply(void *ctx)
 {
     (void)ctx;
@@ -36,6 +50,7 @@ static void each_allocation(void **state)
     (void)state;
     assert_true(fault_walk("alloc", make, NULL) > 20);
     assert_true(fault_walk("alloc", make, (void *)layers) > 40);
+    assert_true(fault_walk("alloc", make_parts, NULL) > 20);
     (void)fault_walk("alloc", multiply, NULL);
 }
 

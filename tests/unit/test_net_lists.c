@@ -369,27 +369,6 @@ static void a_split_without_a_place_is_refused(void **state)
     assert_null(out);
 }
 
-static void every_head_becomes_the_one(void **state)
-{
-    (void)state;
-    const char *list = "dense 4, relu, split, dense 5, relu, dense 2";
-    trb_net *one = NULL, *many = NULL, *other = NULL;
-    assert_ok(trb_net_create(list, ten, 1, &one));
-    assert_ok(trb_net_create(list, ten, 3, &many));
-    assert_ok(trb_net_create("dense 4, tanh, split, dense 5, relu, dense 2", ten, 3, &other));
-    float *from = normals(trb_net_size(one), 1.0F, 1), *to = room(trb_net_size(many), sizeof *to);
-    assert_ok(trb_net_spread(one, from, many, to));
-    for (size_t i = 0; i < trb_net_n_params(many); i++) {
-        const trb_param *p = trb_net_param(one, i), *q = trb_net_param(many, i);
-        assert_int_equal(q->count, p->head ? 3 * p->count : p->count);
-        for (size_t j = 0; j < q->count; j++) assert_true(to[q->offset + j] == from[p->offset + j % p->count]);
-    }
-    assert_fails(trb_net_spread(one, from, other, to), TRB_EINTERNAL, "tanh");
-    assert_fails(trb_net_spread(many, to, many, to), TRB_EINTERNAL, "3 heads");
-    trb_net_destroy(one), trb_net_destroy(many), trb_net_destroy(other);
-    trb_free(from), trb_free(to);
-}
-
 /* Deviation of n weights drawn with deviation s: s / sqrt(2 n) away from s, of the mean: s / sqrt(n). Five such
  * deviations; a uniform number in (-a, a) has deviation a / sqrt(3). */
 static void initial_weights_have_their_spread(void **state)
@@ -457,7 +436,6 @@ int main(void)
         cmocka_unit_test(names_and_statistics_are_in_the_table),
         cmocka_unit_test(a_split_can_be_put_in),
         cmocka_unit_test(a_split_without_a_place_is_refused),
-        cmocka_unit_test(every_head_becomes_the_one),
         cmocka_unit_test(initial_weights_have_their_spread),
         cmocka_unit_test(initial_weights_have_their_own_streams),
         cmocka_unit_test(nothing_is_held),

@@ -201,7 +201,7 @@ static void gradients_are_told_when_they_are_ready(void **state)
     watcher w = {.net = net, .grad = grad, .from = n};
     const float *z = NULL;
     for (size_t i = 0; i < n; i++) grad[i] = NAN;
-    trb_work_watch(work, check_ready, &w);
+    trb_work_watch(work, NULL, check_ready, &w);
     assert_ok(trb_net_forward(net, work, params, ROWS, x, &training, &z));
     assert_ok(trb_net_backward(net, work, params, z, grad, NULL));
     assert_int_equal(w.calls, WEIGHTED);
