@@ -191,7 +191,7 @@ static void prepare(trb_comm *group, job *j, trb_exchange_kind exchange)
     if (b->trains)
         must(trb_exchange_open(group, &(trb_exchange_opts){.kind = exchange}, j->net, &b->optim,
                                j->lanes * (size_t)trb_comm_size(group), 0, j->params, &j->x));
-    if (b->trains) trb_work_watch(j->work, NULL, trb_exchange_ready, j->x);
+    if (b->trains) trb_work_watch(j->work, trb_exchange_needs, trb_exchange_ready, j->x);
 }
 
 static void release(job *j)

@@ -22,11 +22,6 @@ void trb__part(size_t lo, size_t hi, int d, int radix, size_t *part_lo, size_t *
     if (*part_hi > hi) *part_hi = hi;
 }
 
-void trb__add(size_t n, float *restrict into, const float *restrict from)
-{
-    for (size_t i = 0; i < n; i++) into[i] += from[i];
-}
-
 trb_status trb__settled(trb__segment *s, bool *done)
 {
     int through = 1;
@@ -78,14 +73,6 @@ static void list_segments(trb_exchange *x, size_t lo, size_t hi, size_t length)
     }
 }
 
-/* A span more on the stack; what is complete is one. \return the stack's depth */
-static size_t push_span(size_t lanes, trb__span *stack, size_t depth, trb__span next)
-{
-    for (; depth > 0 && trb__siblings(lanes, stack[depth - 1], next); depth--) next.lo = stack[depth - 1].lo;
-    stack[depth] = next;
-    return depth + 1;
-}
-
 static trb__span lane_of(const trb_lanes *l, size_t i)
 {
     const size_t lane = l->first + i * l->step;
@@ -98,7 +85,7 @@ static size_t slabs_of(const trb_exchange *x, trb_lanes l)
     size_t depth = 0, most = 0;
     for (size_t i = 0; i < l.count; i++) {
         if (most < depth + 1) most = depth + 1;
-        depth = push_span(x->lanes, x->stack, depth, lane_of(&l, i));
+        depth = trb__push_span(x->lanes, x->stack, depth, lane_of(&l, i));
     }
     return most;
 }
@@ -299,7 +286,7 @@ static void open_lane(trb_exchange *x)
     x->in_lane = true;
     x->computed = 0;
     x->in_step = x->taken + 1 == x->mine.count;
-    x->n_pieces = push_span(x->lanes, x->stack, x->depth, lane_of(&x->mine, x->taken++));
+    x->n_pieces = trb__push_span(x->lanes, x->stack, x->depth, lane_of(&x->mine, x->taken++));
     x->merges = x->depth + 1 - x->n_pieces;
 }
 
@@ -476,7 +463,7 @@ trb_status trb_exchange_sum(trb_exchange *x, const double *mine, double *sum)
     for (size_t lane = 0; lane < x->lanes; lane++) {
         const size_t before = depth;
         all[before] = by_lane[lane];
-        depth = push_span(x->lanes, span, depth, (trb__span){lane, lane + 1});
+        depth = trb__push_span(x->lanes, span, depth, (trb__span){lane, lane + 1});
         for (size_t i = before; i >= depth; i--) all[i - 1] += all[i];
     }
     *sum = all[0];

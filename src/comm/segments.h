@@ -100,8 +100,6 @@ void trb__part(size_t lo, size_t hi, int d, int radix, size_t *part_lo, size_t *
 /** Whether the messages of this stage are through. */
 trb_status trb__settled(trb__segment *s, bool *done);
 
-void trb__add(size_t n, float *restrict into, const float *restrict from);
-
 /** Add up the pieces of this rank's lanes in segment s, into the first. */
 void trb__add_pieces(const trb_exchange *x, const trb__segment *s);
 

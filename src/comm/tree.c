@@ -22,6 +22,13 @@ bool trb__siblings(size_t lanes, trb__span left, trb__span right)
     return false;
 }
 
+size_t trb__push_span(size_t lanes, trb__span *stack, size_t depth, trb__span next)
+{
+    for (; depth > 0 && trb__siblings(lanes, stack[depth - 1], next); depth--) next.lo = stack[depth - 1].lo;
+    stack[depth] = next;
+    return depth + 1;
+}
+
 trb_status trb__meet(size_t lanes, const int *party, trb__meeting *m)
 {
     trb_status st = TRB_OK;

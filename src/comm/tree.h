@@ -19,6 +19,12 @@ typedef struct {
 /** Whether two spans are the two children of one node of the tree over [0, lanes). */
 bool trb__siblings(size_t lanes, trb__span left, trb__span right);
 
+/** A span more on the stack, which grows by it or, as what is complete becomes one, shrinks. \return its depth */
+size_t trb__push_span(size_t lanes, trb__span *stack, size_t depth, trb__span next);
+
+/** into += from; n numbers. */
+void trb__add(size_t n, float *restrict into, const float *restrict from);
+
 /** How the pieces of several parties meet: the complete subtrees of what lanes each has, in lane order, and the
  * additions that the tree then allows. Where all lanes meet, one piece is left: the first. */
 typedef struct {

@@ -68,7 +68,7 @@ static trb_status reserve(loop *l)
         return trb_alloc(TRB_MEM_OTHER, f->epochs, sizeof *l->epoch_lanes, &l->epoch_lanes);
     }
     TRB_TRY(trb_work_create(f->net, l->rows, true, &l->work));
-    trb_work_watch(l->work, NULL, trb_exchange_ready, l->x);
+    trb_work_watch(l->work, trb_exchange_needs, trb_exchange_ready, l->x);
     TRB_TRY(trb_alloc(TRB_MEM_DATA, f->samples->n_train, sizeof *l->order, &l->order));
     TRB_TRY(trb_alloc(TRB_MEM_DATA, rows, sizeof *l->mine, &l->mine));
     if (f->views > 1) TRB_TRY(trb_alloc(TRB_MEM_DATA, rows, sizeof *l->view, &l->view));
