@@ -41,6 +41,7 @@ typedef struct {
     uint64_t phase1_epochs;
     bool restart;   /* the schedule, in phase 2 */
     uint64_t views; /* how many of the cache's, the first ones */
+    uint64_t head_lanes, head_groups; /* see row.h */
     trb_fit_opts fit;
 } trb_student_opts;
 

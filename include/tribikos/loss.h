@@ -3,7 +3,8 @@
  * All are local, read rows of logits [rows][M][K] and add up in double. `batch` is the number of rows over which the
  * loss is a mean; it is larger than `rows` when a lane computes its share of a batch, so that the sum over lanes is the
  * batch's mean. Each returns TRB_OK, TRB_ECONFIG if K exceeds TRB_LOSS_K_MAX, or TRB_ENUM with a line that names row
- * and head if a logit is not finite; the outputs are then not defined. dz never overlaps an input.
+ * and head if a logit is not finite; the outputs are then not defined. dz does not overlap an input
+ * unless it is said to.
  */
 #ifndef TRB_LOSS_H
 #define TRB_LOSS_H
@@ -52,17 +53,25 @@ trb_status trb_loss_ce_mixed(size_t rows, size_t M, size_t K, size_t batch, cons
 trb_status trb_loss_kd(size_t rows, size_t M, size_t K, size_t batch, float T, const float *z, const float *t,
                        double *loss, float *dz);
 
-/** Soft target: one head follows the mean of the members' tempered probabilities (Hinton et al. 2015 on an ensemble;
- * phase 1 of Hydra, arXiv:2001.04694, sec. 3).
+/** Soft targets: the mean of the members' tempered probabilities (Hinton et al. 2015 on an ensemble; phase 1 of Hydra,
+ * arXiv:2001.04694, sec. 3), or the part of it that some of the members have.
  *
- *   q_b  = 1/M sum_m softmax(t_bm/T)
+ *   q_b = 1/of sum_{m < M} softmax(t_bm/T)
+ *
+ * \param[in] M  members here   \param[in] of  members of the ensemble
+ * \param[in] t  [rows][M][K]   \param[out] q [rows][K]
+ */
+trb_status trb_soft_targets(size_t rows, size_t M, size_t of, size_t K, float T, const float *t, float *q);
+
+/** One head follows soft targets (ibid.).
+ *
  *   loss = T^2/batch * sum_b KL( q_b || softmax(z_b/T) )      [nats]
  *   dz   = T/batch   * ( softmax(z_b/T) - q_b )
  *
- * \param[in] z  [rows][K]   \param[in] t [rows][M][K]
+ * \param[in] z  [rows][K]   \param[in] q [rows][K]; may be dz
  */
-trb_status trb_loss_kd_mean(size_t rows, size_t M, size_t K, size_t batch, float T, const float *z, const float *t,
-                            double *loss, float *dz);
+trb_status trb_loss_soft(size_t rows, size_t K, size_t batch, float T, const float *z, const float *q, double *loss,
+                         float *dz);
 
 /** Gaussian negative log-likelihood; outputs are mean and log variance (Nix and Weigend 1994; Lakshminarayanan et al.
  * 2017, arXiv:1612.01474, eq. 1, with the constant).

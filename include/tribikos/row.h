@@ -25,7 +25,7 @@ void trb_row_close(trb_row *r); /* Local. NULL allowed. */
 size_t trb_row_own(const trb_row *r);
 
 /** Everyone's item to everyone. Collective over the row.
- * \param[in] items  of this round, 1..G   \param[in] mine  [n]; of a column without an item ignored, may be NULL
+ * \param[in] items  of this round, 1..G   \param[in] mine  [n]; NULL of a column that has no item or failed
  * \param[out] all  [items][n], borrowed until the next gather */
 trb_status trb_row_gather(trb_row *r, size_t items, const float *mine, const float **all);
 

@@ -73,6 +73,32 @@ static trb_status check_fit(const place *p, const trb_fit_opts *f)
     return TRB_OK;
 }
 
+/* Groups share head lanes, and head lanes share heads, evenly. */
+static trb_status check_grid(const trb_config *c, const place *p, const trb_student_opts *s)
+{
+    const uint64_t M = c->members.count, H = s->head_lanes, G = s->head_groups;
+    uint64_t lanes = H, groups = G;
+    while (M % lanes != 0) lanes = lanes > M ? M : lanes - 1;
+    if (lanes != H)
+        return trb__item_fail(p->items, source_of(p, "head_lanes"),
+                              "%" PRIu64 " head lanes cannot share `members.count` = %" PRIu64
+                              " heads evenly; nearest that works: %" PRIu64,
+                              H, M, lanes);
+    while (H % groups != 0) groups = groups > H ? H : groups - 1;
+    if (groups != G)
+        return clash(p, "head_groups", "head_lanes",
+                     "groups share head lanes evenly; nearest head_groups that works: %" PRIu64
+                     "; or head_lanes: %" PRIu64,
+                     groups, M % G == 0 ? G : M);
+    if (H > 1 && c->exchange.kind == TRB_EXCHANGE_SERVER)
+        return trb__item_fail(p->items, source_of(p, "head_lanes"),
+                              "heads in lanes are exchanged by `exchange: ordered` or `allreduce`, not by servers; set "
+                              "one of them, or head_lanes: 1");
+    if (H > 1 && s->fit.clip > 0.0)
+        return clash(p, "head_lanes", "clip", "the norm of a gradient is not known across head lanes; set clip: 0");
+    return TRB_OK;
+}
+
 static trb_status check_student(const trb_config *c, const place *p, const trb_student_opts *s)
 {
     if (s->views > c->cache.views)
@@ -100,6 +126,7 @@ static trb_status check_student(const trb_config *c, const place *p, const trb_s
                               s->split);
     if (s->method == TRB_METHOD_HYDRA && s->phase1_epochs > 0 && s->fit.warmup >= (double)s->phase1_epochs)
         return clash(p, "warmup", "phase1_epochs", "the warm-up has to end before the phase does");
+    TRB_TRY(check_grid(c, p, s));
     return check_fit(p, &s->fit);
 }
 

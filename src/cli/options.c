@@ -133,6 +133,10 @@ const trb__option trb__options[] = {
      .help = "hydra: phase 2 runs through the schedule anew; false: one schedule over both phases"},
     {STUDENT("views", views), WHOLE(0, 1000), .value = "0",
      .help = "how many of the cache's views it sees, one of them a sample an epoch; 0: all"},
+    {STUDENT("head_lanes", head_lanes), WHOLE(1, 10000), .value = "1", .unsaid = true,
+     .help = "equal parts of the heads, the most groups that can share them; decides bits"},
+    {STUDENT("head_groups", head_groups), WHOLE(1, 10000), .value = "1", .bitless = true,
+     .help = "ranks form rows of so many; each holds its part of the heads and opens only their members' shards"},
 
     {CONFIG("exchange", exchange.kind), CHOICE(exchanges), .value = "ordered", .decides = true,
      .help = "of parameters between ranks; ordered: the same bits for any number of ranks"},

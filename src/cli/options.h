@@ -44,7 +44,10 @@ typedef struct {
     const trb__choice *choices;
     uint64_t factor; /* stored = given * factor; 0 stands for 1 */
     size_t offset, bytes, count_offset;
-    bool decides; /* the bits of members and students depend on it (as on all options of a training) */
+    bool
+        decides; /* the bits of members and students depend on it, as on all options of a training but `bitless` ones */
+    bool bitless;
+    bool unsaid; /* where it has its default it is not said: so files from before there was the option stay good */
     const char *help;
 } trb__option;
 

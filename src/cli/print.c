@@ -225,6 +225,20 @@ static trb_status print_deciding(page *p, const trb_config *of)
     return TRB_OK;
 }
 
+/* The options of one training. */
+static trb_status print_training(page *p, trb__scope scope, const void *base)
+{
+    for (size_t i = 0; i < trb__n_options; i++) {
+        const trb__option *o = &trb__options[i];
+        char *value = NULL;
+        if (o->scope != scope || o->bitless) continue;
+        TRB_TRY(trb__option_text(o, base, &value));
+        if (!o->unsaid || strcmp(value, o->value) != 0) (void)fprintf(p->f, "%s: %s\n", o->key, value);
+        trb_free(value);
+    }
+    return TRB_OK;
+}
+
 trb_status trb__config_member_text(const trb_config *c, size_t m, char **out)
 {
     page p;
@@ -233,7 +247,7 @@ trb_status trb__config_member_text(const trb_config *c, size_t m, char **out)
     /* Random numbers are keyed by the member's number too. */
     (void)fprintf(p.f, "member: %zu\n", m);
     TRB_GO(print_deciding(&p, c));
-    TRB_GO(print_scope(&p, -1, TRB__FIT, &c->member[m]));
+    TRB_GO(print_training(&p, TRB__FIT, &c->member[m]));
 done:
     return page_close(&p, st, out);
 }
@@ -245,8 +259,8 @@ trb_status trb__config_student_text(const trb_config *c, size_t s, char **out)
     const trb_student_opts *student = &c->student[s];
     TRB_TRY(page_open(&p));
     TRB_GO(print_deciding(&p, c));
-    TRB_GO(print_scope(&p, -1, TRB__STUDENT, student));
-    TRB_GO(print_scope(&p, -1, TRB__FIT, &student->fit));
+    TRB_GO(print_training(&p, TRB__STUDENT, student));
+    TRB_GO(print_training(&p, TRB__FIT, &student->fit));
     if (student->fit.layers[0] == '\0') (void)fprintf(p.f, "train.layers: [%s]\n", c->train.layers);
 done:
     return page_close(&p, st, out);

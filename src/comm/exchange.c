@@ -13,6 +13,10 @@
  * go by UPDATE parameters, which with their gradient and moments stay in the first-level cache. */
 enum { SEGMENT = 31744, SEGMENTS = 128, UPDATE = 2048 };
 
+/* All that are open. Any of a rank's several exchanges may be what another rank waits for, before it goes on to what
+ * this one waits for, so that they move together. */
+static trb_exchange *first_open;
+
 void trb__part(size_t lo, size_t hi, int d, int radix, size_t *part_lo, size_t *part_hi)
 {
     size_t first = 0, count = 0;
@@ -172,6 +176,8 @@ trb_status trb_exchange_open(trb_comm *group, const trb_exchange_opts *how, cons
     x->params = params;
     x->scale = 1.0F;
     x->mine = trb_exchange_share(how, lanes, group->rank, group->size);
+    x->next_open = first_open;
+    first_open = x;
     st = ranks_a_node(group, &x->node);
     if (st == TRB_OK) st = trb_agree(group, reserve(x));
     if (st == TRB_OK)
@@ -251,10 +257,15 @@ static void progress(trb_exchange *x)
     x->broken = st;
 }
 
+void trb__progress(void)
+{
+    for (trb_exchange *x = first_open; x != NULL; x = x->next_open) progress(x);
+}
+
 static void settle(trb_exchange *x)
 {
     const double start = trb_now_s();
-    for (; x->broken == TRB_OK && x->unfinished > 0; trb__waits(x->group, start)) progress(x);
+    while (x->broken == TRB_OK && x->unfinished > 0) trb__waits(x->group, start);
     x->work.waited_s += trb_now_s() - start;
 }
 
@@ -308,22 +319,21 @@ void trb_exchange_ready(void *exchange, size_t from)
 {
     trb_exchange *x = exchange;
     open_lane(x);
-    progress(x);
+    trb__progress();
     while (x->computed < x->n_trained && x->segment[x->computed].lo >= from) complete(x);
-    progress(x);
+    trb__progress();
     trb__alive();
 }
 
 void trb_exchange_needs(void *exchange, size_t from, size_t to)
 {
     trb_exchange *x = exchange;
-    if (x->unfinished == 0) return;
+    trb__progress();
     const double start = trb_now_s();
-    progress(x);
-    for (size_t i = 0; i < x->n_trained; i++) {
+    for (size_t i = 0; x->unfinished > 0 && i < x->n_trained; i++) {
         const trb__segment *s = &x->segment[i];
         if (s->hi <= from || s->lo >= to) continue;
-        for (; x->broken == TRB_OK && s->next != TRB__NOTHING; trb__waits(x->group, start)) progress(x);
+        while (x->broken == TRB_OK && s->next != TRB__NOTHING) trb__waits(x->group, start);
     }
     x->work.waited_s += trb_now_s() - start;
 }
@@ -401,12 +411,11 @@ static trb_status agree_on_step(trb_exchange *x)
     const double start = trb_now_s();
     int through = x->group->size == 1 || trb_exchange_is_free(x);
     for (; !through; trb__waits(x->group, start)) {
-        progress(x);
         TRB_TRY(x->broken);
         TRB_TRY(trb__mpi(MPI_Test(&x->agreement, &through, MPI_STATUS_IGNORE), "MPI_Test"));
     }
     x->agreeing = false;
-    for (; x->broken == TRB_OK && x->holds && x->summing > 0; trb__waits(x->group, start)) progress(x);
+    while (x->broken == TRB_OK && x->holds && x->summing > 0) trb__waits(x->group, start);
     TRB_TRY(x->broken);
     if (x->holds && x->worst == TRB_OK) TRB_TRY(find_scale(x, 1.0));
     x->holds = false;
@@ -438,6 +447,9 @@ void trb_exchange_close(trb_exchange *x)
 {
     if (x == NULL) return;
     settle(x);
+    trb_exchange **at = &first_open;
+    while (*at != x) at = &(*at)->next_open;
+    *at = x->next_open;
     x->kind->close(x);
     void *const blocks[] = {x->slabs, x->stack, x->segment, x->m, x->v, x->squares};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) trb_free(blocks[i]);

@@ -8,15 +8,15 @@
 struct trb_row {
     trb_comm *comm;
     size_t H, n;
-    size_t first, own; /* this column's head lanes */
-    size_t item, lane; /* under way: which item, how many of its head lanes are answered */
+    size_t first, own;   /* this column's head lanes */
+    size_t item, lane;   /* under way: which item, how many of its head lanes are answered */
     size_t depth, n_own; /* pieces of the item on the stack; how many they are when all lanes are answered */
-    trb__span *stack;  /* [own] */
+    trb__span *stack;    /* [own] */
     trb__meeting meeting;
-    float *features; /* [G][n] */
-    float *slabs;    /* [G][own][n] pieces of each item */
-    float *received; /* [pieces of others][n] */
-    float **piece;   /* [pieces] of this column's item */
+    float *features;    /* [G][n] */
+    float *slabs;       /* [G][own][n] pieces of each item */
+    float *received;    /* [pieces of others][n] */
+    float **piece;      /* [pieces] of this column's item */
     int *count, *start; /* [G] of a gather */
     MPI_Request *request;
     int n_requests;
@@ -96,6 +96,7 @@ trb_status trb_row_gather(trb_row *r, size_t items, const float *mine, const flo
         r->start[c] = (size_t)c < items ? c * n : 0;
     }
     *all = r->features;
+    if (mine == NULL) mine = r->slabs; /* anything, so that the others get as much as they wait for */
     TRB_TRY(trb__mpi(MPI_Iallgatherv(mine, r->count[r->comm->rank], MPI_FLOAT, r->features, r->count, r->start,
                                      MPI_FLOAT, r->comm->mpi, &request),
                      "MPI_Iallgatherv"));

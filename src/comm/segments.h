@@ -49,6 +49,7 @@ typedef struct {
 extern const trb__exchange trb__ordered, trb__allreduce, trb__server;
 
 struct trb_exchange {
+    trb_exchange *next_open; /* of this rank's exchanges */
     trb_comm *group;
     const trb__exchange *kind;
     void *of_kind;

@@ -176,6 +176,7 @@ static void name_the_slow(const trb_comm *c, double now, double since)
 
 void trb__waits(const trb_comm *c, double since)
 {
+    trb__progress();
     if (!watch.on) return;
     const double now = trb_now_s();
     watch.mine.waits = 1;

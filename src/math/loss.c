@@ -168,35 +168,43 @@ trb_status trb_loss_kd(size_t rows, size_t M, size_t K, size_t batch, float T, c
     return TRB_OK;
 }
 
-trb_status trb_loss_kd_mean(size_t rows, size_t M, size_t K, size_t batch, float T, const float *z, const float *t,
-                            double *loss, float *dz)
+trb_status trb_soft_targets(size_t rows, size_t M, size_t of, size_t K, float T, const float *t, float *q)
 {
     TRB_TRY(expect_classes(K));
     float scratch[K_MAX], max[RUN];
-    double S[RUN], total = 0.0;
-    const double share = (double)T / (double)batch;
+    double S[RUN];
     const size_t step = run_rows(K);
-    for (size_t b = 0; b < rows; b++) {
-        const float *zr = z + b * K;
-        float *q = dz + b * K;
-        memset(q, 0, K * sizeof *q);
+    memset(q, 0, rows * K * sizeof *q);
+    for (size_t b = 0; b < rows; b++, q += K) {
         for (size_t m0 = 0; m0 < M; m0 += step) {
             const size_t n = least(step, M - m0);
             const float *tr = t + (b * M + m0) * K;
             TRB_TRY(expect_finite(n, K, tr, "the members' logits", b * M + m0, M));
             exp_rows(n, K, T, tr, scratch, max, S);
             for (size_t m = 0; m < n; m++) {
-                const float scale = (float)(1.0 / (S[m] * (double)M));
+                const float scale = (float)(1.0 / (S[m] * (double)of));
                 for (size_t k = 0; k < K; k++) q[k] += scale * scratch[m * K + k];
             }
         }
-        TRB_TRY(expect_finite(1, K, zr, "the student's logits", b, 1));
-        exp_rows(1, K, T, zr, scratch, max, S);
+    }
+    return TRB_OK;
+}
+
+trb_status trb_loss_soft(size_t rows, size_t K, size_t batch, float T, const float *z, const float *q, double *loss,
+                         float *dz)
+{
+    TRB_TRY(expect_classes(K));
+    float scratch[K_MAX], max[1];
+    double S[1], total = 0.0;
+    const double share = (double)T / (double)batch;
+    for (size_t b = 0; b < rows; b++, z += K, q += K, dz += K) {
+        TRB_TRY(expect_finite(1, K, z, "the student's logits", b, 1));
+        exp_rows(1, K, T, z, scratch, max, S);
         const double log_S = log(S[0]), scale = share / S[0];
         for (size_t k = 0; k < K; k++) {
-            const double log_p = ((double)zr[k] - (double)max[0]) / (double)T - log_S, w = (double)q[k];
+            const double log_p = ((double)z[k] - (double)max[0]) / (double)T - log_S, w = (double)q[k];
             total += w > 0.0 ? w * (log(w) - log_p) : 0.0;
-            q[k] = (float)(scale * (double)scratch[k] - share * w);
+            dz[k] = (float)(scale * (double)scratch[k] - share * w);
         }
     }
     *loss = share * (double)T * total;

@@ -1,17 +1,25 @@
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "internal.h"
 #include "tribikos/log.h"
 #include "tribikos/loss.h"
 #include "tribikos/memory.h"
 
-/* A student's teachers: what the cache says of each row, step by step. */
+/* A student's teachers: what the cache says of each row, step by step. In a grid a rank reads what its column's members
+ * say of the row's lanes, head lane by head lane. */
 typedef struct {
     trb_reader *reader;
-    const float *logits; /* [rows of the step][M][K] */
-    size_t M, K;
+    const float *logits;   /* [rows of the step][M][K] */
+    size_t M, of, K;       /* members that are read, of so many */
+    size_t rows, row_rows; /* of a lane; of the row's lanes together */
     float T;
+    trb_row *row;   /* while one head follows the mean of all members; NULL outside a grid */
+    size_t columns; /* of the row */
+    float *targets; /* [own lanes][rows][K] soft targets of the step; in a grid */
+    size_t parts;   /* this rank's head lanes */
+    float *part;    /* [rows][M / parts][K] */
 } teachers;
 
 static trb_status plan(void *ctx, size_t steps, size_t rows, const int64_t *sample, const uint16_t *view)
@@ -21,102 +29,269 @@ static trb_status plan(void *ctx, size_t steps, size_t rows, const int64_t *samp
     return trb_reader_plan(t->reader, steps, sample, view);
 }
 
-static trb_status next(void *ctx)
+/* What the members of one head lane say of a lane: [rows][M / parts][K]. */
+static const float *part_of(const teachers *t, size_t at, size_t i)
+{
+    const size_t n = t->M / t->parts * t->K;
+    const float *from = t->logits + at * t->M * t->K + i * n;
+    if (t->parts == 1) return from;
+    for (size_t r = 0; r < t->rows; r++) memcpy(t->part + r * n, from + r * t->M * t->K, n * sizeof *from);
+    return t->part;
+}
+
+/* Soft targets of this rank's lanes, of which each column of the row has the part of its members. */
+static trb_status gather_targets(teachers *t, trb_status st)
+{
+    const size_t n = t->rows * t->K, lanes = t->row_rows / t->rows;
+    for (size_t first = 0, round = 0; first < lanes; first += t->columns, round++) {
+        const size_t items = lanes - first < t->columns ? lanes - first : t->columns;
+        const float *sum = NULL;
+        for (size_t j = 0; j < items; j++) {
+            for (size_t i = 0; i < t->parts; i++) {
+                float *q = trb_row_answer(t->row);
+                const float *said = st == TRB_OK ? part_of(t, (first + j) * t->rows, i) : NULL;
+                if (st == TRB_OK) st = trb_soft_targets(t->rows, t->M / t->parts, t->of, t->K, t->T, said, q);
+                const trb_status answered = trb_row_answered(t->row);
+                if (st == TRB_OK) st = answered;
+            }
+        }
+        const trb_status summed = trb_row_sum(t->row, items, &sum);
+        if (st == TRB_OK) st = summed;
+        if (st == TRB_OK && sum != NULL) memcpy(t->targets + round * n, sum, n * sizeof *sum);
+    }
+    return st;
+}
+
+static trb_status next(void *ctx, trb_status st)
 {
     teachers *t = ctx;
-    return trb_reader_next(t->reader, &t->logits);
+    if (st == TRB_OK) st = trb_reader_next(t->reader, &t->logits);
+    return t->row == NULL ? st : gather_targets(t, st);
 }
 
-static trb_status loss_on_mean(void *ctx, size_t at, size_t rows, size_t batch, const int64_t *sample,
-                               const trb_mix *mix, const float *z, double *loss, float *dz)
+static trb_status loss_on_mean(void *ctx, const trb__lane *l, const float *z, double *loss, float *dz)
 {
-    (void)sample, (void)mix;
     const teachers *t = ctx;
-    return trb_loss_kd_mean(rows, t->M, t->K, batch, t->T, z, t->logits + at * t->M * t->K, loss, dz);
+    const float *q = dz;
+    if (t->row != NULL)
+        q = t->targets + l->number * l->rows * t->K;
+    else
+        TRB_TRY(trb_soft_targets(l->rows, t->M, t->of, t->K, t->T, t->logits + l->at * t->M * t->K, dz));
+    return trb_loss_soft(l->rows, t->K, l->batch, t->T, z, q, loss, dz);
 }
 
-static trb_status loss_on_own(void *ctx, size_t at, size_t rows, size_t batch, const int64_t *sample,
-                              const trb_mix *mix, const float *z, double *loss, float *dz)
+static trb_status loss_on_own(void *ctx, const trb__lane *l, const float *z, double *loss, float *dz)
 {
-    (void)sample, (void)mix;
     const teachers *t = ctx;
-    return trb_loss_kd(rows, t->M, t->K, batch, t->T, z, t->logits + at * t->M * t->K, loss, dz);
+    return trb_loss_kd(l->rows, t->M / t->parts, t->K, l->batch, t->T, z, part_of(t, l->at, l->heads), loss, dz);
+}
+
+/* All that one student's training holds on this rank. */
+typedef struct {
+    trb_comm *world, *row, *column; /* row, column: of a grid */
+    const trb_config *c;
+    const trb_student_opts *o;
+    const trb__samples *s;
+    const trb_cache_spec *spec;
+    trb_exchange_opts exchange;
+    trb_reader *reader;
+    teachers t;
+    trb_augment *views;
+    trb_jsonl *metrics;
+    trb_net *one, *many; /* with one head, and with one a member */
+    float *params_one, *params_many;
+    /* In a grid: the body, the heads of this column, and those by head lane. */
+    trb_net *body, *behind, **lane;
+    float *params_body, *params_behind;
+    size_t n_lanes, m0, m_count; /* this column's head lanes, and its members */
+    char label[96];
+} student;
+
+static bool in_grid(const student *d)
+{
+    return d->o->head_lanes > 1;
+}
+
+static bool is_hydra(const student *d)
+{
+    return d->o->method == TRB_METHOD_HYDRA;
+}
+
+static void release(student *d)
+{
+    (void)trb_jsonl_close(d->metrics);
+    trb_augment_destroy(d->views);
+    trb_row_close(d->t.row);
+    for (size_t i = 0; d->lane != NULL && i < d->n_lanes; i++) trb_net_destroy(d->lane[i]);
+    trb_net *const nets[] = {d->one, d->many, d->body, d->behind};
+    for (size_t i = 0; i < sizeof nets / sizeof *nets; i++) trb_net_destroy(nets[i]);
+    void *const blocks[] = {d->params_one,    d->params_many, d->lane,  d->params_body,
+                            d->params_behind, d->t.targets,   d->t.part};
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) trb_free(blocks[i]);
+    trb_comm_close(d->column);
+    trb_comm_close(d->row);
+}
+
+static trb_status reserve_params(const trb_net *net, float **params)
+{
+    return trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(net), sizeof **params, params);
+}
+
+/* Readers, networks and files of this rank. */
+static trb_status prepare(student *d, const trb_cache *cache, size_t index)
+{
+    const size_t K = d->spec->K, rows = d->o->fit.batch / d->o->fit.lanes;
+    const int columns = (int)d->o->head_groups, r = trb_comm_rank(d->world), P = trb_comm_size(d->world);
+    const trb_exchange_opts by_rows = {
+        .kind = d->exchange.kind, .servers = d->exchange.servers, .staleness = d->exchange.staleness};
+    const size_t lanes = trb_exchange_share(&by_rows, d->o->fit.lanes, r / columns, P / columns).count;
+    const size_t own = trb_exchange_share(&d->exchange, d->o->fit.lanes, r, P).count;
+    d->n_lanes = d->o->head_lanes / d->o->head_groups;
+    d->m_count = d->spec->M / d->o->head_groups;
+    d->m0 = (size_t)(r % columns) * d->m_count;
+    d->t = (teachers){.M = d->m_count,
+                      .of = d->spec->M,
+                      .K = K,
+                      .rows = rows,
+                      .row_rows = lanes * rows,
+                      .T = (float)d->o->temperature,
+                      .columns = (size_t)columns,
+                      .parts = d->n_lanes};
+    if (lanes > 0)
+        TRB_TRY(trb_reader_open(cache, d->o->views, d->m0, d->m_count, lanes * rows, d->c->cache.memory, &d->reader));
+    d->t.reader = d->reader;
+    TRB_TRY(trb__student_net(d->c, index, &d->s->data, 1, &d->one));
+    TRB_TRY(reserve_params(d->one, &d->params_one));
+    if (is_hydra(d)) TRB_TRY(trb__student_net(d->c, index, &d->s->data, d->spec->M, &d->many));
+    TRB_TRY(trb__views_create(d->c, d->s, d->o->views, &d->views));
+    if (in_grid(d)) {
+        TRB_TRY(trb_alloc(TRB_MEM_CACHE, own * rows * K, sizeof *d->t.targets, &d->t.targets));
+        TRB_TRY(trb_alloc(TRB_MEM_CACHE, rows * d->m_count / d->n_lanes * K, sizeof *d->t.part, &d->t.part));
+    }
+    if (r > 0) return TRB_OK;
+    TRB_TRY(trb_mkdirs(trb__run_path(d->c, "student/%s", d->o->name).text));
+    return trb_jsonl_open(trb__run_path(d->c, "student/%s/metrics.jsonl", d->o->name).text, &d->metrics);
+}
+
+static trb__fit first_phase(student *d)
+{
+    const trb_student_opts *o = d->o;
+    return (trb__fit){.opts = &o->fit,
+                      .epochs = o->phase1_epochs + (is_hydra(d) ? 0 : o->fit.epochs),
+                      .schedule_epochs = o->phase1_epochs + (is_hydra(d) && o->restart ? 0 : o->fit.epochs),
+                      .stream = TRB_STUDENT_STREAM,
+                      .exchange = &d->exchange,
+                      .net = d->one,
+                      .params = d->params_one,
+                      .samples = d->s,
+                      .augment = d->views,
+                      .views = o->views,
+                      .plan = plan,
+                      .next = next,
+                      .loss = loss_on_mean,
+                      .ctx = &d->t,
+                      .metrics = d->metrics,
+                      .label = d->label,
+                      .phase = 1};
+}
+
+static void second_phase(student *d, trb__fit *fit)
+{
+    fit->first_epoch = fit->epochs;
+    fit->schedule_from = d->o->restart ? 0 : fit->epochs;
+    if (d->o->restart) fit->schedule_epochs = d->o->fit.epochs;
+    fit->epochs = d->o->fit.epochs;
+    fit->loss = loss_on_own;
+    fit->phase = 2;
+    (void)snprintf(d->label, sizeof d->label, "student %s, %zu heads", d->o->name, d->spec->M);
+}
+
+/* Every member's head begins as a copy of the first phase's. */
+static trb_status train_whole(student *d, trb__fit *fit)
+{
+    trb_status st = reserve_params(d->many, &d->params_many);
+    if (st == TRB_OK) st = trb_net_copy(d->one, d->params_one, d->many, 0, d->spec->M, d->params_many);
+    TRB_TRY(trb_agree(d->world, st));
+    fit->net = d->many;
+    fit->params = d->params_many;
+    return trb__fit_run(d->world, fit);
+}
+
+static trb_status cut(student *d)
+{
+    const size_t heads = d->m_count / d->n_lanes;
+    TRB_TRY(trb_net_cut(d->many, d->m_count, &d->body, &d->behind));
+    TRB_TRY(reserve_params(d->body, &d->params_body));
+    TRB_TRY(reserve_params(d->behind, &d->params_behind));
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, d->n_lanes, sizeof *d->lane, &d->lane));
+    for (size_t i = 0; i < d->n_lanes; i++) TRB_TRY(trb_net_window(d->behind, i * heads, heads, &d->lane[i]));
+    TRB_TRY(trb_net_copy(d->one, d->params_one, d->body, 0, 0, d->params_body));
+    return trb_net_copy(d->one, d->params_one, d->behind, 0, d->m_count, d->params_behind);
+}
+
+/* Rank 0 puts the student together, from the columns of the first row. */
+static trb_status join(student *d)
+{
+    const size_t n = trb_net_size(d->behind), G = (size_t)trb_comm_size(d->row);
+    const bool leads = trb_comm_rank(d->world) == 0;
+    float *all = NULL;
+    trb_status st = TRB_OK;
+    if (trb_comm_rank(d->column) > 0) return trb_agree(d->world, TRB_OK);
+    if (leads) st = reserve_params(d->many, &d->params_many);
+    if (st == TRB_OK && leads) st = trb_alloc(TRB_MEM_WEIGHTS, G * n, sizeof *all, &all);
+    TRB_GO(trb_agree(d->world, st));
+    TRB_GO(trb_comm_gather(d->row, d->params_behind, n, sizeof *all, all));
+    if (!leads) goto done;
+    TRB_GO(trb_net_copy(d->body, d->params_body, d->many, 0, 0, d->params_many));
+    for (size_t g = 0; g < G; g++)
+        TRB_GO(trb_net_copy(d->behind, all + g * n, d->many, g * d->m_count, d->m_count, d->params_many));
+done:
+    trb_free(all);
+    return st;
+}
+
+static trb_status train_in_grid(student *d, trb__fit *fit)
+{
+    TRB_TRY(trb_agree(d->world, cut(d)));
+    const trb__heads heads = {.row = d->row,
+                              .column = d->column,
+                              .net = d->behind,
+                              .params = d->params_behind,
+                              .lanes = d->o->head_lanes,
+                              .lane = d->lane};
+    fit->net = d->body;
+    fit->params = d->params_body;
+    fit->heads = &heads;
+    const trb_status st = trb__fit_run(d->world, fit);
+    fit->heads = NULL;
+    TRB_TRY(st);
+    return trb_agree(d->world, join(d));
 }
 
 /* Phase 1 trains one head on the mean of the members; phase 2 gives every member a copy of it. A kd student is phase 1
  * alone, for as many epochs as both phases have, so that the two methods are compared at equal training. */
-static trb_status train_student(trb_comm *world, const trb_config *c, const trb__samples *s, trb_reader *reader,
-                                const trb_cache_spec *spec, size_t index, const char *config)
+static trb_status train_student(student *d, const char *config)
 {
-    const trb_student_opts *o = &c->student[index];
-    const bool leads = trb_comm_rank(world) == 0, hydra = o->method == TRB_METHOD_HYDRA;
-    char label[96];
-    trb_net *one = NULL, *many = NULL;
-    float *params_one = NULL, *params_many = NULL;
-    trb_jsonl *metrics = NULL;
-    trb_augment *views = NULL;
-    teachers t = {.reader = reader, .M = spec->M, .K = spec->K, .T = (float)o->temperature};
-
-    trb_status st = trb__student_net(c, index, &s->data, 1, &one);
-    if (st == TRB_OK && hydra) st = trb__student_net(c, index, &s->data, spec->M, &many);
-    if (st == TRB_OK) st = trb__views_create(c, s, o->views, &views);
-    if (st == TRB_OK) st = trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(one), sizeof *params_one, &params_one);
-    if (st == TRB_OK && hydra) st = trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(many), sizeof *params_many, &params_many);
-    if (st == TRB_OK && leads) {
-        st = trb_mkdirs(trb__run_path(c, "student/%s", o->name).text);
-        if (st == TRB_OK) st = trb_jsonl_open(trb__run_path(c, "student/%s/metrics.jsonl", o->name).text, &metrics);
+    trb_net_init(d->one, d->o->fit.init, d->o->fit.seed, TRB_STUDENT_STREAM, d->params_one);
+    (void)snprintf(d->label, sizeof d->label, is_hydra(d) ? "student %s, one head" : "student %s", d->o->name);
+    trb__fit fit = first_phase(d);
+    TRB_TRY(trb__fit_run(d->world, &fit));
+    trb_row_close(d->t.row);
+    d->t.row = NULL;
+    if (is_hydra(d)) {
+        second_phase(d, &fit);
+        TRB_TRY(in_grid(d) ? train_in_grid(d, &fit) : train_whole(d, &fit));
     }
-    TRB_GO(trb_agree(world, st));
-    trb_net_init(one, o->fit.init, o->fit.seed, TRB_STUDENT_STREAM, params_one);
-
-    trb__fit fit = {.opts = &o->fit,
-                    .epochs = o->phase1_epochs + (hydra ? 0 : o->fit.epochs),
-                    .schedule_epochs = o->phase1_epochs + (hydra && o->restart ? 0 : o->fit.epochs),
-                    .stream = TRB_STUDENT_STREAM,
-                    .exchange = &c->exchange,
-                    .net = one,
-                    .params = params_one,
-                    .samples = s,
-                    .augment = views,
-                    .views = o->views,
-                    .plan = plan,
-                    .next = next,
-                    .loss = loss_on_mean,
-                    .ctx = &t,
-                    .metrics = metrics,
-                    .label = label,
-                    .phase = 1};
-    (void)snprintf(label, sizeof label, hydra ? "student %s, one head" : "student %s", o->name);
-    TRB_GO(trb__fit_run(world, &fit));
-    if (hydra) {
-        TRB_GO(trb_agree(world, trb_net_copy(one, params_one, many, 0, spec->M, params_many)));
-        fit.first_epoch = fit.epochs;
-        fit.schedule_from = o->restart ? 0 : fit.epochs;
-        if (o->restart) fit.schedule_epochs = o->fit.epochs;
-        fit.epochs = o->fit.epochs;
-        fit.net = many;
-        fit.params = params_many;
-        fit.loss = loss_on_own;
-        fit.phase = 2;
-        (void)snprintf(label, sizeof label, "student %s, %zu heads", o->name, spec->M);
-        TRB_GO(trb__fit_run(world, &fit));
-    }
-    if (leads) {
-        st = trb_jsonl_close(metrics);
-        metrics = NULL;
+    trb_status st = TRB_OK;
+    if (trb_comm_rank(d->world) == 0) {
+        st = trb_jsonl_close(d->metrics);
+        d->metrics = NULL;
         if (st == TRB_OK)
-            st = trb_weights_write(trb__run_path(c, "student/%s/weights.h5", o->name).text, hydra ? many : one,
-                                   hydra ? params_many : params_one, trb__samples_norm(s), config, NULL);
+            st = trb_weights_write(trb__run_path(d->c, "student/%s/weights.h5", d->o->name).text,
+                                   is_hydra(d) ? d->many : d->one, is_hydra(d) ? d->params_many : d->params_one,
+                                   trb__samples_norm(d->s), config, NULL);
     }
-    st = trb_agree(world, st);
-done:
-    (void)trb_jsonl_close(metrics);
-    trb_augment_destroy(views);
-    trb_free(params_many);
-    trb_free(params_one);
-    trb_net_destroy(many);
-    trb_net_destroy(one);
-    return st;
+    return trb_agree(d->world, st);
 }
 
 trb_status trb__student_check(const trb_config *c, size_t index, const trb__samples *samples, int ranks, size_t M,
@@ -128,9 +303,16 @@ trb_status trb__student_check(const trb_config *c, size_t index, const trb__samp
     (void)snprintf(who, sizeof who, "student %s", o->name);
     TRB_TRY(trb__student_net(c, index, &samples->data, M, &net));
     const size_t outputs = trb_net_outputs(net);
+    trb_net *body = NULL, *behind = NULL;
+    const trb_status st = o->head_lanes > 1 ? trb_net_cut(net, 1, &body, &behind) : TRB_OK;
+    trb_net_destroy(body);
+    trb_net_destroy(behind);
     trb_net_destroy(net);
+    TRB_TRY(trb_fail_of(st, "%s: head_lanes above 1: ", who));
     if (outputs != K) return trb_fail(TRB_ECONFIG, "%s has %zu outputs, the members have %zu", who, outputs, K);
-    TRB_TRY(trb_fail_of(trb_exchange_check(&c->exchange, o->fit.lanes, ranks), "%s: ", who));
+    trb_exchange_opts exchange = c->exchange;
+    exchange.columns = o->head_groups;
+    TRB_TRY(trb_fail_of(trb_exchange_check(&exchange, o->fit.lanes, ranks), "%s: ", who));
     return trb__fit_check(&o->fit, samples, who);
 }
 
@@ -154,24 +336,27 @@ static trb_status check_students(trb_comm *world, const trb_config *c, const trb
     return TRB_OK;
 }
 
-/* One student, with a reader for the rows of this rank's lanes, which are neighbours in a batch. */
 static trb_status distill(trb_comm *world, const trb_config *c, const trb__samples *s, const trb_cache *cache, size_t i)
 {
     const trb_student_opts *o = &c->student[i];
-    const trb_cache_spec *spec = trb_cache_spec_of(cache);
+    const int G = (int)o->head_groups, r = trb_comm_rank(world);
+    student d = {.world = world, .c = c, .o = o, .s = s, .spec = trb_cache_spec_of(cache), .exchange = c->exchange};
     char *config = NULL;
-    trb_reader *reader = NULL;
-    const size_t count =
-        trb_exchange_share(&c->exchange, o->fit.lanes, trb_comm_rank(world), trb_comm_size(world)).count;
-    trb_status st = trb__student_text(c, i, &s->data, spec, &config);
-    if (st == TRB_OK && count > 0)
-        st = trb_reader_open(cache, o->views, 0, spec->M, count * (o->fit.batch / o->fit.lanes), c->cache.memory,
-                             &reader);
+    d.exchange.columns = o->head_groups;
+    trb_status st = trb__student_text(c, i, &s->data, d.spec, &config);
+    if (st == TRB_OK) st = prepare(&d, cache, i);
     TRB_GO(trb_agree(world, st));
-    st = train_student(world, c, s, reader, spec, i, config);
+    if (in_grid(&d)) {
+        TRB_GO(trb_comm_split(world, r / G, &d.row));
+        TRB_GO(trb_comm_split(world, r % G, &d.column));
+        st = trb_row_open(d.row, o->head_lanes, d.t.rows * d.t.K, &d.t.row);
+        TRB_GO(trb_agree(world, st));
+    }
+    st = train_student(&d, config);
 done:
     trb_free(config);
-    const trb_status closed = trb_reader_close(reader);
+    const trb_status closed = trb_reader_close(d.reader);
+    release(&d);
     return st != TRB_OK ? st : trb_agree(world, closed);
 }
 

@@ -41,15 +41,21 @@ static trb_optim optimiser(const trb__fit *f, uint64_t steps)
 typedef struct {
     const trb__fit *fit;
     trb_exchange *x;
+    trb__half *heads; /* NULL if the network is whole */
     trb_work *work;
     trb_feed *feed; /* a lane a part */
-    trb_lanes own;
+    /* The lanes that this rank computes, and those that its row does: of a grid's row each column takes every G-th, of
+     * all others a row is one rank. */
+    trb_lanes own, row;
+    size_t column, columns;
     size_t steps, rows, planned; /* steps an epoch; rows a lane; how many steps are planned ahead */
-    int64_t *order, *mine;       /* [samples]; [planned][own lanes][rows] */
-    uint16_t *view;              /* [planned][own lanes][rows]; NULL if there is only one */
-    float *dz;                   /* one lane's */
-    double *loss;                /* [own lanes] sums over the epoch's steps */
-    uint64_t ordered;            /* the epoch of `order`, counted from 1 */
+    int64_t *order, *sample;     /* [samples]; [planned][lanes of the row][rows] */
+    uint16_t *view;              /* as `sample`; NULL if there is only one */
+    int64_t *fed;                /* [planned][own lanes][rows]; as `sample` where a row is one rank */
+    uint16_t *fed_view;
+    float *dz;        /* one lane's */
+    double *loss;     /* [own lanes] sums over the epoch's steps */
+    uint64_t ordered; /* the epoch of `order`, counted from 1 */
     trb_optim opt;
     trb_progress progress;
     char note[32];     /* behind the progress */
@@ -62,16 +68,23 @@ typedef struct {
 static trb_status reserve(loop *l)
 {
     const trb__fit *f = l->fit;
-    const size_t M = trb_net_heads(f->net), K = trb_net_outputs(f->net), rows = l->planned * l->own.count * l->rows;
-    if (l->own.count == 0) { /* a server */
+    const size_t M = trb_net_heads(f->net), K = trb_net_outputs(f->net);
+    const size_t rows = l->planned * l->row.count * l->rows, fed = l->planned * l->own.count * l->rows;
+    if (l->row.count == 0) { /* a server */
         TRB_TRY(trb_alloc(TRB_MEM_OTHER, f->epochs, sizeof *l->epoch_loss, &l->epoch_loss));
         return trb_alloc(TRB_MEM_OTHER, f->epochs, sizeof *l->epoch_lanes, &l->epoch_lanes);
     }
     TRB_TRY(trb_work_create(f->net, l->rows, true, &l->work));
     trb_work_watch(l->work, trb_exchange_needs, trb_exchange_ready, l->x);
     TRB_TRY(trb_alloc(TRB_MEM_DATA, f->samples->n_train, sizeof *l->order, &l->order));
-    TRB_TRY(trb_alloc(TRB_MEM_DATA, rows, sizeof *l->mine, &l->mine));
+    TRB_TRY(trb_alloc(TRB_MEM_DATA, rows, sizeof *l->sample, &l->sample));
     if (f->views > 1) TRB_TRY(trb_alloc(TRB_MEM_DATA, rows, sizeof *l->view, &l->view));
+    l->fed = l->sample;
+    l->fed_view = l->view;
+    if (l->columns > 1) {
+        TRB_TRY(trb_alloc(TRB_MEM_DATA, fed, sizeof *l->fed, &l->fed));
+        if (f->views > 1) TRB_TRY(trb_alloc(TRB_MEM_DATA, fed, sizeof *l->fed_view, &l->fed_view));
+    }
     TRB_TRY(trb_alloc(TRB_MEM_ACTIVATIONS, l->rows * M * K, sizeof *l->dz, &l->dz));
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, l->own.count, sizeof *l->loss, &l->loss));
     return trb_feed_open(f->augment, l->rows, &l->feed);
@@ -81,33 +94,76 @@ static void release(loop *l)
 {
     trb_feed_close(l->feed);
     trb_work_destroy(l->work);
-    void *const blocks[] = {l->order, l->mine, l->view, l->dz, l->loss, l->epoch_loss, l->epoch_lanes};
+    if (l->columns > 1) {
+        trb_free(l->fed);
+        trb_free(l->fed_view);
+    }
+    void *const blocks[] = {l->order, l->sample, l->view, l->dz, l->loss, l->epoch_loss, l->epoch_lanes};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) trb_free(blocks[i]);
 }
 
-static trb_status lane(loop *l, size_t i, uint64_t epoch, const int64_t *sample)
+static trb_status forward(loop *l, uint64_t epoch, const int64_t *sample, const trb_mix **mix, const float **z)
 {
     const trb__fit *f = l->fit;
     const trb_draw draw = {.seed = f->opts->seed, .member = f->stream, .epoch = epoch, .sample = sample};
-    const float *x = NULL, *z = NULL;
-    const trb_mix *mix = NULL;
+    const float *x = NULL;
+    TRB_TRY(trb_feed_next(l->feed, &x, mix));
+    return trb_net_forward(f->net, l->work, f->params, l->rows, x, &draw, z);
+}
+
+/* Lane i of this rank. */
+static trb_status lane(loop *l, size_t i, uint64_t epoch, const int64_t *sample)
+{
+    const trb__fit *f = l->fit;
+    trb__lane lane = {.number = i,
+                      .at = (l->column + i * l->columns) * l->rows,
+                      .rows = l->rows,
+                      .batch = f->opts->batch,
+                      .sample = sample};
+    const float *z = NULL;
     double loss = 0.0;
-    TRB_TRY(trb_feed_next(l->feed, &x, &mix));
-    TRB_TRY(trb_net_forward(f->net, l->work, f->params, l->rows, x, &draw, &z));
-    TRB_TRY(f->loss(f->ctx, i * l->rows, l->rows, f->opts->batch, sample, mix, z, &loss, l->dz));
+    TRB_TRY(forward(l, epoch, sample, &lane.mix, &z));
+    TRB_TRY(f->loss(f->ctx, &lane, z, &loss, l->dz));
     TRB_TRY(trb_net_backward(f->net, l->work, f->params, l->dz, trb_exchange_gradient(l->x), NULL));
     l->loss[i] += loss;
     return TRB_OK;
 }
 
-/* One step. A rank that fails takes part in the exchange all the same; its status rides along. */
+/* A round of a network whose heads are cut: of each column one lane of the row, as far as there are some. */
+static trb_status take_round(loop *l, trb_status st, uint64_t epoch, size_t first, const int64_t *sample)
+{
+    const size_t left = l->row.count - first, items = left < l->columns ? left : l->columns;
+    const bool mine = l->column < items;
+    const trb_mix *mix = NULL;
+    const float *z = NULL, *dz = NULL;
+    if (st == TRB_OK && mine) st = forward(l, epoch, sample + l->column * l->rows, &mix, &z);
+    st = trb__half_round(l->heads, st, epoch, first, items, sample, st == TRB_OK ? z : NULL, &dz);
+    if (st == TRB_OK && mine)
+        st = trb_net_backward(l->fit->net, l->work, l->fit->params, dz, trb_exchange_gradient(l->x), NULL);
+    if (mine) trb_exchange_lane_done(l->x);
+    return st;
+}
+
+/* One step. A rank that fails takes part in the exchange all the same; its status rides along.
+ * \param[in] sample  of the row's lanes */
 static trb_status step(loop *l, trb_status st, uint64_t epoch, const int64_t *sample)
 {
     double loss = 0.0;
     if (st == TRB_OK) st = trb_fault("train.step");
-    if (st == TRB_OK && l->own.count > 0 && l->fit->next != NULL) st = l->fit->next(l->fit->ctx);
+    if (l->row.count > 0 && l->fit->next != NULL) st = l->fit->next(l->fit->ctx, st);
+    if (l->heads != NULL) {
+        for (size_t first = 0; first < l->row.count; first += l->columns)
+            st = take_round(l, st, epoch, first, sample + first * l->rows);
+        trb_exchange *x = trb__half_exchange(l->heads);
+        const trb_status pushed = trb_exchange_push(x, st, 0.0), done = trb_exchange_push(l->x, st, 0.0);
+        TRB_TRY(pushed);
+        TRB_TRY(done);
+        const trb_status pulled = trb_exchange_pull(x);
+        st = trb_exchange_pull(l->x);
+        return st == TRB_OK ? pulled : st;
+    }
     for (size_t i = 0; i < l->own.count; i++) {
-        if (st == TRB_OK) st = lane(l, i, epoch, sample + i * l->rows);
+        if (st == TRB_OK) st = lane(l, i, epoch, sample + (l->column + i * l->columns) * l->rows);
         trb_exchange_lane_done(l->x);
         loss += l->loss[i];
     }
@@ -119,30 +175,35 @@ static trb_status step(loop *l, trb_status st, uint64_t epoch, const int64_t *sa
  * ends, and is closed before the buffer is released. */
 static trb_status drop_plan(loop *l)
 {
-    return l->fit->plan == NULL || l->own.count == 0 ? TRB_OK : l->fit->plan(l->fit->ctx, 0, 0, NULL, NULL);
+    return l->fit->plan == NULL || l->row.count == 0 ? TRB_OK : l->fit->plan(l->fit->ctx, 0, 0, NULL, NULL);
 }
 
-/* This rank's samples of the next steps of an epoch: its lanes are neighbours within a batch. */
+/* The samples of the next steps of an epoch: a row's lanes are neighbours within a batch. */
 static trb_status plan(loop *l, uint64_t epoch, size_t step)
 {
     const trb__fit *f = l->fit;
-    if (l->own.count == 0) return TRB_OK;
+    if (l->row.count == 0) return TRB_OK;
     TRB_TRY(drop_plan(l));
     if (l->ordered != epoch + 1)
         trb_data_order(f->opts->seed, f->stream, epoch, f->samples->n_train, f->samples->train, l->order);
     l->ordered = epoch + 1;
-    const size_t n = l->own.count * l->rows;
+    const size_t n = l->row.count * l->rows;
     for (size_t s = 0; s < l->planned; s++)
-        for (size_t i = 0; i < l->own.count; i++)
-            memcpy(l->mine + s * n + i * l->rows,
-                   l->order + (step + s) * f->opts->batch + (l->own.first + i * l->own.step) * l->rows,
-                   l->rows * sizeof *l->mine);
+        memcpy(l->sample + s * n, l->order + (step + s) * f->opts->batch + l->row.first * l->rows,
+               n * sizeof *l->sample);
     for (size_t i = 0; l->view != NULL && i < l->planned * n; i++) {
-        trb_rng rng = trb_rng_open(f->opts->seed, TRB_USE_CHOICE, f->stream, epoch, (uint64_t)l->mine[i]);
+        trb_rng rng = trb_rng_open(f->opts->seed, TRB_USE_CHOICE, f->stream, epoch, (uint64_t)l->sample[i]);
         l->view[i] = (uint16_t)trb_rng_below(&rng, f->views);
     }
-    trb_feed_plan(l->feed, epoch, l->planned * l->own.count, l->mine, l->view);
-    return f->plan == NULL ? TRB_OK : f->plan(f->ctx, l->planned, n, l->mine, l->view);
+    for (size_t s = 0; l->columns > 1 && s < l->planned; s++) {
+        for (size_t i = 0; i < l->own.count; i++) {
+            const size_t from = s * n + (l->column + i * l->columns) * l->rows, to = (s * l->own.count + i) * l->rows;
+            memcpy(l->fed + to, l->sample + from, l->rows * sizeof *l->fed);
+            if (l->view != NULL) memcpy(l->fed_view + to, l->view + from, l->rows * sizeof *l->view);
+        }
+    }
+    trb_feed_plan(l->feed, epoch, l->planned * l->own.count, l->fed, l->fed_view);
+    return f->plan == NULL ? TRB_OK : f->plan(f->ctx, l->planned, n, l->sample, l->view);
 }
 
 /* \param[in] loss  sum over the epoch's steps   \param[in] e  epochs before this one */
@@ -173,11 +234,11 @@ static trb_status in_step(trb_comm *group, loop *l)
         for (size_t i = 0; i < l->own.count; i++) l->loss[i] = 0.0;
         TRB_TRY(trb_agree(group, plan(l, epoch, 0)));
         for (size_t s = 0; s < l->steps; s++) {
-            TRB_TRY(step(l, TRB_OK, epoch, l->own.count == 0 ? NULL : l->mine + s * l->own.count * l->rows));
+            TRB_TRY(step(l, TRB_OK, epoch, l->row.count == 0 ? NULL : l->sample + s * l->row.count * l->rows));
             between(l, e * l->steps + s + 1);
         }
         double loss = 0.0;
-        TRB_TRY(trb_exchange_sum(l->x, l->loss, &loss));
+        TRB_TRY(l->heads != NULL ? trb__half_loss(l->heads, &loss) : trb_exchange_sum(l->x, l->loss, &loss));
         st = end_epoch(l, e, loss);
         TRB_TRY(trb_agree(group, st));
     }
@@ -193,8 +254,9 @@ static trb_status work_freely(loop *l)
         TRB_TRY(trb_exchange_claim(l->x, &at, &l->own));
         if (at == l->fit->epochs * l->steps) return st;
         const uint64_t epoch = l->fit->first_epoch + at / l->steps;
+        l->row = l->own;
         for (size_t i = 0; i < l->own.count; i++) l->loss[i] = 0.0;
-        st = step(l, plan(l, epoch, at % l->steps), epoch, l->mine);
+        st = step(l, plan(l, epoch, at % l->steps), epoch, l->sample);
     }
 }
 
@@ -224,7 +286,12 @@ static trb_status report_exchange(trb_comm *group, const loop *l)
 {
     enum { WAITED, BYTES, FIGURES };
     const size_t P = (size_t)trb_comm_size(group);
-    const trb_exchange_work work = trb_exchange_worked(l->x);
+    trb_exchange_work work = trb_exchange_worked(l->x);
+    if (l->heads != NULL) {
+        const trb_exchange_work of_heads = trb_exchange_worked(trb__half_exchange(l->heads));
+        work.waited_s += of_heads.waited_s;
+        work.bytes_sent += of_heads.bytes_sent;
+    }
     double *all = NULL, least = work.waited_s, most = work.waited_s, bytes = 0.0;
     char stale[256] = "";
     size_t used = 0;
@@ -251,15 +318,23 @@ static trb_status report_exchange(trb_comm *group, const loop *l)
 
 trb_status trb__fit_run(trb_comm *group, const trb__fit *f)
 {
+    const int P = trb_comm_size(group), r = trb_comm_rank(group);
     loop l = {.fit = f, .steps = f->samples->n_train / f->opts->batch, .rows = f->opts->batch / f->opts->lanes};
     l.opt = optimiser(f, l.steps);
-    TRB_TRY(
-        trb_exchange_open(group, f->exchange, f->net, &l.opt, f->opts->lanes, f->epochs * l.steps, f->params, &l.x));
-    l.own = trb_exchange_lanes(l.x);
+    const uint64_t steps = f->epochs * l.steps;
+    TRB_TRY(trb_exchange_open(group, f->exchange, f->net, &l.opt, f->opts->lanes, steps, f->params, &l.x));
+    l.own = l.row = trb_exchange_lanes(l.x);
+    l.columns = f->exchange->columns > 1 ? (size_t)f->exchange->columns : 1;
+    l.column = (size_t)r % l.columns;
+    if (l.columns > 1) {
+        const trb_exchange_opts by_rows = {.kind = f->exchange->kind};
+        l.row = trb_exchange_share(&by_rows, f->opts->lanes, r / (int)l.columns, P / (int)l.columns);
+    }
     const bool free = trb_exchange_is_free(l.x);
     l.planned = free ? 1 : l.steps;
-    trb_status st = trb_agree(group, reserve(&l));
-    trb_progress_begin(&l.progress, f->epochs * l.steps, "steps", "%s", f->label);
+    trb_status st = f->heads == NULL ? TRB_OK : trb__half_open(group, f, &l.opt, steps, &l.heads);
+    if (st == TRB_OK) st = trb_agree(group, reserve(&l));
+    trb_progress_begin(&l.progress, steps, "steps", "%s", f->label);
     if (st == TRB_OK && !free) st = in_step(group, &l);
     if (st == TRB_OK && free) {
         st = l.own.count == 0 ? serve(&l) : work_freely(&l);
@@ -267,10 +342,12 @@ trb_status trb__fit_run(trb_comm *group, const trb__fit *f)
         st = trb_agree(group, st);
     }
     if (st == TRB_OK) st = trb_exchange_gather(l.x);
+    if (st == TRB_OK && l.heads != NULL) st = trb_agree(group, trb_exchange_gather(trb__half_exchange(l.heads)));
     if (st == TRB_OK) trb_progress_end(&l.progress, l.note);
     if (st == TRB_OK) st = report_exchange(group, &l);
     (void)drop_plan(&l);
     release(&l);
+    trb__half_close(l.heads);
     trb_exchange_close(l.x);
     return st;
 }

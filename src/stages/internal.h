@@ -3,6 +3,7 @@
 #define TRB_STAGES_INTERNAL_H
 
 #include "tribikos/cache.h"
+#include "tribikos/row.h"
 #include "tribikos/stages.h"
 
 /** Students draw their initial weights and orders from a stream of their own, the same for all of them: students of one
@@ -79,7 +80,27 @@ trb_status trb__test_load(const trb_config *c, const trb__samples *s, trb_data *
 trb_status trb__student_check(const trb_config *c, size_t s, const trb__samples *samples, int ranks, size_t M,
                               size_t K);
 
-/** One training of one network by one group of ranks, data-parallel by lanes. */
+/** A lane of a step, as a loss sees it. */
+typedef struct {
+    size_t number;         /* of this rank's */
+    size_t at;             /* rows [at, at + rows) of those that the plan named for the step */
+    size_t heads;          /* which of this rank's head lanes; 0 if the network is whole */
+    size_t rows, batch;    /* of the lane, of all lanes */
+    const int64_t *sample; /* [rows] */
+    const trb_mix *mix;    /* [rows] with whom each is mixed; NULL if none is */
+} trb__lane;
+
+/** The heads of a network that is cut into a body and head lanes (row.h): those of this rank's column. */
+typedef struct {
+    trb_comm *row, *column;
+    const trb_net *net; /* of all of them; its slab is what is exchanged within the column */
+    float *params;
+    size_t lanes;         /* H */
+    trb_net *const *lane; /* [H / G] windows on `net` */
+} trb__heads;
+
+/** One training of one network by one group of ranks, data-parallel by lanes. With exchange->columns = G above 1 the
+ * group is a grid, rank = row * G + column, and each rank is told of all rows that the lanes of its row have. */
 typedef struct {
     const trb_fit_opts *opts;
     uint64_t epochs, first_epoch; /* first_epoch keys order and masks, so that a second phase goes on, not over */
@@ -94,15 +115,16 @@ typedef struct {
      * stream (seed, TRB_USE_CHOICE, `stream`, epoch, sample). */
     size_t views;
 
-    /** Learn which samples this rank will see in an epoch, and as which views (NULL: view 0): [steps][rows], borrowed
-     * until the next call; 0 steps ends the last plan. NULL if of no interest. */
+    const trb__heads *heads; /* NULL: the network is whole; else `net` is its body */
+
+    /** Learn which samples this rank, or its row, will see in an epoch, and as which views (NULL: view 0):
+     * [steps][rows], borrowed until the next call; 0 steps ends the last plan. NULL if of no interest. */
     trb_status (*plan)(void *ctx, size_t steps, size_t rows, const int64_t *sample, const uint16_t *view);
-    /** Before a step's lanes, on every rank. NULL if of no interest. */
-    trb_status (*next)(void *ctx);
-    /** Loss of one lane: rows [at, at + rows) of this rank's rows of the step. \param[in] mix  with whom each row is
-     * mixed; NULL if none is */
-    trb_status (*loss)(void *ctx, size_t at, size_t rows, size_t batch, const int64_t *sample, const trb_mix *mix,
-                       const float *z, double *loss, float *dz);
+    /** Before a step's lanes, on every rank that computes some; may be collective over a row. NULL if of no interest.
+     * \param[in] st  how the step goes, to be handed on */
+    trb_status (*next)(void *ctx, trb_status st);
+    /** Loss of one lane and its gradient by the outputs. */
+    trb_status (*loss)(void *ctx, const trb__lane *lane, const float *z, double *loss, float *dz);
     void *ctx;
 
     void (*between)(void *); /* called between steps; NULL for nothing */
@@ -111,6 +133,21 @@ typedef struct {
     const char *label;  /* for progress */
     int phase;          /* for metrics */
 } trb__fit;
+
+/** The heads' half of a training (heads.c): as many rounds a step as the row's lanes take, G at a time. */
+typedef struct trb__half trb__half;
+/** Collective over group; \return the agreed status. */
+trb_status trb__half_open(trb_comm *group, const trb__fit *f, const trb_optim *opt, uint64_t steps, trb__half **out);
+void trb__half_close(trb__half *h); /* Collective over the column. NULL allowed. */
+/** Loss and gradients of a round. Collective over the row.
+ * \param[in] st  how the step goes; the status handed on is returned   \param[in] first  of the row's lanes
+ * \param[in] items  of them in this round   \param[in] z  features of this rank's lane, NULL if it has none or failed
+ * \param[in] sample  [items][rows]   \param[out] dz  gradient by the features, borrowed until the next round */
+trb_status trb__half_round(trb__half *h, trb_status st, uint64_t epoch, size_t first, size_t items,
+                           const int64_t *sample, const float *z, const float **dz);
+trb_exchange *trb__half_exchange(trb__half *h);
+/** The losses of all rounds since the last call, summed over lanes and heads. Collective over group. */
+trb_status trb__half_loss(trb__half *h, double *sum);
 
 /** Collective over group. \return the agreed status; params are defined only if it is TRB_OK */
 trb_status trb__fit_run(trb_comm *group, const trb__fit *fit);

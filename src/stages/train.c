@@ -73,11 +73,12 @@ static void release_loss(member_loss *m)
     trb_free(m->weight);
 }
 
-static trb_status loss_of_member(void *ctx, size_t at, size_t rows, size_t batch, const int64_t *sample,
-                                 const trb_mix *mix, const float *z, double *loss, float *dz)
+static trb_status loss_of_member(void *ctx, const trb__lane *lane, const float *z, double *loss, float *dz)
 {
-    (void)at;
     member_loss *m = ctx;
+    const size_t rows = lane->rows, batch = lane->batch;
+    const int64_t *sample = lane->sample;
+    const trb_mix *mix = lane->mix;
     const trb_data *d = &m->s->data;
     if (d->task == TRB_TASK_REGRESSION) {
         for (size_t i = 0; i < rows; i++)

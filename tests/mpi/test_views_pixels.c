@@ -71,18 +71,18 @@ static trb_status plan(void *ctx, size_t steps, size_t rows, const int64_t *samp
     return trb_reader_plan(s->reader, steps, sample, view);
 }
 
-static trb_status next(void *ctx)
+static trb_status next(void *ctx, trb_status st)
 {
     student *s = ctx;
-    return trb_reader_next(s->reader, &s->logits);
+    return st == TRB_OK ? trb_reader_next(s->reader, &s->logits) : st;
 }
 
-static trb_status compare(void *ctx, size_t at, size_t rows, size_t batch, const int64_t *sample, const trb_mix *mix,
-                          const float *z, double *loss, float *dz)
+static trb_status compare(void *ctx, const trb__lane *lane, const float *z, double *loss, float *dz)
 {
-    (void)batch;
     student *s = ctx;
-    CHECK(mix == NULL && rows == 2);
+    const size_t rows = lane->rows, at = lane->at;
+    const int64_t *sample = lane->sample;
+    CHECK(lane->mix == NULL && rows == 2);
     for (size_t b = 0; b < rows; b++, s->row++) {
         const float *fed = z + b * D, *seen = s->logits + (at + b) * M * D;
         const uint16_t v = s->view[s->row];

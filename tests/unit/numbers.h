@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "tribikos/blas.h"
+#include "tribikos/loss.h"
 #include "tribikos/memory.h"
 #include "tribikos/rng.h"
 #include "tribikos/store.h"
@@ -23,6 +24,14 @@ static inline void assert_near_at(double got, double expected, double tolerance,
     if (fabs(got - expected) <= tolerance) return; /* not with a NaN */
     print_error("%s[%zu]: got %.9g, expected %.9g within %.3g\n", what, i, got, expected, tolerance);
     _fail(file, line);
+}
+
+/** One head on the mean of all members, with dz as the place of the soft targets. */
+static inline trb_status loss_kd_mean(size_t rows, size_t M, size_t K, size_t batch, float T, const float *z,
+                                      const float *t, double *loss, float *dz)
+{
+    TRB_TRY(trb_soft_targets(rows, M, M, K, T, t, dz));
+    return trb_loss_soft(rows, K, batch, T, z, dz, loss, dz);
 }
 
 /** Each of n singles is within `tolerance` times the largest expected magnitude. */

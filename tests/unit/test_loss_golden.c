@@ -123,7 +123,7 @@ static void one_head_follows_the_mean(void **state)
     (void)state;
     inputs in = read_inputs();
     double loss = 0.0;
-    assert_ok(trb_loss_kd_mean(B, M, K, B, T, in.one, in.t, &loss, in.dz));
+    assert_ok(loss_kd_mean(B, M, K, B, T, in.one, in.t, &loss, in.dz));
     check("kd_mean", B * K, loss, in.dz);
     clear(in);
 }
@@ -186,7 +186,7 @@ static void nothing_to_learn_from_oneself(void **state)
     assert_true(loss == 0.0);
     for (size_t i = 0; i < B * M * K; i++) assert_true(in.dz[i] == 0.0F);
     /* Here q passes through single precision once. */
-    assert_ok(trb_loss_kd_mean(B, 1, K, B, T, in.one, in.one, &loss, in.dz));
+    assert_ok(loss_kd_mean(B, 1, K, B, T, in.one, in.one, &loss, in.dz));
     assert_near(loss, 0.0, 16 * near);
     clear(in);
 }
@@ -252,10 +252,10 @@ static void a_logit_that_is_not_finite_is_named(void **state)
         in.z[at] = z, in.t[at] = bad[i];
         assert_fails(trb_loss_kd(B, M, K, B, T, in.z, in.t, &loss, in.dz), TRB_ENUM,
                      "member's logits of row 5, head 2");
-        assert_fails(trb_loss_kd_mean(B, M, K, B, T, in.one, in.t, &loss, in.dz), TRB_ENUM, "row 5, head 2");
+        assert_fails(loss_kd_mean(B, M, K, B, T, in.one, in.t, &loss, in.dz), TRB_ENUM, "row 5, head 2");
         in.t[at] = t;
         in.one[6 * K] = bad[i];
-        assert_fails(trb_loss_kd_mean(B, M, K, B, T, in.one, in.t, &loss, in.dz), TRB_ENUM, "row 6, head 0");
+        assert_fails(loss_kd_mean(B, M, K, B, T, in.one, in.t, &loss, in.dz), TRB_ENUM, "row 6, head 0");
         in.pair[(4 * M + 1) * 2 + 1] = bad[i];
         assert_fails(trb_loss_gaussian(B, M, B, in.pair, in.y, &loss, in.dz), TRB_ENUM, "row 4, head 1");
     }

@@ -48,7 +48,7 @@ static double loss_of(trb_h5 *h, const golden_case *c, const float *z, float *dz
     else if (strcmp(c->name, "hydra") == 0)
         assert_ok(trb_loss_kd(B, M, K, B, 4.0F, z, t, &loss, dz));
     else if (strcmp(c->name, "phase1") == 0)
-        assert_ok(trb_loss_kd_mean(B, M, K, B, 4.0F, z, t, &loss, dz));
+        assert_ok(loss_kd_mean(B, M, K, B, 4.0F, z, t, &loss, dz));
     else
         assert_ok(trb_loss_gaussian(B, 1, B, z, y, &loss, dz));
     trb_free(t), trb_free(y), trb_free(label);

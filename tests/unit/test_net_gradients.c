@@ -108,7 +108,7 @@ static double loss_at(bench *b)
         assert_ok(trb_loss_kd(B, b->c->heads, b->K, B, 2.0F, z, b->t, &loss, b->dz));
         break;
     case KD_MEAN:
-        assert_ok(trb_loss_kd_mean(B, MEMBERS, b->K, B, 2.0F, z, b->t, &loss, b->dz));
+        assert_ok(loss_kd_mean(B, MEMBERS, b->K, B, 2.0F, z, b->t, &loss, b->dz));
         break;
     case GAUSSIAN:
         assert_ok(trb_loss_gaussian(B, b->c->heads, B, z, b->y, &loss, b->dz));

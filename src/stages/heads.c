@@ -1,0 +1,130 @@
+#include <string.h>
+
+#include "internal.h"
+#include "tribikos/memory.h"
+
+struct trb__half {
+    const trb__fit *fit;
+    const trb__heads *heads;
+    trb_exchange *x;
+    trb_row *row;
+    size_t own, lanes, rows; /* own head lanes; lanes of the row; rows a lane */
+    trb_work **work;         /* [own] */
+    float *dz;
+    double *loss, *sums; /* [own][lanes]; [H], behind them [own] */
+};
+
+static trb_status reserve(trb__half *h)
+{
+    const trb__fit *f = h->fit;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, h->own, sizeof *h->work, &h->work));
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, h->own * h->lanes, sizeof *h->loss, &h->loss));
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, h->heads->lanes + h->own, sizeof *h->sums, &h->sums));
+    for (size_t i = 0; i < h->own; i++) {
+        TRB_TRY(trb_work_create(h->heads->lane[i], h->rows, true, &h->work[i]));
+        /* The others' gradients are in the same slab, so it is complete where the last head lane's is. */
+        trb_work_watch(h->work[i], trb_exchange_needs, i + 1 == h->own ? trb_exchange_ready : NULL, h->x);
+    }
+    const size_t answers = h->rows * trb_net_heads(h->heads->lane[0]) * trb_net_outputs(f->heads->net);
+    return trb_alloc(TRB_MEM_ACTIVATIONS, answers, sizeof *h->dz, &h->dz);
+}
+
+trb_status trb__half_open(trb_comm *group, const trb__fit *f, const trb_optim *opt, uint64_t steps, trb__half **out)
+{
+    const trb_exchange_opts within_column = {.kind = f->exchange->kind};
+    const size_t rows = f->opts->batch / f->opts->lanes;
+    trb__half *h = NULL;
+    trb_status st = trb_agree(group, trb_alloc(TRB_MEM_OTHER, 1, sizeof *h, &h));
+    if (st != TRB_OK) {
+        trb_free(h);
+        return st;
+    }
+    h->fit = f;
+    h->heads = f->heads;
+    h->rows = rows;
+    st = trb_row_open(f->heads->row, f->heads->lanes, rows * trb_net_inputs(f->heads->net), &h->row);
+    TRB_GO(trb_agree(group, st));
+    h->own = trb_row_own(h->row);
+    st = trb_exchange_open(f->heads->column, &within_column, f->heads->net, opt, f->opts->lanes, steps,
+                           f->heads->params, &h->x);
+    TRB_GO(trb_agree(group, st));
+    h->lanes = trb_exchange_lanes(h->x).count;
+    TRB_GO(trb_agree(group, reserve(h)));
+    *out = h;
+    h = NULL;
+done:
+    trb__half_close(h);
+    return st;
+}
+
+void trb__half_close(trb__half *h)
+{
+    if (h == NULL) return;
+    trb_exchange_close(h->x);
+    trb_row_close(h->row);
+    for (size_t i = 0; h->work != NULL && i < h->own; i++) trb_work_destroy(h->work[i]);
+    void *const blocks[] = {h->work, h->dz, h->loss, h->sums};
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) trb_free(blocks[i]);
+    trb_free(h);
+}
+
+/* One head lane on the features of one lane. Its dropout has a stream of its own, which follows the body's. */
+static trb_status head_lane(trb__half *h, uint64_t epoch, size_t lane, size_t i, const int64_t *sample,
+                            const float *features, float *dx)
+{
+    const trb__fit *f = h->fit;
+    const size_t column = (size_t)trb_comm_rank(h->heads->row);
+    const trb_draw draw = {
+        .seed = f->opts->seed, .member = f->stream + 1 + column * h->own + i, .epoch = epoch, .sample = sample};
+    const trb__lane l = {.number = lane,
+                         .at = lane * h->rows,
+                         .heads = i,
+                         .rows = h->rows,
+                         .batch = f->opts->batch * h->heads->lanes, /* each has 1/H of the heads */
+                         .sample = sample};
+    const trb_net *net = h->heads->lane[i];
+    const float *z = NULL;
+    double loss = 0.0;
+    TRB_TRY(trb_net_forward(net, h->work[i], h->heads->params, h->rows, features, &draw, &z));
+    TRB_TRY(f->loss(f->ctx, &l, z, &loss, h->dz));
+    TRB_TRY(trb_net_backward(net, h->work[i], h->heads->params, h->dz, trb_exchange_gradient(h->x), dx));
+    h->loss[i * h->lanes + lane] += loss;
+    return TRB_OK;
+}
+
+trb_status trb__half_round(trb__half *h, trb_status st, uint64_t epoch, size_t first, size_t items,
+                           const int64_t *sample, const float *z, const float **dz)
+{
+    const size_t F = trb_net_inputs(h->heads->net);
+    const float *features = NULL;
+    const trb_status gathered = trb_row_gather(h->row, items, z, &features);
+    if (st == TRB_OK) st = gathered;
+    for (size_t j = 0; j < items; j++) {
+        for (size_t i = 0; i < h->own; i++) {
+            float *dx = trb_row_answer(h->row);
+            if (st == TRB_OK)
+                st = head_lane(h, epoch, first + j, i, sample + j * h->rows, features + j * h->rows * F, dx);
+            const trb_status answered = trb_row_answered(h->row);
+            if (st == TRB_OK) st = answered;
+        }
+        trb_exchange_lane_done(h->x);
+    }
+    const trb_status summed = trb_row_sum(h->row, items, dz);
+    return st == TRB_OK ? summed : st;
+}
+
+trb_exchange *trb__half_exchange(trb__half *h)
+{
+    return h->x;
+}
+
+trb_status trb__half_loss(trb__half *h, double *sum)
+{
+    double *mine = h->sums + h->heads->lanes;
+    for (size_t i = 0; i < h->own; i++) TRB_TRY(trb_exchange_sum(h->x, h->loss + i * h->lanes, &mine[i]));
+    TRB_TRY(trb_comm_allgather(h->heads->row, mine, h->own, h->sums));
+    memset(h->loss, 0, h->own * h->lanes * sizeof *h->loss);
+    *sum = 0.0;
+    for (size_t i = 0; i < h->heads->lanes; i++) *sum += h->sums[i];
+    return TRB_OK;
+}

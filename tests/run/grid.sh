@@ -1,0 +1,74 @@
+# Heads spread over ranks: the same bits for every number of rows and of head groups, for dense heads and for blocks; a rank
+# opens its own members' shards only; settings that do not fit are refused with those that do.
+. "$(dirname "$0")/lib.bash"
+conf=$work/small.yaml
+sed -i 's/^members:.*/members: {count: 6}/; s/dropout 0.1, //; s/epochs: 2, batch/epochs: 1, batch/' "$conf"
+mpi 2 run "$conf" --students='[]' || { cat "$work/err"; bad "six members and their cache"; finish; }
+# distil FOLDER RANKS GROUPS ARGUMENT...: students on a copy of the cache
+distil() {
+    local dir=$work/$1 n=$2 groups=$3
+    shift 3
+    mkdir "$dir"
+    ln -s "$work/run/members" "$work/run/cache" "$dir"
+    mpi "$n" distill "$conf" --run.dir="$dir" --student.head_groups="$groups" "$@" || cat "$work/err" >&2
+    (cd "$dir" && find student -name '*.h5' | sort | xargs -r sha256sum)
+    rm -rf "$dir"
+}
+dense='[dense 32, relu, split, dropout 0.2, dense 32, relu, dense 10]'
+blocks='[conv 8 3 stride 2, norm, relu, maxpool 4, split, fork, conv 8 3 pad 1, norm, relu, conv 8 3 pad 1, norm, add, relu, dense 10]'
+compare() { # NAME LAYERS HEAD_LANES "RANKS GROUPS" ...
+    local name=$1 layers=$2 lanes=$3 shape n groups
+    shift 3
+    distil one 1 1 --student.layers="$layers" --student.head_lanes="$lanes" >"$work/expected"
+    check "$name, $lanes head lanes: two students" [ "$(wc -l <"$work/expected")" = 2 ]
+    for shape in "$@"; do
+        read -r n groups <<<"$shape"
+        distil other "$n" "$groups" --student.layers="$layers" --student.head_lanes="$lanes" >"$work/got"
+        check "$name, $lanes head lanes: $n ranks in rows of $groups" cmp -s "$work/expected" "$work/got"
+    done
+}
+compare dense "$dense" 6 "2 1" "2 2" "4 2" "3 1" "6 2" "3 3" "6 6"
+compare dense "$dense" 2 "2 2" "4 1"
+compare blocks "$blocks" 3 "3 3" "2 1" "6 3"
+nll() { sed -nE 's/^ *"hydra": .*"nll": ([0-9.]+).*/\1/p' "$work/$1/report/report.json"; }
+near() { awk -v a="$(nll "$1")" -v b="$(nll "$2")" -v by="$3" 'BEGIN { exit !(a > 0 && a < (1 + by) * b && b < (1 + by) * a) }'; }
+for exchange in ordered allreduce; do
+    mpi 4 run "$conf" --run.dir="$work/$exchange" --exchange=$exchange --student.head_lanes=2 --student.head_groups=2 || cat "$work/err"
+done
+check "by allreduce: NLL $(nll allreduce), ordered $(nll ordered)" near allreduce ordered 0.05
+# Without dropout, what the heads are cut into changes the rounding and nothing else.
+mpi 2 run "$conf" --run.dir="$work/whole" || cat "$work/err"
+check "heads in one piece: NLL $(nll whole), in two: $(nll ordered)" near whole ordered 1e-4
+
+# Each of two ranks sees the shards of its own three members alone.
+for r in 0 1; do
+    mkdir -p "$work/host$r/run/cache"
+    cp -r "$work/run/cache" "$work/host$r/run"
+    ln -s "$work/run/members" "$work/host$r/run"
+done
+rm "$work"/host0/run/cache/v00/m00[345]-* "$work"/host1/run/cache/v00/m00[012]-*
+place() { echo "-n 1 -wdir $work/host$1 $TRB_BUILD/tribikos distill $conf --run.dir=run --student.head_lanes=6 --student.head_groups=$2"; }
+mpirun $(place 0 2) : $(place 1 2) >"$work/out" 2>"$work/err" </dev/null || cat "$work/err"
+distil one 1 1 --student.head_lanes=6 >"$work/expected"
+(cd "$work/host0/run" && find student -name '*.h5' | sort | xargs -r sha256sum) >"$work/got"
+check "other members' shards may be absent" cmp -s "$work/expected" "$work/got"
+rm -r "$work/host0/run/student"
+status=0
+mpirun $(place 0 1) : $(place 1 1) >"$work/out" 2>"$work/err" </dev/null || status=$?
+check "in one group they may not (exit $status)" test $status != 0
+
+refuses() { # RANKS PATTERN ARGUMENT...
+    local n=$1 pattern=$2 status=0
+    shift 2
+    mpi "$n" distill "$conf" --run.dir="$work/run" "$@" || status=$?
+    check "exit 2: $pattern" test $status = 2 -a "$(grep -cE "$pattern" "$work/err")" -ge 1
+    [ $status = 2 ] || cat "$work/err"
+}
+refuses 1 'head_lanes.*4 head lanes cannot share `members.count` = 6 heads evenly; nearest that works: 3' --student.head_lanes=4
+refuses 2 'head_groups.*nearest head_groups that works: 1; or head_lanes: 2' --student.head_lanes=3 --student.head_groups=2
+refuses 3 '3 ranks in rows of 2 head groups; use 2 ranks' --student.head_lanes=2 --student.head_groups=2
+refuses 10 '10 ranks share a batch of 4 lanes; use at most 8 ranks, or at least 5 lanes' --student.head_lanes=2 --student.head_groups=2
+refuses 2 'clip.*head_lanes|head_lanes.*clip' --student.head_lanes=2 --student.clip=1
+refuses 2 'not by servers' --student.head_lanes=2 --exchange=server
+refuses 1 'no layer before the split has weights' --student.head_lanes=2 --student.layers='[split, dense 32, relu, dense 10]'
+finish
