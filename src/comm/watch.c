@@ -129,7 +129,7 @@ void trb_comm_phase(const char *phase, uint64_t step)
  * launchers (srun) are left alone. */
 static void see_to_the_end(void)
 {
-    enum { GRACE_S = 5 };
+    enum { GRACE_S = 10 };
     static const char *const launchers[] = {"mpirun\n", "mpiexec\n", "orterun\n", "orted\n"};
     const pid_t launcher = getppid();
     char path[40], name[32] = "";
