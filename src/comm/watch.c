@@ -74,9 +74,8 @@ trb_status trb_comm_watch(trb_comm *world, double stall_s, double timeout_s)
 void trb_comm_unwatch(void)
 {
     if (watch.on) {
-        /* Nobody receives the last signs any more. */
-        for (int r = 0; r < watch.size; r++)
-            if (watch.sending[r] != MPI_REQUEST_NULL) (void)MPI_Request_free(&watch.sending[r]);
+        /* Nobody receives the last signs any more, but they are small enough to be on their way without a receiver. */
+        (void)MPI_Waitall(watch.size, watch.sending, MPI_STATUSES_IGNORE);
         (void)MPI_Cancel(&watch.receiving);
         (void)MPI_Wait(&watch.receiving, MPI_STATUS_IGNORE);
         (void)MPI_Comm_free(&watch.mpi);
@@ -191,14 +190,14 @@ void trb__waits(const trb_comm *c, double since)
     if (watch.timeout_s <= 0.0 || silence < watch.timeout_s) return;
     see_to_the_end();
     trb_fail_clear();
-    const char *at = watch.last[who].phase;
+    char name[80] = "";
+    if (watch.rank == 0) (void)snprintf(name, sizeof name, " (%s)", watch.host[who].text);
+    const sign *last = &watch.last[who], *mine = &watch.mine;
     trb_comm_panic(trb_fail(TRB_ECOMM,
-                            "no sign of life from rank %d%s%s%s for %.0f s (comm.timeout), which this rank waits for "
-                            "at `%s`, step %llu; it "
-                            "was last at `%s`, step %llu. Is its node, or the network, down?",
-                            who, watch.rank == 0 ? " (" : "", watch.rank == 0 ? watch.host[who].text : "",
-                            watch.rank == 0 ? ")" : "", silence, watch.mine.phase, (unsigned long long)watch.mine.step,
-                            at[0] == '\0' ? "the start" : at, (unsigned long long)watch.last[who].step));
+                            "no sign of life from rank %d%s for %.0f s (comm.timeout), which this rank waits for at "
+                            "`%s`, step %llu; it was last at `%s`, step %llu. Is its node, or the network, down?",
+                            who, name, silence, mine->phase, (unsigned long long)mine->step, last->phase,
+                            (unsigned long long)last->step));
 }
 
 trb_status trb__wait(const trb_comm *c, MPI_Request *request, const char *call)
