@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "tribikos/status.h"
+#include "tribikos/memory.h"
 
 typedef struct trb_comm trb_comm;
 
@@ -34,6 +34,9 @@ int trb_comm_size(const trb_comm *c); /* Local. */
 trb_status trb_comm_split(trb_comm *c, int color, trb_comm **out);
 void trb_comm_close(trb_comm *c); /* Collective over c; NULL allowed. */
 
+/** The same among ranks on one host, which can share memory: a node's ranks of one colour. Collective over c. */
+trb_status trb_comm_node(trb_comm *c, int color, trb_comm **out);
+
 /** Watch over waiting from now on. Collective over world.
  *
  * Whoever waits polls, and ranks give each other signs of life while they work and wait. After stall_s seconds in one
@@ -53,6 +56,10 @@ void trb_comm_phase(const char *phase, uint64_t step);
  * if all ranks failed alike, or if the configuration is at fault). A rank that is fine passes TRB_OK.
  */
 trb_status trb_agree(trb_comm *c, trb_status st);
+
+/** The same for ranks that share the reading of files: a file that is not what it says would have been met by each of
+ * them alone, so no rank is named (but for TRB_EIO and worse, which may be the reader's own). Collective over c. */
+trb_status trb_agree_on_files(trb_comm *c, trb_status st);
 
 /** Check that all ranks hold the same 64 bits. Collective over c.
  * \param[in] what  names the thing in the message, e.g. "the configuration"
@@ -76,6 +83,26 @@ trb_status trb_comm_allgather(trb_comm *c, const double *items, size_t n, double
 /** The part of `n` things that rank r of P has: a contiguous run, sizes differing by at most one. Local.
  * first = floor(n r / P). */
 void trb_share(size_t n, int r, int P, size_t *first, size_t *count);
+
+/** Memory that the ranks of a node hold once.
+ *
+ * The first rank makes a nameless file in memory, the others open it where the system shows that rank's open files, so
+ * nothing is left behind however a job ends, and a container's small /dev/shm does not matter. It is not a window of
+ * MPI: in Open MPI 4.1 a rank that is refused the memory returns from MPI_Win_allocate_shared and the others wait in it
+ * for ever, which no agreement before it can prevent. */
+typedef struct trb_shared trb_shared;
+
+/** Collective over node, a group of trb_comm_node(). The pages are there when it returns; no access can fail for want of
+ * them.
+ * \param[in]  bytes  the same on every rank; counted as `kind` on the first one
+ * \param[out] out    zeroed memory, the same for all; NULL on every rank if there is only one, or if memory cannot be
+ * shared here (said once on rank 0): then each rank has to hold its own
+ * \return TRB_OK, also without memory; a failure of something else */
+trb_status trb_shared_open(trb_comm *node, trb_mem kind, size_t bytes, trb_shared **out);
+/** Its first byte, at the beginning of a page. What one rank writes, the others read after their next agreement. Local.
+ */
+void *trb_shared_at(const trb_shared *s);
+void trb_shared_close(trb_shared *s); /* Local: the others keep theirs. NULL allowed. */
 
 /** A queue of items 0..n-1 that are handed out one by one to whoever is free.
  *

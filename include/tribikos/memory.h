@@ -33,6 +33,11 @@ void trb_free(void *block);
 /** Copy a string into a block of its own. Local. */
 trb_status trb_strdup(const char *text, char **out);
 
+/** Count bytes that are not from trb_alloc(), such as memory shared with other processes; and count them no more. Local,
+ * thread-safe. */
+void trb_mem_hold(trb_mem kind, size_t bytes);
+void trb_mem_release(trb_mem kind, size_t bytes);
+
 /** Bytes held now in one kind, or in all if kind is TRB_MEM_KINDS. Local. */
 size_t trb_mem_bytes(trb_mem kind);
 

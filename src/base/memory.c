@@ -36,7 +36,7 @@ trb_status trb_alloc(trb_mem kind, size_t count, size_t size, void *out)
                         names[kind], bytes, trb_mem_bytes(TRB_MEM_KINDS));
     memset(base, 0, total);
     *(header *)base = (header){.bytes = bytes, .kind = kind};
-    atomic_fetch_add(&held[kind], bytes);
+    trb_mem_hold(kind, bytes);
     atomic_fetch_add(&allocations, 1);
     *(void **)out = base + ALIGN;
     return TRB_OK;
@@ -47,7 +47,7 @@ void trb_free(void *block)
     if (block == NULL) return;
     char *base = (char *)block - ALIGN;
     const header *h = (const header *)base;
-    atomic_fetch_sub(&held[h->kind], h->bytes);
+    trb_mem_release(h->kind, h->bytes);
     free(base);
 }
 
@@ -59,6 +59,16 @@ trb_status trb_strdup(const char *text, char **out)
     memcpy(copy, text, n);
     *out = copy;
     return TRB_OK;
+}
+
+void trb_mem_hold(trb_mem kind, size_t bytes)
+{
+    atomic_fetch_add(&held[kind], bytes);
+}
+
+void trb_mem_release(trb_mem kind, size_t bytes)
+{
+    atomic_fetch_sub(&held[kind], bytes);
 }
 
 size_t trb_mem_bytes(trb_mem kind)

@@ -99,14 +99,26 @@ int trb_comm_size(const trb_comm *c)
     return c->size;
 }
 
-trb_status trb_comm_split(trb_comm *c, int color, trb_comm **out)
+/* MPI_Comm_split, or the same within each node of c. */
+static trb_status split(const trb_comm *c, int color, bool by_node, MPI_Comm *out)
+{
+    if (!by_node) return trb__mpi(MPI_Comm_split(c->mpi, color, c->rank, out), "MPI_Comm_split");
+    MPI_Comm node;
+    TRB_TRY(trb__mpi(MPI_Comm_split_type(c->mpi, MPI_COMM_TYPE_SHARED, c->rank, MPI_INFO_NULL, &node),
+                     "MPI_Comm_split_type"));
+    const trb_status st = trb__mpi(MPI_Comm_split(node, color, c->rank, out), "MPI_Comm_split");
+    (void)MPI_Comm_free(&node);
+    return st;
+}
+
+static trb_status open_part(trb_comm *c, int color, bool by_node, trb_comm **out)
 {
     trb_comm *part = NULL;
     int *member = NULL;
     trb_status st = trb_alloc(TRB_MEM_OTHER, 1, sizeof *part, &part);
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, (size_t)c->size, sizeof *member, &member);
     st = trb_agree(c, st);
-    if (st == TRB_OK) st = trb__mpi(MPI_Comm_split(c->mpi, color, c->rank, &part->mpi), "MPI_Comm_split");
+    if (st == TRB_OK) st = split(c, color, by_node, &part->mpi);
     if (st != TRB_OK) {
         trb_free(member);
         trb_free(part);
@@ -115,6 +127,16 @@ trb_status trb_comm_split(trb_comm *c, int color, trb_comm **out)
     part->member = member;
     *out = part;
     return describe(part);
+}
+
+trb_status trb_comm_split(trb_comm *c, int color, trb_comm **out)
+{
+    return open_part(c, color, false, out);
+}
+
+trb_status trb_comm_node(trb_comm *c, int color, trb_comm **out)
+{
+    return open_part(c, color, true, out);
 }
 
 void trb_comm_close(trb_comm *c)
@@ -127,7 +149,7 @@ void trb_comm_close(trb_comm *c)
 
 /* The worst status wins, and the lowest rank among equals: MINLOC over (status, rank), as statuses are <= 0. A second
  * number rides along: whether all ranks failed alike, in which case naming one of them would only mislead. */
-trb_status trb_agree(trb_comm *c, trb_status st)
+static trb_status agree(trb_comm *c, trb_status st, bool on_files)
 {
     if (c->size == 1) return st;
     struct {
@@ -144,7 +166,8 @@ trb_status trb_agree(trb_comm *c, trb_status st)
         char host[64] = "?";
         (void)gethostname(host, sizeof host - 1);
         /* A mistake of the configuration is nobody's; a line that an inner group agreed on names its rank already. */
-        if (all_alike || agreed == TRB_ECONFIG || strncmp(trb_fail_message(), "rank ", 5) == 0)
+        const bool nobodys = agreed == TRB_ECONFIG || (on_files && (agreed == TRB_EINPUT || agreed == TRB_EINTEGRITY));
+        if (all_alike || nobodys || strncmp(trb_fail_message(), "rank ", 5) == 0)
             (void)snprintf(line, sizeof line, "%s", trb_fail_message());
         else
             (void)snprintf(line, sizeof line, "rank %d (%s): %.900s", c->world_rank, host, trb_fail_message());
@@ -152,6 +175,16 @@ trb_status trb_agree(trb_comm *c, trb_status st)
     TRB_TRY(trb_comm_bcast(c, line, sizeof line, worst[0].rank));
     trb_fail_clear();
     return trb_fail(agreed, "%s", line);
+}
+
+trb_status trb_agree(trb_comm *c, trb_status st)
+{
+    return agree(c, st, false);
+}
+
+trb_status trb_agree_on_files(trb_comm *c, trb_status st)
+{
+    return agree(c, st, true);
 }
 
 trb_status trb_comm_same(trb_comm *c, uint64_t value, const char *what)
