@@ -6,8 +6,9 @@
  *   hdf5     /x [N][...] of uint8 or float32 with 1 to 3 sample dimensions (D | H, W | C, H, W),
  *            /y [N] integer labels (uint8, int32, int64) or, for regression, float32 or float64 targets
  *
- * Every size in a header is checked against the file before memory is reserved. All functions are local: every rank
- * reads for itself, and nothing depends on the rank.
+ * Every size in a header is checked against the file before memory is reserved. All functions are local. Either every
+ * rank reads everything for itself, or several that share memory read a part each (trb_data_part_*); what they hold is
+ * the same.
  */
 #ifndef TRB_DATA_H
 #define TRB_DATA_H
@@ -24,6 +25,7 @@ typedef struct {
     size_t n;        /* N */
     trb_shape shape; /* of a sample */
     trb_dtype type;  /* TRB_U8 or TRB_F32 */
+    bool lent;       /* x and label or target belong to someone else, who outlives this */
     void *x;         /* [N][C*H*W] of that type */
     int32_t *label;  /* [N]; classes only */
     float *target;   /* [N]; regression only, in the unit of the file */
@@ -45,6 +47,33 @@ typedef struct {
 trb_status trb_data_load(trb_task task, trb_format format, const char *root, size_t n_files, char *const *files,
                          trb_data *out);
 void trb_data_clear(trb_data *d);
+
+/** What one unit of a data set holds: a file, of idx a pair. Plain numbers, for others to know. */
+typedef struct {
+    size_t n;
+    trb_shape shape;
+    trb_dtype type;
+} trb_data_unit;
+
+/** A part of a data set, on its way into memory that P readers share: every P-th unit from unit r on.
+ *
+ * Each of the readers opens its part; they tell each other of their units; each asks what room all need, and puts its
+ * samples into the same memory; when all have done so, each joins. */
+typedef struct trb_data_part trb_data_part;
+
+/** Read a part; arguments, borrowed until the close, and failures as of trb_data_load(), if these units were all. */
+trb_status trb_data_part_open(trb_task task, trb_format format, const char *root, size_t n_files, char *const *files,
+                              size_t r, size_t P, trb_data_part **out);
+size_t trb_data_part_units(const trb_data_part *p); /* of the whole set */
+/** Unit i; those of other parts are for the caller to fill in. Borrowed. */
+trb_data_unit *trb_data_part_unit(trb_data_part *p, size_t i);
+/** \param[out] bytes  that the whole set needs \return TRB_OK; TRB_EINPUT if units hold different kinds of samples */
+trb_status trb_data_part_room(const trb_data_part *p, size_t *bytes);
+/** Put the part's samples where they belong, and hold them no longer. \param[out] room  aligned to 64 bytes */
+void trb_data_part_put(trb_data_part *p, void *room);
+/** What trb_data_load() would give. \param[in] room  lent to `out`, filled by all parts */
+trb_status trb_data_part_join(const trb_data_part *p, void *room, trb_data *out);
+void trb_data_part_close(trb_data_part *p); /* NULL allowed */
 
 /** Fix the constants of normalisation.
  *

@@ -34,8 +34,7 @@ trb_status trb__samples_add_labels(trb__samples *s, const char *path, size_t n, 
     return TRB_OK;
 }
 
-/* The name itself if it is absolute or there is no root. */
-static trb_status join_path(const char *root, const char *name, char **out)
+trb_status trb__data_path(const char *root, const char *name, char **out)
 {
     if (root[0] == '\0' || name[0] == '/') return trb_strdup(name, out);
     const size_t n = strlen(root) + strlen(name) + 2;
@@ -46,15 +45,23 @@ static trb_status join_path(const char *root, const char *name, char **out)
     return TRB_OK;
 }
 
-/* Read the files of one unit of a format: a pair for idx, one file for the others. */
-static trb_status read_unit(trb_format format, const char *root, char *const *names, trb__samples *s)
+trb_status trb__data_units(trb_format format, size_t n_files, size_t *width, size_t *n_units)
+{
+    *width = format == TRB_FORMAT_IDX ? 2 : 1;
+    *n_units = n_files / *width;
+    if (n_files > 0 && n_files % *width == 0) return TRB_OK;
+    return trb_fail(TRB_ECONFIG, "data: expected %s, got %zu files",
+                    *width == 2 ? "pairs of files, images and labels" : "at least one file", n_files);
+}
+
+trb_status trb__data_unit_read(trb_format format, const char *root, char *const *names, trb__samples *s)
 {
     trb_status st = TRB_OK;
     char *path = NULL, *labels = NULL;
-    TRB_GO(join_path(root, names[0], &path));
+    TRB_GO(trb__data_path(root, names[0], &path));
     switch (format) {
     case TRB_FORMAT_IDX:
-        TRB_GO(join_path(root, names[1], &labels));
+        TRB_GO(trb__data_path(root, names[1], &labels));
         st = trb__idx_read(path, labels, s);
         break;
     case TRB_FORMAT_CIFAR10:
@@ -70,15 +77,40 @@ done:
     return st;
 }
 
-static trb_status digest_of(const trb__samples *s, uint64_t *digest)
+static trb_status digest_of(const trb_data *d, const void *y, uint64_t *digest)
 {
     trb_hash *hash = NULL;
     TRB_TRY(trb_hash_open(&hash));
-    trb_hash_add(hash, s->x.at, s->x.n);
-    trb_hash_add(hash, s->y.at, s->y.n);
+    trb_hash_add(hash, d->x, d->n * trb_shape_size(d->shape) * trb_dtype_bytes(d->type));
+    trb_hash_add(hash, y, d->n * sizeof(int32_t));
     *digest = trb_hash_value(hash);
     trb_hash_close(hash);
     return TRB_OK;
+}
+
+trb_status trb__data_describe(trb_data *d, void *y)
+{
+    trb_status st = TRB_OK;
+    float *mean = NULL, *scale = NULL;
+    TRB_GO(digest_of(d, y, &d->digest));
+    TRB_GO(trb_alloc(TRB_MEM_DATA, d->shape.c, sizeof *mean, &mean));
+    TRB_GO(trb_alloc(TRB_MEM_DATA, d->shape.c, sizeof *scale, &scale));
+    for (size_t c = 0; c < d->shape.c; c++) scale[c] = 1.0F;
+    d->mean = mean;
+    d->scale = scale;
+    d->target_scale = 1.0;
+    if (d->task == TRB_TASK_CLASSES) {
+        d->label = y;
+        for (size_t i = 0; i < d->n; i++)
+            if ((size_t)d->label[i] >= d->classes) d->classes = (size_t)d->label[i] + 1;
+    } else {
+        d->target = y;
+    }
+    return TRB_OK;
+done:
+    trb_free(mean);
+    trb_free(scale);
+    return st;
 }
 
 trb_status trb_data_load(trb_task task, trb_format format, const char *root, size_t n_files, char *const *files,
@@ -86,43 +118,26 @@ trb_status trb_data_load(trb_task task, trb_format format, const char *root, siz
 {
     trb_status st = TRB_OK;
     trb__samples s = {.task = task};
-    trb_data d = {.task = task, .target_scale = 1.0};
-    const size_t unit = format == TRB_FORMAT_IDX ? 2 : 1;
-    if (n_files == 0 || n_files % unit != 0)
-        return trb_fail(TRB_ECONFIG, "data: expected %s, got %zu files",
-                        unit == 2 ? "pairs of files, images and labels" : "at least one file", n_files);
-    for (size_t i = 0; i < n_files; i += unit) TRB_GO(read_unit(format, root, files + i, &s));
-
-    TRB_GO(digest_of(&s, &d.digest));
-    TRB_GO(trb_alloc(TRB_MEM_DATA, s.shape.c, sizeof *d.mean, &d.mean));
-    TRB_GO(trb_alloc(TRB_MEM_DATA, s.shape.c, sizeof *d.scale, &d.scale));
-    for (size_t c = 0; c < s.shape.c; c++) d.scale[c] = 1.0F;
-    d.n = s.n;
-    d.shape = s.shape;
-    d.type = s.type;
-    d.x = s.x.at;
-    if (task == TRB_TASK_CLASSES) {
-        d.label = (int32_t *)(void *)s.y.at;
-        for (size_t i = 0; i < d.n; i++)
-            if ((size_t)d.label[i] >= d.classes) d.classes = (size_t)d.label[i] + 1;
-    } else {
-        d.target = (float *)(void *)s.y.at;
-    }
+    size_t width = 0, n_units = 0;
+    TRB_TRY(trb__data_units(format, n_files, &width, &n_units));
+    for (size_t i = 0; i < n_units; i++) TRB_GO(trb__data_unit_read(format, root, files + i * width, &s));
+    trb_data d = {.task = task, .n = s.n, .shape = s.shape, .type = s.type, .x = s.x.at};
+    TRB_GO(trb__data_describe(&d, s.y.at));
     *out = d;
     return TRB_OK;
 done:
     trb_free(s.x.at);
     trb_free(s.y.at);
-    trb_free(d.mean);
-    trb_free(d.scale);
     return st;
 }
 
 void trb_data_clear(trb_data *d)
 {
-    trb_free(d->x);
-    trb_free(d->label);
-    trb_free(d->target);
+    if (!d->lent) {
+        trb_free(d->x);
+        trb_free(d->label);
+        trb_free(d->target);
+    }
     trb_free(d->mean);
     trb_free(d->scale);
     *d = (trb_data){.task = d->task};

@@ -54,6 +54,15 @@ trb_status trb__idx_read(const char *images, const char *labels, trb__samples *s
 trb_status trb__cifar10_read(const char *path, trb__samples *s);
 trb_status trb__hdf5_read(const char *path, trb__samples *s);
 
+/* Units of so many files; TRB_ECONFIG unless they are whole units. \param[out] width  files a unit */
+trb_status trb__data_units(trb_format format, size_t n_files, size_t *width, size_t *n_units);
+/* Append the samples of one unit. \param[in] names [width] */
+trb_status trb__data_unit_read(trb_format format, const char *root, char *const *names, trb__samples *s);
+/* The name itself if it is absolute or there is no root. \param[out] out  trb_free() */
+trb_status trb__data_path(const char *root, const char *name, char **out);
+/* What follows from a whole set's values: d->x, y [n] and what describes them in, the rest out. */
+trb_status trb__data_describe(trb_data *d, void *y);
+
 /* Values [at, at + n) of the whole data set, all of one channel, normalised. */
 void trb__data_run(const trb_data *d, size_t channel, size_t at, size_t n, float *to);
 

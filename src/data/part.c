@@ -1,0 +1,114 @@
+/* A data set that is read by several, a part each. */
+#include <string.h>
+
+#include "internal.h"
+#include "tribikos/memory.h"
+
+struct trb_data_part {
+    trb_task task;
+    const char *root;
+    char *const *files;
+    size_t width, n_units, first, step; /* the part: units first, first + step, ... */
+    trb_data_unit *unit;                /* [n_units] */
+    trb__samples *own;                  /* [n_units] what was read */
+};
+
+/* Where unit i's values begin, or, for i = n_units, all values end: samples from the first byte on, labels or targets
+ * behind them from the next multiple of 64. */
+static void place(const trb_data_part *p, size_t i, size_t *x, size_t *y)
+{
+    const size_t row = trb_shape_size(p->unit[0].shape) * trb_dtype_bytes(p->unit[0].type);
+    size_t before = 0, all = 0;
+    for (size_t k = 0; k < p->n_units; k++) {
+        if (k < i) before += p->unit[k].n;
+        all += p->unit[k].n;
+    }
+    *x = before * row;
+    *y = (all * row + 63) / 64 * 64 + before * sizeof(int32_t);
+}
+
+trb_status trb_data_part_open(trb_task task, trb_format format, const char *root, size_t n_files, char *const *files,
+                              size_t r, size_t P, trb_data_part **out)
+{
+    trb_status st = TRB_OK;
+    trb_data_part *p = NULL;
+    TRB_GO(trb_alloc(TRB_MEM_OTHER, 1, sizeof *p, &p));
+    *p = (trb_data_part){.task = task, .root = root, .files = files, .first = r, .step = P};
+    TRB_GO(trb__data_units(format, n_files, &p->width, &p->n_units));
+    TRB_GO(trb_alloc(TRB_MEM_OTHER, p->n_units, sizeof *p->unit, &p->unit));
+    TRB_GO(trb_alloc(TRB_MEM_OTHER, p->n_units, sizeof *p->own, &p->own));
+    for (size_t i = r; i < p->n_units; i += P) {
+        trb__samples *s = &p->own[i];
+        s->task = task;
+        TRB_GO(trb__data_unit_read(format, root, files + i * p->width, s));
+        p->unit[i] = (trb_data_unit){.n = s->n, .shape = s->shape, .type = s->type};
+    }
+    *out = p;
+    p = NULL;
+done:
+    trb_data_part_close(p);
+    return st;
+}
+
+size_t trb_data_part_units(const trb_data_part *p)
+{
+    return p->n_units;
+}
+
+trb_data_unit *trb_data_part_unit(trb_data_part *p, size_t i)
+{
+    return &p->unit[i];
+}
+
+trb_status trb_data_part_room(const trb_data_part *p, size_t *bytes)
+{
+    size_t x = 0;
+    trb__samples first = {.n = 1, .shape = p->unit[0].shape, .type = p->unit[0].type};
+    for (size_t i = 1; i < p->n_units; i++) {
+        char *path = NULL;
+        TRB_TRY(trb__data_path(p->root, p->files[i * p->width], &path));
+        const trb_status st = trb__samples_expect(&first, path, p->unit[i].type, p->unit[i].shape);
+        trb_free(path);
+        TRB_TRY(st);
+    }
+    place(p, p->n_units, &x, bytes);
+    return TRB_OK;
+}
+
+static void drop(trb__samples *s)
+{
+    trb_free(s->x.at);
+    trb_free(s->y.at);
+    *s = (trb__samples){0};
+}
+
+void trb_data_part_put(trb_data_part *p, void *room)
+{
+    for (size_t i = p->first; i < p->n_units; i += p->step) {
+        size_t x = 0, y = 0;
+        place(p, i, &x, &y);
+        memcpy((char *)room + x, p->own[i].x.at, p->own[i].x.n);
+        memcpy((char *)room + y, p->own[i].y.at, p->own[i].y.n);
+        drop(&p->own[i]);
+    }
+}
+
+trb_status trb_data_part_join(const trb_data_part *p, void *room, trb_data *out)
+{
+    size_t x = 0, y = 0;
+    trb_data d = {.task = p->task, .shape = p->unit[0].shape, .type = p->unit[0].type, .lent = true, .x = room};
+    place(p, 0, &x, &y);
+    for (size_t i = 0; i < p->n_units; i++) d.n += p->unit[i].n;
+    TRB_TRY(trb__data_describe(&d, (char *)room + y));
+    *out = d;
+    return TRB_OK;
+}
+
+void trb_data_part_close(trb_data_part *p)
+{
+    if (p == NULL) return;
+    for (size_t i = 0; p->own != NULL && i < p->n_units; i++) drop(&p->own[i]);
+    trb_free(p->own);
+    trb_free(p->unit);
+    trb_free(p);
+}
