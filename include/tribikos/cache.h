@@ -147,6 +147,15 @@ typedef struct trb_reader trb_reader;
  * two windows */
 trb_status trb_reader_open(const trb_cache *c, size_t views, size_t m0, size_t m_count, size_t rows, size_t memory,
                            trb_reader **out);
+/** Bytes that a reader keeps, and how many of them `memory` has room for beside a step. Local. */
+size_t trb_reader_bytes(const trb_cache *c, size_t views, size_t m_count);
+size_t trb_reader_room(const trb_cache *c, size_t m_count, size_t rows, size_t memory);
+/** The same for reader `part` of `parts` that are opened together, on a node, with the same views and members. Local.
+ * Of the shards that have to be read at the opening it reads its part, every parts-th one: nothing may be served before
+ * all are opened. \param[in] kept  NULL, or [trb_reader_bytes()] that they all share until their close: then they keep,
+ * whatever `memory` says. A reader that keeps for itself reads every shard. */
+trb_status trb_reader_open_part(const trb_cache *c, size_t views, size_t m0, size_t m_count, size_t rows, size_t memory,
+                                size_t part, size_t parts, void *kept, trb_reader **out);
 /** Begin a plan (an epoch's). Local. Any plan before it is dropped.
  * \param[in] sample [steps][rows] ids   \param[in] view [steps][rows] or NULL for view 0; both borrowed until the next
  * plan or the close */

@@ -22,6 +22,7 @@ struct trb_reader {
     size_t n_steps, next_step;
 
     char *kept; /* [views][N][m_count][K] as stored; NULL if the reader streams */
+    bool lent;  /* `kept` is someone else's */
 
     /* Streaming. The thread owns `order`, `end`, `chunk` and the window it fills. */
     size_t window_steps, n_blocks;
@@ -59,12 +60,13 @@ static void keep_rows(void *ctx, trb_cache_unit u, size_t first, size_t n, const
     for (size_t i = 0; i < n; i++) memcpy(to + i * r->row_bytes, from + i * r->cell_bytes, r->cell_bytes);
 }
 
-/* Read the reader's shards from end to end: to keep them, or (sink NULL) to know that they are good. */
-static trb_status read_all(trb_reader *r, trb__sink sink)
+/* Read a part of the reader's shards from end to end: to keep them, or (sink NULL) to know that they are good. */
+static trb_status read_part(trb_reader *r, size_t part, size_t parts, trb__sink sink)
 {
     const trb_cache_spec *spec = &r->c->spec;
+    size_t n = 0;
     for (size_t i = 0; i < trb_cache_units(spec); i++)
-        if (serves(r, trb_cache_unit_at(spec, i))) TRB_TRY(trb__unit_read(r->c, i, sink, r));
+        if (serves(r, trb_cache_unit_at(spec, i)) && n++ % parts == part) TRB_TRY(trb__unit_read(r->c, i, sink, r));
     return TRB_OK;
 }
 
@@ -209,11 +211,29 @@ static trb_status reserve_windows(trb_reader *r, size_t memory, size_t step_byte
     TRB_TRY(trb_alloc(TRB_MEM_CACHE, r->window_steps * r->rows, sizeof *r->order, &r->order));
     for (int w = 0; w < WINDOWS; w++)
         TRB_TRY(trb_alloc(TRB_MEM_CACHE, r->window_steps * r->rows, r->row_bytes, &r->window[w]));
-    return read_all(r, NULL);
+    return TRB_OK;
+}
+
+size_t trb_reader_bytes(const trb_cache *c, size_t views, size_t m_count)
+{
+    return views * c->spec.N * m_count * trb__row_bytes(&c->spec);
+}
+
+size_t trb_reader_room(const trb_cache *c, size_t m_count, size_t rows, size_t memory)
+{
+    size_t step = 0;
+    if (__builtin_mul_overflow(rows, m_count * c->spec.K * sizeof(float), &step) || step > memory) return 0;
+    return memory - step;
 }
 
 trb_status trb_reader_open(const trb_cache *c, size_t views, size_t m0, size_t m_count, size_t rows, size_t memory,
                            trb_reader **out)
+{
+    return trb_reader_open_part(c, views, m0, m_count, rows, memory, 0, 1, NULL, out);
+}
+
+trb_status trb_reader_open_part(const trb_cache *c, size_t views, size_t m0, size_t m_count, size_t rows, size_t memory,
+                                size_t part, size_t parts, void *kept, trb_reader **out)
 {
     trb_status st = TRB_OK;
     const trb_cache_spec *spec = &c->spec;
@@ -237,17 +257,20 @@ trb_status trb_reader_open(const trb_cache *c, size_t views, size_t m0, size_t m
     r->row_bytes = m_count * r->cell_bytes;
     (void)pthread_mutex_init(&r->lock, NULL);
     (void)pthread_cond_init(&r->changed, NULL);
-    const size_t all = views * spec->N * r->row_bytes;
+    const size_t all = trb_reader_bytes(c, views, m_count);
     step_bytes = rows * m_count * spec->K * sizeof *r->step;
-    const bool keeps = all <= memory && step_bytes <= memory - all;
+    const bool keeps = kept != NULL || all <= trb_reader_room(c, m_count, rows, memory);
     if (!keeps && spec->dtype == TRB_F32) step_bytes = 0;
     if (step_bytes > 0) TRB_GO(trb_alloc(TRB_MEM_CACHE, step_bytes, 1, &r->step));
-    if (keeps) {
+    r->kept = kept;
+    r->lent = kept != NULL;
+    if (keeps && !r->lent) {
         TRB_GO(trb_alloc(TRB_MEM_CACHE, all, 1, &r->kept));
-        TRB_GO(read_all(r, keep_rows));
-    } else {
-        TRB_GO(reserve_windows(r, memory, step_bytes));
+        part = 0;
+        parts = 1;
     }
+    if (!keeps) TRB_GO(reserve_windows(r, memory, step_bytes));
+    TRB_GO(read_part(r, part, parts, keeps ? keep_rows : NULL));
     *out = r;
     r = NULL;
 done:
@@ -310,7 +333,7 @@ trb_status trb_reader_close(trb_reader *r)
     trb_free(r->chunk);
     trb_free(r->end);
     trb_free(r->order);
-    trb_free(r->kept);
+    if (!r->lent) trb_free(r->kept);
     trb_free(r->step);
     trb_free(r);
     return st;
