@@ -115,7 +115,7 @@ const trb__option trb__options[] = {
      .help = "rows a file; a multiple of cache.block"},
     {CONFIG("cache.deflate", cache.deflate), WHOLE(0, 9), .value = "0", .help = "compression; 0: none"},
     {CONFIG("cache.memory", cache.memory), WHOLE(1, 1e9), .unit = "MiB", .factor = 1U << 20, .value = "1024",
-     .help = "what a rank may keep of the cache; the rest is read as needed"},
+     .help = "what a rank may keep of the cache, a node's ranks together once for all; the rest is read as needed"},
 
     {TEXTS("students", student, n_students, trb_student_opts), .value = "[hydra, kd]",
      .help = "what is distilled; [] for none. A name that is no method needs student.NAME.method or is a hydra"},

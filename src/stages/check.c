@@ -2,22 +2,21 @@
 
 static trb_status check(const trb_config *c, const trb__samples *s, int ranks)
 {
-    trb_data test = {0};
     size_t K = 0;
     TRB_TRY(trb__classes_only(&s->data));
     TRB_TRY(trb__common_outputs(c, &s->data, &K));
     TRB_TRY(trb_fail_of(trb_recipe_check(&c->cache.view_recipe, s->data.shape), "cache.view_recipe: "));
     for (size_t i = 0; i < c->n_students; i++) TRB_TRY(trb__student_check(c, i, s, ranks, c->members.count, K));
-    TRB_TRY(trb__test_load(c, s, &test));
-    trb_data_clear(&test);
     return TRB_OK;
 }
 
 trb_status trb_stage_check(trb_comm *world, const trb_config *c)
 {
-    trb__samples s = {0};
+    trb__samples s = {0}, test = {0};
     TRB_TRY(trb__samples_load(world, c, &s));
-    const trb_status st = trb_agree(world, check(c, &s, trb_comm_size(world)));
+    trb_status st = trb_agree(world, check(c, &s, trb_comm_size(world)));
+    if (st == TRB_OK) st = trb__test_load(world, c, &s, &test);
+    trb__samples_clear(&test);
     trb__samples_clear(&s);
     return st;
 }

@@ -94,7 +94,7 @@ typedef struct {
     const trb__samples *s;
     const trb_cache_spec *spec;
     trb_exchange_opts exchange;
-    trb_reader *reader;
+    trb__reading reading;
     teachers t;
     trb_augment *views;
     trb_jsonl *metrics;
@@ -137,8 +137,8 @@ static trb_status reserve_params(const trb_net *net, float **params)
     return trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(net), sizeof **params, params);
 }
 
-/* Readers, networks and files of this rank. */
-static trb_status prepare(student *d, const trb_cache *cache, size_t index)
+/* Networks and files of this rank. */
+static trb_status prepare(student *d, size_t index)
 {
     const size_t K = d->spec->K, rows = d->o->fit.batch / d->o->fit.lanes;
     const int columns = (int)d->o->head_groups, r = trb_comm_rank(d->world), P = trb_comm_size(d->world);
@@ -157,9 +157,6 @@ static trb_status prepare(student *d, const trb_cache *cache, size_t index)
                       .T = (float)d->o->temperature,
                       .columns = (size_t)columns,
                       .parts = d->n_lanes};
-    if (lanes > 0)
-        TRB_TRY(trb_reader_open(cache, d->o->views, d->m0, d->m_count, lanes * rows, d->c->cache.memory, &d->reader));
-    d->t.reader = d->reader;
     TRB_TRY(trb__student_net(d->c, index, &d->s->data, 1, &d->one));
     TRB_TRY(reserve_params(d->one, &d->params_one));
     if (is_hydra(d)) TRB_TRY(trb__student_net(d->c, index, &d->s->data, d->spec->M, &d->many));
@@ -344,8 +341,11 @@ static trb_status distill(trb_comm *world, const trb_config *c, const trb__sampl
     char *config = NULL;
     d.exchange.columns = o->head_groups;
     trb_status st = trb__student_text(c, i, &s->data, d.spec, &config);
-    if (st == TRB_OK) st = prepare(&d, cache, i);
+    if (st == TRB_OK) st = prepare(&d, i);
     TRB_GO(trb_agree(world, st));
+    TRB_GO(
+        trb__reading_open(world, r % G, cache, o->views, d.m0, d.m_count, d.t.row_rows, c->cache.memory, &d.reading));
+    d.t.reader = d.reading.reader;
     if (in_grid(&d)) {
         TRB_GO(trb_comm_split(world, r / G, &d.row));
         TRB_GO(trb_comm_split(world, r % G, &d.column));
@@ -355,7 +355,7 @@ static trb_status distill(trb_comm *world, const trb_config *c, const trb__sampl
     st = train_student(&d, config);
 done:
     trb_free(config);
-    const trb_status closed = trb_reader_close(d.reader);
+    const trb_status closed = trb__reading_close(&d.reading);
     release(&d);
     return st != TRB_OK ? st : trb_agree(world, closed);
 }

@@ -29,7 +29,7 @@ typedef struct {
     model *member;    /* [M]; NULL if the members' logits come from the cache */
     model *student;   /* [S] */
     trb_cache *cache; /* or NULL */
-    trb_reader *reader;
+    trb__reading reading;
     int64_t *plan; /* [count][batch] */
 } evaluation;
 
@@ -99,18 +99,18 @@ static trb_status load_models(evaluation *e, bool members)
 }
 
 /* The members' logits of the training set lie in the cache; it serves them when there are no weights. */
-static trb_status open_reader(evaluation *e)
+static trb_status open_reader(trb_comm *world, evaluation *e)
 {
     const trb_cache_spec *spec = trb_cache_spec_of(e->cache);
     e->M = spec->M;
     e->K = spec->K;
-    TRB_TRY(trb_alloc(TRB_MEM_OTHER, e->count * e->batch, sizeof *e->plan, &e->plan));
+    TRB_TRY(trb_agree(world, trb_alloc(TRB_MEM_OTHER, e->count * e->batch, sizeof *e->plan, &e->plan)));
     for (size_t i = 0; i < e->count * e->batch; i++) {
         const size_t at = e->first * e->batch + i; /* the last block is filled up with its last row */
         e->plan[i] = e->id[at < e->n ? at : e->n - 1];
     }
-    TRB_TRY(trb_reader_open(e->cache, 1, 0, e->M, e->batch, e->c->cache.memory, &e->reader));
-    return trb_reader_plan(e->reader, e->count, e->plan, NULL);
+    TRB_TRY(trb__reading_open(world, 0, e->cache, 1, 0, e->M, e->batch, e->c->cache.memory, &e->reading));
+    return trb_agree(world, trb_reader_plan(e->reading.reader, e->count, e->plan, NULL));
 }
 
 static trb_status forward(model *m, size_t rows, const float *x, const float **z)
@@ -131,7 +131,7 @@ static trb_status evaluate_block(evaluation *e, size_t i, float *x, float *all, 
     trb_data_rows(e->data, rows, id, x);
     for (size_t b = 0; b < rows; b++) label[b] = e->data->label[id[b]];
     const float *members = all;
-    if (e->reader != NULL) TRB_TRY(trb_reader_next(e->reader, &members));
+    if (e->reading.reader != NULL) TRB_TRY(trb_reader_next(e->reading.reader, &members));
     for (size_t m = 0; m < M; m++) {
         if (e->member != NULL) {
             TRB_TRY(forward(&e->member[m], rows, x, &z));
@@ -276,49 +276,48 @@ done:
     return st;
 }
 
-/* The rows to evaluate: the test set, or a part of the training set. */
-static trb_status choose_rows(const trb_config *c, const trb__samples *s, trb_data *test, evaluation *e)
+/* The rows to evaluate: the test set, or a part of the training set. Collective over world. */
+static trb_status choose_rows(trb_comm *world, const trb_config *c, const trb__samples *s, trb__samples *test,
+                              evaluation *e)
 {
     const bool of_train = strcmp(c->eval.split, "test") != 0, val = strcmp(c->eval.split, "validation") == 0;
-    TRB_TRY(trb__classes_only(&s->data));
-    if (!of_train) TRB_TRY(trb__test_load(c, s, test));
+    TRB_TRY(trb_agree(world, trb__classes_only(&s->data)));
+    if (!of_train) TRB_TRY(trb__test_load(world, c, s, test));
     e->trained_on = &s->data;
-    e->data = of_train ? &s->data : test;
-    e->n = !of_train ? test->n : val ? s->n_val : s->n_train;
-    if (e->n == 0) return trb_fail(TRB_ECONFIG, "eval.split: the %s part has no samples", c->eval.split);
-    TRB_TRY(trb_alloc(TRB_MEM_DATA, e->n, sizeof *e->id, &e->id));
-    for (size_t i = 0; i < e->n; i++) e->id[i] = !of_train ? (int64_t)i : val ? s->val[i] : s->train[i];
-    return TRB_OK;
+    e->data = of_train ? &s->data : &test->data;
+    e->n = !of_train ? test->data.n : val ? s->n_val : s->n_train;
+    trb_status st = trb_alloc(TRB_MEM_DATA, e->n, sizeof *e->id, &e->id);
+    if (e->n == 0) st = trb_fail(TRB_ECONFIG, "eval.split: the %s part has no samples", c->eval.split);
+    for (size_t i = 0; st == TRB_OK && i < e->n; i++) e->id[i] = !of_train ? (int64_t)i : val ? s->val[i] : s->train[i];
+    return trb_agree(world, st);
 }
 
 trb_status trb_stage_eval(trb_comm *world, const trb_config *c, trb_report *report)
 {
-    trb__samples s = {0};
-    trb_data test = {0};
+    trb__samples s = {0}, test = {0};
     evaluation e = {.c = c, .M = c->members.count, .S = c->n_students, .batch = c->eval.batch, .bins = c->eval.bins};
     uint64_t *digest = NULL;
     char *followed = NULL;
     result *r = NULL;
     *report = (trb_report){0};
     TRB_TRY(trb__samples_load(world, c, &s));
-    trb_status st = choose_rows(c, &s, &test, &e);
-    if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, e.M, sizeof *digest, &digest);
-    TRB_GO(trb_agree(world, st));
-    TRB_GO(trb_comm_same(world, e.data->digest, "the test set (data.test)"));
+    trb_status st = trb_agree(world, trb_alloc(TRB_MEM_OTHER, e.M, sizeof *digest, &digest));
+    if (st == TRB_OK) st = choose_rows(world, c, &s, &test, &e);
+    if (st != TRB_OK) goto done;
     e.blocks = (e.n + e.batch - 1) / e.batch;
     trb_share(e.blocks, trb_comm_rank(world), trb_comm_size(world), &e.first, &e.count);
     TRB_GO(trb__member_digests(world, c, &s.data, false, digest));
     bool weights = true;
     for (size_t m = 0; m < e.M; m++) weights = weights && digest[m] != 0;
-    if (!weights && e.data == &test) {
+    if (!weights && e.data == &test.data) {
         trb_warn(
             "no weights of all members in %s, and the cache holds the training set alone: only students are evaluated",
             trb__run_path(c, "members").text);
         e.M = 0;
     }
-    if (!weights && e.data != &test) {
+    if (!weights && e.data != &test.data) {
         TRB_GO(trb__cache_open(world, c, &s.data, &e.cache));
-        TRB_GO(trb_agree(world, open_reader(&e)));
+        TRB_GO(open_reader(world, &e));
     }
     st = trb__members_text(weights ? e.M : 0, digest, &followed);
     e.followed = followed;
@@ -334,7 +333,7 @@ done:
         trb_free(r[i].p);
     }
     trb_free(r);
-    (void)trb_reader_close(e.reader);
+    (void)trb__reading_close(&e.reading);
     trb_cache_close(e.cache);
     trb_free(e.plan);
     unload(e.M, e.member);
@@ -342,7 +341,7 @@ done:
     trb_free(e.id);
     trb_free(followed);
     trb_free(digest);
-    trb_data_clear(&test);
+    trb__samples_clear(&test);
     trb__samples_clear(&s);
     if (st != TRB_OK) trb_report_clear(report);
     return st;

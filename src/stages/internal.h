@@ -10,12 +10,18 @@
  * configuration then differ by their method and not by chance. */
 #define TRB_STUDENT_STREAM (UINT64_C(1) << 40)
 
-/** A training set: its samples, the ids to train on, and the constants of normalisation that follow from them. */
+/** A training set: its samples, the ids to train on, and the constants of normalisation that follow from them. Of a test
+ * set only `data` and `block`. */
 typedef struct {
     trb_data data;
+    trb_shared *block; /* where `data` lies if a node's ranks hold it together */
     size_t n_train, n_val;
     int64_t *train, *val; /* ids, ascending */
 } trb__samples;
+
+/** Read the data set of these files, once a node. Collective over world.
+ * \param[out] s  data and block */
+trb_status trb__set_load(trb_comm *world, const trb_config *c, size_t n_files, char *const *files, trb__samples *s);
 
 /** Read data.train, hold out data.validation samples, fix the normalisation. Collective over world. */
 trb_status trb__samples_load(trb_comm *world, const trb_config *c, trb__samples *s);
@@ -73,8 +79,21 @@ trb_status trb__common_outputs(const trb_config *c, const trb_data *data, size_t
 /** Refuse a regression task where only classes are known. Local. */
 trb_status trb__classes_only(const trb_data *data);
 
-/** The test set, normalised as the training set. Local. */
-trb_status trb__test_load(const trb_config *c, const trb__samples *s, trb_data *test);
+/** The test set, normalised as the training set. Collective over world. \param[out] test  trb__samples_clear() */
+trb_status trb__test_load(trb_comm *world, const trb_config *c, const trb__samples *s, trb__samples *test);
+
+/** A reader of the cache, and where it keeps what a node's ranks keep together. */
+typedef struct {
+    trb_reader *reader; /* NULL for a rank without rows */
+    trb_shared *block;
+} trb__reading;
+
+/** Open a reader of `rows` rows a step. The ranks of a node with the same colour, views and members share what they
+ * keep, if it and their steps fit in `memory` bytes a rank, and the reading of shards. Collective over world; the status
+ * is agreed. \param[in] rows  0: this rank needs no reader */
+trb_status trb__reading_open(trb_comm *world, int color, const trb_cache *cache, size_t views, size_t m0,
+                             size_t m_count, size_t rows, size_t memory, trb__reading *out);
+trb_status trb__reading_close(trb__reading *r); /* Local; what trb_reader_close() returns. */
 
 /** Whether student s can be trained by this many ranks on these samples with M members of K outputs. Local. */
 trb_status trb__student_check(const trb_config *c, size_t s, const trb__samples *samples, int ranks, size_t M,

@@ -7,9 +7,8 @@
 #include "tribikos/hash.h"
 #include "tribikos/memory.h"
 
-static trb_status load(const trb_config *c, trb__samples *s)
+static trb_status prepare(const trb_config *c, trb__samples *s)
 {
-    TRB_TRY(trb_data_load(c->data.task, c->data.format, c->data.root, c->data.n_train, c->data.train, &s->data));
     const size_t N = s->data.n;
     s->n_val = c->data.validation;
     if (s->n_val >= N)
@@ -27,7 +26,8 @@ static trb_status load(const trb_config *c, trb__samples *s)
 trb_status trb__samples_load(trb_comm *world, const trb_config *c, trb__samples *s)
 {
     *s = (trb__samples){0};
-    trb_status st = trb_agree(world, load(c, s));
+    trb_status st = trb__set_load(world, c, c->data.n_train, c->data.train, s);
+    if (st == TRB_OK) st = trb_agree(world, prepare(c, s));
     if (st == TRB_OK) st = trb_comm_same(world, s->data.digest, "the data set (data.train)");
     if (st != TRB_OK) trb__samples_clear(s);
     return st;
@@ -36,6 +36,7 @@ trb_status trb__samples_load(trb_comm *world, const trb_config *c, trb__samples 
 void trb__samples_clear(trb__samples *s)
 {
     trb_data_clear(&s->data);
+    trb_shared_close(s->block);
     trb_free(s->train);
     trb_free(s->val);
     *s = (trb__samples){0};
@@ -60,11 +61,13 @@ trb_status trb__classes_only(const trb_data *data)
                     "or evaluated; use `tribikos train` and `tribikos cache`");
 }
 
-trb_status trb__test_load(const trb_config *c, const trb__samples *s, trb_data *test)
+trb_status trb__test_load(trb_comm *world, const trb_config *c, const trb__samples *s, trb__samples *test)
 {
-    TRB_TRY(trb_data_load(c->data.task, c->data.format, c->data.root, c->data.n_test, c->data.test, test));
-    const trb_status st = trb_data_normalize_as(test, &s->data);
-    if (st != TRB_OK) trb_data_clear(test);
+    *test = (trb__samples){0};
+    trb_status st = trb__set_load(world, c, c->data.n_test, c->data.test, test);
+    if (st == TRB_OK) st = trb_agree(world, trb_data_normalize_as(&test->data, &s->data));
+    if (st == TRB_OK) st = trb_comm_same(world, test->data.digest, "the test set (data.test)");
+    if (st != TRB_OK) trb__samples_clear(test);
     return st;
 }
 

@@ -70,8 +70,8 @@ for n in $(seq 700 3 1000); do # the networks are built and their exchanges open
 done
 check "distillation: the allocations of rank 1 from 700 to $n were walked" test $n -gt 800 -a $n -lt 1000
 
-# A cache that is streamed: a thread reads ahead of the steps.
-$python "$TRB_SOURCE/tests/run/subset.py" $fashion "$work/data" 10000 500
+# A cache that is streamed, since two ranks cannot keep it together: a thread reads ahead of the steps.
+$python "$TRB_SOURCE/tests/run/subset.py" $fashion "$work/data" 20000 500
 large=(--run.dir="$work/large" --train.epochs=1 --train.batch=500 --student.batch=500 --cache.memory=1)
 mpi 2 train "$conf" "${large[@]}" && mpi 2 cache "$conf" "${large[@]}" || cat "$work/err"
 for nth in 1 3 7 21; do
@@ -93,7 +93,7 @@ check "no preparing thread can be started: the reason" grep -q 'error: rank 1 .*
 # Rank 0's thread is in the midst of its second window when rank 1 fails; what it reads from then on must still be there. The first
 # window has at most every block of every member, and the third is not begun before the steps of the first are done.
 # Memory that is released is overwritten here, so that a stale sample number would be a wild one.
-second=$((3 * ((10000 + 127) / 128) + 8))
+second=$((3 * ((20000 + 127) / 128) + 8))
 one() { echo "-n 1 -x TRB_FAULT=$1 $TRB_BUILD/tribikos distill $conf ${large[*]}"; }
 # shellcheck disable=SC2046
 MALLOC_PERTURB_=165 mpirun $(one cache.chunk:$second:0:sleep) : $(one train.step:5:1) >/dev/null 2>"$work/err" </dev/null

@@ -1,0 +1,100 @@
+/* What the ranks of a node hold together: data sets and cached logits. Each of them reads a part. */
+#include <limits.h>
+
+#include "internal.h"
+#include "tribikos/memory.h"
+
+/* Everyone's units to everyone: unit i is read by rank i mod P. */
+static trb_status tell_units(trb_comm *node, trb_data_part *part)
+{
+    const size_t P = (size_t)trb_comm_size(node);
+    for (size_t i = 0; i < trb_data_part_units(part); i++)
+        TRB_TRY(trb_comm_bcast(node, trb_data_part_unit(part, i), sizeof(trb_data_unit), (int)(i % P)));
+    return TRB_OK;
+}
+
+/* Collective over node. \param[out] s  without a block if the node's ranks cannot share */
+static trb_status load_together(trb_comm *node, const trb_config *c, size_t n_files, char *const *files,
+                                trb__samples *s)
+{
+    trb_status st = TRB_OK;
+    trb_data_part *part = NULL;
+    trb_shared *room = NULL;
+    size_t bytes = 0;
+    st = trb_data_part_open(c->data.task, c->data.format, c->data.root, n_files, files, (size_t)trb_comm_rank(node),
+                            (size_t)trb_comm_size(node), &part);
+    TRB_GO(trb_agree_on_files(node, st));
+    TRB_GO(tell_units(node, part));
+    TRB_GO(trb_agree_on_files(node, trb_data_part_room(part, &bytes)));
+    TRB_GO(trb_shared_open(node, TRB_MEM_DATA, bytes, &room));
+    if (room == NULL) goto done;
+    trb_data_part_put(part, trb_shared_at(room));
+    TRB_GO(trb_comm_barrier(node));
+    TRB_GO(trb_agree(node, trb_data_part_join(part, trb_shared_at(room), &s->data)));
+    s->block = room;
+    room = NULL;
+done:
+    trb_shared_close(room);
+    trb_data_part_close(part);
+    return st;
+}
+
+trb_status trb__set_load(trb_comm *world, const trb_config *c, size_t n_files, char *const *files, trb__samples *s)
+{
+    trb_comm *node = NULL;
+    TRB_TRY(trb_comm_node(world, 0, &node));
+    trb_status st = TRB_OK;
+    trb_comm_phase("reading the data set", 0);
+    if (trb_comm_size(node) > 1) st = load_together(node, c, n_files, files, s);
+    if (st == TRB_OK && s->block == NULL)
+        st = trb_data_load(c->data.task, c->data.format, c->data.root, n_files, files, &s->data);
+    trb_comm_close(node);
+    return trb_agree(world, st);
+}
+
+/* Whether all ranks of the node together may keep so much. \param[in] mine  what this one may */
+static trb_status may_keep(trb_comm *node, size_t bytes, size_t mine, bool *may)
+{
+    const size_t P = (size_t)trb_comm_size(node);
+    const double room = (double)mine;
+    double *rooms = NULL, sum = 0.0;
+    TRB_TRY(trb_agree(node, trb_alloc(TRB_MEM_OTHER, P, sizeof *rooms, &rooms)));
+    const trb_status st = trb_comm_allgather(node, &room, 1, rooms);
+    for (size_t r = 0; st == TRB_OK && r < P; r++) sum += rooms[r];
+    *may = st == TRB_OK && (double)bytes <= sum;
+    trb_free(rooms);
+    return st;
+}
+
+trb_status trb__reading_open(trb_comm *world, int color, const trb_cache *cache, size_t views, size_t m0,
+                             size_t m_count, size_t rows, size_t memory, trb__reading *out)
+{
+    trb_comm *node = NULL;
+    trb__reading r = {0};
+    bool keeps = false;
+    const size_t bytes = trb_reader_bytes(cache, views, m_count);
+    trb_status st = TRB_OK;
+    TRB_TRY(trb_comm_node(world, rows > 0 ? color : INT_MAX, &node));
+    if (rows == 0) goto done;
+    trb_comm_phase("reading the cache", 0);
+    const size_t part = (size_t)trb_comm_rank(node), parts = (size_t)trb_comm_size(node);
+    TRB_GO(may_keep(node, bytes, trb_reader_room(cache, m_count, rows, memory), &keeps));
+    if (keeps) TRB_GO(trb_shared_open(node, TRB_MEM_CACHE, bytes, &r.block));
+    st = trb_reader_open_part(cache, views, m0, m_count, rows, memory, part, parts,
+                              r.block == NULL ? NULL : trb_shared_at(r.block), &r.reader);
+    TRB_GO(trb_agree_on_files(node, st));
+done:
+    trb_comm_close(node);
+    st = trb_agree(world, st);
+    if (st != TRB_OK) (void)trb__reading_close(&r);
+    *out = r;
+    return st;
+}
+
+trb_status trb__reading_close(trb__reading *r)
+{
+    const trb_status st = trb_reader_close(r->reader);
+    trb_shared_close(r->block);
+    *r = (trb__reading){0};
+    return st;
+}
