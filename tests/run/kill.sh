@@ -62,13 +62,13 @@ ok "memory refused at any of the first 60 allocations of rank 1"
 
 # The same in distillation, where both ranks share a network.
 mpi 2 train "$conf" --run.dir="$work/alloc" && mpi 2 cache "$conf" --run.dir="$work/alloc" || cat "$work/err"
-for n in $(seq 700 3 1000); do # the networks are built and their exchanges opened, until nothing is allocated any more
+for n in $(seq 670 3 1000); do # the networks are built and their exchanges opened, until nothing is allocated any more
     TRB_FAULT=alloc:$n:1 timeout 30 mpirun -n 2 "$TRB_BUILD/tribikos" distill "$conf" --run.dir="$work/alloc" --students='[hydra]' >/dev/null 2>"$work/err" </dev/null
     status=$?
     [ $status != 0 ] || break
     [ $status = 1 ] && grep -q 'tribikos: error: .*fault injected at alloc' "$work/err" || bad "distill, alloc $n: exit $status, $(grep -m1 error "$work/err")"
 done
-check "distillation: the allocations of rank 1 from 700 to $n were walked" test $n -gt 800 -a $n -lt 1000
+check "distillation: the allocations of rank 1 from 670 to $n were walked" test $n -gt 770 -a $n -lt 1000
 
 # A cache that is streamed, since two ranks cannot keep it together: a thread reads ahead of the steps.
 $python "$TRB_SOURCE/tests/run/subset.py" $fashion "$work/data" 20000 500
