@@ -23,7 +23,7 @@
  * lanes are cut in as many shares as there are workers, which a worker claims one at a time, in the order of the samples,
  * as soon as no share that is more than s steps behind it is still being computed by someone; so a slow worker gets
  * fewer of them. Each share is an update of its own, applied when all of it has arrived: the mean gradient over its rows
- * at 1/W of the learning rate, W workers, with the schedule W times as long. The bits depend on who was fast.
+ * at 1/W of the learning rate (Adam: 1/sqrt(W)), W workers, with the schedule W times as long. The bits depend on who was fast.
  *
  * Use, a step:   for each of my lanes: compute into trb_exchange_gradient(), calling trb_exchange_needs() and
  *                trb_exchange_ready() on the way (trb_work_watch), then trb_exchange_lane_done();

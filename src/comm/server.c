@@ -1,3 +1,4 @@
+#include <math.h>
 #include <string.h>
 
 #include "segments.h"
@@ -73,11 +74,14 @@ static trb_status open_in_step(trb_exchange *x, server *o)
     return TRB_OK;
 }
 
-/* A share's update is W-th of a step's. */
+/* An update by a W-th of a step's rows. Adam divides by the gradient's magnitude, which is mostly noise and thus sqrt(W)
+ * times larger in a share, so its rate falls with the root of the rows (Malladi et al. 2022, arXiv:2205.10287, sec. 4);
+ * W updates shall decay the weights as a step does. */
 static trb_optim by_shares(const trb_optim *of, uint64_t lanes, uint64_t W)
 {
     trb_optim o = *of;
-    o.lr /= (double)W;
+    o.lr /= o.kind == TRB_OPTIM_SGD ? (double)W : sqrt((double)W);
+    if (o.kind == TRB_OPTIM_ADAMW) o.weight_decay /= sqrt((double)W);
     o.lanes = lanes / W;
     o.first_step *= W;
     o.warmup_steps *= W;

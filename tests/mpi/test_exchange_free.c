@@ -20,6 +20,7 @@ static trb_net *small_net(void)
  * that is further behind than allowed. */
 typedef struct {
     uint64_t staleness;
+    bool flat; /* every lane's gradient is 1 */
     size_t applied[STEPS];
     double loss;
     bool too_far;
@@ -35,7 +36,7 @@ static void note(void *ctx, uint64_t step, size_t lanes, double loss)
         b->too_far = b->too_far || b->applied[s] < LANES;
 }
 
-/* One training in which lane l's gradient is l + 1 everywhere. Whole numbers add up to the same in any order.
+/* One training in which lane l's gradient is l + 1 everywhere, unless it is to be flat. Whole numbers add up to the same in any order.
  * \param[in] slow_s,fails  of the last rank   \param[out] mine  lanes that this rank computed
  * \return how it went on this rank */
 static trb_status train(trb_comm *w, const trb_exchange_opts *how, const trb_optim *o, double slow_s, bool fails,
@@ -59,7 +60,7 @@ static trb_status train(trb_comm *w, const trb_exchange_opts *how, const trb_opt
         double loss = 0.0;
         for (size_t l = own.first; l < own.first + own.count; l++) {
             float *g = trb_exchange_gradient(x);
-            for (size_t i = 0; i < n; i++) g[i] = (float)(l + 1);
+            for (size_t i = 0; i < n; i++) g[i] = b->flat ? 1.0F : (float)(l + 1);
             trb_exchange_ready(x, n / 2);
             trb_exchange_lane_done(x);
             loss += (double)(l + 1);
@@ -117,6 +118,37 @@ static void every_share_counts_once(trb_comm *w)
         }
     }
     trb_free(params);
+}
+
+/* Along a gradient that is always the same Adam goes by the learning rate, whatever the gradient's size: a share by that of a
+ * step / sqrt(W). W shares decay the weights by what a step does. */
+static void shares_suit_adam(trb_comm *w)
+{
+    if (cannot_share(w, 1)) return;
+    const double W = trb_comm_size(w) - 1, lr = 0.25, decay = 0.5;
+    const trb_optim_kind kinds[] = {TRB_OPTIM_ADAM, TRB_OPTIM_ADAMW};
+    const trb_exchange_opts how = {.kind = TRB_EXCHANGE_SERVER, .servers = 1, .staleness = TRB_UNBOUNDED};
+    trb_net *net = small_net();
+    float *params = NULL;
+    CHECK(trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(net), sizeof *params, &params) == TRB_OK);
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        const bool decays = kinds[i] == TRB_OPTIM_ADAMW;
+        const trb_optim o = {.kind = kinds[i],
+                             .lr = lr,
+                             .beta1 = 0.9,
+                             .beta2 = 0.999,
+                             .eps = 1e-8,
+                             .weight_decay = decays ? decay : 0.0};
+        book b = {.staleness = TRB_UNBOUNDED, .flat = true};
+        size_t mine = 0;
+        CHECK(train(w, &how, &o, 0.0, false, params, &b, &mine) == TRB_OK);
+        double expected = 0.0;
+        for (size_t share = 0; share < STEPS * (size_t)W; share++)
+            expected = (1.0 - (decays ? lr * decay / W : 0.0)) * expected - lr / sqrt(W);
+        CHECK(fabs((double)params[0] - expected) <= 1e-4 * fabs(expected));
+    }
+    trb_free(params);
+    trb_net_destroy(net);
 }
 
 /* The last rank is slow: with no bound it computes only what it has time for, with common steps it would be half. */
@@ -180,7 +212,7 @@ static void what_cannot_be_shared_is_refused(trb_comm *w)
 
 int main(int argc, char **argv)
 {
-    const mpi_test tests[] = {every_share_counts_once, the_slow_get_less, a_failure_ends_it_for_all,
+    const mpi_test tests[] = {every_share_counts_once, shares_suit_adam, the_slow_get_less, a_failure_ends_it_for_all,
                               what_cannot_be_shared_is_refused};
     return run_tests(argc, argv, sizeof tests / sizeof *tests, tests);
 }
