@@ -1,6 +1,6 @@
-# Three hosts that talk TCP over links of 1 Gbit/s and 0.1 ms: each arrow on other ranks of other hosts gives the bits of one host; when a
-# link goes down in the middle of a run, the job ends within comm.timeout (and the seconds that mpirun is given to end by itself) and
-# says whom it lost, and the rerun has the same bytes.
+# Three hosts that talk TCP over links of 1 Gbit/s and 0.1 ms: each arrow on other ranks of other hosts gives the bits of one host;
+# when a cable is pulled in the middle of a run, the job ends within comm.timeout (and the seconds that mpirun is given to end by
+# itself) and says whom it lost, and the rerun has the same bytes; so has a run over links that lose frames.
 . "$(dirname "$0")/lib.bash"
 . "$(dirname "$0")/hosts.bash"
 conf=$work/small.yaml
