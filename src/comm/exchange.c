@@ -229,13 +229,21 @@ static trb_status sum_and_update(trb_exchange *x, trb__segment *s)
     return TRB_OK;
 }
 
-/* The line is left to the sums as long as there are any: everyone waits for the last of them, while most parameters
- * are not needed before the next forward pass is half through. Who has nothing to send does not disturb them. */
+/* The line is left to the sums, and to the agreement on the step, as everyone waits for the last of them, while most
+ * parameters are not needed before the next forward pass is half through. So spreading begins with the end of the step,
+ * but for a segment now and then while the line is idle. Who has nothing to send does not disturb. */
+static bool may_spread(trb_exchange *x, const trb__segment *s)
+{
+    if (s->spreads || !x->begun || s->own_lo == s->own_hi) return true;
+    if (!x->idle) return false;
+    x->idle = false;
+    return true;
+}
+
 static trb_status spread(trb_exchange *x, trb__segment *s)
 {
     bool done = false;
-    if (s->next != TRB__SPREAD || (!s->spreads && (x->summing > 0 || x->agreeing) && s->own_lo < s->own_hi))
-        return TRB_OK;
+    if (s->next != TRB__SPREAD || !may_spread(x, s)) return TRB_OK;
     s->spreads = true;
     TRB_TRY(x->kind->spread(x, s, &done));
     if (!done) return TRB_OK;
@@ -247,13 +255,27 @@ static trb_status spread(trb_exchange *x, trb__segment *s)
 
 /* MPI moves messages when it is called, so this is called around every layer, and while there is nothing else to do.
  * Sums begin in the order of the list, as they must where they are collective calls. Spreading goes the other way, in
- * the order in which a forward pass wants the parameters. */
+ * the order in which a forward pass wants the parameters. Messages arrive in about the order in which they were begun:
+ * behind LATE segments that wait for some, those that wait too are not asked, as each question costs as much as a move. */
 static void progress(trb_exchange *x)
 {
+    enum { LATE = 2 };
     trb_status st = x->broken;
+    size_t late = 0;
     if (!x->in_step || x->unfinished == 0) return;
-    for (size_t i = 0; st == TRB_OK && i < x->computed; i++) st = sum_and_update(x, &x->segment[i]);
-    for (size_t i = x->computed; st == TRB_OK && i-- > 0;) st = spread(x, &x->segment[i]);
+    for (size_t i = 0; st == TRB_OK && i < x->computed; i++) {
+        trb__segment *s = &x->segment[i];
+        if (s->n_requests > 0 && late >= LATE) continue;
+        st = sum_and_update(x, s);
+        late += s->next == TRB__SUM;
+    }
+    late = 0;
+    for (size_t i = x->computed; st == TRB_OK && i-- > 0;) {
+        trb__segment *s = &x->segment[i];
+        if (s->n_requests > 0 && late >= LATE) continue;
+        st = spread(x, s);
+        late += s->spreads;
+    }
     x->broken = st;
 }
 
@@ -319,7 +341,9 @@ void trb_exchange_ready(void *exchange, size_t from)
 {
     trb_exchange *x = exchange;
     open_lane(x);
+    x->idle = x->summing == 0;
     trb__progress();
+    x->idle = false;
     while (x->computed < x->n_trained && x->segment[x->computed].lo >= from) complete(x);
     trb__progress();
     trb__alive();
@@ -362,7 +386,6 @@ trb_status trb_exchange_push(trb_exchange *x, trb_status st, double loss)
     if (trb_exchange_is_free(x)) return trb__commit(x, st, loss);
     if (x->mine.count == 0) compute_nothing(x);
     if (x->group->size == 1) return TRB_OK;
-    x->agreeing = true;
     return trb__mpi(MPI_Iallreduce(MPI_IN_PLACE, &x->worst, 1, MPI_INT, MPI_MIN, x->group->mpi, &x->agreement),
                     "MPI_Iallreduce");
 }
@@ -414,7 +437,6 @@ static trb_status agree_on_step(trb_exchange *x)
         TRB_TRY(x->broken);
         TRB_TRY(trb__mpi(MPI_Test(&x->agreement, &through, MPI_STATUS_IGNORE), "MPI_Test"));
     }
-    x->agreeing = false;
     while (x->broken == TRB_OK && x->holds && x->summing > 0) trb__waits(x->group, start);
     TRB_TRY(x->broken);
     if (x->holds && x->worst == TRB_OK) TRB_TRY(find_scale(x, 1.0));

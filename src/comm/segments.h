@@ -79,6 +79,7 @@ struct trb_exchange {
     size_t n_segments, n_trained; /* those before n_trained have no running statistics in them */
     trb__segment *segment;
     size_t computed;            /* segments that the lane under way has computed */
+    bool idle;                  /* nothing that was begun is under way */
     size_t summing, unfinished; /* segments that are not summed; that have something left to do */
 
     float *m, *v;
@@ -88,7 +89,6 @@ struct trb_exchange {
     float scale;
 
     MPI_Request agreement;
-    bool agreeing; /* on worst */
     int worst; /* status of all ranks */
 };
 
