@@ -165,6 +165,7 @@ trb_status trb_reader_plan(trb_reader *r, size_t steps, const int64_t *sample, c
  * left */
 trb_status trb_reader_next(trb_reader *r, const float **t);
 bool trb_reader_streams(const trb_reader *r); /* Local. */
+size_t trb_reader_read(const trb_reader *r);  /* Local. Bytes of logits that it has read from shards so far. */
 /** End the thread after at most one chunk, release everything. Local. NULL allowed.
  * \return TRB_OK, or the thread's failure, also if no step met it */
 trb_status trb_reader_close(trb_reader *r);

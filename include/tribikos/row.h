@@ -38,4 +38,7 @@ trb_status trb_row_answered(trb_row *r);
  * \param[out] sum  [n] of this column's item, borrowed until the next answer; NULL if it has none */
 trb_status trb_row_sum(trb_row *r, size_t items, const float **sum);
 
+/** What rows have cost this rank up to now: seconds waited, bytes given to MPI. Local. */
+void trb_row_worked(const trb_row *r, double *waited_s, uint64_t *bytes_sent);
+
 #endif

@@ -17,6 +17,8 @@ struct trb_reader {
     size_t row_bytes;  /* [m_count][K] as stored */
     float *step;       /* [rows][m_count][K] as served; NULL where stored rows can be served as they are */
 
+    atomic_size_t cells_read; /* of one member each */
+
     const int64_t *sample; /* the plan, borrowed */
     const uint16_t *view;
     size_t n_steps, next_step;
@@ -65,8 +67,12 @@ static trb_status read_part(trb_reader *r, size_t part, size_t parts, trb__sink 
 {
     const trb_cache_spec *spec = &r->c->spec;
     size_t n = 0;
-    for (size_t i = 0; i < trb_cache_units(spec); i++)
-        if (serves(r, trb_cache_unit_at(spec, i)) && n++ % parts == part) TRB_TRY(trb__unit_read(r->c, i, sink, r));
+    for (size_t i = 0; i < trb_cache_units(spec); i++) {
+        const trb_cache_unit u = trb_cache_unit_at(spec, i);
+        if (!serves(r, u) || n++ % parts != part) continue;
+        TRB_TRY(trb__unit_read(r->c, i, sink, r));
+        atomic_fetch_add(&r->cells_read, u.rows);
+    }
     return TRB_OK;
 }
 
@@ -125,6 +131,7 @@ static trb_status fill_from(trb_reader *r, size_t unit, size_t first, char *wind
         const size_t begin = run_begin(r, key0 + b), end = r->end[key0 + b], row0 = b * spec->block;
         if (begin == end) continue;
         TRB_GO(trb__shard_rows(h, spec, u, row0, min(spec->block, u.rows - row0), r->chunk));
+        atomic_fetch_add(&r->cells_read, min(spec->block, u.rows - row0));
         TRB_GO(trb_fault("cache.chunk"));
         for (size_t i = begin; i < end; i++) {
             const size_t at = r->order[i], row = (size_t)r->sample[first + at] - u.first_row - row0;
@@ -321,6 +328,11 @@ trb_status trb_reader_next(trb_reader *r, const float **t)
 bool trb_reader_streams(const trb_reader *r)
 {
     return r->kept == NULL;
+}
+
+size_t trb_reader_read(const trb_reader *r)
+{
+    return atomic_load(&r->cells_read) * r->cell_bytes;
 }
 
 trb_status trb_reader_close(trb_reader *r)

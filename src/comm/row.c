@@ -20,6 +20,8 @@ struct trb_row {
     int *count, *start; /* [G] of a gather */
     MPI_Request *request;
     int n_requests;
+    double waited_s;
+    uint64_t bytes_sent;
 };
 
 static trb_status plan(trb_row *r)
@@ -100,7 +102,17 @@ trb_status trb_row_gather(trb_row *r, size_t items, const float *mine, const flo
     TRB_TRY(trb__mpi(MPI_Iallgatherv(mine, r->count[r->comm->rank], MPI_FLOAT, r->features, r->count, r->start,
                                      MPI_FLOAT, r->comm->mpi, &request),
                      "MPI_Iallgatherv"));
-    return trb__wait(r->comm, &request, "MPI_Iallgatherv");
+    const double since = trb_now_s();
+    const trb_status st = trb__wait(r->comm, &request, "MPI_Iallgatherv");
+    r->waited_s += trb_now_s() - since;
+    r->bytes_sent += (size_t)(r->count[r->comm->rank] * (r->comm->size - 1)) * sizeof *mine;
+    return st;
+}
+
+void trb_row_worked(const trb_row *r, double *waited_s, uint64_t *bytes_sent)
+{
+    *waited_s = r->waited_s;
+    *bytes_sent = r->bytes_sent;
 }
 
 float *trb_row_answer(trb_row *r)
@@ -112,7 +124,9 @@ float *trb_row_answer(trb_row *r)
  * They go in the order of head lanes, and messages between two ranks do not overtake each other. */
 static trb_status send_pieces(trb_row *r)
 {
-    for (size_t i = 0; (int)r->item != r->comm->rank && i < r->depth; i++)
+    if ((int)r->item == r->comm->rank) return TRB_OK;
+    r->bytes_sent += r->depth * r->n * sizeof *r->slabs;
+    for (size_t i = 0; i < r->depth; i++)
         TRB_TRY(trb__mpi(MPI_Isend(r->slabs + (r->item * r->own + i) * r->n, (int)r->n, MPI_FLOAT, (int)r->item, 0,
                                    r->comm->mpi, &r->request[r->n_requests++]),
                          "MPI_Isend"));
@@ -159,6 +173,7 @@ trb_status trb_row_sum(trb_row *r, size_t items, const float **sum)
         TRB_TRY(trb__mpi(MPI_Testall(r->n_requests, r->request, &through, MPI_STATUSES_IGNORE), "MPI_Testall"));
         if (through) break;
     }
+    r->waited_s += trb_now_s() - since;
     r->n_requests = 0;
     r->item = 0;
     for (size_t i = 0; has_item && i < r->meeting.n_additions; i++)

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "tribikos/loss.h"
 #include "tribikos/memory.h"
 
 /* How much more than a file's size its values may be: deflate packs 1032 to 1 at best. The store compares what a data
@@ -82,8 +83,9 @@ static trb_status convert(const char *path, const trb_h5_shape *y, const uint8_t
         ((float *)out)[i] = (float)target;
         return TRB_OK;
     }
-    if (label < 0 || label > 255)
-        return trb_fail(TRB_EINPUT, "%s: /y: label %" PRId64 " in row %zu, expected 0 to 255", path, label, i);
+    if (label < 0 || label >= TRB_LOSS_K_MAX)
+        return trb_fail(TRB_EINPUT, "%s: /y: label %" PRId64 " in row %zu, expected 0 to %d", path, label, i,
+                        TRB_LOSS_K_MAX - 1);
     ((int32_t *)out)[i] = (int32_t)label;
     return TRB_OK;
 }

@@ -333,6 +333,25 @@ static trb_status check_students(trb_comm *world, const trb_config *c, const trb
     return TRB_OK;
 }
 
+/* What has been read of the cache, which with head groups is less. */
+static trb_status report_reading(const student *d)
+{
+    const size_t P = (size_t)trb_comm_size(d->world);
+    double *all = NULL, most = 0.0, total = 0.0;
+    TRB_TRY(trb_agree(d->world, trb_alloc(TRB_MEM_OTHER, P, sizeof *all, &all)));
+    const double mine = d->reading.reader == NULL ? 0.0 : (double)trb_reader_read(d->reading.reader);
+    const trb_status st = trb_comm_allgather(d->world, &mine, 1, all);
+    for (size_t r = 0; st == TRB_OK && r < P; r++) {
+        total += all[r];
+        most = all[r] > most ? all[r] : most;
+    }
+    trb_free(all);
+    if (st == TRB_OK)
+        trb_info("student %s: %.1f MB of the cache were read, by a rank up to %.1f MB", d->o->name, total * 1e-6,
+                 most * 1e-6);
+    return st;
+}
+
 static trb_status distill(trb_comm *world, const trb_config *c, const trb__samples *s, const trb_cache *cache, size_t i)
 {
     const trb_student_opts *o = &c->student[i];
@@ -353,6 +372,7 @@ static trb_status distill(trb_comm *world, const trb_config *c, const trb__sampl
         TRB_GO(trb_agree(world, st));
     }
     st = train_student(&d, config);
+    if (st == TRB_OK) st = report_reading(&d);
 done:
     trb_free(config);
     const trb_status closed = trb__reading_close(&d.reading);

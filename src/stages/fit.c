@@ -281,31 +281,48 @@ static trb_status serve(loop *l)
     return l->failed;
 }
 
-/* What the exchange has cost, for who asks whether more ranks, or fewer, would do. */
-static trb_status report_exchange(trb_comm *group, const loop *l)
+/* What a rank reports of a training: its costs, and what its memory is taken by. */
+enum { WAITED, BYTES, HELD, FIGURES = HELD + TRB_MEM_KINDS };
+
+static void own_figures(const loop *l, double *figure)
 {
-    enum { WAITED, BYTES, FIGURES };
-    const size_t P = (size_t)trb_comm_size(group);
-    trb_exchange_work work = trb_exchange_worked(l->x);
-    if (l->heads != NULL) {
-        const trb_exchange_work of_heads = trb_exchange_worked(trb__half_exchange(l->heads));
-        work.waited_s += of_heads.waited_s;
-        work.bytes_sent += of_heads.bytes_sent;
-    }
-    double *all = NULL, least = work.waited_s, most = work.waited_s, bytes = 0.0;
+    const trb_exchange_work work = trb_exchange_worked(l->x);
+    double waited = 0.0;
+    uint64_t bytes = 0;
+    if (l->heads != NULL) trb__half_worked(l->heads, &waited, &bytes);
+    figure[WAITED] = work.waited_s + waited;
+    figure[BYTES] = (double)(work.bytes_sent + bytes);
+    for (int k = 0; k < TRB_MEM_KINDS; k++) figure[HELD + k] = (double)trb_mem_bytes((trb_mem)k);
+}
+
+static double held(const double *figure)
+{
+    double sum = 0.0;
+    for (int k = 0; k < TRB_MEM_KINDS; k++) sum += figure[HELD + k];
+    return sum;
+}
+
+static void show_memory(const loop *l, const double *figure)
+{
+    char kinds[256] = "";
+    size_t used = 0;
+    for (int k = TRB_MEM_OTHER + 1; k < TRB_MEM_KINDS && used < sizeof kinds; k++)
+        used += (size_t)snprintf(kinds + used, sizeof kinds - used, ", %s %.1f", trb_mem_name((trb_mem)k),
+                                 figure[HELD + k] * 1e-6);
+    trb_info("%s: a rank holds up to %.1f MB:%s", l->fit->label, held(figure) * 1e-6, kinds + 1);
+}
+
+static void show_exchange(const loop *l, size_t P, const double *all)
+{
+    const trb_exchange_work work = trb_exchange_worked(l->x);
+    double least = all[WAITED], most = all[WAITED], bytes = 0.0;
     char stale[256] = "";
     size_t used = 0;
-    if (P == 1) return TRB_OK;
-    TRB_TRY(trb_agree(group, trb_alloc(TRB_MEM_OTHER, FIGURES * P, sizeof *all, &all)));
-    const double mine[FIGURES] = {[WAITED] = work.waited_s, [BYTES] = (double)work.bytes_sent};
-    const trb_status st = trb_comm_allgather(group, mine, FIGURES, all);
-    for (size_t r = 0; st == TRB_OK && r < P; r++) {
+    for (size_t r = 0; r < P; r++) {
         least = fmin(least, all[FIGURES * r + WAITED]);
         most = fmax(most, all[FIGURES * r + WAITED]);
         bytes += all[FIGURES * r + BYTES];
     }
-    trb_free(all);
-    TRB_TRY(st);
     for (size_t i = 0; i < TRB_STALENESS_BINS && used < sizeof stale; i++)
         if (work.stale[i] > 0)
             used += (size_t)snprintf(stale + used, sizeof stale - used, "%s %zu%s: %llu",
@@ -313,7 +330,26 @@ static trb_status report_exchange(trb_comm *group, const loop *l)
                                      i + 1 == TRB_STALENESS_BINS ? " or more" : "", (unsigned long long)work.stale[i]);
     trb_info("%s: %zu ranks sent %.1f MB to each other and waited %.1f to %.1f s%s", l->fit->label, P, bytes * 1e-6,
              least, most, stale);
-    return TRB_OK;
+}
+
+/* For who asks whether more ranks, fewer, or more head groups would do. */
+static trb_status report_costs(trb_comm *group, const loop *l)
+{
+    const size_t P = (size_t)trb_comm_size(group);
+    double *all = NULL, mine[FIGURES];
+    if (P == 1) return TRB_OK;
+    TRB_TRY(trb_agree(group, trb_alloc(TRB_MEM_OTHER, FIGURES * P, sizeof *all, &all)));
+    own_figures(l, mine);
+    const trb_status st = trb_comm_allgather(group, mine, FIGURES, all);
+    if (st == TRB_OK) {
+        const double *largest = all;
+        for (size_t r = 1; r < P; r++)
+            if (held(all + FIGURES * r) > held(largest)) largest = all + FIGURES * r;
+        show_exchange(l, P, all);
+        show_memory(l, largest);
+    }
+    trb_free(all);
+    return st;
 }
 
 trb_status trb__fit_run(trb_comm *group, const trb__fit *f)
@@ -344,7 +380,7 @@ trb_status trb__fit_run(trb_comm *group, const trb__fit *f)
     if (st == TRB_OK) st = trb_exchange_gather(l.x);
     if (st == TRB_OK && l.heads != NULL) st = trb_agree(group, trb_exchange_gather(trb__half_exchange(l.heads)));
     if (st == TRB_OK) trb_progress_end(&l.progress, l.note);
-    if (st == TRB_OK) st = report_exchange(group, &l);
+    if (st == TRB_OK) st = report_costs(group, &l);
     (void)drop_plan(&l);
     release(&l);
     trb__half_close(l.heads);

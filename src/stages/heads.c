@@ -118,6 +118,14 @@ trb_exchange *trb__half_exchange(trb__half *h)
     return h->x;
 }
 
+void trb__half_worked(const trb__half *h, double *waited_s, uint64_t *bytes_sent)
+{
+    const trb_exchange_work work = trb_exchange_worked(h->x);
+    trb_row_worked(h->row, waited_s, bytes_sent);
+    *waited_s += work.waited_s;
+    *bytes_sent += work.bytes_sent;
+}
+
 trb_status trb__half_loss(trb__half *h, double *sum)
 {
     double *mine = h->sums + h->heads->lanes;

@@ -165,6 +165,8 @@ void trb__half_close(trb__half *h); /* Collective over the column. NULL allowed.
 trb_status trb__half_round(trb__half *h, trb_status st, uint64_t epoch, size_t first, size_t items,
                            const int64_t *sample, const float *z, const float **dz);
 trb_exchange *trb__half_exchange(trb__half *h);
+/** What exchange and rows have cost. Local. */
+void trb__half_worked(const trb__half *h, double *waited_s, uint64_t *bytes_sent);
 /** The losses of all rounds since the last call, summed over lanes and heads. Collective over group. */
 trb_status trb__half_loss(trb__half *h, double *sum);
 

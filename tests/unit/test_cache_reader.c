@@ -109,6 +109,7 @@ static void memory_limits(void **state)
     const size_t all = (size_t)V * N * M * K * 4, step = ROWS * M * K * 4;
     assert_ok(trb_reader_open(c, V, 0, M, ROWS, all + step, &r));
     assert_false(trb_reader_streams(r));
+    assert_int_equal(trb_reader_read(r), all);
     assert_ok(trb_reader_close(r));
     assert_ok(trb_reader_open(c, V, 0, M, ROWS, all + step - 1, &r));
     assert_true(trb_reader_streams(r));

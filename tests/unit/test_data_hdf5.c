@@ -77,7 +77,7 @@ static void refused(void **state)
     const trb_h5_shape xs = {TRB_U8, 2, {2, 2}}, ys = {TRB_U8, 1, {2}};
     const uint8_t x[] = {1, 2, 3, 4}, y[] = {0, 1};
     const int32_t negative[] = {0, -1};
-    const int64_t large[] = {0, 256};
+    const int64_t large[] = {0, 32768};
     const float nan_x[] = {1, 2, 3, NAN}, inf_y[] = {0, INFINITY};
     const double huge_y[] = {0, 1e300};
     const trb_task K = TRB_TASK_CLASSES, R = TRB_TASK_REGRESSION;
@@ -100,7 +100,7 @@ static void refused(void **state)
     put("a", xs, x, (trb_h5_shape){TRB_I32, 1, {2}}, negative);
     refuse(K, TRB_EINPUT, "label -1 in row 1");
     put("a", xs, x, (trb_h5_shape){TRB_I64, 1, {2}}, large);
-    refuse(K, TRB_EINPUT, "label 256 in row 1");
+    refuse(K, TRB_EINPUT, "label 32768 in row 1, expected 0 to 32767");
     refuse(R, TRB_EINPUT, "targets of float32 or float64, got int64");
     put("a", (trb_h5_shape){TRB_F32, 2, {2, 2}}, nan_x, ys, y);
     refuse(K, TRB_EINPUT, "value 1 of row 1 is not finite");
