@@ -439,16 +439,17 @@ static trb_status agree_on_step(trb_exchange *x)
     }
     while (x->broken == TRB_OK && x->holds && x->summing > 0) trb__waits(x->group, start);
     TRB_TRY(x->broken);
-    if (x->holds && x->worst == TRB_OK) TRB_TRY(find_scale(x, 1.0));
+    const trb_status st = x->holds && x->worst == TRB_OK ? find_scale(x, 1.0) : TRB_OK;
     x->holds = false;
     x->work.waited_s += trb_now_s() - start;
-    return TRB_OK;
+    return st;
 }
 
 trb_status trb_exchange_pull(trb_exchange *x)
 {
-    TRB_TRY(agree_on_step(x));
-    x->begun = false;
+    const trb_status st = agree_on_step(x);
+    x->begun = false; /* after a failure too, as the close waits until all is spread */
+    TRB_TRY(st);
     progress(x);
     /* All that others want of this rank is done before a failure is told; and a share is gone before the next is
      * claimed, as its parameters come with it. */

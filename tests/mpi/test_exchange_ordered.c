@@ -280,6 +280,40 @@ static void failures_reach_all(trb_comm *w)
     a_failure_reaches_all(w, &server, 1.0);
 }
 
+/* A norm that clips nothing is met when every rank's word on the step is in already. */
+static void a_norm_that_is_not_finite_ends_it(trb_comm *w, const trb_exchange_opts *how)
+{
+    enum { LANES = 8 };
+    const trb_optim o = {.kind = TRB_OPTIM_SGD, .lr = 0.1, .clip = 1.0};
+    trb_net *net = small_net();
+    trb_exchange *x = NULL;
+    float *params = NULL;
+    CHECK(trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(net), sizeof *params, &params) == TRB_OK);
+    CHECK(trb_exchange_open(w, how, net, &o, LANES, 1, params, &x) == TRB_OK);
+    const trb_lanes own = trb_exchange_lanes(x);
+    for (size_t k = 0, l = own.first; k < own.count; k++, l += own.step) {
+        float *g = trb_exchange_gradient(x);
+        lane_gradient(l, 0, trb_net_size(net), g);
+        if (l == LANES - 1) g[11] = INFINITY;
+        trb_exchange_lane_done(x);
+    }
+    CHECK(trb_exchange_push(x, TRB_OK, 0.0) == TRB_OK);
+    CHECK(trb_exchange_pull(x) == TRB_ENUM);
+    CHECK(strstr(trb_fail_message(), "norm is not finite") != NULL);
+    trb_exchange_close(x);
+    trb_free(params);
+    trb_net_destroy(net);
+    trb_fail_clear();
+}
+
+static void norms_that_are_not_finite_end_it(trb_comm *w)
+{
+    const trb_exchange_opts server = {.kind = TRB_EXCHANGE_SERVER, .servers = 1};
+    a_norm_that_is_not_finite_ends_it(w, &ordered);
+    a_norm_that_is_not_finite_ends_it(w, &allreduce);
+    if (trb_comm_size(w) > 1) a_norm_that_is_not_finite_ends_it(w, &server);
+}
+
 static void more_ranks_than_lanes_are_refused(trb_comm *w)
 {
     if (trb_comm_size(w) == 1) return;
@@ -300,6 +334,7 @@ int main(int argc, char **argv)
                               the_tree_is_the_documented_one,
                               allreduce_sums_what_ordered_sums,
                               failures_reach_all,
+                              norms_that_are_not_finite_end_it,
                               more_ranks_than_lanes_are_refused};
     return run_tests(argc, argv, sizeof tests / sizeof *tests, tests);
 }
