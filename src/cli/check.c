@@ -85,11 +85,16 @@ static trb_status check_grid(const trb_config *c, const place *p, const trb_stud
                               " heads evenly; nearest that works: %" PRIu64,
                               H, M, lanes);
     while (H % groups != 0) groups = groups > H ? H : groups - 1;
+    if (groups != G && M % G != 0)
+        return clash(p, "head_groups", "head_lanes",
+                     "groups share head lanes evenly, and head lanes the %" PRIu64
+                     " heads; nearest head_groups that works: %" PRIu64,
+                     M, groups);
     if (groups != G)
         return clash(p, "head_groups", "head_lanes",
                      "groups share head lanes evenly; nearest head_groups that works: %" PRIu64
                      "; or head_lanes: %" PRIu64,
-                     groups, M % G == 0 ? G : M);
+                     groups, G);
     if (H > 1 && c->exchange.kind == TRB_EXCHANGE_SERVER)
         return trb__item_fail(p->items, source_of(p, "head_lanes"),
                               "heads in lanes are exchanged by `exchange: ordered` or `allreduce`, not by servers; set "
