@@ -433,9 +433,10 @@ static trb_status agree_on_step(trb_exchange *x)
 {
     const double start = trb_now_s();
     int through = x->group->size == 1 || trb_exchange_is_free(x);
-    for (; !through; trb__waits(x->group, start)) {
+    while (!through) {
+        TRB_TRY(trb__mpi(MPI_Testall(1, &x->agreement, &through, MPI_STATUSES_IGNORE), "MPI_Testall"));
+        if (!through) trb__waits(x->group, start);
         TRB_TRY(x->broken);
-        TRB_TRY(trb__mpi(MPI_Test(&x->agreement, &through, MPI_STATUS_IGNORE), "MPI_Test"));
     }
     while (x->broken == TRB_OK && x->holds && x->summing > 0) trb__waits(x->group, start);
     TRB_TRY(x->broken);

@@ -79,11 +79,12 @@ static trb_status reserve(loop *l)
     TRB_TRY(trb_alloc(TRB_MEM_DATA, f->samples->n_train, sizeof *l->order, &l->order));
     TRB_TRY(trb_alloc(TRB_MEM_DATA, rows, sizeof *l->sample, &l->sample));
     if (f->views > 1) TRB_TRY(trb_alloc(TRB_MEM_DATA, rows, sizeof *l->view, &l->view));
-    l->fed = l->sample;
-    l->fed_view = l->view;
     if (l->columns > 1) {
         TRB_TRY(trb_alloc(TRB_MEM_DATA, fed, sizeof *l->fed, &l->fed));
         if (f->views > 1) TRB_TRY(trb_alloc(TRB_MEM_DATA, fed, sizeof *l->fed_view, &l->fed_view));
+    } else {
+        l->fed = l->sample;
+        l->fed_view = l->view;
     }
     TRB_TRY(trb_alloc(TRB_MEM_ACTIVATIONS, l->rows * M * K, sizeof *l->dz, &l->dz));
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, l->own.count, sizeof *l->loss, &l->loss));

@@ -4,6 +4,7 @@
 #include "tribikos/memory.h"
 
 struct trb__half {
+    trb_comm *group;
     const trb__fit *fit;
     const trb__heads *heads;
     trb_exchange *x;
@@ -39,6 +40,7 @@ trb_status trb__half_open(trb_comm *group, const trb__fit *f, const trb_optim *o
         trb_free(h);
         return st;
     }
+    h->group = group;
     h->fit = f;
     h->heads = f->heads;
     h->rows = rows;
@@ -129,8 +131,11 @@ void trb__half_worked(const trb__half *h, double *waited_s, uint64_t *bytes_sent
 trb_status trb__half_loss(trb__half *h, double *sum)
 {
     double *mine = h->sums + h->heads->lanes;
-    for (size_t i = 0; i < h->own; i++) TRB_TRY(trb_exchange_sum(h->x, h->loss + i * h->lanes, &mine[i]));
-    TRB_TRY(trb_comm_allgather(h->heads->row, mine, h->own, h->sums));
+    trb_status st = TRB_OK;
+    for (size_t i = 0; st == TRB_OK && i < h->own; i++)
+        st = trb_exchange_sum(h->x, h->loss + i * h->lanes, &mine[i]);
+    TRB_TRY(trb_agree(h->group, st)); /* a column's ranks agree on it among themselves, a row's on the next */
+    TRB_TRY(trb_agree(h->group, trb_comm_allgather(h->heads->row, mine, h->own, h->sums)));
     memset(h->loss, 0, h->own * h->lanes * sizeof *h->loss);
     *sum = 0.0;
     for (size_t i = 0; i < h->heads->lanes; i++) *sum += h->sums[i];

@@ -167,7 +167,8 @@ trb_status trb__half_round(trb__half *h, trb_status st, uint64_t epoch, size_t f
 trb_exchange *trb__half_exchange(trb__half *h);
 /** What exchange and rows have cost. Local. */
 void trb__half_worked(const trb__half *h, double *waited_s, uint64_t *bytes_sent);
-/** The losses of all rounds since the last call, summed over lanes and heads. Collective over group. */
+/** The losses of all rounds since the last call, summed over lanes and heads. Collective over group. \return the agreed
+ * status */
 trb_status trb__half_loss(trb__half *h, double *sum);
 
 /** Collective over group. \return the agreed status; params are defined only if it is TRB_OK */

@@ -71,4 +71,17 @@ refuses 10 '10 ranks share a batch of 4 lanes; use at most 8 ranks, or at least 
 refuses 2 'clip.*head_lanes|head_lanes.*clip' --student.head_lanes=2 --student.clip=1
 refuses 2 'not by servers' --student.head_lanes=2 --exchange=server
 refuses 1 'no layer before the split has weights' --student.head_lanes=2 --student.layers='[split, dense 32, relu, dense 10]'
+
+# Memory is refused to one rank at each of its last allocations, where the phase behind the cut begins and ends: all leave, those of
+# the other column too.
+mkdir "$work/alloc"
+ln -s "$work/run/members" "$work/run/cache" "$work/alloc"
+for n in $(seq 1138 1400); do
+    TRB_FAULT=alloc:$n:3 timeout 30 mpirun -n 4 "$TRB_BUILD/tribikos" distill "$conf" --run.dir="$work/alloc" --students='[hydra]' \
+        --student.epochs=1 --student.phase1_epochs=1 --student.head_lanes=2 --student.head_groups=2 >/dev/null 2>"$work/err" </dev/null
+    status=$?
+    [ $status != 0 ] || break
+    [ $status = 1 ] && grep -q 'tribikos: error: rank 3 .*fault injected at alloc' "$work/err" || bad "alloc $n: exit $status, $(grep -m1 error "$work/err")"
+done
+check "the allocations of rank 3 from 1138 to $n were walked" test $n -gt 1148 -a $n -lt 1300
 finish
