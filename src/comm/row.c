@@ -1,5 +1,7 @@
 #include "tribikos/row.h"
 
+#include <limits.h>
+
 #include "internal.h"
 #include "tree.h"
 #include "tribikos/clock.h"
@@ -41,8 +43,9 @@ static trb_status plan(trb_row *r)
 static trb_status reserve(trb_row *r)
 {
     const size_t G = (size_t)r->comm->size;
-    int fits = 0;
-    TRB_TRY(trb_to_int(r->n, &fits));
+    if (r->n > INT_MAX / G) /* MPI's places in the gathered items are int */
+        return trb_fail(TRB_ECONFIG, "%zu columns of %zu numbers each are more than MPI can count (%d)", G, r->n,
+                        INT_MAX);
     TRB_TRY(plan(r));
     const size_t pieces = r->meeting.n_pieces;
     for (size_t i = 0; i < pieces; i++) r->n_own += r->meeting.whose[i] == r->comm->rank;

@@ -1,5 +1,6 @@
 /* Rows of a grid: every column gets the features of all, and the sum over head lanes of what all answer to its item, in
  * the tree of exchange.h whatever the number of columns; a rank without numbers takes part. */
+#include <limits.h>
 #include <stdlib.h>
 
 #include "mpi/check.h"
@@ -81,8 +82,18 @@ static void who_has_nothing_to_say_takes_part(trb_comm *w)
     trb_row_close(r);
 }
 
+/* Places in the features of a row are what MPI counts by int. */
+static void a_row_that_cannot_be_counted_is_refused(trb_comm *w)
+{
+    const size_t G = (size_t)trb_comm_size(w);
+    trb_row *r = NULL;
+    CHECK(trb_row_open(w, G, (size_t)INT_MAX / G + 1, &r) == TRB_ECONFIG && r == NULL);
+    trb_fail_clear();
+}
+
 int main(int argc, char **argv)
 {
-    const mpi_test tests[] = {sums_are_the_documented_tree, who_has_nothing_to_say_takes_part};
+    const mpi_test tests[] = {sums_are_the_documented_tree, who_has_nothing_to_say_takes_part,
+                              a_row_that_cannot_be_counted_is_refused};
     return run_tests(argc, argv, sizeof tests / sizeof *tests, tests);
 }
