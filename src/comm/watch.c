@@ -156,6 +156,12 @@ static double longest_silence(const trb_comm *c, double now, int *who)
     return longest;
 }
 
+/* No phase is named before the data set is read. */
+static const char *phase_of(const sign *s)
+{
+    return s->phase[0] == '\0' ? "starting" : s->phase;
+}
+
 static void name_the_slow(const trb_comm *c, double now, double since)
 {
     enum { NAMED = 4 };
@@ -168,7 +174,7 @@ static void name_the_slow(const trb_comm *c, double now, double since)
         if (++n > NAMED) continue;
         trb_warn("waiting for rank %d (%s), %.0f s behind: %s, step %llu, last heard of %.0f s ago", r,
                  watch.host[r].text, silent > now - since ? silent : now - since,
-                 s->phase[0] == '\0' ? "starting" : s->phase, (unsigned long long)s->step, silent);
+                 phase_of(s), (unsigned long long)s->step, silent);
     }
     if (n > NAMED) trb_warn("... and for %d more ranks", n - NAMED);
 }
@@ -196,7 +202,7 @@ void trb__waits(const trb_comm *c, double since)
     trb_comm_panic(trb_fail(TRB_ECOMM,
                             "no sign of life from rank %d%s for %.0f s (comm.timeout), which this rank waits for at "
                             "`%s`, step %llu; it was last at `%s`, step %llu. Is its node, or the network, down?",
-                            who, name, silence, mine->phase, (unsigned long long)mine->step, last->phase,
+                            who, name, silence, phase_of(mine), (unsigned long long)mine->step, phase_of(last),
                             (unsigned long long)last->step));
 }
 
