@@ -301,7 +301,9 @@ trb_status trb__student_check(const trb_config *c, size_t index, const trb__samp
     TRB_TRY(trb__student_net(c, index, &samples->data, M, &net));
     const size_t outputs = trb_net_outputs(net);
     trb_net *body = NULL, *behind = NULL;
-    const trb_status st = o->head_lanes > 1 ? trb_net_cut(net, 1, &body, &behind) : TRB_OK;
+    trb_status st = o->head_lanes > 1 ? trb_net_cut(net, 1, &body, &behind) : TRB_OK;
+    int fits = 0; /* rank 0 gathers all heads in the end */
+    if (st == TRB_OK && behind != NULL) st = trb_to_int(trb_net_size(behind) * M, &fits);
     trb_net_destroy(body);
     trb_net_destroy(behind);
     trb_net_destroy(net);

@@ -71,6 +71,7 @@ refuses 10 '10 ranks share a batch of 4 lanes; use at most 8 ranks, or at least 
 refuses 2 'clip.*head_lanes|head_lanes.*clip' --student.head_lanes=2 --student.clip=1
 refuses 2 'not by servers' --student.head_lanes=2 --exchange=server
 refuses 1 'no layer before the split has weights' --student.head_lanes=2 --student.layers='[split, dense 32, relu, dense 10]'
+refuses 2 'head_lanes above 1: a size of .* exceeds what BLAS and MPI can count' --student.head_lanes=2 --student.layers='[dense 32, relu, split, dense 10000000, relu, dense 10]'
 
 # Memory is refused to one rank at each of its last allocations, where the phase behind the cut begins and ends: all leave, those of
 # the other column too.
