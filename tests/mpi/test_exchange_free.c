@@ -12,17 +12,19 @@ enum { LANES = 12, STEPS = 30 };
 static trb_net *small_net(void)
 {
     trb_net *net = NULL;
-    CHECK(trb_net_create("dense 600, relu, dense 7", (trb_shape){101, 1, 1}, 1, &net) == TRB_OK);
+    CHECK(trb_net_create("dense 600, norm, relu, dense 7", (trb_shape){101, 1, 1}, 1, &net) == TRB_OK);
     return net;
 }
 
-/* What server 0 was told: lanes applied of each step, and when a share was applied while an older one was still missing
- * that is further behind than allowed. */
+/* What server 0 was told: lanes applied of each step, how many steps a share was ahead of the first that had one
+ * missing, at most, and whether that was more than allowed. */
 typedef struct {
     uint64_t staleness;
-    bool flat; /* every lane's gradient is 1 */
+    bool flat;    /* every lane's gradient is 1 */
+    bool endless; /* but the last rank's are infinite */
     size_t applied[STEPS];
     double loss;
+    uint64_t ahead;
     bool too_far;
 } book;
 
@@ -32,8 +34,10 @@ static void note(void *ctx, uint64_t step, size_t lanes, double loss)
     CHECK(step < STEPS);
     b->applied[step] += lanes;
     b->loss += loss;
-    for (uint64_t s = 0; b->staleness != TRB_UNBOUNDED && s + b->staleness < step; s++)
-        b->too_far = b->too_far || b->applied[s] < LANES;
+    uint64_t first = 0;
+    while (first < step && b->applied[first] == LANES) first++;
+    if (b->ahead < step - first) b->ahead = step - first;
+    b->too_far = b->ahead > b->staleness;
 }
 
 /* One training in which lane l's gradient is l + 1 everywhere, unless it is to be flat. Whole numbers add up to the same in any order.
@@ -61,6 +65,7 @@ static trb_status train(trb_comm *w, const trb_exchange_opts *how, const trb_opt
         for (size_t l = own.first; l < own.first + own.count; l++) {
             float *g = trb_exchange_gradient(x);
             for (size_t i = 0; i < n; i++) g[i] = b->flat ? 1.0F : (float)(l + 1);
+            if (last && b->endless) g[0] = INFINITY;
             trb_exchange_ready(x, n / 2);
             trb_exchange_lane_done(x);
             loss += (double)(l + 1);
@@ -93,7 +98,7 @@ static void every_share_counts_once(trb_comm *w)
     const trb_optim o = {.kind = TRB_OPTIM_SGD, .lr = 0.25};
     const uint64_t bounds[] = {1, 4, TRB_UNBOUNDED};
     trb_net *net = small_net();
-    const size_t n = trb_net_size(net);
+    const size_t n = trb_net_size(net), trained = trb_net_trained(net);
     trb_net_destroy(net);
     float *params = NULL;
     CHECK(trb_alloc(TRB_MEM_WEIGHTS, n, sizeof *params, &params) == TRB_OK);
@@ -107,7 +112,7 @@ static void every_share_counts_once(trb_comm *w)
             size_t mine = 0;
             CHECK(train(w, &how, &o, 0.0, false, params, &b, &mine) == TRB_OK);
             /* Shares of lr / W times W are not exact where W is 3. */
-            for (size_t k = 0; k < n; k++) CHECK(fabs((double)params[k] + 0.25 * all) <= 1e-6 * all);
+            for (size_t k = 0; k < trained; k++) CHECK(fabs((double)params[k] + 0.25 * all) <= 1e-6 * all);
             double lanes[16] = {0}, total = 0.0;
             CHECK(trb_comm_allgather(w, &(double){(double)mine}, 1, lanes) == TRB_OK);
             for (int r = 0; r < trb_comm_size(w); r++) total += lanes[r];
@@ -151,6 +156,33 @@ static void shares_suit_adam(trb_comm *w)
     trb_net_destroy(net);
 }
 
+/* W shares go as far along the schedule as a step does, and running statistics move by each share's rows alone. The rate
+ * is asked W times as often, which differs by less than a rate a bend. */
+static void shares_follow_the_schedule(trb_comm *w)
+{
+    if (cannot_share(w, 1)) return;
+    const int shares = STEPS * (trb_comm_size(w) - 1);
+    const trb_optim schedules[] = {
+        {.lr = 0.25, .schedule = TRB_SCHEDULE_COSINE, .first_step = 10, .total_steps = 10 + STEPS},
+        {.lr = 0.25, .schedule = TRB_SCHEDULE_STEP, .warmup_steps = 12, .decay_steps = 9, .gamma = 0.5}};
+    const trb_exchange_opts how = {.kind = TRB_EXCHANGE_SERVER, .servers = 1, .staleness = TRB_UNBOUNDED};
+    trb_net *net = small_net();
+    const size_t n = trb_net_size(net);
+    float *params = NULL;
+    CHECK(trb_alloc(TRB_MEM_WEIGHTS, n, sizeof *params, &params) == TRB_OK);
+    for (size_t i = 0; i < sizeof schedules / sizeof *schedules; i++) {
+        book b = {.staleness = TRB_UNBOUNDED, .flat = true};
+        size_t mine = 0;
+        double rates = 0.0;
+        for (uint64_t t = 1; t <= STEPS; t++) rates += trb_optim_rate(&schedules[i], t);
+        CHECK(train(w, &how, &schedules[i], 0.0, false, params, &b, &mine) == TRB_OK);
+        CHECK(fabs((double)params[0] + LANES * rates) <= 0.05 * LANES * rates);
+        CHECK(fabs((double)params[n - 1] - (1.0 - pow(1.0 - TRB_STATISTICS_MOMENTUM, shares))) <= 1e-4);
+    }
+    trb_free(params);
+    trb_net_destroy(net);
+}
+
 /* The last rank is slow: with no bound it computes only what it has time for, with common steps it would be half. */
 static void the_slow_get_less(trb_comm *w)
 {
@@ -168,9 +200,10 @@ static void the_slow_get_less(trb_comm *w)
     trb_net_destroy(net);
 }
 
-static void a_failure_ends_it_for_all(trb_comm *w)
+/* Who waits for a slow rank has gone as far ahead as it may. */
+static void the_bound_is_used_up(trb_comm *w)
 {
-    if (cannot_share(w, 1)) return;
+    if (trb_comm_size(w) != 3) return;
     const trb_optim o = {.kind = TRB_OPTIM_SGD, .lr = 0.25};
     const trb_exchange_opts how = {.kind = TRB_EXCHANGE_SERVER, .servers = 1, .staleness = 2};
     float *params = NULL;
@@ -178,13 +211,41 @@ static void a_failure_ends_it_for_all(trb_comm *w)
     size_t mine = 0;
     trb_net *net = small_net();
     CHECK(trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(net), sizeof *params, &params) == TRB_OK);
-    CHECK(train(w, &how, &o, 0.0, true, params, &b, &mine) == TRB_ENUM);
-    CHECK(strstr(trb_fail_message(), "row 3 is not finite") != NULL);
-    /* The failing share is not in it. */
-    if (trb_comm_rank(w) == 0) CHECK(fabs((double)params[0] + 0.25 * b.loss) <= 1e-6 * b.loss);
+    CHECK(train(w, &how, &o, 0.1, false, params, &b, &mine) == TRB_OK);
+    if (trb_comm_rank(w) == 0) CHECK(b.ahead == 2 && !b.too_far);
+    trb_free(params);
+    trb_net_destroy(net);
+}
+
+/* \param[in] clip  above 0: it is server 0 that fails, at the last rank's share */
+static void a_failure_ends_it_for_all(trb_comm *w, double clip, const char *says)
+{
+    if (cannot_share(w, 1)) return;
+    const trb_optim o = {.kind = TRB_OPTIM_SGD, .lr = 0.25, .clip = clip};
+    const trb_exchange_opts how = {.kind = TRB_EXCHANGE_SERVER, .servers = 1, .staleness = 2};
+    const int P = trb_comm_size(w);
+    float *params = NULL;
+    book b = {.staleness = 2, .endless = clip > 0.0};
+    size_t mine = 0;
+    double lanes[16] = {0}, total = 0.0;
+    trb_net *net = small_net();
+    CHECK(trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(net), sizeof *params, &params) == TRB_OK);
+    CHECK(train(w, &how, &o, 0.0, clip == 0.0, params, &b, &mine) == TRB_ENUM);
+    CHECK(strstr(trb_fail_message(), says) != NULL);
+    /* The failing share is not in it, and nobody is given many more. */
+    if (trb_comm_rank(w) == 0 && clip == 0.0) CHECK(fabs((double)params[0] + 0.25 * b.loss) <= 1e-6 * b.loss);
+    CHECK(trb_comm_allgather(w, &(double){(double)mine}, 1, lanes) == TRB_OK);
+    for (int r = 0; r < P; r++) total += lanes[r];
+    CHECK(total <= 5 * LANES);
     trb_free(params);
     trb_net_destroy(net);
     trb_fail_clear();
+}
+
+static void failures_end_it_for_all(trb_comm *w)
+{
+    a_failure_ends_it_for_all(w, 0.0, "row 3 is not finite");
+    a_failure_ends_it_for_all(w, 1.0, "the gradient's norm is not finite");
 }
 
 static void what_cannot_be_shared_is_refused(trb_comm *w)
@@ -212,7 +273,8 @@ static void what_cannot_be_shared_is_refused(trb_comm *w)
 
 int main(int argc, char **argv)
 {
-    const mpi_test tests[] = {every_share_counts_once, shares_suit_adam, the_slow_get_less, a_failure_ends_it_for_all,
-                              what_cannot_be_shared_is_refused};
+    const mpi_test tests[] = {
+        every_share_counts_once, shares_suit_adam,        shares_follow_the_schedule,      the_slow_get_less,
+        the_bound_is_used_up,    failures_end_it_for_all, what_cannot_be_shared_is_refused};
     return run_tests(argc, argv, sizeof tests / sizeof *tests, tests);
 }

@@ -1,6 +1,6 @@
 /* The ordered exchange: the same bits as one rank that holds every lane, for every optimiser and lane count, whether
- * segments leave during the backward pass or behind it; the tree is the one that the header defines; a failure on one
- * rank reaches all. And allreduce: the same sums, but for rounding. */
+ * segments leave during the backward pass or behind it; the tree is the one that the header defines; ranks meet factor by
+ * factor; a failure on one rank reaches all. And allreduce: the same sums, but for rounding. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -10,6 +10,14 @@
 
 static const trb_exchange_opts ordered = {.kind = TRB_EXCHANGE_ORDERED};
 static const trb_exchange_opts allreduce = {.kind = TRB_EXCHANGE_ALLREDUCE};
+
+static int messages; /* that this rank has sent: the exchanges' calls come here first */
+
+int MPI_Isend(const void *buf, int count, MPI_Datatype type, int to, int tag, MPI_Comm comm, MPI_Request *request)
+{
+    messages++;
+    return PMPI_Isend(buf, count, type, to, tag, comm, request);
+}
 
 static trb_net *small_net(void)
 {
@@ -21,14 +29,17 @@ static trb_net *small_net(void)
 }
 
 /* The gradient of a lane at a step: a pure function of both, of many magnitudes so that the order of additions shows.
- */
+ * Lanes begin at places of their own in one list of random numbers, as these take longer to draw than all the rest. */
 static void lane_gradient(size_t lane, uint64_t step, size_t n, float *g)
 {
-    trb_rng r = trb_rng_open(7, TRB_USE_TEST, lane, step, 0);
-    for (size_t i = 0; i < n; i++) {
+    enum { DRAWN = 1 << 16 };
+    static float drawn[DRAWN];
+    trb_rng r = trb_rng_open(7, TRB_USE_TEST, 0, 0, 0);
+    for (size_t i = 0; drawn[DRAWN - 1] == 0.0F && i < DRAWN; i++) {
         const float size = (float)(1 << trb_rng_below(&r, 16));
-        g[i] = trb_rng_normal(&r) * size;
+        drawn[i] = trb_rng_normal(&r) * size;
     }
+    for (size_t i = 0; i < n; i++) g[i] = drawn[(i + 4093 * lane + 1021 * (size_t)step) % DRAWN];
 }
 
 typedef struct {
@@ -92,13 +103,6 @@ static void same_bits_as_one_rank(trb_comm *w)
             train(alone, late, net, &optimisers[o], lanes, 2, reference, &expected);
             CHECK(memcmp(mine, reference, trb_net_size(net) * sizeof *mine) == 0);
             CHECK(memcmp(&sum, &expected, sizeof sum) == 0);
-            for (int columns = 2; columns <= trb_comm_size(w); columns++) {
-                const way in_rows = {{.kind = TRB_EXCHANGE_ORDERED, .columns = (uint64_t)columns}, true};
-                if (trb_comm_size(w) % columns != 0) continue;
-                train(w, in_rows, net, &optimisers[o], lanes, 2, mine, &sum);
-                CHECK(memcmp(mine, reference, trb_net_size(net) * sizeof *mine) == 0);
-                CHECK(memcmp(&sum, &expected, sizeof sum) == 0);
-            }
             for (int servers = 1; servers < trb_comm_size(w); servers += 2) {
                 const way served = {{.kind = TRB_EXCHANGE_SERVER, .servers = (uint64_t)servers}, lanes % 2 == 1};
                 train(w, served, net, &optimisers[o], lanes, 2, mine, &sum);
@@ -113,11 +117,46 @@ static void same_bits_as_one_rank(trb_comm *w)
     trb_net_destroy(net);
 }
 
+/* Rows whose ranks take the row's lanes in turn, of which some have none where a row has fewer lanes than ranks. By
+ * allreduce they add zero to the sums, but for rounding the same; two steps, so that it is not what lay there before. */
+static void same_sums_in_rows(trb_comm *w)
+{
+    const int P = trb_comm_size(w);
+    const trb_optim o = {.kind = TRB_OPTIM_SGD, .lr = 0.1, .momentum = 0.9, .clip = 1.0};
+    trb_net *net = small_net();
+    trb_comm *alone = NULL;
+    const size_t n = trb_net_size(net), trained = trb_net_trained(net);
+    float *mine = NULL, *reference = NULL;
+    CHECK(trb_comm_split(w, trb_comm_rank(w), &alone) == TRB_OK);
+    CHECK(trb_alloc(TRB_MEM_WEIGHTS, n, sizeof *mine, &mine) == TRB_OK);
+    CHECK(trb_alloc(TRB_MEM_WEIGHTS, n, sizeof *mine, &reference) == TRB_OK);
+    for (int columns = 2; columns <= P; columns++) {
+        if (P % columns != 0) continue;
+        for (size_t lanes = (size_t)(P / columns); lanes <= 8; lanes++) {
+            double sum = 0.0, expected = 0.0;
+            way in_rows = {{.kind = TRB_EXCHANGE_ORDERED, .columns = (uint64_t)columns}, lanes % 2 == 0};
+            train(alone, (way){ordered, false}, net, &o, lanes, 2, reference, &expected);
+            train(w, in_rows, net, &o, lanes, 2, mine, &sum);
+            CHECK(memcmp(mine, reference, n * sizeof *mine) == 0);
+            CHECK(memcmp(&sum, &expected, sizeof sum) == 0);
+            in_rows.exchange.kind = TRB_EXCHANGE_ALLREDUCE;
+            train(w, in_rows, net, &o, lanes, 2, mine, &sum);
+            for (size_t i = 0; i < trained; i++) CHECK(fabs((double)mine[i] - (double)reference[i]) <= 1e-5);
+            CHECK(memcmp(&sum, &expected, sizeof sum) == 0);
+        }
+    }
+    trb_free(reference);
+    trb_free(mine);
+    trb_comm_close(alone);
+    trb_net_destroy(net);
+}
+
 /* Parameters that a layer was waited for are those of the step, while others may be on their way: each step begins
- * with a forward pass that compares them, layer by layer, with those of a rank that trains alone. */
+ * with a forward pass that compares them, layer by layer, with those of a rank that trains alone; or, in two of the steps,
+ * as if layers were a single parameter, the last or the first of a segment. */
 static void needed_parameters_are_there(trb_comm *w)
 {
-    enum { LANES = 8, STEPS = 4 };
+    enum { LANES = 8, STEPS = 4, SEGMENT = 31744 };
     const trb_exchange_opts ways[] = {ordered, {.kind = TRB_EXCHANGE_SERVER, .servers = 1}};
     const trb_optim o = {.kind = TRB_OPTIM_SGD, .lr = 0.1, .momentum = 0.9, .total_steps = STEPS};
     trb_net *net = small_net();
@@ -136,11 +175,15 @@ static void needed_parameters_are_there(trb_comm *w)
         CHECK(trb_exchange_open(w, &ways[i], net, &o, LANES, STEPS, params, &x) == TRB_OK);
         const trb_lanes own = trb_exchange_lanes(x);
         for (uint64_t s = 0; s <= STEPS; s++) {
-            for (size_t p = 0; own.count > 0 && p < trb_net_n_params(net); p++) {
+            for (size_t p = 0; own.count > 0 && s % 2 == 0 && p < trb_net_n_params(net); p++) {
                 const trb_param *t = trb_net_param(net, p);
                 if (t->statistic) continue;
                 trb_exchange_needs(x, t->offset, t->offset + t->count);
                 CHECK(memcmp(params + t->offset, expected + s * n + t->offset, t->count * sizeof *params) == 0);
+            }
+            for (size_t at = s == 1 ? SEGMENT - 1 : 0; own.count > 0 && s % 2 == 1 && at < n; at += SEGMENT) {
+                trb_exchange_needs(x, at, at + 1);
+                CHECK(params[at] == expected[s * n + at]);
             }
             if (s == STEPS) break;
             for (size_t k = 0, l = own.first; k < own.count; k++, l += own.step) {
@@ -157,6 +200,76 @@ static void needed_parameters_are_there(trb_comm *w)
     trb_free(params);
     trb_free(expected);
     trb_comm_close(alone);
+    trb_net_destroy(net);
+}
+
+/* One step up to its push, of gradients that are 1 everywhere. */
+static void push_ones(trb_exchange *x, size_t n)
+{
+    for (size_t k = 0; k < trb_exchange_lanes(x).count; k++) {
+        float *g = trb_exchange_gradient(x);
+        for (size_t i = 0; i < n; i++) g[i] = 1.0F;
+        trb_exchange_lane_done(x);
+    }
+    CHECK(trb_exchange_push(x, TRB_OK, 0.0) == TRB_OK);
+}
+
+/* A rank's exchanges move together, whichever of them it waits in; and what is under way is brought to its end by a
+ * close, in any order. */
+static void several_are_open(trb_comm *w)
+{
+    enum { LANES = 8, OPEN = 3 };
+    const trb_optim o = {.kind = TRB_OPTIM_SGD, .lr = 1.0};
+    trb_net *net = small_net();
+    const size_t n = trb_net_size(net), trained = trb_net_trained(net);
+    float *params = NULL;
+    trb_exchange *x[OPEN];
+    CHECK(trb_alloc(TRB_MEM_WEIGHTS, n, OPEN * sizeof *params, &params) == TRB_OK);
+    memset(params, 0, OPEN * n * sizeof *params);
+    for (size_t i = 0; i < OPEN; i++)
+        CHECK(trb_exchange_open(w, &ordered, net, &o, LANES, 1, params + i * n, &x[i]) == TRB_OK);
+    for (size_t i = 0; i < OPEN; i++) push_ones(x[i], n);
+    for (size_t i = 0; i < OPEN; i++) CHECK(trb_exchange_pull(x[i]) == TRB_OK);
+    for (size_t i = 0; i < OPEN; i++) {
+        const size_t at = ((size_t)trb_comm_rank(w) + i) % OPEN;
+        trb_exchange_needs(x[at], 0, trained);
+        CHECK(params[at * n] == -(float)LANES && params[at * n + trained - 1] == -(float)LANES);
+    }
+    for (size_t i = 0; i < OPEN; i++) push_ones(x[i], n);
+    for (size_t i = 0; i < OPEN; i++) CHECK(trb_exchange_pull(x[i]) == TRB_OK);
+    for (size_t i = 0; i < OPEN; i++) {
+        const size_t at = (i + 1) % OPEN;
+        trb_exchange_close(x[at]);
+        for (size_t k = 0; k < trained; k++) CHECK(params[at * n + k] == -2.0F * (float)LANES);
+    }
+    trb_free(params);
+    trb_net_destroy(net);
+}
+
+/* Ranks meet factor by factor, on the way to the sum and on the way back, and what is spread waits for the end of the
+ * step: until then the line is left to the sums. */
+static void few_messages_and_sums_first(trb_comm *w)
+{
+    const trb_optim o = {.kind = TRB_OPTIM_SGD, .lr = 1.0};
+    trb_net *net = NULL;
+    trb_exchange *x = NULL;
+    float params[4040] = {0}; /* one segment of eight blocks */
+    int met = 0;
+    CHECK(trb_net_create("dense 40", (trb_shape){100, 1, 1}, 1, &net) == TRB_OK && trb_net_size(net) == 4040);
+    for (int rest = trb_comm_size(w), d = 2; rest > 1; d++)
+        for (; rest % d == 0; rest /= d) met += d - 1;
+    CHECK(trb_exchange_open(w, &ordered, net, &o, (size_t)trb_comm_size(w), 1, params, &x) == TRB_OK);
+    messages = 0;
+    push_ones(x, trb_net_size(net));
+    for (int i = 0; i < 20; i++) {
+        trb_exchange_needs(x, 0, 0);
+        CHECK(trb_comm_barrier(w) == TRB_OK);
+    }
+    CHECK(messages == met);
+    CHECK(trb_exchange_pull(x) == TRB_OK);
+    CHECK(trb_exchange_gather(x) == TRB_OK);
+    CHECK(messages == 2 * met);
+    trb_exchange_close(x);
     trb_net_destroy(net);
 }
 
@@ -329,7 +442,10 @@ static void more_ranks_than_lanes_are_refused(trb_comm *w)
 int main(int argc, char **argv)
 {
     const mpi_test tests[] = {same_bits_as_one_rank,
+                              same_sums_in_rows,
                               needed_parameters_are_there,
+                              several_are_open,
+                              few_messages_and_sums_first,
                               statistics_are_averaged_and_not_clipped,
                               the_tree_is_the_documented_one,
                               allreduce_sums_what_ordered_sums,
