@@ -1,6 +1,6 @@
 # Several hosts on this machine: network namespaces with host names of their own on a switch (wire.c) whose cables take time.
-# Source it behind lib.bash; needs root. hosts_up COUNT RATE [DELAY_MS [LOSS]] makes the hosts $ns-1, $ns-2, ...: what one sends is
-# limited to RATE (as in tc), and arrives DELAY_MS later, but for a share of LOSS; on HOST COMMAND... runs a command there;
+# Source it behind lib.bash; needs root. hosts_up COUNT RATE [DELAY_MS [LOSS]] makes the hosts $ns-1, $ns-2, ...: what one sends, and
+# what it is sent, is limited to RATE, and arrives DELAY_MS later, but for a share of LOSS; on HOST COMMAND... runs a command there;
 # cable HOST off|on; mpi_on "HOST:RANKS ..." COMMAND... is mpi over hosts; measure_link prints the milliseconds of a round trip and
 # the Gbit/s between the first two hosts, wire_cpu_s the processor's seconds that the switch has taken.
 [ "$(id -u)" = 0 ] || skip "making network namespaces takes root"
@@ -22,8 +22,9 @@ hosts_down() {
     rm -rf "$work/cables" "$work/wired" /dev/shm/vader_segment."$ns"-* /tmp/ompi."$ns"-*
 }
 
-hosts_up() { # COUNT RATE [DELAY_MS [LOSS]]
-    local h names=()
+hosts_up() { # COUNT RATE [DELAY_MS [LOSS]]; RATE in mbit or gbit
+    local h names=() gbit
+    gbit=$(sed -E 's/gbit$//; s/mbit$/e-3/' <<<"$2")
     n_hosts=$1
     trap 'hosts_down; rm -rf "$work"' EXIT
     cc -std=c11 -O2 -o "$work/wire" "$here/wire.c" || exit 1
@@ -33,7 +34,7 @@ hosts_up() { # COUNT RATE [DELAY_MS [LOSS]]
         ip netns add "$ns-$h" 2>"$work/err" || skip "no network namespaces here: $(cat "$work/err")"
     done
     mkfifo "$work/cables"
-    "$work/wire" "${3:-0}" "${4:-0}" "${names[@]}" <"$work/cables" >"$work/wired" 2>"$work/err" &
+    "$work/wire" "${3:-0}" "${4:-0}" "$gbit" "${names[@]}" <"$work/cables" >"$work/wired" 2>"$work/err" &
     wire=$!
     exec {cables}>"$work/cables" # it ends when nobody can write there
     until [ -s "$work/wired" ]; do

@@ -1,0 +1,183 @@
+/** The skeleton of a training step: all that src/stages/fit.c and src/net/work.c make the exchange do, and in the place
+ * of layers only the seconds that they take. Built twice: against MPI, where a layer sleeps, and against SimGrid's
+ * SMPI (simulated.c), where it takes the simulation's time.
+ *
+ * Usage: step MODEL EXCHANGE GROUPS SERVERS SPEED WARM-UP STEPS. MODEL is a file of tools/predict; each rank that
+ * computes has one lane of the model's rows; GROUPS head groups; all computing SPEED times as fast as MODEL says.
+ * Behind WARM-UP steps, at least one as parameters come in during the next, prints of STEPS steps: seconds a step,
+ * seconds of layers a step, and bytes that all ranks together send a step. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../src/comm/internal.h"
+#include "model.h"
+#include "tribikos/clock.h"
+#include "tribikos/exchange.h"
+#include "tribikos/memory.h"
+#include "tribikos/row.h"
+
+static void must(trb_status st)
+{
+    if (st != TRB_OK) trb_comm_panic(st);
+}
+
+static void must_mpi(int code, const char *call)
+{
+    must(trb__mpi(code, call));
+}
+
+/* Parameters that are exchanged together, by a group of ranks. */
+typedef struct {
+    const part *of;
+    trb_net *net;
+    float *params;
+    trb_exchange *x;
+} slab;
+
+typedef struct {
+    model m;
+    int groups;
+    trb_comm *world, *row, *column; /* of the grid data x heads; NULL with one head group */
+    slab body, heads;
+    trb_row *between;
+} job;
+
+static void open_slab(slab *s, const part *of, trb_comm *group, const trb_exchange_opts *how, size_t lanes)
+{
+    static const trb_optim sgd = {.kind = TRB_OPTIM_SGD, .lr = 0.1, .momentum = 0.9, .nesterov = true};
+    s->of = of;
+    must(model_net(of, &s->net));
+    must(trb_alloc(TRB_MEM_WEIGHTS, of->size, sizeof *s->params, &s->params));
+    must(trb_exchange_open(group, how, s->net, &sgd, lanes, 0, s->params, &s->x));
+}
+
+static void close_slab(slab *s)
+{
+    trb_exchange_close(s->x);
+    trb_free(s->params);
+    trb_free(s->net);
+}
+
+static void forward(slab *s)
+{
+    for (size_t i = 0; i < s->of->n_layers; i++) {
+        const size_t end = i + 1 < s->of->n_layers ? s->of->layer[i + 1].from : s->of->trained;
+        trb_exchange_needs(s->x, s->of->layer[i].from, end);
+        model_compute(s->of->layer[i].forward_s);
+    }
+}
+
+static void backward(slab *s)
+{
+    (void)trb_exchange_gradient(s->x);
+    for (size_t i = s->of->n_layers; i-- > 0;) {
+        model_compute(s->of->layer[i].backward_s);
+        trb_exchange_ready(s->x, s->of->layer[i].from);
+    }
+    trb_exchange_lane_done(s->x);
+}
+
+static void push(slab *s)
+{
+    must(trb_exchange_push(s->x, TRB_OK, 0.0));
+}
+
+static void pull(slab *s)
+{
+    must(trb_exchange_pull(s->x));
+}
+
+/* Each rank of a row has passed the body of its lane. Everyone's features go to everyone; each computes its heads for
+ * all lanes of the row, and their feature gradients go to who has the lane. */
+static void heads_of_the_row(job *j)
+{
+    const float *features = NULL, *gradient = NULL;
+    must(trb_row_gather(j->between, (size_t)j->groups, NULL, &features));
+    for (int c = 0; c < j->groups; c++) {
+        forward(&j->heads);
+        backward(&j->heads);
+        (void)trb_row_answer(j->between);
+        must(trb_row_answered(j->between));
+    }
+    must(trb_row_sum(j->between, (size_t)j->groups, &gradient));
+}
+
+static void step(job *j)
+{
+    const bool computes = trb_exchange_lanes(j->body.x).count > 0;
+    if (computes) forward(&j->body);
+    if (j->groups > 1) heads_of_the_row(j);
+    if (j->groups > 1) push(&j->heads);
+    if (computes) backward(&j->body);
+    push(&j->body);
+    pull(&j->body);
+    if (j->groups > 1) pull(&j->heads);
+}
+
+static void prepare(job *j, trb_exchange_opts how)
+{
+    const int P = trb_comm_size(j->world), rank = trb_comm_rank(j->world), G = j->groups;
+    const size_t lanes = (size_t)P - (how.kind == TRB_EXCHANGE_SERVER ? how.servers : 0);
+    how.columns = (uint64_t)G;
+    open_slab(&j->body, &j->m.body, j->world, &how, lanes);
+    if (G == 1) return;
+    how.columns = 1;
+    must(trb_comm_split(j->world, rank / G, &j->row));
+    must(trb_comm_split(j->world, rank % G, &j->column));
+    open_slab(&j->heads, &j->m.heads, j->column, &how, lanes);
+    must(trb_row_open(j->row, (size_t)G, j->m.rows * j->m.features, &j->between));
+}
+
+static void release(job *j)
+{
+    close_slab(&j->body);
+    if (j->groups > 1) close_slab(&j->heads);
+    trb_row_close(j->between);
+    trb_comm_close(j->row);
+    trb_comm_close(j->column);
+    model_clear(&j->m);
+}
+
+static double layers_of(const part *p)
+{
+    double s = 0.0;
+    for (size_t i = 0; i < p->n_layers; i++) s += p->layer[i].forward_s + p->layer[i].backward_s;
+    return s;
+}
+
+/* Of a step, when all have ended. */
+static double sent_by_all(const job *j, int steps)
+{
+    must(trb_exchange_gather(j->body.x));
+    if (j->groups > 1) must(trb_exchange_gather(j->heads.x));
+    double sent = (double)trb_exchange_worked(j->body.x).bytes_sent, all = 0.0;
+    if (j->groups > 1) sent += (double)trb_exchange_worked(j->heads.x).bytes_sent;
+    must_mpi(MPI_Allreduce(&sent, &all, 1, MPI_DOUBLE, MPI_SUM, MPI_COMM_WORLD), "MPI_Allreduce");
+    return all / steps;
+}
+
+int main(int argc, char **argv)
+{
+    static const char *const kinds[] = {
+        [TRB_EXCHANGE_ORDERED] = "ordered", [TRB_EXCHANGE_ALLREDUCE] = "allreduce", [TRB_EXCHANGE_SERVER] = "server"};
+    job j = {0};
+    must(trb_comm_start(&argc, &argv, &j.world));
+    if (argc != 8) must(trb_fail(TRB_ECONFIG, "usage: step MODEL EXCHANGE GROUPS SERVERS SPEED WARM-UP STEPS"));
+    trb_exchange_opts how = {.servers = strtoul(argv[4], NULL, 10)};
+    while (how.kind < TRB_EXCHANGE_SERVER && strcmp(argv[2], kinds[how.kind]) != 0) how.kind++;
+    j.groups = (int)strtol(argv[3], NULL, 10);
+    const int steps = (int)strtol(argv[7], NULL, 10), warm_up = (int)strtol(argv[6], NULL, 10);
+    must(model_read(argv[1], (size_t)j.groups, strtod(argv[5], NULL), &j.m));
+    prepare(&j, how);
+    for (int i = 0; i < warm_up; i++) step(&j);
+    const double start = trb_now_s();
+    for (int i = 0; i < steps; i++) step(&j);
+    const double took = (trb_now_s() - start) / steps, sent = sent_by_all(&j, warm_up + steps);
+    /* The heads of a rank compute all lanes of its row. */
+    const double layers = layers_of(&j.m.body) + j.groups * layers_of(&j.m.heads);
+    if (trb_comm_rank(j.world) == 0) printf("%.9g %.9g %.0f\n", took, layers, sent);
+    release(&j);
+    trb_comm_stop(j.world);
+    return 0;
+}
