@@ -2,14 +2,15 @@
  * around each kind of layer.
  *
  * Usage: [mpirun -n P] bench_step WORK LANES SECONDS [bf16] [allreduce] [alone]. A rank has a batch of 128, in LANES
- * lanes; alone: each rank by itself, so that only computing takes time; the data are bytes, served by a feed in the order of epochs. Images to train on are cropped and flipped, as they are in practice:
- * by the feed's thread, which shares the core, so that "gather" shows what is left to wait for and the rest of that work
- * lies in the other parts. Labels are at hand, and so are the members' logits, which a student's run reads from its
- * cache. Prints the median step, what it makes of the ranks' batches, the most memory that rank 0 held so far; then the
- * parts of the step, and of each kind of layer its share of the step and its rate. Rates stand beside what this
- * processor was measured to do at its best: kinds that multiply beside a large matrix product in the same precision (a
- * convolution may beat it: some algorithms need fewer operations than are counted, and in bf16 a product first rounds
- * its operands), the others, by the bytes that they have to read and write, beside a copy of memory.
+ * lanes; alone: each rank by itself, so that only computing takes time; the data are bytes, served by a feed in the
+ * order of epochs. Images to train on are cropped and flipped, as they are in practice: by the feed's thread, which
+ * shares the core, so that "gather" shows what is left to wait for and the rest of that work lies in the other parts.
+ * Labels are at hand, and so are the members' logits, which a student's run reads from its cache. Prints the median
+ * step, what it makes of the ranks' batches, the most memory that rank 0 held so far; then the parts of the step, and
+ * of each kind of layer its share of the step and its rate. Rates stand beside what this processor was measured to do
+ * at its best: kinds that multiply beside a large matrix product in the same precision (a convolution may beat it: some
+ * algorithms need fewer operations than are counted, and in bf16 a product first rounds its operands), the others, by
+ * the bytes that they have to read and write, beside a copy of memory.
  */
 #include <math.h>
 #include <stdio.h>

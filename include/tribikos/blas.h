@@ -27,8 +27,8 @@ trb_precision trb_precision_get(void);
  * \return TRB_OK; TRB_ECONFIG if threads < 1; TRB_EIO if the library cannot be loaded */
 trb_status trb_blas_open(int threads);
 
-/** Give back what products of bf16 keep from one call to the next: a primitive for each shape, made at its first use, and
- * the rounded operands. Local; they are made anew if needed. */
+/** Give back what products of bf16 keep from one call to the next: a primitive for each shape, made at its first use,
+ * and the rounded operands. Local; they are made anew if needed. */
 void trb_blas_close(void);
 
 /** Libraries, kernels, thread count and precision as recorded, e.g.

@@ -92,8 +92,8 @@ void trb_share(size_t n, int r, int P, size_t *first, size_t *count);
  * for ever, which no agreement before it can prevent. */
 typedef struct trb_shared trb_shared;
 
-/** Collective over node, a group of trb_comm_node(). The pages are there when it returns; no access can fail for want of
- * them.
+/** Collective over node, a group of trb_comm_node(). The pages are there when it returns; no access can fail for want
+ * of them.
  * \param[in]  bytes  the same on every rank; counted as `kind` on the first one
  * \param[out] out    zeroed memory, the same for all; NULL on every rank if there is only one, or if memory cannot be
  * shared here (said once on rank 0): then each rank has to hold its own

@@ -41,8 +41,9 @@ typedef struct {
  * \param[in] root   folder in front of relative names; "" for none
  * \param[in] files  names, in order
  * \return TRB_OK; TRB_ECONFIG if a file is missing or the list does not fit the format; TRB_EINPUT for anything wrong
- * inside: magic, truncation, bytes too many, counts that disagree, zero rows, labels below 0 or of more classes than a loss takes, values not
- * finite; TRB_EINTEGRITY if an HDF5 file is damaged or lacks a data set. `out` is untouched on failure
+ * inside: magic, truncation, bytes too many, counts that disagree, zero rows, labels below 0 or of more classes than a
+ * loss takes, values not finite; TRB_EINTEGRITY if an HDF5 file is damaged or lacks a data set. `out` is untouched on
+ * failure
  */
 trb_status trb_data_load(trb_task task, trb_format format, const char *root, size_t n_files, char *const *files,
                          trb_data *out);

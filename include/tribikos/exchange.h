@@ -2,34 +2,35 @@
  *
  * A global batch is cut into L lanes; rank r of the group computes a contiguous run of them (trb_share). A lane's
  * gradient is a whole slab. The slab is cut into segments; a segment is on its way as soon as the rank's last lane has
- * computed it, while the backward pass goes on with the layers before. Updated parameters come in while the next forward
- * pass computes; a layer waits for its own only. The fewer lanes a rank has, the larger is the part of a step behind
- * which messages can hide. They move when MPI is called: at each trb_exchange_ready() and trb_exchange_needs(), which is
- * why these should be called often. No thread is needed.
+ * computed it, while the backward pass goes on with the layers before. Updated parameters come in while the next
+ * forward pass computes; a layer waits for its own only. The fewer lanes a rank has, the larger is the part of a step
+ * behind which messages can hide. They move when MPI is called: at each trb_exchange_ready() and trb_exchange_needs(),
+ * which is why these should be called often. No thread is needed.
  *
- * ordered: lanes are summed in one fixed binary tree: the sum over lanes [a, b) is the sum over [a, m) plus the sum over
- * [m, b), m = a + the largest power of two below b - a. The tree does not know the ranks, so neither do the bits: for
- * any P from 1 to L the parameters are the same. Every rank is the parameter server of its own slice of each segment:
- * the sums of the ranks' complete subtrees travel to the slices' owners, who add them in tree order, run the optimiser
- * on their slice (so moments are held once, not P times) and spread the new slice. P is taken apart into its factors and
- * the ranks of a node, and ranks meet factor by factor: log2 P messages for powers of two.
+ * ordered: lanes are summed in one fixed binary tree: the sum over lanes [a, b) is the sum over [a, m) plus the sum
+ * over [m, b), m = a + the largest power of two below b - a. The tree does not know the ranks, so neither do the bits:
+ * for any P from 1 to L the parameters are the same. Every rank is the parameter server of its own slice of each
+ * segment: the sums of the ranks' complete subtrees travel to the slices' owners, who add them in tree order, run the
+ * optimiser on their slice (so moments are held once, not P times) and spread the new slice. P is taken apart into its
+ * factors and the ranks of a node, and ranks meet factor by factor: log2 P messages for powers of two.
  *
- * allreduce: the lanes of a rank are summed, MPI_Iallreduce sums over ranks, and every rank updates everything. The bits
- * depend on the number of ranks and on the MPI library.
+ * allreduce: the lanes of a rank are summed, MPI_Iallreduce sums over ranks, and every rank updates everything. The
+ * bits depend on the number of ranks and on the MPI library.
  *
- * server: the first ranks of the group are servers. They hold the parameters in slices and run the optimiser; the others,
- * the workers, compute the lanes. With staleness 0 a step is that of ordered, with the servers as owners, bits included.
- * With staleness s > 0 there are no common steps (stale synchronous parallel, Ho et al. 2013, NIPS, sec. 3): a step's
- * lanes are cut in as many shares as there are workers, which a worker claims one at a time, in the order of the samples,
- * as soon as no share that is more than s steps behind it is still being computed by someone; so a slow worker gets
- * fewer of them. Each share is an update of its own, applied when all of it has arrived: the mean gradient over its rows
- * at 1/W of the learning rate (Adam: 1/sqrt(W)), W workers, with the schedule W times as long. The bits depend on who was fast.
+ * server: the first ranks of the group are servers. They hold the parameters in slices and run the optimiser; the
+ * others, the workers, compute the lanes. With staleness 0 a step is that of ordered, with the servers as owners, bits
+ * included. With staleness s > 0 there are no common steps (stale synchronous parallel, Ho et al. 2013, NIPS, sec. 3):
+ * a step's lanes are cut in as many shares as there are workers, which a worker claims one at a time, in the order of
+ * the samples, as soon as no share that is more than s steps behind it is still being computed by someone; so a slow
+ * worker gets fewer of them. Each share is an update of its own, applied when all of it has arrived: the mean gradient
+ * over its rows at 1/W of the learning rate (Adam: 1/sqrt(W)), W workers, with the schedule W times as long. The bits
+ * depend on who was fast.
  *
  * Use, a step:   for each of my lanes: compute into trb_exchange_gradient(), calling trb_exchange_needs() and
  *                trb_exchange_ready() on the way (trb_work_watch), then trb_exchange_lane_done();
  *                trb_exchange_push(); trb_exchange_pull().
- * Servers take part with no lanes. With staleness above 0 a server calls trb_exchange_serve() instead, once, and a worker
- * begins each step with trb_exchange_claim(). At the end all call trb_exchange_gather().
+ * Servers take part with no lanes. With staleness above 0 a server calls trb_exchange_serve() instead, once, and a
+ * worker begins each step with trb_exchange_claim(). At the end all call trb_exchange_gather().
  */
 #ifndef TRB_EXCHANGE_H
 #define TRB_EXCHANGE_H
@@ -79,8 +80,8 @@ void trb_exchange_close(trb_exchange *x);
 /** The lanes of this rank: none for a server. Local. */
 trb_lanes trb_exchange_lanes(const trb_exchange *x);
 
-/** Wait until the trained parameters [from, to) are those of this step. \param[in,out] exchange  a trb_exchange; of this
- * type so that trb_work_watch() can call it */
+/** Wait until the trained parameters [from, to) are those of this step. \param[in,out] exchange  a trb_exchange; of
+ * this type so that trb_work_watch() can call it */
 void trb_exchange_needs(void *exchange, size_t from, size_t to);
 
 /** Where the gradient of the rank's next lane goes (lanes in ascending order): [trb_net_size], every element must be
@@ -114,7 +115,8 @@ bool trb_exchange_is_free(const trb_exchange *x);
 trb_status trb_exchange_claim(trb_exchange *x, uint64_t *step, trb_lanes *lanes);
 
 /** Serve until all workers have been told that nothing is left: no share, or one of them failed. On the server's rank.
- * \param[in] told  NULL, or called on server 0 for each share that was applied, with its number of lanes and its loss */
+ * \param[in] told  NULL, or called on server 0 for each share that was applied, with its number of lanes and its
+ * loss */
 trb_status trb_exchange_serve(trb_exchange *x, void (*told)(void *ctx, uint64_t step, size_t lanes, double loss),
                               void *ctx);
 

@@ -33,8 +33,8 @@ void trb_free(void *block);
 /** Copy a string into a block of its own. Local. */
 trb_status trb_strdup(const char *text, char **out);
 
-/** Count bytes that are not from trb_alloc(), such as memory shared with other processes; and count them no more. Local,
- * thread-safe. */
+/** Count bytes that are not from trb_alloc(), such as memory shared with other processes; and count them no more.
+ * Local, thread-safe. */
 void trb_mem_hold(trb_mem kind, size_t bytes);
 void trb_mem_release(trb_mem kind, size_t bytes);
 

@@ -12,10 +12,10 @@
  * Weight decay wd spares parameters whose table entry says so (biases, and the scales of batch
  * normalisation).
  *
- * Running statistics r are no parameters: whatever the optimiser, r += a (g / lanes - r) with a = TRB_STATISTICS_MOMENTUM
- * and g the sum over lanes of what each found in its rows (each lane normalises by its own rows: ghost batch
- * normalisation, Hoffer et al. 2017, arXiv:1705.08741, alg. 1, here with the lanes of a step averaged; with one lane it
- * is PyTorch's rule).
+ * Running statistics r are no parameters: whatever the optimiser, r += a (g / lanes - r) with a =
+ * TRB_STATISTICS_MOMENTUM and g the sum over lanes of what each found in its rows (each lane normalises by its own
+ * rows: ghost batch normalisation, Hoffer et al. 2017, arXiv:1705.08741, alg. 1, here with the lanes of a step
+ * averaged; with one lane it is PyTorch's rule).
  */
 #ifndef TRB_OPTIM_H
 #define TRB_OPTIM_H

@@ -2,12 +2,13 @@
  *
  * A student's heads are cut into H head lanes of equally many heads, which are to heads what lanes are to a batch: the
  * unit of work, whose calls have the same shape whoever computes it. Of the G columns of a row, column c holds the head
- * lanes trb_share(H, c, G), and the heads in them. The lanes of a batch that belong to the row are worked on in rounds of
- * up to G items, item j being the lane of column j: its features go to all columns, and what their head lanes answer, a
- * gradient by the features or a part of a soft target, comes back as a sum over head lanes in the tree of exchange.h.
- * So bits depend on H, but not on G.
+ * lanes trb_share(H, c, G), and the heads in them. The lanes of a batch that belong to the row are worked on in rounds
+ * of up to G items, item j being the lane of column j: its features go to all columns, and what their head lanes
+ * answer, a gradient by the features or a part of a soft target, comes back as a sum over head lanes in the tree of
+ * exchange.h. So bits depend on H, but not on G.
  *
- * A rank that fails takes part all the same, whatever its numbers hold: all calls of a round are collective over the row.
+ * A rank that fails takes part all the same, whatever its numbers hold: all calls of a round are collective over the
+ * row.
  */
 #ifndef TRB_ROW_H
 #define TRB_ROW_H
@@ -29,7 +30,8 @@ size_t trb_row_own(const trb_row *r);
  * \param[out] all  [items][n], borrowed until the next gather */
 trb_status trb_row_gather(trb_row *r, size_t items, const float *mine, const float **all);
 
-/** Where this column's answer to the next item goes, head lane by head lane: [n]. First all head lanes of item 0. Local. */
+/** Where this column's answer to the next item goes, head lane by head lane: [n]. First all head lanes of item 0.
+ * Local. */
 float *trb_row_answer(trb_row *r);
 /** Say that the last trb_row_answer() is complete. Local, does not wait. */
 trb_status trb_row_answered(trb_row *r);

@@ -9,8 +9,8 @@
 
 /* Halves of a segment, what two ranks send each other, stay below the 64 KiB up to which Open MPI's TCP sends at once
  * and without a handshake: a handshake takes calls of MPI on both sides, which are rare while layers compute. There are
- * not more than SEGMENTS of them, so that their number times the levels of a large group stays small. Update and squares
- * go by UPDATE parameters, which with their gradient and moments stay in the first-level cache. */
+ * not more than SEGMENTS of them, so that their number times the levels of a large group stays small. Update and
+ * squares go by UPDATE parameters, which with their gradient and moments stay in the first-level cache. */
 enum { SEGMENT = 31744, SEGMENTS = 128, UPDATE = 2048 };
 
 /* All that are open. Any of a rank's several exchanges may be what another rank waits for, before it goes on to what
@@ -256,7 +256,8 @@ static trb_status spread(trb_exchange *x, trb__segment *s)
 /* MPI moves messages when it is called, so this is called around every layer, and while there is nothing else to do.
  * Sums begin in the order of the list, as they must where they are collective calls. Spreading goes the other way, in
  * the order in which a forward pass wants the parameters. Messages arrive in about the order in which they were begun:
- * behind LATE segments that wait for some, those that wait too are not asked, as each question costs as much as a move. */
+ * behind LATE segments that wait for some, those that wait too are not asked, as each question costs as much as a
+ * move. */
 static void progress(trb_exchange *x)
 {
     enum { LATE = 2 };

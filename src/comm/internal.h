@@ -19,7 +19,8 @@ trb_status trb__mpi(int code, const char *call);
 /** Wait for a request that ranks of c serve, as trb_comm_watch() says. */
 trb_status trb__wait(const trb_comm *c, MPI_Request *request, const char *call);
 
-/** The same for who polls by himself: between two polls; exchanges go on meanwhile. \param[in] since  when the waiting began */
+/** The same for who polls by himself: between two polls; exchanges go on meanwhile. \param[in] since  when the waiting
+ * began */
 void trb__waits(const trb_comm *c, double since);
 
 /** Bring all exchanges of this rank on as far as they go without waiting; whoever waits does. */

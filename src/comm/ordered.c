@@ -2,10 +2,10 @@
 #include "tribikos/memory.h"
 
 /* The ordered exchange goes over levels. P is a product of radices; the digits of a rank in that mixed radix, the
- * lowest first, say whom it meets: on a level those ranks that differ in its digit only. The `radix` ranks that meet cut
- * what they still have of a segment into as many parts; each gets its own part from all others and adds it to its own
- * wherever the tree of lanes allows. Behind the last level each rank has the whole sum of one part. The way back goes over the
- * same levels in reverse, and spreads the updated parts.
+ * lowest first, say whom it meets: on a level those ranks that differ in its digit only. The `radix` ranks that meet
+ * cut what they still have of a segment into as many parts; each gets its own part from all others and adds it to its
+ * own wherever the tree of lanes allows. Behind the last level each rank has the whole sum of one part. The way back
+ * goes over the same levels in reverse, and spreads the updated parts.
  *
  * With powers of two this is recursive halving and doubling (Thakur, Rabenseifner and Gropp 2005, sec. 4.4); with P
  * prime it is a direct exchange. Neighbours meet first, so that of ranks that fill nodes one by one those of a node do,

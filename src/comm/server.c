@@ -74,9 +74,9 @@ static trb_status open_in_step(trb_exchange *x, server *o)
     return TRB_OK;
 }
 
-/* An update by a W-th of a step's rows. Adam divides by the gradient's magnitude, which is mostly noise and thus sqrt(W)
- * times larger in a share, so its rate falls with the root of the rows (Malladi et al. 2022, arXiv:2205.10287, sec. 4);
- * W updates shall decay the weights as a step does. */
+/* An update by a W-th of a step's rows. Adam divides by the gradient's magnitude, which is mostly noise and thus
+ * sqrt(W) times larger in a share, so its rate falls with the root of the rows (Malladi et al. 2022, arXiv:2205.10287,
+ * sec. 4); W updates shall decay the weights as a step does. */
 static trb_optim by_shares(const trb_optim *of, uint64_t lanes, uint64_t W)
 {
     trb_optim o = *of;

@@ -9,9 +9,9 @@
 #include "tribikos/log.h"
 #include "tribikos/memory.h"
 
-/* Signs of life. Each rank tells rank 0 now and then what it is at and whether it waits, and rank 0 tells all others that it
- * lives. They are sent and read wherever a rank polls: behind layers, between steps, and while it waits; a rank that is stuck
- * elsewhere falls silent. */
+/* Signs of life. Each rank tells rank 0 now and then what it is at and whether it waits, and rank 0 tells all others
+ * that it lives. They are sent and read wherever a rank polls: behind layers, between steps, and while it waits; a rank
+ * that is stuck elsewhere falls silent. */
 
 typedef struct {
     char phase[64];

@@ -10,8 +10,8 @@
  * configuration then differ by their method and not by chance. */
 #define TRB_STUDENT_STREAM (UINT64_C(1) << 40)
 
-/** A training set: its samples, the ids to train on, and the constants of normalisation that follow from them. Of a test
- * set only `data` and `block`. */
+/** A training set: its samples, the ids to train on, and the constants of normalisation that follow from them. Of a
+ * test set only `data` and `block`. */
 typedef struct {
     trb_data data;
     trb_shared *block; /* where `data` lies if a node's ranks hold it together */
@@ -89,8 +89,8 @@ typedef struct {
 } trb__reading;
 
 /** Open a reader of `rows` rows a step. The ranks of a node with the same colour, views and members share what they
- * keep, if it and their steps fit in `memory` bytes a rank, and the reading of shards. Collective over world; the status
- * is agreed. \param[in] rows  0: this rank needs no reader */
+ * keep, if it and their steps fit in `memory` bytes a rank, and the reading of shards. Collective over world; the
+ * status is agreed. \param[in] rows  0: this rank needs no reader */
 trb_status trb__reading_open(trb_comm *world, int color, const trb_cache *cache, size_t views, size_t m0,
                              size_t m_count, size_t rows, size_t memory, trb__reading *out);
 trb_status trb__reading_close(trb__reading *r); /* Local; what trb_reader_close() returns. */

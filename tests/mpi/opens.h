@@ -1,4 +1,5 @@
-/** Which files a test's process has opened, however: the program's and HDF5's calls come here first. Include it once. */
+/** Which files a test's process has opened, however: the program's and HDF5's calls come here first. Include it
+ * once. */
 #ifndef TRB_TESTS_MPI_OPENS_H
 #define TRB_TESTS_MPI_OPENS_H
 

@@ -1,5 +1,5 @@
-/* Servers without common steps: every share is handed out once and applied once, nobody runs further ahead than allowed, a
- * slow worker gets less, and a failing one ends it for all. */
+/* Servers without common steps: every share is handed out once and applied once, nobody runs further ahead than
+ * allowed, a slow worker gets less, and a failing one ends it for all. */
 #include <math.h>
 #include <stdlib.h>
 #include <time.h>
@@ -40,7 +40,8 @@ static void note(void *ctx, uint64_t step, size_t lanes, double loss)
     b->too_far = b->ahead > b->staleness;
 }
 
-/* One training in which lane l's gradient is l + 1 everywhere, unless it is to be flat. Whole numbers add up to the same in any order.
+/* One training in which lane l's gradient is l + 1 everywhere, unless it is to be flat. Whole numbers add up to the
+ * same in any order.
  * \param[in] slow_s,fails  of the last rank   \param[out] mine  lanes that this rank computed
  * \return how it went on this rank */
 static trb_status train(trb_comm *w, const trb_exchange_opts *how, const trb_optim *o, double slow_s, bool fails,
@@ -125,8 +126,8 @@ static void every_share_counts_once(trb_comm *w)
     trb_free(params);
 }
 
-/* Along a gradient that is always the same Adam goes by the learning rate, whatever the gradient's size: a share by that of a
- * step / sqrt(W). W shares decay the weights by what a step does. */
+/* Along a gradient that is always the same Adam goes by the learning rate, whatever the gradient's size: a share by
+ * that of a step / sqrt(W). W shares decay the weights by what a step does. */
 static void shares_suit_adam(trb_comm *w)
 {
     if (cannot_share(w, 1)) return;
@@ -156,8 +157,8 @@ static void shares_suit_adam(trb_comm *w)
     trb_net_destroy(net);
 }
 
-/* W shares go as far along the schedule as a step does, and running statistics move by each share's rows alone. The rate
- * is asked W times as often, which differs by less than a rate a bend. */
+/* W shares go as far along the schedule as a step does, and running statistics move by each share's rows alone. The
+ * rate is asked W times as often, which differs by less than a rate a bend. */
 static void shares_follow_the_schedule(trb_comm *w)
 {
     if (cannot_share(w, 1)) return;

@@ -1,6 +1,6 @@
 /* The ordered exchange: the same bits as one rank that holds every lane, for every optimiser and lane count, whether
- * segments leave during the backward pass or behind it; the tree is the one that the header defines; ranks meet factor by
- * factor; a failure on one rank reaches all. And allreduce: the same sums, but for rounding. */
+ * segments leave during the backward pass or behind it; the tree is the one that the header defines; ranks meet factor
+ * by factor; a failure on one rank reaches all. And allreduce: the same sums, but for rounding. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -118,7 +118,8 @@ static void same_bits_as_one_rank(trb_comm *w)
 }
 
 /* Rows whose ranks take the row's lanes in turn, of which some have none where a row has fewer lanes than ranks. By
- * allreduce they add zero to the sums, but for rounding the same; two steps, so that it is not what lay there before. */
+ * allreduce they add zero to the sums, but for rounding the same; two steps, so that it is not what lay there
+ * before. */
 static void same_sums_in_rows(trb_comm *w)
 {
     const int P = trb_comm_size(w);
@@ -151,8 +152,8 @@ static void same_sums_in_rows(trb_comm *w)
     trb_net_destroy(net);
 }
 
-/* Parameters that a layer was waited for are those of the step, while others may be on their way: each step begins
- * with a forward pass that compares them, layer by layer, with those of a rank that trains alone; or, in two of the steps,
+/* Parameters that a layer was waited for are those of the step, while others may be on their way: each step begins with
+ * a forward pass that compares them, layer by layer, with those of a rank that trains alone; or, in two of the steps,
  * as if layers were a single parameter, the last or the first of a segment. */
 static void needed_parameters_are_there(trb_comm *w)
 {

@@ -1,4 +1,5 @@
-/* Cached logits that a node's ranks hold together: what a reader of one's own serves, each shard read by one of them. */
+/* Cached logits that a node's ranks hold together: what a reader of one's own serves, each shard read by one of
+ * them. */
 #include <sys/resource.h>
 
 #include "mpi/scene.h"

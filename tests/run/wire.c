@@ -1,11 +1,12 @@
-/** A switch between network namespaces whose cables have a length: every frame arrives DELAY later, or not at all, and no
- * cable brings more than RATE. This is for kernels without netem; what a host sends is left to its tbf, which makes the
- * sender feel a full link at once.
+/** A switch between network namespaces whose cables have a length: every frame arrives DELAY later, or not at all, and
+ * no cable brings more than RATE. This is for kernels without netem; what a host sends is left to its tbf, which makes
+ * the sender feel a full link at once.
  *
- * Usage: wire DELAY_MS LOSS RATE_GBIT NAMESPACE...; LOSS is the share of frames that get lost. Makes a TAP device eth0 in each
- * namespace, the i-th with hardware address 02:00:00:00:00:i from 1, says "ready" and carries frames until standard input
- * ends, upon which the devices are gone. A line there "off i" cuts the i-th cable, "on i" mends it. Frames are as long as TCP makes them, up to 64 KiB (the kernel cuts, or checks, nothing
- * in between), so that 1 Gbit/s are some 2000 frames a second.
+ * Usage: wire DELAY_MS LOSS RATE_GBIT NAMESPACE...; LOSS is the share of frames that get lost. Makes a TAP device eth0
+ * in each namespace, the i-th with hardware address 02:00:00:00:00:i from 1, says "ready" and carries frames until
+ * standard input ends, upon which the devices are gone. A line there "off i" cuts the i-th cable, "on i" mends it.
+ * Frames are as long as TCP makes them, up to 64 KiB (the kernel cuts, or checks, nothing in between), so that 1 Gbit/s
+ * are some 2000 frames a second.
  */
 #define _GNU_SOURCE
 #include <errno.h>

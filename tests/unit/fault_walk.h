@@ -18,8 +18,9 @@
 #include "tribikos/fault.h"
 #include "tribikos/memory.h"
 
-/** A child a passage, since TRB_FAULT is looked at once a process: `act` must fail with TRB_EIO and hold no memory then,
- * until a passage is beyond the last and it succeeds. \param[in] act  makes, uses and releases \return passages */
+/** A child a passage, since TRB_FAULT is looked at once a process: `act` must fail with TRB_EIO and hold no memory
+ * then, until a passage is beyond the last and it succeeds. \param[in] act  makes, uses and releases \return
+ * passages */
 static inline int fault_walk(const char *point, trb_status (*act)(void *ctx), void *ctx)
 {
     enum { TRIES = 10000, DONE = 0, FAILED = 1, UNCLEAN = 2 };

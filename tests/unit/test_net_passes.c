@@ -7,8 +7,8 @@
 static const int64_t ids[16] = {0};
 static const trb_draw training = {.sample = ids};
 
-/* Both sides are in single precision, and fold, add and convolve in another order: a few dozen roundings of sums of some
- * hundred terms. */
+/* Both sides are in single precision, and fold, add and convolve in another order: a few dozen roundings of sums of
+ * some hundred terms. */
 static const double near = 500 * ROUNDING;
 
 /* What inference joins together is what training does step by step, with running statistics: for forks at odd places,
