@@ -173,8 +173,8 @@ static void name_the_slow(const trb_comm *c, double now, double since)
         if (r == watch.rank || (s->waits && silent < watch.stall_s)) continue;
         if (++n > NAMED) continue;
         trb_warn("waiting for rank %d (%s), %.0f s behind: %s, step %llu, last heard of %.0f s ago", r,
-                 watch.host[r].text, silent > now - since ? silent : now - since,
-                 phase_of(s), (unsigned long long)s->step, silent);
+                 watch.host[r].text, silent > now - since ? silent : now - since, phase_of(s),
+                 (unsigned long long)s->step, silent);
     }
     if (n > NAMED) trb_warn("... and for %d more ranks", n - NAMED);
 }

@@ -132,8 +132,7 @@ trb_status trb__half_loss(trb__half *h, double *sum)
 {
     double *mine = h->sums + h->heads->lanes;
     trb_status st = TRB_OK;
-    for (size_t i = 0; st == TRB_OK && i < h->own; i++)
-        st = trb_exchange_sum(h->x, h->loss + i * h->lanes, &mine[i]);
+    for (size_t i = 0; st == TRB_OK && i < h->own; i++) st = trb_exchange_sum(h->x, h->loss + i * h->lanes, &mine[i]);
     TRB_TRY(trb_agree(h->group, st)); /* a column's ranks agree on it among themselves, a row's on the next */
     TRB_TRY(trb_agree(h->group, trb_comm_allgather(h->heads->row, mine, h->own, h->sums)));
     memset(h->loss, 0, h->own * h->lanes * sizeof *h->loss);

@@ -124,7 +124,7 @@ typedef struct {
     const trb_fit_opts *opts;
     uint64_t epochs, first_epoch; /* first_epoch keys order and masks, so that a second phase goes on, not over */
     uint64_t schedule_from, schedule_epochs; /* where the schedule stands at the beginning, and how long it is */
-    uint64_t stream;              /* the network's number in its random streams */
+    uint64_t stream;                         /* the network's number in its random streams */
     const trb_exchange_opts *exchange;
     const trb_net *net;
     float *params; /* [trb_net_size], updated */
