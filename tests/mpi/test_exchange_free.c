@@ -25,6 +25,7 @@ typedef struct {
     size_t applied[STEPS];
     double loss;
     uint64_t ahead;
+    uint64_t stale[TRB_STALENESS_BINS];
     bool too_far;
 } book;
 
@@ -82,6 +83,7 @@ static trb_status train(trb_comm *w, const trb_exchange_opts *how, const trb_opt
     const trb_exchange_work work = trb_exchange_worked(x);
     for (size_t i = 0; i < TRB_STALENESS_BINS; i++)
         CHECK(work.stale[i] == 0 || how->staleness > TRB_STALENESS_BINS || i < (2 * how->staleness + 1) * workers);
+    memcpy(b->stale, work.stale, sizeof b->stale);
     CHECK(trb_exchange_gather(x) == TRB_OK);
     trb_exchange_close(x);
     trb_net_destroy(net);
@@ -157,15 +159,17 @@ static void shares_suit_adam(trb_comm *w)
     trb_net_destroy(net);
 }
 
-/* W shares go as far along the schedule as a step does, and running statistics move by each share's rows alone. The
- * rate is asked W times as often, which differs by less than a rate a bend. */
+/* W shares go as far along the schedule as a step does, each by a gradient that is clipped as the step's would be;
+ * running statistics move by each share's rows alone. The rate is asked W times as often, which differs by less than a
+ * rate a bend. */
 static void shares_follow_the_schedule(trb_comm *w)
 {
     if (cannot_share(w, 1)) return;
     const int shares = STEPS * (trb_comm_size(w) - 1);
     const trb_optim schedules[] = {
         {.lr = 0.25, .schedule = TRB_SCHEDULE_COSINE, .first_step = 10, .total_steps = 10 + STEPS},
-        {.lr = 0.25, .schedule = TRB_SCHEDULE_STEP, .warmup_steps = 12, .decay_steps = 9, .gamma = 0.5}};
+        {.lr = 0.25, .schedule = TRB_SCHEDULE_STEP, .warmup_steps = 12, .decay_steps = 9, .gamma = 0.5},
+        {.lr = 0.25, .clip = 1.0}};
     const trb_exchange_opts how = {.kind = TRB_EXCHANGE_SERVER, .servers = 1, .staleness = TRB_UNBOUNDED};
     trb_net *net = small_net();
     const size_t n = trb_net_size(net);
@@ -177,7 +181,8 @@ static void shares_follow_the_schedule(trb_comm *w)
         double rates = 0.0;
         for (uint64_t t = 1; t <= STEPS; t++) rates += trb_optim_rate(&schedules[i], t);
         CHECK(train(w, &how, &schedules[i], 0.0, false, params, &b, &mine) == TRB_OK);
-        CHECK(fabs((double)params[0] + LANES * rates) <= 0.05 * LANES * rates);
+        const double along = schedules[i].clip > 0.0 ? 1.0 / sqrt((double)trb_net_trained(net)) : LANES;
+        CHECK(fabs((double)params[0] + along * rates) <= 0.05 * along * rates);
         CHECK(fabs((double)params[n - 1] - (1.0 - pow(1.0 - TRB_STATISTICS_MOMENTUM, shares))) <= 1e-4);
     }
     trb_free(params);
@@ -201,7 +206,8 @@ static void the_slow_get_less(trb_comm *w)
     trb_net_destroy(net);
 }
 
-/* Who waits for a slow rank has gone as far ahead as it may. */
+/* Who waits for a slow rank has gone as far ahead as it may, and so many shares are applied while the slow one computes
+ * its own. */
 static void the_bound_is_used_up(trb_comm *w)
 {
     if (trb_comm_size(w) != 3) return;
@@ -213,7 +219,9 @@ static void the_bound_is_used_up(trb_comm *w)
     trb_net *net = small_net();
     CHECK(trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(net), sizeof *params, &params) == TRB_OK);
     CHECK(train(w, &how, &o, 0.1, false, params, &b, &mine) == TRB_OK);
-    if (trb_comm_rank(w) == 0) CHECK(b.ahead == 2 && !b.too_far);
+    uint64_t shares = 0;
+    for (size_t i = 0; i < TRB_STALENESS_BINS; i++) shares += b.stale[i];
+    if (trb_comm_rank(w) == 0) CHECK(b.ahead == 2 && !b.too_far && shares == 2 * STEPS && b.stale[4] + b.stale[5] > 0);
     trb_free(params);
     trb_net_destroy(net);
 }
@@ -228,16 +236,13 @@ static void a_failure_ends_it_for_all(trb_comm *w, double clip, const char *says
     float *params = NULL;
     book b = {.staleness = 2, .endless = clip > 0.0};
     size_t mine = 0;
-    double lanes[16] = {0}, total = 0.0;
     trb_net *net = small_net();
     CHECK(trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(net), sizeof *params, &params) == TRB_OK);
     CHECK(train(w, &how, &o, 0.0, clip == 0.0, params, &b, &mine) == TRB_ENUM);
     CHECK(strstr(trb_fail_message(), says) != NULL);
-    /* The failing share is not in it, and nobody is given many more. */
+    /* The failing share is not in it, and it was the last rank's only one. */
     if (trb_comm_rank(w) == 0 && clip == 0.0) CHECK(fabs((double)params[0] + 0.25 * b.loss) <= 1e-6 * b.loss);
-    CHECK(trb_comm_allgather(w, &(double){(double)mine}, 1, lanes) == TRB_OK);
-    for (int r = 0; r < P; r++) total += lanes[r];
-    CHECK(total <= 5 * LANES);
+    if (trb_comm_rank(w) == P - 1) CHECK(mine == LANES / (size_t)(P - 1));
     trb_free(params);
     trb_net_destroy(net);
     trb_fail_clear();

@@ -262,6 +262,7 @@ static void few_messages_and_sums_first(trb_comm *w)
     CHECK(trb_exchange_open(w, &ordered, net, &o, (size_t)trb_comm_size(w), 1, params, &x) == TRB_OK);
     messages = 0;
     push_ones(x, trb_net_size(net));
+    while (messages < met) trb_exchange_needs(x, 0, 0);
     for (int i = 0; i < 20; i++) {
         trb_exchange_needs(x, 0, 0);
         CHECK(trb_comm_barrier(w) == TRB_OK);
@@ -371,7 +372,9 @@ static void a_failure_reaches_all(trb_comm *w, const trb_exchange_opts *how, dou
     const trb_lanes own = trb_exchange_lanes(x);
     const bool fails = trb_comm_rank(w) == trb_comm_size(w) - 1;
     for (size_t k = 0, l = own.first; k < own.count; k++, l += own.step) {
-        if (!fails) lane_gradient(l, 0, n, trb_exchange_gradient(x));
+        float *g = trb_exchange_gradient(x);
+        for (size_t i = 0; fails && i < n; i++) g[i] = NAN;
+        if (!fails) lane_gradient(l, 0, n, g);
         trb_exchange_lane_done(x);
     }
     CHECK(trb_exchange_push(x, fails ? trb_fail(TRB_ENUM, "row 3 is not finite") : TRB_OK, 0.0) == TRB_OK);

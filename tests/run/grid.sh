@@ -1,9 +1,12 @@
-# Heads spread over ranks: the same bits for every number of rows and of head groups, for dense heads and for blocks; a rank
-# opens its own members' shards only; settings that do not fit are refused with those that do.
+# Heads spread over ranks: the same bits, of weights and of losses, for every number of rows and of head groups, for dense
+# heads and for blocks, where some ranks of a row have no lane, and with views; a rank opens its own members' shards only;
+# settings that do not fit are refused with those that do.
 . "$(dirname "$0")/lib.bash"
 conf=$work/small.yaml
-sed -i 's/^members:.*/members: {count: 6}/; s/dropout 0.1, //; s/epochs: 2, batch/epochs: 1, batch/' "$conf"
+sed -i 's/^members:.*/members: {count: 6}/; s/dropout 0.1, //; s/epochs: 2, batch/epochs: 1, batch/
+        s/block: 128/&, views: 2, view_recipe: [crop 3, flip]/' "$conf"
 mpi 2 run "$conf" --students='[]' || { cat "$work/err"; bad "six members and their cache"; finish; }
+students() { (cd "$1" && find student -name '*.h5' -o -name '*.jsonl' | sort | xargs -r sha256sum); }
 # distil FOLDER RANKS GROUPS ARGUMENT...: students on a copy of the cache
 distil() {
     local dir=$work/$1 n=$2 groups=$3
@@ -11,25 +14,27 @@ distil() {
     mkdir "$dir"
     ln -s "$work/run/members" "$work/run/cache" "$dir"
     mpi "$n" distill "$conf" --run.dir="$dir" --student.head_groups="$groups" "$@" || cat "$work/err" >&2
-    (cd "$dir" && find student -name '*.h5' | sort | xargs -r sha256sum)
+    students "$dir"
     rm -rf "$dir"
 }
-dense='[dense 32, relu, split, dropout 0.2, dense 32, relu, dense 10]'
+dense='[dense 32, relu, dropout 0.1, split, dropout 0.2, dense 32, relu, dense 10]'
 blocks='[conv 8 3 stride 2, norm, relu, maxpool 4, split, fork, conv 8 3 pad 1, norm, relu, conv 8 3 pad 1, norm, add, relu, dense 10]'
-compare() { # NAME LAYERS HEAD_LANES "RANKS GROUPS" ...
-    local name=$1 layers=$2 lanes=$3 shape n groups
-    shift 3
-    distil one 1 1 --student.layers="$layers" --student.head_lanes="$lanes" >"$work/expected"
-    check "$name, $lanes head lanes: two students" [ "$(wc -l <"$work/expected")" = 2 ]
+compare() { # NAME LAYERS HEAD_LANES LANES "RANKS GROUPS" ...
+    local name="$1, $4 lanes" lanes=$3 shape n groups
+    local -a cut=(--student.layers="$2" --student.head_lanes="$3" --student.lanes="$4")
+    shift 4
+    distil one 1 1 "${cut[@]}" >"$work/expected"
+    check "$name, $lanes head lanes: two students" [ "$(wc -l <"$work/expected")" = 4 ]
     for shape in "$@"; do
         read -r n groups <<<"$shape"
-        distil other "$n" "$groups" --student.layers="$layers" --student.head_lanes="$lanes" >"$work/got"
+        distil other "$n" "$groups" "${cut[@]}" >"$work/got"
         check "$name, $lanes head lanes: $n ranks in rows of $groups" cmp -s "$work/expected" "$work/got"
     done
 }
-compare dense "$dense" 6 "2 1" "2 2" "4 2" "3 1" "6 2" "3 3" "6 6"
-compare dense "$dense" 2 "2 2" "4 1"
-compare blocks "$blocks" 3 "3 3" "2 1" "6 3"
+compare dense "$dense" 6 4 "2 1" "2 2" "4 2" "3 1" "6 2" "3 3" "6 6"
+compare dense "$dense" 2 4 "2 2" "4 1"
+compare dense "$dense" 6 2 "2 2" "4 2" "3 3" "6 3"
+compare blocks "$blocks" 3 3 "3 3" "2 1" "6 3"
 nll() { sed -nE 's/^ *"hydra": .*"nll": ([0-9.]+).*/\1/p' "$work/$1/report/report.json"; }
 near() { awk -v a="$(nll "$1")" -v b="$(nll "$2")" -v by="$3" 'BEGIN { exit !(a > 0 && a < (1 + by) * b && b < (1 + by) * a) }'; }
 for exchange in ordered allreduce; do
@@ -46,11 +51,11 @@ for r in 0 1; do
     cp -r "$work/run/cache" "$work/host$r/run"
     ln -s "$work/run/members" "$work/host$r/run"
 done
-rm "$work"/host0/run/cache/v00/m00[345]-* "$work"/host1/run/cache/v00/m00[012]-*
+rm "$work"/host0/run/cache/v0?/m00[345]-* "$work"/host1/run/cache/v0?/m00[012]-*
 place() { echo "-n 1 -wdir $work/host$1 $TRB_BUILD/tribikos distill $conf --run.dir=run --student.head_lanes=6 --student.head_groups=$2"; }
 mpirun $(place 0 2) : $(place 1 2) >"$work/out" 2>"$work/err" </dev/null || cat "$work/err"
 distil one 1 1 --student.head_lanes=6 >"$work/expected"
-(cd "$work/host0/run" && find student -name '*.h5' | sort | xargs -r sha256sum) >"$work/got"
+students "$work/host0/run" >"$work/got"
 check "other members' shards may be absent" cmp -s "$work/expected" "$work/got"
 rm -r "$work/host0/run/student"
 status=0
