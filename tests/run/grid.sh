@@ -38,12 +38,25 @@ compare blocks "$blocks" 3 3 "3 3" "2 1" "6 3"
 nll() { sed -nE 's/^ *"hydra": .*"nll": ([0-9.]+).*/\1/p' "$work/$1/report/report.json"; }
 near() { awk -v a="$(nll "$1")" -v b="$(nll "$2")" -v by="$3" 'BEGIN { exit !(a > 0 && a < (1 + by) * b && b < (1 + by) * a) }'; }
 for exchange in ordered allreduce; do
-    mpi 4 run "$conf" --run.dir="$work/$exchange" --exchange=$exchange --student.head_lanes=2 --student.head_groups=2 || cat "$work/err"
+    mpi 4 run "$conf" --run.dir="$work/$exchange" --exchange=$exchange --student.head_lanes=2 --student.head_groups=2 \
+        --student.epochs=2 || cat "$work/err"
 done
 check "by allreduce: NLL $(nll allreduce), ordered $(nll ordered)" near allreduce ordered 0.05
 # Without dropout, what the heads are cut into changes the rounding and nothing else.
-mpi 2 run "$conf" --run.dir="$work/whole" || cat "$work/err"
+mpi 2 run "$conf" --run.dir="$work/whole" --student.epochs=2 || cat "$work/err"
 check "heads in one piece: NLL $(nll whole), in two: $(nll ordered)" near whole ordered 1e-4
+losses() { sed -nE 's/.*"loss": ([-+.e0-9]+).*/\1/p' "$1/student/hydra/metrics.jsonl"; }
+check "and the losses of four epochs" awk '{ n++; if (!($1 > 0 && $1 < 1.0001 * $2 && $2 < 1.0001 * $1)) exit 1 } END { exit n != 4 }' \
+    <(paste <(losses "$work/whole") <(losses "$work/ordered"))
+# Where nothing is learned from them, epochs over the same samples differ by what their heads drop.
+still() {
+    mpi 2 distill "$conf" --run.dir="$work/run" --students='[hydra]' --student.phase1_epochs=0 --student.epochs=2 --student.lr=1e-30 \
+        --student.batch=70 --student.lanes=2 --student.views=1 --student.head_lanes=2 --student.head_groups=2 --student.layers="$1" || cat "$work/err"
+    losses "$work/run" | paste - - | awk '{ d = $1 / $2 - 1; print (d * d > 1e-12 ? "other" : "same") }'
+    rm -r "$work/run/student"
+}
+check "masks of heads are drawn anew in every epoch" [ "$(still '[dense 32, relu, split, dropout 0.2, dense 10]')" = other ]
+check "and without masks epochs are the same" [ "$(still '[dense 32, relu, split, dense 10]')" = same ]
 
 # Each of two ranks sees the shards of its own three members alone.
 for r in 0 1; do

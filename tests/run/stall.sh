@@ -18,6 +18,7 @@ for fault in train.step:20:1 train.step:70:2 cache.unit:2:1 eval.unit:1:2; do
     check "$fault stops: exit status 1" test $status = 1
     check "$fault stops: the job ends, after $took s" awk -v t="$took" 'BEGIN { exit !(t < 30) }'
     check "$fault stops: it is named first" grep -qE "waiting for rank $rank \($host\), [0-9]+ s behind: .*last heard of" "$work/err"
+    check "$fault stops: nobody else is" test "$(grep 'waiting for rank' "$work/err" | grep -vc "for rank $rank ")" = 0
     check "$fault stops: and in the end" grep -qE "rank 0: no sign of life from rank $rank \($host\) for [45] s" "$work/err"
     mpi 3 run "$conf" --run.dir="$work/hurt" || cat "$work/err"
     digest "$work/hurt" >"$work/got"
