@@ -48,15 +48,26 @@ check "heads in one piece: NLL $(nll whole), in two: $(nll ordered)" near whole 
 losses() { sed -nE 's/.*"loss": ([-+.e0-9]+).*/\1/p' "$1/student/hydra/metrics.jsonl"; }
 check "and the losses of four epochs" awk '{ n++; if (!($1 > 0 && $1 < 1.0001 * $2 && $2 < 1.0001 * $1)) exit 1 } END { exit n != 4 }' \
     <(paste <(losses "$work/whole") <(losses "$work/ordered"))
-# Where nothing is learned from them, epochs over the same samples differ by what their heads drop.
-still() {
-    mpi 2 distill "$conf" --run.dir="$work/run" --students='[hydra]' --student.phase1_epochs=0 --student.epochs=2 --student.lr=1e-30 \
-        --student.batch=70 --student.lanes=2 --student.views=1 --student.head_lanes=2 --student.head_groups=2 --student.layers="$1" || cat "$work/err"
-    losses "$work/run" | paste - - | awk '{ d = $1 / $2 - 1; print (d * d > 1e-12 ? "other" : "same") }'
-    rm -r "$work/run/student"
+# Where nothing is learned, epochs over the same samples differ by what their heads drop, and by nothing else.
+still() { # FOLDER ARGUMENT...: loss and rate of each epoch of a student on the cache
+    mkdir "$work/$1"
+    ln -s "$work/run/members" "$work/run/cache" "$work/$1"
+    mpi 2 distill "$conf" --run.dir="$work/$1" --students='[hydra]' --student.lr=1e-30 --student.batch=70 --student.lanes=2 \
+        --student.views=1 --student.head_lanes=2 --student.head_groups=2 "${@:2}" || cat "$work/err"
+    sed -nE 's/.*"loss": ([-+.e0-9]+), "lr": ([-+.e0-9]+).*/\1 \2/p' "$work/$1/student/hydra/metrics.jsonl" >"$work/$1/epochs"
 }
-check "masks of heads are drawn anew in every epoch" [ "$(still '[dense 32, relu, split, dropout 0.2, dense 10]')" = other ]
-check "and without masks epochs are the same" [ "$(still '[dense 32, relu, split, dense 10]')" = same ]
+# close A B: two words for whether two epochs are the same: by loss, and by rate
+close() { paste -d' ' <(sed -n "${1#*:}p" "$work/${1%:*}/epochs") <(sed -n "${2#*:}p" "$work/${2%:*}/epochs") |
+          awk 'function same(x, y) { return x > 0 && (x / y - 1) ^ 2 < 1e-12 ? "same" : "other" } { print same($1, $3), same($2, $4) }'; }
+masks=--student.layers='[dense 32, relu, split, dropout 0.2, dense 10]'
+still plain --student.phase1_epochs=0 --student.epochs=2 --student.layers='[dense 32, relu, split, dense 10]'
+still masked --student.phase1_epochs=0 --student.epochs=2 "$masks"
+still phases --student.phase1_epochs=1 --student.epochs=1 --student.restart=false "$masks"
+still cold --student.phase1_epochs=0 --student.epochs=2 --student.temperature=3 "$masks"
+check "without masks epochs are the same" [ "$(close plain:1 plain:2)" = "same other" ]
+check "masks of heads are drawn anew in every epoch" [ "$(close masked:1 masked:2)" = "other other" ]
+check "a second phase goes on where the first ended" [ "$(close phases:2 masked:2)" = "same same" ]
+check "the temperature decides the loss" [ "$(close cold:1 masked:1)" = "other same" ]
 
 # Each of two ranks sees the shards of its own three members alone.
 for r in 0 1; do
