@@ -24,6 +24,13 @@ for staleness in 1 unbounded; do
     done
     check "staleness $staleness: the loss of every epoch" epochs "free$staleness"
 done
+# Where nothing is learned, the losses tell which samples a step's shares have had, whoever took them.
+still=(--train.lr=1e-30 --student.lr=1e-30)
+mpi 2 run "$conf" --run.dir="$work/still" "${still[@]}" || cat "$work/err"
+mpi 3 run "$conf" --run.dir="$work/stillfree" "${still[@]}" --exchange=server --server.staleness=2 || cat "$work/err"
+losses() { cat "$work/$1"/{members,student}/*/metrics.jsonl | sed -nE 's/.*"loss": ([-+.e0-9]+).*/\1/p'; }
+check "staleness 2: each share has its own samples" awk '{ n++; if ($2 <= 0 || ($1 / $2 - 1) ^ 2 > 1e-12) exit 1 } END { exit n != 14 }' \
+    <(paste <(losses still) <(losses stillfree))
 mpi 3 run "$conf" --run.dir="$work/reduced" --exchange=allreduce || cat "$work/err"
 for model in ensemble hydra kd; do
     check "allreduce: $model, NLL $(nll reduced $model)" near "$(nll reduced $model)" "$(nll ordered $model)" 0.05
