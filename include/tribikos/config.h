@@ -39,8 +39,8 @@ typedef struct {
     char *split; /* "" or where in the member's list the heads begin: a position or a name */
     double temperature;
     uint64_t phase1_epochs;
-    bool restart;   /* the schedule, in phase 2 */
-    uint64_t views; /* how many of the cache's, the first ones */
+    bool restart;                     /* the schedule, in phase 2 */
+    uint64_t views;                   /* how many of the cache's, the first ones */
     uint64_t head_lanes, head_groups; /* see row.h */
     trb_fit_opts fit;
 } trb_student_opts;
@@ -49,8 +49,18 @@ typedef struct {
     struct {
         char *dir;
         uint64_t seed;
-        double progress; /* seconds between progress lines */
+        double progress;   /* seconds between progress lines */
+        char *resume;      /* "auto", "never", or a checkpoint's path */
+        double time_limit; /* seconds; 0: none */
+        uint64_t grace;    /* seconds; 0: any number */
+        size_t n_signals;
+        char **signals;
     } run;
+    struct {
+        uint64_t steps; /* 0: only at the ends of epochs */
+        double seconds;
+        uint64_t keep;
+    } checkpoint;
     struct {
         trb_task task;
         trb_format format;

@@ -95,6 +95,12 @@ void trb_exchange_ready(void *exchange, size_t from);
 /** Say that the slab of the last trb_exchange_gradient() is complete. Local, does not wait. */
 void trb_exchange_lane_done(trb_exchange *x);
 
+/** Say what this rank wishes for the next step, before push, which takes it along.
+ * \param[in] wish  a small number, 0 for none */
+void trb_exchange_wish(trb_exchange *x, unsigned wish);
+/** The greatest wish of all ranks, behind pull. Local. */
+unsigned trb_exchange_wished(const trb_exchange *x);
+
 /** Say how this rank's lanes went. Collective over group, does not wait for others. \param[in] st  a failure rides
  * along, so a failing rank calls lane_done for each of its lanes and push as well, whatever its slabs hold
  * \param[in] loss  of these lanes, for who watches trb_exchange_serve() */
@@ -115,13 +121,39 @@ bool trb_exchange_is_free(const trb_exchange *x);
 trb_status trb_exchange_claim(trb_exchange *x, uint64_t *step, trb_lanes *lanes);
 
 /** Serve until all workers have been told that nothing is left: no share, or one of them failed. On the server's rank.
- * \param[in] told  NULL, or called on server 0 for each share that was applied, with its number of lanes and its
- * loss */
-trb_status trb_exchange_serve(trb_exchange *x, void (*told)(void *ctx, uint64_t step, size_t lanes, double loss),
-                              void *ctx);
+ * \param[in] told  NULL, or called on server 0 for each share that was applied, with its number of lanes and its loss;
+ * returns whether the parameters shall be kept at the next beginning of a step
+ * \param[in] kept  called on server 0 when all servers' parts of all shares before `step`, and of no other, are in what
+ * trb_exchange_kept_slab() shows (if steps can be kept), and nobody computes; returns TRB_OK to go on; TRB_STOPPED, or
+ * a failure, to hand out nothing more, which is then returned. NULL if `told` never asks */
+trb_status trb_exchange_serve(trb_exchange *x, bool (*told)(void *ctx, uint64_t step, size_t lanes, double loss),
+                              trb_status (*kept)(void *ctx, uint64_t step), void *ctx);
 
 /** All parameters to all ranks. Collective over group. */
 trb_status trb_exchange_gather(trb_exchange *x);
+
+/** Go on behind so many steps: parameters are those behind them already. Local; before the first step.
+ * \param[in] moment  [trb_optim_moments] slabs [trb_net_size], of which this rank copies its own part */
+void trb_exchange_resume(trb_exchange *x, uint64_t step, const float *const *moment);
+
+/** Keeping what a step makes of parameters and moments, for a checkpoint: owners copy what they update while it is in
+ * their caches, and send it to one rank while the next steps are computed.
+ *
+ * Several exchanges may be kept by one rank: each is a part of the same size in its memory.
+ * \param[in] to  whose rank 0 collects: the exchange's group, or one that holds it
+ * \param[in] part,parts  this exchange is one of so many that `to` is made of; else 0 and 1
+ * Collective over `to`. \return the agreed status */
+trb_status trb_exchange_keep_open(trb_exchange *x, trb_comm *to, size_t part, size_t parts);
+/** Keep the next step (not with staleness above 0). On all ranks; not before kept says that the last one is through. */
+void trb_exchange_keep(trb_exchange *x);
+/** Move what was kept. Local, does not wait. \param[out] through  the rank that collects has everything; others are rid
+ * of it */
+trb_status trb_exchange_kept(trb_exchange *x, bool *through);
+/** The same until it is through; all ranks have to do one or the other. */
+trb_status trb_exchange_kept_wait(trb_exchange *x);
+/** On the rank that collects: parameters (which 0) or a moment (1, 2) of a part, [trb_net_size]; until the next keep.
+ * Parameters that are nobody's are 0. Local. */
+const float *trb_exchange_kept_slab(const trb_exchange *x, size_t part, size_t which);
 
 /** What this rank's exchange has cost up to now. */
 enum { TRB_STALENESS_BINS = 17 };
@@ -133,6 +165,10 @@ typedef struct {
                                            for more */
 } trb_exchange_work;
 trb_exchange_work trb_exchange_worked(const trb_exchange *x); /* Local. */
+
+/** Everyone's doubles, one a lane, to everyone. Collective over group. \param[in] mine  [count of my lanes]
+ * \param[out] by_lane  [L] */
+trb_status trb_exchange_by_lane(trb_exchange *x, const double *mine, double *by_lane);
 
 /** Sum [n] doubles, one a lane, in the same tree, whoever holds them. Collective over group.
  * \param[in] mine  [count of my lanes]   \param[out] sum  the same bits on every rank */

@@ -2,13 +2,14 @@
  *
  * TRB_FAULT=POINT:NTH[:RANK] makes the NTH passage (from 1) of the named point fail with TRB_EIO on that rank (any rank
  * if none is given); TRB_FAULT=POINT:NTH:RANK:kill ends the process there with SIGKILL instead, as a dying node would
- * (RANK may be `*`); TRB_FAULT=POINT:NTH:RANK:sleep makes the passage take a second, as a slow disk would, with a line
- * about it; TRB_FAULT=POINT:NTH:RANK:stop stops the process there until SIGCONT, as a node that hangs would. Always
- * compiled in, off unless the variable is set; a passage costs one load when it is off.
+ * (RANK may be `*`); TRB_FAULT=POINT:NTH:RANK:usr1 sends the process this signal; TRB_FAULT=POINT:NTH:RANK:sleep makes
+ * the passage take a second, as a slow disk would, with a line about it; TRB_FAULT=POINT:NTH:RANK:stop stops the
+ * process there until SIGCONT, as a node that hangs would. Always compiled in, off unless the variable is set; a
+ * passage costs one load when it is off.
  *
  * Points: alloc, file.create, file.write, file.sync, file.rename, file.open, file.read, train.step (of members and
  * students), cache.unit, cache.chunk (of a cache that is streamed), eval.unit, thread.start. Any other name, and
- * anything else in the place of kill, sleep and stop, makes every passage fail with TRB_ECONFIG.
+ * anything else in the place of kill, usr1, sleep and stop, makes every passage fail with TRB_ECONFIG.
  */
 #ifndef TRB_FAULT_H
 #define TRB_FAULT_H

@@ -21,7 +21,7 @@ void trb_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 typedef struct {
     char label[64];
     const char *unit;
-    uint64_t done, total;
+    uint64_t done, total, from; /* from: what was done before it began; 0 unless set */
     double start_s, shown_s;
     bool drawn;
 } trb_progress;

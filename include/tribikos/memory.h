@@ -16,6 +16,7 @@ typedef enum {
     TRB_MEM_ACTIVATIONS,
     TRB_MEM_DATA,
     TRB_MEM_CACHE,
+    TRB_MEM_CHECKPOINT,
     TRB_MEM_KINDS
 } trb_mem;
 

@@ -6,7 +6,7 @@
  * miss one file give one line. The first line wins: a caller that fails because its callee failed adds nothing.
  *
  * The exit status is the same on every rank: 0 done, 1 failed, 2 usage or configuration, 3 integrity (a file is not
- * what it says).
+ * what it says), 75 stopped by a signal or the time limit, and the same command goes on (a job script requeues on it).
  */
 #ifndef TRB_STATUS_H
 #define TRB_STATUS_H
@@ -17,14 +17,15 @@
  * negative one is reported, because the milder ones tend to be its consequences. */
 #define TRB_STATUS_TABLE(X)                                                                                            \
     X(TRB_OK, 0, 0, "done")                                                                                            \
-    X(TRB_ECONFIG, -1, 2, "usage or configuration")                                                                    \
-    X(TRB_EINPUT, -2, 3, "malformed input file")                                                                       \
-    X(TRB_EINTEGRITY, -3, 3, "a file is not what it says")                                                             \
-    X(TRB_ENUM, -4, 1, "a number is not finite")                                                                       \
-    X(TRB_EIO, -5, 1, "input or output failed")                                                                        \
-    X(TRB_ENOMEM, -6, 1, "out of memory")                                                                              \
-    X(TRB_ECOMM, -7, 1, "communication failed")                                                                        \
-    X(TRB_EINTERNAL, -8, 1, "internal error")
+    X(TRB_STOPPED, -1, 75, "stopped; the same command goes on")                                                        \
+    X(TRB_ECONFIG, -2, 2, "usage or configuration")                                                                    \
+    X(TRB_EINPUT, -3, 3, "malformed input file")                                                                       \
+    X(TRB_EINTEGRITY, -4, 3, "a file is not what it says")                                                             \
+    X(TRB_ENUM, -5, 1, "a number is not finite")                                                                       \
+    X(TRB_EIO, -6, 1, "input or output failed")                                                                        \
+    X(TRB_ENOMEM, -7, 1, "out of memory")                                                                              \
+    X(TRB_ECOMM, -8, 1, "communication failed")                                                                        \
+    X(TRB_EINTERNAL, -9, 1, "internal error")
 
 typedef enum {
 #define X(name, value, exit_status, text) name = value,

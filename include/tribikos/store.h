@@ -146,11 +146,58 @@ trb_status trb_weights_write(const char *path, const trb_net *net, const float *
  * \return TRB_OK; TRB_ECONFIG if absent; TRB_EINTEGRITY if anything is not what it says */
 trb_status trb_weights_read(const char *path, trb_weights_info *info, trb_net **net, float **params);
 
+/* ---- checkpoints */
+
+/** A checkpoint: where a training of one network stands. Its bytes do not depend on who trains.
+ *
+ *   "weights", "moment1", "moment2" (as many as the optimiser has) [trb_net_size] float32: slabs of net.h's layout
+ *   "loss_sums" float64: what the losses of the epoch under way add up to, one a lane, head lanes one after the other
+ *   "metrics" uint8: metrics.jsonl up to here; absent if empty
+ *   attributes: format "tribikos checkpoint"; version 1; layers, input_c, input_h, input_w, heads, config, blas as in a
+ *   weights file; phase (from 1) and step (taken in the phase), from which order, views and masks follow; digest (XXH3
+ *   of all of it)
+ *
+ * Checkpoints of one training lie in a folder of their own in N slots, "0.h5" to "N-1.h5", of which the next one takes
+ * the place of the oldest. One under its name is complete: the rename is the last that is done to it.
+ */
+enum { TRB_CHECKPOINT_SLABS = 3, TRB_CHECKPOINT_PATH = 1100 };
+typedef struct {
+    char *config, *metrics;
+    uint64_t phase, step;
+    size_t n_sums, n_slabs;
+    double *sum;
+    const float *slab[TRB_CHECKPOINT_SLABS];
+    const trb_net *net;
+    trb_net *built; /* of one that was read: what the above borrow */
+    float *held;
+} trb_checkpoint;
+
+/** Publish a checkpoint. TRB_ENUM if a value is not finite. \param[out] digest  may be NULL */
+trb_status trb_checkpoint_write(const char *path, const trb_checkpoint *c, uint64_t *digest);
+/** The same in a slot of a folder, which is made if need be. */
+trb_status trb_checkpoint_publish(const char *folder, size_t slot, const trb_checkpoint *c);
+
+/** Read and check everything. \param[out] c  trb_checkpoint_clear() \return TRB_OK; TRB_ECONFIG if absent;
+ * TRB_EINTEGRITY if anything is not what it says */
+trb_status trb_checkpoint_read(const char *path, trb_checkpoint *c);
+void trb_checkpoint_clear(trb_checkpoint *c);
+
+/** Read the newest checkpoint of a folder that is good.
+ * \param[in] damaged  told of each that is not   \param[out] c  config is NULL if there is none
+ * \param[out] slot,path  of it */
+trb_status trb_checkpoint_newest(const char *folder, size_t slots, void (*damaged)(const char *why), trb_checkpoint *c,
+                                 size_t *slot, char path[TRB_CHECKPOINT_PATH]);
+/** Remove all slots, and the folder if nothing else is in it. */
+void trb_checkpoint_remove(const char *folder, size_t slots);
+
 /* ---- metrics.jsonl: one JSON object a line, numbers that round-trip (%.17g; not-finite ones as null) */
 
 typedef struct trb_jsonl trb_jsonl;
-/** Begin a file anew (whatever an unfinished run left is replaced). */
-trb_status trb_jsonl_open(const char *path, trb_jsonl **out);
+/** Begin a file anew (whatever an unfinished run left is replaced). \param[in] text  what it begins with, NULL for
+ * nothing */
+trb_status trb_jsonl_open(const char *path, const char *text, trb_jsonl **out);
+/** All that is in it. \param[out] text  trb_free() */
+trb_status trb_jsonl_text(const trb_jsonl *j, char **text);
 /** One line. \param[in] fmt  names and kinds, e.g. "epoch:u loss:f lr:f"; u: unsigned long long, f: double, s: text */
 trb_status trb_jsonl_line(trb_jsonl *j, const char *fmt, ...);
 trb_status trb_jsonl_close(trb_jsonl *j); /* NULL allowed */

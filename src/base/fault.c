@@ -16,7 +16,7 @@ static const char *const points[] = {"alloc",       "file.create", "file.write",
                                      "file.rename", "file.open",   "file.read",  "train.step",
                                      "cache.unit",  "cache.chunk", "eval.unit",  "thread.start"};
 static bool armed, wrong, any_rank;
-static enum { FAILS, DIES, SLEEPS, STOPS } action;
+static enum { FAILS, DIES, SLEEPS, STOPS, SIGNALS } action;
 static char wanted[64];
 static long nth, wanted_rank;
 static int my_rank = -1;
@@ -32,8 +32,8 @@ static void parse(void)
     char *save = NULL;
     const char *point = strtok_r(text, ":", &save), *count = strtok_r(NULL, ":", &save);
     const char *rank = strtok_r(NULL, ":", &save), *how = strtok_r(NULL, "", &save);
-    static const char *const actions[] = {[DIES] = "kill", [SLEEPS] = "sleep", [STOPS] = "stop"};
-    for (int a = DIES; how != NULL && a <= STOPS; a++)
+    static const char *const actions[] = {[DIES] = "kill", [SLEEPS] = "sleep", [STOPS] = "stop", [SIGNALS] = "usr1"};
+    for (int a = DIES; how != NULL && a <= SIGNALS; a++)
         if (strcmp(actions[a], how) == 0) action = (unsigned)a;
     for (size_t i = 0; point != NULL && i < sizeof points / sizeof *points; i++)
         if (strcmp(points[i], point) == 0) armed = count != NULL && (how == NULL || action != FAILS);
@@ -54,7 +54,8 @@ trb_status trb_fault(const char *point)
 {
     (void)pthread_once(&once, parse);
     if (wrong)
-        return trb_fail(TRB_ECONFIG, "TRB_FAULT=%s: expected POINT:NTH[:RANK[:kill|sleep|stop]], POINT as in fault.h",
+        return trb_fail(TRB_ECONFIG,
+                        "TRB_FAULT=%s: expected POINT:NTH[:RANK[:kill|sleep|stop|usr1]], POINT as in fault.h",
                         getenv("TRB_FAULT"));
     if (!armed || strcmp(point, wanted) != 0) return TRB_OK;
     if (!any_rank && my_rank != wanted_rank) return TRB_OK;
@@ -65,6 +66,9 @@ trb_status trb_fault(const char *point)
         break;
     case STOPS:
         (void)kill(getpid(), SIGSTOP);
+        return TRB_OK;
+    case SIGNALS:
+        (void)kill(getpid(), SIGUSR1);
         return TRB_OK;
     case SLEEPS:
         trb_warn("asleep for a second at %s, passage %ld (TRB_FAULT)", point, nth);

@@ -82,9 +82,9 @@ void trb_progress_update(trb_progress *p, uint64_t done, const char *note)
     if (now - p->shown_s < (terminal ? 0.1 : interval_s)) return;
     p->shown_s = now;
     p->drawn = true;
-    const double elapsed = now - p->start_s, rate = (double)done / elapsed;
+    const double elapsed = now - p->start_s, rate = (double)(done - p->from) / elapsed;
     char left[32] = "?";
-    if (done > 0) duration((double)(p->total - done) / rate, left, sizeof left);
+    if (done > p->from) duration((double)(p->total - done) / rate, left, sizeof left);
     const double share = p->total > 0 ? (double)done / (double)p->total : 1.0;
     if (terminal) {
         enum { WIDTH = 24 };
@@ -108,5 +108,6 @@ void trb_progress_end(trb_progress *p, const char *note)
     const double elapsed = trb_now_s() - p->start_s;
     char took[32];
     duration(elapsed, took, sizeof took);
-    if (p->drawn || elapsed > 2.0) trb_info("%s: %" PRIu64 " %s in %s %s", p->label, p->done, p->unit, took, note);
+    if (p->drawn || elapsed > 2.0)
+        trb_info("%s: %" PRIu64 " %s in %s %s", p->label, p->done - p->from, p->unit, took, note);
 }

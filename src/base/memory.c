@@ -18,8 +18,8 @@ enum { ALIGN = 64 };
 static atomic_size_t held[TRB_MEM_KINDS];
 static atomic_size_t allocations;
 
-static const char *const names[TRB_MEM_KINDS + 1] = {"other",       "weights", "gradients", "moments",
-                                                     "activations", "data",    "cache",     "all"};
+static const char *const names[TRB_MEM_KINDS + 1] = {"other", "weights", "gradients",  "moments", "activations",
+                                                     "data",  "cache",   "checkpoint", "all"};
 
 trb_status trb_alloc(trb_mem kind, size_t count, size_t size, void *out)
 {

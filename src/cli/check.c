@@ -6,6 +6,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "tribikos/stop.h"
+
 /* The place of a set of training options: what its keys begin with, the most specific beginning first. */
 typedef struct {
     const trb__items *items;
@@ -143,6 +145,12 @@ trb_status trb__config_check(const trb_config *c, const trb__items *items)
     if (strlen(c->run.dir) > 800)
         return trb_fail(TRB_ECONFIG, "%s: key `run.dir`: %zu characters, expected at most 800", items->name,
                         strlen(c->run.dir));
+    for (size_t i = 0; i < c->run.n_signals; i++)
+        if (trb_stop_signal(c->run.signals[i]) == 0)
+            return trb__item_fail(items, source_of(&top, "run.signals"),
+                                  "expected names out of USR1, USR2, TERM, INT, HUP, got `%s`", c->run.signals[i]);
+    if (c->run.resume[0] == '\0')
+        return trb__item_fail(items, source_of(&top, "run.resume"), "expected auto, never or a path, got nothing");
     if (c->data.n_train == 0)
         return trb_fail(TRB_ECONFIG, "%s: key `data.train`: required, the files of the training set", items->name);
     if (c->train.layers[0] == '\0')

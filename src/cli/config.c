@@ -47,10 +47,12 @@ static trb_status read_flag(trb__items *items, const char *flag)
         TRB_GO(trb_fail(TRB_ECONFIG, "command line: key `%s`: expected a value, got `%s`", key, value));
     /* --members=3 is what a job array writes; a section --members={count: 3} keeps its keys. */
     trb__item *item = &items->item[before];
-    if (strcmp(item->key, "members") == 0 && item->kind != TRB__SECTION) {
+    const char *whole = strcmp(item->key, "members") == 0 ? "members.only" : NULL;
+    if (strcmp(item->key, "resume") == 0) whole = "run.resume";
+    if (whole != NULL && item->kind != TRB__SECTION) {
         trb_free(item->key);
         item->key = NULL;
-        TRB_GO(trb_strdup("members.only", &item->key));
+        TRB_GO(trb_strdup(whole, &item->key));
     }
 done:
     trb_free(key);

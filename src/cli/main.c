@@ -29,7 +29,8 @@ static void usage(FILE *to)
     (void)fputs("usage: mpirun -n RANKS tribikos COMMAND CONFIG [--key=value ...]\n\n", to);
     for (size_t i = 0; i < N_COMMANDS; i++)
         (void)fprintf(to, "  %-8s %-7s %s\n", commands[i].name, commands[i].operands, commands[i].help);
-    (void)fputs("\nexit status: 0 done, 1 failed, 2 usage or configuration, 3 integrity (a file is not what it says)\n",
+    (void)fputs("\nexit status: 0 done, 1 failed, 2 usage or configuration, 3 integrity (a file is not what it says),\n"
+                "75 stopped by a signal or run.time_limit (the same command goes on)\n",
                 to);
 }
 
@@ -105,7 +106,9 @@ int main(int argc, char **argv)
     /* A rank on which MPI itself failed cannot count on the others' being where it is. */
     if (st == TRB_ECOMM && world != NULL) trb_comm_panic(st);
     if (st == TRB_OK && fflush(stdout) != 0) st = trb_fail(TRB_EIO, "stdout: the output could not be written");
-    if (st != TRB_OK && (world == NULL || trb_comm_rank(world) == 0)) trb_error("%s", trb_fail_message());
+    const bool speaks = world == NULL || trb_comm_rank(world) == 0;
+    if (st == TRB_STOPPED && speaks) trb_info("%s", trb_fail_message());
+    if (st != TRB_OK && st != TRB_STOPPED && speaks) trb_error("%s", trb_fail_message());
     trb_comm_stop(world);
     if (st == TRB_OK && trb_mem_bytes(TRB_MEM_KINDS) != 0) {
         (void)fprintf(stderr, "tribikos: error: %zu bytes were not released\n", trb_mem_bytes(TRB_MEM_KINDS));

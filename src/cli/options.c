@@ -54,6 +54,22 @@ const trb__option trb__options[] = {
     {CONFIG("run.seed", run.seed), WHOLE(0, SEED_MAX), .value = "1", .help = "seed of all seeds not given"},
     {CONFIG("run.progress", run.progress), REAL(0, 1e6), .unit = "s", .value = "10",
      .help = "time between progress lines where stderr is no terminal"},
+    {CONFIG("run.resume", run.resume), TEXT, .value = "auto",
+     .help = "auto: unfinished networks go on from their newest checkpoint; never; or the path of one; short flag "
+             "--resume=never"},
+    {TEXTS("run.signals", run.signals, run.n_signals, char *), .value = "[USR1, USR2, TERM]",
+     .help = "which of USR1, USR2, TERM, INT, HUP end the run behind a checkpoint, with exit status 75"},
+    {CONFIG("run.time_limit", run.time_limit), REAL(0, 1e9), .unit = "s", .value = "0",
+     .help = "from the beginning of the job, then the same; 0: none"},
+    {CONFIG("run.grace", run.grace), WHOLE(0, 86400), .unit = "s", .value = "100",
+     .help = "time to end after a signal, before the process ends itself with status 1; 0: any"},
+
+    {CONFIG("checkpoint.steps", checkpoint.steps), WHOLE(0, 1e12), .unit = "steps", .value = "0",
+     .help = "one after so many, besides at each end of an epoch; 0: only there"},
+    {CONFIG("checkpoint.seconds", checkpoint.seconds), REAL(0, 1e9), .unit = "s", .value = "30",
+     .help = "at least so long after the one before; what is due sooner waits"},
+    {CONFIG("checkpoint.keep", checkpoint.keep), WHOLE(0, 100), .value = "2",
+     .help = "of each network while it is trained; 0: none are written or looked for"},
 
     {CONFIG("data.task", data.task), CHOICE(tasks), .value = "classes", .decides = true, .help = "what is predicted"},
     {CONFIG("data.format", data.format), CHOICE(formats), .value = "idx", .help = "of the files"},

@@ -169,6 +169,7 @@ static void print_row(page *p, const trb__option *o)
     (void)snprintf(value, sizeof value, "%s%s%s", o->value != NULL ? o->value : "run.seed", o->unit != NULL ? " " : "",
                    o->unit != NULL ? o->unit : "");
     (void)fprintf(p->f, "%-*s %-*s %-*s ", KEY_WIDTH, key, RANGE_WIDTH, range, DEFAULT_WIDTH, value);
+    if (strlen(value) > DEFAULT_WIDTH) (void)fprintf(p->f, "\n%*s", KEY_WIDTH + RANGE_WIDTH + DEFAULT_WIDTH + 3, "");
     print_wrapped(p, KEY_WIDTH + RANGE_WIDTH + DEFAULT_WIDTH + 3, o->help);
 }
 

@@ -8,6 +8,7 @@
 #include "tribikos/hash.h"
 #include "tribikos/log.h"
 #include "tribikos/memory.h"
+#include "tribikos/stop.h"
 
 /* The environment of a launcher's remote shell lacks what rank 0's has; the data root must not depend on that. */
 static trb_status share_data_root(trb_comm *world)
@@ -65,6 +66,16 @@ static trb_status evaluate(trb_comm *world, const trb_config *c)
     return TRB_OK;
 }
 
+static trb_status catch_signals(const trb_config *c)
+{
+    int *number = NULL;
+    trb_status st = trb_alloc(TRB_MEM_OTHER, c->run.n_signals, sizeof *number, &number);
+    for (size_t i = 0; st == TRB_OK && i < c->run.n_signals; i++) number[i] = trb_stop_signal(c->run.signals[i]);
+    if (st == TRB_OK) st = trb_stop_open(c->run.n_signals, number, c->run.time_limit, (unsigned)c->run.grace);
+    trb_free(number);
+    return st;
+}
+
 trb_status trb__command_stages(trb_comm *world, const trb__arguments *a)
 {
     trb_config *c = NULL;
@@ -73,6 +84,7 @@ trb_status trb__command_stages(trb_comm *world, const trb__arguments *a)
     trb_status st = read_config(world, a, &c, &resolved);
     if (st != TRB_OK) goto done;
     trb_log_open(trb_comm_rank(world) == 0, c->run.progress);
+    TRB_GO(trb_agree(world, catch_signals(c)));
     TRB_GO(trb_comm_watch(world, c->comm.stall_seconds, c->comm.timeout));
     st = trb_blas_open(c->math.threads);
     if (st == TRB_OK) st = trb_precision_set(c->math.precision);
@@ -99,6 +111,7 @@ trb_status trb__command_stages(trb_comm *world, const trb__arguments *a)
     if (all || strcmp(a->command, "eval") == 0) TRB_GO(evaluate(world, c));
     TRB_GO(trb_agree(world, trb_comm_rank(world) == 0 ? publish_config(c) : TRB_OK));
 done:
+    trb_stop_close();
     trb_blas_close();
     trb_free(resolved);
     trb_config_destroy(c);

@@ -165,8 +165,10 @@ static trb_status agree(trb_comm *c, trb_status st, bool on_files)
     if (c->rank == worst[0].rank) {
         char host[64] = "?";
         (void)gethostname(host, sizeof host - 1);
-        /* A mistake of the configuration is nobody's; a line that an inner group agreed on names its rank already. */
-        const bool nobodys = agreed == TRB_ECONFIG || (on_files && (agreed == TRB_EINPUT || agreed == TRB_EINTEGRITY));
+        /* To stop, and a mistake of the configuration, is nobody's; a line that an inner group agreed on names its rank
+         * already. */
+        const bool nobodys = agreed == TRB_STOPPED || agreed == TRB_ECONFIG ||
+                             (on_files && (agreed == TRB_EINPUT || agreed == TRB_EINTEGRITY));
         if (all_alike || nobodys || strncmp(trb_fail_message(), "rank ", 5) == 0)
             (void)snprintf(line, sizeof line, "%s", trb_fail_message());
         else

@@ -210,6 +210,7 @@ static void update(trb_exchange *x, const trb__segment *s)
         const size_t end = at + UPDATE < s->own_hi ? at + UPDATE : s->own_hi, in = at - s->own_lo;
         trb_optim_update(&x->opt, x->net, x->step, x->scale, at, end, x->params + at, s->sum + in,
                          x->m == NULL ? NULL : x->m + s->moments + in, x->v == NULL ? NULL : x->v + s->moments + in);
+        trb__keep_copy(x, s, at, end);
     }
 }
 
@@ -299,6 +300,7 @@ static void begin_step(trb_exchange *x)
     settle(x);
     x->begun = true;
     x->in_step = false;
+    trb__keep_begin(x);
     if (!trb_exchange_is_free(x)) x->step++;
     x->holds = x->squares != NULL && !trb_exchange_is_free(x);
     x->depth = x->taken = x->computed = 0;
@@ -381,13 +383,25 @@ static void compute_nothing(trb_exchange *x)
     progress(x);
 }
 
+void trb_exchange_wish(trb_exchange *x, unsigned wish)
+{
+    x->wish = wish;
+}
+
+unsigned trb_exchange_wished(const trb_exchange *x)
+{
+    return (unsigned)-x->word[1];
+}
+
 trb_status trb_exchange_push(trb_exchange *x, trb_status st, double loss)
 {
-    x->status = x->worst = st;
+    x->status = x->word[0] = st;
+    x->word[1] = -(int)x->wish;
+    x->wish = 0;
     if (trb_exchange_is_free(x)) return trb__commit(x, st, loss);
     if (x->mine.count == 0) compute_nothing(x);
     if (x->group->size == 1) return TRB_OK;
-    return trb__mpi(MPI_Iallreduce(MPI_IN_PLACE, &x->worst, 1, MPI_INT, MPI_MIN, x->group->mpi, &x->agreement),
+    return trb__mpi(MPI_Iallreduce(MPI_IN_PLACE, x->word, 2, MPI_INT, MPI_MIN, x->group->mpi, &x->agreement),
                     "MPI_Iallreduce");
 }
 
@@ -441,7 +455,7 @@ static trb_status agree_on_step(trb_exchange *x)
     }
     while (x->broken == TRB_OK && x->holds && x->summing > 0) trb__waits(x->group, start);
     TRB_TRY(x->broken);
-    const trb_status st = x->holds && x->worst == TRB_OK ? find_scale(x, 1.0) : TRB_OK;
+    const trb_status st = x->holds && x->word[0] == TRB_OK ? find_scale(x, 1.0) : TRB_OK;
     x->holds = false;
     x->work.waited_s += trb_now_s() - start;
     return st;
@@ -455,9 +469,9 @@ trb_status trb_exchange_pull(trb_exchange *x)
     progress(x);
     /* All that others want of this rank is done before a failure is told; and a share is gone before the next is
      * claimed, as its parameters come with it. */
-    if (x->worst != TRB_OK || trb_exchange_is_free(x)) settle(x);
+    if (x->word[0] != TRB_OK || trb_exchange_is_free(x)) settle(x);
     TRB_TRY(x->broken);
-    if (x->worst == TRB_OK) return TRB_OK;
+    if (x->word[0] == TRB_OK) return TRB_OK;
     return trb_exchange_is_free(x) ? x->status : trb_agree(x->group, x->status);
 }
 
@@ -475,37 +489,46 @@ void trb_exchange_close(trb_exchange *x)
     trb_exchange **at = &first_open;
     while (*at != x) at = &(*at)->next_open;
     *at = x->next_open;
+    trb__keep_close(x);
     x->kind->close(x);
     void *const blocks[] = {x->slabs, x->stack, x->segment, x->m, x->v, x->squares};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) trb_free(blocks[i]);
     trb_free(x);
 }
 
-trb_status trb_exchange_sum(trb_exchange *x, const double *mine, double *sum)
+trb_status trb_exchange_by_lane(trb_exchange *x, const double *mine, double *by_lane)
 {
-    trb_status st = TRB_OK;
-    double *by_rank = NULL, *by_lane = NULL, *all = NULL;
-    trb__span *span = NULL;
-    size_t depth = 0, read = 0;
-    st = trb_alloc(TRB_MEM_OTHER, 2 * x->lanes, sizeof *by_rank, &by_rank);
-    if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, x->lanes, sizeof *span, &span);
-    TRB_GO(trb_agree(x->group, st));
-    TRB_GO(trb_comm_allgather(x->group, mine, x->mine.count, by_rank));
-    by_lane = by_rank + x->lanes;
-    for (int r = 0; r < x->group->size; r++) {
+    double *by_rank = NULL;
+    size_t read = 0;
+    trb_status st = trb_agree(x->group, trb_alloc(TRB_MEM_OTHER, x->lanes, sizeof *by_rank, &by_rank));
+    if (st == TRB_OK) st = trb_comm_allgather(x->group, mine, x->mine.count, by_rank);
+    for (int r = 0; st == TRB_OK && r < x->group->size; r++) {
         const trb_lanes l = trb_exchange_share(&x->how, x->lanes, r, x->group->size);
         for (size_t i = 0; i < l.count; i++) by_lane[l.first + i * l.step] = by_rank[read++];
     }
-    all = by_rank; /* a stack */
-    for (size_t lane = 0; lane < x->lanes; lane++) {
+    trb_free(by_rank);
+    return st;
+}
+
+trb_status trb_exchange_sum(trb_exchange *x, const double *mine, double *sum)
+{
+    double *all = NULL;
+    trb__span *span = NULL;
+    size_t depth = 0;
+    trb_status st = trb_alloc(TRB_MEM_OTHER, x->lanes, sizeof *all, &all);
+    if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, x->lanes, sizeof *span, &span);
+    TRB_GO(trb_agree(x->group, st));
+    TRB_GO(trb_exchange_by_lane(x, mine, all));
+    for (size_t lane = 0; lane < x->lanes;
+         lane++) { /* `all` becomes a stack, which is never higher than what is read */
         const size_t before = depth;
-        all[before] = by_lane[lane];
+        all[before] = all[lane];
         depth = trb__push_span(x->lanes, span, depth, (trb__span){lane, lane + 1});
         for (size_t i = before; i >= depth; i--) all[i - 1] += all[i];
     }
     *sum = all[0];
 done:
     trb_free(span);
-    trb_free(by_rank);
+    trb_free(all);
     return st;
 }

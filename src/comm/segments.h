@@ -48,6 +48,8 @@ typedef struct {
 
 extern const trb__exchange trb__ordered, trb__allreduce, trb__server;
 
+typedef struct trb__keep trb__keep;
+
 struct trb_exchange {
     trb_exchange *next_open; /* of this rank's exchanges */
     trb_comm *group;
@@ -88,8 +90,11 @@ struct trb_exchange {
     bool holds; /* updates wait for the gradient's norm */
     float scale;
 
+    trb__keep *keep; /* NULL: no step is ever kept */
+
     MPI_Request agreement;
-    int worst; /* status of all ranks */
+    unsigned wish;
+    int word[2]; /* the least of all ranks: status, and what is wished below zero */
 };
 
 /** Set of[lane] = mark for the lanes of a rank of the group. */
@@ -106,6 +111,13 @@ void trb__add_pieces(const trb_exchange *x, const trb__segment *s);
 
 /** Update all that this rank owns by `factor` times the sums. \return TRB_ENUM as trb_exchange_pull() */
 trb_status trb__update_all(trb_exchange *x, double factor);
+
+/** Keeping (keep.c): a step begins; what a rank owns of [from, to) has been updated; all has been, and nothing is under
+ * way; the end. */
+void trb__keep_begin(trb_exchange *x);
+void trb__keep_copy(const trb_exchange *x, const trb__segment *s, size_t from, size_t to);
+trb_status trb__keep_now(trb_exchange *x);
+void trb__keep_close(trb_exchange *x);
 
 /** Say to all servers that this worker's share is on its way. */
 trb_status trb__commit(trb_exchange *x, trb_status st, double loss);

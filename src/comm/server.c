@@ -13,9 +13,10 @@
  * behind that (FETCH), or they could be older than the bound says. */
 
 typedef struct {
-    enum { COMMIT, CLAIM, FETCH, LEAVE } what;
-    trb_status status; /* of the share */
+    enum { COMMIT, CLAIM, FETCH, LEAVE, KEEP } what; /* the last from server 0 */
+    trb_status status;                               /* of the share */
     double loss;
+    uint64_t shares; /* keep what so many of them made */
 } message;
 
 /* What a server knows of a worker that runs free. */
@@ -35,8 +36,9 @@ typedef struct {
     trb__meeting meeting; /* in step: of all workers' lanes */
     float **piece;        /* in step: [segments][pieces] */
     float *received;
-    MPI_Request *requests, *control; /* control: [workers] */
+    MPI_Request *requests, *control; /* control: [workers], and of server 0 to the others */
     worker *worker;
+    message order; /* of server 0 */
 } server;
 
 enum { TO_SERVER, TO_WORKER };
@@ -100,7 +102,7 @@ static trb_status open_free(trb_exchange *x, server *o)
     x->opt = by_shares(&x->opt, x->lanes, (uint64_t)o->n_workers);
     if (o->me < 0) return TRB_OK;
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, (size_t)o->n_workers, sizeof *o->worker, &o->worker));
-    TRB_TRY(trb_alloc(TRB_MEM_OTHER, (size_t)o->n_workers, sizeof *o->control, &o->control));
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, (size_t)o->n_workers + 1, sizeof *o->control, &o->control));
     for (int w = 0; w < o->n_workers; w++) {
         worker *k = &o->worker[w];
         TRB_TRY(trb_alloc(TRB_MEM_GRADIENTS, o->owned, sizeof *k->received, &k->received));
@@ -313,10 +315,12 @@ static trb_status expect(trb_exchange *x, const server *o, int w)
     return TRB_OK;
 }
 
+/* w = n_workers: to server 0. */
 static trb_status listen(trb_exchange *x, server *o, int w)
 {
-    return trb__mpi(MPI_Irecv(&o->worker[w].said, sizeof(message), MPI_BYTE, o->n_servers + w,
-                              control_tag(x, TO_SERVER), x->group->mpi, &o->control[w]),
+    const bool ordered = w == o->n_workers;
+    return trb__mpi(MPI_Irecv(ordered ? &o->order : &o->worker[w].said, sizeof(message), MPI_BYTE,
+                              ordered ? 0 : o->n_servers + w, control_tag(x, TO_SERVER), x->group->mpi, &o->control[w]),
                     "MPI_Irecv");
 }
 
@@ -364,6 +368,7 @@ static trb_status apply(trb_exchange *x, const server *o, int w)
 /* Shares are handed out in order: share i is part i mod W of step i / W. */
 typedef struct {
     uint64_t next;
+    bool holds;     /* nothing is handed out from the next beginning of a step on, until all is applied and kept */
     bool over;      /* nothing is handed out any more */
     int workers_on; /* who have not been told so */
 } book;
@@ -383,6 +388,7 @@ static trb_status hand_out(trb_exchange *x, server *o, book *b)
         worker *k = &o->worker[w];
         if (!k->waits) continue;
         b->over = b->over || b->next == W * x->total_steps;
+        if (!b->over && b->holds && b->next % W == 0) return TRB_OK;
         if (!b->over && !within_bound(x, o, b->next / W)) return TRB_OK;
         const uint64_t share[2] = {b->over ? x->total_steps : b->next / W, b->over ? 0 : b->next % W};
         k->waits = false;
@@ -410,46 +416,94 @@ static trb_status stop(trb_exchange *x, server *o)
                 TRB_TRY(trb__mpi(MPI_Cancel(&o->worker[w].request[i]), "MPI_Cancel"));
         TRB_TRY(trb__mpi(MPI_Waitall(2 * n, o->worker[w].request, MPI_STATUSES_IGNORE), "MPI_Waitall"));
     }
-    return TRB_OK;
+    if (o->me <= 0) return TRB_OK;
+    TRB_TRY(trb__mpi(MPI_Cancel(&o->control[o->n_workers]), "MPI_Cancel"));
+    return trb__mpi(MPI_Wait(&o->control[o->n_workers], MPI_STATUS_IGNORE), "MPI_Wait");
 }
 
-trb_status trb_exchange_serve(trb_exchange *x, void (*told)(void *ctx, uint64_t step, size_t lanes, double loss),
-                              void *ctx)
+static bool all_idle(const server *o)
+{
+    for (int w = 0; w < o->n_workers; w++)
+        if (o->worker[w].computes) return false;
+    return true;
+}
+
+/* On the other servers: keep when as many shares are applied as server 0 said, which hands out none meanwhile. */
+static trb_status keep_in_time(trb_exchange *x, server *o)
+{
+    if (o->order.what != KEEP || x->step != o->order.shares) return TRB_OK;
+    o->order.what = COMMIT;
+    TRB_TRY(trb__keep_now(x));
+    return listen(x, o, o->n_workers);
+}
+
+static trb_status keep_everywhere(trb_exchange *x, const server *o)
+{
+    if (x->keep == NULL) return TRB_OK;
+    for (int d = 1; d < o->n_servers; d++) TRB_TRY(say(x, d, (message){.what = KEEP, .shares = x->step}));
+    TRB_TRY(trb__keep_now(x));
+    return trb_exchange_kept_wait(x);
+}
+
+/* \param[in] failed  up to now   \return TRB_OK, or how what a worker said could not be done */
+static trb_status hear(trb_exchange *x, server *o, book *b, int w, trb_status failed,
+                       bool (*told)(void *ctx, uint64_t step, size_t lanes, double loss), void *ctx)
+{
+    worker *k = &o->worker[w];
+    trb_status st = TRB_OK;
+    switch (k->said.what) {
+    case COMMIT:
+        st = apply(x, o, w);
+        if (st == TRB_ECOMM) return st;
+        if (failed == TRB_OK && st == TRB_OK && k->said.status == TRB_OK && o->me == 0 && told != NULL)
+            b->holds = told(ctx, k->step, x->lanes / (size_t)o->n_workers, k->said.loss) || b->holds;
+        k->computes = false;
+        b->over = b->over || k->said.status != TRB_OK || st != TRB_OK;
+        TRB_TRY(listen(x, o, w));
+        break;
+    case CLAIM:
+        k->waits = true;
+        break;
+    case FETCH:
+        TRB_TRY(answer(x, o, w));
+        TRB_TRY(listen(x, o, w));
+        break;
+    case LEAVE:
+        b->workers_on--;
+        break;
+    case KEEP:
+        break;
+    }
+    return st;
+}
+
+trb_status trb_exchange_serve(trb_exchange *x, bool (*told)(void *ctx, uint64_t step, size_t lanes, double loss),
+                              trb_status (*kept)(void *ctx, uint64_t step), void *ctx)
 {
     server *o = x->of_kind;
-    book b = {.workers_on = o->n_workers};
+    const uint64_t W = (uint64_t)o->n_workers;
+    const int heard = o->n_workers + (o->me > 0 ? 1 : 0);
+    book b = {.next = x->step, .workers_on = o->n_workers};
     trb_status failed = TRB_OK;
+    o->order.what = COMMIT;
     for (int w = 0; w < o->n_workers; w++) {
         for (size_t i = 0; i < x->n_segments; i++) o->worker[w].request[x->n_segments + i] = MPI_REQUEST_NULL;
         TRB_TRY(expect(x, o, w));
         TRB_TRY(listen(x, o, w));
     }
+    if (o->me > 0) TRB_TRY(listen(x, o, o->n_workers));
     while (b.workers_on > 0) {
         int w = 0;
-        TRB_TRY(wait_any(x, o->n_workers, o->control, &w));
-        worker *k = &o->worker[w];
-        switch (k->said.what) {
-        case COMMIT: {
-            const trb_status st = apply(x, o, w);
-            if (st == TRB_ECOMM) return st;
-            if (failed == TRB_OK) failed = st;
-            if (failed == TRB_OK && k->said.status == TRB_OK && o->me == 0 && told != NULL)
-                told(ctx, k->step, x->lanes / (size_t)o->n_workers, k->said.loss);
-            k->computes = false;
-            b.over = b.over || k->said.status != TRB_OK || failed != TRB_OK;
-            TRB_TRY(listen(x, o, w));
-            break;
-        }
-        case CLAIM:
-            k->waits = true;
-            break;
-        case FETCH:
-            TRB_TRY(answer(x, o, w));
-            TRB_TRY(listen(x, o, w));
-            break;
-        case LEAVE:
-            b.workers_on--;
-            break;
+        TRB_TRY(wait_any(x, heard, o->control, &w));
+        const trb_status st = w == o->n_workers ? TRB_OK : hear(x, o, &b, w, failed, told, ctx);
+        if (st == TRB_ECOMM) return st;
+        if (failed == TRB_OK) failed = st;
+        if (o->me > 0) TRB_TRY(keep_in_time(x, o));
+        if (o->me == 0 && b.holds && !b.over && b.next % W == 0 && all_idle(o)) {
+            TRB_TRY(keep_everywhere(x, o));
+            failed = kept(ctx, b.next / W);
+            b.holds = false;
+            b.over = failed != TRB_OK;
         }
         if (o->me == 0) TRB_TRY(hand_out(x, o, &b));
     }

@@ -8,15 +8,17 @@
 #include "tribikos/clock.h"
 #include "tribikos/log.h"
 #include "tribikos/memory.h"
+#include "tribikos/stop.h"
 
 /* Signs of life. Each rank tells rank 0 now and then what it is at and whether it waits, and rank 0 tells all others
- * that it lives. They are sent and read wherever a rank polls: behind layers, between steps, and while it waits; a rank
+ * that it lives; both say whether the run is to stop. They are sent and read wherever a rank polls: behind layers, between steps, and while it waits; a rank
  * that is stuck elsewhere falls silent. */
 
 typedef struct {
     char phase[64];
     uint64_t step;
     uint32_t waits;
+    int32_t stop; /* why the run is to stop, or 0 */
 } sign;
 
 typedef struct {
@@ -100,11 +102,13 @@ void trb__alive(void)
     const double now = trb_now_s();
     if (now < watch.due) return;
     watch.due = now + watch.interval_s;
+    watch.mine.stop = trb_stop_reason();
     for (int r = watch.rank == 0 ? 1 : 0; r < (watch.rank == 0 ? watch.size : 1); r++) send_to(r);
     for (;;) {
         int there = 0;
         MPI_Status from;
         if (MPI_Test(&watch.receiving, &there, &from) != MPI_SUCCESS || !there) return;
+        trb_stop_heard(watch.incoming.stop);
         watch.last[from.MPI_SOURCE] = watch.incoming;
         watch.heard[from.MPI_SOURCE] = now;
         if (MPI_Irecv(&watch.incoming, sizeof(sign), MPI_BYTE, MPI_ANY_SOURCE, 0, watch.mpi, &watch.receiving) !=

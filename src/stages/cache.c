@@ -6,6 +6,7 @@
 #include "tribikos/fault.h"
 #include "tribikos/log.h"
 #include "tribikos/memory.h"
+#include "tribikos/stop.h"
 
 /* The member whose weights are loaded; units come member by member, so it seldom changes. */
 typedef struct {
@@ -63,6 +64,7 @@ static trb_status write_unit(const trb_config *c, const trb_cache_spec *spec, co
         const size_t rows = u.rows - at < spec->block ? u.rows - at : spec->block;
         const float *z = NULL;
         TRB_GO(trb_fault("cache.unit"));
+        TRB_GO(trb_stop_check());
         for (size_t i = 0; i < rows; i++) w->sample[i] = (int64_t)(u.first_row + at + i);
         trb_augment_views(w->views, rows, w->sample, w->view, w->input);
         TRB_GO(trb_net_forward(w->net, w->work, w->params, rows, w->input, NULL, &z));

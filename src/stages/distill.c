@@ -6,6 +6,7 @@
 #include "tribikos/log.h"
 #include "tribikos/loss.h"
 #include "tribikos/memory.h"
+#include "tribikos/stop.h"
 
 /* A student's teachers: what the cache says of each row, step by step. In a grid a rank reads what its column's members
  * say of the row's lanes, head lane by head lane. */
@@ -98,6 +99,8 @@ typedef struct {
     teachers t;
     trb_augment *views;
     trb_jsonl *metrics;
+    trb__place place;
+    trb_checkpoint from;
     trb_net *one, *many; /* with one head, and with one a member */
     float *params_one, *params_many;
     /* In a grid: the body, the heads of this column, and those by head lane. */
@@ -120,6 +123,7 @@ static bool is_hydra(const student *d)
 static void release(student *d)
 {
     (void)trb_jsonl_close(d->metrics);
+    trb_checkpoint_clear(&d->from);
     trb_augment_destroy(d->views);
     trb_row_close(d->t.row);
     for (size_t i = 0; d->lane != NULL && i < d->n_lanes; i++) trb_net_destroy(d->lane[i]);
@@ -167,7 +171,8 @@ static trb_status prepare(student *d, size_t index)
     }
     if (r > 0) return TRB_OK;
     TRB_TRY(trb_mkdirs(trb__run_path(d->c, "student/%s", d->o->name).text));
-    return trb_jsonl_open(trb__run_path(d->c, "student/%s/metrics.jsonl", d->o->name).text, &d->metrics);
+    return trb_jsonl_open(trb__run_path(d->c, "student/%s/metrics.jsonl", d->o->name).text, d->from.metrics,
+                          &d->metrics);
 }
 
 static trb__fit first_phase(student *d)
@@ -180,6 +185,8 @@ static trb__fit first_phase(student *d)
                       .exchange = &d->exchange,
                       .net = d->one,
                       .params = d->params_one,
+                      .place = &d->place,
+                      .from = &d->from,
                       .samples = d->s,
                       .augment = d->views,
                       .views = o->views,
@@ -259,20 +266,19 @@ static trb_status train_in_grid(student *d, trb__fit *fit)
     fit->net = d->body;
     fit->params = d->params_body;
     fit->heads = &heads;
-    const trb_status st = trb__fit_run(d->world, fit);
-    fit->heads = NULL;
-    TRB_TRY(st);
+    d->place.net = d->many;
+    TRB_TRY(trb__fit_run(d->world, fit));
     return trb_agree(d->world, join(d));
 }
 
 /* Phase 1 trains one head on the mean of the members; phase 2 gives every member a copy of it. A kd student is phase 1
  * alone, for as many epochs as both phases have, so that the two methods are compared at equal training. */
-static trb_status train_student(student *d, const char *config)
+static trb_status train_student(student *d)
 {
     trb_net_init(d->one, d->o->fit.init, d->o->fit.seed, TRB_STUDENT_STREAM, d->params_one);
     (void)snprintf(d->label, sizeof d->label, is_hydra(d) ? "student %s, one head" : "student %s", d->o->name);
     trb__fit fit = first_phase(d);
-    TRB_TRY(trb__fit_run(d->world, &fit));
+    if (d->from.phase <= 1) TRB_TRY(trb__fit_run(d->world, &fit));
     trb_row_close(d->t.row);
     d->t.row = NULL;
     if (is_hydra(d)) {
@@ -286,7 +292,8 @@ static trb_status train_student(student *d, const char *config)
         if (st == TRB_OK)
             st = trb_weights_write(trb__run_path(d->c, "student/%s/weights.h5", d->o->name).text,
                                    is_hydra(d) ? d->many : d->one, is_hydra(d) ? d->params_many : d->params_one,
-                                   trb__samples_norm(d->s), config, NULL);
+                                   trb__samples_norm(d->s), d->place.config, NULL);
+        if (st == TRB_OK) trb_checkpoint_remove(d->place.folder.text, d->c->checkpoint.keep);
     }
     return trb_agree(d->world, st);
 }
@@ -319,6 +326,7 @@ trb_status trb__student_check(const trb_config *c, size_t index, const trb__samp
 static trb_status check_students(trb_comm *world, const trb_config *c, const trb__samples *s,
                                  const trb_cache_spec *spec, uint64_t *found)
 {
+    size_t left = 0;
     for (size_t i = 0; i < c->n_students; i++) {
         bool there = false;
         char *config = NULL;
@@ -331,8 +339,12 @@ static trb_status check_students(trb_comm *world, const trb_config *c, const trb
         TRB_TRY(st);
         found[i] = there;
         if (there) trb_info("distill: student %s is there already", c->student[i].name);
+        if (there)
+            trb_checkpoint_remove(trb__run_path(c, "student/%s/checkpoint", c->student[i].name).text,
+                                  c->checkpoint.keep);
+        left += !there;
     }
-    return TRB_OK;
+    return left == 0 ? TRB_OK : trb__resume_check(c, left);
 }
 
 /* What has been read of the cache, which with head groups is less. */
@@ -359,11 +371,15 @@ static trb_status distill(trb_comm *world, const trb_config *c, const trb__sampl
     const trb_student_opts *o = &c->student[i];
     const int G = (int)o->head_groups, r = trb_comm_rank(world);
     student d = {.world = world, .c = c, .o = o, .s = s, .spec = trb_cache_spec_of(cache), .exchange = c->exchange};
-    char *config = NULL;
+    char who[64];
+    (void)snprintf(who, sizeof who, "student %s", o->name);
     d.exchange.columns = o->head_groups;
-    trb_status st = trb__student_text(c, i, &s->data, d.spec, &config);
-    if (st == TRB_OK) st = prepare(&d, i);
+    d.place = (trb__place){.c = c, .folder = trb__run_path(c, "student/%s/checkpoint", o->name), .who = who};
+    trb_status st = trb_fail_of(trb_stop_check(), "before %s: ", who);
+    if (st == TRB_OK) st = trb__student_text(c, i, &s->data, d.spec, &d.place.config);
     TRB_GO(trb_agree(world, st));
+    TRB_GO(trb__checkpoint_find(world, c, &d.place, &d.from));
+    TRB_GO(trb_agree(world, prepare(&d, i)));
     TRB_GO(
         trb__reading_open(world, r % G, cache, o->views, d.m0, d.m_count, d.t.row_rows, c->cache.memory, &d.reading));
     d.t.reader = d.reading.reader;
@@ -373,10 +389,10 @@ static trb_status distill(trb_comm *world, const trb_config *c, const trb__sampl
         st = trb_row_open(d.row, o->head_lanes, d.t.rows * d.t.K, &d.t.row);
         TRB_GO(trb_agree(world, st));
     }
-    st = train_student(&d, config);
+    st = train_student(&d);
     if (st == TRB_OK) st = report_reading(&d);
 done:
-    trb_free(config);
+    trb_free(d.place.config);
     const trb_status closed = trb__reading_close(&d.reading);
     release(&d);
     return st != TRB_OK ? st : trb_agree(world, closed);

@@ -8,6 +8,7 @@
 #include "tribikos/fault.h"
 #include "tribikos/log.h"
 #include "tribikos/memory.h"
+#include "tribikos/stop.h"
 
 /* A network under evaluation. */
 typedef struct {
@@ -128,6 +129,7 @@ static trb_status evaluate_block(evaluation *e, size_t i, float *x, float *all, 
     const int64_t *id = e->id + (e->first + i) * e->batch;
     const float *z = NULL;
     TRB_TRY(trb_fault("eval.unit"));
+    TRB_TRY(trb_stop_check());
     trb_data_rows(e->data, rows, id, x);
     for (size_t b = 0; b < rows; b++) label[b] = e->data->label[id[b]];
     const float *members = all;

@@ -6,6 +6,7 @@
 #include "tribikos/fault.h"
 #include "tribikos/log.h"
 #include "tribikos/memory.h"
+#include "tribikos/stop.h"
 
 trb_status trb__fit_check(const trb_fit_opts *o, const trb__samples *s, const char *who)
 {
@@ -37,11 +38,18 @@ static trb_optim optimiser(const trb__fit *f, uint64_t steps)
                        .gamma = o->gamma};
 }
 
+/* Wishes for the next step: to keep what it makes; and, STOP or above, to make it the last one, for a reason of stop.h,
+ * which is at least -1. */
+enum { NOTHING, KEEP, STOP };
+
 /* What a step needs; reserved once, so that no step allocates. */
 typedef struct {
     const trb__fit *fit;
     trb_exchange *x;
-    trb__half *heads; /* NULL if the network is whole */
+    trb__half *heads;  /* NULL if the network is whole */
+    trb__saver *saver; /* NULL: no checkpoints */
+    trb_status saved;  /* how writing them goes */
+    uint64_t taken;    /* steps before this run */
     trb_work *work;
     trb_feed *feed; /* a lane a part */
     /* The lanes that this rank computes, and those that its row does: of a grid's row each column takes every G-th, of
@@ -59,7 +67,7 @@ typedef struct {
     trb_optim opt;
     trb_progress progress;
     char note[32];     /* behind the progress */
-    trb_status failed; /* while serving: to write metrics */
+    trb_status failed; /* while serving: to write metrics, or to keep */
     /* Serving: what has been applied of each epoch, and of all; how many epochs are complete. */
     double *epoch_loss;
     uint64_t *epoch_lanes, lanes, ended;
@@ -226,24 +234,73 @@ static void between(loop *l, uint64_t steps)
     if (l->fit->between != NULL) l->fit->between(l->fit->between_ctx);
 }
 
+/* \param[in] taken  steps when the one under way will be over */
+static unsigned wish(const loop *l, uint64_t taken)
+{
+    const int reason = trb_stop_reason();
+    if (reason != 0) return (unsigned)(STOP + 1 + reason);
+    return trb__saver_due(l->saver, taken + 1) ? KEEP : NOTHING;
+}
+
+/* How writing goes is told to all with the next step. */
+static void note(loop *l, trb_status st)
+{
+    if (l->saved == TRB_OK) l->saved = st;
+}
+
+static trb_status stopped(const loop *l)
+{
+    return trb_fail_of(trb_stop_check(), "%s: ", l->fit->label);
+}
+
+/* A step that is kept is over. */
+static trb_status keep(trb_comm *group, loop *l, uint64_t taken, unsigned wished)
+{
+    if (l->saver != NULL) {
+        double *sums = trb__saver_sums(l->saver);
+        if (taken % l->steps != 0) /* else the next epoch has none yet */
+            TRB_TRY(l->heads != NULL ? trb__half_sums(l->heads, sums) : trb_exchange_by_lane(l->x, l->loss, sums));
+        note(l, trb__saver_kept(l->saver, taken));
+    }
+    if (wished < STOP) return TRB_OK;
+    note(l, trb__saver_finish(l->saver));
+    TRB_TRY(trb_agree(group, l->saved));
+    trb_stop_heard((int)wished - STOP - 1);
+    return stopped(l);
+}
+
+static trb_status over(trb_comm *group, loop *l, uint64_t e)
+{
+    double loss = 0.0;
+    TRB_TRY(l->heads != NULL ? trb__half_loss(l->heads, &loss) : trb_exchange_sum(l->x, l->loss, &loss));
+    for (size_t i = 0; i < l->own.count; i++) l->loss[i] = 0.0;
+    return trb_agree(group, end_epoch(l, e, loss));
+}
+
 /* All ranks step by step. */
 static trb_status in_step(trb_comm *group, loop *l)
 {
-    trb_status st = TRB_OK;
-    for (uint64_t e = 0; e < l->fit->epochs; e++) {
+    uint64_t taken = l->taken;
+    unsigned wished = NOTHING;
+    for (uint64_t e = taken / l->steps; e < l->fit->epochs; e++) {
         const uint64_t epoch = l->fit->first_epoch + e;
-        for (size_t i = 0; i < l->own.count; i++) l->loss[i] = 0.0;
-        TRB_TRY(trb_agree(group, plan(l, epoch, 0)));
-        for (size_t s = 0; s < l->steps; s++) {
-            TRB_TRY(step(l, TRB_OK, epoch, l->row.count == 0 ? NULL : l->sample + s * l->row.count * l->rows));
-            between(l, e * l->steps + s + 1);
+        const size_t first = taken % l->steps;
+        l->planned = l->steps - first;
+        TRB_TRY(trb_agree(group, plan(l, epoch, first)));
+        for (size_t s = 0; s < l->planned; s++) {
+            taken++;
+            if (wished != NOTHING) note(l, trb__saver_keep(l->saver));
+            trb_exchange_wish(l->x, wish(l, taken));
+            TRB_TRY(step(l, l->saved, epoch, l->row.count == 0 ? NULL : l->sample + s * l->row.count * l->rows));
+            if (taken % l->steps == 0) TRB_TRY(over(group, l, e));
+            if (wished != NOTHING) TRB_TRY(keep(group, l, taken, wished));
+            wished = trb_exchange_wished(l->x);
+            note(l, trb__saver_go_on(l->saver));
+            between(l, taken);
         }
-        double loss = 0.0;
-        TRB_TRY(l->heads != NULL ? trb__half_loss(l->heads, &loss) : trb_exchange_sum(l->x, l->loss, &loss));
-        st = end_epoch(l, e, loss);
-        TRB_TRY(trb_agree(group, st));
     }
-    return TRB_OK;
+    note(l, trb__saver_finish(l->saver));
+    return trb_agree(group, l->saved);
 }
 
 /* A worker that takes the next share when it is done with one. If it fails nobody is given another one. */
@@ -262,7 +319,7 @@ static trb_status work_freely(loop *l)
 }
 
 /* Shares of several epochs may come in at one time; their lines are written in order. */
-static void told(void *ctx, uint64_t step, size_t lanes, double loss)
+static bool told(void *ctx, uint64_t step, size_t lanes, double loss)
 {
     loop *l = ctx;
     const uint64_t lanes_a_step = l->fit->opts->lanes;
@@ -273,13 +330,57 @@ static void told(void *ctx, uint64_t step, size_t lanes, double loss)
         if (l->epoch_lanes[e] < lanes_a_step * l->steps) break;
         l->failed = end_epoch(l, e, l->epoch_loss[e]);
     }
-    between(l, l->lanes / lanes_a_step);
+    const uint64_t taken = l->lanes / lanes_a_step;
+    between(l, taken);
+    if (trb_stop_reason() == 0) return l->failed != TRB_OK || trb__saver_due(l->saver, taken);
+    note(l, trb__saver_finish(l->saver)); /* what is about to be kept takes the place of what is being written */
+    return true;
+}
+
+/* All shares before this step are applied, and no other. */
+static trb_status kept(void *ctx, uint64_t taken)
+{
+    loop *l = ctx;
+    if (l->saver != NULL) {
+        double *sums = trb__saver_sums(l->saver);
+        if (taken % l->steps != 0) sums[0] = l->epoch_loss[taken / l->steps];
+        note(l, trb__saver_kept(l->saver, taken));
+    }
+    note(l, trb_stop_reason() != 0 ? trb__saver_finish(l->saver) : trb__saver_go_on(l->saver));
+    if (l->saved == TRB_OK) l->saved = l->failed;
+    return l->saved != TRB_OK ? l->saved : stopped(l);
 }
 
 static trb_status serve(loop *l)
 {
-    TRB_TRY(trb_exchange_serve(l->x, told, l));
-    return l->failed;
+    TRB_TRY(trb_exchange_serve(l->x, told, kept, l));
+    note(l, trb__saver_finish(l->saver));
+    return l->saved != TRB_OK ? l->saved : l->failed;
+}
+
+/* Where an earlier run was. */
+static trb_status go_on(loop *l)
+{
+    const trb__fit *f = l->fit;
+    trb_checkpoint *from = f->from;
+    if (from == NULL || from->n_slabs == 0) return TRB_OK;
+    TRB_TRY(trb__checkpoint_use(from, f, l->x, l->heads == NULL ? NULL : trb__half_exchange(l->heads)));
+    if (from->step > f->epochs * l->steps)
+        return trb_fail(TRB_EINTEGRITY, "%s: a checkpoint says step %llu of %llu", f->place->folder.text,
+                        (unsigned long long)from->step, (unsigned long long)(f->epochs * l->steps));
+    l->taken = l->progress.from = from->step;
+    if (l->heads != NULL) trb__half_go_on(l->heads, from->sum);
+    for (size_t i = 0; l->heads == NULL && i < l->own.count; i++)
+        l->loss[i] = from->sum[l->own.first + i * l->own.step];
+    if (l->epoch_loss != NULL) {
+        const uint64_t epoch = l->taken / l->steps;
+        l->lanes = l->taken * f->opts->lanes;
+        l->ended = epoch;
+        for (size_t i = 0; epoch < f->epochs && i < f->opts->lanes; i++) l->epoch_loss[epoch] += from->sum[i];
+        if (epoch < f->epochs) l->epoch_lanes[epoch] = l->taken % l->steps * f->opts->lanes;
+    }
+    trb_checkpoint_clear(from);
+    return TRB_OK;
 }
 
 /* What a rank reports of a training: its costs, and what its memory is taken by. */
@@ -371,7 +472,10 @@ trb_status trb__fit_run(trb_comm *group, const trb__fit *f)
     l.planned = free ? 1 : l.steps;
     trb_status st = f->heads == NULL ? TRB_OK : trb__half_open(group, f, &l.opt, steps, &l.heads);
     if (st == TRB_OK) st = trb_agree(group, reserve(&l));
+    if (st == TRB_OK)
+        st = trb__saver_open(group, f, l.x, l.heads == NULL ? NULL : trb__half_exchange(l.heads), l.steps, &l.saver);
     trb_progress_begin(&l.progress, steps, "steps", "%s", f->label);
+    if (st == TRB_OK) st = trb_agree(group, go_on(&l));
     if (st == TRB_OK && !free) st = in_step(group, &l);
     if (st == TRB_OK && free) {
         st = l.own.count == 0 ? serve(&l) : work_freely(&l);
@@ -383,6 +487,7 @@ trb_status trb__fit_run(trb_comm *group, const trb__fit *f)
     if (st == TRB_OK) trb_progress_end(&l.progress, l.note);
     if (st == TRB_OK) st = report_costs(group, &l);
     (void)drop_plan(&l);
+    trb__saver_close(l.saver);
     release(&l);
     trb__half_close(l.heads);
     trb_exchange_close(l.x);

@@ -140,3 +140,25 @@ trb_status trb__half_loss(trb__half *h, double *sum)
     for (size_t i = 0; i < h->heads->lanes; i++) *sum += h->sums[i];
     return TRB_OK;
 }
+
+trb_status trb__half_sums(trb__half *h, double *all)
+{
+    const size_t L = h->fit->opts->lanes;
+    double *mine = NULL;
+    trb_status st = trb_agree(h->group, trb_alloc(TRB_MEM_OTHER, h->own * L, sizeof *mine, &mine));
+    for (size_t i = 0; st == TRB_OK && i < h->own; i++)
+        st = trb_exchange_by_lane(h->x, h->loss + i * h->lanes, mine + i * L);
+    st = trb_agree(h->group, st); /* a column's ranks agreed among themselves, a row's do on the next */
+    if (st == TRB_OK) st = trb_comm_allgather(h->heads->row, mine, h->own * L, all);
+    trb_free(mine);
+    return trb_agree(h->group, st);
+}
+
+void trb__half_go_on(trb__half *h, const double *all)
+{
+    const trb_lanes lanes = trb_exchange_lanes(h->x);
+    const size_t L = h->fit->opts->lanes, first = (size_t)trb_comm_rank(h->heads->row) * h->own;
+    for (size_t i = 0; i < h->own; i++)
+        for (size_t k = 0; k < lanes.count; k++)
+            h->loss[i * h->lanes + k] = all[(first + i) * L + lanes.first + k * lanes.step];
+}

@@ -42,6 +42,10 @@ typedef struct {
 /** RUN/ followed by a printf of the rest. Local. */
 trb__path trb__run_path(const trb_config *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/** Refuse a file that was made by another configuration, by the first line in which the two texts differ. Local.
+ * \param[in] instead  what can be done about it   \return TRB_EINTEGRITY */
+trb_status trb__config_refuse(const char *path, const char *found, const char *asked, const char *instead);
+
 /** What decides a member's, a student's weights: the configuration's part, the data set, and for a student the cache
  * and its members. Two networks of the same text are the same network. Local. \param[in] cache  NULL: the beginning of
  * a student's text, up to the data set  \param[out] text  trb_free() */
@@ -118,6 +122,25 @@ typedef struct {
     trb_net *const *lane; /* [H / G] windows on `net` */
 } trb__heads;
 
+/** Where the checkpoints of a training are, and of what. */
+typedef struct trb__place {
+    const trb_config *c;
+    trb__path folder;
+    const char *who;    /* "member 3" */
+    char *config;       /* text of what is trained, as the weights file will have it */
+    size_t slot;        /* the next one to be written; rank 0 */
+    const trb_net *net; /* the whole network where that of the training is its body, else NULL */
+} trb__place;
+
+/** Refuse `run.resume` with a file's name if another number of networks than one is to be trained. Local. */
+trb_status trb__resume_check(const trb_config *c, size_t n);
+
+/** What the training shall go on from, by `run.resume`. Rank 0 reads, all get it. Collective over group.
+ * \param[out] out  trb_checkpoint_clear(); n_slabs is 0 if there is nothing: it begins. On other ranks than 0 only
+ * numbers and arrays
+ * \return the agreed status */
+trb_status trb__checkpoint_find(trb_comm *group, const trb_config *c, trb__place *place, trb_checkpoint *out);
+
 /** One training of one network by one group of ranks, data-parallel by lanes. With exchange->columns = G above 1 the
  * group is a grid, rank = row * G + column, and each rank is told of all rows that the lanes of its row have. */
 typedef struct {
@@ -135,6 +158,9 @@ typedef struct {
     size_t views;
 
     const trb__heads *heads; /* NULL: the network is whole; else `net` is its body */
+
+    trb__place *place;    /* NULL: no checkpoints */
+    trb_checkpoint *from; /* what it goes on from instead of `params`; cleared when it is used. NULL, or n_slabs 0 */
 
     /** Learn which samples this rank, or its row, will see in an epoch, and as which views (NULL: view 0):
      * [steps][rows], borrowed until the next call; 0 steps ends the last plan. NULL if of no interest. */
@@ -171,7 +197,37 @@ void trb__half_worked(const trb__half *h, double *waited_s, uint64_t *bytes_sent
  * status */
 trb_status trb__half_loss(trb__half *h, double *sum);
 
-/** Collective over group. \return the agreed status; params are defined only if it is TRB_OK */
+/** The losses since then, [H][L] on every rank, as a checkpoint has them. Collective over group. */
+trb_status trb__half_sums(trb__half *h, double *all);
+void trb__half_go_on(trb__half *h, const double *all); /* Local: the losses are these. */
+
+/** Go on from a checkpoint: check that it is of this training, take parameters, moments and the number of steps. Local;
+ * before the first step. \param[in] heads  exchange of the heads if they are cut, else NULL */
+trb_status trb__checkpoint_use(const trb_checkpoint *c, const trb__fit *f, trb_exchange *x, trb_exchange *heads);
+
+/** Writing checkpoints of one training (checkpoint.c): rank 0 of the group decides when one is due, all ranks keep a
+ * step, and when all is with rank 0 a thread writes it. NULL for s is a training without. */
+typedef struct trb__saver trb__saver;
+/** Collective over group. \param[in] heads  exchange of the heads if they are cut, else NULL
+ * \param[in] steps  an epoch   \param[out] out  NULL if none are to be written */
+trb_status trb__saver_open(trb_comm *group, const trb__fit *f, trb_exchange *x, trb_exchange *heads, size_t steps,
+                           trb__saver **out);
+void trb__saver_close(trb__saver *s); /* Local; a file that is being written is finished. */
+/** Whether the step that ends with so many taken shall be kept; false but on rank 0. Local. */
+bool trb__saver_due(const trb__saver *s, uint64_t taken);
+/** Keep the next step. On all ranks; \return how the file before went, on rank 0 */
+trb_status trb__saver_keep(trb__saver *s);
+/** Where the losses of the epoch under way belong, [head lanes][lanes], all 0 now. Local. */
+double *trb__saver_sums(trb__saver *s);
+/** The step is over, sums are filled, metrics are those of this step. Local. */
+trb_status trb__saver_kept(trb__saver *s, uint64_t taken);
+/** Move, begin to write, and look whether it is written. Local, does not wait. \return how the file went, on rank 0 */
+trb_status trb__saver_go_on(trb__saver *s);
+/** Wait until what was kept is written. On all ranks; \return how it went, on rank 0 */
+trb_status trb__saver_finish(trb__saver *s);
+
+/** Collective over group. \return the agreed status; params are defined only if it is TRB_OK. TRB_STOPPED: a
+ * checkpoint is written, if there are any */
 trb_status trb__fit_run(trb_comm *group, const trb__fit *fit);
 
 /** Refuse a batch or an augmentation that does not fit the samples. Local. \param[in] who  for the message, e.g.

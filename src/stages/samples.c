@@ -185,20 +185,19 @@ trb_status trb__student_text(const trb_config *c, size_t s, const trb_data *data
 }
 
 /* The first line in which two "key: value" texts differ, so that the user sees what to change. */
-static trb_status refuse(const char *path, const char *found, const char *asked)
+trb_status trb__config_refuse(const char *path, const char *found, const char *asked, const char *instead)
 {
     while (*found != '\0' && *asked != '\0') {
         const size_t f = strcspn(found, "\n"), a = strcspn(asked, "\n");
         if (f != a || strncmp(found, asked, f) != 0)
             return trb_fail(TRB_EINTEGRITY,
-                            "%s was trained with `%.*s`, the configuration asks for `%.*s`; use another run.dir, or "
-                            "remove the file to train it anew",
-                            path, (int)f, found, (int)a, asked);
+                            "%s was trained with `%.*s`, the configuration asks for `%.*s`; use another run.dir, or %s",
+                            path, (int)f, found, (int)a, asked, instead);
         found += f + (found[f] == '\n');
         asked += a + (asked[a] == '\n');
     }
-    return trb_fail(TRB_EINTEGRITY,
-                    "%s was trained with another configuration; use another run.dir, or remove the file", path);
+    return trb_fail(TRB_EINTEGRITY, "%s was trained with another configuration; use another run.dir, or %s", path,
+                    instead);
 }
 
 static bool ends_with(const char *text, const char *end)
@@ -215,7 +214,7 @@ trb_status trb__weights_found(const char *path, const char *config, const char *
     TRB_TRY(trb_weights_read(path, &info, NULL, NULL));
     trb_status st = TRB_OK;
     if (end == NULL ? strcmp(info.config, config) != 0 : strncmp(info.config, config, strlen(config)) != 0) {
-        st = refuse(path, info.config, config);
+        st = trb__config_refuse(path, info.config, config, "remove the file to train it anew");
     } else if (end != NULL && !ends_with(info.config, end)) {
         st = trb_fail(TRB_EINTEGRITY,
                       "%s was distilled from other members than those that are there; remove it, and run "

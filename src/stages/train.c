@@ -4,6 +4,7 @@
 #include "tribikos/log.h"
 #include "tribikos/loss.h"
 #include "tribikos/memory.h"
+#include "tribikos/stop.h"
 
 /* What a job has to do, in the order in which it is handed out. */
 typedef struct {
@@ -33,7 +34,10 @@ static trb_status find_todo(const trb_config *c, const trb__samples *s, todo_lis
         st = trb__weights_found(trb__run_path(c, "members/m%03zu/weights.h5", m).text, config, NULL, &found, NULL);
         trb_free(config);
         TRB_GO(st);
-        if (found) continue;
+        if (found) {
+            trb_checkpoint_remove(trb__run_path(c, "members/m%03zu/checkpoint", m).text, c->checkpoint.keep);
+            continue;
+        }
         TRB_GO(trb_mkdirs(trb__run_path(c, "members/m%03zu", m).text));
         /* Multiply-adds: enough to put the costly ones first, so that none is begun when the others are done. */
         size_t at = todo->n++;
@@ -103,19 +107,25 @@ static trb_status train_member(trb_comm *group, const trb_config *c, const trb__
     float *params = NULL;
     trb_jsonl *metrics = NULL;
     trb_augment *augment = NULL;
+    trb_checkpoint from = {.config = NULL};
     member_loss loss = {.s = s};
     (void)snprintf(label, sizeof label, "member %zu", m);
 
-    trb_status st = trb__member_net(c, m, &s->data, &net);
+    trb_status st = trb_fail_of(trb_stop_check(), "before %s: ", label);
+    if (st == TRB_OK) st = trb__member_net(c, m, &s->data, &net);
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(net), sizeof *params, &params);
     if (st == TRB_OK) st = reserve_loss(o->batch / o->lanes, &loss);
     if (st == TRB_OK)
         st = trb_augment_create(&s->data, &o->augment, o->seed, TRB_USE_AUGMENT, m, s->n_train, s->train, &augment);
     if (st == TRB_OK) st = trb__member_text(c, m, &s->data, &config);
-    if (st == TRB_OK && leads) st = trb_jsonl_open(trb__run_path(c, "members/m%03zu/metrics.jsonl", m).text, &metrics);
     TRB_GO(trb_agree(group, st));
     loss.K = trb_net_outputs(net);
+    trb__place place = {
+        .c = c, .folder = trb__run_path(c, "members/m%03zu/checkpoint", m), .who = label, .config = config};
+    TRB_GO(trb__checkpoint_find(group, c, &place, &from));
     trb_net_init(net, o->init, o->seed, m, params);
+    if (leads) st = trb_jsonl_open(trb__run_path(c, "members/m%03zu/metrics.jsonl", m).text, from.metrics, &metrics);
+    TRB_GO(trb_agree(group, st));
 
     const trb__fit fit = {.opts = o,
                           .epochs = o->epochs,
@@ -124,6 +134,8 @@ static trb_status train_member(trb_comm *group, const trb_config *c, const trb__
                           .exchange = &c->exchange,
                           .net = net,
                           .params = params,
+                          .place = &place,
+                          .from = &from,
                           .samples = s,
                           .augment = augment,
                           .loss = loss_of_member,
@@ -140,9 +152,11 @@ static trb_status train_member(trb_comm *group, const trb_config *c, const trb__
         if (st == TRB_OK)
             st = trb_weights_write(trb__run_path(c, "members/m%03zu/weights.h5", m).text, net, params,
                                    trb__samples_norm(s), config, NULL);
+        if (st == TRB_OK) trb_checkpoint_remove(place.folder.text, c->checkpoint.keep);
     }
     st = trb_agree(group, st);
 done:
+    trb_checkpoint_clear(&from);
     (void)trb_jsonl_close(metrics);
     trb_free(config);
     release_loss(&loss);
@@ -182,6 +196,7 @@ trb_status trb_stage_train(trb_comm *world, const trb_config *c)
     trb_status st = trb_agree(world, trb_alloc(TRB_MEM_OTHER, c->members.count, sizeof *todo.member, &todo.member));
     if (st != TRB_OK) goto done;
     if (trb_comm_rank(world) == 0) st = find_todo(c, &s, &todo);
+    if (st == TRB_OK && todo.n > 0) st = trb__resume_check(c, todo.n);
     TRB_GO(trb_agree(world, st));
     TRB_GO(trb_comm_bcast(world, &todo.n, sizeof todo.n, 0));
     TRB_GO(trb_comm_bcast(world, todo.member, c->members.count * sizeof *todo.member, 0));

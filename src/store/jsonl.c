@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <math.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tribikos/fault.h"
@@ -11,26 +12,43 @@
 struct trb_jsonl {
     FILE *fp;
     char *path;
+    FILE *copy; /* of all that was written, in memory: checkpoints take it along */
+    char *text;
+    size_t bytes;
 };
 
-trb_status trb_jsonl_open(const char *path, trb_jsonl **out)
+static trb_status pass_on(trb_jsonl *j, size_t from)
+{
+    if (fflush(j->copy) != 0) return trb_fail(TRB_ENOMEM, "%s: no memory for a line", j->path);
+    /* Flushed a line: whoever watches a run sees each epoch as it ends, and a full disk is noticed at once. */
+    if (fwrite(j->text + from, 1, j->bytes - from, j->fp) != j->bytes - from || fflush(j->fp) != 0)
+        return trb_fail(TRB_EIO, "%s: cannot write: %s", j->path, strerror(errno));
+    return TRB_OK;
+}
+
+trb_status trb_jsonl_open(const char *path, const char *text, trb_jsonl **out)
 {
     trb_status st = TRB_OK;
     trb_jsonl *j = NULL;
     TRB_TRY(trb_fault("file.create"));
     TRB_GO(trb_alloc(TRB_MEM_OTHER, 1, sizeof *j, &j));
     TRB_GO(trb_strdup(path, &j->path));
+    j->copy = open_memstream(&j->text, &j->bytes);
+    if (j->copy == NULL) TRB_GO(trb_fail(TRB_ENOMEM, "%s: no memory", path));
     j->fp = fopen(path, "we");
-    if (j->fp == NULL) {
-        st = trb_fail(TRB_EIO, "%s: cannot create: %s", path, strerror(errno));
-        goto done;
-    }
+    if (j->fp == NULL) TRB_GO(trb_fail(TRB_EIO, "%s: cannot create: %s", path, strerror(errno)));
+    (void)fputs(text == NULL ? "" : text, j->copy);
+    TRB_GO(pass_on(j, 0));
     *out = j;
     j = NULL;
 done:
-    if (j != NULL) trb_free(j->path);
-    trb_free(j);
+    (void)trb_jsonl_close(j);
     return st;
+}
+
+trb_status trb_jsonl_text(const trb_jsonl *j, char **text)
+{
+    return trb_strdup(j->text, text);
 }
 
 static void put_text(FILE *fp, const char *text)
@@ -54,6 +72,7 @@ trb_status trb_jsonl_line(trb_jsonl *j, const char *fmt, ...)
     TRB_TRY(trb_fault("file.write"));
     va_start(args, fmt);
     const char *lead = "{";
+    const size_t before = j->bytes;
     for (const char *p = fmt + strspn(fmt, " "); *p != '\0'; p += strspn(p, " "), lead = ", ") {
         const size_t length = strcspn(p, ":");
         const char kind = p[length] == ':' ? p[length + 1] : '\0';
@@ -61,20 +80,19 @@ trb_status trb_jsonl_line(trb_jsonl *j, const char *fmt, ...)
             st = trb_fail(TRB_EINTERNAL, "%s: bad line format \"%s\"", j->path, fmt);
             goto done;
         }
-        (void)fprintf(j->fp, "%s\"%.*s\": ", lead, (int)length, p);
+        (void)fprintf(j->copy, "%s\"%.*s\": ", lead, (int)length, p);
         if (kind == 'u') {
-            (void)fprintf(j->fp, "%llu", va_arg(args, unsigned long long));
+            (void)fprintf(j->copy, "%llu", va_arg(args, unsigned long long));
         } else if (kind == 's') {
-            put_text(j->fp, va_arg(args, const char *));
+            put_text(j->copy, va_arg(args, const char *));
         } else {
             const double value = va_arg(args, double);
-            (void)(isfinite(value) ? fprintf(j->fp, "%.17g", value) : fputs("null", j->fp));
+            (void)(isfinite(value) ? fprintf(j->copy, "%.17g", value) : fputs("null", j->copy));
         }
         p += length + 2;
     }
-    (void)fputs("}\n", j->fp);
-    /* Flushed a line: whoever watches a run sees each epoch as it ends, and a full disk is noticed at once. */
-    if (fflush(j->fp) != 0 || ferror(j->fp)) st = trb_fail(TRB_EIO, "%s: cannot write: %s", j->path, strerror(errno));
+    (void)fputs("}\n", j->copy);
+    st = pass_on(j, before);
 done:
     va_end(args);
     return st;
@@ -84,7 +102,9 @@ trb_status trb_jsonl_close(trb_jsonl *j)
 {
     trb_status st = TRB_OK;
     if (j == NULL) return TRB_OK;
-    if (fclose(j->fp) != 0) st = trb_fail(TRB_EIO, "%s: cannot close: %s", j->path, strerror(errno));
+    if (j->fp != NULL && fclose(j->fp) != 0) st = trb_fail(TRB_EIO, "%s: cannot write: %s", j->path, strerror(errno));
+    if (j->copy != NULL) (void)fclose(j->copy);
+    free(j->text);
     trb_free(j->path);
     trb_free(j);
     return st;

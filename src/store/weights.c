@@ -1,4 +1,4 @@
-#include "tribikos/store.h"
+#include "impl.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -51,7 +51,7 @@ static trb_status digest_of(const char *layers, const trb_net *net, const float 
     return TRB_OK;
 }
 
-static trb_status check_values(const char *path, trb_status st, const trb_param *p, const float *params)
+trb_status trb__values_check(const char *path, trb_status st, const trb_param *p, const float *params)
 {
     const bool variance = p->statistic && p->start > 0.0F; /* which begins at one, as means do at zero */
     for (size_t i = 0; i < p->count; i++) {
@@ -91,30 +91,35 @@ static trb_status read_constants(trb_h5 *h, size_t channels, float **values, trb
     return trb_h5_read_rows(h, constants[3], TRB_F64, 0, 1, &norm->target_scale);
 }
 
+trb_status trb__net_put(trb_h5 *h, const trb_net *net)
+{
+    const trb_shape in = trb_net_shape(net);
+    TRB_TRY(trb_h5_put_text(h, "layers", trb_net_layers(net)));
+    TRB_TRY(trb_h5_put_u64(h, "input_c", in.c));
+    TRB_TRY(trb_h5_put_u64(h, "input_h", in.h));
+    TRB_TRY(trb_h5_put_u64(h, "input_w", in.w));
+    return trb_h5_put_u64(h, "heads", trb_net_heads(net));
+}
+
 trb_status trb_weights_write(const char *path, const trb_net *net, const float *params, trb_norm norm,
                              const char *config, uint64_t *digest)
 {
     trb_status st = TRB_OK;
     trb_h5 *h = NULL;
     uint64_t value = 0;
-    const trb_shape in = trb_net_shape(net);
     TRB_GO(digest_of(trb_net_layers(net), net, params, norm, &value));
     TRB_GO(trb_h5_create(path, &h));
     TRB_GO(trb_h5_put_text(h, "format", FORMAT));
     TRB_GO(trb_h5_put_u64(h, "version", VERSION));
-    TRB_GO(trb_h5_put_text(h, "layers", trb_net_layers(net)));
-    TRB_GO(trb_h5_put_u64(h, "input_c", in.c));
-    TRB_GO(trb_h5_put_u64(h, "input_h", in.h));
-    TRB_GO(trb_h5_put_u64(h, "input_w", in.w));
-    TRB_GO(trb_h5_put_u64(h, "heads", trb_net_heads(net)));
+    TRB_GO(trb__net_put(h, net));
     TRB_GO(trb_h5_put_text(h, "config", config));
     TRB_GO(trb_h5_put_u64(h, "config_digest", trb_hash_text(config)));
     TRB_GO(trb_h5_put_text(h, "blas", trb_blas_name()));
     TRB_GO(trb_h5_put_u64(h, "digest", value));
-    TRB_GO(write_constants(h, in.c, norm));
+    TRB_GO(write_constants(h, trb_net_shape(net).c, norm));
     for (size_t i = 0; i < trb_net_n_params(net); i++) {
         const trb_param *p = trb_net_param(net, i);
-        TRB_GO(check_values(path, TRB_ENUM, p, params));
+        TRB_GO(trb__values_check(path, TRB_ENUM, p, params));
         TRB_GO(trb_h5_put(h, p->name, tensor_shape(p), params + p->offset));
     }
     st = trb_h5_publish(h);
@@ -137,38 +142,47 @@ static trb_status get_size(trb_h5 *h, const char *name, size_t *size)
     return TRB_OK;
 }
 
-static trb_status read_header(trb_h5 *h, trb_weights_info *info)
+trb_status trb__format_check(trb_h5 *h, const char *format, uint64_t version)
 {
+    char *found = NULL;
+    uint64_t number = 0;
     trb_status st = TRB_OK;
-    char *format = NULL;
-    uint64_t version = 0;
-    TRB_GO(trb_h5_get_text(h, "format", &format));
-    TRB_GO(trb_h5_get_u64(h, "version", &version));
-    if (strcmp(format, FORMAT) != 0 || version != VERSION) {
-        st = trb_fail(TRB_EINTEGRITY, "%s: is \"%s\" version %" PRIu64 ", expected \"%s\" version %d", trb_h5_path(h),
-                      format, version, FORMAT, VERSION);
-        goto done;
-    }
-    TRB_GO(trb_h5_get_text(h, "layers", &info->layers));
-    TRB_GO(get_size(h, "input_c", &info->input.c));
-    TRB_GO(get_size(h, "input_h", &info->input.h));
-    TRB_GO(get_size(h, "input_w", &info->input.w));
-    TRB_GO(get_size(h, "heads", &info->heads));
-    TRB_GO(trb_h5_get_text(h, "config", &info->config));
-    TRB_GO(trb_h5_get_u64(h, "config_digest", &info->config_digest));
-    TRB_GO(trb_h5_get_text(h, "blas", &info->blas));
-    TRB_GO(trb_h5_get_u64(h, "digest", &info->digest));
-    if (trb_hash_text(info->config) != info->config_digest)
-        st = trb_fail(TRB_EINTEGRITY, "%s: config is not the text that config_digest is of", trb_h5_path(h));
+    TRB_GO(trb_h5_get_text(h, "format", &found));
+    TRB_GO(trb_h5_get_u64(h, "version", &number));
+    if (strcmp(found, format) != 0 || number != version)
+        st = trb_fail(TRB_EINTEGRITY, "%s: is \"%s\" version %" PRIu64 ", expected \"%s\" version %" PRIu64,
+                      trb_h5_path(h), found, number, format, version);
 done:
-    trb_free(format);
+    trb_free(found);
     return st;
 }
 
-/* Whatever the network's own parser has against the list is here a fault of the file. */
-static trb_status build_net(trb_h5 *h, const trb_weights_info *info, trb_net **net)
+trb_status trb__net_get(trb_h5 *h, char **layers, trb_shape *input, size_t *heads)
 {
-    const trb_status st = trb_net_create(info->layers, info->input, info->heads, net);
+    TRB_TRY(trb_h5_get_text(h, "layers", layers));
+    TRB_TRY(get_size(h, "input_c", &input->c));
+    TRB_TRY(get_size(h, "input_h", &input->h));
+    TRB_TRY(get_size(h, "input_w", &input->w));
+    return get_size(h, "heads", heads);
+}
+
+static trb_status read_header(trb_h5 *h, trb_weights_info *info)
+{
+    TRB_TRY(trb__format_check(h, FORMAT, VERSION));
+    TRB_TRY(trb__net_get(h, &info->layers, &info->input, &info->heads));
+    TRB_TRY(trb_h5_get_text(h, "config", &info->config));
+    TRB_TRY(trb_h5_get_u64(h, "config_digest", &info->config_digest));
+    TRB_TRY(trb_h5_get_text(h, "blas", &info->blas));
+    TRB_TRY(trb_h5_get_u64(h, "digest", &info->digest));
+    if (trb_hash_text(info->config) != info->config_digest)
+        return trb_fail(TRB_EINTEGRITY, "%s: config is not the text that config_digest is of", trb_h5_path(h));
+    return TRB_OK;
+}
+
+/* Whatever the network's own parser has against the list is here a fault of the file. */
+trb_status trb__net_build(trb_h5 *h, const char *layers, trb_shape input, size_t heads, trb_net **net)
+{
+    const trb_status st = trb_net_create(layers, input, heads, net);
     if (st == TRB_OK || st == TRB_ENOMEM) return st;
     return trb_fail_of(TRB_EINTEGRITY, "%s: its layers do not make a network: ", trb_h5_path(h));
 }
@@ -202,7 +216,7 @@ static trb_status read_tensors(trb_h5 *h, const trb_net *net, float **params)
     for (size_t i = 0; i < trb_net_n_params(net); i++) {
         const trb_param *p = trb_net_param(net, i);
         TRB_GO(trb_h5_read_rows(h, p->name, TRB_F32, 0, p->shape[0], values + p->offset));
-        TRB_GO(check_values(trb_h5_path(h), TRB_EINTEGRITY, p, values));
+        TRB_GO(trb__values_check(trb_h5_path(h), TRB_EINTEGRITY, p, values));
     }
     *params = values;
     values = NULL;
@@ -222,7 +236,7 @@ trb_status trb_weights_read(const char *path, trb_weights_info *info, trb_net **
     uint64_t digest = 0;
     TRB_GO(trb_h5_open(path, &h));
     TRB_GO(read_header(h, &found));
-    TRB_GO(build_net(h, &found, &built));
+    TRB_GO(trb__net_build(h, found.layers, found.input, found.heads, &built));
     TRB_GO(read_tensors(h, built, &values));
     TRB_GO(read_constants(h, found.input.c, &inputs, &norm));
     TRB_GO(digest_of(found.layers, built, values, norm, &digest));

@@ -29,7 +29,7 @@ typedef struct {
     bool too_far;
 } book;
 
-static void note(void *ctx, uint64_t step, size_t lanes, double loss)
+static bool note(void *ctx, uint64_t step, size_t lanes, double loss)
 {
     book *b = ctx;
     CHECK(step < STEPS);
@@ -39,6 +39,7 @@ static void note(void *ctx, uint64_t step, size_t lanes, double loss)
     while (first < step && b->applied[first] == LANES) first++;
     if (b->ahead < step - first) b->ahead = step - first;
     b->too_far = b->ahead > b->staleness;
+    return false;
 }
 
 /* One training in which lane l's gradient is l + 1 everywhere, unless it is to be flat. Whole numbers add up to the
@@ -59,7 +60,7 @@ static trb_status train(trb_comm *w, const trb_exchange_opts *how, const trb_opt
     CHECK(trb_exchange_open(w, how, net, o, LANES, STEPS, params, &x) == TRB_OK);
     CHECK(trb_exchange_is_free(x));
     trb_lanes own = trb_exchange_lanes(x);
-    if (own.count == 0) st = trb_exchange_serve(x, note, b);
+    if (own.count == 0) st = trb_exchange_serve(x, note, NULL, b);
     for (uint64_t step = 0; own.count > 0;) {
         CHECK(trb_exchange_claim(x, &step, &own) == TRB_OK);
         if (step == STEPS) break;

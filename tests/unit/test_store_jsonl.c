@@ -10,7 +10,7 @@ static void lines(void **state)
     (void)state;
     trb_jsonl *j = NULL;
     spill(in_scratch("m.jsonl"), "left over\n", 10);
-    assert_ok(trb_jsonl_open(in_scratch("m.jsonl"), &j));
+    assert_ok(trb_jsonl_open(in_scratch("m.jsonl"), NULL, &j));
     assert_ok(trb_jsonl_line(j, "epoch:u loss:f name:s", 18446744073709551615ULL, 0.1, "a \"b\" \\ \n\x01 é"));
     assert_ok(trb_jsonl_line(j, "a:f b:f c:f", NAN, -INFINITY, 1e300));
     assert_ok(trb_jsonl_line(j, "x:f", 1.0 / 3));
@@ -31,7 +31,7 @@ static void at_once(void **state)
 {
     (void)state;
     trb_jsonl *j = NULL;
-    assert_ok(trb_jsonl_open(in_scratch("n.jsonl"), &j));
+    assert_ok(trb_jsonl_open(in_scratch("n.jsonl"), NULL, &j));
     assert_ok(trb_jsonl_line(j, "x:u", 7ULL));
     char *found = slurp(in_scratch("n.jsonl"), NULL);
     assert_string_equal(found, "{\"x\": 7}\n");
@@ -43,13 +43,13 @@ static void failures(void **state)
 {
     (void)state;
     trb_jsonl *j = NULL;
-    assert_fails(trb_jsonl_open(in_scratch("no/m.jsonl"), &j), TRB_EIO, "No such file or directory");
+    assert_fails(trb_jsonl_open(in_scratch("no/m.jsonl"), NULL, &j), TRB_EIO, "No such file or directory");
     assert_null(j);
-    assert_ok(trb_jsonl_open("/dev/full", &j));
+    assert_ok(trb_jsonl_open("/dev/full", NULL, &j));
     assert_fails(trb_jsonl_line(j, "x:u", 1ULL), TRB_EIO, "/dev/full: cannot write: No space left on device");
     (void)trb_jsonl_close(j);
     trb_fail_clear();
-    assert_ok(trb_jsonl_open(in_scratch("m.jsonl"), &j));
+    assert_ok(trb_jsonl_open(in_scratch("m.jsonl"), NULL, &j));
     assert_fails(trb_jsonl_line(j, "x:q", 1ULL), TRB_EINTERNAL, "bad line format");
     assert_ok(trb_jsonl_close(j));
     assert_ok(trb_jsonl_close(NULL));

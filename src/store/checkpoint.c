@@ -1,0 +1,208 @@
+#include "impl.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tribikos/blas.h"
+#include "tribikos/hash.h"
+#include "tribikos/memory.h"
+
+static const char *const FORMAT = "tribikos checkpoint";
+enum { VERSION = 1 };
+
+static const char *const slabs[TRB_CHECKPOINT_SLABS] = {"weights", "moment1", "moment2"};
+
+/* All that goes on from a checkpoint is in its digest. */
+static trb_status digest_of(const trb_checkpoint *c, uint64_t *digest)
+{
+    trb_hash *hash = NULL;
+    const trb_shape in = trb_net_shape(c->net);
+    const uint64_t numbers[] = {in.c, in.h, in.w, trb_net_heads(c->net), c->phase, c->step, c->n_sums, c->n_slabs};
+    const char *const texts[] = {trb_net_layers(c->net), c->config, c->metrics};
+    TRB_TRY(trb_hash_open(&hash));
+    trb_hash_add(hash, numbers, sizeof numbers);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) trb_hash_add(hash, texts[i], strlen(texts[i]) + 1);
+    trb_hash_add(hash, c->sum, c->n_sums * sizeof *c->sum);
+    for (size_t i = 0; i < c->n_slabs; i++) trb_hash_add(hash, c->slab[i], trb_net_size(c->net) * sizeof *c->slab[i]);
+    *digest = trb_hash_value(hash);
+    trb_hash_close(hash);
+    return TRB_OK;
+}
+
+static trb_status check(const char *path, trb_status st, const trb_checkpoint *c)
+{
+    for (size_t i = 0; i < trb_net_n_params(c->net); i++)
+        TRB_TRY(trb__values_check(path, st, trb_net_param(c->net, i), c->slab[0]));
+    for (size_t i = 1; i < c->n_slabs; i++)
+        for (size_t k = 0; k < trb_net_size(c->net); k++)
+            if (!isfinite(c->slab[i][k])) return trb_fail(st, "%s: value %zu of %s is not finite", path, k, slabs[i]);
+    return TRB_OK;
+}
+
+trb_status trb_checkpoint_write(const char *path, const trb_checkpoint *c, uint64_t *digest)
+{
+    const trb_h5_shape slab = {TRB_F32, 1, {trb_net_size(c->net)}}, sums = {TRB_F64, 1, {c->n_sums}};
+    const size_t bytes = strlen(c->metrics);
+    trb_h5 *h = NULL;
+    uint64_t value = 0;
+    trb_status st = TRB_OK;
+    TRB_GO(check(path, TRB_ENUM, c));
+    TRB_GO(digest_of(c, &value));
+    TRB_GO(trb_h5_create(path, &h));
+    TRB_GO(trb_h5_put_text(h, "format", FORMAT));
+    TRB_GO(trb_h5_put_u64(h, "version", VERSION));
+    TRB_GO(trb__net_put(h, c->net));
+    TRB_GO(trb_h5_put_text(h, "config", c->config));
+    TRB_GO(trb_h5_put_text(h, "blas", trb_blas_name()));
+    TRB_GO(trb_h5_put_u64(h, "phase", c->phase));
+    TRB_GO(trb_h5_put_u64(h, "step", c->step));
+    TRB_GO(trb_h5_put_u64(h, "digest", value));
+    TRB_GO(trb_h5_put(h, "loss_sums", sums, c->sum));
+    if (bytes > 0) TRB_GO(trb_h5_put(h, "metrics", (trb_h5_shape){TRB_U8, 1, {bytes}}, c->metrics));
+    for (size_t i = 0; i < c->n_slabs; i++) TRB_GO(trb_h5_put(h, slabs[i], slab, c->slab[i]));
+    st = trb_h5_publish(h);
+    h = NULL;
+    if (st == TRB_OK && digest != NULL) *digest = value;
+done:
+    trb_h5_close(h);
+    return st;
+}
+
+void trb_checkpoint_clear(trb_checkpoint *c)
+{
+    trb_net_destroy(c->built);
+    void *const blocks[] = {c->config, c->metrics, c->sum, c->held};
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) trb_free(blocks[i]);
+    *c = (trb_checkpoint){.config = NULL};
+}
+
+static trb_status read_arrays(trb_h5 *h, trb_checkpoint *c)
+{
+    trb_h5_shape shape = {0};
+    const size_t size = trb_net_size(c->net);
+    TRB_TRY(trb_h5_describe(h, "loss_sums", &shape));
+    c->n_sums = shape.dim[0];
+    TRB_TRY(trb_h5_expect(h, "loss_sums", (trb_h5_shape){TRB_F64, 1, {c->n_sums}}));
+    TRB_TRY(trb_alloc(TRB_MEM_CHECKPOINT, c->n_sums, sizeof *c->sum, &c->sum));
+    TRB_TRY(trb_h5_read_rows(h, "loss_sums", TRB_F64, 0, c->n_sums, c->sum));
+    size_t bytes = 0;
+    if (trb_h5_has(h, "metrics")) {
+        TRB_TRY(trb_h5_describe(h, "metrics", &shape));
+        bytes = shape.dim[0];
+        TRB_TRY(trb_h5_expect(h, "metrics", (trb_h5_shape){TRB_U8, 1, {bytes}}));
+    }
+    TRB_TRY(trb_alloc(TRB_MEM_CHECKPOINT, bytes + 1, 1, &c->metrics));
+    if (bytes > 0) TRB_TRY(trb_h5_read_rows(h, "metrics", TRB_U8, 0, bytes, c->metrics));
+    for (; c->n_slabs < TRB_CHECKPOINT_SLABS && trb_h5_has(h, slabs[c->n_slabs]); c->n_slabs++)
+        TRB_TRY(trb_h5_expect(h, slabs[c->n_slabs], (trb_h5_shape){TRB_F32, 1, {size}}));
+    if (c->n_slabs == 0) return trb_fail(TRB_EINTEGRITY, "%s: there are no weights in it", trb_h5_path(h));
+    TRB_TRY(trb_alloc(TRB_MEM_CHECKPOINT, c->n_slabs * size, sizeof *c->held, &c->held));
+    for (size_t i = 0; i < c->n_slabs; i++) {
+        TRB_TRY(trb_h5_read_rows(h, slabs[i], TRB_F32, 0, size, c->held + i * size));
+        c->slab[i] = c->held + i * size;
+    }
+    return TRB_OK;
+}
+
+trb_status trb_checkpoint_read(const char *path, trb_checkpoint *out)
+{
+    trb_checkpoint c = {.config = NULL};
+    trb_h5 *h = NULL;
+    char *layers = NULL;
+    trb_shape input = {0};
+    size_t heads = 0;
+    uint64_t expected = 0, digest = 0;
+    trb_status st = TRB_OK;
+    TRB_GO(trb_h5_open(path, &h));
+    TRB_GO(trb__format_check(h, FORMAT, VERSION));
+    TRB_GO(trb__net_get(h, &layers, &input, &heads));
+    TRB_GO(trb_h5_get_text(h, "config", &c.config));
+    TRB_GO(trb_h5_get_u64(h, "phase", &c.phase));
+    TRB_GO(trb_h5_get_u64(h, "step", &c.step));
+    TRB_GO(trb_h5_get_u64(h, "digest", &expected));
+    TRB_GO(trb__net_build(h, layers, input, heads, &c.built));
+    c.net = c.built;
+    TRB_GO(read_arrays(h, &c));
+    TRB_GO(digest_of(&c, &digest));
+    if (digest != expected)
+        TRB_GO(trb_fail(TRB_EINTEGRITY, "%s: its digest is %016" PRIx64 ", but its contents give %016" PRIx64, path,
+                        expected, digest));
+    TRB_GO(check(path, TRB_EINTEGRITY, &c));
+    *out = c;
+    c = (trb_checkpoint){.config = NULL};
+done:
+    trb_free(layers);
+    trb_checkpoint_clear(&c);
+    trb_h5_close(h);
+    return st;
+}
+
+/* ---- slots */
+
+/* A file of the slot; "" if the folder's name is too long, which no file can be opened by. */
+static void slot_path(const char *folder, size_t slot, char path[TRB_CHECKPOINT_PATH])
+{
+    if (snprintf(path, TRB_CHECKPOINT_PATH, "%s/%zu.h5", folder, slot) >= TRB_CHECKPOINT_PATH) path[0] = '\0';
+}
+
+trb_status trb_checkpoint_publish(const char *folder, size_t slot, const trb_checkpoint *c)
+{
+    char path[TRB_CHECKPOINT_PATH];
+    slot_path(folder, slot, path);
+    TRB_TRY(trb_mkdirs(folder));
+    return trb_checkpoint_write(path, c, NULL);
+}
+
+static bool is_newer(const trb_checkpoint *a, const trb_checkpoint *b)
+{
+    return b->config == NULL || a->phase > b->phase || (a->phase == b->phase && a->step > b->step);
+}
+
+trb_status trb_checkpoint_newest(const char *folder, size_t slots, void (*damaged)(const char *why),
+                                 trb_checkpoint *out, size_t *slot, char path[TRB_CHECKPOINT_PATH])
+{
+    trb_checkpoint newest = {.config = NULL}, one = {.config = NULL};
+    trb_status st = TRB_OK;
+    for (size_t i = 0;; i++) {
+        char name[TRB_CHECKPOINT_PATH];
+        slot_path(folder, i, name);
+        if (!trb_file_exists(name)) {
+            if (i >= slots) break; /* there may have been more of them */
+            continue;
+        }
+        st = trb_checkpoint_read(name, &one);
+        if (st == TRB_EINTEGRITY) {
+            damaged(trb_fail_message());
+            trb_fail_clear();
+            st = TRB_OK;
+            continue;
+        }
+        TRB_GO(st);
+        if (is_newer(&one, &newest)) {
+            trb_checkpoint_clear(&newest);
+            newest = one;
+            one = (trb_checkpoint){.config = NULL};
+            *slot = i;
+            (void)strcpy(path, name);
+        }
+        trb_checkpoint_clear(&one);
+    }
+    *out = newest;
+    newest = (trb_checkpoint){.config = NULL};
+done:
+    trb_checkpoint_clear(&newest);
+    return st;
+}
+
+void trb_checkpoint_remove(const char *folder, size_t slots)
+{
+    for (size_t i = 0;; i++) {
+        char path[TRB_CHECKPOINT_PATH];
+        slot_path(folder, i, path);
+        trb_file_sweep(path);
+        if (unlink(path) != 0 && i >= slots) break;
+    }
+    (void)rmdir(folder);
+}
