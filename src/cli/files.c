@@ -144,6 +144,12 @@ trb_status trb__command_info(const trb__arguments *a)
         (void)printf("every tensor was read; the digest is %s, as recorded\n", hex);
         trb_weights_info_clear(&info);
     }
+    if (strcmp(format, "tribikos checkpoint") == 0) {
+        trb_checkpoint c = {.config = NULL};
+        TRB_GO(trb_checkpoint_read(a->operand[0], &c));
+        (void)puts("everything was read; the digest is as recorded");
+        trb_checkpoint_clear(&c);
+    }
 done:
     trb_free(format);
     trb_h5_close(h);

@@ -19,7 +19,7 @@ static const command commands[] = {
     {"distill", "CONFIG", "train the students from the cache alone", NULL},
     {"eval", "CONFIG", "evaluate members, ensemble and students", NULL},
     {"verify", "CACHE", "check every byte of a cache", trb__command_verify},
-    {"info", "FILE", "say what a weights file, shard or manifest is", trb__command_info},
+    {"info", "FILE", "say what a weights file, checkpoint, shard or manifest is", trb__command_info},
     {"config", "CONFIG", "print the resolved configuration (config --help: all keys)", trb__command_config},
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };

@@ -300,7 +300,8 @@ static void begin_step(trb_exchange *x)
     settle(x);
     x->begun = true;
     x->in_step = false;
-    trb__keep_begin(x);
+    const trb_status kept = trb__keep_begin(x);
+    if (x->broken == TRB_OK) x->broken = kept;
     if (!trb_exchange_is_free(x)) x->step++;
     x->holds = x->squares != NULL && !trb_exchange_is_free(x);
     x->depth = x->taken = x->computed = 0;

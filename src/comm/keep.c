@@ -129,14 +129,6 @@ void trb_exchange_keep(trb_exchange *x)
     x->keep->wanted = true;
 }
 
-void trb__keep_begin(trb_exchange *x)
-{
-    trb__keep *k = x->keep;
-    if (k == NULL) return;
-    k->on = k->wanted;
-    k->wanted = false;
-}
-
 void trb__keep_copy(const trb_exchange *x, const trb__segment *s, size_t from, size_t to)
 {
     const trb__keep *k = x->keep;
@@ -189,6 +181,22 @@ trb_status trb_exchange_kept(trb_exchange *x, bool *through)
     TRB_TRY(trb__mpi(MPI_Testall(k->n_messages, k->request, &there, MPI_STATUSES_IGNORE), "MPI_Testall"));
     k->sends = there == 0;
     *through = there != 0;
+    return TRB_OK;
+}
+
+/* The step before is through by now, and its copies leave before this one's take their place. Those of an earlier one
+ * have arrived, or no other would be kept; only the requests may still want to be told. */
+trb_status trb__keep_begin(trb_exchange *x)
+{
+    trb__keep *k = x->keep;
+    bool through = false;
+    if (k == NULL) return TRB_OK;
+    if (k->on) TRB_TRY(trb_exchange_kept(x, &through));
+    if (k->wanted && k->sends)
+        TRB_TRY(trb__mpi(MPI_Waitall(k->n_messages, k->request, MPI_STATUSES_IGNORE), "MPI_Waitall"));
+    if (k->wanted) k->sends = false;
+    k->on = k->wanted;
+    k->wanted = false;
     return TRB_OK;
 }
 

@@ -1,0 +1,153 @@
+/* Checkpoint files: round trip, what is refused, and which of several is taken. (Flipped bits: test_cache_damage.c) */
+#include "scratch.h"
+
+#include <math.h>
+
+#include "tribikos/store.h"
+
+static const char *const LAYERS = "dense 5, relu, split, dense 4, norm, relu, dense 3";
+static char config[] = "seed: 1\nlayers: dense 5\n", metrics[] = "{\"epoch\": 1}\n", nothing[] = "";
+static double sums[4] = {0.5, 1.0 / 3, 0, 7};
+
+typedef struct {
+    trb_net *net;
+    float *slab[3];
+    trb_checkpoint c;
+} kept;
+
+static void make(kept *k, size_t n_slabs, uint64_t phase, uint64_t step)
+{
+    *k = (kept){.c = {.config = config,
+                      .metrics = metrics,
+                      .phase = phase,
+                      .step = step,
+                      .n_sums = 4,
+                      .sum = sums,
+                      .n_slabs = n_slabs}};
+    assert_ok(trb_net_create(LAYERS, (trb_shape){6, 1, 1}, 2, &k->net));
+    k->c.net = k->net;
+    for (size_t i = 0; i < n_slabs; i++) {
+        assert_ok(trb_alloc(TRB_MEM_OTHER, trb_net_size(k->net), sizeof(float), &k->slab[i]));
+        k->c.slab[i] = k->slab[i];
+        for (size_t j = 0; j < trb_net_size(k->net); j++) k->slab[i][j] = 1.5F + sinf((float)(j + i + step));
+    }
+}
+
+static void drop(kept *k)
+{
+    for (size_t i = 0; i < 3; i++) trb_free(k->slab[i]);
+    trb_net_destroy(k->net);
+}
+
+static void same(const trb_checkpoint *a, const trb_checkpoint *b)
+{
+    assert_string_equal(a->config, b->config);
+    assert_string_equal(a->metrics, b->metrics);
+    assert_true(a->phase == b->phase && a->step == b->step && a->n_sums == b->n_sums && a->n_slabs == b->n_slabs);
+    assert_memory_equal(a->sum, b->sum, a->n_sums * sizeof *a->sum);
+    assert_string_equal(trb_net_layers(a->net), trb_net_layers(b->net));
+    assert_int_equal(trb_net_heads(a->net), trb_net_heads(b->net));
+    for (size_t i = 0; i < a->n_slabs; i++)
+        assert_memory_equal(a->slab[i], b->slab[i], trb_net_size(a->net) * sizeof *a->slab[i]);
+}
+
+static void round_trip(void **state)
+{
+    (void)state;
+    for (size_t n = 1; n <= 3; n++) {
+        kept k;
+        trb_checkpoint read;
+        size_t bytes[2];
+        make(&k, n, 1, 17);
+        if (n == 2) k.c.metrics = nothing;
+        assert_ok(trb_checkpoint_write(in_scratch("a.h5"), &k.c, NULL));
+        assert_ok(trb_checkpoint_write(in_scratch("b.h5"), &k.c, NULL));
+        char *a = slurp(in_scratch("a.h5"), &bytes[0]), *b = slurp(in_scratch("b.h5"), &bytes[1]);
+        assert_true(bytes[0] == bytes[1] && memcmp(a, b, bytes[0]) == 0);
+        free(a);
+        free(b);
+        assert_ok(trb_checkpoint_read(in_scratch("a.h5"), &read));
+        same(&read, &k.c);
+        trb_checkpoint_clear(&read);
+        drop(&k);
+    }
+}
+
+static void refused(void **state)
+{
+    (void)state;
+    kept k;
+    trb_checkpoint read = {.config = NULL};
+    make(&k, 3, 1, 17);
+    assert_fails(trb_checkpoint_read(in_scratch("none.h5"), &read), TRB_ECONFIG, "none.h5: cannot open");
+    const char *const places[] = {"tensor body.0.weight is not finite", "value 3 of moment1", "value 3 of moment2"};
+    for (size_t i = 0; i < 3; i++) {
+        const float was = k.slab[i][3];
+        k.slab[i][3] = NAN;
+        assert_fails(trb_checkpoint_write(in_scratch("n.h5"), &k.c, NULL), TRB_ENUM, places[i]);
+        k.slab[i][3] = was;
+        assert_int_equal(count_files(scratch, "n.h5"), 0);
+    }
+    const trb_norm norm = {(const float[6]){0}, (const float[6]){1, 1, 1, 1, 1, 1}, 0, 0};
+    assert_ok(trb_weights_write(in_scratch("w.h5"), k.net, k.slab[0], norm, config, NULL));
+    assert_fails(trb_checkpoint_read(in_scratch("w.h5"), &read), TRB_EINTEGRITY, "expected \"tribikos checkpoint\"");
+    assert_null(read.config);
+    drop(&k);
+}
+
+static int n_damaged;
+
+static void count(const char *why)
+{
+    assert_non_null(strstr(why, ".h5"));
+    n_damaged++;
+}
+
+static void newest(void **state)
+{
+    (void)state;
+    kept k[4];
+    trb_checkpoint found;
+    size_t slot = 99;
+    char path[TRB_CHECKPOINT_PATH] = "", folder[TRB_CHECKPOINT_PATH];
+    (void)strcpy(folder, in_scratch("some/where"));
+    assert_ok(trb_checkpoint_newest(folder, 2, count, &found, &slot, path));
+    assert_true(found.config == NULL && slot == 99);
+    const uint64_t at[4][2] = {{1, 30}, {2, 5}, {2, 10}, {1, 40}};
+    for (size_t i = 0; i < 4; i++) {
+        make(&k[i], 2, at[i][0], at[i][1]);
+        assert_ok(trb_checkpoint_publish(folder, i, &k[i].c));
+    }
+    /* Slots beyond those that are asked for are looked at too: there may have been more of them. */
+    assert_ok(trb_checkpoint_newest(folder, 1, count, &found, &slot, path));
+    same(&found, &k[2].c);
+    assert_int_equal(slot, 2);
+    assert_string_equal(path, in_scratch("some/where/2.h5"));
+    trb_checkpoint_clear(&found);
+    size_t bytes = 0;
+    char *text = slurp(path, &bytes);
+    text[bytes - 9] ^= 1;
+    spill(path, text, bytes);
+    free(text);
+    spill(in_scratch("some/where/1.h5"), "", 0);
+    assert_ok(trb_checkpoint_newest(folder, 2, count, &found, &slot, path));
+    same(&found, &k[3].c);
+    assert_true(n_damaged == 2 && slot == 3);
+    trb_checkpoint_clear(&found);
+    spill(in_scratch("some/where/0.h5.tmp.nobody.1"), "x", 1);
+    trb_checkpoint_remove(folder, 2);
+    assert_int_equal(count_files(folder, ".h5"), 1); /* another host's file that is not a day old stays */
+    assert_int_equal(count_files(folder, "tmp"), 1);
+    assert_int_equal(remove(in_scratch("some/where/0.h5.tmp.nobody.1")), 0);
+    trb_checkpoint_remove(folder, 2);
+    assert_int_equal(count_files(folder, ""), -1);
+    trb_checkpoint_remove(folder, 2);
+    for (size_t i = 0; i < 4; i++) drop(&k[i]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(round_trip), cmocka_unit_test(refused),
+                                       cmocka_unit_test(newest)};
+    return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
+}
