@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "tribikos/fault.h"
+#include "tribikos/lock.h"
 #include "tribikos/memory.h"
 
 /* The folder part of a path, "." if there is none. What does not fit is longer than the system opens. */
@@ -73,17 +74,35 @@ static void writer_of(char *text, size_t n, long pid)
     (void)snprintf(text, n, "%s.%ld", host, pid);
 }
 
-/* A process that was killed may stay a zombie for as long as its parent does not ask: it writes no more. */
-static bool is_gone(long pid)
+/* \return false where the system does not say */
+static bool process_stat(long pid, char *state, unsigned long long *started)
 {
-    char path[64], state = '?';
-    if (kill((pid_t)pid, 0) != 0) return errno == ESRCH;
+    char path[64], text[1024];
     (void)snprintf(path, sizeof path, "/proc/%ld/stat", pid);
     FILE *fp = fopen(path, "re");
     if (fp == NULL) return false;
-    (void)fscanf(fp, "%*d (%*[^)]) %c", &state);
+    text[fread(text, 1, sizeof text - 1, fp)] = '\0';
     (void)fclose(fp);
-    return state == 'Z';
+    const char *behind_name = strrchr(text, ')');
+    return behind_name != NULL && sscanf(behind_name,
+                                         ") %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+                                         "%llu",
+                                         state, started) == 2;
+}
+
+unsigned long long trb__process_started(long pid)
+{
+    char state = '?';
+    unsigned long long started = 0;
+    return process_stat(pid, &state, &started) ? started : 0;
+}
+
+bool trb__process_gone(long pid, unsigned long long started)
+{
+    char state = '?';
+    unsigned long long now = 0;
+    if (kill((pid_t)pid, 0) != 0 && errno == ESRCH) return true;
+    return process_stat(pid, &state, &now) && (state == 'Z' || state == 'X' || (started != 0 && started != now));
 }
 
 /* Whether the writer of a temporary file is gone: a process of this host that lives no more, or, since other hosts
@@ -95,7 +114,7 @@ static bool is_abandoned(int folder, const char *name, const char *writer)
     char mine[300];
     struct stat info;
     writer_of(mine, sizeof mine, pid);
-    if (strcmp(mine, writer) == 0) return pid == getpid() || is_gone(pid);
+    if (strcmp(mine, writer) == 0) return pid == getpid() || trb__process_gone(pid, 0);
     return fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) == 0 && time(NULL) - info.st_mtime > 24 * 3600;
 }
 
@@ -145,6 +164,7 @@ trb_status trb__file_settle(const char *tmp, const char *path)
     folder_of(path, folder);
     TRB_GO(trb_fault("file.sync"));
     TRB_GO(sync_to_disk(tmp, false));
+    TRB_GO(trb_lock_check(path));
     TRB_GO(trb_fault("file.rename"));
     if (rename(tmp, path) != 0) {
         st = trb_fail(TRB_EIO, "%s: cannot rename %s to it: %s", path, name_of(tmp), strerror(errno));

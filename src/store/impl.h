@@ -19,6 +19,12 @@ trb_status trb__file_aside(const char *path, char **tmp);
 /** The other end: sync, rename, sync the folder. The temporary file is removed on failure. */
 trb_status trb__file_settle(const char *tmp, const char *path);
 
+/** When a process of this host started, in ticks since the boot; 0 where the system does not say. */
+unsigned long long trb__process_started(long pid);
+/** Whether a process of this host is gone. A zombie is, which it may stay for as long as its parent does not ask.
+ * \param[in] started  another start under the same number is another process; 0: not known */
+bool trb__process_gone(long pid, unsigned long long started);
+
 /** The one lock around HDF5; the first call prepares the library. Recursive, so that visitors may use a file. */
 void trb__h5_lock(void);
 void trb__h5_unlock(void);

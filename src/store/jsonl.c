@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "tribikos/fault.h"
+#include "tribikos/lock.h"
 #include "tribikos/memory.h"
 
 struct trb_jsonl {
@@ -30,6 +31,7 @@ trb_status trb_jsonl_open(const char *path, const char *text, trb_jsonl **out)
 {
     trb_status st = TRB_OK;
     trb_jsonl *j = NULL;
+    TRB_TRY(trb_lock_check(path));
     TRB_TRY(trb_fault("file.create"));
     TRB_GO(trb_alloc(TRB_MEM_OTHER, 1, sizeof *j, &j));
     TRB_GO(trb_strdup(path, &j->path));
@@ -69,6 +71,7 @@ trb_status trb_jsonl_line(trb_jsonl *j, const char *fmt, ...)
 {
     trb_status st = TRB_OK;
     va_list args;
+    TRB_TRY(trb_lock_check(j->path)); /* or two jobs' lines would lie in one file */
     TRB_TRY(trb_fault("file.write"));
     va_start(args, fmt);
     const char *lead = "{";
