@@ -49,10 +49,11 @@ typedef struct {
     struct {
         char *dir;
         uint64_t seed;
-        double progress;   /* seconds between progress lines */
-        char *resume;      /* "auto", "never", or a checkpoint's path */
-        double time_limit; /* seconds; 0: none */
-        uint64_t grace;    /* seconds; 0: any number */
+        double progress;     /* seconds between progress lines */
+        double lock_seconds; /* see lock.h */
+        char *resume;        /* "auto", "never", or a checkpoint's path */
+        double time_limit;   /* seconds; 0: none */
+        uint64_t grace;      /* seconds; 0: any number */
         size_t n_signals;
         char **signals;
     } run;

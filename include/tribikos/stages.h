@@ -2,6 +2,7 @@
  *
  * All are collective over `world`, return the agreed status, and leave finished files of earlier runs alone: a member,
  * a shard or a student that is there, whole and of the configuration asked for is kept; one of another configuration is
+ * refused. What is going to be written is locked (lock.h): of two jobs that would write the same folder the second is
  * refused.
  *
  *     RUN/config.yaml   RUN/members/m000/{weights.h5, metrics.jsonl}   RUN/cache/

@@ -54,6 +54,8 @@ const trb__option trb__options[] = {
     {CONFIG("run.seed", run.seed), WHOLE(0, SEED_MAX), .value = "1", .help = "seed of all seeds not given"},
     {CONFIG("run.progress", run.progress), REAL(0, 1e6), .unit = "s", .value = "10",
      .help = "time between progress lines where stderr is no terminal"},
+    {CONFIG("run.lock_seconds", run.lock_seconds), REAL(0, 1e6), .unit = "s", .value = "30",
+     .help = "a silence after which a job that works in the same folder is taken for dead; 0: jobs do not look"},
     {CONFIG("run.resume", run.resume), TEXT, .value = "auto",
      .help = "auto: unfinished networks go on from their newest checkpoint; never; or the path of one; short flag "
              "--resume=never"},

@@ -210,6 +210,7 @@ trb_status trb_stage_cache(trb_comm *world, const trb_config *c)
     uint64_t *digest = NULL, *payload = NULL;
     shard_state *all = NULL;
     trb_view *view = NULL;
+    trb_lock *lock = NULL;
     const trb__path dir = trb__run_path(c, "cache");
     TRB_TRY(trb__samples_load(world, c, &s));
     trb_cache_spec spec = {.task = s.data.task,
@@ -234,8 +235,9 @@ trb_status trb_stage_cache(trb_comm *world, const trb_config *c)
     TRB_GO(trb__member_digests(world, c, &s.data, true, digest));
     spec.member_digest = digest;
     spec.view = view;
-    if (trb_comm_rank(world) == 0) st = trb_mkdirs(dir.text);
-    TRB_GO(trb_agree(world, st));
+    if (trb_comm_rank(world) == 0) st = trb__lock(c, "cache", &lock);
+    if (trb_comm_rank(world) == 0 && st == TRB_OK) st = trb_mkdirs(dir.text);
+    TRB_GO(trb__lock_share(world, c, st, &lock));
     TRB_GO(check_shards(world, &spec, dir.text, all));
     TRB_GO(write_shards(world, c, &spec, &s, dir.text, all));
     if (trb_comm_rank(world) == 0 && !manifest_stands(dir.text, &spec, all)) {
@@ -244,6 +246,7 @@ trb_status trb_stage_cache(trb_comm *world, const trb_config *c)
     }
     st = trb_agree(world, st);
 done:
+    trb_lock_close(lock);
     trb_free(all);
     trb_free(payload);
     trb_free(view);

@@ -322,19 +322,20 @@ trb_status trb__student_check(const trb_config *c, size_t index, const trb__samp
     return trb__fit_check(&o->fit, samples, who);
 }
 
-/* What is known before the first student is trained: whether each can be, and whether it is there already. */
+/* What is known before the first student is trained: whether each can be, and whether it is there already. Rank 0 locks
+ * those that are not. */
 static trb_status check_students(trb_comm *world, const trb_config *c, const trb__samples *s,
-                                 const trb_cache_spec *spec, uint64_t *found)
+                                 const trb_cache_spec *spec, uint64_t *found, trb_lock **lock)
 {
     size_t left = 0;
     for (size_t i = 0; i < c->n_students; i++) {
         bool there = false;
-        char *config = NULL;
+        char folder[128], *config = NULL;
         TRB_TRY(trb__student_check(c, i, s, trb_comm_size(world), spec->M, spec->K));
         if (trb_comm_rank(world) != 0) continue;
         TRB_TRY(trb__student_text(c, i, &s->data, spec, &config));
-        const trb_status st = trb__weights_found(trb__run_path(c, "student/%s/weights.h5", c->student[i].name).text,
-                                                 config, NULL, &there, NULL);
+        (void)snprintf(folder, sizeof folder, "student/%s", c->student[i].name);
+        const trb_status st = trb__lock_missing(c, folder, config, lock, &there);
         trb_free(config);
         TRB_TRY(st);
         found[i] = there;
@@ -403,16 +404,19 @@ trb_status trb_stage_distill(trb_comm *world, const trb_config *c)
     trb__samples s = {0};
     trb_cache *cache = NULL;
     uint64_t *found = NULL;
+    trb_lock *lock = NULL;
     TRB_TRY(trb__samples_load(world, c, &s));
     trb_status st = trb__classes_only(&s.data);
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, c->n_students, sizeof *found, &found);
     TRB_GO(trb_agree(world, st));
     TRB_GO(trb__cache_open(world, c, &s.data, &cache));
-    TRB_GO(trb_agree(world, check_students(world, c, &s, trb_cache_spec_of(cache), found)));
+    st = check_students(world, c, &s, trb_cache_spec_of(cache), found, &lock);
+    TRB_GO(trb__lock_share(world, c, st, &lock));
     TRB_GO(trb_comm_bcast(world, found, c->n_students * sizeof *found, 0));
     for (size_t i = 0; i < c->n_students; i++)
         if (!found[i]) TRB_GO(distill(world, c, &s, cache, i));
 done:
+    trb_lock_close(lock);
     trb_free(found);
     trb_cache_close(cache);
     trb__samples_clear(&s);

@@ -301,6 +301,7 @@ trb_status trb_stage_eval(trb_comm *world, const trb_config *c, trb_report *repo
     uint64_t *digest = NULL;
     char *followed = NULL;
     result *r = NULL;
+    trb_lock *lock = NULL;
     *report = (trb_report){0};
     TRB_TRY(trb__samples_load(world, c, &s));
     trb_status st = trb_agree(world, trb_alloc(TRB_MEM_OTHER, e.M, sizeof *digest, &digest));
@@ -324,12 +325,14 @@ trb_status trb_stage_eval(trb_comm *world, const trb_config *c, trb_report *repo
     st = trb__members_text(weights ? e.M : 0, digest, &followed);
     e.followed = followed;
     if (st == TRB_OK) st = load_models(&e, weights);
-    TRB_GO(trb_agree(world, st));
+    if (st == TRB_OK && trb_comm_rank(world) == 0) st = trb__lock(c, "report", &lock);
+    TRB_GO(trb__lock_share(world, c, st, &lock));
     st = trb_alloc(TRB_MEM_OTHER, e.M + 1 + e.S, sizeof *r, &r);
     if (st == TRB_OK) st = evaluate(&e, r);
     TRB_GO(trb_agree(world, st));
     st = collect(world, &e, r, report);
 done:
+    trb_lock_close(lock);
     for (size_t i = 0; r != NULL && i < e.M + 1 + e.S; i++) {
         trb_free(r[i].sums);
         trb_free(r[i].p);

@@ -3,6 +3,7 @@
 #define TRB_STAGES_INTERNAL_H
 
 #include "tribikos/cache.h"
+#include "tribikos/lock.h"
 #include "tribikos/row.h"
 #include "tribikos/stages.h"
 
@@ -41,6 +42,17 @@ typedef struct {
 } trb__path;
 /** RUN/ followed by a printf of the rest. Local. */
 trb__path trb__run_path(const trb_config *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/** Take the lock of a folder of the run for this job (lock.h); rank 0 does it, when a stage begins. Local.
+ * \param[in,out] lock  NULL at first; closed by the stage at its end, with all that was taken */
+trb_status trb__lock(const trb_config *c, const char *folder, trb_lock **lock);
+/** Let all ranks write under what rank 0 has locked. Collective over world.
+ * \param[in] st  how the locking went   \param[in,out] lock  rank 0's; the others get theirs, to be closed likewise
+ * \return the agreed status */
+trb_status trb__lock_share(trb_comm *world, const trb_config *c, trb_status st, trb_lock **lock);
+/** See whether the network that `config` describes is to be trained by this job; if it is, its folder is locked. Local,
+ * for rank 0. \param[out] found  its weights are there already; else as trb__weights_found() */
+trb_status trb__lock_missing(const trb_config *c, const char *folder, const char *config, trb_lock **lock, bool *found);
 
 /** Refuse a file that was made by another configuration, by the first line in which the two texts differ. Local.
  * \param[in] instead  what can be done about it   \return TRB_EINTEGRITY */

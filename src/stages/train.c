@@ -12,9 +12,9 @@ typedef struct {
     uint64_t *member; /* [members.count] */
 } todo_list;
 
-/* Rank 0: which of the wanted members are missing. Every wanted member's network is built once, so that a list that
- * does not fit is reported before anything is trained. */
-static trb_status find_todo(const trb_config *c, const trb__samples *s, todo_list *todo)
+/* Rank 0: which of the wanted members are missing; they are locked. Every wanted member's network is built once, so that
+ * a list that does not fit is reported before anything is trained. */
+static trb_status find_todo(const trb_config *c, const trb__samples *s, todo_list *todo, trb_lock **lock)
 {
     double *costs = NULL;
     trb_status st = TRB_OK;
@@ -22,23 +22,24 @@ static trb_status find_todo(const trb_config *c, const trb__samples *s, todo_lis
     TRB_GO(trb_alloc(TRB_MEM_OTHER, c->members.count, sizeof *costs, &costs));
     for (size_t m = 0; m < c->members.count; m++) {
         if (!c->members.only[m]) continue;
-        char who[32], *config = NULL;
+        char who[32], folder[32], *config = NULL;
         bool found = false;
         trb_net *net = NULL;
         (void)snprintf(who, sizeof who, "member %zu", m);
+        (void)snprintf(folder, sizeof folder, "members/m%03zu", m);
         TRB_GO(trb__member_net(c, m, &s->data, &net));
         const double cost = trb_net_macs(net) * (double)c->member[m].epochs;
         trb_net_destroy(net);
         TRB_GO(trb__fit_check(&c->member[m], s, who));
         TRB_GO(trb__member_text(c, m, &s->data, &config));
-        st = trb__weights_found(trb__run_path(c, "members/m%03zu/weights.h5", m).text, config, NULL, &found, NULL);
+        st = trb__lock_missing(c, folder, config, lock, &found);
         trb_free(config);
         TRB_GO(st);
         if (found) {
-            trb_checkpoint_remove(trb__run_path(c, "members/m%03zu/checkpoint", m).text, c->checkpoint.keep);
+            trb_checkpoint_remove(trb__run_path(c, "%s/checkpoint", folder).text, c->checkpoint.keep);
             continue;
         }
-        TRB_GO(trb_mkdirs(trb__run_path(c, "members/m%03zu", m).text));
+        TRB_GO(trb_mkdirs(trb__run_path(c, "%s", folder).text));
         /* Multiply-adds: enough to put the costly ones first, so that none is begun when the others are done. */
         size_t at = todo->n++;
         for (; at > 0 && costs[at - 1] < cost; at--) {
@@ -190,14 +191,15 @@ trb_status trb_stage_train(trb_comm *world, const trb_config *c)
 {
     trb__samples s = {0};
     todo_list todo = {0};
+    trb_lock *lock = NULL;
     trb_comm *group = NULL;
     trb_queue *queue = NULL;
     TRB_TRY(trb__samples_load(world, c, &s));
     trb_status st = trb_agree(world, trb_alloc(TRB_MEM_OTHER, c->members.count, sizeof *todo.member, &todo.member));
     if (st != TRB_OK) goto done;
-    if (trb_comm_rank(world) == 0) st = find_todo(c, &s, &todo);
+    if (trb_comm_rank(world) == 0) st = find_todo(c, &s, &todo, &lock);
     if (st == TRB_OK && todo.n > 0) st = trb__resume_check(c, todo.n);
-    TRB_GO(trb_agree(world, st));
+    TRB_GO(trb__lock_share(world, c, st, &lock));
     TRB_GO(trb_comm_bcast(world, &todo.n, sizeof todo.n, 0));
     TRB_GO(trb_comm_bcast(world, todo.member, c->members.count * sizeof *todo.member, 0));
     size_t wanted = 0;
@@ -222,6 +224,7 @@ trb_status trb_stage_train(trb_comm *world, const trb_config *c)
     st = trb_agree(world, mine);
 done:
     trb_comm_close(group);
+    trb_lock_close(lock);
     trb_free(todo.member);
     trb__samples_clear(&s);
     return st;

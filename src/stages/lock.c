@@ -1,0 +1,34 @@
+#include "internal.h"
+#include "tribikos/memory.h"
+
+/* Other ranks wait meanwhile, and are not to take rank 0 for dead. */
+static void waits(void)
+{
+    trb_comm_phase("waiting for another job's lock", 0);
+}
+
+trb_status trb__lock(const trb_config *c, const char *folder, trb_lock **lock)
+{
+    if (*lock == NULL) TRB_TRY(trb_lock_open(c->run.dir, c->run.lock_seconds, waits, lock));
+    return trb_lock_take(*lock, folder);
+}
+
+trb_status trb__lock_share(trb_comm *world, const trb_config *c, trb_status st, trb_lock **lock)
+{
+    char *token = NULL;
+    TRB_TRY(trb_agree(world, st));
+    TRB_TRY(trb_comm_bcast_text(world, trb_lock_token(*lock), &token));
+    if (trb_comm_rank(world) != 0) st = trb_lock_join(c->run.dir, token, lock);
+    trb_free(token);
+    return trb_agree(world, st);
+}
+
+trb_status trb__lock_missing(const trb_config *c, const char *folder, const char *config, trb_lock **lock, bool *found)
+{
+    const trb__path path = trb__run_path(c, "%s/weights.h5", folder);
+    TRB_TRY(trb__weights_found(path.text, config, NULL, found, NULL));
+    if (*found) return TRB_OK;
+    TRB_TRY(trb__lock(c, folder, lock));
+    /* Until now another job may have held the lock, and have trained it. */
+    return trb__weights_found(path.text, config, NULL, found, NULL);
+}
