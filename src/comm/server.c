@@ -4,6 +4,7 @@
 #include "segments.h"
 #include "tribikos/clock.h"
 #include "tribikos/memory.h"
+#include "tribikos/stop.h"
 
 /* Servers are the ranks [0, S) of the group, workers the ranks [S, P). Each server owns a part of every segment.
  *
@@ -17,6 +18,7 @@ typedef struct {
     trb_status status;                               /* of the share */
     double loss;
     uint64_t shares; /* keep what so many of them made */
+    int stop;        /* of stop.h: the worker's reason */
 } message;
 
 /* What a server knows of a worker that runs free. */
@@ -258,7 +260,8 @@ static trb_status say(const trb_exchange *x, int to, message m)
 trb_status trb__commit(trb_exchange *x, trb_status st, double loss)
 {
     const server *o = x->of_kind;
-    for (int d = 0; d < o->n_servers; d++) TRB_TRY(say(x, d, (message){.what = COMMIT, .status = st, .loss = loss}));
+    for (int d = 0; d < o->n_servers; d++)
+        TRB_TRY(say(x, d, (message){.what = COMMIT, .status = st, .loss = loss, .stop = trb_stop_reason()}));
     return TRB_OK;
 }
 
@@ -453,6 +456,7 @@ static trb_status hear(trb_exchange *x, server *o, book *b, int w, trb_status fa
     trb_status st = TRB_OK;
     switch (k->said.what) {
     case COMMIT:
+        trb_stop_heard(k->said.stop);
         st = apply(x, o, w);
         if (st == TRB_ECOMM) return st;
         if (failed == TRB_OK && st == TRB_OK && k->said.status == TRB_OK && o->me == 0 && told != NULL)

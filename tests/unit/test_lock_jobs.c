@@ -84,7 +84,7 @@ static void live(int in, int out, double seconds, size_t n, const char *const *f
     trb_status st = trb_lock_open(scratch, seconds, NULL, &l);
     for (size_t i = 0; st == TRB_OK && i < n; i++) st = trb_lock_take(l, folder[i]);
     if (st == TRB_OK) st = trb_mkdirs(in_scratch("%s", folder[0]));
-    if (st == TRB_OK) st = trb_jsonl_open(in_scratch("%s/metrics", folder[0]), &lines);
+    if (st == TRB_OK) st = trb_jsonl_open(in_scratch("%s/metrics", folder[0]), NULL, &lines);
     if (st != TRB_OK) {
         trb_lock_close(l);
         l = NULL;
