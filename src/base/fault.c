@@ -1,45 +1,71 @@
 #include "tribikos/fault.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "tribikos/log.h"
 
+/* A name that no code passes would test nothing, and one that is missing here would not be walked. */
+static const char *const points[] = {"alloc",      "agree",       "file.folder", "file.create", "file.write",
+                                     "file.sync",  "file.rename", "file.open",   "file.read",   "train.step",
+                                     "cache.unit", "cache.chunk", "eval.unit",   "thread.start"};
+enum { POINTS = sizeof points / sizeof *points };
+
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-/* A name that no code passes would test nothing. */
-static const char *const points[] = {"alloc",       "file.create", "file.write", "file.sync",
-                                     "file.rename", "file.open",   "file.read",  "train.step",
-                                     "cache.unit",  "cache.chunk", "eval.unit",  "thread.start"};
-static bool armed, wrong, any_rank;
-static enum { FAILS, DIES, SLEEPS, STOPS, SIGNALS } action;
-static char wanted[64];
+static enum { OFF, WRONG, COUNTS, FAILS, DIES, SLEEPS, STOPS, SIGNALS } mode;
+static size_t wanted;
+static bool any_rank;
 static long nth, wanted_rank;
 static int my_rank = -1;
 static atomic_long passed;
+static char count_file[1024];
+static atomic_long passages[POINTS][2]; /* before the rank was known, and since */
+
+static size_t find(const char *point)
+{
+    size_t i = 0;
+    while (i < POINTS && strcmp(points[i], point) != 0) i++;
+    return i;
+}
+
+/* One write: the ranks' lines do not mix. */
+static void tell_counts(void)
+{
+    FILE *f = fopen(count_file, "ae");
+    for (size_t i = 0; f != NULL && i < POINTS; i++)
+        for (int known = 0; known <= (my_rank >= 0); known++)
+            (void)fprintf(f, "%d %s %ld\n", known ? my_rank : -1, points[i], atomic_load(&passages[i][known]));
+    if (f == NULL || fclose(f) != 0) trb_warn("%s: the passages cannot be written: %s", count_file, strerror(errno));
+}
 
 static void parse(void)
 {
     const char *spec = getenv("TRB_FAULT");
     if (spec == NULL || spec[0] == '\0') return;
+    if (strncmp(spec, "count:", 6) == 0) {
+        (void)snprintf(count_file, sizeof count_file, "%s", spec + 6);
+        mode = atexit(tell_counts) == 0 ? COUNTS : WRONG;
+        return;
+    }
     char text[128];
-    strncpy(text, spec, sizeof text - 1);
-    text[sizeof text - 1] = '\0';
+    (void)snprintf(text, sizeof text, "%s", spec);
     char *save = NULL;
     const char *point = strtok_r(text, ":", &save), *count = strtok_r(NULL, ":", &save);
     const char *rank = strtok_r(NULL, ":", &save), *how = strtok_r(NULL, "", &save);
     static const char *const actions[] = {[DIES] = "kill", [SLEEPS] = "sleep", [STOPS] = "stop", [SIGNALS] = "usr1"};
+    mode = how == NULL ? FAILS : WRONG;
     for (int a = DIES; how != NULL && a <= SIGNALS; a++)
-        if (strcmp(actions[a], how) == 0) action = (unsigned)a;
-    for (size_t i = 0; point != NULL && i < sizeof points / sizeof *points; i++)
-        if (strcmp(points[i], point) == 0) armed = count != NULL && (how == NULL || action != FAILS);
-    wrong = !armed;
-    if (wrong) return;
-    strncpy(wanted, point, sizeof wanted - 1);
+        if (strcmp(actions[a], how) == 0) mode = (unsigned)a;
+    wanted = point == NULL ? POINTS : find(point);
+    if (wanted == POINTS || count == NULL) mode = WRONG;
+    if (mode == WRONG) return;
     nth = strtol(count, NULL, 10);
     any_rank = rank == NULL || strcmp(rank, "*") == 0;
     if (!any_rank) wanted_rank = strtol(rank, NULL, 10);
@@ -50,32 +76,34 @@ void trb_fault_rank(int rank)
     my_rank = rank;
 }
 
+static trb_status fire(void)
+{
+    const char *point = points[wanted];
+    if (mode == DIES) (void)kill(getpid(), SIGKILL);
+    if (mode == STOPS) (void)kill(getpid(), SIGSTOP);
+    if (mode == SIGNALS) (void)kill(getpid(), SIGUSR1);
+    if (mode == SLEEPS) {
+        trb_warn("asleep for a second at %s, passage %ld (TRB_FAULT)", point, nth);
+        (void)sleep(1);
+    }
+    if (mode != FAILS) return TRB_OK;
+    const bool memory = strcmp(point, "alloc") == 0;
+    return trb_fail(memory ? TRB_ENOMEM : TRB_EIO, "fault injected at %s, passage %ld (TRB_FAULT): %s", point, nth,
+                    strerror(memory ? ENOMEM : EIO));
+}
+
 trb_status trb_fault(const char *point)
 {
     (void)pthread_once(&once, parse);
-    if (wrong)
-        return trb_fail(TRB_ECONFIG,
-                        "TRB_FAULT=%s: expected POINT:NTH[:RANK[:kill|sleep|stop|usr1]], POINT as in fault.h",
-                        getenv("TRB_FAULT"));
-    if (!armed || strcmp(point, wanted) != 0) return TRB_OK;
-    if (!any_rank && my_rank != wanted_rank) return TRB_OK;
-    if (atomic_fetch_add(&passed, 1) + 1 != nth) return TRB_OK;
-    switch (action) {
-    case DIES:
-        (void)kill(getpid(), SIGKILL);
-        break;
-    case STOPS:
-        (void)kill(getpid(), SIGSTOP);
-        return TRB_OK;
-    case SIGNALS:
-        (void)kill(getpid(), SIGUSR1);
-        return TRB_OK;
-    case SLEEPS:
-        trb_warn("asleep for a second at %s, passage %ld (TRB_FAULT)", point, nth);
-        (void)sleep(1);
-        return TRB_OK;
-    case FAILS:
-        break;
-    }
-    return trb_fail(TRB_EIO, "fault injected at %s, passage %ld (TRB_FAULT)", point, nth);
+    if (mode == OFF) return TRB_OK;
+    if (mode == WRONG)
+        return trb_fail(
+            TRB_ECONFIG,
+            "TRB_FAULT=%s: expected POINT:NTH[:RANK[:kill|sleep|stop|usr1]] or count:FILE, POINT as in fault.h",
+            getenv("TRB_FAULT"));
+    const size_t i = find(point);
+    if (i == POINTS) return trb_fail(TRB_EINTERNAL, "%s is not among the points that can fail", point);
+    if (mode == COUNTS) atomic_fetch_add(&passages[i][my_rank >= 0], 1);
+    if (mode == COUNTS || i != wanted || (!any_rank && my_rank != wanted_rank)) return TRB_OK;
+    return atomic_fetch_add(&passed, 1) + 1 == nth ? fire() : TRB_OK;
 }

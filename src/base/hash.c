@@ -6,6 +6,8 @@
 
 #include <xxhash.h>
 
+#include "tribikos/fault.h"
+
 uint64_t trb_hash_bytes(const void *bytes, size_t n)
 {
     return XXH3_64bits(bytes, n);
@@ -18,6 +20,7 @@ uint64_t trb_hash_text(const char *text)
 
 trb_status trb_hash_open(trb_hash **out)
 {
+    TRB_TRY(trb_fault("alloc"));
     XXH3_state_t *state = XXH3_createState();
     if (state == NULL || XXH3_64bits_reset(state) == XXH_ERROR) {
         (void)XXH3_freeState(state);

@@ -6,6 +6,7 @@
 
 #include "commands.h"
 #include "tribikos/cache.h"
+#include "tribikos/fault.h"
 #include "tribikos/hash.h"
 #include "tribikos/log.h"
 #include "tribikos/memory.h"
@@ -15,9 +16,11 @@ trb_status trb__read_text(const char *path, char **text)
     enum { LARGEST = 1 << 20 }; /* a configuration; anything larger is a mistake */
     char *content = NULL;
     trb_status st = TRB_OK;
+    TRB_TRY(trb_fault("file.open"));
     FILE *f = fopen(path, "rb");
     if (f == NULL) return trb_fail(TRB_ECONFIG, "%s: cannot be read: %s", path, strerror(errno));
     TRB_GO(trb_alloc(TRB_MEM_OTHER, LARGEST + 1, 1, &content));
+    TRB_GO(trb_fault("file.read"));
     const size_t n = fread(content, 1, LARGEST + 1, f);
     if (ferror(f) != 0) {
         st = trb_fail(TRB_ECONFIG, "%s: cannot be read: %s", path, strerror(errno));

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tribikos/fault.h"
 #include "tribikos/memory.h"
 
 /* Text that grows; its memory comes from the C library until it is handed out. */
@@ -18,6 +19,7 @@ typedef struct {
 static trb_status page_open(page *p)
 {
     *p = (page){NULL, NULL, 0};
+    TRB_TRY(trb_fault("alloc"));
     p->f = open_memstream(&p->text, &p->n);
     return p->f != NULL ? TRB_OK : trb_fail(TRB_ENOMEM, "no memory to print the configuration");
 }

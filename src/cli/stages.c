@@ -76,6 +76,11 @@ static trb_status catch_signals(const trb_config *c)
     return st;
 }
 
+static bool is_because(int error)
+{
+    return strstr(trb_fail_message(), strerror(error)) != NULL;
+}
+
 trb_status trb__command_stages(trb_comm *world, const trb__arguments *a)
 {
     trb_config *c = NULL;
@@ -90,17 +95,15 @@ trb_status trb__command_stages(trb_comm *world, const trb__arguments *a)
     if (st == TRB_OK) st = trb_precision_set(c->math.precision);
     TRB_GO(trb_agree(world, st));
     st = trb_comm_same(world, trb_hash_text(trb_blas_name()), "the BLAS kernels");
-    if (st == TRB_ECOMM) goto done;
+    if (st != TRB_OK && st != TRB_ECONFIG) goto done;
     if (st != TRB_OK) {
         trb_fail_clear();
         trb_warn(
             "the nodes' processors differ, and so do their BLAS kernels: results depend on which node computes what");
     }
     st = trb_comm_rank(world) == 0 ? trb_mkdirs(c->run.dir) : TRB_OK;
-    /* Here the mistake is the key's, but for a disk that is full. */
-    if (st == TRB_EIO && strstr(trb_fail_message(), strerror(ENOSPC)) == NULL &&
-        strstr(trb_fail_message(), strerror(EDQUOT)) == NULL)
-        st = TRB_ECONFIG;
+    /* Here the mistake is the key's, but for a disk that is full or broken. */
+    if (st == TRB_EIO && !is_because(ENOSPC) && !is_because(EDQUOT) && !is_because(EIO)) st = TRB_ECONFIG;
     TRB_GO(trb_agree(world, st));
 
     const bool all = strcmp(a->command, "run") == 0;

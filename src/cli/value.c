@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tribikos/fault.h"
 #include "tribikos/memory.h"
 
 static void *field(const trb__option *o, void *base)
@@ -467,6 +468,7 @@ trb_status trb__option_text(const trb__option *o, const void *base, char **out)
 {
     char *text = NULL;
     size_t n = 0;
+    TRB_TRY(trb_fault("alloc"));
     FILE *f = open_memstream(&text, &n);
     if (f == NULL) return trb_fail(TRB_ENOMEM, "no memory to print `%s`", o->key);
     write_value(f, o, base);

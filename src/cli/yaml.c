@@ -8,6 +8,7 @@
 
 #include <yaml.h>
 
+#include "tribikos/fault.h"
 #include "tribikos/memory.h"
 
 enum { KEY_BYTES = 256 };
@@ -209,6 +210,7 @@ trb_status trb__items_read(trb__items *items, trb__source source, const char *ke
     yaml_event_t event = {.type = YAML_NO_EVENT};
     const int n = snprintf(r.key, sizeof r.key, "%s", key);
     if (n < 0 || (size_t)n >= sizeof r.key) return trb_fail(TRB_ECONFIG, "command line: a key of %d characters", n);
+    TRB_TRY(trb_fault("alloc"));
     if (yaml_parser_initialize(&r.parser) == 0) return trb_fail(TRB_ENOMEM, "no memory to read %s", items->name);
     yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(&r.parser, (const unsigned char *)text, strlen(text));

@@ -151,6 +151,7 @@ void trb_comm_close(trb_comm *c)
  * number rides along: whether all ranks failed alike, in which case naming one of them would only mislead. */
 static trb_status agree(trb_comm *c, trb_status st, bool on_files)
 {
+    if (st == TRB_OK) st = trb_fault("agree");
     if (c->size == 1) return st;
     struct {
         int status, rank;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "internal.h"
+#include "tribikos/fault.h"
 #include "tribikos/log.h"
 
 struct trb_shared {
@@ -34,6 +35,7 @@ static trb_status make(size_t bytes, place *p)
 {
     struct rlimit limit;
     struct stat info;
+    TRB_TRY(trb_fault("alloc"));
     p->fd = memfd_create("tribikos", MFD_CLOEXEC);
     if (p->fd < 0) return refused("memfd_create");
     /* Beyond this limit the system does not refuse, it kills. */
@@ -61,6 +63,7 @@ static trb_status find(const place *p, int *fd)
 
 static trb_status map(int fd, trb_shared *s)
 {
+    TRB_TRY(trb_fault("alloc"));
     void *at = mmap(NULL, s->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (at == MAP_FAILED) return refused("mmap");
     s->at = at;

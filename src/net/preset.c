@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tribikos/fault.h"
 #include "tribikos/memory.h"
 
 /* Depth: the deepest network of He et al. 2016. */
@@ -169,6 +170,7 @@ trb_status trb_net_expand(const char *layers, char **out)
     char *text = NULL;
     size_t n = strlen(layers);
     if (n > LONGEST) return trb_fail(TRB_ECONFIG, "layers: a list of %zu characters, expected at most %d", n, LONGEST);
+    TRB_TRY(trb_fault("alloc"));
     FILE *f = open_memstream(&text, &n);
     if (f == NULL) return trb_fail(TRB_ENOMEM, "no memory to write out the layers");
     trb_status st = write_list(f, layers);

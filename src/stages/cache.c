@@ -185,12 +185,15 @@ trb_status trb__common_outputs(const trb_config *c, const trb_data *data, size_t
 }
 
 /* Whether the manifest that is there says what a new one would. Then it stays: it names the kernels that computed the
- * logits, and they may have been another machine's. */
-static bool manifest_stands(const char *dir, const trb_cache_spec *spec, const shard_state *all)
+ * logits, and they may have been another machine's. That there is none, or a damaged one, is an answer; that it could
+ * not be read is not. */
+static trb_status manifest_stands(const char *dir, const trb_cache_spec *spec, const shard_state *all, bool *stands)
 {
     trb_cache *cache = NULL;
-    bool same = trb_cache_open(dir, &cache) == TRB_OK;
-    if (same) {
+    bool same = false;
+    const trb_status st = trb_cache_open(dir, &cache);
+    if (st != TRB_OK && st != TRB_ECONFIG && st != TRB_EINTEGRITY) return st;
+    if (st == TRB_OK) {
         const trb_cache_spec *is = trb_cache_spec_of(cache);
         same = is->task == spec->task && is->dtype == spec->dtype && is->N == spec->N && is->K == spec->K &&
                is->M == spec->M && is->V == spec->V && is->block == spec->block && is->shard_rows == spec->shard_rows &&
@@ -201,7 +204,8 @@ static bool manifest_stands(const char *dir, const trb_cache_spec *spec, const s
     }
     trb_cache_close(cache);
     trb_fail_clear();
-    return same;
+    *stands = same;
+    return TRB_OK;
 }
 
 trb_status trb_stage_cache(trb_comm *world, const trb_config *c)
@@ -240,7 +244,9 @@ trb_status trb_stage_cache(trb_comm *world, const trb_config *c)
     TRB_GO(trb__lock_share(world, c, st, &lock));
     TRB_GO(check_shards(world, &spec, dir.text, all));
     TRB_GO(write_shards(world, c, &spec, &s, dir.text, all));
-    if (trb_comm_rank(world) == 0 && !manifest_stands(dir.text, &spec, all)) {
+    bool stands = trb_comm_rank(world) > 0;
+    if (!stands) st = manifest_stands(dir.text, &spec, all, &stands);
+    if (st == TRB_OK && !stands) {
         for (size_t i = 0; i < S; i++) payload[i] = all[i].payload;
         st = trb_manifest_publish(dir.text, &spec, payload, trb_blas_name());
     }

@@ -164,6 +164,7 @@ static trb_status step(loop *l, trb_status st, uint64_t epoch, const int64_t *sa
         for (size_t first = 0; first < l->row.count; first += l->columns)
             st = take_round(l, st, epoch, first, sample + first * l->rows);
         trb_exchange *x = trb__half_exchange(l->heads);
+        if (st == TRB_OK) st = trb_fault("agree");
         const trb_status pushed = trb_exchange_push(x, st, 0.0), done = trb_exchange_push(l->x, st, 0.0);
         TRB_TRY(pushed);
         TRB_TRY(done);
@@ -176,6 +177,7 @@ static trb_status step(loop *l, trb_status st, uint64_t epoch, const int64_t *sa
         trb_exchange_lane_done(l->x);
         loss += l->loss[i];
     }
+    if (st == TRB_OK) st = trb_fault("agree");
     TRB_TRY(trb_exchange_push(l->x, st, loss));
     return trb_exchange_pull(l->x);
 }

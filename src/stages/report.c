@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tribikos/fault.h"
 #include "tribikos/memory.h"
 #include "tribikos/store.h"
 
@@ -20,6 +21,7 @@ trb_status trb__report_publish(const char *path, const char *split, const trb_re
 {
     char *text = NULL;
     size_t bytes = 0;
+    TRB_TRY(trb_fault("alloc"));
     FILE *f = open_memstream(&text, &bytes);
     if (f == NULL) return trb_fail(TRB_ENOMEM, "%s: no memory to compose it", path);
     (void)fprintf(f, "{\"split\": \"%s\", \"samples\": %zu, \"models\": {", split, r->samples);

@@ -36,6 +36,7 @@ trb_status trb_mkdirs(const char *path)
 {
     trb_status st = TRB_OK;
     char *part = NULL;
+    TRB_GO(trb_fault("file.folder"));
     TRB_GO(trb_strdup(path, &part));
     for (char *p = part; *p != '\0';) {
         p += strspn(p, "/");
@@ -149,6 +150,7 @@ trb_status trb__file_aside(const char *path, char **tmp)
 static trb_status sync_to_disk(const char *path, bool folder)
 {
     trb_status st = TRB_OK;
+    TRB_TRY(trb_fault("file.sync"));
     const int fd = open(path, O_RDONLY | O_CLOEXEC | (folder ? O_DIRECTORY : 0));
     if (fd < 0) return trb_fail(TRB_EIO, "%s: cannot open for syncing: %s", path, strerror(errno));
     if (fsync(fd) != 0 && !(folder && errno == EINVAL))
@@ -162,7 +164,6 @@ trb_status trb__file_settle(const char *tmp, const char *path)
     trb_status st = TRB_OK;
     char folder[PATH_MAX];
     folder_of(path, folder);
-    TRB_GO(trb_fault("file.sync"));
     TRB_GO(sync_to_disk(tmp, false));
     TRB_GO(trb_lock_check(path));
     TRB_GO(trb_fault("file.rename"));

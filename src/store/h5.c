@@ -147,6 +147,7 @@ static int descriptor(const trb_h5 *h)
 static trb_status reserve(trb_h5 *h)
 {
     hsize_t bytes = 0;
+    TRB_TRY(trb_fault("file.write"));
     if (H5Fget_filesize(h->file, &bytes) < 0) return trb__h5_fail(h, TRB_EIO, "cannot write", NULL);
     if (fallocate(descriptor(h), FALLOC_FL_KEEP_SIZE, 0, (off_t)bytes) != 0 && errno != EOPNOTSUPP && errno != ENOSYS)
         return trb_fail(TRB_EIO, "%s: cannot write: %s", h->path, strerror(errno));
@@ -254,6 +255,7 @@ const char *trb_h5_path(const trb_h5 *h)
 static trb_status put(trb_h5 *h, const char *name, hid_t type, const void *value)
 {
     trb_status st = TRB_OK;
+    TRB_TRY(trb_fault("file.write"));
     const hid_t space = H5Screate(H5S_SCALAR);
     const hid_t attr = H5Acreate2(h->file, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
     if (attr < 0 || H5Awrite(attr, type, value) < 0) st = trb__h5_fail(h, TRB_EIO, "cannot write attribute", name);
@@ -296,6 +298,7 @@ trb_status trb_h5_put_text(trb_h5 *h, const char *name, const char *value)
  */
 static trb_status open_attr(trb_h5 *h, const char *name, hid_t *attr, hid_t *type)
 {
+    TRB_TRY(trb_fault("file.read"));
     const htri_t exists = H5Aexists(h->file, name);
     if (exists == 0)
         return trb_fail(TRB_EINTEGRITY, "%s: no attribute %s in this file; is it of the expected kind?", h->path, name);

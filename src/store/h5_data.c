@@ -66,6 +66,7 @@ static trb_status make(trb_h5 *h, const char *name, const trb_h5_shape *shape, h
     trb_status st = TRB_OK;
     hsize_t dim[TRB_H5_MAX_DIM];
     to_hsize(shape, dim);
+    TRB_TRY(trb_fault("file.write"));
     TRB_TRY(trb__h5_release_set(h));
     if (strlen(name) >= sizeof h->set_name)
         return trb_fail(TRB_EINTERNAL, "%s: the name of data set %s is too long", h->path, name);

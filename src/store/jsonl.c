@@ -103,9 +103,10 @@ done:
 
 trb_status trb_jsonl_close(trb_jsonl *j)
 {
-    trb_status st = TRB_OK;
     if (j == NULL) return TRB_OK;
-    if (j->fp != NULL && fclose(j->fp) != 0) st = trb_fail(TRB_EIO, "%s: cannot write: %s", j->path, strerror(errno));
+    trb_status st = j->fp == NULL ? TRB_OK : trb_fault("file.write");
+    if (j->fp != NULL && fclose(j->fp) != 0 && st == TRB_OK)
+        st = trb_fail(TRB_EIO, "%s: cannot close: %s", j->path, strerror(errno));
     if (j->copy != NULL) (void)fclose(j->copy);
     free(j->text);
     trb_free(j->path);

@@ -12,14 +12,15 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "tribikos/fault.h"
 #include "tribikos/memory.h"
 
-/** A child a passage, since TRB_FAULT is looked at once a process: `act` must fail with TRB_EIO and hold no memory
- * then, until a passage is beyond the last and it succeeds. \param[in] act  makes, uses and releases \return
+/** A child a passage, since TRB_FAULT is looked at once a process: `act` must fail with TRB_ENOMEM at alloc, with TRB_EIO elsewhere,
+ * and hold no memory then, until a passage is beyond the last and it succeeds. \param[in] act  makes, uses and releases \return
  * passages */
 static inline int fault_walk(const char *point, trb_status (*act)(void *ctx), void *ctx)
 {
@@ -31,8 +32,8 @@ static inline int fault_walk(const char *point, trb_status (*act)(void *ctx), vo
             char fault[40];
             (void)snprintf(fault, sizeof fault, "%s:%d", point, nth);
             (void)setenv("TRB_FAULT", fault, 1);
-            const trb_status st = act(ctx);
-            const bool clean = trb_mem_bytes(TRB_MEM_KINDS) == 0 && (st == TRB_OK || st == TRB_EIO);
+            const trb_status st = act(ctx), wanted = strcmp(point, "alloc") == 0 ? TRB_ENOMEM : TRB_EIO;
+            const bool clean = trb_mem_bytes(TRB_MEM_KINDS) == 0 && (st == TRB_OK || st == wanted);
             _exit(!clean ? UNCLEAN : st == TRB_OK ? DONE : FAILED);
         }
         int status = 0;

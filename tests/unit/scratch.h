@@ -95,6 +95,12 @@ __attribute__((unused)) static void expect_text(trb_h5 *h, const char *attribute
     trb_free(text);
 }
 
+/* What a chosen passage fails with: of memory, or of all else. */
+__attribute__((unused)) static bool is_fault(trb_status st)
+{
+    return st == TRB_ENOMEM || st == TRB_EIO;
+}
+
 /* Run `body` in a child with TRB_FAULT set. The variable is read at the first point that a process passes: the parent
  * must not have passed one, so these tests come first. \return what the body returned */
 __attribute__((unused)) static int with_fault(const char *fault, int (*body)(void))

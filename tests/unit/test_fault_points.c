@@ -2,6 +2,8 @@
 #include "numbers.h"
 
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -87,13 +89,65 @@ static void a_disk_can_be_slow(void **state)
     assert_true(trb_now_s() - begin >= 1.0);
 }
 
+static void passages_are_counted(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/trb-count-XXXXXX", spec[64], line[64];
+    const int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    (void)close(fd);
+    (void)snprintf(spec, sizeof spec, "count:%s", path);
+    for (int rank = 0; rank < 2; rank++) {
+        const pid_t child = fork();
+        if (child == 0) {
+            (void)setenv("TRB_FAULT", spec, 1);
+            bool fine = trb_fault("alloc") == TRB_OK;
+            trb_fault_rank(rank);
+            for (int i = 0; i < 3 + rank; i++) fine = fine && trb_fault("file.sync") == TRB_OK;
+            exit(fine ? 0 : 1);
+        }
+        int how = -1;
+        assert_int_equal(waitpid(child, &how, 0), child);
+        assert_int_equal(how, 0);
+    }
+    const struct {
+        const char *line;
+        int times;
+    } expected[] = {{"-1 alloc 1\n", 2},    {"0 alloc 0\n", 1},     {"-1 file.sync 0\n", 2},
+                    {"0 file.sync 3\n", 1}, {"1 file.sync 4\n", 1}, {"1 agree 0\n", 1}};
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+        int found = 0;
+        FILE *f = fopen(path, "r");
+        assert_non_null(f);
+        while (fgets(line, sizeof line, f) != NULL) found += strcmp(line, expected[i].line) == 0;
+        (void)fclose(f);
+        assert_int_equal(found, expected[i].times);
+    }
+    (void)unlink(path);
+}
+
+/* As memory that is refused, so that whoever can do with less does; and a point that no list names is no point. */
+static void kinds_of_failure(void **state)
+{
+    (void)state;
+    const pid_t child = fork();
+    if (child == 0) {
+        (void)setenv("TRB_FAULT", "alloc:2", 1);
+        const bool fine =
+            trb_fault("alloc") == TRB_OK && trb_fault("alloc") == TRB_ENOMEM && trb_fault("file.sink") == TRB_EINTERNAL;
+        _exit(fine ? 0 : 1);
+    }
+    int how = -1;
+    assert_int_equal(waitpid(child, &how, 0), child);
+    assert_int_equal(how, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_chosen_passage_fails),
-        cmocka_unit_test(a_node_can_die),
-        cmocka_unit_test(a_disk_can_be_slow),
-        cmocka_unit_test(nothing_is_held),
+        cmocka_unit_test(the_chosen_passage_fails), cmocka_unit_test(a_node_can_die),
+        cmocka_unit_test(a_disk_can_be_slow),       cmocka_unit_test(passages_are_counted),
+        cmocka_unit_test(kinds_of_failure),         cmocka_unit_test(nothing_is_held),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
