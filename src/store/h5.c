@@ -141,17 +141,37 @@ static int descriptor(const trb_h5 *h)
     return H5Fget_vfd_handle(h->file, H5P_DEFAULT, (void **)&fd) < 0 ? -1 : *fd;
 }
 
+/* The heaps and indices of many attributes or links get their place in the file only when they are flushed. */
+static herr_t add_unplaced(hid_t group, const char *name, const H5O_info_t *info, void *bytes)
+{
+    (void)group, (void)name;
+    const H5_ih_info_t *of = &info->meta_size.obj, *attr = &info->meta_size.attr;
+    *(hsize_t *)bytes += of->heap_size + of->index_size + attr->heap_size + attr->index_size;
+    return 0;
+}
+
 /* Take from the disk all that the file will need. A flush of HDF5's that fails half-way leaves a file that can neither
  * be flushed nor closed again and ends the process in a crash: so a full disk has to be met before the flush. File
  * systems that cannot reserve are mostly those across a network, which keep such news for the sync anyway. */
 static trb_status reserve(trb_h5 *h)
 {
-    hsize_t bytes = 0;
+    enum { MARGIN = 4096 }; /* small things are placed in blocks of 2 KiB, of their own and of the data's */
+    hsize_t bytes = 0, unplaced = MARGIN;
     TRB_TRY(trb_fault("file.write"));
-    if (H5Fget_filesize(h->file, &bytes) < 0) return trb__h5_fail(h, TRB_EIO, "cannot write", NULL);
+    if (H5Fget_filesize(h->file, &bytes) < 0 ||
+        H5Ovisit2(h->file, H5_INDEX_NAME, H5_ITER_NATIVE, add_unplaced, &unplaced, H5O_INFO_META_SIZE) < 0)
+        return trb__h5_fail(h, TRB_EIO, "cannot write", NULL);
+    bytes += unplaced;
     if (fallocate(descriptor(h), FALLOC_FL_KEEP_SIZE, 0, (off_t)bytes) != 0 && errno != EOPNOTSUPP && errno != ENOSYS)
         return trb_fail(TRB_EIO, "%s: cannot write: %s", h->path, strerror(errno));
     return TRB_OK;
+}
+
+/* Give back what was reserved and not needed. */
+static void release_rest(const trb_h5 *h)
+{
+    struct stat info;
+    if (stat(h->tmp, &info) == 0) (void)!truncate(h->tmp, info.st_size);
 }
 
 /* Close a file that nobody wants. HDF5 insists on writing what it still holds, which a full disk would refuse: its
@@ -194,11 +214,9 @@ trb_status trb_h5_publish(trb_h5 *h)
     trb__h5_lock();
     TRB_GO(trb__h5_release_set(h));
     TRB_GO(reserve(h));
-    if (H5Fclose(h->file) < 0) {
-        st = trb__h5_fail(h, TRB_EIO, "cannot close", NULL);
-        goto done;
-    }
-    h->file = H5I_INVALID_HID;
+    if (H5Fclose(h->file) < 0) st = trb__h5_fail(h, TRB_EIO, "cannot close", NULL);
+    h->file = H5I_INVALID_HID; /* in either case: half closed, it must not be touched again */
+    release_rest(h);
 done:
     if (st != TRB_OK) give_up(h);
     trb__h5_unlock();
