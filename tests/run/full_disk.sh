@@ -1,28 +1,57 @@
-# The disk fills up in each stage: a clear line, exit 1, no half-written file; after making room the rerun completes with the same
-# bytes. Needs a small tmpfs, so root.
+# The disk fills up in each stage, and at each kind of file: a clear line, exit 1, no half-written file; after making room the rerun
+# completes with the same bytes. Needs a small tmpfs, so root.
 . "$(dirname "$0")/lib.bash"
 conf=$work/small.yaml
 mkdir "$work/disk"
-mount -t tmpfs -o size=4m tmpfs "$work/disk" 2>/dev/null || skip "a tmpfs cannot be mounted here (not root?)"
+mount -t tmpfs -o size=4m,nr_inodes=9999 tmpfs "$work/disk" 2>/dev/null || skip "a tmpfs cannot be mounted here (not root?)"
 trap 'umount "$work/disk"; rm -rf "$work"' EXIT
-mpi 2 run "$conf" --run.dir="$work/calm" || { cat "$work/err"; bad "run left alone"; finish; }
-digest "$work/calm" >"$work/expected"
 run=$work/disk/run
-stages=(train cache distill eval)
-for i in 0 1 2 3; do
-    # Everything up to the stage is done; then all but 8 KiB are taken away.
-    for ((k = 0; k < i; k++)); do mpi 2 ${stages[k]} "$conf" --run.dir="$run" || cat "$work/err"; done
-    mkdir -p "$run"
-    free=$(df --output=avail -k "$work/disk" | tail -n 1)
-    head -c $(((free - 8) * 1024)) /dev/zero >"$work/disk/ballast"
-    mpi 2 ${stages[i]} "$conf" --run.dir="$run"
-    check "${stages[i]}: exit status 1" test $? = 1
-    check "${stages[i]}: the line names file and cause" grep -qE "error: .*$run.*No space left on device" "$work/err"
-    rm "$work/disk/ballast"
-    check "${stages[i]}: no temporary file is left" test -z "$(find "$run" -name '*.tmp.*')"
+used() { df --output=used -k "$work/disk" | tail -n 1; }
+
+mkdir "$run"
+declare -A takes # KiB that a stage leaves on the disk
+for stage in train cache distill eval; do
+    cp -r "$run" "$work/before-$stage"
+    before=$(used)
+    mpi 2 $stage "$conf" --run.dir="$run" || { cat "$work/err"; bad "$stage left alone"; finish; }
+    takes[$stage]=$(($(used) - before))
+done
+digest "$run" >"$work/expected"
+
+# full STAGE N KiB|files: what comes before the stage is done, and so much room is left; the file that found none goes to
+# $work/named. Where files are counted, a small one finds no room behind a large one, whose room must be there as a whole.
+full() {
+    rm -rf "$run"
+    cp -r "$work/before-$1" "$run"
+    if [ "$3" = KiB ]; then
+        free=$(df --output=avail -k "$work/disk" | tail -n 1)
+        head -c $(((free - $2) * 1024)) /dev/zero >"$work/disk/ballast"
+    else
+        mount -o remount,nr_inodes=$(($(df --output=iused "$work/disk" | tail -n 1) + $2)) "$work/disk"
+    fi
+    mpi 2 "$1" "$conf" --run.dir="$run"
+    status=$?
+    rm -f "$work/disk/ballast"
+    mount -o remount,nr_inodes=9999 "$work/disk"
+    [ $status != 0 ] || return
+    check "$1, $2 $3 left: exit status 1" test $status = 1
+    check "$1, $2 $3 left: the line names file and cause" grep -qE "error: .*$run.*No space left on device" "$work/err"
+    sed -nE "s|.*error: .*$run/([^ :]*).*|\1|p" "$work/err" >>"$work/named"
+    check "$1, $2 $3 left: no temporary file is left" test -z "$(find "$run" -name '*.tmp.*')"
     mpi 3 run "$conf" --run.dir="$run" || cat "$work/err"
     digest "$run" >"$work/got"
-    check "${stages[i]}: the rerun has the same bytes" cmp -s "$work/expected" "$work/got"
-    rm -rf "$run"
+    check "$1, $2 $3 left: the rerun has the same bytes" cmp -s "$work/expected" "$work/got"
+    disks=$((disks + 1))
+}
+
+disks=0
+for stage in train cache distill eval; do
+    for room in 0 8 $((takes[$stage] - 4)) ${takes[$stage]}; do full $stage $room KiB; done
 done
+for files in 2 3; do full eval $files files; done
+for kind in 'members/.*/metrics.jsonl' 'members/.*/weights.h5' 'cache/v00/.*.h5' cache/manifest.h5 'student/.*/metrics.jsonl' \
+            'student/.*/weights.h5' report/predictions.h5 report/report.json config.yaml; do
+    check "there was no room for $kind" grep -qx "$kind" "$work/named"
+done
+echo "tally: full disks: $disks"
 finish
