@@ -29,17 +29,6 @@ digest "$work/hurt" >"$work/got"
 check "distill: the rerun on 3 ranks has the same bytes" cmp -s "$work/expected" "$work/got"
 rm -rf "$work/hurt"
 
-# The launcher and with it all ranks die at any moment.
-for delay in 0.4 0.7 1.0 1.3 1.6; do
-    mpirun -n 2 "$TRB_BUILD/tribikos" run "$conf" --run.dir="$work/hurt" >/dev/null 2>&1 </dev/null &
-    sleep $delay
-    pkill -9 -f -- "--run.dir=$work/hurt"
-    wait $! 2>/dev/null
-done
-mpi 2 run "$conf" --run.dir="$work/hurt" || cat "$work/err"
-digest "$work/hurt" >"$work/got"
-check "kill -9 of everything, five times" cmp -s "$work/expected" "$work/got"
-
 # A rank that fails by itself: every rank leaves together, and the line says who and why.
 for fault in train.step:20 cache.unit:3 file.write:12 file.rename:2 eval.unit:1 alloc:40; do
     rm -rf "$work/hurt"
@@ -51,24 +40,6 @@ for fault in train.step:20 cache.unit:3 file.write:12 file.rename:2 eval.unit:1 
     digest "$work/hurt" >"$work/got"
     check "$fault fails on rank 1: the rerun has the same bytes" cmp -s "$work/expected" "$work/got"
 done
-
-# Memory is refused to one rank at each of its first allocations: both leave, whatever the other is doing.
-for n in $(seq 1 3 60); do
-    TRB_FAULT=alloc:$n:1 timeout 30 mpirun -n 2 "$TRB_BUILD/tribikos" train "$conf" --run.dir="$work/alloc" >/dev/null 2>"$work/err" </dev/null
-    status=$?
-    [ $status = 1 ] && grep -q 'tribikos: error: .*fault injected at alloc' "$work/err" || { bad "alloc $n: exit $status, $(grep -m1 error "$work/err")"; continue; }
-done
-ok "memory refused at any of the first 60 allocations of rank 1"
-
-# The same in distillation, where both ranks share a network.
-mpi 2 train "$conf" --run.dir="$work/alloc" && mpi 2 cache "$conf" --run.dir="$work/alloc" || cat "$work/err"
-for n in $(seq 670 3 1000); do # the networks are built and their exchanges opened, until nothing is allocated any more
-    TRB_FAULT=alloc:$n:1 timeout 30 mpirun -n 2 "$TRB_BUILD/tribikos" distill "$conf" --run.dir="$work/alloc" --students='[hydra]' >/dev/null 2>"$work/err" </dev/null
-    status=$?
-    [ $status != 0 ] || break
-    [ $status = 1 ] && grep -q 'tribikos: error: .*fault injected at alloc' "$work/err" || bad "distill, alloc $n: exit $status, $(grep -m1 error "$work/err")"
-done
-check "distillation: the allocations of rank 1 from 670 to $n were walked" test $n -gt 770 -a $n -lt 1000
 
 # A cache that is streamed, since two ranks cannot keep it together: a thread reads ahead of the steps.
 $python "$TRB_SOURCE/tests/run/subset.py" $fashion "$work/data" 20000 500
