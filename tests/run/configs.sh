@@ -48,6 +48,22 @@ grep -qw avx512_bf16 /proc/cpuinfo && precision=bf16
 TRIBIKOS_DATA=$work/cifar10 mpi 2 run configs/cifar10.yaml --run.dir="$work/cifar" --math.precision=$precision --members.count=2 \
     --train.epochs=2 --student.phase1_epochs=2 --student.epochs=2 --cache.views=2 || cat "$work/err"
 check "configs/cifar10.yaml on a few hundred images" grep -q '^hydra' "$work/out"
-RANKS=2 TRIBIKOS=$TRB_BUILD/tribikos bash jobs/run.sbatch "$work/small.yaml" >"$work/out" 2>"$work/err" || cat "$work/err"
+export RANKS=2 TRIBIKOS=$TRB_BUILD/tribikos
+bash jobs/run.sbatch "$work/small.yaml" >"$work/out" 2>"$work/err" || cat "$work/err"
 check "jobs/run.sbatch without a batch system" grep -q '^hydra' "$work/out"
+for job in train-array train cache distill eval; do
+    bash jobs/$job.sbatch "$work/small.yaml" --run.dir="$work/by_hand" >"$work/out" 2>"$work/err" || cat "$work/err"
+done
+check "the jobs of the stages without a batch system" diff <(digest "$work/run") <(digest "$work/by_hand")
+bash jobs/train.sbatch "$work/small.yaml" --run.dir="$work/long" --train.epochs=5000 --checkpoint.seconds=0 >"$work/out" 2>"$work/err" &
+for _ in $(seq 200); do [ -e "$work/long/members/m000/checkpoint/0.h5" ] && break; sleep 0.1; done
+kill $!
+wait $!
+check "a job that is ended without a batch system: exit status 75" test $? = 75
+check "a job that is ended without a batch system: what to do" grep -q 'the same command goes on' "$work/err"
+mkdir "$work/bin" # all programs but sbatch, which may be here
+ln -s /usr/bin/* "$work/bin"
+rm -f "$work/bin/sbatch"
+PATH=$work/bin jobs/submit "$work/small.yaml" --run.dir="$work/submitted" >"$work/out" 2>"$work/err" || cat "$work/err"
+check "jobs/submit without a batch system" diff <(digest "$work/run") <(digest "$work/submitted")
 finish

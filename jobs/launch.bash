@@ -1,0 +1,61 @@
+# Sourced by the job scripts: `launch COMMAND CONFIG [--key=value ...]` runs a command of the program on the ranks of
+# the allocation, without Slurm on this machine, and returns when it has succeeded. A signal that Slurm sends to the
+# script reaches the ranks; a job that stopped with a checkpoint (exit status 75) is queued again, and goes on from it.
+#
+# From the environment, which sbatch hands on to the jobs:
+#   LAUNCHER       "mpirun" (default) or "srun --mpi=pmix"
+#   RANKS          how many; as many as the allocation has tasks, without Slurm 1
+#   TRIBIKOS       the program; build/tribikos
+#   TRIBIKOS_HOME  the folder that has jobs/; the one in which sbatch was called, since Slurm runs a copy of the script
+
+# What the site needs to find MPI and the libraries:
+# module load openmpi hdf5 openblas onednn
+set -u
+tribikos=${TRIBIKOS:-$(dirname "${BASH_SOURCE[0]}")/../build/tribikos}
+ranks=${RANKS:-${SLURM_NTASKS:-1}}
+job=${SLURM_JOB_ID:-}
+asked='' interrupted='' child=''
+# Slurm says since 23.02 when the job began, from which run.time_limit counts.
+export SLURM_JOB_START_TIME=${SLURM_JOB_START_TIME:-$(date +%s)}
+[ -z "${SLURM_RESTART_COUNT:-}" ] || echo "job ${job} started again (SLURM_RESTART_COUNT=$SLURM_RESTART_COUNT)"
+
+# USR1 announces the time limit or a preemption. TERM ends the job: Slurm sends it to the ranks as well, and whether the
+# job is to run again is settled already. One that was cancelled would return from the dead if it queued itself again.
+heed() { # SIGNAL
+    interrupted=yes
+    [ "$asked" = TERM ] || asked=$1
+    if [ -n "$child" ] && { [ "$1" = USR1 ] || [ -z "$job" ]; }; then kill -s USR1 "$child"; fi
+}
+trap 'heed USR1' USR1
+trap 'heed TERM' TERM
+
+leave() { # STATUS
+    local status=$1
+    # Ranks that were still starting did not know the signal, and were ended by it.
+    if [ -n "$asked" ] && [ "$status" -gt 128 ]; then status=75; fi
+    if [ "$status" = 75 ] && [ -z "$job" ]; then
+        echo "stopped; the same command goes on from the last checkpoint" >&2
+    elif [ "$status" = 75 ] && [ "$asked" != TERM ]; then
+        # The last task of an array has the array's own number, which would queue all of its tasks again.
+        scontrol requeue "${SLURM_ARRAY_JOB_ID:-$job}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}" ||
+            echo "job $job was stopped and could not be queued again; submitted anew, it goes on from there" >&2
+    fi
+    exit "$status"
+}
+
+launch() { # COMMAND CONFIG [--key=value ...]
+    local status
+    [ -z "$asked" ] || leave 75
+    ${LAUNCHER:-mpirun} -n "$ranks" "$tribikos" "$@" &
+    child=$!
+    [ -z "$asked" ] || kill -s USR1 "$child"
+    # A signal ends `wait`, which tells the status of a child that has ended as often as it is asked.
+    while
+        interrupted=''
+        wait "$child"
+        status=$?
+        [ -n "$interrupted" ]
+    do :; done
+    child=''
+    [ "$status" = 0 ] || leave "$status"
+}
