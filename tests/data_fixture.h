@@ -62,6 +62,13 @@ static inline bool fixture_real(const char *name, char folder[256])
     return false;
 }
 
+static inline trb_status fixture_load(trb_task task, trb_format format, const char *root, size_t n, char *const *files,
+                                      trb_data *d)
+{
+    return trb_data_load(
+        &(trb_data_files){.task = task, .format = format, .root = root, .n_files = n, .files = files}, d);
+}
+
 /* The load must fail with this status and a line that holds `fragment`, leave `out` alone and keep no memory. */
 static inline void fixture_expect_failure(trb_task task, trb_format format, const char *root, size_t n,
                                           char *const *files, trb_status status, const char *fragment)
@@ -70,7 +77,7 @@ static inline void fixture_expect_failure(trb_task task, trb_format format, cons
     memset(&d, 0x5a, sizeof d);
     memcpy(&before, &d, sizeof d);
     trb_fail_clear();
-    assert_int_equal(trb_data_load(task, format, root, n, files, &d), status);
+    assert_int_equal(fixture_load(task, format, root, n, files, &d), status);
     if (strstr(trb_fail_message(), fragment) == NULL) fail_msg("expected `%s` in `%s`", fragment, trb_fail_message());
     assert_memory_equal(&d, &before, sizeof d);
     assert_int_equal(trb_mem_bytes(TRB_MEM_KINDS), 0);

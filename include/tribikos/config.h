@@ -68,6 +68,8 @@ typedef struct {
         char *root;
         size_t n_train, n_test;
         char **train, **test;
+        size_t n_train_rows, n_test_rows, n_features; /* of tables */
+        char **train_rows, **test_rows, **features, *target;
         uint64_t validation; /* samples held out */
         trb_normalize normalize;
         size_t n_mean, n_std;

@@ -5,6 +5,8 @@
  *   cifar10  records of 1 label byte and 3072 pixel bytes (red, green, blue plane)
  *   hdf5     /x [N][...] of uint8 or float32 with 1 to 3 sample dimensions (D | H, W | C, H, W),
  *            /y [N] integer labels (uint8, int32, int64) or, for regression, float32 or float64 targets
+ *   table    lines of decimal numbers with commas, or else blanks or tabs, between them, plain or .gz; a first line
+ *            without any number is a header; blank lines do not count; rows and columns are counted from 0
  *
  * Every size in a header is checked against the file before memory is reserved. All functions are local. Either every
  * rank reads everything for itself, or several that share memory read a part each (trb_data_part_*); what they hold is
@@ -16,7 +18,7 @@
 #include "tribikos/net.h"
 #include "tribikos/store.h"
 
-typedef enum { TRB_FORMAT_IDX, TRB_FORMAT_CIFAR10, TRB_FORMAT_HDF5 } trb_format;
+typedef enum { TRB_FORMAT_IDX, TRB_FORMAT_CIFAR10, TRB_FORMAT_HDF5, TRB_FORMAT_TABLE } trb_format;
 typedef enum { TRB_TASK_CLASSES, TRB_TASK_REGRESSION } trb_task;
 typedef enum { TRB_NORMALIZE_NONE, TRB_NORMALIZE_UNIT, TRB_NORMALIZE_STANDARD, TRB_NORMALIZE_GIVEN } trb_normalize;
 
@@ -36,17 +38,29 @@ typedef struct {
     double target_mean, target_scale; /* regression: z = (y - mean) / scale; 0, 1 until trb_data_normalize() */
 } trb_data;
 
+/** What is to be read. Borrowed. */
+typedef struct {
+    trb_task task;
+    trb_format format;
+    const char *root;   /* folder in front of relative names; "" for none */
+    size_t n_files;
+    char *const *files; /* names, in order */
+    /* Of tables alone. A file that lists rows or columns holds their numbers, separated like a table's or by lines. */
+    size_t n_rows;         /* 0: all rows; else n_files */
+    char *const *rows;     /* names of files, each of which lists the rows of the table in its place */
+    size_t n_features;     /* 0: all columns but the target */
+    char *const *features; /* columns ("3"), ranges of them ("0-7"), names of files that list some */
+    const char *target;    /* a column or the name of a file that lists one; NULL or "": the last column */
+} trb_data_files;
+
 /** Read a data set.
  *
- * \param[in] root   folder in front of relative names; "" for none
- * \param[in] files  names, in order
  * \return TRB_OK; TRB_ECONFIG if a file is missing or the list does not fit the format; TRB_EINPUT for anything wrong
- * inside: magic, truncation, bytes too many, counts that disagree, zero rows, labels below 0 or of more classes than a
- * loss takes, values not finite; TRB_EINTEGRITY if an HDF5 file is damaged or lacks a data set. `out` is untouched on
+ * inside: magic, truncation, bytes too many, counts that disagree, zero rows, what is no number, labels below 0 or of
+ * more classes than a loss takes, values not finite; TRB_EINTEGRITY if an HDF5 file is damaged or lacks a data set. `out` is untouched on
  * failure
  */
-trb_status trb_data_load(trb_task task, trb_format format, const char *root, size_t n_files, char *const *files,
-                         trb_data *out);
+trb_status trb_data_load(const trb_data_files *files, trb_data *out);
 void trb_data_clear(trb_data *d);
 
 /** What one unit of a data set holds: a file, of idx a pair. Plain numbers, for others to know. */
@@ -63,8 +77,7 @@ typedef struct {
 typedef struct trb_data_part trb_data_part;
 
 /** Read a part; arguments, borrowed until the close, and failures as of trb_data_load(), if these units were all. */
-trb_status trb_data_part_open(trb_task task, trb_format format, const char *root, size_t n_files, char *const *files,
-                              size_t r, size_t P, trb_data_part **out);
+trb_status trb_data_part_open(const trb_data_files *files, size_t r, size_t P, trb_data_part **out);
 size_t trb_data_part_units(const trb_data_part *p); /* of the whole set */
 /** Unit i; those of other parts are for the caller to fill in. Borrowed. */
 trb_data_unit *trb_data_part_unit(trb_data_part *p, size_t i);

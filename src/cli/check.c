@@ -137,6 +137,26 @@ static trb_status check_student(const trb_config *c, const place *p, const trb_s
     return check_fit(p, &s->fit);
 }
 
+/* What is said of tables is said of tables only. */
+static trb_status check_table(const trb_config *c, const place *top)
+{
+    const char *key = c->data.n_train_rows > 0     ? "data.train_rows"
+                      : c->data.n_test_rows > 0    ? "data.test_rows"
+                      : c->data.n_features > 0     ? "data.features"
+                      : c->data.target[0] != '\0' ? "data.target"
+                                                   : NULL;
+    if (key == NULL) return TRB_OK;
+    if (c->data.format != TRB_FORMAT_TABLE)
+        return clash(top, key, "data.format", "rows and columns are chosen of tables (`data.format: table`) only");
+    if (c->data.n_train_rows > 0 && c->data.n_train_rows != c->data.n_train)
+        return clash(top, "data.train_rows", "data.train", "expected a file of rows for each table: %zu, got %zu",
+                     c->data.n_train, c->data.n_train_rows);
+    if (c->data.n_test_rows > 0 && c->data.n_test_rows != c->data.n_test)
+        return clash(top, "data.test_rows", "data.test", "expected a file of rows for each table: %zu, got %zu",
+                     c->data.n_test, c->data.n_test_rows);
+    return TRB_OK;
+}
+
 trb_status trb__config_check(const trb_config *c, const trb__items *items)
 {
     const place top = {items, "", ""}, train = {items, "train.", "train."}, student = {items, "student.", "student."};
@@ -159,6 +179,7 @@ trb_status trb__config_check(const trb_config *c, const trb__items *items)
         return clash(&top, "eval.split", "data.test", "there is no test set to report on");
     if (strcmp(c->eval.split, "validation") == 0 && c->data.validation == 0)
         return clash(&top, "eval.split", "data.validation", "no samples are held out to report on");
+    TRB_TRY(check_table(c, &top));
     if (c->data.normalize == TRB_NORMALIZE_GIVEN && (c->data.n_mean == 0 || c->data.n_std == 0))
         return clash(&top, "data.normalize", c->data.n_mean == 0 ? "data.mean" : "data.std",
                      "the constants are to be given; e.g. [0.4914, 0.4822, 0.4465]");

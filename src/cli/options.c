@@ -5,7 +5,8 @@
 
 static const trb__choice tasks[] = {{"classes", TRB_TASK_CLASSES}, {"regression", TRB_TASK_REGRESSION}, {NULL, 0}};
 static const trb__choice formats[] = {
-    {"idx", TRB_FORMAT_IDX}, {"cifar10", TRB_FORMAT_CIFAR10}, {"hdf5", TRB_FORMAT_HDF5}, {NULL, 0}};
+    {"idx", TRB_FORMAT_IDX}, {"cifar10", TRB_FORMAT_CIFAR10}, {"hdf5", TRB_FORMAT_HDF5}, {"table", TRB_FORMAT_TABLE},
+    {NULL, 0}};
 static const trb__choice normalizes[] = {{"none", TRB_NORMALIZE_NONE},
                                          {"unit", TRB_NORMALIZE_UNIT},
                                          {"standard", TRB_NORMALIZE_STANDARD},
@@ -80,6 +81,13 @@ const trb__option trb__options[] = {
     {TEXTS("data.train", data.train, data.n_train, char *), .value = "[]",
      .help = "training set; idx: images, labels; required"},
     {TEXTS("data.test", data.test, data.n_test, char *), .value = "[]", .help = "test set"},
+    {TEXTS("data.train_rows", data.train_rows, data.n_train_rows, char *), .value = "[]",
+     .help = "table: a file for each of data.train that lists the rows to take, from 0; []: all"},
+    {TEXTS("data.test_rows", data.test_rows, data.n_test_rows, char *), .value = "[]", .help = "likewise of data.test"},
+    {TEXTS("data.features", data.features, data.n_features, char *), .value = "[]",
+     .help = "table: the inputs: columns from 0 such as [0-7, 9], or files that list some; []: all but the target"},
+    {CONFIG("data.target", data.target), TEXT, .value = "\"\"",
+     .help = "table: the column of labels or targets, or a file that names it; if empty the last"},
     {CONFIG("data.validation", data.validation), WHOLE(0, 1e12), .unit = "samples", .value = "0", .decides = true,
      .help = "held out of the training set"},
     {CONFIG("data.normalize", data.normalize), CHOICE(normalizes), .value = "standard", .decides = true,

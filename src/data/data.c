@@ -25,7 +25,7 @@ trb_status trb__samples_expect(trb__samples *s, const char *path, trb_dtype type
 trb_status trb__samples_add_labels(trb__samples *s, const char *path, size_t n, const uint8_t *label)
 {
     if (s->task != TRB_TASK_CLASSES)
-        return trb_fail(TRB_ECONFIG, "%s: has labels; `data.task: regression` needs `data.format: hdf5`", path);
+        return trb_fail(TRB_ECONFIG, "%s: has labels; `data.task: regression` needs `data.format: hdf5` or `table`", path);
     TRB_TRY(trb__bytes_room(&s->y, n * sizeof(int32_t)));
     int32_t *to = (int32_t *)(void *)(s->y.at + s->y.n);
     for (size_t i = 0; i < n; i++) to[i] = label[i];
@@ -45,23 +45,26 @@ trb_status trb__data_path(const char *root, const char *name, char **out)
     return TRB_OK;
 }
 
-trb_status trb__data_units(trb_format format, size_t n_files, size_t *width, size_t *n_units)
+trb_status trb__data_units(const trb_data_files *f, size_t *width, size_t *n_units)
 {
-    *width = format == TRB_FORMAT_IDX ? 2 : 1;
-    *n_units = n_files / *width;
-    if (n_files > 0 && n_files % *width == 0) return TRB_OK;
-    return trb_fail(TRB_ECONFIG, "data: expected %s, got %zu files",
-                    *width == 2 ? "pairs of files, images and labels" : "at least one file", n_files);
+    *width = f->format == TRB_FORMAT_IDX ? 2 : 1;
+    *n_units = f->n_files / *width;
+    if (f->n_files == 0 || f->n_files % *width != 0)
+        return trb_fail(TRB_ECONFIG, "data: expected %s, got %zu files",
+                        *width == 2 ? "pairs of files, images and labels" : "at least one file", f->n_files);
+    if (f->n_rows == 0 || f->n_rows == f->n_files) return TRB_OK;
+    return trb_fail(TRB_ECONFIG, "data: %zu tables, but %zu files that list rows of them; expected one a table, or none",
+                    f->n_files, f->n_rows);
 }
 
-trb_status trb__data_unit_read(trb_format format, const char *root, char *const *names, trb__samples *s)
+trb_status trb__data_unit_read(const trb_data_files *f, size_t i, trb__samples *s)
 {
     trb_status st = TRB_OK;
     char *path = NULL, *labels = NULL;
-    TRB_GO(trb__data_path(root, names[0], &path));
-    switch (format) {
+    TRB_GO(trb__data_path(f->root, f->files[f->format == TRB_FORMAT_IDX ? 2 * i : i], &path));
+    switch (f->format) {
     case TRB_FORMAT_IDX:
-        TRB_GO(trb__data_path(root, names[1], &labels));
+        TRB_GO(trb__data_path(f->root, f->files[2 * i + 1], &labels));
         st = trb__idx_read(path, labels, s);
         break;
     case TRB_FORMAT_CIFAR10:
@@ -69,6 +72,9 @@ trb_status trb__data_unit_read(trb_format format, const char *root, char *const 
         break;
     case TRB_FORMAT_HDF5:
         st = trb__hdf5_read(path, s);
+        break;
+    case TRB_FORMAT_TABLE:
+        st = trb__table_read(f, path, f->n_rows > 0 ? f->rows[i] : NULL, s);
         break;
     }
 done:
@@ -113,15 +119,14 @@ done:
     return st;
 }
 
-trb_status trb_data_load(trb_task task, trb_format format, const char *root, size_t n_files, char *const *files,
-                         trb_data *out)
+trb_status trb_data_load(const trb_data_files *files, trb_data *out)
 {
     trb_status st = TRB_OK;
-    trb__samples s = {.task = task};
+    trb__samples s = {.task = files->task};
     size_t width = 0, n_units = 0;
-    TRB_TRY(trb__data_units(format, n_files, &width, &n_units));
-    for (size_t i = 0; i < n_units; i++) TRB_GO(trb__data_unit_read(format, root, files + i * width, &s));
-    trb_data d = {.task = task, .n = s.n, .shape = s.shape, .type = s.type, .x = s.x.at};
+    TRB_TRY(trb__data_units(files, &width, &n_units));
+    for (size_t i = 0; i < n_units; i++) TRB_GO(trb__data_unit_read(files, i, &s));
+    trb_data d = {.task = files->task, .n = s.n, .shape = s.shape, .type = s.type, .x = s.x.at};
     TRB_GO(trb__data_describe(&d, s.y.at));
     *out = d;
     return TRB_OK;

@@ -8,10 +8,11 @@
 #include "internal.h"
 #include "tribikos/memory.h"
 
-/* What is constant may show a deviation of rounding alone: it is left alone, not blown up. */
+/* What is constant may show a deviation of rounding alone: it is left alone, not blown up. Below FLT_MIN the inverse is
+ * beyond what a float32 holds. */
 static double guarded(double mean, double deviation)
 {
-    return deviation > (double)FLT_EPSILON * fabs(mean) ? deviation : 1.0;
+    return deviation > (double)FLT_EPSILON * fabs(mean) && deviation >= (double)FLT_MIN ? deviation : 1.0;
 }
 
 /* Bytes: sums of values and of squares are exact in integers. */

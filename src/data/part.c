@@ -5,9 +5,7 @@
 #include "tribikos/memory.h"
 
 struct trb_data_part {
-    trb_task task;
-    const char *root;
-    char *const *files;
+    trb_data_files files;
     size_t width, n_units, first, step; /* the part: units first, first + step, ... */
     trb_data_unit *unit;                /* [n_units] */
     trb__samples *own;                  /* [n_units] what was read */
@@ -27,20 +25,19 @@ static void place(const trb_data_part *p, size_t i, size_t *x, size_t *y)
     *y = (all * row + 63) / 64 * 64 + before * sizeof(int32_t);
 }
 
-trb_status trb_data_part_open(trb_task task, trb_format format, const char *root, size_t n_files, char *const *files,
-                              size_t r, size_t P, trb_data_part **out)
+trb_status trb_data_part_open(const trb_data_files *files, size_t r, size_t P, trb_data_part **out)
 {
     trb_status st = TRB_OK;
     trb_data_part *p = NULL;
     TRB_GO(trb_alloc(TRB_MEM_OTHER, 1, sizeof *p, &p));
-    *p = (trb_data_part){.task = task, .root = root, .files = files, .first = r, .step = P};
-    TRB_GO(trb__data_units(format, n_files, &p->width, &p->n_units));
+    *p = (trb_data_part){.files = *files, .first = r, .step = P};
+    TRB_GO(trb__data_units(files, &p->width, &p->n_units));
     TRB_GO(trb_alloc(TRB_MEM_OTHER, p->n_units, sizeof *p->unit, &p->unit));
     TRB_GO(trb_alloc(TRB_MEM_OTHER, p->n_units, sizeof *p->own, &p->own));
     for (size_t i = r; i < p->n_units; i += P) {
         trb__samples *s = &p->own[i];
-        s->task = task;
-        TRB_GO(trb__data_unit_read(format, root, files + i * p->width, s));
+        s->task = files->task;
+        TRB_GO(trb__data_unit_read(files, i, s));
         p->unit[i] = (trb_data_unit){.n = s->n, .shape = s->shape, .type = s->type};
     }
     *out = p;
@@ -66,7 +63,7 @@ trb_status trb_data_part_room(const trb_data_part *p, size_t *bytes)
     trb__samples first = {.n = 1, .shape = p->unit[0].shape, .type = p->unit[0].type};
     for (size_t i = 1; i < p->n_units; i++) {
         char *path = NULL;
-        TRB_TRY(trb__data_path(p->root, p->files[i * p->width], &path));
+        TRB_TRY(trb__data_path(p->files.root, p->files.files[i * p->width], &path));
         const trb_status st = trb__samples_expect(&first, path, p->unit[i].type, p->unit[i].shape);
         trb_free(path);
         TRB_TRY(st);
@@ -96,7 +93,7 @@ void trb_data_part_put(trb_data_part *p, void *room)
 trb_status trb_data_part_join(const trb_data_part *p, void *room, trb_data *out)
 {
     size_t x = 0, y = 0;
-    trb_data d = {.task = p->task, .shape = p->unit[0].shape, .type = p->unit[0].type, .lent = true, .x = room};
+    trb_data d = {.task = p->files.task, .shape = p->unit[0].shape, .type = p->unit[0].type, .lent = true, .x = room};
     place(p, 0, &x, &y);
     for (size_t i = 0; i < p->n_units; i++) d.n += p->unit[i].n;
     TRB_TRY(trb__data_describe(&d, (char *)room + y));

@@ -22,7 +22,7 @@ typedef struct {
 
 /** Read the data set of these files, once a node. Collective over world.
  * \param[out] s  data and block */
-trb_status trb__set_load(trb_comm *world, const trb_config *c, size_t n_files, char *const *files, trb__samples *s);
+trb_status trb__set_load(trb_comm *world, const trb_data_files *files, trb__samples *s);
 
 /** Read data.train, hold out data.validation samples, fix the normalisation. Collective over world. */
 trb_status trb__samples_load(trb_comm *world, const trb_config *c, trb__samples *s);

@@ -14,15 +14,13 @@ static trb_status tell_units(trb_comm *node, trb_data_part *part)
 }
 
 /* Collective over node. \param[out] s  without a block if the node's ranks cannot share */
-static trb_status load_together(trb_comm *node, const trb_config *c, size_t n_files, char *const *files,
-                                trb__samples *s)
+static trb_status load_together(trb_comm *node, const trb_data_files *files, trb__samples *s)
 {
     trb_status st = TRB_OK;
     trb_data_part *part = NULL;
     trb_shared *room = NULL;
     size_t bytes = 0;
-    st = trb_data_part_open(c->data.task, c->data.format, c->data.root, n_files, files, (size_t)trb_comm_rank(node),
-                            (size_t)trb_comm_size(node), &part);
+    st = trb_data_part_open(files, (size_t)trb_comm_rank(node), (size_t)trb_comm_size(node), &part);
     TRB_GO(trb_agree_on_files(node, st));
     TRB_GO(tell_units(node, part));
     TRB_GO(trb_agree_on_files(node, trb_data_part_room(part, &bytes)));
@@ -39,15 +37,14 @@ done:
     return st;
 }
 
-trb_status trb__set_load(trb_comm *world, const trb_config *c, size_t n_files, char *const *files, trb__samples *s)
+trb_status trb__set_load(trb_comm *world, const trb_data_files *files, trb__samples *s)
 {
     trb_comm *node = NULL;
     TRB_TRY(trb_comm_node(world, 0, &node));
     trb_status st = TRB_OK;
     trb_comm_phase("reading the data set", 0);
-    if (trb_comm_size(node) > 1) st = load_together(node, c, n_files, files, s);
-    if (st == TRB_OK && s->block == NULL)
-        st = trb_data_load(c->data.task, c->data.format, c->data.root, n_files, files, &s->data);
+    if (trb_comm_size(node) > 1) st = load_together(node, files, s);
+    if (st == TRB_OK && s->block == NULL) st = trb_data_load(files, &s->data);
     trb_comm_close(node);
     return trb_agree(world, st);
 }

@@ -7,6 +7,21 @@
 #include "tribikos/hash.h"
 #include "tribikos/memory.h"
 
+/* The training set, or the test set. */
+static trb_data_files files_of(const trb_config *c, bool test)
+{
+    return (trb_data_files){.task = c->data.task,
+                            .format = c->data.format,
+                            .root = c->data.root,
+                            .n_files = test ? c->data.n_test : c->data.n_train,
+                            .files = test ? c->data.test : c->data.train,
+                            .n_rows = test ? c->data.n_test_rows : c->data.n_train_rows,
+                            .rows = test ? c->data.test_rows : c->data.train_rows,
+                            .n_features = c->data.n_features,
+                            .features = c->data.features,
+                            .target = c->data.target};
+}
+
 static trb_status prepare(const trb_config *c, trb__samples *s)
 {
     const size_t N = s->data.n;
@@ -26,7 +41,8 @@ static trb_status prepare(const trb_config *c, trb__samples *s)
 trb_status trb__samples_load(trb_comm *world, const trb_config *c, trb__samples *s)
 {
     *s = (trb__samples){0};
-    trb_status st = trb__set_load(world, c, c->data.n_train, c->data.train, s);
+    const trb_data_files files = files_of(c, false);
+    trb_status st = trb__set_load(world, &files, s);
     if (st == TRB_OK) st = trb_agree(world, prepare(c, s));
     if (st == TRB_OK) st = trb_comm_same(world, s->data.digest, "the data set (data.train)");
     if (st != TRB_OK) trb__samples_clear(s);
@@ -64,7 +80,8 @@ trb_status trb__classes_only(const trb_data *data)
 trb_status trb__test_load(trb_comm *world, const trb_config *c, const trb__samples *s, trb__samples *test)
 {
     *test = (trb__samples){0};
-    trb_status st = trb__set_load(world, c, c->data.n_test, c->data.test, test);
+    const trb_data_files files = files_of(c, true);
+    trb_status st = trb__set_load(world, &files, test);
     if (st == TRB_OK) st = trb_agree(world, trb_data_normalize_as(&test->data, &s->data));
     if (st == TRB_OK) st = trb_comm_same(world, test->data.digest, "the test set (data.test)");
     if (st != TRB_OK) trb__samples_clear(test);

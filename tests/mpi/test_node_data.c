@@ -40,6 +40,12 @@ static void begin(trb_comm *w, uint8_t side, const char *train, const char *test
     CHECK(trb_config_parse("scene", config, 0, NULL, &of->c) == TRB_OK);
 }
 
+static void read_alone(const scene *of, size_t n_files, char *const *files, trb_data *d)
+{
+    const trb_data_files all = {.root = of->folder, .n_files = n_files, .files = files};
+    CHECK(trb_data_load(&all, d) == TRB_OK);
+}
+
 static const char *const four = "x0, y0, x1, y1, x2, y2, x3, y3";
 
 static void same(const trb_data *a, const trb_data *b)
@@ -56,8 +62,7 @@ static void the_set_is_what_one_would_read(trb_comm *w)
     trb_data alone;
     const int P = trb_comm_size(w);
     begin(w, SIDE, four, "x3, y3, x1, y1", &of);
-    CHECK(trb_data_load(TRB_TASK_CLASSES, TRB_FORMAT_IDX, of.folder, of.c->data.n_train, of.c->data.train, &alone) ==
-          TRB_OK);
+    read_alone(&of, of.c->data.n_train, of.c->data.train, &alone);
     CHECK(trb__samples_load(w, of.c, &of.s) == TRB_OK);
     same(&of.s.data, &alone);
     CHECK((of.s.block != NULL) == (P > 1));
@@ -67,8 +72,7 @@ static void the_set_is_what_one_would_read(trb_comm *w)
     trb_data_clear(&alone);
 
     trb__samples test;
-    CHECK(trb_data_load(TRB_TASK_CLASSES, TRB_FORMAT_IDX, of.folder, of.c->data.n_test, of.c->data.test, &alone) ==
-          TRB_OK);
+    read_alone(&of, of.c->data.n_test, of.c->data.test, &alone);
     CHECK(trb__test_load(w, of.c, &of.s, &test) == TRB_OK);
     same(&test.data, &alone);
     CHECK(memcmp(test.data.mean, of.s.data.mean, sizeof(float)) == 0);
@@ -118,8 +122,7 @@ static void or_each_holds_its_own(trb_comm *w)
     CHECK(setrlimit(RLIMIT_FSIZE, &less) == 0);
     CHECK(trb__samples_load(w, of.c, &of.s) == TRB_OK);
     CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
-    CHECK(trb_data_load(TRB_TASK_CLASSES, TRB_FORMAT_IDX, of.folder, of.c->data.n_train, of.c->data.train, &alone) ==
-          TRB_OK);
+    read_alone(&of, of.c->data.n_train, of.c->data.train, &alone);
     same(&of.s.data, &alone);
     CHECK(of.s.block == NULL);
     trb_data_clear(&alone);

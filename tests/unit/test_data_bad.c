@@ -45,7 +45,7 @@ static void good_first(void **state)
     char *files[] = {"x", "y"};
     fixture_write(scratch, "x", true, IMAGES, images);
     fixture_write(scratch, "y", false, LABELS, labels);
-    assert_int_equal(trb_data_load(TRB_TASK_CLASSES, TRB_FORMAT_IDX, scratch, 2, files, &d), TRB_OK);
+    assert_int_equal(fixture_load(TRB_TASK_CLASSES, TRB_FORMAT_IDX, scratch, 2, files, &d), TRB_OK);
     trb_data_clear(&d);
 }
 

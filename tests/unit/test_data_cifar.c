@@ -22,7 +22,7 @@ static void joined(void **state)
     fixture_write(scratch, "a", false, sizeof a, a);
     fixture_write(scratch, "b", true, sizeof b, b);
     trb_data d;
-    assert_int_equal(trb_data_load(TRB_TASK_CLASSES, TRB_FORMAT_CIFAR10, scratch, 2, files, &d), TRB_OK);
+    assert_int_equal(fixture_load(TRB_TASK_CLASSES, TRB_FORMAT_CIFAR10, scratch, 2, files, &d), TRB_OK);
     assert_int_equal(d.n, 5);
     assert_int_equal(d.shape.c, 3);
     assert_int_equal(d.shape.h, 32);
@@ -47,7 +47,7 @@ static void packed_and_long(void **state)
     fill(LONG, 0, records);
     fixture_write(scratch, "a", true, (size_t)LONG * RECORD, records);
     trb_data d;
-    assert_int_equal(trb_data_load(TRB_TASK_CLASSES, TRB_FORMAT_CIFAR10, scratch, 1, files, &d), TRB_OK);
+    assert_int_equal(fixture_load(TRB_TASK_CLASSES, TRB_FORMAT_CIFAR10, scratch, 1, files, &d), TRB_OK);
     assert_int_equal(d.n, LONG);
     for (size_t i = 0; i < LONG; i++)
         assert_memory_equal((uint8_t *)d.x + i * PIXELS, records + i * RECORD + 1, PIXELS);
@@ -83,7 +83,7 @@ static void real(void **state)
     char *files[] = {"cifar10/data_batch_1.bin"};
     const size_t published[] = {1005, 974, 1032, 1016, 999, 937, 1030, 1001, 1025, 981};
     size_t count[10] = {0};
-    assert_int_equal(trb_data_load(TRB_TASK_CLASSES, TRB_FORMAT_CIFAR10, root, 1, files, &d), TRB_OK);
+    assert_int_equal(fixture_load(TRB_TASK_CLASSES, TRB_FORMAT_CIFAR10, root, 1, files, &d), TRB_OK);
     for (size_t i = 0; i < d.n; i++) count[d.label[i]]++;
     for (size_t k = 0; k < 10; k++) assert_int_equal(count[k], published[k]);
     trb_data_clear(&d);

@@ -7,7 +7,7 @@ static trb_status load(void *folder)
 {
     char *files[] = {"x", "y"};
     trb_data d;
-    const trb_status st = trb_data_load(TRB_TASK_CLASSES, TRB_FORMAT_IDX, folder, 2, files, &d);
+    const trb_status st = fixture_load(TRB_TASK_CLASSES, TRB_FORMAT_IDX, folder, 2, files, &d);
     if (st == TRB_OK) trb_data_clear(&d);
     return st;
 }

@@ -39,7 +39,7 @@ static void classes(void **state)
     for (size_t i = 0; i < 3; i++) {
         trb_data d;
         put("a", shapes[i], x, (trb_h5_shape){types[i], 1, {2}}, labels[i]);
-        assert_int_equal(trb_data_load(TRB_TASK_CLASSES, TRB_FORMAT_HDF5, scratch, 2, files, &d), TRB_OK);
+        assert_int_equal(fixture_load(TRB_TASK_CLASSES, TRB_FORMAT_HDF5, scratch, 2, files, &d), TRB_OK);
         assert_int_equal(d.n, 4);
         assert_memory_equal(&d.shape, &expected[i], sizeof d.shape);
         assert_int_equal(d.classes, 256);
@@ -61,7 +61,7 @@ static void regression(void **state)
         trb_data d;
         put("a", (trb_h5_shape){TRB_F32, 2, {3, 2}}, x, (trb_h5_shape){wide != 0 ? TRB_F64 : TRB_F32, 1, {3}},
             wide != 0 ? (const void *)y64 : y32);
-        assert_int_equal(trb_data_load(TRB_TASK_REGRESSION, TRB_FORMAT_HDF5, scratch, 1, files, &d), TRB_OK);
+        assert_int_equal(fixture_load(TRB_TASK_REGRESSION, TRB_FORMAT_HDF5, scratch, 1, files, &d), TRB_OK);
         assert_int_equal(d.type, TRB_F32);
         assert_int_equal(d.classes, 0);
         assert_null(d.label);

@@ -27,7 +27,7 @@ static void made_by_hand(void **state)
         fixture_write(scratch, "x", packed != 0, sizeof images, images);
         fixture_write(scratch, "y", packed != 0, sizeof labels, labels);
         /* The pair twice: files are joined in order. */
-        assert_int_equal(trb_data_load(TRB_TASK_CLASSES, TRB_FORMAT_IDX, scratch, 4, files, &d), TRB_OK);
+        assert_int_equal(fixture_load(TRB_TASK_CLASSES, TRB_FORMAT_IDX, scratch, 4, files, &d), TRB_OK);
         assert_int_equal(d.n, 6);
         assert_int_equal(d.shape.c, 1);
         assert_int_equal(d.shape.h, 2);
@@ -56,9 +56,9 @@ static void made_by_hand(void **state)
     fixture_path(scratch, "x", x);
     fixture_path(scratch, "y", y);
     char *absolute[] = {x, y};
-    assert_int_equal(trb_data_load(TRB_TASK_CLASSES, TRB_FORMAT_IDX, "/nowhere", 2, absolute, &d), TRB_OK);
+    assert_int_equal(fixture_load(TRB_TASK_CLASSES, TRB_FORMAT_IDX, "/nowhere", 2, absolute, &d), TRB_OK);
     trb_data_clear(&d);
-    assert_int_equal(trb_data_load(TRB_TASK_CLASSES, TRB_FORMAT_IDX, "", 2, absolute, &d), TRB_OK);
+    assert_int_equal(fixture_load(TRB_TASK_CLASSES, TRB_FORMAT_IDX, "", 2, absolute, &d), TRB_OK);
     trb_data_clear(&d);
     assert_int_equal(trb_mem_bytes(TRB_MEM_KINDS), 0);
 }
@@ -68,7 +68,7 @@ static void check_real(const char *root, char *images, char *labels, size_t n, c
 {
     trb_data d;
     char *files[] = {images, labels};
-    assert_int_equal(trb_data_load(TRB_TASK_CLASSES, TRB_FORMAT_IDX, root, 2, files, &d), TRB_OK);
+    assert_int_equal(fixture_load(TRB_TASK_CLASSES, TRB_FORMAT_IDX, root, 2, files, &d), TRB_OK);
     assert_int_equal(d.n, n);
     assert_int_equal(trb_shape_size(d.shape), 784);
     assert_int_equal(d.classes, 10);

@@ -11,9 +11,10 @@ static trb_status read_in_parts(trb_task task, trb_format format, size_t n_files
 {
     trb_status st = TRB_OK;
     trb_data_part *part[MOST] = {NULL};
+    const trb_data_files all = {.task = task, .format = format, .root = scratch, .n_files = n_files, .files = files};
     size_t bytes = 0;
     *room = NULL;
-    for (size_t r = 0; r < P; r++) TRB_GO(trb_data_part_open(task, format, scratch, n_files, files, r, P, &part[r]));
+    for (size_t r = 0; r < P; r++) TRB_GO(trb_data_part_open(&all, r, P, &part[r]));
     for (size_t r = 0; r < P; r++)
         for (size_t i = 0; i < trb_data_part_units(part[r]); i++)
             *trb_data_part_unit(part[r], i) = *trb_data_part_unit(part[i % P], i);
@@ -31,7 +32,7 @@ static void expect_same(trb_task task, trb_format format, size_t n_files, char *
 {
     trb_data one, d;
     void *room = NULL;
-    assert_ok(trb_data_load(task, format, scratch, n_files, files, &one));
+    assert_ok(fixture_load(task, format, scratch, n_files, files, &one));
     const size_t row = trb_shape_size(one.shape) * trb_dtype_bytes(one.type);
     for (size_t P = 1; P <= MOST; P++) {
         assert_ok(read_in_parts(task, format, n_files, files, P, &room, &d));
