@@ -65,8 +65,8 @@ static inline bool fixture_real(const char *name, char folder[256])
 static inline trb_status fixture_load(trb_task task, trb_format format, const char *root, size_t n, char *const *files,
                                       trb_data *d)
 {
-    return trb_data_load(
-        &(trb_data_files){.task = task, .format = format, .root = root, .n_files = n, .files = files}, d);
+    return trb_data_load(&(trb_data_files){.task = task, .format = format, .root = root, .n_files = n, .files = files},
+                         d);
 }
 
 /* The load must fail with this status and a line that holds `fragment`, leave `out` alone and keep no memory. */

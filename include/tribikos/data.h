@@ -42,7 +42,7 @@ typedef struct {
 typedef struct {
     trb_task task;
     trb_format format;
-    const char *root;   /* folder in front of relative names; "" for none */
+    const char *root; /* folder in front of relative names; "" for none */
     size_t n_files;
     char *const *files; /* names, in order */
     /* Of tables alone. A file that lists rows or columns holds their numbers, separated like a table's or by lines. */
@@ -57,8 +57,8 @@ typedef struct {
  *
  * \return TRB_OK; TRB_ECONFIG if a file is missing or the list does not fit the format; TRB_EINPUT for anything wrong
  * inside: magic, truncation, bytes too many, counts that disagree, zero rows, what is no number, labels below 0 or of
- * more classes than a loss takes, values not finite; TRB_EINTEGRITY if an HDF5 file is damaged or lacks a data set. `out` is untouched on
- * failure
+ * more classes than a loss takes, values not finite; TRB_EINTEGRITY if an HDF5 file is damaged, lacks a data set or has
+ * its values elsewhere. `out` is untouched on failure
  */
 trb_status trb_data_load(const trb_data_files *files, trb_data *out);
 void trb_data_clear(trb_data *d);

@@ -82,8 +82,8 @@ trb_status trb_h5_write_rows(trb_h5 *h, const char *name, size_t first, size_t n
 trb_status trb_h5_read_rows(trb_h5 *h, const char *name, trb_dtype type, size_t first, size_t n, void *rows);
 /** A whole contiguous data set at once. */
 trb_status trb_h5_put(trb_h5 *h, const char *name, trb_h5_shape shape, const void *values);
-/** Type and extent. TRB_EINTEGRITY if absent, of a type or rank that this project never writes, or claiming more than
- * the file's bytes can hold. Nothing is read. */
+/** Type and extent. TRB_EINTEGRITY if absent, of a type or rank that this project never writes, claiming more than the
+ * file's bytes can hold, or with its values in other files (virtual or external). Nothing is read. */
 trb_status trb_h5_describe(trb_h5 *h, const char *name, trb_h5_shape *shape);
 /** Check that a data set exists with exactly this type and extent (before any memory is reserved for it). */
 trb_status trb_h5_expect(trb_h5 *h, const char *name, trb_h5_shape shape);

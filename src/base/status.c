@@ -33,12 +33,22 @@ int trb_status_exit(trb_status st)
     return 1;
 }
 
+/* What files and flags say of themselves is quoted in lines, and must not break them, nor command a terminal. */
+static void make_printable(char *line)
+{
+    for (; *line != '\0'; line++)
+        if ((*line > '\0' && *line < ' ') || *line == 0x7f) *line = '?';
+}
+
 trb_status trb_fail(trb_status st, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
     pthread_mutex_lock(&lock);
-    if (message[0] == '\0') (void)vsnprintf(message, sizeof message, fmt, args);
+    if (message[0] == '\0') {
+        (void)vsnprintf(message, sizeof message, fmt, args);
+        make_printable(message);
+    }
     pthread_mutex_unlock(&lock);
     va_end(args);
     return st;
@@ -55,6 +65,7 @@ trb_status trb_fail_of(trb_status st, const char *fmt, ...)
     if (n >= 0 && (size_t)n < sizeof line) {
         (void)snprintf(line + n, sizeof line - (size_t)n, "%s", message);
         memcpy(message, line, sizeof message);
+        make_printable(message);
     }
     pthread_mutex_unlock(&lock);
     va_end(args);

@@ -140,11 +140,11 @@ static trb_status check_student(const trb_config *c, const place *p, const trb_s
 /* What is said of tables is said of tables only. */
 static trb_status check_table(const trb_config *c, const place *top)
 {
-    const char *key = c->data.n_train_rows > 0     ? "data.train_rows"
-                      : c->data.n_test_rows > 0    ? "data.test_rows"
-                      : c->data.n_features > 0     ? "data.features"
+    const char *key = c->data.n_train_rows > 0    ? "data.train_rows"
+                      : c->data.n_test_rows > 0   ? "data.test_rows"
+                      : c->data.n_features > 0    ? "data.features"
                       : c->data.target[0] != '\0' ? "data.target"
-                                                   : NULL;
+                                                  : NULL;
     if (key == NULL) return TRB_OK;
     if (c->data.format != TRB_FORMAT_TABLE)
         return clash(top, key, "data.format", "rows and columns are chosen of tables (`data.format: table`) only");

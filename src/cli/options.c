@@ -4,9 +4,11 @@
  * needs another one to be read (members.only needs members.count) stands behind it. */
 
 static const trb__choice tasks[] = {{"classes", TRB_TASK_CLASSES}, {"regression", TRB_TASK_REGRESSION}, {NULL, 0}};
-static const trb__choice formats[] = {
-    {"idx", TRB_FORMAT_IDX}, {"cifar10", TRB_FORMAT_CIFAR10}, {"hdf5", TRB_FORMAT_HDF5}, {"table", TRB_FORMAT_TABLE},
-    {NULL, 0}};
+static const trb__choice formats[] = {{"idx", TRB_FORMAT_IDX},
+                                      {"cifar10", TRB_FORMAT_CIFAR10},
+                                      {"hdf5", TRB_FORMAT_HDF5},
+                                      {"table", TRB_FORMAT_TABLE},
+                                      {NULL, 0}};
 static const trb__choice normalizes[] = {{"none", TRB_NORMALIZE_NONE},
                                          {"unit", TRB_NORMALIZE_UNIT},
                                          {"standard", TRB_NORMALIZE_STANDARD},

@@ -4,26 +4,16 @@
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "tribikos/loss.h"
 #include "tribikos/memory.h"
 
-/* How much more than a file's size its values may be: deflate packs 1032 to 1 at best. The store compares what a data
- * set claims with what is stored of it; a virtual one has nothing stored, and reads zeros where its sources are
- * missing. */
-enum { PACKED_AT_BEST = 1032 };
-
-static trb_status check_extent(const char *path, const char *name, const trb_h5_shape *shape, size_t *row_bytes)
+/* What is stored has been compared with what is claimed (store.h), which also says that it can be addressed. */
+static trb_status row_bytes_of(const char *path, const char *name, const trb_h5_shape *shape, size_t *row_bytes)
 {
-    size_t row = trb_dtype_bytes(shape->type), bytes = 0;
-    bool overflow = false;
-    for (size_t i = 1; i < shape->ndim; i++) overflow |= __builtin_mul_overflow(row, shape->dim[i], &row);
-    overflow |= __builtin_mul_overflow(row, shape->dim[0], &bytes);
-    struct stat info;
-    if (overflow || stat(path, &info) != 0 || bytes / PACKED_AT_BEST > (size_t)info.st_size)
-        return trb_fail(TRB_EINPUT, "%s: %s claims more values than a file of this size can hold", path, name);
-    if (bytes == 0) return trb_fail(TRB_EINPUT, "%s: %s is empty", path, name);
+    size_t row = trb_dtype_bytes(shape->type);
+    for (size_t i = 1; i < shape->ndim; i++) row *= shape->dim[i];
+    if (row == 0 || shape->dim[0] == 0) return trb_fail(TRB_EINPUT, "%s: %s is empty", path, name);
     *row_bytes = row;
     return TRB_OK;
 }
@@ -36,7 +26,7 @@ static trb_status describe_x(trb_h5 *h, const char *path, trb__samples *s, trb_h
     if (x->ndim < 2 || x->ndim > 4)
         return trb_fail(TRB_EINPUT, "%s: /x: expected [N][D], [N][H][W] or [N][C][H][W], got %zu dimensions", path,
                         x->ndim);
-    TRB_TRY(check_extent(path, "/x", x, row_bytes));
+    TRB_TRY(row_bytes_of(path, "/x", x, row_bytes));
     const size_t *d = x->dim;
     const trb_shape shapes[] = {{d[1], 1, 1}, {1, d[1], d[2]}, {d[1], d[2], d[3]}};
     return trb__samples_expect(s, path, x->type, shapes[x->ndim - 2]);
@@ -54,7 +44,7 @@ static trb_status describe_y(trb_h5 *h, const char *path, trb_task task, size_t 
     if (y->ndim != 1 || y->dim[0] != n)
         return trb_fail(TRB_EINPUT, "%s: /y: expected [%zu], one value a row of /x, got %zu dimensions, the first %zu",
                         path, n, y->ndim, y->dim[0]);
-    return check_extent(path, "/y", y, row_bytes);
+    return row_bytes_of(path, "/y", y, row_bytes);
 }
 
 /* Value i of /y as label or target. */

@@ -143,8 +143,7 @@ typedef struct {
 
 static trb_status choose(choice *c, trb_status st, const char *where, const char *what, size_t i)
 {
-    if (i >= c->limit)
-        return trb_fail(st, "%s: expected %ss from 0 to %zu, got %zu", where, what, c->limit - 1, i);
+    if (i >= c->limit) return trb_fail(st, "%s: expected %ss from 0 to %zu, got %zu", where, what, c->limit - 1, i);
     if (c->place[i] != 0) return trb_fail(st, "%s: %s %zu is listed twice", where, what, i);
     c->place[i] = ++c->n;
     return TRB_OK;
@@ -254,7 +253,8 @@ static trb_status choose_columns(const trb_data_files *f, table *t)
     for (size_t i = 0; f->n_features == 0 && i < t->columns; i++)
         if (i != t->target) t->feature.place[i] = ++t->feature.n;
     if (t->feature.place[t->target] != 0)
-        return trb_fail(TRB_ECONFIG, "data.features: column %zu is the target (`data.target`), and no input", t->target);
+        return trb_fail(TRB_ECONFIG, "data.features: column %zu is the target (`data.target`), and no input",
+                        t->target);
     return TRB_OK;
 }
 
@@ -265,8 +265,8 @@ static trb_status read_value(const cursor *c, locale_t plain, bool label, void *
     double value = 0.0;
     const bool number = read_number(c, plain, &value);
     if (label && (!number || value < 0.0 || value >= TRB_LOSS_K_MAX || value != floor(value)))
-        return trb_fail(TRB_EINPUT, "%s:%zu: column %zu: expected a label, a whole number from 0 to %d, got %s", c->path,
-                        c->line, c->column, TRB_LOSS_K_MAX - 1, shown(c, got));
+        return trb_fail(TRB_EINPUT, "%s:%zu: column %zu: expected a label, a whole number from 0 to %d, got %s",
+                        c->path, c->line, c->column, TRB_LOSS_K_MAX - 1, shown(c, got));
     if (!number || !isfinite((float)value))
         return trb_fail(TRB_EINPUT, "%s:%zu: column %zu: expected a number%s, got %s", c->path, c->line, c->column,
                         number ? " that float32 can hold" : "", shown(c, got));

@@ -103,6 +103,33 @@ trb_status trb_h5_make(trb_h5 *h, const char *name, trb_h5_shape shape, trb_h5_l
     return st;
 }
 
+/* Refuse what claims more than is stored of it, in values or in one chunk, which HDF5 reserves memory for, and what is
+ * not stored here: virtual data sets read zeros where their sources are missing, and exhaust the stack where they are
+ * their own source; external files may be any file of the reader's. */
+static trb_status check_storage(trb_h5 *h, const char *name, const trb_h5_shape *shape, size_t bytes, hid_t creation)
+{
+    const H5D_layout_t layout = H5Pget_layout(creation);
+    if (layout == H5D_VIRTUAL || H5Pget_external_count(creation) != 0)
+        return trb_fail(TRB_EINTEGRITY, "%s: data set %s is %s: its values are in other files; copy them into this one",
+                        h->path, name, layout == H5D_VIRTUAL ? "virtual" : "external");
+    const size_t stored = (size_t)H5Dget_storage_size(h->set);
+    size_t room = 0;
+    if (__builtin_mul_overflow(stored, H5Pget_nfilters(creation) > 0 ? MAX_PACKING : 1U, &room)) room = SIZE_MAX;
+    char text[160];
+    if (room < bytes)
+        return trb_fail(TRB_EINTEGRITY, "%s: data set %s claims %s, but only %zu bytes of it are stored", h->path, name,
+                        shape_text(shape, text), stored);
+    if (layout != H5D_CHUNKED) return TRB_OK;
+    hsize_t chunk[H5S_MAX_RANK];
+    size_t chunk_bytes = trb_dtype_bytes(shape->type);
+    bool absurd = H5Pget_chunk(creation, H5S_MAX_RANK, chunk) != (int)shape->ndim;
+    for (size_t d = 0; !absurd && d < shape->ndim; d++)
+        absurd = __builtin_mul_overflow(chunk_bytes, (size_t)chunk[d], &chunk_bytes);
+    if (!absurd && chunk_bytes <= room) return TRB_OK;
+    return trb_fail(TRB_EINTEGRITY, "%s: data set %s claims chunks that its %zu stored bytes cannot fill", h->path,
+                    name, stored);
+}
+
 /* Type and extent of the open data set. */
 static trb_status describe(trb_h5 *h, const char *name, trb_h5_shape *shape)
 {
@@ -139,16 +166,7 @@ static trb_status describe(trb_h5 *h, const char *name, trb_h5_shape *shape)
             goto done;
         }
     }
-    if (H5Pget_layout(creation) != H5D_VIRTUAL) {
-        const hsize_t stored = H5Dget_storage_size(h->set);
-        const size_t packing = H5Pget_nfilters(creation) > 0 ? MAX_PACKING : 1;
-        char text[160];
-        if (stored < bytes / packing) {
-            st = trb_fail(TRB_EINTEGRITY, "%s: data set %s claims %s, but only %llu bytes of it are stored", h->path,
-                          name, shape_text(&s, text), (unsigned long long)stored);
-            goto done;
-        }
-    }
+    TRB_GO(check_storage(h, name, &s, bytes, creation));
     *shape = s;
 done:
     if (creation >= 0) (void)H5Pclose(creation);

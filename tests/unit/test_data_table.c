@@ -52,7 +52,8 @@ static void separators(void **state)
         "1, 2.5 ,-3 \n 4 ,\t5,60\n7,8,.9e1",
         " 1  2.5 -3\n\t4 5\t60 \n\n7 8 9\n \t\n",
         "1,2.5,-3\r\n4,5,60\r\n\r\n7,8,9\r\n",
-        "\xef\xbb\xbf" "1 2.5 -3\n4,5,60\n7 8 +9",
+        "\xef\xbb\xbf"
+        "1 2.5 -3\n4,5,60\n7 8 +9",
         "a,b c,d\n1,2.5,-3\n4,5,60\n7,8,9\n",
         "\n# one two three four\n1 2.5 -3\n4 5 60\n7 8 9\n",
         "\"x;y\"\r\n1 2.5 -3\r\n4 5 60\r\n7 8 9",
@@ -144,7 +145,8 @@ static void refused_values(void **state)
         {TRB_TASK_REGRESSION, "1 2\n1 \x01\xff\n", "column 1: expected a number, got `\?\?`"},
         {TRB_TASK_REGRESSION, "1 2\n1 wwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwww\n",
          "got `wwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwww...`"},
-        {TRB_TASK_CLASSES, "1 2\n1 2.5\n", "/a:2: column 1: expected a label, a whole number from 0 to 32767, got `2.5`"},
+        {TRB_TASK_CLASSES, "1 2\n1 2.5\n",
+         "/a:2: column 1: expected a label, a whole number from 0 to 32767, got `2.5`"},
         {TRB_TASK_CLASSES, "1 2\n1 -1\n", "got `-1`"},
         {TRB_TASK_CLASSES, "1 2\n1 32768\n", "got `32768`"},
         {TRB_TASK_CLASSES, "1 2\n1 dog\n", "got `dog`"},
@@ -248,9 +250,9 @@ static void each_passage(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_passage),   cmocka_unit_test(separators),      cmocka_unit_test(labels),
-        cmocka_unit_test(choices),        cmocka_unit_test(joined),          cmocka_unit_test(refused_values),
-        cmocka_unit_test(refused_choices), cmocka_unit_test(constant_columns)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(each_passage),    cmocka_unit_test(separators),
+                                       cmocka_unit_test(labels),          cmocka_unit_test(choices),
+                                       cmocka_unit_test(joined),          cmocka_unit_test(refused_values),
+                                       cmocka_unit_test(refused_choices), cmocka_unit_test(constant_columns)};
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Usage: tests/fuzz/run.sh SECONDS [HARNESS...]
+# Builds the harnesses (clang, AddressSanitizer, UndefinedBehaviorSanitizer) into build-fuzz and runs each for so long,
+# from its seeds in tests/fuzz/corpus and from what earlier runs have found in build-fuzz/found; 0: these alone, once
+# each. What crashes, hangs for 10 s, leaks, or has 64 MiB reserved at once is kept as build-fuzz/NAME-*, and makes the
+# exit status 1.
+set -uo pipefail
+cd "$(dirname "$0")/../.."
+seconds=${1:?usage: tests/fuzz/run.sh SECONDS [HARNESS...]}
+shift
+tools/build build-fuzz -DTRB_FUZZ=ON -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=RelWithDebInfo || exit 1
+[ $# -gt 0 ] || set -- $(cd tests/fuzz/corpus && ls)
+failed=0
+for name; do
+    found=build-fuzz/found/$name log=build-fuzz/$name.log begin=$SECONDS
+    mkdir -p "$found"
+    [ "$seconds" = 0 ] && length="-runs=0" || length="-max_total_time=$seconds"
+    build-fuzz/fuzz/$name "$length" -max_len=4096 -timeout=10 -malloc_limit_mb=64 -rss_limit_mb=2048 \
+        -artifact_prefix=build-fuzz/$name- -print_final_stats=1 "$found" tests/fuzz/corpus/$name >"$log" 2>&1
+    status=$?
+    runs=$(sed -n 's/^stat::number_of_executed_units: //p' "$log")
+    branches=$(sed -n 's/.*cov: \([0-9]*\).*/\1/p' "$log" | tail -n 1)
+    echo "$name: ${runs:-?} inputs in $((SECONDS - begin)) s, $branches branches"
+    [ $status = 0 ] && continue
+    failed=1
+    grep -E 'not so|ERROR|SUMMARY|Test unit' "$log" >&2
+done
+exit $failed

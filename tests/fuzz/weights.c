@@ -1,0 +1,53 @@
+/* Weights files, and what `tribikos info` reads of any file. */
+#include "common/fuzz.h"
+
+static fuzz_base base;
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    (void)argc, (void)argv;
+    static const float mean[2] = {0, 1}, scale[2] = {1, 2};
+    trb_net *net = NULL;
+    float params[64] = {0};
+    FUZZ_MUST(trb_net_create("dense 3, relu, split, dense 2", (trb_shape){2, 1, 1}, 2, &net) == TRB_OK);
+    FUZZ_MUST(trb_net_size(net) <= 64);
+    for (size_t i = 0; i < trb_net_size(net); i++) params[i] = (float)i;
+    FUZZ_MUST(trb_weights_write(fuzz_path("base.h5"), net, params, (trb_norm){mean, scale, 0.0, 0.0}, "seed: 1\n",
+                                NULL) == TRB_OK);
+    trb_net_destroy(net);
+    fuzz_base_keep(&base, fuzz_path("base.h5"));
+    return 0;
+}
+
+static trb_status visit_attribute(void *ctx, const char *name, const char *value)
+{
+    *(size_t *)ctx += strlen(name) + strlen(value);
+    return TRB_OK;
+}
+
+static trb_status visit_set(void *ctx, const char *name, const trb_h5_shape *shape)
+{
+    *(size_t *)ctx += strlen(name) + shape->ndim;
+    return TRB_OK;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+    const char *path = fuzz_base_edit(&base, "w.h5", (fuzz_input){data, n});
+    trb_weights_info info = {0};
+    trb_net *net = NULL;
+    float *params = NULL;
+    trb_h5 *h = NULL;
+    size_t seen = 0;
+    trb_status st = trb_weights_read(path, &info, &net, &params);
+    trb_weights_info_clear(&info);
+    trb_net_destroy(net);
+    trb_free(params);
+    fuzz_settle(st);
+    st = trb_h5_open(path, &h);
+    if (st == TRB_OK) st = trb_h5_each_attr(h, visit_attribute, &seen);
+    if (st == TRB_OK) st = trb_h5_each(h, visit_set, &seen);
+    trb_h5_close(h);
+    fuzz_settle(st);
+    return 0;
+}
