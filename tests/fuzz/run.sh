@@ -15,7 +15,7 @@ for name; do
     found=build-fuzz/found/$name log=build-fuzz/$name.log begin=$SECONDS
     mkdir -p "$found"
     [ "$seconds" = 0 ] && length="-runs=0" || length="-max_total_time=$seconds"
-    build-fuzz/fuzz/$name "$length" -max_len=4096 -timeout=10 -malloc_limit_mb=64 -rss_limit_mb=2048 \
+    build-fuzz/fuzz/$name "$length" -max_len=12288 -timeout=10 -malloc_limit_mb=64 -rss_limit_mb=2048 \
         -artifact_prefix=build-fuzz/$name- -print_final_stats=1 "$found" tests/fuzz/corpus/$name >"$log" 2>&1
     status=$?
     runs=$(sed -n 's/^stat::number_of_executed_units: //p' "$log")
