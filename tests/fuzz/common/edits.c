@@ -192,8 +192,18 @@ static void patch(hid_t file, const char *name, fuzz_input *in)
     (void)H5Dclose(set);
 }
 
-/* How the values of a new data set are laid out. */
-static void lay_out(hid_t creation, int ndim, const hsize_t *dim, hid_t space, hid_t type, fuzz_input *in)
+/* Bytes of so many values of a type; SIZE_MAX if they are more than that. */
+static size_t extent(hid_t type, int ndim, const hsize_t *dim)
+{
+    size_t bytes = H5Tget_size(type);
+    for (int d = 0; d < ndim && d < 7; d++)
+        if (__builtin_mul_overflow(bytes, (size_t)dim[d], &bytes)) return SIZE_MAX;
+    return bytes;
+}
+
+/* How the values of a new data set are laid out. What HDF5 would write at once is kept small.
+ * \return whether values may be written */
+static bool lay_out(hid_t creation, int ndim, const hsize_t *dim, hid_t space, hid_t type, fuzz_input *in)
 {
     const uint64_t how = fuzz_number(in, 1);
     hsize_t chunk[8];
@@ -201,17 +211,17 @@ static void lay_out(hid_t creation, int ndim, const hsize_t *dim, hid_t space, h
     case 0:
         break;
     case 1:
-        (void)H5Pset_alloc_time(creation, H5D_ALLOC_TIME_EARLY);
+        if (extent(type, ndim, dim) <= MOST_BYTES) (void)H5Pset_alloc_time(creation, H5D_ALLOC_TIME_EARLY);
         break;
     case 2:
         (void)H5Pset_layout(creation, H5D_COMPACT);
         break;
     case 3: /* values in a file of their own: one that is there, and is endless */
         (void)H5Pset_external(creation, how & 64 ? "/dev/zero" : "base.h5", 0, (how & 128) != 0 ? H5F_UNLIMITED : 64);
-        break;
+        return false;
     case 4:
         if (ndim < 7) (void)H5Pset_virtual(creation, space, how & 64 ? "gone.h5" : ".", "x", space);
-        break;
+        return false;
     default:
         for (int d = 0; d < ndim && d < 7; d++) {
             const uint64_t rows = fuzz_number(in, 1);
@@ -222,8 +232,9 @@ static void lay_out(hid_t creation, int ndim, const hsize_t *dim, hid_t space, h
         if (how & 32) (void)H5Pset_deflate(creation, 6);
         if (how & 64) (void)H5Pset_fletcher32(creation);
         if (how & 128) (void)H5Pset_scaleoffset(creation, H5Z_SO_INT, 0);
+        return extent(type, ndim, chunk) <= 1 << 20;
     }
-    (void)type;
+    return true;
 }
 
 static void replace(hid_t file, const char *name, fuzz_input *in)
@@ -234,12 +245,11 @@ static void replace(hid_t file, const char *name, fuzz_input *in)
     const hid_t type = take_type(in), space = take_space(in, &ndim, dim, &open_end);
     const hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
     if (type >= 0 && space >= 0) {
-        lay_out(creation, ndim, dim, space, type, in);
+        const bool writes = lay_out(creation, ndim, dim, space, type, in);
         (void)H5Ldelete(file, name, H5P_DEFAULT);
         const hid_t set = H5Dcreate2(file, name, type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
         if (set >= 0) {
-            const bool plain = H5Pget_layout(creation) != H5D_VIRTUAL && H5Pget_external_count(creation) == 0;
-            void *values = plain ? take_values(in, type, H5Sget_simple_extent_npoints(space)) : NULL;
+            void *values = writes ? take_values(in, type, H5Sget_simple_extent_npoints(space)) : NULL;
             if (values != NULL) (void)H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values);
             free(values);
             (void)H5Dclose(set);
