@@ -145,6 +145,12 @@ static const bad table[] = {
      "key `data.normalize`: given contradicts `data.mean`: [] (default): the constants are to be given"},
     {"data.normalize: given\ndata.mean: [0.5]\n", NULL, "contradicts `data.std`: [] (default)"},
     {"data.mean: 0.5\n", NULL, "key `data.mean`: 0.5 contradicts `data.normalize`: standard (default)"},
+    {"data.train_rows: [a]\n", NULL, "key `data.train_rows`: [...] contradicts `data.format`: idx (default)"},
+    {"data.target: 3\n", NULL, "key `data.target`: 3 contradicts `data.format`: idx (default)"},
+    {"data.format: table\ndata.test_rows: [a, b, c]\n", NULL,
+     "key `data.test_rows`: [...] contradicts `data.test`: [...] (t.yaml:5): expected a file of rows for each table: "
+     "2, "
+     "got 3"},
     {NULL, "--data.std=[1, 0]", "key `data.std`: expected numbers above 0 such as [0.49, 0.48, 0.45], got `0`"},
     {NULL, "--data.mean=x", "key `data.mean`: expected numbers such as"},
     {"student.views: 2\n", NULL, "t.yaml:8: key `student.views`: expected at most `cache.views` = 1, got 2"},
