@@ -105,16 +105,28 @@ trb_status trb_h5_make(trb_h5 *h, const char *name, trb_h5_shape shape, trb_h5_l
 
 /* Refuse what claims more than is stored of it, in values or in one chunk, which HDF5 reserves memory for, and what is
  * not stored here: virtual data sets read zeros where their sources are missing, and exhaust the stack where they are
- * their own source; external files may be any file of the reader's. */
+ * their own source; external files may be any file of the reader's. Of filters only those that
+ * this project knows: others trust what a file says of them, or are programs looked for on the disk. */
 static trb_status check_storage(trb_h5 *h, const char *name, const trb_h5_shape *shape, size_t bytes, hid_t creation)
 {
     const H5D_layout_t layout = H5Pget_layout(creation);
     if (layout == H5D_VIRTUAL || H5Pget_external_count(creation) != 0)
         return trb_fail(TRB_EINTEGRITY, "%s: data set %s is %s: its values are in other files; copy them into this one",
                         h->path, name, layout == H5D_VIRTUAL ? "virtual" : "external");
+    const int n_filters = H5Pget_nfilters(creation);
+    for (int i = 0; i < n_filters; i++) {
+        size_t n = 0;
+        unsigned flags = 0;
+        char filter[32] = "";
+        const H5Z_filter_t id = H5Pget_filter2(creation, (unsigned)i, &flags, &n, NULL, sizeof filter, filter, NULL);
+        if (id != H5Z_FILTER_DEFLATE && id != H5Z_FILTER_SHUFFLE && id != H5Z_FILTER_FLETCHER32)
+            return trb_fail(TRB_EINTEGRITY,
+                            "%s: data set %s is packed by filter %d (%s), expected deflate, shuffle or fletcher32",
+                            h->path, name, (int)id, filter);
+    }
     const size_t stored = (size_t)H5Dget_storage_size(h->set);
     size_t room = 0;
-    if (__builtin_mul_overflow(stored, H5Pget_nfilters(creation) > 0 ? MAX_PACKING : 1U, &room)) room = SIZE_MAX;
+    if (__builtin_mul_overflow(stored, n_filters > 0 ? MAX_PACKING : 1U, &room)) room = SIZE_MAX;
     char text[160];
     if (room < bytes)
         return trb_fail(TRB_EINTEGRITY, "%s: data set %s claims %s, but only %zu bytes of it are stored", h->path, name,

@@ -98,6 +98,8 @@ sets = [
     ("x lies elsewhere", low("x", ((20, 4),), f4, endless), "is external"),
     ("x is a view of what is gone", virtual("x", (20, 4), "<f4", "gone.h5"), "is virtual"),
     ("x is a view of itself", virtual("x", (20, 4), "<f4", "."), "is virtual"),
+    ("x packed by scaling", anew("x", data=x.astype("u1"), scaleoffset=0), r"is packed by filter 6 \(scaleoffset"),
+    ("x packed by lzf", anew("x", data=x, compression="lzf"), r"is packed by filter 32000 \(lzf"),
     ("x a group", link("x", "group"), "cannot open data set /x"),
     ("x a type", link("x", "type"), "cannot open data set /x"),
     ("x the root", link("x", "cycle"), "cannot open data set /x"),
