@@ -2,7 +2,7 @@
 # Usage: tests/fuzz/run.sh SECONDS [HARNESS...]
 # Builds the harnesses (clang, AddressSanitizer, UndefinedBehaviorSanitizer) into build-fuzz and runs each for so long,
 # from its seeds in tests/fuzz/corpus and from what earlier runs have found in build-fuzz/found; 0: these alone, once
-# each. What crashes, hangs for 10 s, leaks, or has 64 MiB reserved at once is kept as build-fuzz/NAME-*, and makes the
+# each. What crashes, hangs for a minute, leaks, or has 64 MiB reserved at once is kept as build-fuzz/NAME-*, and makes the
 # exit status 1.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
@@ -15,7 +15,7 @@ for name; do
     found=build-fuzz/found/$name log=build-fuzz/$name.log begin=$SECONDS
     mkdir -p "$found"
     [ "$seconds" = 0 ] && length="-runs=0" || length="-max_total_time=$seconds"
-    build-fuzz/fuzz/$name "$length" -max_len=12288 -timeout=10 -malloc_limit_mb=64 -rss_limit_mb=2048 \
+    build-fuzz/fuzz/$name "$length" -max_len=12288 -timeout=60 -malloc_limit_mb=64 -rss_limit_mb=2048 \
         -artifact_prefix=build-fuzz/$name- -print_final_stats=1 "$found" tests/fuzz/corpus/$name >"$log" 2>&1
     status=$?
     runs=$(sed -n 's/^stat::number_of_executed_units: //p' "$log")
