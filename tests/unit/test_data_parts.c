@@ -107,6 +107,17 @@ static void same_targets(void **state)
     expect_same(TRB_TASK_REGRESSION, TRB_FORMAT_HDF5, 3, files);
 }
 
+static void same_tables(void **state)
+{
+    (void)state;
+    static const char first[] = "a,b,y\n1,2,3\n4,5,6\n", second[] = "7 8 9\n";
+    char *files[] = {"t0", "t1", "t0"};
+    fixture_write(scratch, "t0", true, sizeof first - 1, first);
+    fixture_write(scratch, "t1", false, sizeof second - 1, second);
+    expect_same(TRB_TASK_REGRESSION, TRB_FORMAT_TABLE, 3, files);
+    expect_same(TRB_TASK_CLASSES, TRB_FORMAT_TABLE, 2, files);
+}
+
 /* Whoever reads the wrong file: the line is the one of a reader alone. */
 static void same_failures(void **state)
 {
@@ -150,6 +161,7 @@ static void each_passage(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(each_passage), cmocka_unit_test(same_pairs),
-                                       cmocka_unit_test(same_targets), cmocka_unit_test(same_failures)};
+                                       cmocka_unit_test(same_targets), cmocka_unit_test(same_tables),
+                                       cmocka_unit_test(same_failures)};
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }
