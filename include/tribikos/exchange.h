@@ -159,6 +159,7 @@ const float *trb_exchange_kept_slab(const trb_exchange *x, size_t part, size_t w
 enum { TRB_STALENESS_BINS = 17 };
 typedef struct {
     double waited_s;                    /* for parameters, for other ranks' part of a step, for a share */
+    double kept_s;                      /* copying what steps that were kept made */
     uint64_t bytes_sent;                /* allreduce: bytes given to the library, which may send more */
     uint64_t stale[TRB_STALENESS_BINS]; /* server 0: shares by the number of other shares that were applied between
                                            the worker's getting its parameters and the share's application; the last

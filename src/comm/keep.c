@@ -129,10 +129,11 @@ void trb_exchange_keep(trb_exchange *x)
     x->keep->wanted = true;
 }
 
-void trb__keep_copy(const trb_exchange *x, const trb__segment *s, size_t from, size_t to)
+void trb__keep_copy(trb_exchange *x, const trb__segment *s, size_t from, size_t to)
 {
     const trb__keep *k = x->keep;
     if (k == NULL || !k->on || !k->contributes) return;
+    const double start = trb_now_s();
     const size_t in = s->moments + (from - s->own_lo);
     const float *const kept[] = {x->params + from, x->m == NULL ? NULL : x->m + in, x->v == NULL ? NULL : x->v + in};
     for (size_t j = 0; j < k->slabs; j++) {
@@ -140,6 +141,7 @@ void trb__keep_copy(const trb_exchange *x, const trb__segment *s, size_t from, s
             k->own == NULL ? k->whole + (k->part * k->slabs + j) * x->size + from : k->own + j * k->owned + in;
         memcpy(place, kept[j], (to - from) * sizeof *place);
     }
+    x->work.kept_s += trb_now_s() - start;
 }
 
 /* Whether all that this rank owns has been updated in the step. */

@@ -115,7 +115,7 @@ trb_status trb__update_all(trb_exchange *x, double factor);
 /** Keeping (keep.c): a step begins; what a rank owns of [from, to) has been updated; all has been, and nothing is under
  * way; the end. */
 trb_status trb__keep_begin(trb_exchange *x);
-void trb__keep_copy(const trb_exchange *x, const trb__segment *s, size_t from, size_t to);
+void trb__keep_copy(trb_exchange *x, const trb__segment *s, size_t from, size_t to);
 trb_status trb__keep_now(trb_exchange *x);
 void trb__keep_close(trb_exchange *x);
 

@@ -161,10 +161,13 @@ struct trb__saver {
     double last_s;           /* when the last one was begun */
     uint64_t due;            /* the first step after which one is wanted */
     bool writes;             /* this rank does */
+    bool asked;              /* for a step to be kept, which is not over */
     bool pending, running;   /* kept and not yet written; being written */
     atomic_bool done;
     pthread_t thread;
     trb_status st; /* of the thread */
+    uint64_t written;
+    double held_s; /* by all of them, but for copying */
     trb_checkpoint at;
     float *joined; /* [slabs][size] of the whole network, if its heads are cut; on the rank that writes */
 };
@@ -258,14 +261,16 @@ static trb_status end_writing(trb__saver *s)
     if (!s->running) return TRB_OK;
     (void)pthread_join(s->thread, NULL);
     s->running = false;
+    s->written += s->st == TRB_OK;
     s->place->slot = (s->place->slot + 1) % s->c->checkpoint.keep;
     return s->st;
 }
 
-bool trb__saver_due(const trb__saver *s, uint64_t taken)
+bool trb__saver_due(trb__saver *s, uint64_t taken)
 {
-    return s != NULL && s->writes && taken >= s->due && !s->pending && !s->running &&
-           trb_now_s() - s->last_s >= s->c->checkpoint.seconds;
+    if (s == NULL || !s->writes || taken < s->due || s->asked || s->pending || s->running) return false;
+    s->asked = trb_now_s() - s->last_s >= s->c->checkpoint.seconds;
+    return s->asked;
 }
 
 trb_status trb__saver_keep(trb__saver *s)
@@ -289,6 +294,7 @@ trb_status trb__saver_kept(trb__saver *s, uint64_t taken)
     s->last_s = trb_now_s();
     s->due = next_due(s, taken);
     s->at.step = taken;
+    s->asked = false;
     s->pending = true;
     trb_free(s->at.metrics);
     s->at.metrics = NULL;
@@ -314,6 +320,21 @@ trb_status trb__saver_finish(trb__saver *s)
     if (st == TRB_OK && s->pending) st = begin_writing(s);
     if (st == TRB_OK) st = end_writing(s);
     return st;
+}
+
+void trb__saver_hold(trb__saver *s, double seconds)
+{
+    if (s != NULL) s->held_s += seconds;
+}
+
+void trb__saver_report(const trb__saver *s, double step_s)
+{
+    if (s == NULL || s->written == 0 || step_s <= 0.0) return;
+    const double copied =
+        trb_exchange_worked(s->x).kept_s + (s->heads == NULL ? 0.0 : trb_exchange_worked(s->heads).kept_s);
+    const double each = (copied + s->held_s) / (double)s->written;
+    trb_info("%s: %llu checkpoints, for each of which rank 0's steps were held up by %.2f ms, %.1f %% of a step",
+             s->place->who, (unsigned long long)s->written, 1e3 * each, 100.0 * each / step_s);
 }
 
 void trb__saver_close(trb__saver *s)

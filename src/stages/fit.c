@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "internal.h"
+#include "tribikos/clock.h"
 #include "tribikos/fault.h"
 #include "tribikos/log.h"
 #include "tribikos/memory.h"
@@ -237,7 +238,7 @@ static void between(loop *l, uint64_t steps)
 }
 
 /* \param[in] taken  steps when the one under way will be over */
-static unsigned wish(const loop *l, uint64_t taken)
+static unsigned wish(loop *l, uint64_t taken)
 {
     const int reason = trb_stop_reason();
     if (reason != 0) return (unsigned)(STOP + 1 + reason);
@@ -291,13 +292,17 @@ static trb_status in_step(trb_comm *group, loop *l)
         TRB_TRY(trb_agree(group, plan(l, epoch, first)));
         for (size_t s = 0; s < l->planned; s++) {
             taken++;
+            double start = trb_now_s();
             if (wished != NOTHING) note(l, trb__saver_keep(l->saver));
+            trb__saver_hold(l->saver, trb_now_s() - start);
             trb_exchange_wish(l->x, wish(l, taken));
             TRB_TRY(step(l, l->saved, epoch, l->row.count == 0 ? NULL : l->sample + s * l->row.count * l->rows));
             if (taken % l->steps == 0) TRB_TRY(over(group, l, e));
+            start = trb_now_s();
             if (wished != NOTHING) TRB_TRY(keep(group, l, taken, wished));
             wished = trb_exchange_wished(l->x);
             note(l, trb__saver_go_on(l->saver));
+            trb__saver_hold(l->saver, trb_now_s() - start);
             between(l, taken);
         }
     }
@@ -478,6 +483,7 @@ trb_status trb__fit_run(trb_comm *group, const trb__fit *f)
         st = trb__saver_open(group, f, l.x, l.heads == NULL ? NULL : trb__half_exchange(l.heads), l.steps, &l.saver);
     trb_progress_begin(&l.progress, steps, "steps", "%s", f->label);
     if (st == TRB_OK) st = trb_agree(group, go_on(&l));
+    const double begun = trb_now_s();
     if (st == TRB_OK && !free) st = in_step(group, &l);
     if (st == TRB_OK && free) {
         st = l.own.count == 0 ? serve(&l) : work_freely(&l);
@@ -487,6 +493,7 @@ trb_status trb__fit_run(trb_comm *group, const trb__fit *f)
     if (st == TRB_OK) st = trb_exchange_gather(l.x);
     if (st == TRB_OK && l.heads != NULL) st = trb_agree(group, trb_exchange_gather(trb__half_exchange(l.heads)));
     if (st == TRB_OK) trb_progress_end(&l.progress, l.note);
+    if (st == TRB_OK && !free) trb__saver_report(l.saver, (trb_now_s() - begun) / (double)(steps - l.taken));
     if (st == TRB_OK) st = report_costs(group, &l);
     (void)drop_plan(&l);
     trb__saver_close(l.saver);
