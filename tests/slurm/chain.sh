@@ -29,4 +29,4 @@ digest srun >got
 check "srun --mpi=pmix, members together: the bits of a run without Slurm" cmp -s expected got
 digest one >got
 check "jobs/run.sbatch, one allocation: the bits of a run without Slurm" cmp -s expected got || cat one.out
-finish
+finish_jobs

@@ -6,6 +6,7 @@
 #   number STAGE                 of the last job of this stage that this submitted
 #   state JOB                    PENDING, RUNNING, COMPLETED, FAILED, CANCELLED ...
 #   wait_for SECONDS COMMAND...  until it succeeds
+#   finish_jobs                  finish, with what the jobs said if a check failed
 if [ -z "${TRB_CLUSTER:-}" ]; then
     refused() { echo "SKIPPED: $*"; exit 77; }
     for program in slurmctld slurmd sbatch munged unshare ip; do
@@ -102,4 +103,8 @@ all_over() { [ -z "$(squeue -h)" ]; }
 state() { squeue -h -r -t all -j "$1" -o %T; }
 is() { [ "$(state "$1")" = "$2" ]; } # JOB STATE
 submit() { "$TRB_SOURCE/jobs/submit" "$work/small.yaml" "$@" >"$work/submit" 2>&1 || cat "$work/submit"; }
+finish_jobs() {
+    [ "$failed" = 0 ] || { squeue -r -t all; tail -n 30 "$work"/*.out "$work"/*/jobs/*.out; }
+    finish
+}
 number() { awk -v stage="$1" '$1 == stage { id = $2 } END { print id }' "$work/submit"; }

@@ -47,4 +47,4 @@ check "everything ends" wait_for 60 all_over
 check "member 2 was left alone" is "${train}_2" COMPLETED
 digest soon >got
 check "the bits of a run without Slurm" cmp -s expected got
-finish
+finish_jobs

@@ -62,4 +62,4 @@ mpi 2 run "$work/small.yaml" --run.dir="$work/calm" "${long[@]}" || cat err
 digest calm >expected
 digest run >got
 check "the bits of a run that nobody disturbed" cmp -s expected got
-finish
+finish_jobs
