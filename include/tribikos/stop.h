@@ -19,8 +19,9 @@ int trb_stop_signal(const char *name);
 
 /** Catch these signals from now on, and watch the time. Local.
  * \param[in] limit_s  0: none; else seconds from the beginning of the job ($SLURM_JOB_START_TIME; without it from now)
- * \param[in] grace_s  whole seconds that the program has to end after the first signal; 0: as many as it takes */
-trb_status trb_stop_open(size_t n, const int *signals, double limit_s, unsigned grace_s);
+ * \param[in] grace_s  whole seconds that the program has to end after the first signal; 0: as many as it takes
+ * \param[in] end  ends the process at once; called in a signal's handler */
+trb_status trb_stop_open(size_t n, const int *signals, double limit_s, unsigned grace_s, void (*end)(int status));
 /** Signals have their effect of before again. Local. */
 void trb_stop_close(void);
 

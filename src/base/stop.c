@@ -16,6 +16,7 @@ enum { KNOWN = sizeof known / sizeof *known };
 
 static volatile sig_atomic_t caught; /* the first signal */
 static volatile unsigned grace;
+static void (*leave)(int status);
 static int heard;
 static bool is_open;
 static time_t deadline; /* 0: none */
@@ -28,17 +29,19 @@ int trb_stop_signal(const char *name)
     return 0;
 }
 
-static void leave(const char *why, size_t n, int status)
+static void say(const char *why, size_t n)
 {
     ssize_t ignored = write(STDERR_FILENO, why, n);
     (void)ignored;
-    _exit(status);
 }
 
 static void on_signal(int number)
 {
     static const char again[] = "tribikos: a second signal: ending at once; what was kept before stands\n";
-    if (caught != 0) leave(again, sizeof again - 1, 128 + number);
+    if (caught != 0) {
+        say(again, sizeof again - 1);
+        leave(128 + number);
+    }
     caught = number;
     if (grace > 0) (void)alarm(grace);
 }
@@ -48,10 +51,11 @@ static void on_alarm(int number)
     static const char late[] = "tribikos: error: no end within run.grace after the signal; what was kept before "
                                "stands; give more time, or a smaller step\n";
     (void)number;
-    leave(late, sizeof late - 1, 1);
+    say(late, sizeof late - 1);
+    leave(trb_status_exit(TRB_EIO));
 }
 
-trb_status trb_stop_open(size_t n, const int *signals, double limit_s, unsigned grace_s)
+trb_status trb_stop_open(size_t n, const int *signals, double limit_s, unsigned grace_s, void (*end)(int status))
 {
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, late = {.sa_handler = on_alarm};
     (void)sigemptyset(&action.sa_mask);
@@ -59,6 +63,7 @@ trb_status trb_stop_open(size_t n, const int *signals, double limit_s, unsigned 
     caught = 0;
     heard = 0;
     grace = grace_s;
+    leave = end;
     for (size_t i = 0; i < KNOWN; i++) {
         (void)sigaction(known[i].number, NULL, &before[i]);
         for (size_t k = 0; k < n; k++)

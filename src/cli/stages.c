@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "commands.h"
 #include "tribikos/blas.h"
@@ -71,7 +72,7 @@ static trb_status catch_signals(const trb_config *c)
     int *number = NULL;
     trb_status st = trb_alloc(TRB_MEM_OTHER, c->run.n_signals, sizeof *number, &number);
     for (size_t i = 0; st == TRB_OK && i < c->run.n_signals; i++) number[i] = trb_stop_signal(c->run.signals[i]);
-    if (st == TRB_OK) st = trb_stop_open(c->run.n_signals, number, c->run.time_limit, (unsigned)c->run.grace);
+    if (st == TRB_OK) st = trb_stop_open(c->run.n_signals, number, c->run.time_limit, (unsigned)c->run.grace, _exit);
     trb_free(number);
     return st;
 }

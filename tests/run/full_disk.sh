@@ -9,11 +9,12 @@ run=$work/disk/run
 used() { df --output=used -k "$work/disk" | tail -n 1; }
 
 mkdir "$run"
+locks=--run.lock_seconds=0 # a lock would be the first to find no room
 declare -A takes # KiB that a stage leaves on the disk
 for stage in train cache distill eval; do
     cp -r "$run" "$work/before-$stage"
     before=$(used)
-    mpi 2 $stage "$conf" --run.dir="$run" || { cat "$work/err"; bad "$stage left alone"; finish; }
+    mpi 2 $stage "$conf" --run.dir="$run" $locks || { cat "$work/err"; bad "$stage left alone"; finish; }
     takes[$stage]=$(($(used) - before))
 done
 digest "$run" >"$work/expected"
@@ -29,7 +30,7 @@ full() {
     else
         mount -o remount,nr_inodes=$(($(df --output=iused "$work/disk" | tail -n 1) + $2)) "$work/disk"
     fi
-    mpi 2 "$1" "$conf" --run.dir="$run"
+    mpi 2 "$1" "$conf" --run.dir="$run" $locks
     status=$?
     rm -f "$work/disk/ballast"
     mount -o remount,nr_inodes=9999 "$work/disk"
@@ -49,8 +50,10 @@ for stage in train cache distill eval; do
     for room in 0 8 $((takes[$stage] - 4)) ${takes[$stage]}; do full $stage $room KiB; done
 done
 for files in 2 3; do full eval $files files; done
+locks=''
+for files in 1 2 3; do full train $files files; done
 for kind in 'members/.*/metrics.jsonl' 'members/.*/weights.h5' 'cache/v00/.*.h5' cache/manifest.h5 'student/.*/metrics.jsonl' \
-            'student/.*/weights.h5' report/predictions.h5 report/report.json config.yaml; do
+            'student/.*/weights.h5' report/predictions.h5 report/report.json config.yaml '.lock/.*'; do
     check "there was no room for $kind" grep -qx "$kind" "$work/named"
 done
 echo "tally: full disks: $disks"
