@@ -6,7 +6,7 @@
 
 #include <hdf5.h>
 
-enum { REGIONS = 64, NAMES = 64, EDITS = 24, MOST_BYTES = 1 << 16, MOST_ATTRIBUTE = 1 << 22 };
+enum { REGIONS = 64, NAMES = 64, EDITS = 24, MOST_BYTES = 1 << 16, MOST_CHUNK = 1 << 20, MOST_ATTRIBUTE = 1 << 22 };
 
 /* Where a file of our own carries checksums over what describes its data: bytes [at, at + n), the checksum behind. */
 typedef struct {
@@ -216,6 +216,15 @@ static herr_t note(hid_t group, const char *name, const H5L_info_t *info, void *
     return 0;
 }
 
+/* Bytes of so many values of a type; SIZE_MAX if they are more than that. */
+static size_t extent(hid_t type, int ndim, const hsize_t *dim)
+{
+    size_t bytes = H5Tget_size(type);
+    for (int d = 0; d < ndim && d < 7; d++)
+        if (__builtin_mul_overflow(bytes, (size_t)dim[d], &bytes)) return SIZE_MAX;
+    return bytes;
+}
+
 /* Change some bytes of a data set's values. */
 static void patch(hid_t file, const char *name, fuzz_input *in)
 {
@@ -224,7 +233,11 @@ static void patch(hid_t file, const char *name, fuzz_input *in)
     const hid_t type = H5Dget_type(set), space = H5Dget_space(set), creation = H5Dget_create_plist(set);
     const size_t size = H5Tget_size(type), offset = (size_t)fuzz_number(in, 2);
     const hssize_t points = H5Sget_simple_extent_npoints(space);
-    const bool plain = H5Pget_layout(creation) != H5D_VIRTUAL && H5Tis_variable_str(type) <= 0;
+    hsize_t chunk[H5S_MAX_RANK];
+    const H5D_layout_t layout = H5Pget_layout(creation);
+    const int ndim = layout == H5D_CHUNKED ? H5Pget_chunk(creation, H5S_MAX_RANK, chunk) : 0;
+    const bool plain =
+        layout != H5D_VIRTUAL && H5Tis_variable_str(type) <= 0 && extent(type, ndim, chunk) <= MOST_CHUNK;
     if (plain && points > 0 && size > 0 && (size_t)points <= MOST_BYTES / size) {
         const size_t n = (size_t)points * size;
         uint8_t *values = calloc(n, 1);
@@ -240,15 +253,6 @@ static void patch(hid_t file, const char *name, fuzz_input *in)
     (void)H5Sclose(space);
     (void)H5Tclose(type);
     (void)H5Dclose(set);
-}
-
-/* Bytes of so many values of a type; SIZE_MAX if they are more than that. */
-static size_t extent(hid_t type, int ndim, const hsize_t *dim)
-{
-    size_t bytes = H5Tget_size(type);
-    for (int d = 0; d < ndim && d < 7; d++)
-        if (__builtin_mul_overflow(bytes, (size_t)dim[d], &bytes)) return SIZE_MAX;
-    return bytes;
 }
 
 /* How the values of a new data set are laid out. What HDF5 would write at once is kept small.
@@ -278,7 +282,7 @@ static bool lay_out(hid_t creation, int ndim, const hsize_t *dim, hid_t space, h
             chunk[d] = rows < 250 ? 1 + rows : dim[d] < 1 << 16 ? dim[d] + 1 : 1;
         }
         if (ndim > 0 && ndim < 7) (void)H5Pset_chunk(creation, ndim, chunk);
-        const bool writes = extent(type, ndim, chunk) <= 1 << 20;
+        const bool writes = extent(type, ndim, chunk) <= MOST_CHUNK;
         if (how & 16) (void)H5Pset_shuffle(creation);
         if (how & 32) (void)H5Pset_deflate(creation, 6);
         if (how & 64) (void)H5Pset_fletcher32(creation);
