@@ -154,6 +154,14 @@ static trb_status take_round(loop *l, trb_status st, uint64_t epoch, size_t firs
     return st;
 }
 
+/* What this rank wants of the next step. */
+static unsigned wish(loop *l)
+{
+    const int reason = trb_stop_reason();
+    if (reason != 0) return (unsigned)(STOP + 1 + reason);
+    return trb__saver_due(l->saver, l->taken + 1) ? KEEP : NOTHING;
+}
+
 /* One step. A rank that fails takes part in the exchange all the same; its status rides along.
  * \param[in] sample  of the row's lanes */
 static trb_status step(loop *l, trb_status st, uint64_t epoch, const int64_t *sample)
@@ -165,6 +173,7 @@ static trb_status step(loop *l, trb_status st, uint64_t epoch, const int64_t *sa
         for (size_t first = 0; first < l->row.count; first += l->columns)
             st = take_round(l, st, epoch, first, sample + first * l->rows);
         trb_exchange *x = trb__half_exchange(l->heads);
+        trb_exchange_wish(l->x, wish(l));
         if (st == TRB_OK) st = trb_fault("agree");
         const trb_status pushed = trb_exchange_push(x, st, 0.0), done = trb_exchange_push(l->x, st, 0.0);
         TRB_TRY(pushed);
@@ -179,6 +188,7 @@ static trb_status step(loop *l, trb_status st, uint64_t epoch, const int64_t *sa
         loss += l->loss[i];
     }
     if (st == TRB_OK) st = trb_fault("agree");
+    trb_exchange_wish(l->x, wish(l));
     TRB_TRY(trb_exchange_push(l->x, st, loss));
     return trb_exchange_pull(l->x);
 }
@@ -237,14 +247,6 @@ static void between(loop *l, uint64_t steps)
     if (l->fit->between != NULL) l->fit->between(l->fit->between_ctx);
 }
 
-/* \param[in] taken  steps when the one under way will be over */
-static unsigned wish(loop *l, uint64_t taken)
-{
-    const int reason = trb_stop_reason();
-    if (reason != 0) return (unsigned)(STOP + 1 + reason);
-    return trb__saver_due(l->saver, taken + 1) ? KEEP : NOTHING;
-}
-
 /* How writing goes is told to all with the next step. */
 static void note(loop *l, trb_status st)
 {
@@ -257,13 +259,13 @@ static trb_status stopped(const loop *l)
 }
 
 /* A step that is kept is over. */
-static trb_status keep(trb_comm *group, loop *l, uint64_t taken, unsigned wished)
+static trb_status keep(trb_comm *group, loop *l, unsigned wished)
 {
     if (l->saver != NULL) {
         double *sums = trb__saver_sums(l->saver);
-        if (taken % l->steps != 0) /* else the next epoch has none yet */
+        if (l->taken % l->steps != 0) /* else the next epoch has none yet */
             TRB_TRY(l->heads != NULL ? trb__half_sums(l->heads, sums) : trb_exchange_by_lane(l->x, l->loss, sums));
-        note(l, trb__saver_kept(l->saver, taken));
+        note(l, trb__saver_kept(l->saver, l->taken));
     }
     if (wished < STOP) return TRB_OK;
     note(l, trb__saver_finish(l->saver));
@@ -283,27 +285,25 @@ static trb_status over(trb_comm *group, loop *l, uint64_t e)
 /* All ranks step by step. */
 static trb_status in_step(trb_comm *group, loop *l)
 {
-    uint64_t taken = l->taken;
     unsigned wished = NOTHING;
-    for (uint64_t e = taken / l->steps; e < l->fit->epochs; e++) {
+    for (uint64_t e = l->taken / l->steps; e < l->fit->epochs; e++) {
         const uint64_t epoch = l->fit->first_epoch + e;
-        const size_t first = taken % l->steps;
+        const size_t first = l->taken % l->steps;
         l->planned = l->steps - first;
         TRB_TRY(trb_agree(group, plan(l, epoch, first)));
         for (size_t s = 0; s < l->planned; s++) {
-            taken++;
+            l->taken++;
             double start = trb_now_s();
             if (wished != NOTHING) note(l, trb__saver_keep(l->saver));
             trb__saver_hold(l->saver, trb_now_s() - start);
-            trb_exchange_wish(l->x, wish(l, taken));
             TRB_TRY(step(l, l->saved, epoch, l->row.count == 0 ? NULL : l->sample + s * l->row.count * l->rows));
-            if (taken % l->steps == 0) TRB_TRY(over(group, l, e));
+            if (l->taken % l->steps == 0) TRB_TRY(over(group, l, e));
             start = trb_now_s();
-            if (wished != NOTHING) TRB_TRY(keep(group, l, taken, wished));
+            if (wished != NOTHING) TRB_TRY(keep(group, l, wished));
             wished = trb_exchange_wished(l->x);
             note(l, trb__saver_go_on(l->saver));
             trb__saver_hold(l->saver, trb_now_s() - start);
-            between(l, taken);
+            between(l, l->taken);
         }
     }
     note(l, trb__saver_finish(l->saver));
@@ -493,7 +493,7 @@ trb_status trb__fit_run(trb_comm *group, const trb__fit *f)
     if (st == TRB_OK) st = trb_exchange_gather(l.x);
     if (st == TRB_OK && l.heads != NULL) st = trb_agree(group, trb_exchange_gather(trb__half_exchange(l.heads)));
     if (st == TRB_OK) trb_progress_end(&l.progress, l.note);
-    if (st == TRB_OK && !free) trb__saver_report(l.saver, (trb_now_s() - begun) / (double)(steps - l.taken));
+    if (st == TRB_OK && !free) trb__saver_report(l.saver, (trb_now_s() - begun) / (double)(steps - l.progress.from));
     if (st == TRB_OK) st = report_costs(group, &l);
     (void)drop_plan(&l);
     trb__saver_close(l.saver);

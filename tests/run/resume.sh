@@ -77,9 +77,21 @@ for way in "2 3 ordered" "3 1 server" "2 2 allreduce"; do
     TRB_FAULT=train.step:3:0:usr1 mpi $p train "$conf" --run.dir="$work/hurt" "${images[@]}" --exchange=$exchange
     check "resnet8 by $exchange: exit status 75" test $? = 75
     mpi $q train "$conf" --run.dir="$work/hurt" "${images[@]}" || cat "$work/err"
-    check "resnet8 from $exchange: goes on" grep -q 'member 0: goes on from .*step 5' "$work/err"
+    check "resnet8 from $exchange: goes on" grep -q 'member 0: goes on from .*step 4' "$work/err"
     [ $exchange = allreduce ] || compare "resnet8 from $exchange on $p ranks to ordered on $q" "$work/hurt" "$work/res"
 done
+
+# A student of it, whose heads are blocks, in its second phase.
+images=(--members.count=2 '--train.layers=[resnet8 10]' '--students=[hydra]' --student.layers= --student.split=stage3 --student.epochs=1
+    --student.phase1_epochs=1 --train.epochs=1 --train.batch=120 --student.batch=120 --data.validation=1140)
+mpi 2 run "$conf" --run.dir="$work/heads" "${images[@]}" || cat "$work/err"
+mkdir "$work/hurt3"
+cp -r "$work/heads/members" "$work/heads/cache" "$work/hurt3"
+TRB_FAULT=train.step:4:1:usr1 mpi 2 distill "$conf" --run.dir="$work/hurt3" "${images[@]}"
+check "heads of blocks: exit status 75" test $? = 75
+mpi 3 run "$conf" --run.dir="$work/hurt3" "${images[@]}" || cat "$work/err"
+check "heads of blocks: goes on" grep -q 'student hydra: goes on from .*phase 2, step 2' "$work/err"
+compare "heads of blocks" "$work/hurt3" "$work/heads"
 
 # ---- shares in no common steps: as many steps in all, and a sound student
 free=(--exchange=server --server.staleness=3 --members.count=1 --train.epochs=20)
@@ -173,5 +185,5 @@ check "a second signal: ends at once" test $? -gt 128
 check "a second signal: nothing half-written is taken for whole" test -z "$(find "$work/hurt" -name '[01].h5')"
 tribikos train "$conf" --run.dir="$work/hurt" "${one[@]}" "${long[@]}" --run.time_limit=1 2>"$work/err"
 check "a second signal: gone on with" test $? = 75
-echo "resumes: $resumed compared"
+echo "tally: resumes compared: $resumed"
 finish
