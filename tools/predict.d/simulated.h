@@ -10,6 +10,7 @@ int simulated_isend(const void *from, int n, MPI_Datatype type, int to, int tag,
 int simulated_irecv(void *to, int n, MPI_Datatype type, int from, int tag, MPI_Comm c, MPI_Request *request);
 int simulated_iallreduce(const void *from, void *to, int n, MPI_Datatype type, MPI_Op op, MPI_Comm c,
                          MPI_Request *request);
+int simulated_ibcast(void *bytes, int n, MPI_Datatype type, int root, MPI_Comm c, MPI_Request *request);
 int simulated_testall(int n, MPI_Request *request, int *through, MPI_Status *ignored);
 
 #define MPI_Init_thread simulated_init_thread
@@ -18,6 +19,7 @@ int simulated_testall(int n, MPI_Request *request, int *through, MPI_Status *ign
 #define MPI_Isend simulated_isend
 #define MPI_Irecv simulated_irecv
 #define MPI_Iallreduce simulated_iallreduce
+#define MPI_Ibcast simulated_ibcast
 #define MPI_Testall simulated_testall
 
 #endif

@@ -4,8 +4,10 @@
  *
  * Usage: step MODEL EXCHANGE GROUPS SERVERS SPEED WARM-UP STEPS. MODEL is a file of tools/predict; each rank that
  * computes has one lane of the model's rows; GROUPS head groups; all computing SPEED times as fast as MODEL says.
- * Behind WARM-UP steps, at least one as parameters come in during the next, prints of STEPS steps: seconds a step,
- * seconds of layers a step, and bytes that all ranks together send a step. */
+ * A step is taken from behind a forward pass to behind the next. Nothing is under way there, as a forward pass waits for
+ * all parameters: so all bytes of STEPS steps cross the network in the time that is measured, and no others. (At the end
+ * of a step, how much is under way depends on when ranks happened to agree on it.) Behind WARM-UP steps, prints of STEPS
+ * steps: seconds a step, of the slowest rank; seconds of layers a step; bytes that all ranks together send a step. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,12 +92,17 @@ static void pull(slab *s)
 
 /* Each rank of a row has passed the body of its lane. Everyone's features go to everyone; each computes its heads for
  * all lanes of the row, and their feature gradients go to who has the lane. */
-static void heads_of_the_row(job *j)
+static void features_of_the_row(job *j)
 {
-    const float *features = NULL, *gradient = NULL;
+    const float *features = NULL;
     must(trb_row_gather(j->between, (size_t)j->groups, NULL, &features));
+}
+
+static void answer_the_row(job *j)
+{
+    const float *gradient = NULL;
     for (int c = 0; c < j->groups; c++) {
-        forward(&j->heads);
+        if (c > 0) forward(&j->heads);
         backward(&j->heads);
         (void)trb_row_answer(j->between);
         must(trb_row_answered(j->between));
@@ -103,16 +110,29 @@ static void heads_of_the_row(job *j)
     must(trb_row_sum(j->between, (size_t)j->groups, &gradient));
 }
 
+static bool computes(const job *j)
+{
+    return trb_exchange_lanes(j->body.x).count > 0;
+}
+
+/* Until all parameters have been needed: with several head groups, the first lane's heads too. */
+static void begin(job *j)
+{
+    if (computes(j)) forward(&j->body);
+    if (j->groups == 1) return;
+    features_of_the_row(j);
+    forward(&j->heads);
+}
+
 static void step(job *j)
 {
-    const bool computes = trb_exchange_lanes(j->body.x).count > 0;
-    if (computes) forward(&j->body);
-    if (j->groups > 1) heads_of_the_row(j);
+    if (j->groups > 1) answer_the_row(j);
     if (j->groups > 1) push(&j->heads);
-    if (computes) backward(&j->body);
+    if (computes(j)) backward(&j->body);
     push(&j->body);
     pull(&j->body);
     if (j->groups > 1) pull(&j->heads);
+    begin(j);
 }
 
 static void prepare(job *j, trb_exchange_opts how)
@@ -146,15 +166,25 @@ static double layers_of(const part *p)
     return s;
 }
 
-/* Of a step, when all have ended. */
-static double sent_by_all(const job *j, int steps)
+/* Until all that others still want of this rank is done. */
+static void end(job *j)
 {
     must(trb_exchange_gather(j->body.x));
     if (j->groups > 1) must(trb_exchange_gather(j->heads.x));
-    double sent = (double)trb_exchange_worked(j->body.x).bytes_sent, all = 0.0;
-    if (j->groups > 1) sent += (double)trb_exchange_worked(j->heads.x).bytes_sent;
-    must_mpi(MPI_Allreduce(&sent, &all, 1, MPI_DOUBLE, MPI_SUM, MPI_COMM_WORLD), "MPI_Allreduce");
-    return all / steps;
+}
+
+static double sent(const job *j)
+{
+    double bytes = (double)trb_exchange_worked(j->body.x).bytes_sent;
+    if (j->groups > 1) bytes += (double)trb_exchange_worked(j->heads.x).bytes_sent;
+    return bytes;
+}
+
+static double of_all(double mine, MPI_Op op)
+{
+    double all = 0.0;
+    must_mpi(MPI_Allreduce(&mine, &all, 1, MPI_DOUBLE, op, MPI_COMM_WORLD), "MPI_Allreduce");
+    return all;
 }
 
 int main(int argc, char **argv)
@@ -170,13 +200,16 @@ int main(int argc, char **argv)
     const int steps = (int)strtol(argv[7], NULL, 10), warm_up = (int)strtol(argv[6], NULL, 10);
     must(model_read(argv[1], (size_t)j.groups, strtod(argv[5], NULL), &j.m));
     prepare(&j, how);
+    begin(&j);
     for (int i = 0; i < warm_up; i++) step(&j);
     const double start = trb_now_s();
     for (int i = 0; i < steps; i++) step(&j);
-    const double took = (trb_now_s() - start) / steps, sent = sent_by_all(&j, warm_up + steps);
+    const double mine = (trb_now_s() - start) / steps;
+    end(&j);
+    const double took = of_all(mine, MPI_MAX), bytes = of_all(sent(&j), MPI_SUM) / (warm_up + steps);
     /* The heads of a rank compute all lanes of its row. */
     const double layers = layers_of(&j.m.body) + j.groups * layers_of(&j.m.heads);
-    if (trb_comm_rank(j.world) == 0) printf("%.9g %.9g %.0f\n", took, layers, sent);
+    if (trb_comm_rank(j.world) == 0) printf("%.9g %.9g %.0f\n", took, layers, bytes);
     release(&j);
     trb_comm_stop(j.world);
     return 0;
