@@ -7,6 +7,9 @@
  * Files are written in the format of HDF5 1.10 (libver v110), whose checksums cover what describes the data, and texts
  * with a fixed length, which h5py shows as bytes; texts that h5py stored as str are read as well. A flipped bit in such
  * a file is found, or is without effect; only the mapping of a virtual data set is not covered, and is never read here.
+ * Types, extents, filters and what is stored are checked before memory is reserved. HDF5 1.10.8 itself does not survive
+ * files made to deceive it, with wrong structures under right checksums (tests/fuzz, TRB_FUZZ_CHECKSUMS): open none of
+ * people you do not trust.
  *
  * HDF5 is thread-safe only where it was built so: every function of this header takes one process-wide lock, so a
  * reader thread and the main thread may both use it. All functions are local. Messages name file and object.
