@@ -4,7 +4,7 @@
 . "$(dirname "$0")/cluster.bash"
 cluster_up 2 6
 export RANKS=2
-long=(--train.epochs=150 --student.phase1_epochs=150 --students='[hydra]' --checkpoint.seconds=0)
+long=(--train.epochs=150 --student.phase1_epochs=700 --students='[hydra]' --checkpoint.seconds=0)
 trains() { [ -e "$1/metrics.jsonl" ] && [ "$(wc -l <"$1/metrics.jsonl")" -gt 10 ]; } # FOLDER
 restarts() { scontrol show job "$1" | sed -n 's/.*Restarts=\([0-9]*\).*/\1/p'; }
 # In place of the program: ranks that were just started, and do not know the signal yet, and ranks that stop slowly.
