@@ -80,6 +80,10 @@ trb_status trb_comm_gather(trb_comm *c, const void *items, size_t n, size_t size
  * \param[out] all  [sum of n] */
 trb_status trb_comm_allgather(trb_comm *c, const double *items, size_t n, double *all);
 
+/** Everyone's doubles to everyone, where each belongs to one rank and is 0 on all others. Collective over c.
+ * \param[in,out] values  [n] */
+trb_status trb_comm_fill(trb_comm *c, double *values, size_t n);
+
 /** The part of `n` things that rank r of P has: a contiguous run, sizes differing by at most one. Local.
  * first = floor(n r / P). */
 void trb_share(size_t n, int r, int P, size_t *first, size_t *count);

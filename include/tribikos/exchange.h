@@ -167,10 +167,6 @@ typedef struct {
 } trb_exchange_work;
 trb_exchange_work trb_exchange_worked(const trb_exchange *x); /* Local. */
 
-/** Everyone's doubles, one a lane, to everyone. Collective over group. \param[in] mine  [count of my lanes]
- * \param[out] by_lane  [L] */
-trb_status trb_exchange_by_lane(trb_exchange *x, const double *mine, double *by_lane);
-
 /** Sum [n] doubles, one a lane, in the same tree, whoever holds them. Collective over group.
  * \param[in] mine  [count of my lanes]   \param[out] sum  the same bits on every rank */
 trb_status trb_exchange_sum(trb_exchange *x, const double *mine, double *sum);

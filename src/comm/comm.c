@@ -287,6 +287,16 @@ done:
     return st;
 }
 
+trb_status trb_comm_fill(trb_comm *c, double *values, size_t n)
+{
+    int count = 0;
+    MPI_Request request;
+    TRB_TRY(trb_to_int(n, &count));
+    TRB_TRY(
+        trb__mpi(MPI_Iallreduce(MPI_IN_PLACE, values, count, MPI_DOUBLE, MPI_SUM, c->mpi, &request), "MPI_Iallreduce"));
+    return trb__wait(c, &request, "MPI_Iallreduce");
+}
+
 void trb_share(size_t n, int r, int P, size_t *first, size_t *count)
 {
     const size_t rank = (size_t)r, size = (size_t)P;

@@ -497,20 +497,6 @@ void trb_exchange_close(trb_exchange *x)
     trb_free(x);
 }
 
-trb_status trb_exchange_by_lane(trb_exchange *x, const double *mine, double *by_lane)
-{
-    double *by_rank = NULL;
-    size_t read = 0;
-    trb_status st = trb_agree(x->group, trb_alloc(TRB_MEM_OTHER, x->lanes, sizeof *by_rank, &by_rank));
-    if (st == TRB_OK) st = trb_comm_allgather(x->group, mine, x->mine.count, by_rank);
-    for (int r = 0; st == TRB_OK && r < x->group->size; r++) {
-        const trb_lanes l = trb_exchange_share(&x->how, x->lanes, r, x->group->size);
-        for (size_t i = 0; i < l.count; i++) by_lane[l.first + i * l.step] = by_rank[read++];
-    }
-    trb_free(by_rank);
-    return st;
-}
-
 trb_status trb_exchange_sum(trb_exchange *x, const double *mine, double *sum)
 {
     double *all = NULL;
@@ -519,9 +505,10 @@ trb_status trb_exchange_sum(trb_exchange *x, const double *mine, double *sum)
     trb_status st = trb_alloc(TRB_MEM_OTHER, x->lanes, sizeof *all, &all);
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, x->lanes, sizeof *span, &span);
     TRB_GO(trb_agree(x->group, st));
-    TRB_GO(trb_exchange_by_lane(x, mine, all));
-    for (size_t lane = 0; lane < x->lanes;
-         lane++) { /* `all` becomes a stack, which is never higher than what is read */
+    for (size_t i = 0; i < x->mine.count; i++) all[x->mine.first + i * x->mine.step] = mine[i];
+    TRB_GO(trb_comm_fill(x->group, all, x->lanes));
+    /* It becomes a stack, which is never higher than what has been read. */
+    for (size_t lane = 0; lane < x->lanes; lane++) {
         const size_t before = depth;
         all[before] = all[lane];
         depth = trb__push_span(x->lanes, span, depth, (trb__span){lane, lane + 1});

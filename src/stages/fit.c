@@ -263,8 +263,10 @@ static trb_status keep(trb_comm *group, loop *l, unsigned wished)
 {
     if (l->saver != NULL) {
         double *sums = trb__saver_sums(l->saver);
+        for (size_t i = 0; l->heads == NULL && i < l->own.count; i++) sums[l->own.first + i * l->own.step] = l->loss[i];
         if (l->taken % l->steps != 0) /* else the next epoch has none yet */
-            TRB_TRY(l->heads != NULL ? trb__half_sums(l->heads, sums) : trb_exchange_by_lane(l->x, l->loss, sums));
+            TRB_TRY(l->heads != NULL ? trb__half_sums(l->heads, sums)
+                                     : trb_comm_fill(group, sums, l->fit->opts->lanes));
         note(l, trb__saver_kept(l->saver, l->taken));
     }
     if (wished < STOP) return TRB_OK;

@@ -141,24 +141,23 @@ trb_status trb__half_loss(trb__half *h, double *sum)
     return TRB_OK;
 }
 
+/* Where lane k of head lane i of this rank is among all. */
+static size_t place_of(const trb__half *h, size_t i, size_t k)
+{
+    const trb_lanes lanes = trb_exchange_lanes(h->x);
+    const size_t head_lane = (size_t)trb_comm_rank(h->heads->row) * h->own + i;
+    return head_lane * h->fit->opts->lanes + lanes.first + k * lanes.step;
+}
+
 trb_status trb__half_sums(trb__half *h, double *all)
 {
-    const size_t L = h->fit->opts->lanes;
-    double *mine = NULL;
-    trb_status st = trb_agree(h->group, trb_alloc(TRB_MEM_OTHER, h->own * L, sizeof *mine, &mine));
-    for (size_t i = 0; st == TRB_OK && i < h->own; i++)
-        st = trb_exchange_by_lane(h->x, h->loss + i * h->lanes, mine + i * L);
-    st = trb_agree(h->group, st); /* a column's ranks agreed among themselves, a row's do on the next */
-    if (st == TRB_OK) st = trb_comm_allgather(h->heads->row, mine, h->own * L, all);
-    trb_free(mine);
-    return trb_agree(h->group, st);
+    for (size_t i = 0; i < h->own; i++)
+        for (size_t k = 0; k < h->lanes; k++) all[place_of(h, i, k)] = h->loss[i * h->lanes + k];
+    return trb_comm_fill(h->group, all, h->heads->lanes * h->fit->opts->lanes);
 }
 
 void trb__half_go_on(trb__half *h, const double *all)
 {
-    const trb_lanes lanes = trb_exchange_lanes(h->x);
-    const size_t L = h->fit->opts->lanes, first = (size_t)trb_comm_rank(h->heads->row) * h->own;
     for (size_t i = 0; i < h->own; i++)
-        for (size_t k = 0; k < lanes.count; k++)
-            h->loss[i * h->lanes + k] = all[(first + i) * L + lanes.first + k * lanes.step];
+        for (size_t k = 0; k < h->lanes; k++) h->loss[i * h->lanes + k] = all[place_of(h, i, k)];
 }

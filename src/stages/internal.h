@@ -209,7 +209,7 @@ void trb__half_worked(const trb__half *h, double *waited_s, uint64_t *bytes_sent
  * status */
 trb_status trb__half_loss(trb__half *h, double *sum);
 
-/** The losses since then, [H][L] on every rank, as a checkpoint has them. Collective over group. */
+/** The losses since then, as a checkpoint has them. Collective over group. \param[in,out] all  [H][L] zeros */
 trb_status trb__half_sums(trb__half *h, double *all);
 void trb__half_go_on(trb__half *h, const double *all); /* Local: the losses are these. */
 
