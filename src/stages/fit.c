@@ -341,7 +341,8 @@ static bool told(void *ctx, uint64_t step, size_t lanes, double loss)
     }
     const uint64_t taken = l->lanes / lanes_a_step;
     between(l, taken);
-    if (trb_stop_reason() == 0) return l->failed != TRB_OK || trb__saver_due(l->saver, taken);
+    note(l, trb__saver_go_on(l->saver));
+    if (trb_stop_reason() == 0 && l->failed == TRB_OK && l->saved == TRB_OK) return trb__saver_due(l->saver, taken);
     note(l, trb__saver_finish(l->saver)); /* what is about to be kept takes the place of what is being written */
     return true;
 }
