@@ -56,7 +56,10 @@ static trb_status find(const trb_config *c, const trb__place *place, trb_checkpo
     char path[TRB_CHECKPOINT_PATH] = "";
     size_t slot = 0;
     *next = 0;
-    if (strcmp(how, "never") == 0) return TRB_OK;
+    if (strcmp(how, "never") == 0) { /* nor shall the next run, which would take the farthest for the newest */
+        trb_checkpoint_remove(place->folder.text, c->checkpoint.keep);
+        return TRB_OK;
+    }
     if (strcmp(how, "auto") != 0) {
         (void)snprintf(path, sizeof path, "%s", how);
         TRB_TRY(trb_checkpoint_read(path, out));

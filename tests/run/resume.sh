@@ -133,6 +133,10 @@ again
 mpi 1 train "$conf" --run.dir="$work/hurt" "${one[@]}" --resume=never || cat "$work/err"
 check "never: begins anew" test "$(grep -c 'goes on' "$work/err")" = 0
 compare "never" "$work/hurt" "$work/one"
+again
+TRB_FAULT=train.step:5:0:usr1 mpi 1 train "$conf" --run.dir="$work/hurt" "${one[@]}" --resume=never --train.lr=0.5
+mpi 1 train "$conf" --run.dir="$work/hurt" "${one[@]}" --train.lr=0.5 || cat "$work/err"
+check "never, and stopped: gone on with" grep -q 'goes on from .*step 6' "$work/err"
 mpi 1 train "$conf" --run.dir="$work/other" "${one[@]}" --resume "$work/kept/members/m000/checkpoint/$old.h5" || cat "$work/err"
 check "a path: taken" grep -q "goes on from $work/kept/members/m000/checkpoint/$old.h5" "$work/err"
 compare "a path" "$work/other" "$work/one"
