@@ -5,6 +5,7 @@
 #include "commands.h"
 #include "tribikos/log.h"
 #include "tribikos/memory.h"
+#include "tribikos/stop.h"
 #include "tribikos/text.h"
 
 typedef struct {
@@ -110,6 +111,7 @@ int main(int argc, char **argv)
     if (st == TRB_STOPPED && speaks) trb_info("%s", trb_fail_message());
     if (st != TRB_OK && st != TRB_STOPPED && speaks) trb_error("%s", trb_fail_message());
     trb_comm_stop(world);
+    trb_stop_close(); /* not before: MPI may take a while to end, and what is done is not to end as if it were killed */
     if (st == TRB_OK && trb_mem_bytes(TRB_MEM_KINDS) != 0) {
         (void)fprintf(stderr, "tribikos: error: %zu bytes were not released\n", trb_mem_bytes(TRB_MEM_KINDS));
         st = TRB_EINTERNAL;

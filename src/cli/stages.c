@@ -115,7 +115,6 @@ trb_status trb__command_stages(trb_comm *world, const trb__arguments *a)
     if (all || strcmp(a->command, "eval") == 0) TRB_GO(evaluate(world, c));
     TRB_GO(trb_agree(world, trb_comm_rank(world) == 0 ? publish_config(c) : TRB_OK));
 done:
-    trb_stop_close();
     trb_blas_close();
     trb_free(resolved);
     trb_config_destroy(c);
