@@ -42,7 +42,7 @@ trb_status trb_lock_open(const char *run, double seconds, void (*idle)(void), tr
 
 /** Take the lock of a folder of the run ("members/m003"); it need not be there. Local; returns after at most `seconds`,
  * and some. Jobs that take several take them in the same order; who is refused one closes all.
- * \return TRB_OK; TRB_ECONFIG if another job holds it; TRB_EIO */
+ * \return TRB_OK; TRB_ECONFIG if another job holds it; TRB_STOPPED; TRB_EIO */
 trb_status trb_lock_take(trb_lock *l, const char *folder);
 
 /** What the job's other processes join with; "" of NULL. Local; borrowed. */

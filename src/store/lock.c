@@ -17,6 +17,7 @@
 #include "tribikos/fault.h"
 #include "tribikos/log.h"
 #include "tribikos/memory.h"
+#include "tribikos/stop.h"
 
 enum { TEXT_BYTES = 1024, BEAT_BYTES = 32, TOKEN_BYTES = 33, TRIES = 100, SECONDS_MAX = 1000000 };
 
@@ -293,6 +294,7 @@ static trb_status watch(trb_lock *l, const char *path, const holder *h, bool *de
         holder next;
         bool found = false;
         if (l->idle != NULL) l->idle();
+        TRB_TRY(trb_fail_of(trb_stop_check(), "waiting for %s: ", path));
         (void)nanosleep(&nap, NULL);
         silent += pause;
         read_beat(l, h->token, now);

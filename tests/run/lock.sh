@@ -148,6 +148,18 @@ for moment in during after; do
     rm -rf "$run"
 done
 
+# Who is told to stop while it watches a silent lock does not watch it to the end.
+mkdir -p "$run/.lock"
+printf 'tribikos lock 1\nhost node7\nmachine -\nprocess 1\nstarted 0\nsince -\njob -\nseconds 60\ntoken %032d\n' 7 >"$run/.lock/members.m001"
+start=$EPOCHREALTIME
+mpi 2 train "$conf" --run.dir="$run" --run.time_limit=1
+check "stopped while it waits for a lock: exit status 75" test $? = 75
+took=$(seconds "$start")
+check "stopped while it waits for a lock: at once ($took s)" below "$took" 20
+check "stopped while it waits for a lock: it stays the other's" grep -q node7 "$run/.lock/members.m001"
+check "stopped while it waits for a lock: its own are gone" test "$(locks)" = 1
+rm -rf "$run"
+
 mkdir -p "$run/.lock" && head -c 100 /dev/zero >"$run/.lock/members.m001"
 mpi 1 train "$conf" --run.dir="$run" --run.lock_seconds=0 || cat "$work/err"
 check "run.lock_seconds: 0 looks at no lock" test -f "$run/members/m001/weights.h5" -a "$(locks)" = 1
