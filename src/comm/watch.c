@@ -11,8 +11,8 @@
 #include "tribikos/stop.h"
 
 /* Signs of life. Each rank tells rank 0 now and then what it is at and whether it waits, and rank 0 tells all others
- * that it lives; both say whether the run is to stop. They are sent and read wherever a rank polls: behind layers, between steps, and while it waits; a rank
- * that is stuck elsewhere falls silent. */
+ * that it lives; both say whether the run is to stop. They are sent and read wherever a rank polls: behind layers,
+ * between steps, and while it waits; a rank that is stuck elsewhere falls silent. */
 
 typedef struct {
     char phase[64];

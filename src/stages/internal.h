@@ -225,7 +225,7 @@ typedef struct trb__saver trb__saver;
 trb_status trb__saver_open(trb_comm *group, const trb__fit *f, trb_exchange *x, trb_exchange *heads, size_t steps,
                            trb__saver **out);
 void trb__saver_close(trb__saver *s); /* Local; a file that is being written is finished. */
-/** Whether the step that ends with so many taken shall be kept; false but on rank 0. If it is true, it will be. Local. */
+/** Whether the step that ends with so many taken shall be kept; false but on rank 0. If true, it will be. Local. */
 bool trb__saver_due(trb__saver *s, uint64_t taken);
 /** Keep the next step. On all ranks; \return how the file before went, on rank 0 */
 trb_status trb__saver_keep(trb__saver *s);
@@ -235,7 +235,7 @@ double *trb__saver_sums(trb__saver *s);
 trb_status trb__saver_kept(trb__saver *s, uint64_t taken);
 /** Move, begin to write, and look whether it is written. Local, does not wait. \return how the file went, on rank 0 */
 trb_status trb__saver_go_on(trb__saver *s);
-/** Count seconds for which steps were held up; say what checkpoints have cost. Local. \param[in] step_s  a step's time */
+/** Count seconds for which steps were held up; say what checkpoints have cost. Local. \param[in] step_s  a step's */
 void trb__saver_hold(trb__saver *s, double seconds);
 void trb__saver_report(const trb__saver *s, double step_s);
 /** Wait until what was kept is written. On all ranks; \return how it went, on rank 0 */

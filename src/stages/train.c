@@ -12,8 +12,8 @@ typedef struct {
     uint64_t *member; /* [members.count] */
 } todo_list;
 
-/* Rank 0: which of the wanted members are missing; they are locked. Every wanted member's network is built once, so that
- * a list that does not fit is reported before anything is trained. */
+/* Rank 0: which of the wanted members are missing; they are locked. Every wanted member's network is built once, so
+ * that a list that does not fit is reported before anything is trained. */
 static trb_status find_todo(const trb_config *c, const trb__samples *s, todo_list *todo, trb_lock **lock)
 {
     double *costs = NULL;
