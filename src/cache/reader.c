@@ -6,6 +6,7 @@
 
 #include "tribikos/fault.h"
 #include "tribikos/memory.h"
+#include "tribikos/stop.h"
 
 /* Two windows: one is served while the other is filled. */
 enum { WINDOWS = 2, MIN_STEPS = 2 };
@@ -70,6 +71,7 @@ static trb_status read_part(trb_reader *r, size_t part, size_t parts, trb__sink 
     for (size_t i = 0; i < trb_cache_units(spec); i++) {
         const trb_cache_unit u = trb_cache_unit_at(spec, i);
         if (!serves(r, u) || n++ % parts != part) continue;
+        TRB_TRY(trb_stop_check());
         TRB_TRY(trb__unit_read(r->c, i, sink, r));
         atomic_fetch_add(&r->cells_read, u.rows);
     }

@@ -92,7 +92,8 @@ static trb_status check_shards(trb_comm *world, const trb_cache_spec *spec, cons
     trb_status st = trb_alloc(TRB_MEM_OTHER, count, sizeof *mine, &mine);
     for (size_t i = 0; st == TRB_OK && i < count; i++) {
         bool good = false;
-        st = trb_shard_check(dir, spec, first + i, &good, &mine[i].payload);
+        st = trb_stop_check();
+        if (st == TRB_OK) st = trb_shard_check(dir, spec, first + i, &good, &mine[i].payload);
         mine[i].good = good;
     }
     if (st == TRB_EINTEGRITY)

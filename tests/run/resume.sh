@@ -44,6 +44,15 @@ for stage in cache eval; do
     compare "$stage" "$work/$stage" "$work/calm"
 done
 
+# Shards are read as a whole, to see whether they are good, and for a student: a signal does not wait for the last of them.
+mkdir "$work/reading"
+cp -r "$work/calm/members" "$work/calm/cache" "$work/reading"
+for stage in cache distill; do
+    TRB_FAULT=file.open:2:1:usr1 mpi 2 $stage "$conf" --run.dir="$work/reading"
+    check "$stage, while shards are read: exit status 75" test $? = 75
+    check "$stage, while shards are read: nothing is begun" grep -q '^stopped by SIGUSR1' "$work/err"
+done
+
 # ---- heads in three lanes, on one column and on three; killed, with checkpoints by steps
 grid=(--student.head_lanes=3 '--students=[hydra]')
 mkdir "$work/grid"
