@@ -186,8 +186,8 @@ trb_status trb_exchange_kept(trb_exchange *x, bool *through)
     return TRB_OK;
 }
 
-/* The step before is through by now, and its copies leave before this one's take their place. Those of an earlier one
- * have arrived, or no other would be kept; only the requests may still want to be told. */
+/* The step before is through by now, and its copies leave before this one's take their place; those of an earlier one
+ * that are still under way, as when the run is to stop, have to arrive first, which all ranks wait for. */
 trb_status trb__keep_begin(trb_exchange *x)
 {
     trb__keep *k = x->keep;

@@ -140,8 +140,8 @@ trb_status trb__checkpoint_use(const trb_checkpoint *c, const trb__fit *f, trb_e
     /* Only rank 0 has the network that the file names; the others hold what its check let pass. */
     const bool same = c->net == NULL || (strcmp(trb_net_layers(c->net), trb_net_layers(whole)) == 0 &&
                                          trb_net_heads(c->net) == trb_net_heads(whole));
-    if (!same || c->n_slabs != slabs_of(f->opts) || c->n_sums != H * f->opts->lanes)
-        return trb_fail(TRB_EINTEGRITY, "%s: a checkpoint's arrays are not those of its own configuration",
+    if (!same || c->phase != (uint64_t)f->phase || c->n_slabs != slabs_of(f->opts) || c->n_sums != H * f->opts->lanes)
+        return trb_fail(TRB_EINTEGRITY, "%s: a checkpoint's phase or arrays are not those of its own configuration",
                         f->place->folder.text);
     if (heads == NULL) return take(c, whole, whole, f->params, x);
     trb_net *own = NULL;

@@ -278,7 +278,7 @@ static trb_status train_student(student *d)
     trb_net_init(d->one, d->o->fit.init, d->o->fit.seed, TRB_STUDENT_STREAM, d->params_one);
     (void)snprintf(d->label, sizeof d->label, is_hydra(d) ? "student %s, one head" : "student %s", d->o->name);
     trb__fit fit = first_phase(d);
-    if (d->from.phase <= 1) TRB_TRY(trb__fit_run(d->world, &fit));
+    if (d->from.phase <= 1 || !is_hydra(d)) TRB_TRY(trb__fit_run(d->world, &fit));
     trb_row_close(d->t.row);
     d->t.row = NULL;
     if (is_hydra(d)) {
