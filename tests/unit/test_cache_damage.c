@@ -69,6 +69,35 @@ static void make_weights(void)
     trb_free(params);
 }
 
+static void make_checkpoint(void)
+{
+    char config[] = "seed: 1\n", metrics[] = "{\"epoch\": 1}\n";
+    double sum[3] = {1.0, 2.0, 0.5};
+    trb_checkpoint c = {
+        .config = config, .metrics = metrics, .phase = 2, .step = 77, .n_sums = 3, .sum = sum, .n_slabs = 3};
+    trb_net *net = NULL;
+    float *slab = NULL;
+    assert_ok(trb_net_create("dense 5, relu, split, dense 4, relu, dense 3", (trb_shape){6, 1, 1}, 3, &net));
+    assert_ok(trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(net) + 2, sizeof *slab, &slab));
+    for (size_t i = 0; i < trb_net_size(net) + 2; i++) slab[i] = sinf((float)i);
+    for (size_t i = 0; i < 3; i++) c.slab[i] = slab + i;
+    c.net = net;
+    assert_ok(trb_checkpoint_write(in_scratch("p.h5"), &c, NULL));
+    trb_net_destroy(net);
+    trb_free(slab);
+}
+
+static trb_status read_checkpoint(uint64_t *sum)
+{
+    trb_checkpoint c = {.config = NULL};
+    TRB_TRY(trb_checkpoint_read(in_scratch("p.h5"), &c));
+    *sum = trb_hash_bytes(c.held, c.n_slabs * trb_net_size(c.net) * sizeof *c.held) ^
+           trb_hash_bytes(c.sum, c.n_sums * sizeof *c.sum) * 3 ^ trb_hash_text(c.config) * 5 ^
+           trb_hash_text(c.metrics) * 7 ^ c.phase * 11 ^ c.step * 13 ^ trb_hash_text(trb_net_layers(c.net)) * 17;
+    trb_checkpoint_clear(&c);
+    return TRB_OK;
+}
+
 static void make_cache(void)
 {
     const trb_cache_spec spec = ensemble_spec(N, K, M, V);
@@ -89,6 +118,7 @@ static const struct {
     trb_status (*read)(uint64_t *sum); /* \param[out] sum  a digest of everything that a user gets from it */
 } kinds[] = {
     {"w.h5", make_weights, read_weights},
+    {"p.h5", make_checkpoint, read_checkpoint},
     {"cache/manifest.h5", make_cache, read_cache},
     {"cache/v01/m001-s00000.h5", make_cache, read_cache},
     {"cache/v01/m001-s00000.h5", make_packed_cache, read_cache},
