@@ -325,7 +325,7 @@ def walk(bench, arguments):
 
 def kills(bench, arguments):
     """kill -9 of the whole job at random moments, again and again until it gets through; then the next pipeline."""
-    s = Scenario("two ranks", 2, ("--train.epochs=60", "--student.epochs=40"))
+    s = Scenario("two ranks", 2, ("--train.epochs=120", "--student.epochs=80", *OFTEN))
     begin = time.monotonic()
     bench.leave_alone(s)
     took = (time.monotonic() - begin) / 2
@@ -338,7 +338,7 @@ def kills(bench, arguments):
             with open(f"{folder}/err", "w+") as err:
                 process = bench.start(s, folder, err)
                 try:
-                    status = process.wait(rng.uniform(0, took) if killed < arguments.kills else TIMEOUT_S)
+                    status = process.wait(rng.uniform(0, 1.2 * took) if killed < arguments.kills else TIMEOUT_S)
                     done = True
                 except subprocess.TimeoutExpired:
                     kill_job(process)
