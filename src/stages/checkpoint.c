@@ -133,21 +133,30 @@ static trb_status take(const trb_checkpoint *c, const trb_net *from, const trb_n
     return st;
 }
 
-trb_status trb__checkpoint_use(const trb_checkpoint *c, const trb__fit *f, trb_exchange *x, trb_exchange *heads)
+trb_status trb__checkpoint_check(const trb_checkpoint *c, const trb__fit *f, uint64_t steps)
 {
-    const trb_net *whole = heads == NULL ? f->net : f->place->net;
-    const size_t H = heads == NULL ? 1 : f->heads->lanes;
-    /* Only rank 0 has the network that the file names; the others hold what its check let pass. */
-    const bool same = c->net == NULL || (strcmp(trb_net_layers(c->net), trb_net_layers(whole)) == 0 &&
-                                         trb_net_heads(c->net) == trb_net_heads(whole));
-    if (!same || c->phase != (uint64_t)f->phase || c->n_slabs != slabs_of(f->opts) || c->n_sums != H * f->opts->lanes)
+    const trb_net *whole = f->heads == NULL ? f->net : f->place->net;
+    const size_t H = f->heads == NULL ? 1 : f->heads->lanes;
+    if (c->net != NULL && (strcmp(trb_net_layers(c->net), trb_net_layers(whole)) != 0 ||
+                           trb_net_heads(c->net) != trb_net_heads(whole)))
+        return trb_fail(TRB_EINTEGRITY, "%s: a checkpoint's network is not that of its own configuration",
+                        f->place->folder.text);
+    if (c->phase != (uint64_t)f->phase || c->n_slabs != slabs_of(f->opts) || c->n_sums != H * f->opts->lanes)
         return trb_fail(TRB_EINTEGRITY, "%s: a checkpoint's phase or arrays are not those of its own configuration",
                         f->place->folder.text);
-    if (heads == NULL) return take(c, whole, whole, f->params, x);
+    if (c->step > steps)
+        return trb_fail(TRB_EINTEGRITY, "%s: a checkpoint says step %llu of %llu", f->place->folder.text,
+                        (unsigned long long)c->step, (unsigned long long)steps);
+    return TRB_OK;
+}
+
+trb_status trb__checkpoint_use(const trb_checkpoint *c, const trb__fit *f, trb_exchange *x, trb_exchange *heads)
+{
+    if (heads == NULL) return take(c, f->net, f->net, f->params, x);
     trb_net *own = NULL;
     const size_t n = trb_net_heads(f->heads->net);
-    trb_status st = take(c, whole, f->net, f->params, x);
-    if (st == TRB_OK) st = trb_net_window(whole, (size_t)trb_comm_rank(f->heads->row) * n, n, &own);
+    trb_status st = take(c, f->place->net, f->net, f->params, x);
+    if (st == TRB_OK) st = trb_net_window(f->place->net, (size_t)trb_comm_rank(f->heads->row) * n, n, &own);
     if (st == TRB_OK) st = take(c, own, f->heads->net, f->heads->params, heads);
     trb_net_destroy(own);
     return st;

@@ -368,16 +368,15 @@ static trb_status serve(loop *l)
     return l->saved != TRB_OK ? l->saved : l->failed;
 }
 
-/* Where an earlier run was. */
-static trb_status go_on(loop *l)
+/* Where an earlier run was. Collective. */
+static trb_status go_on(trb_comm *group, loop *l)
 {
     const trb__fit *f = l->fit;
     trb_checkpoint *from = f->from;
     if (from == NULL || from->n_slabs == 0) return TRB_OK;
-    TRB_TRY(trb__checkpoint_use(from, f, l->x, l->heads == NULL ? NULL : trb__half_exchange(l->heads)));
-    if (from->step > f->epochs * l->steps)
-        return trb_fail(TRB_EINTEGRITY, "%s: a checkpoint says step %llu of %llu", f->place->folder.text,
-                        (unsigned long long)from->step, (unsigned long long)(f->epochs * l->steps));
+    TRB_TRY(trb_agree(group, trb__checkpoint_check(from, f, f->epochs * l->steps)));
+    trb_exchange *heads = l->heads == NULL ? NULL : trb__half_exchange(l->heads);
+    TRB_TRY(trb_agree(group, trb__checkpoint_use(from, f, l->x, heads)));
     l->taken = l->progress.from = from->step;
     if (l->heads != NULL) trb__half_go_on(l->heads, from->sum);
     for (size_t i = 0; l->heads == NULL && i < l->own.count; i++)
@@ -485,7 +484,7 @@ trb_status trb__fit_run(trb_comm *group, const trb__fit *f)
     if (st == TRB_OK)
         st = trb__saver_open(group, f, l.x, l.heads == NULL ? NULL : trb__half_exchange(l.heads), l.steps, &l.saver);
     trb_progress_begin(&l.progress, steps, "steps", "%s", f->label);
-    if (st == TRB_OK) st = trb_agree(group, go_on(&l));
+    if (st == TRB_OK) st = go_on(group, &l);
     const double begun = trb_now_s();
     if (st == TRB_OK && !free) st = in_step(group, &l);
     if (st == TRB_OK && free) {

@@ -213,8 +213,11 @@ trb_status trb__half_loss(trb__half *h, double *sum);
 trb_status trb__half_sums(trb__half *h, double *all);
 void trb__half_go_on(trb__half *h, const double *all); /* Local: the losses are these. */
 
-/** Go on from a checkpoint: check that it is of this training, take parameters, moments and the number of steps. Local;
- * before the first step. \param[in] heads  exchange of the heads if they are cut, else NULL */
+/** Refuse a checkpoint that is not of this training, of so many steps. Only rank 0 has the network that the file names,
+ * so that no rank may use one before all have agreed. Local. */
+trb_status trb__checkpoint_check(const trb_checkpoint *c, const trb__fit *f, uint64_t steps);
+/** Go on from a checkpoint that all have let pass: parameters and moments. Local; before the first step.
+ * \param[in] heads  exchange of the heads if they are cut, else NULL */
 trb_status trb__checkpoint_use(const trb_checkpoint *c, const trb__fit *f, trb_exchange *x, trb_exchange *heads);
 
 /** Writing checkpoints of one training (checkpoint.c): rank 0 of the group decides when one is due, all ranks keep a

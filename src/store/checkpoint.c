@@ -51,10 +51,7 @@ trb_status trb_checkpoint_write(const char *path, const trb_checkpoint *c, uint6
     TRB_GO(check(path, TRB_ENUM, c));
     TRB_GO(digest_of(c, &value));
     TRB_GO(trb_h5_create(path, &h));
-    TRB_GO(trb_h5_put_text(h, "format", FORMAT));
-    TRB_GO(trb_h5_put_u64(h, "version", VERSION));
-    TRB_GO(trb__net_put(h, c->net));
-    TRB_GO(trb_h5_put_text(h, "config", c->config));
+    TRB_GO(trb__header_put(h, FORMAT, VERSION, c->net, c->config));
     TRB_GO(trb_h5_put_text(h, "blas", trb_blas_name()));
     TRB_GO(trb_h5_put_u64(h, "phase", c->phase));
     TRB_GO(trb_h5_put_u64(h, "step", c->step));
@@ -116,9 +113,7 @@ trb_status trb_checkpoint_read(const char *path, trb_checkpoint *out)
     uint64_t expected = 0, digest = 0;
     trb_status st = TRB_OK;
     TRB_GO(trb_h5_open(path, &h));
-    TRB_GO(trb__format_check(h, FORMAT, VERSION));
-    TRB_GO(trb__net_get(h, &layers, &input, &heads));
-    TRB_GO(trb_h5_get_text(h, "config", &c.config));
+    TRB_GO(trb__header_get(h, FORMAT, VERSION, &layers, &input, &heads, &c.config));
     TRB_GO(trb_h5_get_u64(h, "phase", &c.phase));
     TRB_GO(trb_h5_get_u64(h, "step", &c.step));
     TRB_GO(trb_h5_get_u64(h, "digest", &expected));

@@ -39,17 +39,16 @@ trb_status trb__h5_fail(const trb_h5 *h, trb_status st, const char *what, const 
 /** Close the data set that was kept open. */
 trb_status trb__h5_release_set(trb_h5 *h);
 
-/** The attributes of which a network is built: its list, a sample's shape, the number of heads. \param[out] layers
- * trb_free() */
-trb_status trb__net_put(trb_h5 *h, const trb_net *net);
-trb_status trb__net_get(trb_h5 *h, char **layers, trb_shape *input, size_t *heads);
+/** What every file of a network begins with: format, version, of what the network is built (its list, a sample's shape,
+ * the number of heads), and the configuration that it is of. */
+trb_status trb__header_put(trb_h5 *h, const char *format, uint64_t version, const trb_net *net, const char *config);
+/** Another format or version is refused. \param[out] layers, config  trb_free(), on failure too */
+trb_status trb__header_get(trb_h5 *h, const char *format, uint64_t version, char **layers, trb_shape *input,
+                           size_t *heads, char **config);
 /** Build it; TRB_EINTEGRITY if that cannot be done. */
 trb_status trb__net_build(trb_h5 *h, const char *layers, trb_shape input, size_t heads, trb_net **net);
 
 /** Refuse, with `st`, values of a tensor that no parameters can have. */
 trb_status trb__values_check(const char *path, trb_status st, const trb_param *p, const float *params);
-
-/** Read `format` and `version`, and refuse others. */
-trb_status trb__format_check(trb_h5 *h, const char *format, uint64_t version);
 
 #endif

@@ -91,14 +91,17 @@ static trb_status read_constants(trb_h5 *h, size_t channels, float **values, trb
     return trb_h5_read_rows(h, constants[3], TRB_F64, 0, 1, &norm->target_scale);
 }
 
-trb_status trb__net_put(trb_h5 *h, const trb_net *net)
+trb_status trb__header_put(trb_h5 *h, const char *format, uint64_t version, const trb_net *net, const char *config)
 {
     const trb_shape in = trb_net_shape(net);
+    TRB_TRY(trb_h5_put_text(h, "format", format));
+    TRB_TRY(trb_h5_put_u64(h, "version", version));
     TRB_TRY(trb_h5_put_text(h, "layers", trb_net_layers(net)));
     TRB_TRY(trb_h5_put_u64(h, "input_c", in.c));
     TRB_TRY(trb_h5_put_u64(h, "input_h", in.h));
     TRB_TRY(trb_h5_put_u64(h, "input_w", in.w));
-    return trb_h5_put_u64(h, "heads", trb_net_heads(net));
+    TRB_TRY(trb_h5_put_u64(h, "heads", trb_net_heads(net)));
+    return trb_h5_put_text(h, "config", config);
 }
 
 trb_status trb_weights_write(const char *path, const trb_net *net, const float *params, trb_norm norm,
@@ -109,10 +112,7 @@ trb_status trb_weights_write(const char *path, const trb_net *net, const float *
     uint64_t value = 0;
     TRB_GO(digest_of(trb_net_layers(net), net, params, norm, &value));
     TRB_GO(trb_h5_create(path, &h));
-    TRB_GO(trb_h5_put_text(h, "format", FORMAT));
-    TRB_GO(trb_h5_put_u64(h, "version", VERSION));
-    TRB_GO(trb__net_put(h, net));
-    TRB_GO(trb_h5_put_text(h, "config", config));
+    TRB_GO(trb__header_put(h, FORMAT, VERSION, net, config));
     TRB_GO(trb_h5_put_u64(h, "config_digest", trb_hash_text(config)));
     TRB_GO(trb_h5_put_text(h, "blas", trb_blas_name()));
     TRB_GO(trb_h5_put_u64(h, "digest", value));
@@ -142,7 +142,7 @@ static trb_status get_size(trb_h5 *h, const char *name, size_t *size)
     return TRB_OK;
 }
 
-trb_status trb__format_check(trb_h5 *h, const char *format, uint64_t version)
+static trb_status check_format(trb_h5 *h, const char *format, uint64_t version)
 {
     char *found = NULL;
     uint64_t number = 0;
@@ -157,20 +157,21 @@ done:
     return st;
 }
 
-trb_status trb__net_get(trb_h5 *h, char **layers, trb_shape *input, size_t *heads)
+trb_status trb__header_get(trb_h5 *h, const char *format, uint64_t version, char **layers, trb_shape *input,
+                           size_t *heads, char **config)
 {
+    TRB_TRY(check_format(h, format, version));
     TRB_TRY(trb_h5_get_text(h, "layers", layers));
     TRB_TRY(get_size(h, "input_c", &input->c));
     TRB_TRY(get_size(h, "input_h", &input->h));
     TRB_TRY(get_size(h, "input_w", &input->w));
-    return get_size(h, "heads", heads);
+    TRB_TRY(get_size(h, "heads", heads));
+    return trb_h5_get_text(h, "config", config);
 }
 
 static trb_status read_header(trb_h5 *h, trb_weights_info *info)
 {
-    TRB_TRY(trb__format_check(h, FORMAT, VERSION));
-    TRB_TRY(trb__net_get(h, &info->layers, &info->input, &info->heads));
-    TRB_TRY(trb_h5_get_text(h, "config", &info->config));
+    TRB_TRY(trb__header_get(h, FORMAT, VERSION, &info->layers, &info->input, &info->heads, &info->config));
     TRB_TRY(trb_h5_get_u64(h, "config_digest", &info->config_digest));
     TRB_TRY(trb_h5_get_text(h, "blas", &info->blas));
     TRB_TRY(trb_h5_get_u64(h, "digest", &info->digest));
