@@ -307,10 +307,11 @@ trb_status trb__saver_kept(trb__saver *s, uint64_t taken)
     s->due = next_due(s, taken);
     s->at.step = taken;
     s->asked = false;
-    s->pending = true;
     trb_free(s->at.metrics);
     s->at.metrics = NULL;
-    return trb_jsonl_text(s->fit->metrics, &s->at.metrics);
+    TRB_TRY(trb_jsonl_text(s->fit->metrics, &s->at.metrics));
+    s->pending = true; /* only now is there all that is written */
+    return TRB_OK;
 }
 
 trb_status trb__saver_go_on(trb__saver *s)

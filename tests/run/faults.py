@@ -21,7 +21,7 @@ import time
 
 BINARY = os.path.join(os.environ["TRB_BUILD"], "tribikos")
 SOURCE = os.environ["TRB_SOURCE"]
-TIMEOUT_S = 30
+TIMEOUT_S = 90  # who was killed before its lock had a name is watched for 30 s
 SANITIZED = "libasan" in subprocess.run(["ldd", BINARY], capture_output=True, text=True).stdout
 
 CONFIG = """
