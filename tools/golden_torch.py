@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make the golden files of the unit tests: tests/golden/{loss,net,optim,metrics,conv,resnet20}.h5.
+"""Make the golden files of the unit tests: tests/golden/{loss,net,optim,metrics,conv,resnet20,gaussian}.h5.
 
     python3 tools/golden_torch.py [folder]
 
@@ -33,6 +33,10 @@ dense layers only), cross-entropy over a batch of 8, the same batch in every ste
     moved/NAME                [1] the Euclidean length of its change over the three steps
     near/NAME                 [1] largest difference of after/NAME when PyTorch computes all of this in single precision, as a
                               measure of what rounding does to these steps
+
+gaussian.h5: outputs (mean, log variance) z, t [B][M][2], one [B][1][2], y [B], and of each loss CASE/loss, CASE/dz as in loss.h5;
+rows/z [N][M][2], rows/y [N], and the figures of rows in the order of their table, in a unit with mean and scale [2]:
+figures/mixture, figures/first. Scores and quantiles of a mixture are integrals on a grid and zeros of the distribution function.
 """
 import itertools
 import math
@@ -422,6 +426,75 @@ def resnet20(folder):
             g.put(f"near/{name}", (sampled(after[name]) - sampled(rounded[name])).abs().max())
 
 
+def gaussian_kl(z, t):
+    """[B][M][2] against [B][M][2]: mean over rows and heads, by torch's own divergence."""
+    normal = lambda outputs: torch.distributions.Normal(outputs[..., 0], (0.5 * outputs[..., 1]).exp())
+    return torch.distributions.kl_divergence(normal(t), normal(z)).mean()
+
+
+def moment_kl(z, t):
+    """[B][1][2] against the Gaussian that has mean and variance of the members' mixture."""
+    mean = t[..., 0].mean(1, keepdim=True)
+    variance = (t[..., 1].exp() + t[..., 0]**2).mean(1, keepdim=True) - mean**2
+    return gaussian_kl(z, torch.stack([mean, variance.log()], -1))
+
+
+def gaussian_figures(z, y, mean, scale):
+    """The metrics of mixtures by their definitions. z: [N][M][2] in double, y in the target's unit."""
+    mu, deviation = mean + scale * z[..., 0], scale * np.exp(0.5 * z[..., 1])
+    phi = lambda u: np.exp(-0.5 * u * u) / math.sqrt(2 * math.pi)
+    Phi = np.vectorize(lambda u: 0.5 * math.erfc(-u / math.sqrt(2)))
+    middle, data = mu.mean(1), (deviation**2).mean(1)
+    variance = (deviation**2 + mu**2).mean(1) - middle**2
+    score, covered, width = [], [], []
+    for i in range(len(y)):
+        F = lambda x: Phi((np.atleast_1d(x)[:, None] - mu[i]) / deviation[i]).mean(1)
+        low, high = (mu[i] - 40 * deviation[i]).min(), (mu[i] + 40 * deviation[i]).max()
+        total = 0.0
+        for a, b, step in ((min(low, y[i]), y[i], 0.0), (y[i], max(high, y[i]), 1.0)):  # Gauss and Legendre's rule, on pieces
+            x, w = np.polynomial.legendre.leggauss(20)
+            edges = np.linspace(a, b, 401)
+            half = np.diff(edges)[:, None] / 2
+            total += ((F((edges[:-1, None] + half * (1 + x)).ravel()) - step).reshape(-1, 20)**2 * w * half).sum()
+        score.append(total)
+        ends = []
+        for share in (0.025, 0.975):  # Newton's method from inside
+            x = middle[i]
+            for _ in range(200):
+                slope = (phi((x - mu[i]) / deviation[i]) / deviation[i]).mean()
+                x += np.clip((share - F(x)[0]) / max(slope, 1e-300), -deviation[i].min(), deviation[i].min())
+            assert abs(F(x)[0] - share) < 1e-14
+            ends.append(x)
+        covered.append(ends[0] <= y[i] <= ends[1])
+        width.append(ends[1] - ends[0])
+    density = (phi((y[:, None] - mu) / deviation) / deviation).mean(1)
+    return [math.sqrt(((middle - y)**2).mean()), -np.log(density).mean(),
+            (0.5 * np.log(2 * math.pi * variance) + (y - middle)**2 / (2 * variance)).mean(), np.mean(score),
+            np.mean(covered), np.mean(width), mu.var(1).mean(), data.mean()]
+
+
+def gaussians(folder):
+    B, N, M = 7, 40, 3
+    z, t, one, y = single(B, M, 2).requires_grad_(), single(B, M, 2), single(B, 1, 2).requires_grad_(), single(B)
+    rng = np.random.default_rng(11)
+    rows = rng.normal(size=(N, M, 2)).astype("f4")
+    rows[..., 1] -= 1
+    unit = np.array([22.5, 9.25])
+    target = (unit[0] + unit[1] * (rows[:, 0, 0] + 1.5 * rng.normal(size=N))).astype("f4")
+    with Golden(folder, "gaussian.h5") as g:
+        for name, value in (("z", z), ("t", t), ("one", one), ("y", y)):
+            g.put(name, value.detach().float())
+        for name, of, value in (("nll", z, gaussian(z, y)), ("kl", z, gaussian_kl(z, t)), ("moments", one, moment_kl(one, t)),
+                                ("mean_kl", one, gaussian_kl(one.expand(B, M, 2), t))):
+            g.put(f"{name}/loss", value.detach())
+            g.put(f"{name}/dz", torch.autograd.grad(value, of)[0])
+        g.put("rows/z", rows)
+        g.put("rows/y", target)
+        g.put("unit", unit)
+        g.put("figures/mixture", np.array(gaussian_figures(rows.astype("f8"), target.astype("f8"), *unit)))
+        g.put("figures/first", np.array(gaussian_figures(rows[:, :1].astype("f8"), target.astype("f8"), *unit)))
+
+
 def main():
     here = pathlib.Path(__file__).resolve().parent.parent / "tests" / "golden"
     folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else here
@@ -434,6 +507,7 @@ def main():
     metrics(folder)
     convolutions(folder)
     resnet20(folder)
+    gaussians(folder)
 
 
 if __name__ == "__main__":

@@ -78,9 +78,46 @@ trb_status trb_loss_soft(size_t rows, size_t K, size_t batch, float T, const flo
  *
  *   loss = 1/(batch M) * sum_{b,m} 1/2 ( log(2 pi) + s + (y - mu)^2 exp(-s) ),  (mu, s) = z_bm   [nats]
  *
+ * This loss and those below also return TRB_ENUM if a gradient is not finite: where a log variance is far below -88.
+ *
  * \param[in] z  [rows][M][2]   \param[in] y [rows] targets, finite, in the unit the network is trained in
  */
 trb_status trb_loss_gaussian(size_t rows, size_t M, size_t batch, const float *z, const float *y, double *loss,
                              float *dz);
+
+/** Head m follows member m where both put out mean and log variance: Hydra (arXiv:2001.04694, sec. 3) with the
+ * divergence of two Gaussians in place of that of two distributions over classes. There is no temperature.
+ *
+ *   loss = 1/(batch M) * sum_{b,m} KL( N(mu_t, e^s_t) || N(mu, e^s) ),  (mu, s) = z_bm, (mu_t, s_t) = t_bm   [nats]
+ *   KL   = 1/2 ( e^d - 1 - d + (mu - mu_t)^2 e^-s ),  d = s_t - s
+ *   dKL/dmu = (mu - mu_t) e^-s,   dKL/ds = -1/2 ( e^d - 1 + (mu - mu_t)^2 e^-s )
+ *
+ * \param[in] z,t  [rows][M][2] student's and members' outputs
+ */
+trb_status trb_loss_gaussian_kl(size_t rows, size_t M, size_t batch, const float *z, const float *t, double *loss,
+                                float *dz);
+
+/** What one head has to know of all members to follow them, or the part of it that some of the members have: the first
+ * two moments of their mixture.
+ *
+ *   q_b = 1/of sum_{m < M} ( mu_bm, e^s_bm + mu_bm^2 )
+ *
+ * \param[in] M  members here   \param[in] of  members of the ensemble
+ * \param[in] t  [rows][M][2]   \param[out] q [rows][2]
+ * \return also TRB_ENUM if a moment is beyond single precision
+ */
+trb_status trb_gaussian_moments(size_t rows, size_t M, size_t of, const float *t, float *q);
+
+/** One head follows all members: its gradient is that of the mean over m of KL(member m || head), to which the members
+ * contribute their first two moments and a constant. That mean is least at the Gaussian of the same moments, whose
+ * divergence from the head is what is returned: 0 when there is nothing left to learn.
+ *
+ *   loss = 1/batch * sum_b KL( N(q_b0, v_b) || N(mu_b, e^s_b) ),  v_b = q_b1 - q_b0^2   [nats]
+ *
+ * Moments in single precision carry v_b to about 1e-7 (v_b + q_b0^2).
+ *
+ * \param[in] z  [rows][2]   \param[in] q [rows][2]; may be dz
+ */
+trb_status trb_loss_moments(size_t rows, size_t batch, const float *z, const float *q, double *loss, float *dz);
 
 #endif

@@ -210,19 +210,3 @@ trb_status trb_loss_soft(size_t rows, size_t K, size_t batch, float T, const flo
     *loss = share * (double)T * total;
     return TRB_OK;
 }
-
-trb_status trb_loss_gaussian(size_t rows, size_t M, size_t batch, const float *z, const float *y, double *loss,
-                             float *dz)
-{
-    const double log_2pi = 1.8378770664093454836, share = 1.0 / ((double)batch * (double)M);
-    TRB_TRY(expect_finite(rows * M, 2, z, "the outputs (mean, log variance)", 0, M));
-    double total = 0.0;
-    for (size_t r = 0; r < rows * M; r++) {
-        const double s = (double)z[2 * r + 1], precision = exp(-s), error = (double)z[2 * r] - (double)y[r / M];
-        total += 0.5 * (log_2pi + s + error * error * precision);
-        dz[2 * r] = (float)(share * error * precision);
-        dz[2 * r + 1] = (float)(share * 0.5 * (1.0 - error * error * precision));
-    }
-    *loss = share * total;
-    return TRB_OK;
-}
