@@ -11,17 +11,25 @@
 /* A student's teachers: what the cache says of each row, step by step. In a grid a rank reads what its column's members
  * say of the row's lanes, head lane by head lane. */
 typedef struct {
+    const trb__method *method;
+    const trb_student_opts *o;
     trb_reader *reader;
     const float *logits;   /* [rows of the step][M][K] */
     size_t M, of, K;       /* members that are read, of so many */
     size_t rows, row_rows; /* of a lane; of the row's lanes together */
-    float T;
-    trb_row *row;   /* while one head follows the mean of all members; NULL outside a grid */
-    size_t columns; /* of the row */
-    float *targets; /* [own lanes][rows][K] soft targets of the step; in a grid */
-    size_t parts;   /* this rank's head lanes */
-    float *part;    /* [rows][M / parts][K] */
+    uint64_t steps;        /* of the training with one head */
+    float T;               /* of this step */
+    trb_row *row;          /* while one head follows all members together; NULL outside a grid */
+    size_t columns;        /* of the row */
+    float *statistics;     /* [rows][width] of a lane; in a grid [own lanes][rows][width] of the step */
+    size_t parts;          /* this rank's head lanes */
+    float *part;           /* [rows][M / parts][K] */
 } teachers;
+
+static size_t width(const teachers *t)
+{
+    return t->method->sets * t->K;
+}
 
 static trb_status plan(void *ctx, size_t steps, size_t rows, const int64_t *sample, const uint16_t *view)
 {
@@ -40,48 +48,50 @@ static const float *part_of(const teachers *t, size_t at, size_t i)
     return t->part;
 }
 
-/* Soft targets of this rank's lanes, of which each column of the row has the part of its members. */
-static trb_status gather_targets(teachers *t, trb_status st)
+/* Statistics of this rank's lanes, of which each column of the row has the part of its members. */
+static trb_status gather_statistics(teachers *t, trb_status st)
 {
-    const size_t n = t->rows * t->K, lanes = t->row_rows / t->rows;
+    const size_t n = t->rows * width(t), lanes = t->row_rows / t->rows;
     for (size_t first = 0, round = 0; first < lanes; first += t->columns, round++) {
         const size_t items = lanes - first < t->columns ? lanes - first : t->columns;
         const float *sum = NULL;
         for (size_t j = 0; j < items; j++) {
             for (size_t i = 0; i < t->parts; i++) {
-                float *q = trb_row_answer(t->row);
+                float *s = trb_row_answer(t->row);
                 const float *said = st == TRB_OK ? part_of(t, (first + j) * t->rows, i) : NULL;
-                if (st == TRB_OK) st = trb_soft_targets(t->rows, t->M / t->parts, t->of, t->K, t->T, said, q);
+                if (st == TRB_OK) st = t->method->statistics(t->rows, t->M / t->parts, t->of, t->K, t->T, said, s);
                 const trb_status answered = trb_row_answered(t->row);
                 if (st == TRB_OK) st = answered;
             }
         }
         const trb_status summed = trb_row_sum(t->row, items, &sum);
         if (st == TRB_OK) st = summed;
-        if (st == TRB_OK && sum != NULL) memcpy(t->targets + round * n, sum, n * sizeof *sum);
+        if (st == TRB_OK && sum != NULL) memcpy(t->statistics + round * n, sum, n * sizeof *sum);
     }
     return st;
 }
 
-static trb_status next(void *ctx, trb_status st)
+static trb_status next(void *ctx, uint64_t step, trb_status st)
 {
     teachers *t = ctx;
+    t->T = (float)t->method->temperature(t->o, (double)step / (double)t->steps);
     if (st == TRB_OK) st = trb_reader_next(t->reader, &t->logits);
-    return t->row == NULL ? st : gather_targets(t, st);
+    return t->row == NULL ? st : gather_statistics(t, st);
 }
 
-static trb_status loss_on_mean(void *ctx, const trb__lane *l, const float *z, double *loss, float *dz)
+static trb_status loss_of_one(void *ctx, const trb__lane *l, const float *z, double *loss, float *dz)
 {
     const teachers *t = ctx;
-    const float *q = dz;
+    const float *said = t->logits + l->at * t->M * t->K;
+    float *s = t->statistics;
     if (t->row != NULL)
-        q = t->targets + l->number * l->rows * t->K;
+        s += l->number * l->rows * width(t);
     else
-        TRB_TRY(trb_soft_targets(l->rows, t->M, t->of, t->K, t->T, t->logits + l->at * t->M * t->K, dz));
-    return trb_loss_soft(l->rows, t->K, l->batch, t->T, z, q, loss, dz);
+        TRB_TRY(t->method->statistics(l->rows, t->M, t->of, t->K, t->T, said, s));
+    return t->method->loss(l->rows, t->K, l->batch, t->T, z, s, loss, dz);
 }
 
-static trb_status loss_on_own(void *ctx, const trb__lane *l, const float *z, double *loss, float *dz)
+static trb_status loss_of_each(void *ctx, const trb__lane *l, const float *z, double *loss, float *dz)
 {
     const teachers *t = ctx;
     return trb_loss_kd(l->rows, t->M / t->parts, t->K, l->batch, t->T, z, part_of(t, l->at, l->heads), loss, dz);
@@ -115,9 +125,9 @@ static bool in_grid(const student *d)
     return d->o->head_lanes > 1;
 }
 
-static bool is_hydra(const student *d)
+static bool has_heads(const student *d)
 {
-    return d->o->method == TRB_METHOD_HYDRA;
+    return d->t.method->heads;
 }
 
 static void release(student *d)
@@ -129,8 +139,8 @@ static void release(student *d)
     for (size_t i = 0; d->lane != NULL && i < d->n_lanes; i++) trb_net_destroy(d->lane[i]);
     trb_net *const nets[] = {d->one, d->many, d->body, d->behind};
     for (size_t i = 0; i < sizeof nets / sizeof *nets; i++) trb_net_destroy(nets[i]);
-    void *const blocks[] = {d->params_one,    d->params_many, d->lane,  d->params_body,
-                            d->params_behind, d->t.targets,   d->t.part};
+    void *const blocks[] = {d->params_one,    d->params_many,  d->lane,  d->params_body,
+                            d->params_behind, d->t.statistics, d->t.part};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) trb_free(blocks[i]);
     trb_comm_close(d->column);
     trb_comm_close(d->row);
@@ -153,22 +163,24 @@ static trb_status prepare(student *d, size_t index)
     d->n_lanes = d->o->head_lanes / d->o->head_groups;
     d->m_count = d->spec->M / d->o->head_groups;
     d->m0 = (size_t)(r % columns) * d->m_count;
-    d->t = (teachers){.M = d->m_count,
+    d->t = (teachers){.method = trb__method_of(d->o->method),
+                      .o = d->o,
+                      .M = d->m_count,
                       .of = d->spec->M,
                       .K = K,
                       .rows = rows,
                       .row_rows = lanes * rows,
-                      .T = (float)d->o->temperature,
+                      .steps = (d->o->phase1_epochs + d->o->fit.epochs) * (d->s->n_train / d->o->fit.batch),
                       .columns = (size_t)columns,
                       .parts = d->n_lanes};
     TRB_TRY(trb__student_net(d->c, index, &d->s->data, 1, &d->one));
     TRB_TRY(reserve_params(d->one, &d->params_one));
-    if (is_hydra(d)) TRB_TRY(trb__student_net(d->c, index, &d->s->data, d->spec->M, &d->many));
+    if (has_heads(d)) TRB_TRY(trb__student_net(d->c, index, &d->s->data, d->spec->M, &d->many));
     TRB_TRY(trb__views_create(d->c, d->s, d->o->views, &d->views));
-    if (in_grid(d)) {
-        TRB_TRY(trb_alloc(TRB_MEM_CACHE, own * rows * K, sizeof *d->t.targets, &d->t.targets));
+    const size_t lanes_at_once = in_grid(d) ? own : 1;
+    TRB_TRY(trb_alloc(TRB_MEM_CACHE, lanes_at_once * rows * width(&d->t), sizeof *d->t.statistics, &d->t.statistics));
+    if (in_grid(d))
         TRB_TRY(trb_alloc(TRB_MEM_CACHE, rows * d->m_count / d->n_lanes * K, sizeof *d->t.part, &d->t.part));
-    }
     if (r > 0) return TRB_OK;
     TRB_TRY(trb_mkdirs(trb__run_path(d->c, "student/%s", d->o->name).text));
     return trb_jsonl_open(trb__run_path(d->c, "student/%s/metrics.jsonl", d->o->name).text, d->from.metrics,
@@ -179,8 +191,8 @@ static trb__fit first_phase(student *d)
 {
     const trb_student_opts *o = d->o;
     return (trb__fit){.opts = &o->fit,
-                      .epochs = o->phase1_epochs + (is_hydra(d) ? 0 : o->fit.epochs),
-                      .schedule_epochs = o->phase1_epochs + (is_hydra(d) && o->restart ? 0 : o->fit.epochs),
+                      .epochs = o->phase1_epochs + (has_heads(d) ? 0 : o->fit.epochs),
+                      .schedule_epochs = o->phase1_epochs + (has_heads(d) && o->restart ? 0 : o->fit.epochs),
                       .stream = TRB_STUDENT_STREAM,
                       .exchange = &d->exchange,
                       .net = d->one,
@@ -192,7 +204,7 @@ static trb__fit first_phase(student *d)
                       .views = o->views,
                       .plan = plan,
                       .next = next,
-                      .loss = loss_on_mean,
+                      .loss = loss_of_one,
                       .ctx = &d->t,
                       .metrics = d->metrics,
                       .label = d->label,
@@ -205,7 +217,7 @@ static void second_phase(student *d, trb__fit *fit)
     fit->schedule_from = d->o->restart ? 0 : fit->epochs;
     if (d->o->restart) fit->schedule_epochs = d->o->fit.epochs;
     fit->epochs = d->o->fit.epochs;
-    fit->loss = loss_on_own;
+    fit->loss = loss_of_each;
     fit->phase = 2;
     (void)snprintf(d->label, sizeof d->label, "student %s, %zu heads", d->o->name, d->spec->M);
 }
@@ -271,17 +283,17 @@ static trb_status train_in_grid(student *d, trb__fit *fit)
     return trb_agree(d->world, join(d));
 }
 
-/* Phase 1 trains one head on the mean of the members; phase 2 gives every member a copy of it. A kd student is phase 1
- * alone, for as many epochs as both phases have, so that the two methods are compared at equal training. */
+/* Phase 1 trains one head on all members together; phase 2 gives every member a copy of it. A student that ends with
+ * one head is phase 1 alone, for as many epochs as both phases have, so that methods are compared at equal training. */
 static trb_status train_student(student *d)
 {
     trb_net_init(d->one, d->o->fit.init, d->o->fit.seed, TRB_STUDENT_STREAM, d->params_one);
-    (void)snprintf(d->label, sizeof d->label, is_hydra(d) ? "student %s, one head" : "student %s", d->o->name);
+    (void)snprintf(d->label, sizeof d->label, has_heads(d) ? "student %s, one head" : "student %s", d->o->name);
     trb__fit fit = first_phase(d);
-    if (d->from.phase <= 1 || !is_hydra(d)) TRB_TRY(trb__fit_run(d->world, &fit));
+    if (d->from.phase <= 1 || !has_heads(d)) TRB_TRY(trb__fit_run(d->world, &fit));
     trb_row_close(d->t.row);
     d->t.row = NULL;
-    if (is_hydra(d)) {
+    if (has_heads(d)) {
         second_phase(d, &fit);
         TRB_TRY(in_grid(d) ? train_in_grid(d, &fit) : train_whole(d, &fit));
     }
@@ -291,7 +303,7 @@ static trb_status train_student(student *d)
         d->metrics = NULL;
         if (st == TRB_OK)
             st = trb_weights_write(trb__run_path(d->c, "student/%s/weights.h5", d->o->name).text,
-                                   is_hydra(d) ? d->many : d->one, is_hydra(d) ? d->params_many : d->params_one,
+                                   has_heads(d) ? d->many : d->one, has_heads(d) ? d->params_many : d->params_one,
                                    trb__samples_norm(d->s), d->place.config, NULL);
         if (st == TRB_OK) trb_checkpoint_remove(d->place.folder.text, d->c->checkpoint.keep);
     }
@@ -387,7 +399,7 @@ static trb_status distill(trb_comm *world, const trb_config *c, const trb__sampl
     if (in_grid(&d)) {
         TRB_GO(trb_comm_split(world, r / G, &d.row));
         TRB_GO(trb_comm_split(world, r % G, &d.column));
-        st = trb_row_open(d.row, o->head_lanes, d.t.rows * d.t.K, &d.t.row);
+        st = trb_row_open(d.row, o->head_lanes, d.t.rows * width(&d.t), &d.t.row);
         TRB_GO(trb_agree(world, st));
     }
     st = train_student(&d);

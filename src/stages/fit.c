@@ -163,12 +163,13 @@ static unsigned wish(loop *l)
 }
 
 /* One step. A rank that fails takes part in the exchange all the same; its status rides along.
- * \param[in] sample  of the row's lanes */
-static trb_status step(loop *l, trb_status st, uint64_t epoch, const int64_t *sample)
+ * \param[in] number  steps before it   \param[in] sample  of the row's lanes */
+static trb_status step(loop *l, trb_status st, uint64_t number, const int64_t *sample)
 {
+    const uint64_t epoch = l->fit->first_epoch + number / l->steps;
     double loss = 0.0;
     if (st == TRB_OK) st = trb_fault("train.step");
-    if (l->row.count > 0 && l->fit->next != NULL) st = l->fit->next(l->fit->ctx, st);
+    if (l->row.count > 0 && l->fit->next != NULL) st = l->fit->next(l->fit->ctx, number, st);
     if (l->heads != NULL) {
         for (size_t first = 0; first < l->row.count; first += l->columns)
             st = take_round(l, st, epoch, first, sample + first * l->rows);
@@ -298,7 +299,8 @@ static trb_status in_step(trb_comm *group, loop *l)
             double start = trb_now_s();
             if (wished != NOTHING) note(l, trb__saver_keep(l->saver));
             trb__saver_hold(l->saver, trb_now_s() - start);
-            TRB_TRY(step(l, l->saved, epoch, l->row.count == 0 ? NULL : l->sample + s * l->row.count * l->rows));
+            const int64_t *sample = l->row.count == 0 ? NULL : l->sample + s * l->row.count * l->rows;
+            TRB_TRY(step(l, l->saved, l->taken - 1, sample));
             if (l->taken % l->steps == 0) TRB_TRY(over(group, l, e));
             start = trb_now_s();
             if (wished != NOTHING) TRB_TRY(keep(group, l, wished));
@@ -323,7 +325,7 @@ static trb_status work_freely(loop *l)
         const uint64_t epoch = l->fit->first_epoch + at / l->steps;
         l->row = l->own;
         for (size_t i = 0; i < l->own.count; i++) l->loss[i] = 0.0;
-        st = step(l, plan(l, epoch, at % l->steps), epoch, l->sample);
+        st = step(l, plan(l, epoch, at % l->steps), at, l->sample);
     }
 }
 

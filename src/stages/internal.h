@@ -111,6 +111,24 @@ trb_status trb__reading_open(trb_comm *world, int color, const trb_cache *cache,
                              size_t m_count, size_t rows, size_t memory, trb__reading *out);
 trb_status trb__reading_close(trb__reading *r); /* Local; what trb_reader_close() returns. */
 
+/** A way to follow the members (method.c). While the student has one head, a row of members' logits becomes
+ * *statistics*: sums over members, divided by the size of the ensemble. So the columns of a grid's row, which have some
+ * members each, make a part each, and the parts are added up in the tree of row.h. */
+typedef struct {
+    const char *name;
+    bool heads;  /* one head a member in the end, each following its own; before that, one head is trained */
+    size_t sets; /* a row of statistics is so many times K numbers */
+    /** Temperature of a training with one head, where this share of its steps is done, in [0, 1). */
+    double (*temperature)(const trb_student_opts *o, double done);
+    /** \param[in] M  members here   \param[in] of  members of the ensemble   \param[in] t  [rows][M][K]
+     * \param[out] s  [rows][sets * K] */
+    trb_status (*statistics)(size_t rows, size_t M, size_t of, size_t K, float T, const float *t, float *s);
+    /** Loss of the one head and its gradient, as in loss.h. \param[in] z  [rows][K] */
+    trb_status (*loss)(size_t rows, size_t K, size_t batch, float T, const float *z, const float *s, double *loss,
+                       float *dz);
+} trb__method;
+const trb__method *trb__method_of(trb_method m); /* Local. */
+
 /** Whether student s can be trained by this many ranks on these samples with M members of K outputs. Local. */
 trb_status trb__student_check(const trb_config *c, size_t s, const trb__samples *samples, int ranks, size_t M,
                               size_t K);
@@ -178,8 +196,8 @@ typedef struct {
      * [steps][rows], borrowed until the next call; 0 steps ends the last plan. NULL if of no interest. */
     trb_status (*plan)(void *ctx, size_t steps, size_t rows, const int64_t *sample, const uint16_t *view);
     /** Before a step's lanes, on every rank that computes some; may be collective over a row. NULL if of no interest.
-     * \param[in] st  how the step goes, to be handed on */
-    trb_status (*next)(void *ctx, trb_status st);
+     * \param[in] step  steps of this training before it   \param[in] st  how the step goes, to be handed on */
+    trb_status (*next)(void *ctx, uint64_t step, trb_status st);
     /** Loss of one lane and its gradient by the outputs. */
     trb_status (*loss)(void *ctx, const trb__lane *lane, const float *z, double *loss, float *dz);
     void *ctx;

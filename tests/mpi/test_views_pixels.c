@@ -53,6 +53,7 @@ typedef struct {
     const float *logits; /* [rows][M][D] */
     size_t row;          /* the next one of the plan */
     uint64_t plans;      /* epochs begun */
+    uint64_t steps;      /* begun */
     const int64_t *sample;
     const uint16_t *view;
     bool planned;
@@ -71,9 +72,10 @@ static trb_status plan(void *ctx, size_t steps, size_t rows, const int64_t *samp
     return trb_reader_plan(s->reader, steps, sample, view);
 }
 
-static trb_status next(void *ctx, trb_status st)
+static trb_status next(void *ctx, uint64_t step, trb_status st)
 {
     student *s = ctx;
+    CHECK(step == s->steps++);
     return st == TRB_OK ? trb_reader_next(s->reader, &s->logits) : st;
 }
 
