@@ -94,7 +94,7 @@ void trb_data_part_close(trb_data_part *p); /* NULL allowed */
  * none: values as they are; unit: bytes / 255 (floats as they are); standard: mean and standard deviation a channel or
  * column over the rows `ids`, accumulated in integers for bytes and in double for floats; a constant column keeps
  * scale 1; given: inputs as they are, until trb_data_normalize_by(). Regression targets are standardised over the same
- * rows unless `how` is none.
+ * rows unless `how` is none; TRB_EINPUT if they are all the same.
  */
 trb_status trb_data_normalize(trb_data *d, trb_normalize how, size_t n, const int64_t *ids);
 

@@ -14,6 +14,7 @@
 #include "tribikos/comm.h"
 #include "tribikos/config.h"
 #include "tribikos/metrics.h"
+#include "tribikos/metrics_gaussian.h"
 
 /** Look at what all four stages will need, before the first one takes its hours: data files, layer lists, ranks. */
 trb_status trb_stage_check(trb_comm *world, const trb_config *c);
@@ -31,14 +32,16 @@ trb_status trb_stage_distill(trb_comm *world, const trb_config *c);
 /** One row of the report. */
 typedef struct {
     char name[64];
-    bool several; /* has member uncertainty: more than one head or member */
-    trb_metrics metrics;
-    uint64_t params;      /* trained ones; 0: not known (members from elsewhere) */
+    bool several;                  /* has member uncertainty: more than one head or member */
+    trb_metrics metrics;           /* of classes */
+    trb_metrics_gaussian gaussian; /* of regression */
+    uint64_t params;               /* trained ones; 0: not known (members from elsewhere) */
     double ms_per_sample; /* measured a rank (math.threads threads) in batches of eval.batch; NaN if nothing was
                            * computed here; not the same bits from run to run */
 } trb_report_row;
 
 typedef struct {
+    trb_task task;
     size_t n, samples;
     trb_report_row *row; /* member_mean, ensemble, then the students */
 } trb_report;

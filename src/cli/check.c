@@ -115,6 +115,10 @@ static trb_status check_student(const trb_config *c, const place *p, const trb_s
         return trb__item_fail(p->items, source_of(p, "augment"),
                               "a student sees what its members saw, or their logits would not belong to its pixels; "
                               "cache variants of the samples instead (`cache.views`, `cache.view_recipe`)");
+    if (s->fit.adversarial > 0.0)
+        return trb__item_fail(p->items, source_of(p, "adversarial"),
+                              "a student sees what its members saw, or their logits would not belong to its inputs; "
+                              "set 0");
     const trb__item *layers = source_of(p, "layers"), *split = source_of(p, "split");
     if (s->fit.layers[0] != '\0' && s->split[0] != '\0')
         return clash(p, "layers", "split", "both say where the heads begin; drop one, or set it to \"\"");

@@ -129,6 +129,9 @@ const trb__option trb__options[] = {
     {FIT("init", init), CHOICE(inits), .value = "he", .help = "initial weights"},
     {FIT("augment", augment), RECIPE, .value = "[]",
      .help = "new variants of the samples each epoch: any of [crop 4, flip, cutout 8, mixup 0.2]; members only"},
+    {FIT("adversarial", adversarial), REAL(0, 1), .value = "0", .unsaid = true,
+     .help = "half of the loss is on inputs moved by this share of each one's range where the loss grows; 0: none; "
+             "members only"},
 
     {CONFIG("cache.dtype", cache.dtype), CHOICE(dtypes), .value = "float32", .help = "of the stored logits"},
     {CONFIG("cache.views", cache.views), WHOLE(1, 1000), .value = "1",

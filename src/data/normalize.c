@@ -74,7 +74,7 @@ static trb_status standardize_floats(trb_data *d, size_t n, const int64_t *ids)
     return TRB_OK;
 }
 
-static void standardize_targets(trb_data *d, size_t n, const int64_t *ids)
+static trb_status standardize_targets(trb_data *d, size_t n, const int64_t *ids)
 {
     double sum = 0.0, squares = 0.0;
     for (size_t i = 0; i < n; i++) sum += (double)d->target[ids[i]];
@@ -84,7 +84,12 @@ static void standardize_targets(trb_data *d, size_t n, const int64_t *ids)
         squares += away * away;
     }
     d->target_mean = mean;
-    d->target_scale = guarded(mean, sqrt(squares / (double)n));
+    d->target_scale = sqrt(squares / (double)n);
+    if (guarded(mean, d->target_scale) == d->target_scale) return TRB_OK;
+    return trb_fail(TRB_EINPUT,
+                    "data: the targets of all %zu training rows are %g, there is nothing to learn; expected several "
+                    "values (is it the right column?)",
+                    n, mean);
 }
 
 trb_status trb_data_normalize(trb_data *d, trb_normalize how, size_t n, const int64_t *ids)
@@ -98,7 +103,7 @@ trb_status trb_data_normalize(trb_data *d, trb_normalize how, size_t n, const in
         TRB_TRY(d->type == TRB_U8 ? standardize_bytes(d, n, ids) : standardize_floats(d, n, ids));
     d->target_mean = 0.0;
     d->target_scale = 1.0;
-    if (d->task == TRB_TASK_REGRESSION && how != TRB_NORMALIZE_NONE) standardize_targets(d, n, ids);
+    if (d->task == TRB_TASK_REGRESSION && how != TRB_NORMALIZE_NONE) return standardize_targets(d, n, ids);
     return TRB_OK;
 }
 

@@ -94,7 +94,7 @@ static trb_status loss_of_one(void *ctx, const trb__lane *l, const float *z, dou
 static trb_status loss_of_each(void *ctx, const trb__lane *l, const float *z, double *loss, float *dz)
 {
     const teachers *t = ctx;
-    return trb_loss_kd(l->rows, t->M / t->parts, t->K, l->batch, t->T, z, part_of(t, l->at, l->heads), loss, dz);
+    return t->method->each(l->rows, t->M / t->parts, t->K, l->batch, t->T, z, part_of(t, l->at, l->heads), loss, dz);
 }
 
 /* All that one student's training holds on this rank. */
@@ -163,7 +163,7 @@ static trb_status prepare(student *d, size_t index)
     d->n_lanes = d->o->head_lanes / d->o->head_groups;
     d->m_count = d->spec->M / d->o->head_groups;
     d->m0 = (size_t)(r % columns) * d->m_count;
-    d->t = (teachers){.method = trb__method_of(d->o->method),
+    d->t = (teachers){.method = trb__method_of(d->o->method, d->s->data.task),
                       .o = d->o,
                       .M = d->m_count,
                       .of = d->spec->M,
@@ -317,6 +317,8 @@ trb_status trb__student_check(const trb_config *c, size_t index, const trb__samp
     char who[128];
     trb_net *net = NULL;
     (void)snprintf(who, sizeof who, "student %s", o->name);
+    if (trb__method_of(o->method, samples->data.task) == NULL)
+        return trb_fail(TRB_ECONFIG, "%s: its method is for classes; `data.task: regression` has hydra and kd", who);
     TRB_TRY(trb__student_net(c, index, &samples->data, M, &net));
     const size_t outputs = trb_net_outputs(net);
     trb_net *body = NULL, *behind = NULL;
@@ -418,8 +420,7 @@ trb_status trb_stage_distill(trb_comm *world, const trb_config *c)
     uint64_t *found = NULL;
     trb_lock *lock = NULL;
     TRB_TRY(trb__samples_load(world, c, &s));
-    trb_status st = trb__classes_only(&s.data);
-    if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, c->n_students, sizeof *found, &found);
+    trb_status st = trb_alloc(TRB_MEM_OTHER, c->n_students, sizeof *found, &found);
     TRB_GO(trb_agree(world, st));
     TRB_GO(trb__cache_open(world, c, &s.data, &cache));
     st = check_students(world, c, &s, trb_cache_spec_of(cache), found, &lock);

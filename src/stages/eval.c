@@ -34,11 +34,51 @@ typedef struct {
     int64_t *plan; /* [count][batch] */
 } evaluation;
 
-/* Results of this rank's blocks: sums [count][TRB_METRIC_SUMS] and probabilities [rows][K] a model. */
+/* Results of this rank's blocks: sums [count][n_sums] and predictions [rows][width] a model. */
 typedef struct {
     double *sums;
+    size_t width;
     float *p;
 } result;
+
+/* The truth of a block's rows: labels or targets. */
+typedef struct {
+    int32_t *label;
+    float *target;
+} truth;
+
+static bool is_regression(const evaluation *e)
+{
+    return e->data->task == TRB_TASK_REGRESSION;
+}
+
+static size_t n_sums(const evaluation *e)
+{
+    return is_regression(e) ? TRB_METRIC_GAUSSIAN_SUMS : TRB_METRIC_SUMS;
+}
+
+/* What is kept of a prediction: the mean probabilities, or all Gaussians of the mixture. */
+static size_t width_of(const evaluation *e, size_t heads)
+{
+    return is_regression(e) ? heads * e->K : e->K;
+}
+
+static size_t heads_of(const evaluation *e, size_t i)
+{
+    return i < e->M ? 1 : i == e->M ? e->M : trb_net_heads(e->student[i - e->M - 1].net);
+}
+
+/* Figures of block i of a model of so many heads. */
+static trb_status score(const evaluation *e, size_t i, size_t rows, size_t heads, const float *z, const truth *t,
+                        result *r)
+{
+    double *sums = r->sums + i * n_sums(e);
+    float *p = r->p == NULL ? NULL : r->p + i * e->batch * r->width;
+    if (is_regression(e))
+        return trb_metrics_gaussian_block(rows, heads, z, t->target, e->data->target_mean, e->data->target_scale, sums,
+                                          p);
+    return trb_metrics_block(rows, heads, e->K, z, t->label, e->bins, sums, p);
+}
 
 static size_t rows_of(const evaluation *e, size_t block)
 {
@@ -53,6 +93,9 @@ static trb_status load_model(const char *path, size_t rows, size_t K, const trb_
     if (!trb_shape_same(is, asked))
         return trb_fail(TRB_EINTEGRITY, "%s takes samples of %zu x %zu x %zu, the data set has %zu x %zu x %zu", path,
                         is.c, is.h, is.w, asked.c, asked.h, asked.w);
+    if (data->task == TRB_TASK_REGRESSION && trb_net_outputs(m->net) != 2)
+        return trb_fail(TRB_EINTEGRITY, "%s has %zu outputs, regression has 2 (mean, log variance)", path,
+                        trb_net_outputs(m->net));
     if (trb_net_outputs(m->net) < data->classes)
         return trb_fail(TRB_EINTEGRITY, "%s has %zu outputs, the data set has labels 0 to %zu", path,
                         trb_net_outputs(m->net), data->classes - 1);
@@ -123,7 +166,7 @@ static trb_status forward(model *m, size_t rows, const float *x, const float **z
 }
 
 /* All models on one block. `r` has a slot a member (metrics only), one for the ensemble, one a student. */
-static trb_status evaluate_block(evaluation *e, size_t i, float *x, float *all, float *own, int32_t *label, result *r)
+static trb_status evaluate_block(evaluation *e, size_t i, float *x, float *all, float *own, truth *t, result *r)
 {
     const size_t rows = rows_of(e, e->first + i), K = e->K, M = e->M;
     const int64_t *id = e->id + (e->first + i) * e->batch;
@@ -131,7 +174,12 @@ static trb_status evaluate_block(evaluation *e, size_t i, float *x, float *all, 
     TRB_TRY(trb_fault("eval.unit"));
     TRB_TRY(trb_stop_check());
     trb_data_rows(e->data, rows, id, x);
-    for (size_t b = 0; b < rows; b++) label[b] = e->data->label[id[b]];
+    for (size_t b = 0; b < rows; b++) {
+        if (is_regression(e))
+            t->target[b] = e->data->target[id[b]];
+        else
+            t->label[b] = e->data->label[id[b]];
+    }
     const float *members = all;
     if (e->reading.reader != NULL) TRB_TRY(trb_reader_next(e->reading.reader, &members));
     for (size_t m = 0; m < M; m++) {
@@ -140,16 +188,12 @@ static trb_status evaluate_block(evaluation *e, size_t i, float *x, float *all, 
             for (size_t b = 0; b < rows; b++) memcpy(all + (b * M + m) * K, z + b * K, K * sizeof *z);
         }
         for (size_t b = 0; b < rows; b++) memcpy(own + b * K, members + (b * M + m) * K, K * sizeof *own);
-        TRB_TRY(trb_metrics_block(rows, 1, K, own, label, e->bins, r[m].sums + i * TRB_METRIC_SUMS, NULL));
+        TRB_TRY(score(e, i, rows, 1, own, t, &r[m]));
     }
-    if (M > 0)
-        TRB_TRY(trb_metrics_block(rows, M, K, members, label, e->bins, r[M].sums + i * TRB_METRIC_SUMS,
-                                  r[M].p + i * e->batch * K));
+    if (M > 0) TRB_TRY(score(e, i, rows, M, members, t, &r[M]));
     for (size_t s = 0; s < e->S; s++) {
-        result *mine = &r[M + 1 + s];
         TRB_TRY(forward(&e->student[s], rows, x, &z));
-        TRB_TRY(trb_metrics_block(rows, trb_net_heads(e->student[s].net), K, z, label, e->bins,
-                                  mine->sums + i * TRB_METRIC_SUMS, mine->p + i * e->batch * K));
+        TRB_TRY(score(e, i, rows, trb_net_heads(e->student[s].net), z, t, &r[M + 1 + s]));
     }
     return TRB_OK;
 }
@@ -158,26 +202,29 @@ static trb_status evaluate(evaluation *e, result *r)
 {
     const size_t D = trb_shape_size(e->data->shape);
     float *x = NULL, *all = NULL, *own = NULL;
-    int32_t *label = NULL;
+    truth t = {0};
     trb_progress progress;
     trb_status st = TRB_OK;
     for (size_t i = 0; i < e->M + 1 + e->S; i++) {
-        TRB_GO(trb_alloc(TRB_MEM_OTHER, e->count * TRB_METRIC_SUMS, sizeof *r[i].sums, &r[i].sums));
-        if (i >= e->M) TRB_GO(trb_alloc(TRB_MEM_OTHER, e->count * e->batch * e->K, sizeof *r[i].p, &r[i].p));
+        TRB_GO(trb_alloc(TRB_MEM_OTHER, e->count * n_sums(e), sizeof *r[i].sums, &r[i].sums));
+        r[i].width = width_of(e, heads_of(e, i));
+        if (i >= e->M) TRB_GO(trb_alloc(TRB_MEM_OTHER, e->count * e->batch * r[i].width, sizeof *r[i].p, &r[i].p));
     }
     TRB_GO(trb_alloc(TRB_MEM_ACTIVATIONS, e->batch * D, sizeof *x, &x));
     TRB_GO(trb_alloc(TRB_MEM_ACTIVATIONS, e->batch * e->M * e->K, sizeof *all, &all));
     TRB_GO(trb_alloc(TRB_MEM_ACTIVATIONS, e->batch * e->K, sizeof *own, &own));
-    TRB_GO(trb_alloc(TRB_MEM_OTHER, e->batch, sizeof *label, &label));
+    TRB_GO(trb_alloc(TRB_MEM_OTHER, e->batch, sizeof *t.label, &t.label));
+    TRB_GO(trb_alloc(TRB_MEM_OTHER, e->batch, sizeof *t.target, &t.target));
     trb_progress_begin(&progress, e->count, "blocks", "evaluate");
     for (size_t i = 0; i < e->count; i++) {
-        TRB_GO(evaluate_block(e, i, x, all, own, label, r));
+        TRB_GO(evaluate_block(e, i, x, all, own, &t, r));
         trb_progress_update(&progress, i + 1, "");
         trb_comm_phase("evaluating, blocks", i + 1);
     }
     trb_progress_end(&progress, "");
 done:
-    trb_free(label);
+    trb_free(t.label);
+    trb_free(t.target);
     trb_free(own);
     trb_free(all);
     trb_free(x);
@@ -185,19 +232,20 @@ done:
 }
 
 /* Rank 0 joins one model's blocks in block order; the figures then do not depend on who computed which. */
-static trb_status join(trb_comm *world, const evaluation *e, const result *r, trb_metrics *m, float *p)
+static trb_status join(trb_comm *world, const evaluation *e, const result *r, trb_report_row *m, float *p)
 {
     double *sums = NULL;
     trb_status st = TRB_OK;
-    if (trb_comm_rank(world) == 0) st = trb_alloc(TRB_MEM_OTHER, e->blocks * TRB_METRIC_SUMS, sizeof *sums, &sums);
+    if (trb_comm_rank(world) == 0) st = trb_alloc(TRB_MEM_OTHER, e->blocks * n_sums(e), sizeof *sums, &sums);
     TRB_GO(trb_agree(world, st));
-    TRB_GO(trb_comm_gather(world, r->sums, e->count, TRB_METRIC_SUMS * sizeof *sums, sums));
+    TRB_GO(trb_comm_gather(world, r->sums, e->count, n_sums(e) * sizeof *sums, sums));
     if (r->p != NULL) {
         size_t rows = 0;
         for (size_t i = 0; i < e->count; i++) rows += rows_of(e, e->first + i);
-        TRB_GO(trb_comm_gather(world, r->p, rows, e->K * sizeof *p, p));
+        TRB_GO(trb_comm_gather(world, r->p, rows, r->width * sizeof *p, p));
     }
-    if (trb_comm_rank(world) == 0) *m = trb_metrics_from(e->blocks, sums, e->n, e->bins);
+    if (trb_comm_rank(world) == 0 && is_regression(e)) m->gaussian = trb_metrics_gaussian_from(e->blocks, sums, e->n);
+    if (trb_comm_rank(world) == 0 && !is_regression(e)) m->metrics = trb_metrics_from(e->blocks, sums, e->n, e->bins);
 done:
     trb_free(sums);
     return st;
@@ -221,36 +269,52 @@ static trb_status measure(trb_comm *world, const evaluation *e, size_t n, const 
     return st;
 }
 
+/* Of classes [N][K] probabilities; of regression [N][heads][2]. */
+static trb_status add_predictions(const evaluation *e, trb__predictions *file, const char *name, size_t heads,
+                                  const float *p)
+{
+    if (is_regression(e)) return trb__predictions_add(file, name, (trb_h5_shape){TRB_F32, 3, {e->n, heads, 2}}, p);
+    return trb__predictions_add(file, name, (trb_h5_shape){TRB_F32, 2, {e->n, e->K}}, p);
+}
+
 static trb_status collect(trb_comm *world, const evaluation *e, const result *r, trb_report *report)
 {
     const bool leads = trb_comm_rank(world) == 0;
     const size_t M = e->M;
     trb_metrics *each = NULL;
+    trb_metrics_gaussian *each_gaussian = NULL;
+    size_t width = 0;
     float *p = NULL;
     trb__predictions *file = NULL;
     trb_status st = trb_alloc(TRB_MEM_OTHER, M, sizeof *each, &each);
+    if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, M, sizeof *each_gaussian, &each_gaussian);
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, 2 + e->S, sizeof *report->row, &report->row);
-    if (st == TRB_OK && leads) st = trb_alloc(TRB_MEM_OTHER, e->n * e->K, sizeof *p, &p);
+    for (size_t i = M; i < M + 1 + e->S; i++) width = r[i].width > width ? r[i].width : width;
+    if (st == TRB_OK && leads) st = trb_alloc(TRB_MEM_OTHER, e->n * width, sizeof *p, &p);
     if (st == TRB_OK && leads) st = trb_mkdirs(trb__run_path(e->c, "report").text);
     if (st == TRB_OK && leads)
         st = trb__predictions_create(trb__run_path(e->c, "report/predictions.h5").text, e->data, e->n, e->id, &file);
     TRB_GO(trb_agree(world, st));
+    report->task = e->data->task;
     report->samples = e->n;
     if (M > 0) {
         trb_report_row *mean = &report->row[report->n++], *ensemble = &report->row[report->n++];
         for (size_t m = 0; m < M; m++) {
-            TRB_GO(join(world, e, &r[m], &each[m], NULL));
+            TRB_GO(join(world, e, &r[m], mean, NULL));
+            each[m] = mean->metrics;
+            each_gaussian[m] = mean->gaussian;
             if (e->member != NULL) ensemble->params += trb_net_trained(e->member[m].net);
         }
         (void)snprintf(mean->name, sizeof mean->name, "member_mean");
         mean->metrics = trb_metrics_mean(M, each);
+        mean->gaussian = trb_metrics_gaussian_mean(M, each_gaussian);
         mean->params = ensemble->params / M;
         (void)snprintf(ensemble->name, sizeof ensemble->name, "ensemble");
         ensemble->several = M > 1;
         TRB_GO(measure(world, e, M, e->member, &ensemble->ms_per_sample));
         mean->ms_per_sample = ensemble->ms_per_sample / (double)M;
-        TRB_GO(join(world, e, &r[M], &ensemble->metrics, p));
-        if (leads) st = trb__predictions_add(file, "ensemble", e->n, e->K, p);
+        TRB_GO(join(world, e, &r[M], ensemble, p));
+        if (leads) st = add_predictions(e, file, "ensemble", M, p);
         TRB_GO(trb_agree(world, st));
     }
     for (size_t s = 0; s < e->S; s++) {
@@ -259,8 +323,8 @@ static trb_status collect(trb_comm *world, const evaluation *e, const result *r,
         row->several = trb_net_heads(e->student[s].net) > 1;
         row->params = trb_net_trained(e->student[s].net);
         TRB_GO(measure(world, e, 1, &e->student[s], &row->ms_per_sample));
-        TRB_GO(join(world, e, &r[M + 1 + s], &row->metrics, p));
-        if (leads) st = trb__predictions_add(file, row->name, e->n, e->K, p);
+        TRB_GO(join(world, e, &r[M + 1 + s], row, p));
+        if (leads) st = add_predictions(e, file, row->name, trb_net_heads(e->student[s].net), p);
         TRB_GO(trb_agree(world, st));
     }
     if (leads) {
@@ -274,6 +338,7 @@ static trb_status collect(trb_comm *world, const evaluation *e, const result *r,
 done:
     trb__predictions_abandon(file);
     trb_free(p);
+    trb_free(each_gaussian);
     trb_free(each);
     return st;
 }
@@ -283,7 +348,6 @@ static trb_status choose_rows(trb_comm *world, const trb_config *c, const trb__s
                               evaluation *e)
 {
     const bool of_train = strcmp(c->eval.split, "test") != 0, val = strcmp(c->eval.split, "validation") == 0;
-    TRB_TRY(trb_agree(world, trb__classes_only(&s->data)));
     if (!of_train) TRB_TRY(trb__test_load(world, c, s, test));
     e->trained_on = &s->data;
     e->data = of_train ? &s->data : &test->data;

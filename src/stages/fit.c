@@ -62,7 +62,13 @@ typedef struct {
     uint16_t *view;              /* as `sample`; NULL if there is only one */
     int64_t *fed;                /* [planned][own lanes][rows]; as `sample` where a row is one rank */
     uint16_t *fed_view;
-    float *dz;        /* one lane's */
+    float *dz; /* one lane's */
+    /* Adversarial training; NULL without it. */
+    float *reach;     /* [D] how far an input is moved */
+    float *moved;     /* [rows][D] */
+    float *gradient;  /* where the lane's goes */
+    float *unmoved;   /* [trb_net_size] that of the samples as they are */
+    size_t summed;    /* from where on it is in `gradient`, on the second pass; else SIZE_MAX */
     double *loss;     /* [own lanes] sums over the epoch's steps */
     uint64_t ordered; /* the epoch of `order`, counted from 1 */
     trb_optim opt;
@@ -73,6 +79,46 @@ typedef struct {
     double *epoch_loss;
     uint64_t *epoch_lanes, lanes, ended;
 } loop;
+
+static void needs(void *ctx, size_t from, size_t to)
+{
+    trb_exchange_needs(((loop *)ctx)->x, from, to);
+}
+
+/* A lane's gradient is that of two passes. The exchange hears of the second one alone, when the first one's part has
+ * been added to it. */
+static void ready(void *ctx, size_t from)
+{
+    loop *l = ctx;
+    if (l->summed == SIZE_MAX) return;
+    for (size_t i = from; i < l->summed; i++) l->gradient[i] += l->unmoved[i];
+    l->summed = from;
+    trb_exchange_ready(l->x, from);
+}
+
+static trb_status reserve_adversary(loop *l)
+{
+    const trb__fit *f = l->fit;
+    const trb__samples *s = f->samples;
+    const size_t D = trb_net_inputs(f->net);
+    float *least = NULL;
+    TRB_TRY(trb_alloc(TRB_MEM_ACTIVATIONS, D, sizeof *l->reach, &l->reach));
+    TRB_TRY(trb_alloc(TRB_MEM_ACTIVATIONS, l->rows * D, sizeof *l->moved, &l->moved));
+    TRB_TRY(trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(f->net), sizeof *l->unmoved, &l->unmoved));
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, D, sizeof *least, &least));
+    for (size_t i = 0; i < s->n_train; i++) {
+        trb_data_rows(&s->data, 1, s->train + i, l->moved);
+        for (size_t k = 0; k < D; k++) {
+            least[k] = i == 0 ? l->moved[k] : fminf(least[k], l->moved[k]);
+            l->reach[k] = i == 0 ? l->moved[k] : fmaxf(l->reach[k], l->moved[k]);
+        }
+    }
+    for (size_t k = 0; k < D; k++) l->reach[k] = (float)f->opts->adversarial * (l->reach[k] - least[k]);
+    trb_free(least);
+    l->summed = SIZE_MAX;
+    trb_work_watch(l->work, needs, ready, l);
+    return TRB_OK;
+}
 
 static trb_status reserve(loop *l)
 {
@@ -97,6 +143,7 @@ static trb_status reserve(loop *l)
     }
     TRB_TRY(trb_alloc(TRB_MEM_ACTIVATIONS, l->rows * M * K, sizeof *l->dz, &l->dz));
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, l->own.count, sizeof *l->loss, &l->loss));
+    if (f->opts->adversarial > 0.0) TRB_TRY(reserve_adversary(l));
     return trb_feed_open(f->augment, l->rows, &l->feed);
 }
 
@@ -108,17 +155,46 @@ static void release(loop *l)
         trb_free(l->fed);
         trb_free(l->fed_view);
     }
-    void *const blocks[] = {l->order, l->sample, l->view, l->dz, l->loss, l->epoch_loss, l->epoch_lanes};
+    void *const blocks[] = {l->order,      l->sample,      l->view,  l->dz,    l->loss,
+                            l->epoch_loss, l->epoch_lanes, l->reach, l->moved, l->unmoved};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) trb_free(blocks[i]);
 }
 
-static trb_status forward(loop *l, uint64_t epoch, const int64_t *sample, const trb_mix **mix, const float **z)
+static trb_status forward(loop *l, uint64_t epoch, const int64_t *sample, const float *x, const float **z)
 {
     const trb__fit *f = l->fit;
     const trb_draw draw = {.seed = f->opts->seed, .member = f->stream, .epoch = epoch, .sample = sample};
-    const float *x = NULL;
-    TRB_TRY(trb_feed_next(l->feed, &x, mix));
     return trb_net_forward(f->net, l->work, f->params, l->rows, x, &draw, z);
+}
+
+/* Adversarial training (Lakshminarayanan et al. 2017, arXiv:1612.01474, sec. 2.4; Goodfellow et al. 2015,
+ * arXiv:1412.6572, eq. 1 with alpha 1/2): half of a lane's loss is that of its samples, whose passes these are, half
+ * that of samples that are moved by a share of each input's range to where the first half grows:
+ * x' = x + reach sign(dloss/dx). Masks of dropout are the same for both.
+ * \param[in] dz  halved already   \param[out] z  outputs for x' */
+static trb_status move(loop *l, uint64_t epoch, const int64_t *sample, const float *x, const float **z)
+{
+    const trb__fit *f = l->fit;
+    const size_t D = trb_net_inputs(f->net);
+    TRB_TRY(trb_net_backward(f->net, l->work, f->params, l->dz, l->unmoved, l->moved));
+    for (size_t i = 0; i < l->rows * D; i++) {
+        const float by = l->moved[i] == 0.0F ? 0.0F : copysignf(l->reach[i % D], l->moved[i]);
+        l->moved[i] = x[i] + by;
+    }
+    return forward(l, epoch, sample, l->moved, z);
+}
+
+/* The gradient of both halves; norms take the mean of both's statistics. */
+static trb_status backward_of_both(loop *l)
+{
+    const trb__fit *f = l->fit;
+    const size_t trained = trb_net_trained(f->net), n = trb_net_size(f->net);
+    l->gradient = trb_exchange_gradient(l->x);
+    l->summed = trained;
+    const trb_status st = trb_net_backward(f->net, l->work, f->params, l->dz, l->gradient, NULL);
+    l->summed = SIZE_MAX;
+    for (size_t i = trained; i < n; i++) l->gradient[i] = 0.5F * (l->gradient[i] + l->unmoved[i]);
+    return st;
 }
 
 /* Lane i of this rank. */
@@ -128,15 +204,19 @@ static trb_status lane(loop *l, size_t i, uint64_t epoch, const int64_t *sample)
     trb__lane lane = {.number = i,
                       .at = (l->column + i * l->columns) * l->rows,
                       .rows = l->rows,
-                      .batch = f->opts->batch,
+                      .batch = l->reach == NULL ? f->opts->batch : 2 * f->opts->batch,
                       .sample = sample};
-    const float *z = NULL;
+    const float *x = NULL, *z = NULL;
     double loss = 0.0;
-    TRB_TRY(forward(l, epoch, sample, &lane.mix, &z));
+    TRB_TRY(trb_feed_next(l->feed, &x, &lane.mix));
+    TRB_TRY(forward(l, epoch, sample, x, &z));
     TRB_TRY(f->loss(f->ctx, &lane, z, &loss, l->dz));
-    TRB_TRY(trb_net_backward(f->net, l->work, f->params, l->dz, trb_exchange_gradient(l->x), NULL));
     l->loss[i] += loss;
-    return TRB_OK;
+    if (l->reach == NULL) return trb_net_backward(f->net, l->work, f->params, l->dz, trb_exchange_gradient(l->x), NULL);
+    TRB_TRY(move(l, epoch, sample, x, &z));
+    TRB_TRY(f->loss(f->ctx, &lane, z, &loss, l->dz));
+    l->loss[i] += loss;
+    return backward_of_both(l);
 }
 
 /* A round of a network whose heads are cut: of each column one lane of the row, as far as there are some. */
@@ -145,8 +225,9 @@ static trb_status take_round(loop *l, trb_status st, uint64_t epoch, size_t firs
     const size_t left = l->row.count - first, items = left < l->columns ? left : l->columns;
     const bool mine = l->column < items;
     const trb_mix *mix = NULL;
-    const float *z = NULL, *dz = NULL;
-    if (st == TRB_OK && mine) st = forward(l, epoch, sample + l->column * l->rows, &mix, &z);
+    const float *x = NULL, *z = NULL, *dz = NULL;
+    if (st == TRB_OK && mine) st = trb_feed_next(l->feed, &x, &mix);
+    if (st == TRB_OK && mine) st = forward(l, epoch, sample + l->column * l->rows, x, &z);
     st = trb__half_round(l->heads, st, epoch, first, items, sample, st == TRB_OK ? z : NULL, &dz);
     if (st == TRB_OK && mine)
         st = trb_net_backward(l->fit->net, l->work, l->fit->params, dz, trb_exchange_gradient(l->x), NULL);

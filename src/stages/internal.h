@@ -92,9 +92,6 @@ trb_status trb__cache_open(trb_comm *world, const trb_config *c, const trb_data 
 /** The outputs that all members have; they must agree before their logits can lie in one cache. Local. */
 trb_status trb__common_outputs(const trb_config *c, const trb_data *data, size_t *K);
 
-/** Refuse a regression task where only classes are known. Local. */
-trb_status trb__classes_only(const trb_data *data);
-
 /** The test set, normalised as the training set. Collective over world. \param[out] test  trb__samples_clear() */
 trb_status trb__test_load(trb_comm *world, const trb_config *c, const trb__samples *s, trb__samples *test);
 
@@ -126,8 +123,12 @@ typedef struct {
     /** Loss of the one head and its gradient, as in loss.h. \param[in] z  [rows][K] */
     trb_status (*loss)(size_t rows, size_t K, size_t batch, float T, const float *z, const float *s, double *loss,
                        float *dz);
+    /** Loss of M heads that follow a member each; NULL without `heads`. \param[in] z,t  [rows][M][K] */
+    trb_status (*each)(size_t rows, size_t M, size_t K, size_t batch, float T, const float *z, const float *t,
+                       double *loss, float *dz);
 } trb__method;
-const trb__method *trb__method_of(trb_method m); /* Local. */
+/** The method as it is for a task; NULL if there is no such thing. Local. */
+const trb__method *trb__method_of(trb_method m, trb_task task);
 
 /** Whether student s can be trained by this many ranks on these samples with M members of K outputs. Local. */
 trb_status trb__student_check(const trb_config *c, size_t s, const trb__samples *samples, int ranks, size_t M,

@@ -17,6 +17,18 @@ static void number(FILE *f, const char *name, double value)
         (void)fprintf(f, "\"%s\": null, ", name);
 }
 
+static void figures(FILE *f, trb_task task, const trb_report_row *row)
+{
+    if (task == TRB_TASK_REGRESSION) {
+        for (size_t k = 0; trb_metrics_gaussian_name(k) != NULL; k++)
+            number(f, trb_metrics_gaussian_name(k), trb_metrics_gaussian_value(&row->gaussian, k));
+        return;
+    }
+    for (size_t k = 0; trb_metrics_name(k) != NULL; k++)
+        number(f, trb_metrics_name(k), trb_metrics_value(&row->metrics, k));
+    number(f, "brier_minus_1", row->metrics.brier - 1.0);
+}
+
 trb_status trb__report_publish(const char *path, const char *split, const trb_report *r)
 {
     char *text = NULL;
@@ -28,9 +40,7 @@ trb_status trb__report_publish(const char *path, const char *split, const trb_re
     for (size_t i = 0; i < r->n; i++) {
         const trb_report_row *row = &r->row[i];
         (void)fprintf(f, "%s\n  \"%s\": {", i > 0 ? "," : "", row->name);
-        for (size_t k = 0; trb_metrics_name(k) != NULL; k++)
-            number(f, trb_metrics_name(k), trb_metrics_value(&row->metrics, k));
-        number(f, "brier_minus_1", row->metrics.brier - 1.0);
+        figures(f, r->task, row);
         number(f, "ms_per_sample", row->ms_per_sample);
         if (row->params > 0)
             (void)fprintf(f, "\"parameters\": %llu}", (unsigned long long)row->params);
@@ -50,25 +60,33 @@ trb_status trb__predictions_create(const char *path, const trb_data *data, size_
 {
     trb_h5 *h = NULL;
     int32_t *label = NULL;
+    float *target = NULL;
     trb_status st = TRB_OK;
     TRB_GO(trb_h5_create(path, &h));
-    TRB_GO(trb_alloc(TRB_MEM_OTHER, n, sizeof *label, &label));
-    for (size_t i = 0; i < n; i++) label[i] = data->label[id[i]];
     TRB_GO(trb_h5_put(h, "/sample_id", (trb_h5_shape){TRB_I64, 1, {n}}, id));
-    TRB_GO(trb_h5_put(h, "/label", (trb_h5_shape){TRB_I32, 1, {n}}, label));
+    if (data->task == TRB_TASK_REGRESSION) {
+        TRB_GO(trb_alloc(TRB_MEM_OTHER, n, sizeof *target, &target));
+        for (size_t i = 0; i < n; i++) target[i] = data->target[id[i]];
+        TRB_GO(trb_h5_put(h, "/target", (trb_h5_shape){TRB_F32, 1, {n}}, target));
+    } else {
+        TRB_GO(trb_alloc(TRB_MEM_OTHER, n, sizeof *label, &label));
+        for (size_t i = 0; i < n; i++) label[i] = data->label[id[i]];
+        TRB_GO(trb_h5_put(h, "/label", (trb_h5_shape){TRB_I32, 1, {n}}, label));
+    }
     *out = h;
     h = NULL;
 done:
+    trb_free(target);
     trb_free(label);
     trb_h5_close(h);
     return st;
 }
 
-trb_status trb__predictions_add(trb__predictions *f, const char *name, size_t n, size_t K, const float *p)
+trb_status trb__predictions_add(trb__predictions *f, const char *name, trb_h5_shape shape, const float *p)
 {
     char place[80];
     (void)snprintf(place, sizeof place, "/%s", name);
-    return trb_h5_put(f, place, (trb_h5_shape){TRB_F32, 2, {n, K}}, p);
+    return trb_h5_put(f, place, shape, p);
 }
 
 trb_status trb__predictions_publish(trb__predictions *f)

@@ -10,11 +10,13 @@
  * time. */
 trb_status trb__report_publish(const char *path, const char *split, const trb_report *r);
 
-/** predictions.h5: /sample_id [N], /label [N], and a model's mean probabilities as /NAME [N][K] float32. */
+/** predictions.h5: /sample_id [N], and of classes /label [N] and a model's mean probabilities as /NAME [N][K] float32;
+ * of regression /target [N] and all Gaussians of a model's mixture as /NAME [N][heads][2] float32, mean and standard
+ * deviation in the target's unit. */
 typedef struct trb_h5 trb__predictions;
 trb_status trb__predictions_create(const char *path, const trb_data *data, size_t n, const int64_t *id,
                                    trb__predictions **out);
-trb_status trb__predictions_add(trb__predictions *f, const char *name, size_t n, size_t K, const float *p);
+trb_status trb__predictions_add(trb__predictions *f, const char *name, trb_h5_shape shape, const float *p);
 trb_status trb__predictions_publish(trb__predictions *f);
 void trb__predictions_abandon(trb__predictions *f); /* NULL allowed */
 

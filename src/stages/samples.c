@@ -69,14 +69,6 @@ trb_norm trb__samples_norm(const trb__samples *s)
     return norm;
 }
 
-trb_status trb__classes_only(const trb_data *data)
-{
-    if (data->task == TRB_TASK_CLASSES) return TRB_OK;
-    return trb_fail(TRB_ECONFIG,
-                    "data.task: members of a regression ensemble can be trained and cached, but not distilled "
-                    "or evaluated; use `tribikos train` and `tribikos cache`");
-}
-
 trb_status trb__test_load(trb_comm *world, const trb_config *c, const trb__samples *s, trb__samples *test)
 {
     *test = (trb__samples){0};
