@@ -1,29 +1,35 @@
-# A regression ensemble on a generic HDF5 file: members learn mean and variance (Gaussian negative log-likelihood), the cache holds
-# both; distillation and evaluation say that they are for classes.
+# Regression on a generic HDF5 file, through all stages: members learn mean and variance (Gaussian negative log-likelihood), the
+# cache holds both, heads follow by the divergence of Gaussians, the report is in the target's unit.
 . "$(dirname "$0")/lib.bash"
 $python -c 'import h5py' 2>/dev/null || skip "python3-h5py is not installed"
 $python - "$work" <<'END'
 import h5py, numpy as np, sys
 rng = np.random.default_rng(1)
-x = rng.uniform(-2, 2, (2000, 5)).astype(np.float32)
-y = 50 + 20 * np.sin(x[:, 0]) + 5 * x[:, 1] + rng.normal(0, 2, 2000)  # noise of deviation 2 in the target's unit
-with h5py.File(f"{sys.argv[1]}/table.h5", "w") as f:
-    f["x"], f["y"] = x, y
+x = rng.uniform(-2, 2, (2500, 5)).astype(np.float32)
+y = 50 + 20 * np.sin(x[:, 0]) + 5 * x[:, 1] + rng.normal(0, 2, 2500)  # noise of deviation 2 in the target's unit
+for name, rows in ("table", slice(0, 2000)), ("test", slice(2000, 2500)):
+    with h5py.File(f"{sys.argv[1]}/{name}.h5", "w") as f:
+        f["x"], f["y"] = x[rows], y[rows]
+with h5py.File(f"{sys.argv[1]}/constant.h5", "w") as f:
+    f["x"], f["y"] = x[:50], np.full(50, 7.25)
+with h5py.File(f"{sys.argv[1]}/classes.h5", "w") as f:
+    f["x"], f["y"] = x[:2000], (y[:2000] > 50).astype(np.int32)
 END
 cat >"$work/table.yaml" <<END
 run: {dir: $work/table}
-data: {task: regression, format: hdf5, root: $work, train: [table.h5], test: [table.h5]}
-members: {count: 2}
-train: {layers: [dense 50, tanh, dense 2], epochs: 40, batch: 100, lanes: 4, lr: 1e-2}
-students: []
+data: {task: regression, format: hdf5, root: $work, train: [table.h5], test: [test.h5]}
+members: {count: 4}
+train: {layers: [dense 50, tanh, dense 2], epochs: 40, batch: 100, lanes: 5, lr: 1e-2}
+students: [hydra, kd]
+student: {layers: [dense 50, tanh, split, dense 2], phase1_epochs: 10, epochs: 10, batch: 100, lanes: 5, lr: 1e-2}
 END
-for n in 1 3; do
-    mpi $n train "$work/table.yaml" --run.dir="$work/table$n" && mpi $n cache "$work/table.yaml" --run.dir="$work/table$n" ||
-        cat "$work/err"
+for n in 1 2 3 5; do
+    mpi $n run "$work/table.yaml" --run.dir="$work/table$n" || cat "$work/err"
     digest "$work/table$n" >"$work/digest$n"
 done
-check "there is something to compare" test -s "$work/digest1"
-check "the same bits on 1 and 3 ranks" cmp -s "$work/digest1" "$work/digest3"
+cp "$work/out" "$work/printed"
+check "there is something to compare" test "$(grep -c . "$work/digest1")" -ge 13
+for n in 2 3 5; do check "the same bits on 1 and $n ranks" cmp -s "$work/digest1" "$work/digest$n"; done
 check "mean and deviation are those of the data" $python - "$work" <<'END'
 import h5py, numpy as np, sys
 work = sys.argv[1]
@@ -37,13 +43,176 @@ print(f"RMSE {rmse:.3f}, mean predicted deviation {deviation.mean():.3f}")
 # The noise is 2; a fitted network stays within a tenth of it, and so does what it says of itself.
 sys.exit(not (1.8 < rmse < 2.2 and 1.8 < deviation.mean() < 2.2))
 END
-tribikos train "$work/table.yaml" --run.dir="$work/mixed" --train.augment='[mixup 0.2]' >"$work/out" 2>"$work/err"
-check "mixup: exit 2" test $? = 2
-check "mixup: says why" grep -q 'error: member 0: augment: mixup mixes the losses of two labels; data.task is regression' "$work/err"
-check "mixup: before anything is trained" test ! -e "$work/mixed/members/m000"
-for command in run distill eval; do
-    mpi 2 $command "$work/table.yaml" --run.dir="$work/other" --students='[hydra]' --student.split=2
-    check "$command: exit 2" test $? = 2
-    check "$command: says that it is for classes" grep -q 'error: data.task: members of a regression ensemble' "$work/err"
+check "the report is what NumPy makes of the predictions, and these are the networks'" $python - "$work" <<'END'
+import h5py, json, math, numpy as np, sys
+work = sys.argv[1]
+f = h5py.File(f"{work}/table1/report/predictions.h5")
+report = json.load(open(f"{work}/table1/report/report.json"))["models"]
+test = h5py.File(f"{work}/test.h5")
+y = f["target"][...].astype(float)
+assert np.array_equal(f["target"][...], test["y"][...].astype("f4")) and np.array_equal(f["sample_id"][...], np.arange(500))
+
+Phi = np.vectorize(lambda u: 0.5 * math.erfc(-u / math.sqrt(2)))
+def figures(p):  # [N][M][2]
+    mu, s = p[..., 0].astype(float), p[..., 1].astype(float)
+    F = lambda t: Phi((t[:, None] - mu) / s).mean(1)
+    mean, data, model = mu.mean(1), (s**2).mean(1), mu.var(1)
+    def quantile(q):
+        low, high = (mu - 9 * s).min(1), (mu + 9 * s).max(1)
+        for _ in range(40):
+            middle = (low + high) / 2
+            below = F(middle) < q
+            low, high = np.where(below, middle, low), np.where(below, high, middle)
+        return low
+    low, high = quantile(0.025), quantile(0.975)
+    # CRPS by its definition: the integral over t of (F(t) - [y <= t])^2, by trapezia on either side of y.
+    crps = 0.0
+    for u in np.linspace(0, 1, 401)[None]:
+        for to, step in (np.minimum((mu - 9 * s).min(1), y), 0.0), (np.maximum((mu + 9 * s).max(1), y), 1.0):
+            t = y[:, None] + (to - y)[:, None] * u
+            square = (np.stack([F(t[:, i]) for i in range(len(u))], 1) - step) ** 2
+            crps += np.abs(np.trapz(square, t, axis=1)).mean()
+    density = (np.exp(-0.5 * ((y[:, None] - mu) / s) ** 2) / (s * math.sqrt(2 * math.pi))).mean(1)
+    return {"rmse": math.sqrt(((mean - y) ** 2).mean()), "nll": -np.log(density).mean(), "crps": crps,
+            "nll_moments": (0.5 * np.log(2 * math.pi * (data + model)) + (y - mean) ** 2 / (2 * (data + model))).mean(),
+            "coverage": ((low <= y) & (y <= high)).mean(), "width": (high - low).mean(), "model_variance": model.mean(),
+            "data_variance": data.mean()}
+
+assert list(report) == ["member_mean", "ensemble", "hydra", "kd"]
+assert f["ensemble"].shape == f["hydra"].shape == (500, 4, 2) and f["kd"].shape == (500, 1, 2)
+def expect(name, got, want):
+    for k, v in want.items():
+        # Predictions are single precision; trapezia of a hundredth of the width see the score to a thousandth of it.
+        assert abs(got[k] - v) <= (2e-3 if k == "crps" else 1e-5) * max(1, abs(v)), (name, k, got[k], v)
+for name in "ensemble", "hydra", "kd":
+    expect(name, report[name], figures(f[name][...]))
+each = [figures(f["ensemble"][:, m:m + 1]) for m in range(4)]
+expect("member_mean", report["member_mean"], {k: np.mean([e[k] for e in each]) for k in each[0]})
+
+def forward(w, m):
+    x = (test["x"][...] - w["input.mean"][...]) * w["input.scale"][...]
+    h = np.tanh(x @ w["body.0.weight"][...].T + w["body.0.bias"][...])
+    last = ("heads.0.weight", "heads.0.bias") if "heads.0.weight" in w else ("body.2.weight", "body.2.bias")
+    a, b = (w[k][...] for k in last)
+    z = h @ (a if a.ndim == 2 else a[m]).T + (b if b.ndim == 1 else b[m])
+    return np.stack([w["target.mean"][0] + w["target.scale"][0] * z[:, 0], w["target.scale"][0] * np.exp(z[:, 1] / 2)], -1)
+for m in range(4):
+    assert np.allclose(f["ensemble"][:, m], forward(h5py.File(f"{work}/table1/members/m00{m}/weights.h5"), 0), rtol=1e-4)
+    assert np.allclose(f["hydra"][:, m], forward(h5py.File(f"{work}/table1/student/hydra/weights.h5"), m), rtol=1e-4)
+assert np.allclose(f["kd"][:, 0], forward(h5py.File(f"{work}/table1/student/kd/weights.h5"), 0), rtol=1e-4)
+
+e, h = report["ensemble"], report["hydra"]
+print(f"NLL ensemble {e['nll']:.4f}, hydra {h['nll']:.4f}, kd {report['kd']['nll']:.4f}; "
+      f"model variance {e['model_variance']:.4f}, hydra {h['model_variance']:.4f}; coverage {e['coverage']:.3f}")
+# Noise of deviation 2 alone has the entropy log(2 sqrt(2 pi e)) = 2.112.
+assert 2.0 < e["nll"] < 2.3 and h["nll"] < 1.03 * e["nll"] and 0.9 < e["coverage"] < 0.99
+END
+check "the printed table is in the target's unit" \
+    awk '$1 == "hydra" { found = $2 > 1.8 && $2 < 2.5 && $9 > 1.8 && $9 < 2.5 } END { exit !found }' "$work/printed"
+
+# Two columns of head lanes, each of which reads two members: RANKS COLUMNS.
+for grid in "1 1" "2 2" "3 1" "4 2"; do
+    read -r ranks columns <<<"$grid"
+    at=$work/grid$ranks$columns
+    cp -r "$work/table1" "$at" && rm -r "$at/student" "$at/report"
+    mpi "$ranks" distill "$work/table.yaml" --run.dir="$at" --student.head_lanes=2 --student.head_groups="$columns" ||
+        cat "$work/err"
+    (cd "$at" && sha256sum student/*/weights.h5) >"$at.sums"
 done
+check "students of a grid are there" test "$(grep -c . "$work/grid11.sums")" = 2
+for at in 22 31 42; do
+    check "the same bits in a grid: ${at:0:1} ranks, ${at:1} columns" cmp -s "$work/grid11.sums" "$work/grid$at.sums"
+done
+check "head lanes change nothing but rounding" $python - "$work" <<'END'
+import h5py, numpy as np, sys
+for name in "hydra", "kd":
+    a, b = (h5py.File(f"{sys.argv[1]}/{run}/student/{name}/weights.h5") for run in ("table1", "grid11"))
+    off = max(float(np.abs(a[k][...] - b[k][...]).max()) for k in a if "weight" in k)
+    print(f"{name}: {off:.2g}")
+    assert off < 0.01, name
+END
+
+# From the cache alone, on the rows that it has.
+mpi 2 eval "$work/table.yaml" --run.dir="$work/table1" --eval.split=train || cat "$work/err"
+cp "$work/table1/report/report.json" "$work/with.json"
+mv "$work/table1/members" "$work/elsewhere"
+mpi 1 eval "$work/table.yaml" --run.dir="$work/table1" --eval.split=train --students='[]' || cat "$work/err"
+check "members' figures from the cache are those of their weights" $python - "$work" <<'END'
+import json, sys
+a, b = (json.load(open(f"{sys.argv[1]}/{f}"))["models"]["ensemble"] for f in ("with.json", "table1/report/report.json"))
+assert b["parameters"] is None and a["nll"] == b["nll"] and a["crps"] == b["crps"], (a, b)
+END
+mv "$work/elsewhere" "$work/table1/members"
+
+# Adversarial training: three steps of the whole set are PyTorch's, and the lanes may be anyone's.
+cat >"$work/adversary.yaml" <<END
+run: {dir: $work/adversary}
+data: {task: regression, format: hdf5, root: $work, train: [test.h5]}
+members: {count: 1}
+train: {layers: [dense 20, tanh, dense 2], epochs: 3, batch: 500, lanes: 5, lr: 0.2, optimizer: sgd, momentum: 0, schedule: constant,
+        adversarial: 0.02}
+students: []
+eval: {split: train}
+END
+for n in 1 2 3 5; do
+    mpi $n train "$work/adversary.yaml" --run.dir="$work/adversary$n" || cat "$work/err"
+    (cd "$work/adversary$n" && sha256sum members/m000/weights.h5) >"$work/adversary.$n"
+done
+mpi 3 train "$work/adversary.yaml" --run.dir="$work/adversary6" --exchange=server --server.ranks=1 || cat "$work/err"
+mpi 1 train "$work/adversary.yaml" --run.dir="$work/adversary0" --train.adversarial=0 || cat "$work/err"
+mpi 1 train "$work/adversary.yaml" --run.dir="$work/start" --train.lr=1e-30 --train.epochs=1 || cat "$work/err"
+check "adversarial: there is something to compare" test -s "$work/adversary.1"
+for n in 2 3 5; do check "adversarial: the same bits on 1 and $n ranks" cmp -s "$work/adversary.1" "$work/adversary.$n"; done
+if $python -c 'import torch' 2>/dev/null; then
+    check "adversarial: weights are PyTorch's" $python - "$work" <<'END'
+import h5py, sys, torch
+work = sys.argv[1]
+names = ["body.0.weight", "body.0.bias", "body.2.weight", "body.2.bias"]
+read = lambda run: [torch.tensor(h5py.File(f"{work}/{run}/members/m000/weights.h5")[k][...]).double() for k in names]
+data = h5py.File(f"{work}/test.h5")
+x, y = torch.tensor(data["x"][...]).double(), torch.tensor(data["y"][...].astype("f4")).double()
+x, y = ((v - v.mean(0)) / v.std(0, unbiased=False) for v in (x, y))
+
+def loss(p, x):
+    z = torch.tanh(x @ p[0].T + p[1]) @ p[2].T + p[3]
+    return torch.nn.functional.gaussian_nll_loss(z[:, 0], y, z[:, 1].exp(), full=True, eps=1e-12)
+
+distance = lambda a, b: max(float((u - v).abs().max()) for u, v in zip(a, b))
+apart = distance(read("adversary0"), read("adversary1"))
+for run, eps in ("adversary1", 0.02), ("adversary6", 0.02), ("adversary0", 0.0):
+    p = [w.clone().requires_grad_() for w in read("start")]
+    for _ in range(3):
+        inputs = x.clone().requires_grad_()
+        moved = x + eps * (x.max(0).values - x.min(0).values) * torch.autograd.grad(loss(p, inputs), inputs)[0].sign()
+        gradients = torch.autograd.grad(0.5 * loss(p, x) + 0.5 * loss(p, moved), p)
+        p = [(w - 0.2 * g).detach().requires_grad_() for w, g in zip(p, gradients)]
+    off = distance(p, read(run))
+    print(f"{run}: off by {off:.2g}; what is adversarial moves weights by {apart:.2g}")
+    # Single precision; a sign that falls otherwise would move one input of 2500 by a fiftieth of its range.
+    assert off < 1e-5 < apart / 100, run
+END
+fi
+
+refused() { # STATUS MESSAGE WHAT ARGUMENTS...: one line for all ranks
+    local status=$1 message=$2 what=$3
+    shift 3
+    mpi 2 "$@"
+    check "$what: exit $status" test $? = "$status"
+    check "$what: says why in one line" \
+        test "$(grep -c 'error: ' "$work/err")" = 1 -a "$(grep -c -e "$message" "$work/err")" = 1
+}
+other="--run.dir=$work/other"
+refused 2 'error: member 0: layers end in 1 outputs; regression needs `dense 2` (mean, log variance)' "one output" \
+    run "$work/table.yaml" "$other" '--train.layers=[dense 5, tanh, dense 1]'
+refused 2 'error: student hydra: layers end in 3 outputs' "three outputs of a student" \
+    distill "$work/table.yaml" --run.dir="$work/table1" '--student.layers=[dense 5, tanh, split, dense 3]' '--students=[hydra]'
+refused 3 'error: data: the targets of all 50 training rows are 7.25' "a constant target" \
+    run "$work/table.yaml" "$other" '--data.train=[constant.h5]' --train.batch=10 --student.batch=10
+refused 3 'error: .*cache.*task' "a cache of another task" \
+    distill "$work/table.yaml" --run.dir="$work/table1" --data.task=classes '--data.train=[classes.h5]' '--data.test=[classes.h5]'
+refused 2 '`student.adversarial`.*a student sees what its members saw' "an adversary of a student" \
+    distill "$work/table.yaml" "$other" --student.adversarial=0.01
+refused 2 'error: member 0: augment: mixup mixes the losses of two labels; data.task is regression' "mixup" \
+    train "$work/table.yaml" "$other" --train.augment='[mixup 0.2]'
+check "before anything is trained" test ! -e "$work/other/members/m000"
 finish
