@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make the golden files of the unit tests: tests/golden/{loss,net,optim,metrics,conv,resnet20,gaussian}.h5.
+"""Make the golden files of the unit tests: tests/golden/{loss,net,optim,metrics,conv,resnet20,dirichlet,gaussian}.h5.
 
     python3 tools/golden_torch.py [folder]
 
@@ -47,10 +47,13 @@ import h5py
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch.distributions import Dirichlet, kl_divergence
 
 from network_torch import Network, resnet
 
 T = 4.0
+LABEL_WEIGHT = 0.25
+SMOOTHING = 1e-4  # TRB_ENDD_SMOOTHING
 MARGIN = 2e-5
 SEED = 157  # where the search for that of resnet20 begins
 
@@ -102,6 +105,12 @@ def mixed(z, label, other, weight):
     return (weight * own + (1 - weight) * others).mean()
 
 
+def labelled(loss, z, label):
+    """Mixed with the cross entropy of rows whose label is known; weight LABEL_WEIGHT."""
+    ce = F.cross_entropy(z.reshape(-1, z.shape[-1]), label.repeat_interleave(z.shape[1]), ignore_index=-1, reduction="sum")
+    return (1 - LABEL_WEIGHT) * loss + LABEL_WEIGHT * ce / (z.shape[0] * z.shape[1])
+
+
 def gaussian(z, y):
     mean, log_variance = z[..., 0], z[..., 1]
     y = y[:, None].expand_as(mean)
@@ -128,8 +137,12 @@ def losses(folder):
         g.put("other", other.int())
         g.put("weight", weight.float())
         g.put("softmax", F.softmax(z / T, -1))
+        known = torch.where(torch.arange(B) % 3 == 1, -1, label)
+        g.put("known", known.int())
         for name, of, value in (("ce", z, cross_entropy(z, label)), ("kd", z, kd(z, t)),
                                 ("ce_mixed", z, mixed(z, label, other, weight)), ("kd_mean", one, kd_mean(one, t)),
+                                ("kd_labels", z, labelled(kd(z, t), z, known)),
+                                ("kd_mean_labels", one, labelled(kd_mean(one, t), one, known)),
                                 ("gaussian", pair, gaussian(pair, y))):
             g.put(f"{name}/loss", value.detach())
             g.put(f"{name}/dz", torch.autograd.grad(value, of)[0])
@@ -426,6 +439,64 @@ def resnet20(folder):
             g.put(f"near/{name}", (sampled(after[name]) - sampled(rounded[name])).abs().max())
 
 
+def spread(z):
+    """Mean and mean logarithm of the members' probabilities, [B][M][K] to [B][K] each."""
+    return F.softmax(z, -1).mean(1), F.log_softmax(z, -1).mean(1)
+
+
+def endd(z, t, T):
+    """Negative log-likelihood of the members' tempered and smoothed probabilities under Dir(exp(z / T))."""
+    p = (1 - SMOOTHING) * F.softmax(t / T, -1) + SMOOTHING / t.shape[-1]
+    p = p / p.sum(-1, keepdim=True)
+    return -Dirichlet((z / T).exp()[:, None]).log_prob(p).mean()
+
+
+def proxy_endd(z, t):
+    """Reverse KL to the proxy over its precision, without what does not depend on z. Rows whose members are one: the limit."""
+    pi, q = spread(t)
+    K = t.shape[-1]
+    inverse = (2 / (K - 1) * (pi * (pi.log() - q)).sum(-1)).clamp(min=0)
+    alpha = z.exp() + 1
+    limit = torch.digamma(alpha.sum(-1)) - (pi * torch.digamma(alpha)).sum(-1)
+    precision = 1 / torch.where(inverse > 1e-12, inverse, torch.ones_like(inverse))
+    beta = pi * precision[:, None] + 1
+    constant = torch.lgamma(beta).sum(-1) - torch.lgamma(beta.sum(-1)) + math.lgamma(K)
+    kl = (kl_divergence(Dirichlet(alpha), Dirichlet(beta)) - constant) / precision
+    return torch.where(inverse > 1e-12, kl, limit).mean()
+
+
+def dirichlet(folder):
+    B, M, K = 7, 3, 10
+    z, t = single(B, K, scale=3.0).requires_grad_(), single(B, M, K, scale=5.0)
+    t[0] = t[0, :1]  # members that agree exactly
+    t[1] = (t[1, :1] + 0.01 * t[1]).float().double()  # and nearly
+    with Golden(folder, "dirichlet.h5") as g:
+        x = torch.cat([torch.logspace(-12, 12, 97).double(), torch.linspace(1.4, 1.5, 11).double(),
+                       torch.arange(1, 21).double() / 2])
+        g.put("gamma/x", x)
+        # PyTorch's polygamma(1) is right to 1e-9 only.
+        for name, value in (("digamma", torch.digamma(x)), ("trigamma", torch.special.zeta(2, x)), ("log_gamma", torch.lgamma(x))):
+            g.put(f"gamma/{name}", value)
+        g.put("z", z.detach().float())
+        g.put("t", t.float())
+        for name, T in (("endd", 1.0), ("endd_tempered", 2.5)):
+            loss = endd(z, t, T)
+            p = (1 - SMOOTHING) * F.softmax(t / T, -1) + SMOOTHING / K
+            g.put(f"{name}/s", p.log().mean(1))
+            g.put(f"{name}/loss", loss)
+            g.put(f"{name}/dz", torch.autograd.grad(loss, z)[0])
+        loss = proxy_endd(z, t)
+        g.put("proxy_endd/s", torch.stack(spread(t), 1))
+        g.put("proxy_endd/loss", loss)
+        g.put("proxy_endd/dz", torch.autograd.grad(loss, z)[0])
+        for name, plus in (("exp", 0), ("exp_plus_1", 1)):
+            alpha = z.detach().exp() + plus
+            p, alpha0 = alpha / alpha.sum(-1, keepdim=True), alpha.sum(-1, keepdim=True)
+            g.put(f"{name}/p", p)
+            g.put(f"{name}/total", -(p * p.log()).sum(-1))
+            g.put(f"{name}/data", -(p * (torch.digamma(alpha + 1) - torch.digamma(alpha0 + 1))).sum(-1))
+
+
 def gaussian_kl(z, t):
     """[B][M][2] against [B][M][2]: mean over rows and heads, by torch's own divergence."""
     normal = lambda outputs: torch.distributions.Normal(outputs[..., 0], (0.5 * outputs[..., 1]).exp())
@@ -507,6 +578,9 @@ def main():
     metrics(folder)
     convolutions(folder)
     resnet20(folder)
+    torch.manual_seed(2)
+    dirichlet(folder)
+    torch.manual_seed(3)
     gaussians(folder)
 
 

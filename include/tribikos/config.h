@@ -32,13 +32,15 @@ typedef struct {
     char *decides; /* everything of the configuration that decides this network's weights, one "key: value" a line */
 } trb_fit_opts;
 
-typedef enum { TRB_METHOD_HYDRA, TRB_METHOD_KD } trb_method;
+typedef enum { TRB_METHOD_HYDRA, TRB_METHOD_KD, TRB_METHOD_ENDD, TRB_METHOD_PROXY_ENDD } trb_method;
 
 typedef struct {
     char *name;
     trb_method method;
     char *split; /* "" or where in the member's list the heads begin: a position or a name */
     double temperature;
+    double anneal_from, anneal_share; /* endd's temperature */
+    double label_weight;              /* of the labels' cross entropy in the loss */
     uint64_t phase1_epochs;
     bool restart;                     /* the schedule, in phase 2 */
     uint64_t views;                   /* how many of the cache's, the first ones */

@@ -73,6 +73,18 @@ trb_status trb_soft_targets(size_t rows, size_t M, size_t of, size_t K, float T,
 trb_status trb_loss_soft(size_t rows, size_t K, size_t batch, float T, const float *z, const float *q, double *loss,
                          float *dz);
 
+/** Mix a distillation loss that was just computed with the labels' cross entropy, for every head (Hinton et al. 2015,
+ * sec. 2).
+ *
+ *   loss = (1 - w) loss + w/(batch M) * sum_{b of known label, m} -log softmax(z_bm)[label_b]      [nats]
+ *   dz   = (1 - w) dz   + w/(batch M) * (softmax(z_bm) - onehot(label_b)), the latter where the label is known
+ *
+ * \param[in] w  in [0, 1]   \param[in] z  [rows][M][K]   \param[in] label  [rows], each below K; negative: not known
+ * \param[in,out] loss  this lane's share   \param[in,out] dz  [rows][M][K]
+ */
+trb_status trb_loss_add_labels(size_t rows, size_t M, size_t K, size_t batch, float w, const float *z,
+                               const int32_t *label, double *loss, float *dz);
+
 /** Gaussian negative log-likelihood; outputs are mean and log variance (Nix and Weigend 1994; Lakshminarayanan et al.
  * 2017, arXiv:1612.01474, eq. 1, with the constant).
  *

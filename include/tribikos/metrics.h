@@ -20,6 +20,7 @@
 
 #include <stdint.h>
 
+#include "tribikos/dirichlet.h"
 #include "tribikos/status.h"
 
 enum { TRB_METRIC_BINS_MAX = 100, TRB_METRIC_SUMS = 8 + 3 * TRB_METRIC_BINS_MAX };
@@ -38,6 +39,12 @@ typedef struct {
  */
 trb_status trb_metrics_block(size_t rows, size_t M, size_t K, const float *z, const int32_t *label, size_t bins,
                              double *sums, float *p);
+
+/** The same of one Dirichlet a row (dirichlet.h): p is its mean, data_uncertainty the mean of the entropies of its
+ * draws; pairwise_kl and disagreement are 0. \param[in] kind  NONE: one categorical distribution
+ * \param[in] z  [rows][K] */
+trb_status trb_metrics_block_dirichlet(trb_dirichlet kind, size_t rows, size_t K, const float *z, const int32_t *label,
+                                       size_t bins, double *sums, float *p);
 
 /** The figures from the sums of all blocks. Local.
  * \param[in] sums  [blocks][TRB_METRIC_SUMS] in block order   \param[in] n  rows in all blocks, > 0 */

@@ -32,7 +32,7 @@ trb_status trb_stage_distill(trb_comm *world, const trb_config *c);
 /** One row of the report. */
 typedef struct {
     char name[64];
-    bool several;                  /* has member uncertainty: more than one head or member */
+    bool several;                  /* has model uncertainty: more than one head or member, or a Dirichlet */
     trb_metrics metrics;           /* of classes */
     trb_metrics_gaussian gaussian; /* of regression */
     uint64_t params;               /* trained ones; 0: not known (members from elsewhere) */

@@ -106,6 +106,28 @@ static trb_status check_grid(const trb_config *c, const place *p, const trb_stud
     return TRB_OK;
 }
 
+/* Regression knows of no labels; a Dirichlet is a distribution over what several members say. */
+static trb_status check_method(const trb_config *c, const place *p, const trb_student_opts *s)
+{
+    const bool regression = c->data.task == TRB_TASK_REGRESSION;
+    if (regression && s->method != TRB_METHOD_HYDRA && s->method != TRB_METHOD_KD)
+        return trb__item_fail(p->items, trb__items_find(p->items, "students"),
+                              "the method of `%s` is for classes; `data.task: regression` has hydra and kd", s->name);
+    if (regression && s->label_weight > 0.0)
+        return trb__item_fail(p->items, source_of(p, "label_weight"), "`data.task: regression` has no labels; set 0");
+    if (s->method != TRB_METHOD_ENDD && s->method != TRB_METHOD_PROXY_ENDD) return TRB_OK;
+    if (s->label_weight > 0.0)
+        return trb__item_fail(p->items, source_of(p, "label_weight"),
+                              "student `%s` learns a distribution over what members say, to which a label is no "
+                              "member; set `student.%s.label_weight` to 0",
+                              s->name, s->name);
+    if (c->members.count < 2)
+        return trb__item_fail(p->items, trb__items_find(p->items, "members.count"),
+                              "student `%s` learns a distribution over what members say; expected 2 or more, got 1",
+                              s->name);
+    return TRB_OK;
+}
+
 static trb_status check_student(const trb_config *c, const place *p, const trb_student_opts *s)
 {
     if (s->views > c->cache.views)
@@ -137,6 +159,7 @@ static trb_status check_student(const trb_config *c, const place *p, const trb_s
                               s->split);
     if (s->method == TRB_METHOD_HYDRA && s->phase1_epochs > 0 && s->fit.warmup >= (double)s->phase1_epochs)
         return clash(p, "warmup", "phase1_epochs", "the warm-up has to end before the phase does");
+    TRB_TRY(check_method(c, p, s));
     TRB_TRY(check_grid(c, p, s));
     return check_fit(p, &s->fit);
 }

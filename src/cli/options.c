@@ -20,7 +20,11 @@ static const trb__choice schedules[] = {
     {"constant", TRB_SCHEDULE_CONSTANT}, {"step", TRB_SCHEDULE_STEP}, {"cosine", TRB_SCHEDULE_COSINE}, {NULL, 0}};
 static const trb__choice inits[] = {{"he", TRB_INIT_HE}, {"glorot", TRB_INIT_GLOROT}, {NULL, 0}};
 static const trb__choice dtypes[] = {{"float32", TRB_F32}, {"float16", TRB_F16}, {NULL, 0}};
-static const trb__choice methods[] = {{"hydra", TRB_METHOD_HYDRA}, {"kd", TRB_METHOD_KD}, {NULL, 0}};
+static const trb__choice methods[] = {{"hydra", TRB_METHOD_HYDRA},
+                                      {"kd", TRB_METHOD_KD},
+                                      {"endd", TRB_METHOD_ENDD},
+                                      {"proxy-endd", TRB_METHOD_PROXY_ENDD},
+                                      {NULL, 0}};
 static const trb__choice exchanges[] = {{"ordered", TRB_EXCHANGE_ORDERED},
                                         {"allreduce", TRB_EXCHANGE_ALLREDUCE},
                                         {"server", TRB_EXCHANGE_SERVER},
@@ -152,12 +156,20 @@ const trb__option trb__options[] = {
      .help = "what is distilled; [] for none. A name that is no method needs student.NAME.method or is a hydra"},
 
     {STUDENT("method", method), CHOICE(methods), .value = "hydra",
-     .help = "hydra: a head a member; kd: one head for their mean"},
+     .help = "hydra: a head a member; kd: one head for their mean; endd: a Dirichlet by likelihood; proxy-endd: one by "
+             "the members' mean and precision"},
     {STUDENT("split", split), TEXT, .value = "\"\"",
      .help = "instead of layers: where in train.layers the heads begin: a position, from 0, or a name such as "
              "stage3.block3"},
     {STUDENT("temperature", temperature), REAL(0, 1000), .above_min = true, .value = "4",
-     .help = "softens members' and student's probabilities"},
+     .help = "hydra, kd: softens members' and student's probabilities"},
+    {STUDENT("anneal_from", anneal_from), REAL(1, 1000), .value = "10", .unsaid = true,
+     .help = "endd: temperature at the beginning, from where it falls to 1"},
+    {STUDENT("anneal_share", anneal_share), REAL(0, 1), .value = "0.5", .unsaid = true,
+     .help = "endd: over which share of the epochs it falls"},
+    {STUDENT("label_weight", label_weight), REAL(0, 1), .value = "0", .unsaid = true,
+     .help = "hydra, kd: share of the label's cross entropy in the loss, on samples as they are; the rest is the "
+             "members'"},
     {STUDENT("phase1_epochs", phase1_epochs), WHOLE(0, 1e6), .unit = "epochs", .value = "20",
      .help = "hydra: with one head, before it is copied to all"},
     {STUDENT("restart", restart), BOOL, .value = "true",

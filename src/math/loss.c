@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "loss_check.h"
+
 /* e^x for x <= 0, wrong by at most 2 units in the last place; 0 for x < -87. The C library's expf is
  * a call an element; this has no branch and no call, so that loops over it become vector code (5 times as fast), and
  * its bits are not the C library's to change. Cephes' polynomial (Moshier) on |r| <= ln(2)/2, x = n ln 2 + r. */
@@ -61,8 +63,7 @@ static void exp_rows(size_t n, size_t K, float T, const float *x, float *e, floa
     }
 }
 
-/* first: number of row 0 among all rows and heads, for the message. */
-static trb_status expect_finite(size_t n, size_t K, const float *x, const char *whose, size_t first, size_t M)
+trb_status trb__loss_finite(size_t n, size_t K, const float *x, const char *whose, size_t first, size_t M)
 {
     int bad = 0;
     for (size_t i = 0; i < n * K; i++) bad |= !(fabsf(x[i]) <= FLT_MAX);
@@ -74,7 +75,7 @@ static trb_status expect_finite(size_t n, size_t K, const float *x, const char *
                     whose, (first + i / K) / M, (first + i / K) % M, (double)x[i]);
 }
 
-static trb_status expect_classes(size_t K)
+trb_status trb__loss_classes(size_t K)
 {
     if (K <= K_MAX) return TRB_OK;
     return trb_fail(TRB_ECONFIG, "loss: %zu outputs a head, at most %d are supported", K, K_MAX);
@@ -99,7 +100,7 @@ void trb_softmax(size_t rows, size_t K, float T, const float *z, float *p)
 static trb_status cross_entropy(size_t rows, size_t M, size_t K, size_t batch, const float *z, const int32_t *label,
                                 const int32_t *other, const float *weight, double *loss, float *dz)
 {
-    TRB_TRY(expect_classes(K));
+    TRB_TRY(trb__loss_classes(K));
     float scratch[K_MAX], max[RUN];
     double S[RUN], total = 0.0;
     const double share = 1.0 / ((double)batch * (double)M);
@@ -107,7 +108,7 @@ static trb_status cross_entropy(size_t rows, size_t M, size_t K, size_t batch, c
     for (size_t r0 = 0; r0 < rows * M; r0 += step) {
         const size_t n = least(step, rows * M - r0);
         float *e = dz == NULL ? scratch : dz + r0 * K;
-        TRB_TRY(expect_finite(n, K, z + r0 * K, "the logits", r0, M));
+        TRB_TRY(trb__loss_finite(n, K, z + r0 * K, "the logits", r0, M));
         exp_rows(n, K, 1.0F, z + r0 * K, e, max, S);
         for (size_t r = 0; r < n; r++) {
             const size_t b = (r0 + r) / M, y = (size_t)label[b];
@@ -142,15 +143,15 @@ trb_status trb_loss_ce_mixed(size_t rows, size_t M, size_t K, size_t batch, cons
 trb_status trb_loss_kd(size_t rows, size_t M, size_t K, size_t batch, float T, const float *z, const float *t,
                        double *loss, float *dz)
 {
-    TRB_TRY(expect_classes(K));
+    TRB_TRY(trb__loss_classes(K));
     float scratch[K_MAX], z_max[RUN], t_max[RUN];
     double S_z[RUN], S_t[RUN], total = 0.0;
     const double share = (double)T / ((double)batch * (double)M);
     const size_t step = run_rows(K);
     for (size_t r0 = 0; r0 < rows * M; r0 += step) {
         const size_t n = least(step, rows * M - r0);
-        TRB_TRY(expect_finite(n, K, z + r0 * K, "the student's logits", r0, M));
-        TRB_TRY(expect_finite(n, K, t + r0 * K, "the member's logits", r0, M));
+        TRB_TRY(trb__loss_finite(n, K, z + r0 * K, "the student's logits", r0, M));
+        TRB_TRY(trb__loss_finite(n, K, t + r0 * K, "the member's logits", r0, M));
         exp_rows(n, K, T, z + r0 * K, scratch, z_max, S_z);
         exp_rows(n, K, T, t + r0 * K, dz + r0 * K, t_max, S_t);
         for (size_t r = 0; r < n; r++) {
@@ -170,7 +171,7 @@ trb_status trb_loss_kd(size_t rows, size_t M, size_t K, size_t batch, float T, c
 
 trb_status trb_soft_targets(size_t rows, size_t M, size_t of, size_t K, float T, const float *t, float *q)
 {
-    TRB_TRY(expect_classes(K));
+    TRB_TRY(trb__loss_classes(K));
     float scratch[K_MAX], max[RUN];
     double S[RUN];
     const size_t step = run_rows(K);
@@ -179,7 +180,7 @@ trb_status trb_soft_targets(size_t rows, size_t M, size_t of, size_t K, float T,
         for (size_t m0 = 0; m0 < M; m0 += step) {
             const size_t n = least(step, M - m0);
             const float *tr = t + (b * M + m0) * K;
-            TRB_TRY(expect_finite(n, K, tr, "the members' logits", b * M + m0, M));
+            TRB_TRY(trb__loss_finite(n, K, tr, "the members' logits", b * M + m0, M));
             exp_rows(n, K, T, tr, scratch, max, S);
             for (size_t m = 0; m < n; m++) {
                 const float scale = (float)(1.0 / (S[m] * (double)of));
@@ -193,12 +194,12 @@ trb_status trb_soft_targets(size_t rows, size_t M, size_t of, size_t K, float T,
 trb_status trb_loss_soft(size_t rows, size_t K, size_t batch, float T, const float *z, const float *q, double *loss,
                          float *dz)
 {
-    TRB_TRY(expect_classes(K));
+    TRB_TRY(trb__loss_classes(K));
     float scratch[K_MAX], max[1];
     double S[1], total = 0.0;
     const double share = (double)T / (double)batch;
     for (size_t b = 0; b < rows; b++, z += K, q += K, dz += K) {
-        TRB_TRY(expect_finite(1, K, z, "the student's logits", b, 1));
+        TRB_TRY(trb__loss_finite(1, K, z, "the student's logits", b, 1));
         exp_rows(1, K, T, z, scratch, max, S);
         const double log_S = log(S[0]), scale = share / S[0];
         for (size_t k = 0; k < K; k++) {
@@ -208,5 +209,27 @@ trb_status trb_loss_soft(size_t rows, size_t K, size_t batch, float T, const flo
         }
     }
     *loss = share * (double)T * total;
+    return TRB_OK;
+}
+
+trb_status trb_loss_add_labels(size_t rows, size_t M, size_t K, size_t batch, float w, const float *z,
+                               const int32_t *label, double *loss, float *dz)
+{
+    TRB_TRY(trb__loss_classes(K));
+    float scratch[K_MAX], max[1];
+    double S[1], total = 0.0;
+    const double share = (double)w / ((double)batch * (double)M);
+    for (size_t i = 0; i < rows * M * K; i++) dz[i] *= 1.0F - w;
+    for (size_t r = 0; r < rows * M; r++, z += K, dz += K) {
+        if (label[r / M] < 0) continue;
+        const size_t y = (size_t)label[r / M];
+        TRB_TRY(trb__loss_finite(1, K, z, "the logits", r, M));
+        exp_rows(1, K, 1.0F, z, scratch, max, S);
+        total += log(S[0]) - ((double)z[y] - (double)max[0]);
+        const float scale = (float)(share / S[0]);
+        for (size_t k = 0; k < K; k++) dz[k] += scale * scratch[k];
+        dz[y] -= (float)share;
+    }
+    *loss = (1.0 - (double)w) * *loss + share * total;
     return TRB_OK;
 }

@@ -51,6 +51,17 @@ static void fill(size_t M, size_t K, const float *z, const scratch *s)
     for (size_t k = 0; k < K; k++) s->mean[k] /= (double)M;
 }
 
+/* Likewise of one Dirichlet. \return by how much a draw is less uncertain than the mean */
+static double fill_dirichlet(trb_dirichlet kind, size_t K, const float *z, const scratch *s)
+{
+    double total = 0.0, data = 0.0;
+    trb_dirichlet_predict(kind, K, z, s->p, s->log_p, &total, &data);
+    memset(s->votes, 0, K * sizeof *s->votes);
+    memcpy(s->mean, s->p, K * sizeof *s->mean);
+    memcpy(s->sum_log, s->log_p, K * sizeof *s->sum_log);
+    return total - data;
+}
+
 static void add_row(size_t M, size_t K, size_t y, size_t bins, const scratch *s, double *sums)
 {
     const double heads = (double)M;
@@ -88,8 +99,8 @@ static void add_row(size_t M, size_t K, size_t y, size_t bins, const scratch *s,
     of_bin[BIN_CORRECT] += correct;
 }
 
-trb_status trb_metrics_block(size_t rows, size_t M, size_t K, const float *z, const int32_t *label, size_t bins,
-                             double *sums, float *p)
+static trb_status block(trb_dirichlet kind, size_t rows, size_t M, size_t K, const float *z, const int32_t *label,
+                        size_t bins, double *sums, float *p)
 {
     for (size_t i = 0; i < rows * M * K; i++)
         if (!isfinite(z[i]))
@@ -103,12 +114,27 @@ trb_status trb_metrics_block(size_t rows, size_t M, size_t K, const float *z, co
     s.votes = s.sum_log + K;
     memset(sums, 0, TRB_METRIC_SUMS * sizeof *sums);
     for (size_t b = 0; b < rows; b++) {
-        fill(M, K, z + b * M * K, &s);
+        if (kind == TRB_DIRICHLET_NONE)
+            fill(M, K, z + b * M * K, &s);
+        else
+            sums[DATA] -= fill_dirichlet(kind, K, z + b * K, &s);
         add_row(M, K, (size_t)label[b], bins, &s, sums);
         for (size_t k = 0; k < K && p != NULL; k++) p[b * K + k] = (float)s.mean[k];
     }
     trb_free(s.p);
     return TRB_OK;
+}
+
+trb_status trb_metrics_block(size_t rows, size_t M, size_t K, const float *z, const int32_t *label, size_t bins,
+                             double *sums, float *p)
+{
+    return block(TRB_DIRICHLET_NONE, rows, M, K, z, label, bins, sums, p);
+}
+
+trb_status trb_metrics_block_dirichlet(trb_dirichlet kind, size_t rows, size_t K, const float *z, const int32_t *label,
+                                       size_t bins, double *sums, float *p)
+{
+    return block(kind, rows, 1, K, z, label, bins, sums, p);
 }
 
 trb_metrics trb_metrics_from(size_t blocks, const double *sums, size_t n, size_t bins)

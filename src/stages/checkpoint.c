@@ -137,8 +137,8 @@ trb_status trb__checkpoint_check(const trb_checkpoint *c, const trb__fit *f, uin
 {
     const trb_net *whole = f->heads == NULL ? f->net : f->place->net;
     const size_t H = f->heads == NULL ? 1 : f->heads->lanes;
-    if (c->net != NULL && (strcmp(trb_net_layers(c->net), trb_net_layers(whole)) != 0 ||
-                           trb_net_heads(c->net) != trb_net_heads(whole)))
+    if (c->net != NULL &&
+        (strcmp(trb_net_layers(c->net), trb_net_layers(whole)) != 0 || trb_net_heads(c->net) != trb_net_heads(whole)))
         return trb_fail(TRB_EINTEGRITY, "%s: a checkpoint's network is not that of its own configuration",
                         f->place->folder.text);
     if (c->phase != (uint64_t)f->phase || c->n_slabs != slabs_of(f->opts) || c->n_sums != H * f->opts->lanes)

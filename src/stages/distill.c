@@ -24,6 +24,11 @@ typedef struct {
     float *statistics;     /* [rows][width] of a lane; in a grid [own lanes][rows][width] of the step */
     size_t parts;          /* this rank's head lanes */
     float *part;           /* [rows][M / parts][K] */
+    const trb_data *data;
+    int32_t *label; /* [rows] of a lane; NULL if they have no weight */
+    /* The plan's, [steps][planned_rows], and where this step's are; NULL: all rows show view 0. */
+    const uint16_t *planned, *view;
+    size_t planned_rows;
 } teachers;
 
 static size_t width(const teachers *t)
@@ -33,8 +38,9 @@ static size_t width(const teachers *t)
 
 static trb_status plan(void *ctx, size_t steps, size_t rows, const int64_t *sample, const uint16_t *view)
 {
-    (void)rows;
     teachers *t = ctx;
+    t->planned = view;
+    t->planned_rows = rows;
     return trb_reader_plan(t->reader, steps, sample, view);
 }
 
@@ -75,8 +81,19 @@ static trb_status next(void *ctx, uint64_t step, trb_status st)
 {
     teachers *t = ctx;
     t->T = (float)t->method->temperature(t->o, (double)step / (double)t->steps);
+    t->view = t->planned;
+    if (t->planned != NULL) t->planned += t->planned_rows;
     if (st == TRB_OK) st = trb_reader_next(t->reader, &t->logits);
     return t->row == NULL ? st : gather_statistics(t, st);
+}
+
+/* The label is the sample's own: rows that show another view have none. */
+static trb_status add_labels(const teachers *t, const trb__lane *l, size_t M, const float *z, double *loss, float *dz)
+{
+    if (t->label == NULL) return TRB_OK;
+    for (size_t r = 0; r < l->rows; r++)
+        t->label[r] = t->view == NULL || t->view[l->at + r] == 0 ? t->data->label[l->sample[r]] : -1;
+    return trb_loss_add_labels(l->rows, M, t->K, l->batch, (float)t->o->label_weight, z, t->label, loss, dz);
 }
 
 static trb_status loss_of_one(void *ctx, const trb__lane *l, const float *z, double *loss, float *dz)
@@ -88,13 +105,16 @@ static trb_status loss_of_one(void *ctx, const trb__lane *l, const float *z, dou
         s += l->number * l->rows * width(t);
     else
         TRB_TRY(t->method->statistics(l->rows, t->M, t->of, t->K, t->T, said, s));
-    return t->method->loss(l->rows, t->K, l->batch, t->T, z, s, loss, dz);
+    TRB_TRY(t->method->loss(l->rows, t->K, l->batch, t->T, z, s, loss, dz));
+    return add_labels(t, l, 1, z, loss, dz);
 }
 
 static trb_status loss_of_each(void *ctx, const trb__lane *l, const float *z, double *loss, float *dz)
 {
     const teachers *t = ctx;
-    return t->method->each(l->rows, t->M / t->parts, t->K, l->batch, t->T, z, part_of(t, l->at, l->heads), loss, dz);
+    const size_t M = t->M / t->parts;
+    TRB_TRY(t->method->each(l->rows, M, t->K, l->batch, t->T, z, part_of(t, l->at, l->heads), loss, dz));
+    return add_labels(t, l, M, z, loss, dz);
 }
 
 /* All that one student's training holds on this rank. */
@@ -139,8 +159,8 @@ static void release(student *d)
     for (size_t i = 0; d->lane != NULL && i < d->n_lanes; i++) trb_net_destroy(d->lane[i]);
     trb_net *const nets[] = {d->one, d->many, d->body, d->behind};
     for (size_t i = 0; i < sizeof nets / sizeof *nets; i++) trb_net_destroy(nets[i]);
-    void *const blocks[] = {d->params_one,    d->params_many,  d->lane,  d->params_body,
-                            d->params_behind, d->t.statistics, d->t.part};
+    void *const blocks[] = {d->params_one,    d->params_many,  d->lane,   d->params_body,
+                            d->params_behind, d->t.statistics, d->t.part, d->t.label};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) trb_free(blocks[i]);
     trb_comm_close(d->column);
     trb_comm_close(d->row);
@@ -172,11 +192,13 @@ static trb_status prepare(student *d, size_t index)
                       .row_rows = lanes * rows,
                       .steps = (d->o->phase1_epochs + d->o->fit.epochs) * (d->s->n_train / d->o->fit.batch),
                       .columns = (size_t)columns,
-                      .parts = d->n_lanes};
+                      .parts = d->n_lanes,
+                      .data = &d->s->data};
     TRB_TRY(trb__student_net(d->c, index, &d->s->data, 1, &d->one));
     TRB_TRY(reserve_params(d->one, &d->params_one));
     if (has_heads(d)) TRB_TRY(trb__student_net(d->c, index, &d->s->data, d->spec->M, &d->many));
     TRB_TRY(trb__views_create(d->c, d->s, d->o->views, &d->views));
+    if (d->o->label_weight > 0.0) TRB_TRY(trb_alloc(TRB_MEM_DATA, rows, sizeof *d->t.label, &d->t.label));
     const size_t lanes_at_once = in_grid(d) ? own : 1;
     TRB_TRY(trb_alloc(TRB_MEM_CACHE, lanes_at_once * rows * width(&d->t), sizeof *d->t.statistics, &d->t.statistics));
     if (in_grid(d))
@@ -317,8 +339,6 @@ trb_status trb__student_check(const trb_config *c, size_t index, const trb__samp
     char who[128];
     trb_net *net = NULL;
     (void)snprintf(who, sizeof who, "student %s", o->name);
-    if (trb__method_of(o->method, samples->data.task) == NULL)
-        return trb_fail(TRB_ECONFIG, "%s: its method is for classes; `data.task: regression` has hydra and kd", who);
     TRB_TRY(trb__student_net(c, index, &samples->data, M, &net));
     const size_t outputs = trb_net_outputs(net);
     trb_net *body = NULL, *behind = NULL;
@@ -330,6 +350,9 @@ trb_status trb__student_check(const trb_config *c, size_t index, const trb__samp
     trb_net_destroy(net);
     TRB_TRY(trb_fail_of(st, "%s: head_lanes above 1: ", who));
     if (outputs != K) return trb_fail(TRB_ECONFIG, "%s has %zu outputs, the members have %zu", who, outputs, K);
+    if (trb__method_of(o->method, samples->data.task)->dirichlet != TRB_DIRICHLET_NONE && K < 2)
+        return trb_fail(TRB_ECONFIG, "%s: %s learns a distribution over 2 or more classes, the members have %zu", who,
+                        trb__method_of(o->method, samples->data.task)->name, K);
     trb_exchange_opts exchange = c->exchange;
     exchange.columns = o->head_groups;
     TRB_TRY(trb_fail_of(trb_exchange_check(&exchange, o->fit.lanes, ranks), "%s: ", who));

@@ -69,21 +69,27 @@ static size_t heads_of(const evaluation *e, size_t i)
 }
 
 /* Figures of block i of a model of so many heads. */
-static trb_status score(const evaluation *e, size_t i, size_t rows, size_t heads, const float *z, const truth *t,
-                        result *r)
+static trb_status score(const evaluation *e, size_t i, size_t rows, size_t heads, trb_dirichlet kind, const float *z,
+                        const truth *t, result *r)
 {
     double *sums = r->sums + i * n_sums(e);
     float *p = r->p == NULL ? NULL : r->p + i * e->batch * r->width;
     if (is_regression(e))
         return trb_metrics_gaussian_block(rows, heads, z, t->target, e->data->target_mean, e->data->target_scale, sums,
                                           p);
-    return trb_metrics_block(rows, heads, e->K, z, t->label, e->bins, sums, p);
+    if (kind == TRB_DIRICHLET_NONE) return trb_metrics_block(rows, heads, e->K, z, t->label, e->bins, sums, p);
+    return trb_metrics_block_dirichlet(kind, rows, e->K, z, t->label, e->bins, sums, p);
 }
 
 static size_t rows_of(const evaluation *e, size_t block)
 {
     const size_t at = block * e->batch;
     return e->n - at < e->batch ? e->n - at : e->batch;
+}
+
+static trb_dirichlet kind_of(const evaluation *e, size_t s)
+{
+    return trb__method_of(e->c->student[s].method, e->data->task)->dirichlet;
 }
 
 static trb_status load_model(const char *path, size_t rows, size_t K, const trb_data *data, model *m)
@@ -188,12 +194,12 @@ static trb_status evaluate_block(evaluation *e, size_t i, float *x, float *all, 
             for (size_t b = 0; b < rows; b++) memcpy(all + (b * M + m) * K, z + b * K, K * sizeof *z);
         }
         for (size_t b = 0; b < rows; b++) memcpy(own + b * K, members + (b * M + m) * K, K * sizeof *own);
-        TRB_TRY(score(e, i, rows, 1, own, t, &r[m]));
+        TRB_TRY(score(e, i, rows, 1, TRB_DIRICHLET_NONE, own, t, &r[m]));
     }
-    if (M > 0) TRB_TRY(score(e, i, rows, M, members, t, &r[M]));
+    if (M > 0) TRB_TRY(score(e, i, rows, M, TRB_DIRICHLET_NONE, members, t, &r[M]));
     for (size_t s = 0; s < e->S; s++) {
         TRB_TRY(forward(&e->student[s], rows, x, &z));
-        TRB_TRY(score(e, i, rows, trb_net_heads(e->student[s].net), z, t, &r[M + 1 + s]));
+        TRB_TRY(score(e, i, rows, trb_net_heads(e->student[s].net), kind_of(e, s), z, t, &r[M + 1 + s]));
     }
     return TRB_OK;
 }
@@ -320,7 +326,7 @@ static trb_status collect(trb_comm *world, const evaluation *e, const result *r,
     for (size_t s = 0; s < e->S; s++) {
         trb_report_row *row = &report->row[report->n++];
         (void)snprintf(row->name, sizeof row->name, "%s", e->c->student[s].name);
-        row->several = trb_net_heads(e->student[s].net) > 1;
+        row->several = trb_net_heads(e->student[s].net) > 1 || kind_of(e, s) != TRB_DIRICHLET_NONE;
         row->params = trb_net_trained(e->student[s].net);
         TRB_GO(measure(world, e, 1, &e->student[s], &row->ms_per_sample));
         TRB_GO(join(world, e, &r[M + 1 + s], row, p));

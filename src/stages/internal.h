@@ -3,6 +3,7 @@
 #define TRB_STAGES_INTERNAL_H
 
 #include "tribikos/cache.h"
+#include "tribikos/dirichlet.h"
 #include "tribikos/lock.h"
 #include "tribikos/row.h"
 #include "tribikos/stages.h"
@@ -113,8 +114,9 @@ trb_status trb__reading_close(trb__reading *r); /* Local; what trb_reader_close(
  * members each, make a part each, and the parts are added up in the tree of row.h. */
 typedef struct {
     const char *name;
-    bool heads;  /* one head a member in the end, each following its own; before that, one head is trained */
-    size_t sets; /* a row of statistics is so many times K numbers */
+    bool heads; /* one head a member in the end, each following its own; before that, one head is trained */
+    trb_dirichlet dirichlet; /* what the one head stands for */
+    size_t sets;             /* a row of statistics is so many times K numbers */
     /** Temperature of a training with one head, where this share of its steps is done, in [0, 1). */
     double (*temperature)(const trb_student_opts *o, double done);
     /** \param[in] M  members here   \param[in] of  members of the ensemble   \param[in] t  [rows][M][K]
@@ -127,7 +129,7 @@ typedef struct {
     trb_status (*each)(size_t rows, size_t M, size_t K, size_t batch, float T, const float *z, const float *t,
                        double *loss, float *dz);
 } trb__method;
-/** The method as it is for a task; NULL if there is no such thing. Local. */
+/** The method as it is for a task; regression has hydra and kd. Local. */
 const trb__method *trb__method_of(trb_method m, trb_task task);
 
 /** Whether student s can be trained by this many ranks on these samples with M members of K outputs. Local. */

@@ -7,9 +7,25 @@ static double constant(const trb_student_opts *o, double done)
     return o->temperature;
 }
 
+/* From anneal_from to 1 over the first anneal_share of the training, linearly; then 1. */
+static double annealed(const trb_student_opts *o, double done)
+{
+    return done < o->anneal_share ? o->anneal_from + (1.0 - o->anneal_from) * (done / o->anneal_share) : 1.0;
+}
+
+static double one(const trb_student_opts *o, double done)
+{
+    (void)o;
+    (void)done;
+    return 1.0;
+}
+
 static const trb__method methods[] = {
-    [TRB_METHOD_HYDRA] = {"hydra", true, 1, constant, trb_soft_targets, trb_loss_soft, trb_loss_kd},
-    [TRB_METHOD_KD] = {"kd", false, 1, constant, trb_soft_targets, trb_loss_soft, NULL},
+    [TRB_METHOD_HYDRA] = {"hydra", true, TRB_DIRICHLET_NONE, 1, constant, trb_soft_targets, trb_loss_soft, trb_loss_kd},
+    [TRB_METHOD_KD] = {"kd", false, TRB_DIRICHLET_NONE, 1, constant, trb_soft_targets, trb_loss_soft, NULL},
+    [TRB_METHOD_ENDD] = {"endd", false, TRB_DIRICHLET_EXP, 1, annealed, trb_endd_statistics, trb_loss_endd, NULL},
+    [TRB_METHOD_PROXY_ENDD] = {"proxy-endd", false, TRB_DIRICHLET_EXP_PLUS_1, 2, one, trb_proxy_endd_statistics,
+                               trb_loss_proxy_endd, NULL},
 };
 
 /* Regression: two outputs, and nothing to temper. */
@@ -49,7 +65,5 @@ static const trb__method of_regression[] = {
 
 const trb__method *trb__method_of(trb_method m, trb_task task)
 {
-    if (task == TRB_TASK_CLASSES) return &methods[m];
-    const bool known = (size_t)m < sizeof of_regression / sizeof *of_regression && of_regression[m].name != NULL;
-    return known ? &of_regression[m] : NULL;
+    return task == TRB_TASK_REGRESSION ? &of_regression[m] : &methods[m];
 }

@@ -114,6 +114,21 @@ static void specific_over_general(void **state)
     assert_int_equal(c->student[0].method, TRB_METHOD_HYDRA);
     assert_int_equal(c->student[1].method, TRB_METHOD_HYDRA);
     trb_config_destroy(c);
+
+    /* Every method by its name, and what only some of them use. */
+    const char *all[] = {"--students=[hydra, endd, proxy-endd, kd]", "--student.endd.anneal_from=20",
+                         "--student.kd.label_weight=0.25"};
+    c = parse(SMALL, 3, all);
+    assert_int_equal(c->student[1].method, TRB_METHOD_ENDD);
+    assert_int_equal(c->student[2].method, TRB_METHOD_PROXY_ENDD);
+    assert_true(c->student[1].anneal_from == 20.0 && c->student[0].anneal_from == 10.0);
+    assert_true(c->student[1].anneal_share == 0.5 && c->student[0].label_weight == 0.0);
+    /* What decides says what is not as it always was. */
+    assert_non_null(strstr(c->student[1].fit.decides, "anneal_from: 20\n"));
+    assert_non_null(strstr(c->student[3].fit.decides, "label_weight: 0.25\n"));
+    assert_null(strstr(c->student[0].fit.decides, "anneal"));
+    assert_null(strstr(c->student[0].fit.decides, "label_weight"));
+    trb_config_destroy(c);
 }
 
 static bool same_recipe(const trb_recipe *r, const char *text)

@@ -128,6 +128,37 @@ static void one_head_follows_the_mean(void **state)
     clear(in);
 }
 
+/* A quarter of the loss is the labels', in rows where they are known. */
+static void labels_are_mixed_in(void **state)
+{
+    (void)state;
+    inputs in = read_inputs();
+    trb_h5 *h = golden_open("loss.h5");
+    int32_t *known = golden_read(h, "known", TRB_I32, B);
+    double loss = 0.0, alone = 0.0;
+    assert_ok(trb_loss_kd(B, M, K, B, T, in.z, in.t, &loss, in.dz));
+    assert_ok(trb_loss_add_labels(B, M, K, B, 0.25F, in.z, known, &loss, in.dz));
+    check("kd_labels", B * M * K, loss, in.dz);
+    assert_ok(loss_kd_mean(B, M, K, B, T, in.one, in.t, &loss, in.dz));
+    assert_ok(trb_loss_add_labels(B, 1, K, B, 0.25F, in.one, known, &loss, in.dz));
+    check("kd_mean_labels", B * K, loss, in.dz);
+
+    /* With all the weight it is the cross entropy, with none it changes nothing. */
+    float *dz = room(B * M * K, sizeof *dz);
+    assert_ok(trb_loss_ce(B, M, K, B, in.z, in.label, &alone, dz));
+    assert_ok(trb_loss_add_labels(B, M, K, B, 1.0F, in.z, in.label, &loss, in.dz));
+    assert_true(loss == alone);
+    assert_memory_equal(in.dz, dz, B * M * K * sizeof *dz);
+    assert_ok(trb_loss_add_labels(B, M, K, B, 0.0F, in.z, in.label, &loss, in.dz));
+    assert_true(loss == alone);
+    assert_memory_equal(in.dz, dz, B * M * K * sizeof *dz);
+    in.z[(5 * M + 2) * K + 9] = INFINITY;
+    assert_fails(trb_loss_add_labels(B, M, K, B, 0.5F, in.z, in.label, &loss, in.dz), TRB_ENUM, "row 5, head 2");
+    trb_free(dz), trb_free(known);
+    trb_h5_close(h);
+    clear(in);
+}
+
 static void gaussian(void **state)
 {
     (void)state;
@@ -269,6 +300,7 @@ int main(void)
         cmocka_unit_test(mixed_cross_entropy),
         cmocka_unit_test(heads_follow_members),
         cmocka_unit_test(one_head_follows_the_mean),
+        cmocka_unit_test(labels_are_mixed_in),
         cmocka_unit_test(gaussian),
         cmocka_unit_test(softmax_is_a_distribution),
         cmocka_unit_test(exponentials_are_accurate),

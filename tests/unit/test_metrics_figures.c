@@ -167,6 +167,45 @@ static void means_are_taken_figure_by_figure(void **state)
     assert_true(mean.accuracy == 0.5 && mean.ece == 0.375 && mean.disagreement == 2.0 && mean.nll == 0.0);
 }
 
+/* A Dirichlet that is exp(z) has the mean of a categorical distribution of these logits, whose figures it has but for
+ * its draws, which are less uncertain; one of both kinds is what dirichlet.h says. */
+static void a_dirichlet_has_draws(void **state)
+{
+    (void)state;
+    const inputs in = read_inputs();
+    const size_t n = N * M;
+    int32_t *label = room(n, sizeof *label);
+    float *p = room(n * K, sizeof *p), *q = room(n * K, sizeof *q);
+    double sums[3][TRB_METRIC_SUMS], mean[K], log_p[K], total = 0.0, data = 0.0;
+    for (size_t i = 0; i < n; i++) label[i] = in.label[i / M];
+    assert_ok(trb_metrics_block(n, 1, K, in.z, label, BINS, sums[0], p));
+    assert_ok(trb_metrics_block_dirichlet(TRB_DIRICHLET_EXP, n, K, in.z, label, BINS, sums[1], q));
+    assert_memory_equal(p, q, n * K * sizeof *p);
+    assert_ok(trb_metrics_block_dirichlet(TRB_DIRICHLET_EXP_PLUS_1, n, K, in.z, label, BINS, sums[2], q));
+    const trb_metrics plain = trb_metrics_from(1, sums[0], n, BINS), exp = trb_metrics_from(1, sums[1], n, BINS);
+    const trb_metrics plus = trb_metrics_from(1, sums[2], n, BINS);
+    assert_near(exp.nll, plain.nll, near);
+    assert_near(exp.total_uncertainty, plain.total_uncertainty, near);
+    assert_true(exp.accuracy == plain.accuracy && fabs(exp.brier - plain.brier) < near && exp.ece == plain.ece);
+    for (int kind = TRB_DIRICHLET_EXP; kind <= TRB_DIRICHLET_EXP_PLUS_1; kind++) {
+        const trb_metrics *m = kind == TRB_DIRICHLET_EXP ? &exp : &plus;
+        double nll = 0.0, totals = 0.0, datas = 0.0;
+        for (size_t i = 0; i < n; i++) {
+            trb_dirichlet_predict((trb_dirichlet)kind, K, in.z + i * K, mean, log_p, &total, &data);
+            nll -= log_p[label[i]] / (double)n;
+            totals += total / (double)n;
+            datas += data / (double)n;
+        }
+        assert_near(m->nll, nll, near);
+        assert_near(m->total_uncertainty, totals, near);
+        assert_near(m->data_uncertainty, datas, near);
+        assert_near(m->mu, totals - datas, near);
+        assert_true(m->mu > 0.01 && m->pairwise_kl == 0.0 && m->disagreement == 0.0);
+    }
+    trb_free(label), trb_free(p), trb_free(q);
+    clear(in);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -178,6 +217,7 @@ int main(void)
         cmocka_unit_test(certainty_is_finite),
         cmocka_unit_test(a_logit_that_is_not_finite_is_named),
         cmocka_unit_test(means_are_taken_figure_by_figure),
+        cmocka_unit_test(a_dirichlet_has_draws),
         cmocka_unit_test(nothing_is_held),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

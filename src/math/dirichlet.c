@@ -1,0 +1,161 @@
+#include "tribikos/dirichlet.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "loss_check.h"
+#include "tribikos/gamma.h"
+#include "tribikos/loss.h"
+
+static trb_status expect_classes(size_t K)
+{
+    if (K < 2) return trb_fail(TRB_ECONFIG, "loss: a Dirichlet is over 2 or more classes, got %zu", K);
+    return trb__loss_classes(K);
+}
+
+static trb_status expect_precision(double alpha0, size_t row)
+{
+    if (alpha0 <= 1e30) return TRB_OK;
+    return trb_fail(TRB_ENUM,
+                    "loss: the student's Dirichlet of row %zu has a precision of %g, expected at most 1e30; a smaller "
+                    "learning rate or gradient clipping may help",
+                    row, alpha0);
+}
+
+/* log_p = log softmax(x / T). */
+static void log_softmax(size_t K, double T, const float *x, double *log_p)
+{
+    double max = (double)x[0], sum = 0.0;
+    for (size_t k = 1; k < K; k++) max = (double)x[k] > max ? (double)x[k] : max;
+    for (size_t k = 0; k < K; k++) {
+        log_p[k] = ((double)x[k] - max) / T;
+        sum += exp(log_p[k]);
+    }
+    const double log_sum = log(sum);
+    for (size_t k = 0; k < K; k++) log_p[k] -= log_sum;
+}
+
+trb_status trb_endd_statistics(size_t rows, size_t M, size_t of, size_t K, float T, const float *t, float *s)
+{
+    TRB_TRY(expect_classes(K));
+    double sum[TRB_LOSS_K_MAX], log_p[TRB_LOSS_K_MAX];
+    const double e = TRB_ENDD_SMOOTHING;
+    for (size_t b = 0; b < rows; b++, s += K) {
+        memset(sum, 0, K * sizeof *sum);
+        TRB_TRY(trb__loss_finite(M, K, t, "the members' logits", b * M, M));
+        for (size_t m = 0; m < M; m++, t += K) {
+            log_softmax(K, (double)T, t, log_p);
+            for (size_t k = 0; k < K; k++) sum[k] += log((1.0 - e) * exp(log_p[k]) + e / (double)K);
+        }
+        for (size_t k = 0; k < K; k++) s[k] = (float)(sum[k] / (double)of);
+    }
+    return TRB_OK;
+}
+
+trb_status trb_loss_endd(size_t rows, size_t K, size_t batch, float T, const float *z, const float *s, double *loss,
+                         float *dz)
+{
+    TRB_TRY(expect_classes(K));
+    double alpha[TRB_LOSS_K_MAX], total = 0.0;
+    const double share = 1.0 / (double)batch, by_z = share / (double)T;
+    for (size_t b = 0; b < rows; b++, z += K, s += K, dz += K) {
+        TRB_TRY(trb__loss_finite(1, K, z, "the student's logits", b, 1));
+        double alpha0 = 0.0;
+        for (size_t k = 0; k < K; k++) {
+            alpha[k] = exp(fmax((double)z[k] / (double)T, -700.0)); /* psi has no value at 0 */
+            alpha0 += alpha[k];
+        }
+        TRB_TRY(expect_precision(alpha0, b));
+        const double psi0 = trb_digamma(alpha0);
+        total -= trb_log_gamma(alpha0);
+        for (size_t k = 0; k < K; k++) {
+            total += trb_log_gamma(alpha[k]) - (alpha[k] - 1.0) * (double)s[k];
+            dz[k] = (float)(by_z * alpha[k] * (trb_digamma(alpha[k]) - psi0 - (double)s[k]));
+        }
+    }
+    *loss = share * total;
+    return TRB_OK;
+}
+
+trb_status trb_proxy_endd_statistics(size_t rows, size_t M, size_t of, size_t K, float T, const float *t, float *s)
+{
+    TRB_TRY(expect_classes(K));
+    double p[TRB_LOSS_K_MAX], sum[TRB_LOSS_K_MAX], log_p[TRB_LOSS_K_MAX];
+    for (size_t b = 0; b < rows; b++, s += 2 * K) {
+        memset(p, 0, K * sizeof *p);
+        memset(sum, 0, K * sizeof *sum);
+        TRB_TRY(trb__loss_finite(M, K, t, "the members' logits", b * M, M));
+        for (size_t m = 0; m < M; m++, t += K) {
+            log_softmax(K, (double)T, t, log_p);
+            for (size_t k = 0; k < K; k++) {
+                p[k] += exp(log_p[k]);
+                sum[k] += log_p[k];
+            }
+        }
+        for (size_t k = 0; k < K; k++) {
+            s[k] = (float)(p[k] / (double)of);
+            s[K + k] = (float)(sum[k] / (double)of);
+        }
+    }
+    return TRB_OK;
+}
+
+/* 1/beta_0. Rounding may have made the mean KL of members that agree a little negative. */
+static double inverse_precision(size_t K, const float *pi, const float *q)
+{
+    double mkl = 0.0;
+    for (size_t k = 0; k < K; k++)
+        if (pi[k] > 0.0F) mkl += (double)pi[k] * (log((double)pi[k]) - (double)q[k]);
+    return fmax(0.0, 2.0 * mkl / (double)(K - 1));
+}
+
+trb_status trb_loss_proxy_endd(size_t rows, size_t K, size_t batch, float T, const float *z, const float *s,
+                               double *loss, float *dz)
+{
+    TRB_TRY(expect_classes(K));
+    double e[TRB_LOSS_K_MAX], total = 0.0; /* alpha - 1 */
+    const double share = 1.0 / (double)batch, by_z = share / (double)T, log_flat = trb_log_gamma((double)K);
+    for (size_t b = 0; b < rows; b++, z += K, s += 2 * K, dz += K) {
+        TRB_TRY(trb__loss_finite(1, K, z, "the student's logits", b, 1));
+        double sum = 0.0; /* alpha_0 - K */
+        for (size_t k = 0; k < K; k++) {
+            e[k] = exp((double)z[k] / (double)T);
+            sum += e[k];
+        }
+        const double alpha0 = sum + (double)K, w = inverse_precision(K, s, s + K);
+        TRB_TRY(expect_precision(alpha0, b));
+        const double psi0 = trb_digamma(alpha0), slope0 = trb_trigamma(alpha0);
+        double follow = psi0, flat = trb_log_gamma(alpha0) - log_flat;
+        for (size_t k = 0; k < K; k++) {
+            const double alpha = e[k] + 1.0, pi = (double)s[k], psi = trb_digamma(alpha), slope = trb_trigamma(alpha);
+            follow -= pi * psi;
+            flat += e[k] * (psi - psi0) - trb_log_gamma(alpha);
+            dz[k] = (float)(by_z * e[k] * (slope0 - pi * slope + w * (e[k] * slope - sum * slope0)));
+        }
+        total += follow + w * flat;
+    }
+    *loss = share * total;
+    return TRB_OK;
+}
+
+void trb_dirichlet_predict(trb_dirichlet kind, size_t K, const float *z, double *p, double *log_p, double *total,
+                           double *data)
+{
+    double max = -INFINITY, sum = 0.0;
+    for (size_t k = 0; k < K; k++) {
+        const double x = (double)z[k];
+        log_p[k] = kind == TRB_DIRICHLET_EXP ? x : fmax(x, 0.0) + log1p(exp(-fabs(x))); /* log alpha_k */
+        max = fmax(max, log_p[k]);
+    }
+    for (size_t k = 0; k < K; k++) sum += exp(log_p[k] - max);
+    const double log_sum = log(sum);
+    /* Beyond e^600 there is no model uncertainty that a double could hold. */
+    const double alpha0 = exp(fmin(max + log_sum, 600.0)), psi0 = trb_digamma(alpha0 + 1.0);
+    *total = *data = 0.0;
+    for (size_t k = 0; k < K; k++) {
+        log_p[k] = (log_p[k] - max) - log_sum;
+        p[k] = exp(log_p[k]);
+        *total -= p[k] * log_p[k];
+        *data -= p[k] * (trb_digamma(p[k] * alpha0 + 1.0) - psi0);
+    }
+}
