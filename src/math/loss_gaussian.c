@@ -13,6 +13,12 @@ static trb_status expect_finite(const float *x, const char *whose, size_t number
                     whose, number / M, number % M, (double)(fabsf(x[0]) <= FLT_MAX ? x[1] : x[0]));
 }
 
+/* Finite, so that no error at all stays none whatever the variance is. */
+static double precision_of(double log_variance)
+{
+    return fmin(exp(-log_variance), DBL_MAX);
+}
+
 /* 1/variance is beyond single precision where a log variance is below -88: such a gradient is no step to take. */
 static trb_status put(double by_mean, double by_log_variance, const float *z, size_t number, size_t M, float *dz)
 {
@@ -33,7 +39,7 @@ trb_status trb_loss_gaussian(size_t rows, size_t M, size_t batch, const float *z
     double total = 0.0;
     for (size_t r = 0; r < rows * M; r++, z += 2, dz += 2) {
         TRB_TRY(expect_finite(z, "the outputs", r, M));
-        const double s = (double)z[1], precision = exp(-s), error = (double)z[0] - (double)y[r / M];
+        const double s = (double)z[1], precision = precision_of(s), error = (double)z[0] - (double)y[r / M];
         total += 0.5 * (log_2pi + s + error * error * precision);
         TRB_TRY(put(share * error * precision, share * 0.5 * (1.0 - error * error * precision), z, r, M, dz));
     }
@@ -56,10 +62,11 @@ trb_status trb_loss_gaussian_kl(size_t rows, size_t M, size_t batch, const float
     for (size_t r = 0; r < rows * M; r++, z += 2, t += 2, dz += 2) {
         TRB_TRY(expect_finite(z, "the student's outputs", r, M));
         TRB_TRY(expect_finite(t, "the member's outputs", r, M));
-        const double s = (double)z[1], d = (double)t[1] - s, precision = exp(-s), error = (double)z[0] - (double)t[0];
-        const double far = error == 0.0 ? 0.0 : error * error * precision; /* 0 times an infinite precision is 0 */
+        const double s = (double)z[1], d = (double)t[1] - s, precision = precision_of(s),
+                     error = (double)z[0] - (double)t[0];
+        const double far = error * error * precision;
         total += 0.5 * (excess(d) + far);
-        TRB_TRY(put(error == 0.0 ? 0.0 : share * error * precision, -0.5 * share * (expm1(d) + far), z, r, M, dz));
+        TRB_TRY(put(share * error * precision, -0.5 * share * (expm1(d) + far), z, r, M, dz));
     }
     *loss = share * total;
     return TRB_OK;
@@ -91,10 +98,10 @@ trb_status trb_loss_moments(size_t rows, size_t batch, const float *z, const flo
         const double mean = (double)q[0], square = (double)q[1];
         /* Rounding of the two moments may leave nothing of a variance that is far below the square of the mean. */
         const double variance = fmax(square - mean * mean, fmax((double)FLT_EPSILON * square, (double)FLT_MIN));
-        const double s = (double)z[1], d = log(variance) - s, precision = exp(-s), error = (double)z[0] - mean;
-        const double far = error == 0.0 ? 0.0 : error * error * precision;
+        const double s = (double)z[1], d = log(variance) - s, precision = precision_of(s), error = (double)z[0] - mean;
+        const double far = error * error * precision;
         total += 0.5 * (excess(d) + far);
-        TRB_TRY(put(error == 0.0 ? 0.0 : share * error * precision, -0.5 * share * (expm1(d) + far), z, b, 1, dz));
+        TRB_TRY(put(share * error * precision, -0.5 * share * (expm1(d) + far), z, b, 1, dz));
     }
     *loss = share * total;
     return TRB_OK;
