@@ -48,6 +48,15 @@ typedef struct {
     trb_fit_opts fit;
 } trb_student_opts;
 
+/** A data set out of distribution: of samples that are none of the training set's classes. */
+typedef struct {
+    char *name;
+    trb_format format;
+    char *root;
+    size_t n_files;
+    char **files;
+} trb_ood_opts;
+
 typedef struct {
     struct {
         char *dir;
@@ -101,6 +110,9 @@ typedef struct {
     struct {
         char *split; /* "test", "validation", "train" */
         uint64_t batch, bins;
+        size_t n_ood, n_corruptions;
+        trb_ood_opts *ood;
+        char **corruptions; /* names of corrupt.h */
     } eval;
     struct {
         int threads;

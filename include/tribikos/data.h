@@ -3,6 +3,7 @@
  * Formats (data.format); several files are joined in the order given:
  *   idx      pairs of IDX files, images then labels (unsigned bytes, big-endian header); plain or .gz, told by content
  *   cifar10  records of 1 label byte and 3072 pixel bytes (red, green, blue plane)
+ *   cifar100 records of a coarse label byte, which is not used, a fine one, and the same pixels
  *   hdf5     /x [N][...] of uint8 or float32 with 1 to 3 sample dimensions (D | H, W | C, H, W),
  *            /y [N] integer labels (uint8, int32, int64) or, for regression, float32 or float64 targets
  *   table    lines of decimal numbers with commas, or else blanks or tabs, between them, plain or .gz; a first line
@@ -18,7 +19,7 @@
 #include "tribikos/net.h"
 #include "tribikos/store.h"
 
-typedef enum { TRB_FORMAT_IDX, TRB_FORMAT_CIFAR10, TRB_FORMAT_HDF5, TRB_FORMAT_TABLE } trb_format;
+typedef enum { TRB_FORMAT_IDX, TRB_FORMAT_CIFAR10, TRB_FORMAT_CIFAR100, TRB_FORMAT_HDF5, TRB_FORMAT_TABLE } trb_format;
 typedef enum { TRB_TASK_CLASSES, TRB_TASK_REGRESSION } trb_task;
 typedef enum { TRB_NORMALIZE_NONE, TRB_NORMALIZE_UNIT, TRB_NORMALIZE_STANDARD, TRB_NORMALIZE_GIVEN } trb_normalize;
 

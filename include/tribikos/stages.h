@@ -13,8 +13,10 @@
 
 #include "tribikos/comm.h"
 #include "tribikos/config.h"
+#include "tribikos/corrupt.h"
 #include "tribikos/metrics.h"
 #include "tribikos/metrics_gaussian.h"
+#include "tribikos/ranks.h"
 
 /** Look at what all four stages will need, before the first one takes its hours: data files, layer lists, ranks. */
 trb_status trb_stage_check(trb_comm *world, const trb_config *c);
@@ -33,17 +35,25 @@ trb_status trb_stage_distill(trb_comm *world, const trb_config *c);
 typedef struct {
     char name[64];
     bool several;                  /* has model uncertainty: more than one head or member, or a Dirichlet */
-    trb_metrics metrics;           /* of classes */
+    trb_metrics metrics;           /* of classes; NaN where a figure has no meaning */
     trb_metrics_gaussian gaussian; /* of regression */
     uint64_t params;               /* trained ones; 0: not known (members from elsewhere) */
     double ms_per_sample; /* measured a rank (math.threads threads) in batches of eval.batch; NaN if nothing was
                            * computed here; not the same bits from run to run */
 } trb_report_row;
 
+/** Scores by which a set is told to be out of distribution: model uncertainty, total uncertainty, 1 - max p. */
+enum { TRB_SCORE_MODEL, TRB_SCORE_TOTAL, TRB_SCORE_MAX, TRB_SCORES };
+
+/** NaN in the arrays stands for what cannot be known: members of which there are logits of the training set alone. */
 typedef struct {
     trb_task task;
-    size_t n, samples;
-    trb_report_row *row; /* member_mean, ensemble, then the students */
+    size_t n, samples, members; /* members: how many were evaluated; 0 if none could be */
+    trb_report_row *row;        /* [n] member_mean, ensemble (both if there are members), then the students */
+    size_t *ood_samples;        /* [eval.ood] */
+    trb_detection *ood;         /* [eval.ood][n][TRB_SCORES] */
+    trb_metrics *corrupted;     /* [eval.corruptions][TRB_CORRUPT_STRENGTHS][n] */
+    double *nll_by_size;        /* [members] calibrated NLL of ensembles of 1..M members; NULL if not calibrated */
 } trb_report;
 
 /** Evaluate and publish RUN/report. \param[out] report  on every rank; cleared by trb_report_clear() */

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "tribikos/corrupt.h"
 #include "tribikos/stop.h"
 
 /* The place of a set of training options: what its keys begin with, the most specific beginning first. */
@@ -184,6 +185,26 @@ static trb_status check_table(const trb_config *c, const place *top)
     return TRB_OK;
 }
 
+static trb_status check_corruptions(const trb_config *c, const place *top)
+{
+    if (c->eval.n_corruptions > 0 && c->data.task == TRB_TASK_REGRESSION)
+        return clash(top, "eval.corruptions", "data.task", "figures of corrupted samples are those of classes");
+    for (size_t i = 0; i < c->eval.n_corruptions; i++) {
+        trb_corruption how;
+        char why[TRB_FAIL_BYTES];
+        const trb__item *item = source_of(top, "eval.corruptions");
+        if (trb_corrupt_find(c->eval.corruptions[i], &how) != TRB_OK) {
+            (void)snprintf(why, sizeof why, "%s", trb_fail_message());
+            trb_fail_clear();
+            return trb__item_fail(top->items, item, "%s", why);
+        }
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(c->eval.corruptions[i], c->eval.corruptions[j]) == 0)
+                return trb__item_fail(top->items, item, "`%s` is given twice", c->eval.corruptions[i]);
+    }
+    return TRB_OK;
+}
+
 trb_status trb__config_check(const trb_config *c, const trb__items *items)
 {
     const place top = {items, "", ""}, train = {items, "train.", "train."}, student = {items, "student.", "student."};
@@ -207,6 +228,7 @@ trb_status trb__config_check(const trb_config *c, const trb__items *items)
     if (strcmp(c->eval.split, "validation") == 0 && c->data.validation == 0)
         return clash(&top, "eval.split", "data.validation", "no samples are held out to report on");
     TRB_TRY(check_table(c, &top));
+    TRB_TRY(check_corruptions(c, &top));
     if (c->data.normalize == TRB_NORMALIZE_GIVEN && (c->data.n_mean == 0 || c->data.n_std == 0))
         return clash(&top, "data.normalize", c->data.n_mean == 0 ? "data.mean" : "data.std",
                      "the constants are to be given; e.g. [0.4914, 0.4822, 0.4465]");

@@ -24,7 +24,7 @@ trb_status trb__command_info(const trb__arguments *a);
 /** A file's content as text. Local. \param[out] text  trb_free() */
 trb_status trb__read_text(const char *path, char **text);
 
-/** The report as an aligned table on stdout. Local. */
-void trb__print_report(const trb_report *r, const char *split);
+/** The report as aligned tables on stdout. Local. */
+void trb__print_report(const trb_report *r, const trb_config *c);
 
 #endif

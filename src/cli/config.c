@@ -14,7 +14,7 @@ static trb_status read_defaults(trb__items *items)
 {
     for (size_t i = 0; i < trb__n_options; i++) {
         const trb__option *o = &trb__options[i];
-        if (o->value == NULL) continue;
+        if (o->value == NULL || o->scope == TRB__OOD) continue;
         char key[64];
         if (o->scope == TRB__CONFIG) {
             TRB_TRY(trb__items_read(items, TRB__DEFAULT, o->key, o->value));
@@ -105,17 +105,25 @@ static trb_status resolve_members(trb_config *c, const trb__items *items)
     return TRB_OK;
 }
 
+/* What stands in keys and file names. */
+static trb_status check_word(const trb__items *items, const trb__item *item, const char *name)
+{
+    const size_t n = strlen(name);
+    if (n > 0 && n <= 40 && strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == n)
+        return TRB_OK;
+    return trb__item_fail(items, item, "a name is 1 to 40 letters, digits, - and _, got `%s`", name);
+}
+
 static trb_status check_name(const trb_config *c, const trb__items *items, size_t s)
 {
     const char *name = c->student[s].name;
     const trb__item *item = trb__items_find(items, "students");
-    const size_t n = strlen(name);
-    if (n == 0 || n > 40 || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != n)
-        return trb__item_fail(items, item, "a name is 1 to 40 letters, digits, - and _, got `%s`", name);
+    TRB_TRY(check_word(items, item, name));
     for (size_t i = 0; i < trb__n_options; i++)
-        if (trb__options[i].scope != TRB__CONFIG && strcmp(trb__options[i].key, name) == 0)
+        if ((trb__options[i].scope == TRB__FIT || trb__options[i].scope == TRB__STUDENT) &&
+            strcmp(trb__options[i].key, name) == 0)
             return trb__item_fail(items, item, "the name `%s` is taken by the key `student.%s`", name, name);
-    static const char *const rows[] = {"member_mean", "ensemble", "label", "sample_id"};
+    static const char *const rows[] = {"member_mean", "ensemble", "label", "sample_id", "uncertainty"};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (strcmp(rows[i], name) == 0)
             return trb__item_fail(items, item, "the name `%s` is one that the report itself uses", name);
@@ -186,6 +194,28 @@ static trb_status resolve_root(trb_config *c)
     return trb_strdup(root != NULL && root[0] != '\0' ? root : ".", &c->data.root);
 }
 
+static trb_status resolve_ood(trb_config *c, const trb__items *items)
+{
+    const trb__item *item = trb__items_find(items, "eval.ood");
+    for (size_t i = 0; i < c->eval.n_ood; i++) {
+        trb_ood_opts *set = &c->eval.ood[i];
+        char prefix[64];
+        TRB_TRY(check_word(items, item, set->name));
+        if (strcmp(set->name, "test") == 0 || strcmp(set->name, "validation") == 0 || strcmp(set->name, "train") == 0)
+            return trb__item_fail(items, item, "the name `%s` is one that the report itself uses", set->name);
+        for (size_t other = 0; other < i; other++)
+            if (strcmp(c->eval.ood[other].name, set->name) == 0)
+                return trb__item_fail(items, item, "the name `%s` is given twice", set->name);
+        set->format = c->data.format;
+        TRB_TRY(trb_strdup(c->data.root, &set->root));
+        (void)snprintf(prefix, sizeof prefix, "ood.%s.", set->name);
+        TRB_TRY(fill(items, TRB__OOD, prefix, set));
+        if (set->n_files == 0)
+            return trb__item_fail(items, item, "nothing says what `%s` is; set `ood.%s.files`", set->name, set->name);
+    }
+    return TRB_OK;
+}
+
 /* ---- keys that nobody asked for */
 
 static bool begins(const char *text, const char *prefix)
@@ -207,18 +237,21 @@ static trb_status suggest(const trb__items *items, const trb__item *item, const 
     char(*text)[160] = NULL;
     const char **word = NULL;
     size_t n = 0;
-    const bool global = prefix[0] == '\0', member = begins(prefix, "members.");
+    const bool global = prefix[0] == '\0', member = begins(prefix, "members."), ood = begins(prefix, "ood.");
     TRB_GO(trb_alloc(TRB_MEM_OTHER, 3 * trb__n_options, sizeof *text, &text));
     TRB_GO(trb_alloc(TRB_MEM_OTHER, 3 * trb__n_options, sizeof *word, &word));
     for (size_t i = 0; i < trb__n_options; i++) {
         const trb__option *o = &trb__options[i];
         if (global) {
-            const char *section = o->scope == TRB__FIT ? "train." : o->scope == TRB__STUDENT ? "student." : "";
+            const char *section = o->scope == TRB__FIT       ? "train."
+                                  : o->scope == TRB__STUDENT ? "student."
+                                  : o->scope == TRB__OOD     ? "ood.NAME."
+                                                             : "";
             const char *full = section[0] != '\0' ? section : o->key;
             (void)snprintf(text[n++], sizeof *text, "%.*s", (int)strcspn(full, "."), full);
             (void)snprintf(text[n++], sizeof *text, "%s%s", section, o->key);
             if (o->scope == TRB__FIT) (void)snprintf(text[n++], sizeof *text, "student.%s", o->key);
-        } else if (o->scope == TRB__FIT || (o->scope == TRB__STUDENT && !member)) {
+        } else if (ood ? o->scope == TRB__OOD : o->scope == TRB__FIT || (o->scope == TRB__STUDENT && !member)) {
             (void)snprintf(text[n++], sizeof *text, "%s%s", prefix, o->key);
         }
     }
@@ -272,6 +305,14 @@ static trb_status refuse_unknown(const trb_config *c, const trb__items *items, c
         if (prefix[0] == '\0')
             return trb__item_fail(items, item, "no student has the name `%.*s`; `students` is [%s]", (int)n, name,
                                   list_students(c, sizeof names, names));
+    } else if (begins(key, "ood.")) {
+        const char *name = key + 4;
+        const size_t n = strcspn(name, ".");
+        for (size_t i = 0; i < c->eval.n_ood; i++)
+            if (strlen(c->eval.ood[i].name) == n && memcmp(c->eval.ood[i].name, name, n) == 0)
+                (void)snprintf(prefix, sizeof prefix, "ood.%s.", c->eval.ood[i].name);
+        if (prefix[0] == '\0')
+            return trb__item_fail(items, item, "no set has the name `%.*s`; name it in `eval.ood`", (int)n, name);
     }
     return suggest(items, item, prefix);
 }
@@ -283,7 +324,7 @@ static bool section_known(const trb_config *c, const trb__items *items, const ch
         if (items->item[i].used && is_inside(items->item[i].key, key)) return true;
     for (size_t s = 0; s < c->n_students; s++)
         if (begins(key, "student.") && strcmp(key + 8, c->student[s].name) == 0) return true;
-    return strcmp(key, "members.overrides") == 0;
+    return strcmp(key, "members.overrides") == 0 || strcmp(key, "ood") == 0;
 }
 
 static trb_status check_unknown(const trb_config *c, const trb__items *items)
@@ -315,6 +356,7 @@ trb_status trb_config_parse(const char *name, const char *text, size_t n_flags, 
     TRB_GO(resolve_root(c));
     TRB_GO(resolve_members(c, &items));
     TRB_GO(resolve_students(c, &items));
+    TRB_GO(resolve_ood(c, &items));
     TRB_GO(check_unknown(c, &items));
     TRB_GO(trb__config_check(c, &items));
     for (size_t s = 0; s < c->n_students; s++) /* all, as many as there are now */
@@ -347,6 +389,7 @@ void trb_config_destroy(trb_config *c)
             clear_fit(&c->student[s].fit);
         }
     }
+    for (size_t i = 0; c->eval.ood != NULL && i < c->eval.n_ood; i++) clear(TRB__OOD, &c->eval.ood[i]);
     clear_fit(&c->train);
     clear(TRB__CONFIG, c);
     trb_free(c);

@@ -4,11 +4,9 @@
  * needs another one to be read (members.only needs members.count) stands behind it. */
 
 static const trb__choice tasks[] = {{"classes", TRB_TASK_CLASSES}, {"regression", TRB_TASK_REGRESSION}, {NULL, 0}};
-static const trb__choice formats[] = {{"idx", TRB_FORMAT_IDX},
-                                      {"cifar10", TRB_FORMAT_CIFAR10},
-                                      {"hdf5", TRB_FORMAT_HDF5},
-                                      {"table", TRB_FORMAT_TABLE},
-                                      {NULL, 0}};
+static const trb__choice formats[] = {{"idx", TRB_FORMAT_IDX},           {"cifar10", TRB_FORMAT_CIFAR10},
+                                      {"cifar100", TRB_FORMAT_CIFAR100}, {"hdf5", TRB_FORMAT_HDF5},
+                                      {"table", TRB_FORMAT_TABLE},       {NULL, 0}};
 static const trb__choice normalizes[] = {{"none", TRB_NORMALIZE_NONE},
                                          {"unit", TRB_NORMALIZE_UNIT},
                                          {"standard", TRB_NORMALIZE_STANDARD},
@@ -36,6 +34,7 @@ static const trb__choice splits[] = {{"test", 0}, {"validation", 1}, {"train", 2
 #define CONFIG(name, field) .scope = TRB__CONFIG, .key = (name), AT(trb_config, field)
 #define FIT(name, field) .scope = TRB__FIT, .key = (name), AT(trb_fit_opts, field)
 #define STUDENT(name, field) .scope = TRB__STUDENT, .key = (name), AT(trb_student_opts, field)
+#define OOD(name, field) .scope = TRB__OOD, .key = (name), AT(trb_ood_opts, field)
 #define BOOL .type = TRB__BOOL
 #define TEXT .type = TRB__TEXT
 #define LAYERS .type = TRB__LAYERS
@@ -195,6 +194,16 @@ const trb__option trb__options[] = {
     {CONFIG("eval.split", eval.split), TEXT, .choices = splits, .value = "test", .help = "samples of the report"},
     {CONFIG("eval.batch", eval.batch), WHOLE(1, 1e6), .unit = "samples", .value = "256", .help = "samples a call"},
     {CONFIG("eval.bins", eval.bins), WHOLE(1, 100), .value = "15", .help = "of the calibration error"},
+    {TEXTS("eval.ood", eval.ood, eval.n_ood, trb_ood_opts), .value = "[]",
+     .help = "names of data sets out of distribution, which ood.NAME.files describes"},
+    {TEXTS("eval.corruptions", eval.corruptions, eval.n_corruptions, char *), .value = "[]",
+     .help = "of images: any of [noise, blur, contrast, rotation, shift], each at five strengths"},
+
+    {.scope = TRB__OOD, .key = "files", .type = TRB__TEXTS, .offset = offsetof(trb_ood_opts, files),
+     .bytes = sizeof(char *), .count_offset = offsetof(trb_ood_opts, n_files), .value = "required",
+     .help = "of the set NAME; its labels are read, but not used"},
+    {OOD("format", format), CHOICE(formats), .value = "data.format", .help = "of the files"},
+    {OOD("root", root), TEXT, .value = "data.root", .help = "folder in front of relative names"},
 
     {CONFIG("math.threads", math.threads), WHOLE(1, 1024), .value = "1",
      .help = "threads a rank in matrix products; another number, other bits"},

@@ -10,8 +10,9 @@
 #include "tribikos/config.h"
 
 /* Where a row of the table is stored: once in the configuration, or in every set of training options (keys train.*,
- * members.overrides.M.*, student.*, student.NAME.*), or in every student (student.*, student.NAME.*). */
-typedef enum { TRB__CONFIG, TRB__FIT, TRB__STUDENT } trb__scope;
+ * members.overrides.M.*, student.*, student.NAME.*), or in every student (student.*, student.NAME.*), or in every set
+ * out of distribution (ood.NAME.*). */
+typedef enum { TRB__CONFIG, TRB__FIT, TRB__STUDENT, TRB__OOD } trb__scope;
 
 typedef enum {
     TRB__BOOL,
@@ -36,7 +37,7 @@ typedef struct {
     const char *key; /* dotted; rows of the other scopes without their prefix */
     trb__type type;
     const char *unit;
-    const char *value;         /* default, as YAML; NULL: that of run.seed */
+    const char *value;         /* default, as YAML; NULL: that of run.seed; ood.*: in words */
     const char *student_value; /* default of student.KEY where it is another one */
     double min, max;
     bool above_min, below_max; /* the bound itself is excluded */

@@ -96,6 +96,16 @@ static trb_status print_students(page *p, const trb_config *c)
     return TRB_OK;
 }
 
+static trb_status print_ood(page *p, const trb_config *c)
+{
+    if (c->eval.n_ood > 0) (void)fputs("ood:\n", p->f);
+    for (size_t i = 0; i < c->eval.n_ood; i++) {
+        (void)fprintf(p->f, "  %s:\n", c->eval.ood[i].name);
+        TRB_TRY(print_scope(p, 4, TRB__OOD, &c->eval.ood[i]));
+    }
+    return TRB_OK;
+}
+
 /* Whether two rows stand under one heading: rows of one scope, or keys that are equal up to the dot. */
 static bool same_section(const trb__option *a, const trb__option *b)
 {
@@ -115,6 +125,8 @@ static trb_status print_all(page *p, const trb_config *c)
                 TRB_TRY(print_overrides(p, c));
                 (void)fputs("train:\n", p->f);
                 TRB_TRY(print_scope(p, 2, TRB__FIT, &c->train));
+            } else if (o->scope == TRB__OOD) {
+                TRB_TRY(print_ood(p, c));
             } else {
                 TRB_TRY(print_students(p, c));
             }
@@ -165,6 +177,7 @@ static void print_row(page *p, const trb__option *o)
     (void)snprintf(key, sizeof key, "%s%s",
                    o->scope == TRB__FIT       ? "train."
                    : o->scope == TRB__STUDENT ? "student."
+                   : o->scope == TRB__OOD     ? "ood.NAME."
                                               : "",
                    o->key);
     trb__option_range(o, sizeof range, range);

@@ -62,7 +62,7 @@ static trb_status evaluate(trb_comm *world, const trb_config *c)
 {
     trb_report report;
     TRB_TRY(trb_stage_eval(world, c, &report));
-    if (trb_comm_rank(world) == 0) trb__print_report(&report, c->eval.split);
+    if (trb_comm_rank(world) == 0) trb__print_report(&report, c);
     trb_report_clear(&report);
     return TRB_OK;
 }

@@ -70,6 +70,9 @@ trb_status trb__data_unit_read(const trb_data_files *f, size_t i, trb__samples *
     case TRB_FORMAT_CIFAR10:
         st = trb__cifar10_read(path, s);
         break;
+    case TRB_FORMAT_CIFAR100:
+        st = trb__cifar100_read(path, s);
+        break;
     case TRB_FORMAT_HDF5:
         st = trb__hdf5_read(path, s);
         break;

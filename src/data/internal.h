@@ -52,6 +52,7 @@ trb_status trb__samples_add_labels(trb__samples *s, const char *path, size_t n, 
 /* The readers: append the samples of one file, or of one pair of files. */
 trb_status trb__idx_read(const char *images, const char *labels, trb__samples *s);
 trb_status trb__cifar10_read(const char *path, trb__samples *s);
+trb_status trb__cifar100_read(const char *path, trb__samples *s);
 trb_status trb__hdf5_read(const char *path, trb__samples *s);
 /* \param[in] rows  name of a file that lists those wanted; NULL for all */
 trb_status trb__table_read(const trb_data_files *f, const char *path, const char *rows, trb__samples *s);

@@ -1,21 +1,15 @@
 #include "tribikos/metrics.h"
 
+#include <float.h>
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "tribikos/memory.h"
 
 /* Layout of a block's sums: first these, then three numbers a bin. */
-enum { CORRECT, NLL, BRIER, TOTAL, DATA, KL, DISAGREE, BINS };
+enum { CORRECT, NLL, BRIER, TOTAL, DATA, KL, DISAGREE, FIDELITY, BINS };
 enum { BIN_ROWS, BIN_CONFIDENCE, BIN_CORRECT, BIN_SUMS };
-
-/* Scratch of one row, all double. */
-typedef struct {
-    double *p, *log_p; /* [M][K] */
-    double *mean;      /* [K] probability */
-    double *sum_log;   /* [K] sum over heads of log_p */
-    double *votes;     /* [K] heads whose largest logit is here */
-} scratch;
 
 static size_t first_max(size_t K, const double *x)
 {
@@ -32,66 +26,107 @@ static double log_sum_exp(size_t n, const double *x, size_t stride)
     return max + log(sum);
 }
 
-/* Log-probabilities come from the logits, never from a probability, so that no figure meets log 0. */
-static void fill(size_t M, size_t K, const float *z, const scratch *s)
+static void log_softmax(size_t K, const float *z, double *log_p)
 {
-    memset(s->mean, 0, 3 * K * sizeof *s->mean); /* mean, sum_log and votes lie in one run */
-    for (size_t m = 0; m < M; m++) {
-        double *p = s->p + m * K, *log_p = s->log_p + m * K;
-        for (size_t k = 0; k < K; k++) log_p[k] = (double)z[m * K + k];
-        const double log_S = log_sum_exp(K, log_p, 1);
-        s->votes[first_max(K, log_p)] += 1.0;
-        for (size_t k = 0; k < K; k++) {
-            log_p[k] -= log_S;
-            p[k] = exp(log_p[k]);
-            s->mean[k] += p[k];
-            s->sum_log[k] += log_p[k];
-        }
-    }
-    for (size_t k = 0; k < K; k++) s->mean[k] /= (double)M;
+    for (size_t k = 0; k < K; k++) log_p[k] = (double)z[k];
+    const double log_S = log_sum_exp(K, log_p, 1);
+    for (size_t k = 0; k < K; k++) log_p[k] -= log_S;
 }
 
-/* Likewise of one Dirichlet. \return by how much a draw is less uncertain than the mean */
-static double fill_dirichlet(trb_dirichlet kind, size_t K, const float *z, const scratch *s)
+size_t trb_predict_work(size_t M, size_t K)
 {
-    double total = 0.0, data = 0.0;
-    trb_dirichlet_predict(kind, K, z, s->p, s->log_p, &total, &data);
-    memset(s->votes, 0, K * sizeof *s->votes);
-    memcpy(s->mean, s->p, K * sizeof *s->mean);
-    memcpy(s->sum_log, s->log_p, K * sizeof *s->sum_log);
-    return total - data;
+    return 2 * M * K + 2 * K;
 }
 
-static void add_row(size_t M, size_t K, size_t y, size_t bins, const scratch *s, double *sums)
+/* Log-probabilities come from the logits where a probability is too small to have one, so that no figure meets log 0.
+ */
+void trb_predict_mixture(size_t M, size_t K, const float *z, double *work, trb_prediction *out)
 {
     const double heads = (double)M;
-    const size_t guess = first_max(K, s->mean);
-    const double correct = guess == y ? 1.0 : 0.0, confidence = s->mean[guess];
-    double brier = 0.0, total = 0.0, data = 0.0, kl = 0.0, agree = 0.0;
+    double *each = work, *log_each = each + M * K; /* [M][K] */
+    double *sum_log = log_each + M * K;            /* [K] sum over heads of log_each */
+    double *votes = sum_log + K;                   /* [K] heads whose largest logit is here */
+    memset(out->p, 0, K * sizeof *out->p);
+    memset(sum_log, 0, 2 * K * sizeof *sum_log); /* and votes */
+    for (size_t m = 0; m < M; m++) {
+        double *p = each + m * K, *log_p = log_each + m * K;
+        log_softmax(K, z + m * K, log_p);
+        votes[first_max(K, log_p)] += 1.0;
+        for (size_t k = 0; k < K; k++) {
+            p[k] = exp(log_p[k]);
+            out->p[k] += p[k];
+            sum_log[k] += log_p[k];
+        }
+    }
+    double agree = 0.0;
+    out->total = out->data = out->kl = out->disagree = 0.0;
     for (size_t k = 0; k < K; k++) {
-        const double p = s->mean[k], error = p - (k == y ? 1.0 : 0.0);
-        brier += error * error;
-        total -= p > 0.0 ? p * log(p) : 0.0;
-        agree += s->votes[k] * (s->votes[k] - 1.0);
+        out->p[k] /= heads;
+        out->log_p[k] = M == 1               ? log_each[k]
+                        : out->p[k] > 1e-290 ? log(out->p[k])
+                                             : log_sum_exp(M, log_each + k, K) - log(heads);
+        out->total -= out->p[k] * out->log_p[k];
+        agree += votes[k] * (votes[k] - 1.0);
     }
     /* The sum over all pairs of KL(p_i || p_j) is M sum_i sum_k p_i (log p_i - mean over j of log p_j): M K steps
      * instead of M^2 K. */
     for (size_t m = 0; m < M; m++) {
         for (size_t k = 0; k < K; k++) {
-            const double p = s->p[m * K + k], log_p = s->log_p[m * K + k];
-            data -= p * log_p;
-            kl += p * (log_p - s->sum_log[k] / heads);
+            const double p = each[m * K + k], log_p = log_each[m * K + k];
+            out->data -= p * log_p;
+            out->kl += p * (log_p - sum_log[k] / heads);
         }
     }
-    sums[CORRECT] += correct;
-    sums[NLL] -= log_sum_exp(M, s->log_p + y, K) - log(heads);
-    sums[BRIER] += brier;
-    sums[TOTAL] += total;
-    sums[DATA] += data / heads;
-    if (M > 1) {
-        sums[KL] += kl / (heads - 1.0);
-        sums[DISAGREE] += 1.0 - agree / (heads * (heads - 1.0));
+    out->data /= heads;
+    out->kl = M > 1 ? out->kl / (heads - 1.0) : 0.0;
+    out->disagree = M > 1 ? 1.0 - agree / (heads * (heads - 1.0)) : 0.0;
+}
+
+static void predict_dirichlet(trb_dirichlet kind, size_t K, const float *z, trb_prediction *out)
+{
+    out->kl = out->disagree = 0.0;
+    trb_dirichlet_predict(kind, K, z, out->p, out->log_p, &out->total, &out->data);
+}
+
+static void predict_exp(size_t M, size_t K, const float *z, double *work, trb_prediction *out)
+{
+    (void)M;
+    (void)work;
+    predict_dirichlet(TRB_DIRICHLET_EXP, K, z, out);
+}
+
+static void predict_exp_plus_1(size_t M, size_t K, const float *z, double *work, trb_prediction *out)
+{
+    (void)M;
+    (void)work;
+    predict_dirichlet(TRB_DIRICHLET_EXP_PLUS_1, K, z, out);
+}
+
+trb_predict *trb_predict_of(trb_dirichlet kind)
+{
+    switch (kind) {
+    case TRB_DIRICHLET_EXP:
+        return predict_exp;
+    case TRB_DIRICHLET_EXP_PLUS_1:
+        return predict_exp_plus_1;
+    case TRB_DIRICHLET_NONE:
+        break;
     }
+    return trb_predict_mixture;
+}
+
+/* What follows from a row's probabilities and its label. */
+static void add_row(size_t K, const double *p, const double *log_p, size_t guess, size_t y, size_t bins, double *sums)
+{
+    const double correct = guess == y ? 1.0 : 0.0, confidence = p[guess];
+    double brier = 0.0;
+    for (size_t k = 0; k < K; k++) {
+        const double error = p[k] - (k == y ? 1.0 : 0.0);
+        brier += error * error;
+    }
+    sums[CORRECT] += correct;
+    sums[NLL] -= log_p[y];
+    sums[BRIER] += brier;
     const size_t bin = (size_t)(confidence * (double)bins);
     double *of_bin = sums + BINS + BIN_SUMS * (bin < bins ? bin : bins - 1);
     of_bin[BIN_ROWS] += 1.0;
@@ -99,62 +134,85 @@ static void add_row(size_t M, size_t K, size_t y, size_t bins, const scratch *s,
     of_bin[BIN_CORRECT] += correct;
 }
 
-static trb_status block(trb_dirichlet kind, size_t rows, size_t M, size_t K, const float *z, const int32_t *label,
-                        size_t bins, double *sums, float *p)
+static trb_row_figures figures_of(size_t K, const trb_prediction *s, size_t guess, bool correct)
+{
+    trb_row_figures row = {.total = s->total, .data = s->data, .correct = correct ? 1.0 : 0.0};
+    for (size_t k = 0; k < K; k++) row.doubt += k != guess ? s->p[k] : 0.0;
+    return row;
+}
+
+trb_status trb_metrics_block(trb_predict *predict, size_t rows, size_t M, size_t K, const float *z,
+                             const int32_t *label, size_t bins, const trb_metrics_out *out)
 {
     for (size_t i = 0; i < rows * M * K; i++)
         if (!isfinite(z[i]))
             return trb_fail(TRB_ENUM, "metrics: the logits of row %zu of the block, head %zu hold %g", i / (M * K),
                             i / K % M, (double)z[i]);
-    scratch s;
-    TRB_TRY(trb_alloc(TRB_MEM_OTHER, 2 * M * K + 3 * K, sizeof(double), &s.p));
-    s.log_p = s.p + M * K;
-    s.mean = s.log_p + M * K;
-    s.sum_log = s.mean + K;
-    s.votes = s.sum_log + K;
-    memset(sums, 0, TRB_METRIC_SUMS * sizeof *sums);
+    trb_prediction s = {0};
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, 2 * K + trb_predict_work(M, K), sizeof *s.p, &s.p));
+    s.log_p = s.p + K;
+    if (out->sums != NULL) memset(out->sums, 0, TRB_METRIC_SUMS * sizeof *out->sums);
     for (size_t b = 0; b < rows; b++) {
-        if (kind == TRB_DIRICHLET_NONE)
-            fill(M, K, z + b * M * K, &s);
-        else
-            sums[DATA] -= fill_dirichlet(kind, K, z + b * K, &s);
-        add_row(M, K, (size_t)label[b], bins, &s, sums);
-        for (size_t k = 0; k < K && p != NULL; k++) p[b * K + k] = (float)s.mean[k];
+        predict(M, K, z + b * M * K, s.log_p + K, &s);
+        const size_t guess = first_max(K, s.p);
+        if (out->sums != NULL) {
+            add_row(K, s.p, s.log_p, guess, (size_t)label[b], bins, out->sums);
+            out->sums[TOTAL] += s.total;
+            out->sums[DATA] += s.data;
+            out->sums[KL] += s.kl;
+            out->sums[DISAGREE] += s.disagree;
+        }
+        if (out->row != NULL) out->row[b] = figures_of(K, &s, guess, label != NULL && guess == (size_t)label[b]);
+        for (size_t k = 0; k < K && out->log_p != NULL; k++) /* the gap of two floats may be more than one holds */
+            out->log_p[b * K + k] = (float)fmax(s.log_p[k], -(double)FLT_MAX);
     }
     trb_free(s.p);
     return TRB_OK;
 }
 
-trb_status trb_metrics_block(size_t rows, size_t M, size_t K, const float *z, const int32_t *label, size_t bins,
-                             double *sums, float *p)
+void trb_metrics_fidelity(size_t rows, size_t M, size_t K, const float *members, const float *heads, double *sums)
 {
-    return block(TRB_DIRICHLET_NONE, rows, M, K, z, label, bins, sums, p);
+    double sum = 0.0;
+    for (size_t i = 0; i < rows * M; i++) {
+        const float *t = members + i * K, *z = heads + i * K;
+        double t_max = (double)t[0], z_max = (double)z[0], t_S = 0.0, z_S = 0.0, kl = 0.0;
+        for (size_t k = 1; k < K; k++) {
+            t_max = fmax(t_max, (double)t[k]);
+            z_max = fmax(z_max, (double)z[k]);
+        }
+        for (size_t k = 0; k < K; k++) {
+            t_S += exp((double)t[k] - t_max);
+            z_S += exp((double)z[k] - z_max);
+        }
+        t_max += log(t_S);
+        z_max += log(z_S);
+        for (size_t k = 0; k < K; k++) {
+            const double log_t = (double)t[k] - t_max, log_z = (double)z[k] - z_max;
+            kl += exp(log_t) * (log_t - log_z);
+        }
+        sum += kl;
+    }
+    sums[FIDELITY] += sum / (double)M;
 }
 
-trb_status trb_metrics_block_dirichlet(trb_dirichlet kind, size_t rows, size_t K, const float *z, const int32_t *label,
-                                       size_t bins, double *sums, float *p)
+trb_status trb_metrics_tempered(size_t rows, size_t K, const float *log_p, const int32_t *label, double b, size_t bins,
+                                double *sums)
 {
-    return block(kind, rows, 1, K, z, label, bins, sums, p);
-}
-
-trb_metrics trb_metrics_from(size_t blocks, const double *sums, size_t n, size_t bins)
-{
-    double all[TRB_METRIC_SUMS] = {0};
-    for (size_t b = 0; b < blocks; b++)
-        for (size_t i = 0; i < TRB_METRIC_SUMS; i++) all[i] += sums[b * TRB_METRIC_SUMS + i];
-    double gap = 0.0;
-    for (size_t i = 0; i < bins; i++)
-        gap += fabs(all[BINS + BIN_SUMS * i + BIN_CORRECT] - all[BINS + BIN_SUMS * i + BIN_CONFIDENCE]);
-    const double rows = (double)n;
-    return (trb_metrics){.accuracy = all[CORRECT] / rows,
-                         .nll = all[NLL] / rows,
-                         .brier = all[BRIER] / rows,
-                         .ece = gap / rows,
-                         .mu = (all[TOTAL] - all[DATA]) / rows,
-                         .total_uncertainty = all[TOTAL] / rows,
-                         .data_uncertainty = all[DATA] / rows,
-                         .pairwise_kl = all[KL] / rows,
-                         .disagreement = all[DISAGREE] / rows};
+    double *p = NULL;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, 2 * K, sizeof *p, &p));
+    double *tempered = p + K;
+    memset(sums, 0, TRB_METRIC_SUMS * sizeof *sums);
+    for (size_t i = 0; i < rows; i++) {
+        for (size_t k = 0; k < K; k++) tempered[k] = b * (double)log_p[i * K + k];
+        const double log_S = log_sum_exp(K, tempered, 1);
+        for (size_t k = 0; k < K; k++) {
+            tempered[k] -= log_S;
+            p[k] = exp(tempered[k]);
+        }
+        add_row(K, p, tempered, first_max(K, p), (size_t)label[i], bins, sums);
+    }
+    trb_free(p);
+    return TRB_OK;
 }
 
 /* One table for all that walks over the figures. */
@@ -175,6 +233,16 @@ static const struct {
     FIGURE(data_uncertainty),
     FIGURE(pairwise_kl),
     FIGURE(disagreement),
+    FIGURE(adaptive_ece),
+    FIGURE(temperature),
+    FIGURE(calibrated_nll),
+    FIGURE(calibrated_brier),
+    FIGURE(calibrated_ece),
+    FIGURE(deep_ensemble_equivalent),
+    FIGURE(mu_ratio),
+    FIGURE(mu_pearson),
+    FIGURE(mu_spearman),
+    FIGURE(fidelity_kl),
 #undef FIGURE
 };
 enum { FIGURES = sizeof figures / sizeof *figures };
@@ -182,6 +250,30 @@ enum { FIGURES = sizeof figures / sizeof *figures };
 static double *figure(trb_metrics *m, size_t i)
 {
     return (double *)((char *)m + figures[i].offset);
+}
+
+trb_metrics trb_metrics_from(size_t blocks, const double *sums, size_t n, size_t bins)
+{
+    double all[TRB_METRIC_SUMS] = {0};
+    for (size_t b = 0; b < blocks; b++)
+        for (size_t i = 0; i < TRB_METRIC_SUMS; i++) all[i] += sums[b * TRB_METRIC_SUMS + i];
+    double gap = 0.0;
+    for (size_t i = 0; i < bins; i++)
+        gap += fabs(all[BINS + BIN_SUMS * i + BIN_CORRECT] - all[BINS + BIN_SUMS * i + BIN_CONFIDENCE]);
+    const double rows = (double)n;
+    trb_metrics m;
+    for (size_t i = 0; i < FIGURES; i++) *figure(&m, i) = NAN;
+    m.accuracy = all[CORRECT] / rows;
+    m.nll = all[NLL] / rows;
+    m.brier = all[BRIER] / rows;
+    m.ece = gap / rows;
+    m.mu = (all[TOTAL] - all[DATA]) / rows;
+    m.total_uncertainty = all[TOTAL] / rows;
+    m.data_uncertainty = all[DATA] / rows;
+    m.pairwise_kl = all[KL] / rows;
+    m.disagreement = all[DISAGREE] / rows;
+    m.fidelity_kl = all[FIDELITY] / rows;
+    return m;
 }
 
 const char *trb_metrics_name(size_t i)

@@ -1,4 +1,6 @@
-#include "internal.h"
+#include <string.h>
+
+#include "eval.h"
 
 static trb_status check(const trb_config *c, const trb__samples *s, int ranks)
 {
@@ -15,7 +17,14 @@ trb_status trb_stage_check(trb_comm *world, const trb_config *c)
     TRB_TRY(trb__samples_load(world, c, &s));
     trb_status st = trb_agree(world, check(c, &s, trb_comm_size(world)));
     if (st == TRB_OK) st = trb__test_load(world, c, &s, &test);
+    if (st == TRB_OK)
+        st = trb_agree(world, trb__corruptions_check(c, strcmp(c->eval.split, "test") == 0 ? &test.data : &s.data));
     trb__samples_clear(&test);
+    for (size_t i = 0; st == TRB_OK && i < c->eval.n_ood; i++) {
+        trb__samples alien = {0};
+        st = trb__ood_load(world, c, i, &s.data, &alien);
+        trb__samples_clear(&alien);
+    }
     trb__samples_clear(&s);
     return st;
 }

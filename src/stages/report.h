@@ -5,18 +5,27 @@
 #include "tribikos/data.h"
 #include "tribikos/stages.h"
 
-/** report.json: {"split": ..., "samples": N, "models": {"member_mean": {"accuracy": ..., ...}, ...}}. Numbers
- * round-trip; brier_minus_1 is the form that the Hydra paper prints; ms_per_sample is the only figure that is measured
- * time. */
-trb_status trb__report_publish(const char *path, const char *split, const trb_report *r);
+/** report.json:
+ *
+ *   "split": ..., "samples": N, "models": {MODEL: {"accuracy": ..., ...}}       the figures of metrics.h, and more
+ *   "ensembles": {"calibrated_nll": [...]}                                      of 1..M members; null if not calibrated
+ *   "ood": {SET: {"samples": N, "models": {MODEL: {SCORE: {"auroc": ..., "aupr": ..., "fpr95": ...}}}}}
+ *   "corruptions": {NAME: {MODEL: {"accuracy": [...], "nll": [...], "ece": [...]}}}   by strength
+ *
+ * SCORE is model_uncertainty, total_uncertainty, max_probability. Numbers round-trip; what is not known is null.
+ * brier_minus_1 is the form that the Hydra paper prints; ms_per_sample is the only figure that is measured time. */
+trb_status trb__report_publish(const char *path, const trb_config *c, const trb_report *r);
 
 /** predictions.h5: /sample_id [N], and of classes /label [N] and a model's mean probabilities as /NAME [N][K] float32;
  * of regression /target [N] and all Gaussians of a model's mixture as /NAME [N][heads][2] float32, mean and standard
- * deviation in the target's unit. */
+ * deviation in the target's unit. Of this set and of those out of distribution, float64: /uncertainty/SET/NAME/total
+ * [n], /model if the model has model uncertainty, and of classes /max_probability; of regression they are variances. */
 typedef struct trb_h5 trb__predictions;
 trb_status trb__predictions_create(const char *path, const trb_data *data, size_t n, const int64_t *id,
                                    trb__predictions **out);
 trb_status trb__predictions_add(trb__predictions *f, const char *name, trb_h5_shape shape, const float *p);
+trb_status trb__predictions_add_uncertainty(trb__predictions *f, const char *set, const char *name, bool several,
+                                            size_t n, const trb_row_figures *row);
 trb_status trb__predictions_publish(trb__predictions *f);
 void trb__predictions_abandon(trb__predictions *f); /* NULL allowed */
 

@@ -1,0 +1,130 @@
+/* One temperature a model, fitted by all ranks together, and what ensembles of fewer members would reach. */
+#include <string.h>
+
+#include "eval.h"
+#include "tribikos/calibration.h"
+#include "tribikos/memory.h"
+#include "tribikos/stop.h"
+
+enum { SUMS = 3, WINDOWS_MOST = 16 };
+
+/* Room for sums of blocks: this rank's, and all. */
+typedef struct {
+    double *mine, *all;
+} room;
+
+static trb_status room_open(const trb__set *a, const trb__set *b, room *at)
+{
+    const size_t count = a->count > b->count ? a->count : b->count,
+                 blocks = a->blocks > b->blocks ? a->blocks : b->blocks;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, count * SUMS, sizeof *at->mine, &at->mine));
+    return trb_alloc(TRB_MEM_OTHER, blocks * SUMS, sizeof *at->all, &at->all);
+}
+
+/* What a fit needs to know at b, of all rows: the same on every rank. Collective over world. */
+static trb_status sums_at(trb_comm *world, const room *at, const trb__set *set, size_t K, const float *log_p, double b,
+                          double sums[SUMS])
+{
+    for (size_t i = 0; i < set->count; i++)
+        trb_temperature_sums(trb__set_rows(set, i), K, log_p + i * set->batch * K, set->label + i * set->batch, b,
+                             at->mine + i * SUMS);
+    TRB_TRY(trb_comm_allgather(world, at->mine, set->count * SUMS, at->all));
+    sums[0] = sums[1] = sums[2] = 0.0;
+    for (size_t i = 0; i < set->blocks * SUMS; i++) sums[i % SUMS] += at->all[i];
+    return TRB_OK;
+}
+
+/* Collective over world. \param[out] b  1 / T */
+static trb_status fit(trb_comm *world, const room *at, const trb__set *set, size_t K, const float *log_p, double *b)
+{
+    trb_temperature t = trb_temperature_begin();
+    double sums[SUMS];
+    do TRB_TRY(sums_at(world, at, set, K, log_p, t.b, sums));
+    while (!trb_temperature_step(&t, sums));
+    *b = t.b;
+    return TRB_OK;
+}
+
+/* Collective over world. \param[out] m  at rank 0 */
+static trb_status calibrate(trb_comm *world, const trb__set *set, size_t K, const float *log_p, double b,
+                            trb_metrics *m)
+{
+    const bool leads = trb_comm_rank(world) == 0;
+    double *mine = NULL, *sums = NULL;
+    trb_status st = trb_alloc(TRB_MEM_OTHER, set->count * TRB_METRIC_SUMS, sizeof *mine, &mine);
+    if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, leads ? set->blocks * TRB_METRIC_SUMS : 0, sizeof *sums, &sums);
+    for (size_t i = 0; st == TRB_OK && i < set->count; i++)
+        st = trb_metrics_tempered(trb__set_rows(set, i), K, log_p + i * set->batch * K, set->label + i * set->batch, b,
+                                  set->bins, mine + i * TRB_METRIC_SUMS);
+    TRB_GO(trb_agree(world, st));
+    TRB_GO(trb__join_blocks(world, set, mine, TRB_METRIC_SUMS * sizeof *mine, sums));
+    if (leads) {
+        const trb_metrics tempered = trb_metrics_from(set->blocks, sums, set->n, set->bins);
+        m->temperature = 1.0 / b;
+        m->calibrated_nll = tempered.nll;
+        m->calibrated_brier = tempered.brier;
+        m->calibrated_ece = tempered.ece;
+    }
+done:
+    trb_free(sums);
+    trb_free(mine);
+    return st;
+}
+
+/* Ensembles of 2..M-1 members that stand next to each other on a circle: the mean over windows that begin evenly
+ * around it, at every member if they are few. Collective over world. */
+static trb_status windows(trb_comm *world, const room *at, const trb__models *models, const trb__set *held,
+                          const trb__result *r_held, const trb__set *set, const trb__result *r, double *nll)
+{
+    const size_t M = models->M, K = models->K, W = M < WINDOWS_MOST ? M : WINDOWS_MOST;
+    float *log_held = NULL, *log_p = NULL; /* of the window's sum */
+    double b = 1.0, sums[SUMS];
+    trb_status st = trb_alloc(TRB_MEM_OTHER, held->rows * K, sizeof *log_held, &log_held);
+    if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, set->rows * K, sizeof *log_p, &log_p);
+    TRB_GO(trb_agree(world, st));
+    for (size_t w = 0; w < W && M > 2; w++) {
+        const size_t start = w * M / W;
+        memcpy(log_held, r_held[start].kept, held->rows * K * sizeof *log_held);
+        memcpy(log_p, r[start].kept, set->rows * K * sizeof *log_p);
+        for (size_t m = 2; m < M; m++) {
+            const size_t next = (start + m - 1) % M;
+            TRB_GO(trb_agree(world, trb_stop_check()));
+            trb_comm_phase("calibrating ensembles, windows", w * M + m);
+            trb_mixture_add(held->rows * K, r_held[next].kept, log_held);
+            trb_mixture_add(set->rows * K, r[next].kept, log_p);
+            TRB_GO(fit(world, at, held, K, log_held, &b));
+            TRB_GO(sums_at(world, at, set, K, log_p, b, sums));
+            nll[m - 1] += sums[0] / (double)set->n / (double)W;
+        }
+    }
+done:
+    trb_free(log_p);
+    trb_free(log_held);
+    return st;
+}
+
+trb_status trb__calibrate(trb_comm *world, const trb__models *models, const trb__set *held, const trb__result *r_held,
+                          const trb__set *set, const trb__result *r, trb_metrics *each, double *nll)
+{
+    const size_t M = models->M, slots = trb__slots(models);
+    const bool members = held->members && set->members && M > 0;
+    room at = {0};
+    trb_status st = trb_agree(world, room_open(held, set, &at));
+    for (size_t slot = members ? 0 : M + 1; st == TRB_OK && slot < slots; slot++) {
+        double b = 1.0;
+        trb_comm_phase("calibrating, models", slot + 1);
+        st = fit(world, &at, held, models->K, r_held[slot].kept, &b);
+        if (st == TRB_OK) st = calibrate(world, set, models->K, r[slot].kept, b, &each[slot]);
+    }
+    if (st == TRB_OK && members) {
+        st = windows(world, &at, models, held, r_held, set, r, nll);
+        nll[0] = 0.0;
+        for (size_t m = 0; m < M; m++) nll[0] += each[m].calibrated_nll / (double)M;
+        nll[M - 1] = each[M].calibrated_nll; /* of one member too, which is then the same */
+        for (size_t slot = 0; slot < slots; slot++)
+            each[slot].deep_ensemble_equivalent = trb_ensemble_equivalent(M, nll, each[slot].calibrated_nll);
+    }
+    trb_free(at.all);
+    trb_free(at.mine);
+    return st;
+}

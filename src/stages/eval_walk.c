@@ -1,0 +1,142 @@
+/* One walk over a set serves all models. */
+#include <math.h>
+#include <string.h>
+
+#include "eval.h"
+#include "tribikos/clock.h"
+#include "tribikos/fault.h"
+#include "tribikos/memory.h"
+#include "tribikos/stop.h"
+
+static trb_status reserve(const trb__models *models, const trb__set *set, const trb__task *task, size_t slot,
+                          trb__result *r)
+{
+    const bool member = slot < models->M;
+    if (slot <= models->M && !set->members) return TRB_OK;
+    if (!set->alien) TRB_TRY(trb_alloc(TRB_MEM_OTHER, set->count * task->sums, sizeof *r->sums, &r->sums));
+    if (member ? set->keep_members : set->keep)
+        TRB_TRY(trb_alloc(TRB_MEM_OTHER, set->rows * models->K, sizeof *r->kept, &r->kept));
+    if (set->keep_rows) TRB_TRY(trb_alloc(TRB_MEM_OTHER, set->rows, sizeof *r->row, &r->row));
+    return TRB_OK;
+}
+
+/* The reader's plan of this rank's rows; the last block is filled up with its last row. */
+static trb_status plan_reader(trb__models *models, const trb__set *set, int64_t **plan)
+{
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, set->count * set->batch, sizeof **plan, plan));
+    for (size_t i = 0; i < set->count * set->batch; i++)
+        (*plan)[i] = set->id[set->at + i < set->n ? set->at + i : set->n - 1];
+    return trb_reader_plan(models->reading.reader, set->count, *plan, NULL);
+}
+
+static trb_status forward(trb__model *m, const trb__set *set, size_t rows, const float *x, const float **z)
+{
+    const double start = trb_now_s();
+    const trb_status st = trb_net_forward(m->net, m->work, m->params, rows, x, NULL, z);
+    if (set->timed) m->seconds += trb_now_s() - start;
+    return st;
+}
+
+/* Where a block's values lie while the models look at them. */
+typedef struct {
+    float *x;   /* [batch][D] */
+    float *all; /* [batch][M][K] members' logits */
+    float *own; /* [batch][K] one member's */
+} room;
+
+static trb_status walk_block(trb__models *models, const trb__set *set, const trb__task *task, size_t i, const room *at,
+                             const trb__result *r)
+{
+    const size_t rows = trb__set_rows(set, i), K = models->K, M = models->M;
+    const float *z = NULL, *members = at->all;
+    TRB_TRY(trb_fault("eval.unit"));
+    TRB_TRY(trb_stop_check());
+    TRB_TRY(trb_corrupt_rows(set->data, set->corrupt, set->strength, set->seed, rows,
+                             set->id + set->at + i * set->batch, at->x));
+    if (set->members && models->member == NULL) TRB_TRY(trb_reader_next(models->reading.reader, &members));
+    for (size_t m = 0; set->members && m < M; m++) {
+        if (models->member != NULL) {
+            TRB_TRY(forward(&models->member[m], set, rows, at->x, &z));
+            for (size_t b = 0; b < rows; b++) memcpy(at->all + (b * M + m) * K, z + b * K, K * sizeof *z);
+        }
+        for (size_t b = 0; b < rows; b++) memcpy(at->own + b * K, members + (b * M + m) * K, K * sizeof *z);
+        TRB_TRY(task->block(set, trb_predict_mixture, i, 1, K, at->own, &r[m]));
+    }
+    if (set->members) TRB_TRY(task->block(set, trb_predict_mixture, i, M, K, members, &r[M]));
+    for (size_t s = 0; s < models->S; s++) {
+        trb__model *student = &models->student[s];
+        const trb__result *mine = &r[M + 1 + s];
+        const size_t heads = trb_net_heads(student->net);
+        TRB_TRY(forward(student, set, rows, at->x, &z));
+        TRB_TRY(task->block(set, student->predict, i, heads, K, z, mine));
+        if (set->members && heads == M) task->follow(set, i, M, K, members, z, mine);
+    }
+    return TRB_OK;
+}
+
+trb_status trb__walk(trb__models *models, const trb__set *set, const trb__task *task, trb_progress *progress,
+                     trb__result **out)
+{
+    room at = {0};
+    int64_t *plan = NULL;
+    trb__result *r = NULL;
+    trb_status st = TRB_OK;
+    TRB_GO(trb_alloc(TRB_MEM_OTHER, trb__slots(models), sizeof *r, &r));
+    *out = r;
+    for (size_t slot = 0; slot < trb__slots(models); slot++) TRB_GO(reserve(models, set, task, slot, &r[slot]));
+    TRB_GO(trb_alloc(TRB_MEM_ACTIVATIONS, set->batch * trb_shape_size(set->data->shape), sizeof *at.x, &at.x));
+    TRB_GO(trb_alloc(TRB_MEM_ACTIVATIONS, set->batch * models->M * models->K, sizeof *at.all, &at.all));
+    TRB_GO(trb_alloc(TRB_MEM_ACTIVATIONS, set->batch * models->K, sizeof *at.own, &at.own));
+    if (set->members && models->member == NULL && models->M > 0) TRB_GO(plan_reader(models, set, &plan));
+    for (size_t i = 0; i < set->count; i++) {
+        TRB_GO(walk_block(models, set, task, i, &at, r));
+        trb_progress_update(progress, progress->done + 1, set->name);
+        trb_comm_phase("evaluating, blocks", progress->done);
+    }
+done:
+    trb_free(at.own);
+    trb_free(at.all);
+    trb_free(at.x);
+    if (plan != NULL) { /* the reader borrows it */
+        const trb_status ended = trb_reader_plan(models->reading.reader, 0, NULL, NULL);
+        st = st == TRB_OK ? ended : st;
+    }
+    trb_free(plan);
+    return st;
+}
+
+void trb__results_free(const trb__models *models, trb__result *r)
+{
+    for (size_t i = 0; r != NULL && i < trb__slots(models); i++) {
+        trb_free(r[i].sums);
+        trb_free(r[i].kept);
+        trb_free(r[i].row);
+    }
+    trb_free(r);
+}
+
+trb_status trb__join_blocks(trb_comm *world, const trb__set *set, const void *mine, size_t size, void *all)
+{
+    return trb_comm_gather(world, mine, set->count, size, all);
+}
+
+trb_status trb__join_rows(trb_comm *world, const trb__set *set, const void *mine, size_t size, void *all)
+{
+    return trb_comm_gather(world, mine, set->rows, size, all);
+}
+
+trb_status trb__measure(trb_comm *world, const trb__set *set, size_t n, const trb__model *m, double *ms)
+{
+    double mine[2] = {0.0, m != NULL ? (double)set->rows : 0.0}, *all = NULL, seconds = 0.0, rows = 0.0;
+    for (size_t i = 0; m != NULL && i < n; i++) mine[0] += m[i].seconds;
+    const size_t P = (size_t)trb_comm_size(world);
+    trb_status st = trb_agree(world, trb_alloc(TRB_MEM_OTHER, 2 * P, sizeof *all, &all));
+    if (st == TRB_OK) st = trb_comm_allgather(world, mine, 2, all);
+    for (size_t r = 0; st == TRB_OK && r < P; r++) {
+        seconds += all[2 * r];
+        rows += all[2 * r + 1];
+    }
+    *ms = rows > 0.0 ? 1e3 * seconds / rows : NAN;
+    trb_free(all);
+    return st;
+}
