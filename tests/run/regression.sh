@@ -161,10 +161,12 @@ done
 mpi 3 train "$work/adversary.yaml" --run.dir="$work/adversary6" --exchange=server --server.ranks=1 || cat "$work/err"
 mpi 1 train "$work/adversary.yaml" --run.dir="$work/adversary0" --train.adversarial=0 || cat "$work/err"
 mpi 1 train "$work/adversary.yaml" --run.dir="$work/start" --train.lr=1e-30 --train.epochs=1 || cat "$work/err"
+mpi 1 train "$work/adversary.yaml" --run.dir="$work/norm" --train.layers='[norm, dense 20, tanh, dense 2]' --train.lanes=1 \
+    --train.epochs=1 --train.lr=1e-30 || cat "$work/err"
 check "adversarial: there is something to compare" test -s "$work/adversary.1"
 for n in 2 3 5; do check "adversarial: the same bits on 1 and $n ranks" cmp -s "$work/adversary.1" "$work/adversary.$n"; done
 if $python -c 'import torch' 2>/dev/null; then
-    check "adversarial: weights are PyTorch's" $python - "$work" <<'END'
+    check "adversarial: weights, and the averages of a norm, are PyTorch's" $python - "$work" <<'END'
 import h5py, sys, torch
 work = sys.argv[1]
 names = ["body.0.weight", "body.0.bias", "body.2.weight", "body.2.bias"]
@@ -190,6 +192,17 @@ for run, eps in ("adversary1", 0.02), ("adversary6", 0.02), ("adversary0", 0.0):
     print(f"{run}: off by {off:.2g}; what is adversarial moves weights by {apart:.2g}")
     # Single precision; a sign that falls otherwise would move one input of 2500 by a fiftieth of its range.
     assert off < 1e-5 < apart / 100, run
+
+# A norm's running mean takes the mean of both passes: of samples, whose mean is 0, and of moved ones.
+w = {k: torch.tensor(v[...]).double() for k, v in h5py.File(f"{work}/norm/members/m000/weights.h5").items()}
+inputs = x.clone().requires_grad_()
+h = torch.nn.functional.batch_norm(inputs, None, None, w["body.0.weight"], w["body.0.bias"], training=True, eps=1e-5)
+z = torch.tanh(h @ w["body.1.weight"].T + w["body.1.bias"]) @ w["body.3.weight"].T + w["body.3.bias"]
+signs = torch.autograd.grad(torch.nn.functional.gaussian_nll_loss(z[:, 0], y, z[:, 1].exp()), inputs)[0].sign()
+mean = 0.1 * 0.5 * (0.02 * (x.max(0).values - x.min(0).values) * signs).mean(0)
+off = float((mean - w["body.0.running_mean"]).abs().max())
+print(f"norm: running means {mean.numpy()}, off by {off:.2g}")
+assert off < 1e-6 < float(mean.abs().max()) / 100
 END
 fi
 
