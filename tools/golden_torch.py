@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make the golden files of the unit tests: tests/golden/{loss,net,optim,metrics,conv,resnet20,dirichlet,gaussian}.h5.
+"""Make the golden files of the unit tests: tests/golden/{loss,net,optim,metrics,conv,resnet20,corrupt,dirichlet,gaussian}.h5.
 
     python3 tools/golden_torch.py [folder]
 
@@ -256,16 +256,115 @@ def figures(z, label, bins):
             np.mean(kl) if kl else 0.0, np.mean(differ) if differ else 0.0]
 
 
+def tempered(p, T):
+    q = p**(1 / T)
+    return q / q.sum(-1, keepdims=True)
+
+
+def fit_temperature(p, label):
+    """Golden-section search over log T for the least negative log-likelihood."""
+    nll = lambda s: -np.log(tempered(p, np.exp(s))[np.arange(len(p)), label]).mean()
+    low, high, ratio = np.log(0.01), np.log(100), (5**0.5 - 1) / 2
+    while high - low > 1e-10:
+        a, b = high - ratio * (high - low), low + ratio * (high - low)
+        low, high = (low, b) if nll(a) < nll(b) else (a, high)
+    return np.exp((low + high) / 2)
+
+
+def calibrated(p, label, T, bins):
+    """NLL, Brier score and calibration error at a temperature."""
+    nll, brier, ece = figures(np.log(tempered(p, T))[:, None], label, bins)[1:4]
+    return [nll, brier, ece]
+
+
+def adaptive_ece(p, label, bins):
+    n = len(p)
+    order = np.argsort(-p.max(-1), kind="stable")
+    gap = (p.argmax(-1) == label).astype(float) - p.max(-1)
+    return sum(abs(gap[order[b * n // bins:(b + 1) * n // bins]].sum()) for b in range(bins)) / n
+
+
+def detection(inside, outside):
+    """AUROC, average precision and false positives at 95 % true ones by their definitions, over all pairs and thresholds."""
+    auroc = np.mean([(o > i) + 0.5 * (o == i) for o in outside for i in inside])
+    aupr = recall = 0.0
+    fpr95 = 1.0
+    for t in sorted(set(inside) | set(outside), reverse=True):
+        true, false = (outside >= t).sum(), (inside >= t).sum()
+        aupr += (true / len(outside) - recall) * true / (true + false)
+        recall = true / len(outside)
+        if recall >= 0.95:
+            fpr95 = min(fpr95, false / len(inside))
+    return [auroc, aupr, fpr95]
+
+
+def ranks(x):
+    return np.array([(x < v).sum() + 0.5 * ((x == v).sum() - 1) for v in x])
+
+
 def metrics(folder):
     N, M, K = 90, 4, 5
     rng = np.random.default_rng(7)
     label = rng.integers(0, K, N)
     z = (rng.normal(size=(N, M, K)) + 2.0 * np.eye(K)[label][:, None] + 1.5 * rng.normal(size=(N, 1, K))).astype("f4")
+    heads = (z + rng.normal(size=z.shape)).astype("f4")
+    t, s = torch.tensor(z).double(), torch.tensor(heads).double()
+    mean = F.softmax(t, -1).mean(1).numpy()
+    sure = (3 * z[:, 0]).astype("f4")  # too sure of itself
+    p = F.softmax(torch.tensor(sure).double(), -1).numpy()
+    T = fit_temperature(p[:45], label[:45])
+    # Few different scores, so that most have equals; and scores without any.
+    coarse_in, coarse_out = rng.integers(0, 9, 60) / 8, rng.integers(2, 12, 47) / 8
+    fine_in, fine_out = rng.normal(size=60), rng.normal(size=47) + 1
     with Golden(folder, "metrics.h5") as g:
         g.put("z", z)
         g.put("label", label.astype("i4"))
         g.put("ensemble", np.array(figures(z.astype("f8"), label, 15)))
         g.put("first_head", np.array(figures(z[:, :1].astype("f8"), label, 15)))
+        g.put("heads", heads)
+        g.put("fidelity", F.kl_div(F.log_softmax(s, -1), F.log_softmax(t, -1), log_target=True, reduction="sum") / (N * M))
+        g.put("sure", sure)
+        g.put("temperature", np.array(T))
+        g.put("calibrated", np.array(calibrated(p[45:], label[45:], T, 15)))
+        g.put("adaptive_ece", np.array([adaptive_ece(mean, label, bins) for bins in (15, 7)]))
+        for name, inside, outside in (("coarse", coarse_in, coarse_out), ("fine", fine_in, fine_out)):
+            g.put(f"{name}/in", inside)
+            g.put(f"{name}/out", outside)
+            g.put(f"{name}/detection", np.array(detection(inside, outside)))
+            x, y = inside[:47], outside
+            g.put(f"{name}/correlation", np.array([np.corrcoef(x, y)[0, 1], np.corrcoef(ranks(x), ranks(y))[0, 1]]))
+
+
+def blurred(x, sigma):
+    """Gaussian, borders repeated. x: [N][C][H][W] in double."""
+    radius = int(4 * sigma + 0.5)
+    k = torch.exp(-0.5 * (torch.arange(-radius, radius + 1).double() / sigma)**2)
+    k = torch.outer(k, k) / k.sum()**2
+    return F.conv2d(F.pad(x, [radius] * 4, mode="replicate"), k.expand(x.shape[1], 1, -1, -1), groups=x.shape[1])
+
+
+def rotated(x, degrees):
+    """Counter-clockwise, bilinear, 0 outside: PyTorch's own sampling, which counts places from -1 to 1 along each side."""
+    H, W = x.shape[2:]
+    angle = math.radians(degrees)
+    down, right = torch.meshgrid(torch.arange(H).double() - (H - 1) / 2, torch.arange(W).double() - (W - 1) / 2, indexing="ij")
+    place = torch.stack([(math.cos(angle) * right - math.sin(angle) * down) * 2 / (W - 1),
+                         (math.sin(angle) * right + math.cos(angle) * down) * 2 / (H - 1)], -1)
+    return F.grid_sample(x, place.expand(len(x), -1, -1, -1), align_corners=True)
+
+
+def corruptions(folder):
+    """corrupt.h5: x [3][2][12][10] bytes; NAME [5][3][2][12][10] in [0, 1], by strength."""
+    pixels = np.random.default_rng(5).integers(0, 256, (3, 2, 12, 10)).astype("u1")
+    pixels[2, :, :, :6] //= 8  # dark on one side
+    x = torch.tensor(pixels).double() / 255
+    mean = x.mean((2, 3), keepdim=True)
+    with Golden(folder, "corrupt.h5") as g:
+        g.put("x", pixels)
+        g.put("blur", torch.stack([blurred(x, s) for s in (0.4, 0.6, 0.7, 0.8, 1.0)]))
+        g.put("contrast", torch.stack([((x - mean) * c + mean).clamp(0, 1) for c in (0.75, 0.5, 0.4, 0.3, 0.15)]))
+        g.put("rotation", torch.stack([rotated(x, 15 * s) for s in range(1, 6)]))
+        g.put("shift", torch.stack([x.roll(round(2 * s / 28 * 10), -1) for s in range(1, 6)]))
 
 
 def least_margin(net):
@@ -576,6 +675,7 @@ def main():
     nets(folder)
     optimisers(folder)
     metrics(folder)
+    corruptions(folder)
     convolutions(folder)
     resnet20(folder)
     torch.manual_seed(2)

@@ -17,8 +17,8 @@
 
 #include "tribikos/metrics.h"
 
-/** A fit under way, of b in [1/100, 100]: the caller sums at `b`, and steps, until the step says that it is done. If
- * the likelihood still falls at an end of the range (all rows right, say), it ends there. */
+/** A fit under way, of b in [1/100, 100]: the caller sums at `b`, and steps, until the step says that it is done. Where
+ * there is no minimum (all rows right, say) it ends where nothing is left to gain, or at an end of the range. */
 typedef struct {
     double b, low, high;
     unsigned steps;

@@ -7,6 +7,7 @@
 #include "tribikos/memory.h"
 
 static const double b_most = 100.0, b_near = 1e-12; /* relative */
+static const double gain_least = 1e-16;             /* nats of all rows together */
 enum { STEPS_MOST = 200 };
 
 trb_temperature trb_temperature_begin(void)
@@ -38,6 +39,7 @@ void trb_temperature_sums(size_t rows, size_t K, const float *log_p, const int32
 bool trb_temperature_step(trb_temperature *t, const double sums[3])
 {
     const double b = t->b;
+    if (sums[1] * sums[1] <= gain_least * sums[2]) return true; /* half of it is what Newton's step would gain */
     if (sums[1] > 0.0)
         t->high = b;
     else

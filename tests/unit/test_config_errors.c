@@ -183,6 +183,22 @@ static const bad table[] = {
     {"students: ['']\n", NULL, "a name is 1 to 40 letters"},
     {"students: [../x]\n", NULL, "got `../x`"},
     {"students: [lr]\n", NULL, "the name `lr` is taken by the key `student.lr`"},
+    {"students: [uncertainty]\n", NULL, "the name `uncertainty` is one that the report itself uses"},
+    {"eval.ood: [far]\n", NULL, "t.yaml:8: key `eval.ood`: nothing says what `far` is; set `ood.far.files`"},
+    {"eval.ood: [a, a]\nood: {a: {files: [x]}}\n", NULL, "key `eval.ood`: the name `a` is given twice"},
+    {"eval.ood: [a.b]\n", NULL, "a name is 1 to 40 letters, digits, - and _, got `a.b`"},
+    {"eval.ood: [test]\n", NULL, "the name `test` is one that the report itself uses"},
+    {"ood: {far: {files: [x]}}\n", NULL,
+     "t.yaml:8: key `ood.far.files`: no set has the name `far`; name it in `eval.ood`"},
+    {"eval.ood: [far]\nood: {far: {files: [x], fomat: idx}}\n", NULL,
+     "key `ood.far.fomat`: unknown; nearest known key is `ood.far.format`"},
+    {"eval.ood: [far]\nood: {far: {files: [x], format: png}}\n", NULL, "key `ood.far.format`: expected one of idx|"},
+    {NULL, "--eval.corruptions=[noise, blurr]",
+     "command line: key `eval.corruptions`: expected any of noise, blur, contrast, rotation, shift, got `blurr`; did "
+     "you "
+     "mean `blur`?"},
+    {NULL, "--eval.corruptions=[noise, noise]", "`noise` is given twice"},
+    {"data.task: regression\n", "--eval.corruptions=[noise]", "contradicts `data.task`: regression"},
 };
 
 static void check(const char *text, const char *flag, const char *fragment)

@@ -89,23 +89,30 @@ static void everything_else(void **state)
         "--cache.views=5",
         "--cache.view_recipe=[flip, cutout 3]",
         "--student.kd.views=2",
+        "--eval.ood=[far, near-by]",
+        "--eval.corruptions=[shift, noise]",
+        "--ood={far: {files: [a, b], root: /x}, near-by: {files: c, format: cifar100}}",
         "--run.seed=9007199254740991"};
-    const char *fragments[] = {"  only: \"0,2-4,11\"\n",
-                               "  overrides:\n    2:\n      eps: 3.0e-7\n      augment: [mixup 0.2]\n    10:\n      "
-                               "seed: 9\n      optimizer: sgd\n"
-                               "      nesterov: true\n",
-                               "  root: \"null\"\n",
-                               "  layers: [name a-b.c, relu, wrn10-2 10]\n",
-                               "    split: stage2\n",
-                               "  lr: 0.12345678901234568\n",
-                               "  clip: 1.0e+20\n",
-                               "  warmup: 0.30000000000000004 # epochs\n",
-                               "  seed: 9007199254740991\n",
-                               "  augment: [crop 4, flip]\n",
-                               "  views: 5\n  view_recipe: [flip, cutout 3]\n  view_seed: 9007199254740991\n",
-                               "    views: 2\n",
-                               "\"it's\", \"true\", \"12\"",
-                               NULL};
+    const char *fragments[] = {
+        "  only: \"0,2-4,11\"\n",
+        "  overrides:\n    2:\n      eps: 3.0e-7\n      augment: [mixup 0.2]\n    10:\n      "
+        "seed: 9\n      optimizer: sgd\n"
+        "      nesterov: true\n",
+        "  root: \"null\"\n",
+        "  layers: [name a-b.c, relu, wrn10-2 10]\n",
+        "    split: stage2\n",
+        "  lr: 0.12345678901234568\n",
+        "  clip: 1.0e+20\n",
+        "  warmup: 0.30000000000000004 # epochs\n",
+        "  seed: 9007199254740991\n",
+        "  augment: [crop 4, flip]\n",
+        "  views: 5\n  view_recipe: [flip, cutout 3]\n  view_seed: 9007199254740991\n",
+        "    views: 2\n",
+        "  ood: [far, near-by]\n  corruptions: [shift, noise]\n",
+        "ood:\n  far:\n    files: [a, b]\n    format: idx\n    root: /x\n  near-by:\n    files: [c]\n"
+        "    format: cifar100\n    root: \"null\"\n",
+        "\"it's\", \"true\", \"12\"",
+        NULL};
     prints_back(SMALL, sizeof flags / sizeof flags[0], flags, fragments);
     const char *none[] = {"--students=[]"}, *empty[] = {"students: []\n", NULL};
     prints_back(SMALL, 1, none, empty);

@@ -1,4 +1,4 @@
-/* CIFAR-10: records by hand, joined files, plain and packed; the real set's published figures if it lies unpacked. */
+/* CIFAR-10 and CIFAR-100: records by hand, joined files, plain and packed; the real set's published figures if it lies unpacked. */
 #include "data_fixture.h"
 #include "scratch.h"
 
@@ -74,6 +74,41 @@ static void refused(void **state)
     fixture_expect_failure(TRB_TASK_CLASSES, TRB_FORMAT_CIFAR10, scratch, 1, files, TRB_EINPUT, "label 10 in record 1");
 }
 
+/* CIFAR-100's second byte is the label, its first must be a coarse one all the same. */
+static void hundred(void **state)
+{
+    (void)state;
+    enum { LONGER = RECORD + 1 };
+    static uint8_t a[3 * LONGER];
+    char *files[] = {"a"};
+    for (size_t i = 0; i < 3; i++) {
+        a[i * LONGER] = (uint8_t)(19 - i);
+        a[i * LONGER + 1] = (uint8_t)(99 - i);
+        for (size_t j = 0; j < PIXELS; j++) a[i * LONGER + 2 + j] = (uint8_t)(31 * i + j);
+    }
+    fixture_write(scratch, "a", true, sizeof a, a);
+    trb_data d;
+    assert_int_equal(fixture_load(TRB_TASK_CLASSES, TRB_FORMAT_CIFAR100, scratch, 1, files, &d), TRB_OK);
+    assert_int_equal(d.n, 3);
+    assert_int_equal(d.classes, 100);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(d.label[i], 99 - (int)i);
+        assert_memory_equal((uint8_t *)d.x + i * PIXELS, a + i * LONGER + 2, PIXELS);
+    }
+    trb_data_clear(&d);
+    fixture_write(scratch, "a", false, 2 * RECORD, a);
+    fixture_expect_failure(TRB_TASK_CLASSES, TRB_FORMAT_CIFAR100, scratch, 1, files, TRB_EINPUT,
+                           "whole records of 3074 bytes");
+    a[LONGER + 1] = 100;
+    fixture_write(scratch, "a", false, sizeof a, a);
+    fixture_expect_failure(TRB_TASK_CLASSES, TRB_FORMAT_CIFAR100, scratch, 1, files, TRB_EINPUT,
+                           "label 100 in record 1, expected 0 to 99");
+    a[0] = 20;
+    fixture_write(scratch, "a", false, sizeof a, a);
+    fixture_expect_failure(TRB_TASK_CLASSES, TRB_FORMAT_CIFAR100, scratch, 1, files, TRB_EINPUT,
+                           "label 20 in record 0, expected 0 to 19");
+}
+
 static void real(void **state)
 {
     (void)state;
@@ -92,6 +127,6 @@ static void real(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(joined), cmocka_unit_test(packed_and_long),
-                                       cmocka_unit_test(refused), cmocka_unit_test(real)};
+                                       cmocka_unit_test(refused), cmocka_unit_test(hundred), cmocka_unit_test(real)};
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }
