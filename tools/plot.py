@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Draw a run: plot.py RUN [OUT.png] (default RUN/report/run.png). Needs python3-matplotlib and python3-h5py.
 
-Left: training loss by epoch, from the metrics.jsonl of members and students. Right: reliability diagram (accuracy against
-confidence, 15 bins) of the ensemble and the students, from report/predictions.h5; the closer to the diagonal, the better
-calibrated."""
+Training loss by epoch, from the metrics.jsonl of members and students; from report/ a reliability diagram (accuracy
+against confidence in 15 bins; the closer to the diagonal, the better calibrated); how model and total uncertainty are spread over the
+reported set and those of eval.ood; accuracy and NLL of corrupted samples by strength, averaged over the corruptions."""
 import glob
 import json
 import os
@@ -16,36 +16,92 @@ import numpy as np
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402  (the backend must be chosen first)
 
-if len(sys.argv) not in (2, 3):
-    sys.exit(__doc__.split("\n")[0])
-run = sys.argv[1]
-out = sys.argv[2] if len(sys.argv) == 3 else f"{run}/report/run.png"
-figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), constrained_layout=True)
 
-for path in sorted(glob.glob(f"{run}/members/m*/metrics.jsonl") + glob.glob(f"{run}/student/*/metrics.jsonl")):
-    name = os.path.basename(os.path.dirname(path))
-    lines = [json.loads(line) for line in open(path)]
-    member = "/members/" in path
-    for phase in sorted({line["phase"] for line in lines}):
-        loss = [line["loss"] for line in lines if line["phase"] == phase]
-        label = name if not any(line["phase"] == 2 for line in lines) else f"{name}, phase {phase}"
-        left.plot(range(1, len(loss) + 1), loss, label=None if member else label, lw=0.8 if member else 1.8,
-                  color="0.6" if member else None)
-left.plot([], [], color="0.6", lw=0.8, label="members")
-left.set(xlabel="epoch", ylabel="training loss (nats)", yscale="log")
-left.legend()
+def draw_losses(run, axes):
+    for path in sorted(glob.glob(f"{run}/members/m*/metrics.jsonl") + glob.glob(f"{run}/student/*/metrics.jsonl")):
+        name = os.path.basename(os.path.dirname(path))
+        lines = [json.loads(line) for line in open(path)]
+        member = "/members/" in path
+        for phase in sorted({line["phase"] for line in lines}):
+            loss = [line["loss"] for line in lines if line["phase"] == phase]
+            label = name if not any(line["phase"] == 2 for line in lines) else f"{name}, phase {phase}"
+            axes.plot(range(1, len(loss) + 1), loss, label=None if member else label, lw=0.8 if member else 1.8,
+                      color="0.6" if member else None)
+    axes.plot([], [], color="0.6", lw=0.8, label="members")
+    axes.set(xlabel="epoch", ylabel="training loss (nats)")
+    # A density's likelihood has no sign.
+    if all((line.get_ydata() > 0).all() for line in axes.lines if len(line.get_ydata())):
+        axes.set_yscale("log")
+    axes.legend()
 
-with h5py.File(f"{run}/report/predictions.h5") as f:
+
+def draw_reliability(f, names, axes):
     label = f["label"][...]
-    for name in (n for n in f if n not in ("label", "sample_id")):
+    for name in names:
         p = f[name][...]
         confidence, correct = p.max(1), p.argmax(1) == label
         bins = np.minimum((confidence * 15).astype(int), 14)
         used = [b for b in range(15) if (bins == b).sum() >= 10]  # fewer rows say nothing about a frequency
-        right.plot([confidence[bins == b].mean() for b in used], [correct[bins == b].mean() for b in used], "o-", ms=4,
-                   label=name)
-right.plot([0, 1], [0, 1], color="0.7", lw=0.8)
-right.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1), aspect="equal")
-right.legend()
-figure.savefig(out, dpi=110)
-print(out)
+        axes.plot([confidence[bins == b].mean() for b in used], [correct[bins == b].mean() for b in used], "o-", ms=4,
+                  label=name)
+    axes.plot([0, 1], [0, 1], color="0.7", lw=0.8)
+    axes.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1), aspect="equal")
+    axes.legend()
+
+
+def draw_uncertainty(f, name, kind, sets, axes):
+    """Uncertainties spread over orders of magnitude: bins of equal width in their logarithm, shares of each set's rows."""
+    values = {s: np.maximum(f[f"uncertainty/{s}/{name}/{kind}"][...], 1e-12) for s in sets}
+    every = np.concatenate(list(values.values()))
+    edges = np.geomspace(max(np.quantile(every, 0.005), 1e-9), every.max(), 41)
+    for s, v in values.items():
+        axes.hist(np.maximum(v, edges[0]), edges, weights=np.full(len(v), 1 / len(v)), histtype="step", lw=1.5, label=s)
+    axes.set(xscale="log", xlabel=f"{kind} {'uncertainty (nats)' if 'label' in f else 'variance'}", ylabel="share of samples",
+             title=name)
+    axes.legend(loc="upper left")
+
+
+def draw_corruptions(report, split, figure_of, axes):
+    corruptions = report["corruptions"].values()
+    for name, model in report["models"].items():
+        curves = [c[name][figure_of] for c in corruptions]
+        if any(v is None for curve in curves for v in curve):
+            continue
+        axes.plot(range(6), [model[figure_of], *np.mean(curves, 0)], "o-", ms=4, label=name)
+    axes.set(xlabel="strength of corruption (0: none)", ylabel={"nll": "NLL (nats)"}.get(figure_of, figure_of),
+             title=f"{split}: " + ", ".join(report["corruptions"]))
+    axes.legend()
+
+
+def main():
+    if len(sys.argv) not in (2, 3):
+        sys.exit(__doc__.split("\n")[0])
+    run = sys.argv[1]
+    out = sys.argv[2] if len(sys.argv) == 3 else f"{run}/report/run.png"
+    report = json.load(open(f"{run}/report/report.json"))
+    with h5py.File(f"{run}/report/predictions.h5") as f:
+        names = [n for n in report["models"] if n in f]
+        panels = [lambda axes: draw_losses(run, axes)]
+        if "label" in f:
+            panels.append(lambda axes: draw_reliability(f, names, axes))
+        if report["ood"]:
+            for name in names:
+                sets = [report["split"], *(s for s in report["ood"] if name in f[f"uncertainty/{s}"])]
+                for kind in (k for k in ("model", "total") if k in f[f"uncertainty/{sets[0]}/{name}"]):
+                    panels.append(lambda axes, of=(name, kind, sets): draw_uncertainty(f, *of, axes))
+        if report["corruptions"]:
+            for of in "accuracy", "nll":
+                panels.append(lambda axes, of=of: draw_corruptions(report, report["split"], of, axes))
+        columns = min(len(panels), 3)
+        rows = -(-len(panels) // columns)
+        figure, axes = plt.subplots(rows, columns, figsize=(5.5 * columns, 4.2 * rows), constrained_layout=True, squeeze=False)
+        for panel, at in zip(panels, axes.flat):
+            panel(at)
+        for at in axes.flat[len(panels):]:
+            at.set_axis_off()
+    figure.savefig(out, dpi=110)
+    print(out)
+
+
+if __name__ == "__main__":
+    main()

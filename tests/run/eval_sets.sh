@@ -1,0 +1,207 @@
+# Evaluation on several sets: what is reported is what NumPy makes of the predictions, the cached logits and the weights; the same
+# bytes on any number of ranks; what cannot be evaluated is refused before anything long begins.
+. "$(dirname "$0")/lib.bash"
+$python -c 'import h5py' 2>/dev/null || skip "python3-h5py is not installed"
+# Out of distribution: noise whose labels are none of ours, and the test set's own images with shuffled pixels in HDF5.
+$python - "$work" <<'END'
+import h5py, numpy as np, struct, sys
+work = sys.argv[1]
+rng = np.random.default_rng(2)
+def idx(name, images, labels):
+    with open(f"{work}/data/{name}", "wb") as f:
+        f.write(struct.pack(">IIII", 0x803, *images.shape) + images.astype("u1").tobytes())
+    with open(f"{work}/data/{name}-labels", "wb") as f:
+        f.write(struct.pack(">II", 0x801, len(labels)) + labels.astype("u1").tobytes())
+idx("noise", rng.integers(0, 256, (140, 28, 28)), rng.integers(0, 100, 140))
+idx("small", rng.integers(0, 256, (30, 20, 28)), rng.integers(0, 10, 30))
+images = np.frombuffer(open(f"{work}/data/t10k-images-idx3-ubyte", "rb").read()[16:], "u1").reshape(-1, 784)
+with h5py.File(f"{work}/data/shuffled.h5", "w") as f:
+    f["x"], f["y"] = images[:, rng.permutation(784)].reshape(-1, 28, 28), np.zeros(len(images), "i4")
+END
+sed -i 's/^students: .*/students: [hydra, kd, endd]/' "$work/small.yaml"
+cp "$work/small.yaml" "$work/plain.yaml"
+cat >>"$work/small.yaml" <<END
+eval: {ood: [noise, shuffled], corruptions: [noise, blur, contrast, rotation, shift]}
+ood:
+  noise: {files: [noise, noise-labels]}
+  shuffled: {format: hdf5, files: [shuffled.h5]}
+END
+conf=$work/small.yaml
+mpi 2 run "$conf" || { cat "$work/err"; bad "run"; finish; }
+cp "$work/out" "$work/printed"
+digest "$work/run" >"$work/expected"
+cp -r "$work/run/report" "$work/test"
+for n in 1 3 5; do
+    mpi $n eval "$conf" || cat "$work/err"
+    digest "$work/run" >"$work/got"
+    check "the same report on $n ranks" cmp -s "$work/expected" "$work/got"
+done
+for split in validation train; do
+    mpi 2 eval "$work/plain.yaml" --eval.split=$split || cat "$work/err"
+    cp -r "$work/run/report" "$work/$split"
+    [ $split = train ] || check "on the validation part nothing is calibrated, and why is said" \
+        grep -q 'no calibrated figures: .*not the one reported' "$work/err"
+done
+
+check "figures, scores and correlations follow from the predictions" $python - "$work" <<'END'
+import h5py, json, numpy as np, sys
+work = sys.argv[1]
+report, f = json.load(open(f"{work}/test/report.json")), h5py.File(f"{work}/test/predictions.h5")
+models, y, n = report["models"], f["label"][...], 500
+assert list(models) == ["member_mean", "ensemble", "hydra", "kd", "endd"] and report["samples"] == n
+def near(a, b, by=1e-9):
+    assert abs(a - b) <= by, f"{a} is not {b}"
+rank = lambda x: np.array([(x < v).sum() + 0.5 * ((x == v).sum() - 1) for v in x])
+of = lambda s, m, k: f[f"uncertainty/{s}/{m}/{k}"][...]
+mu = of("test", "ensemble", "model")
+for m in "ensemble", "hydra", "kd", "endd":
+    p, r, several = f[m][...].astype(float), models[m], m != "kd"
+    near(r["total_uncertainty"], of("test", m, "total").mean())
+    near(r["accuracy"], (p.argmax(1) == y).mean())
+    near(r["nll"], -np.log(p[np.arange(n), y]).mean(), 1e-6)
+    # log p is kept in single precision.
+    assert np.allclose(of("test", m, "total"), -(p * np.log(np.maximum(p, 1e-30))).sum(1), atol=1e-5)
+    assert np.allclose(of("test", m, "max_probability"), p.max(1), atol=1e-6)
+    order = np.argsort(-of("test", m, "max_probability"), kind="stable")
+    gap = ((p.argmax(1) == y) - of("test", m, "max_probability"))[order]
+    near(r["adaptive_ece"], sum(abs(gap[b * n // 15:(b + 1) * n // 15].sum()) for b in range(15)) / n, 1e-4)
+    if several:
+        near(r["mu"], of("test", m, "model").mean())
+        near(r["mu_ratio"], r["mu"] / models["ensemble"]["mu"])
+    else:
+        assert r["mu_ratio"] is None and "model" not in f[f"uncertainty/test/{m}"]
+    if m in ("hydra", "endd"):
+        near(r["mu_pearson"], np.corrcoef(mu, of("test", m, "model"))[0, 1])
+        near(r["mu_spearman"], np.corrcoef(rank(mu), rank(of("test", m, "model")))[0, 1])
+    for s, size in ("noise", 140), ("shuffled", 500):
+        assert report["ood"][s]["samples"] == size
+        for k, name, sign in ("model", "model_uncertainty", 1), ("total", "total_uncertainty", 1), ("max_probability",) * 2 + (-1,):
+            got = report["ood"][s]["models"][m][name]
+            if k == "model" and not several:
+                assert got == {"auroc": None, "aupr": None, "fpr95": None}
+                continue
+            a, b = sign * of("test", m, k), sign * of(s, m, k)
+            # Probabilities near 1 have equals that 1 - max p does not have.
+            near(got["auroc"], ((b[:, None] > a).mean() + 0.5 * (b[:, None] == a).mean()), 1e-9 if sign > 0 else 1e-3)
+            threshold = np.sort(b)[::-1][int(np.ceil(0.95 * size)) - 1]
+            near(got["fpr95"], (a >= threshold).mean(), 1e-9 if sign > 0 else 5e-3)
+mean = report["ood"]["noise"]["models"]["member_mean"]
+assert mean["model_uncertainty"]["auroc"] is None and 0 < mean["total_uncertainty"]["auroc"] <= 1
+for name in "ensemble", "hydra", "endd":
+    print(name, {s: round(report["ood"][s]["models"][name]["model_uncertainty"]["auroc"], 3) for s in report["ood"]})
+END
+check "calibrated figures are NumPy's" $python - "$work" <<'END'
+import h5py, json, numpy as np, sys
+work = sys.argv[1]
+read = lambda s: (json.load(open(f"{work}/{s}/report.json"))["models"], h5py.File(f"{work}/{s}/predictions.h5"))
+(models, f), (_, held) = read("test"), read("validation")
+def tempered(p, T):
+    q = np.maximum(p.astype(float), 1e-38)**(1 / T)
+    return q / q.sum(-1, keepdims=True)
+nll = lambda p, y, T: -np.log(tempered(p, T)[np.arange(len(y)), y]).mean()
+def fit(p, y):
+    low, high, ratio = np.log(0.01), np.log(100), (5**0.5 - 1) / 2
+    while high - low > 1e-9:
+        a, b = high - ratio * (high - low), low + ratio * (high - low)
+        low, high = (low, b) if nll(p, y, np.exp(a)) < nll(p, y, np.exp(b)) else (a, high)
+    return np.exp(low)
+for m in "ensemble", "hydra", "kd", "endd":
+    T, y = fit(held[m][...], held["label"][...]), f["label"][...]
+    q = tempered(f[m][...], T)
+    brier = ((q - np.eye(10)[y])**2).sum(1).mean()
+    r = models[m]
+    print(m, r["temperature"], T, r["calibrated_nll"], r["nll"])
+    assert abs(r["temperature"] - T) < 1e-4 * T and abs(r["calibrated_nll"] - nll(f[m][...], y, T)) < 1e-5
+    assert abs(r["calibrated_brier"] - brier) < 1e-5 and 0 <= r["calibrated_ece"] < 1
+assert models["member_mean"]["deep_ensemble_equivalent"] == 1
+END
+check "equivalents, fidelity and corruption follow from the cache and the student's weights" $python - "$work" <<'END'
+import h5py, json, numpy as np, sys
+work = sys.argv[1]
+report = json.load(open(f"{work}/train/report.json"))
+models = report["models"]
+ids, held = (h5py.File(f"{work}/{s}/predictions.h5")["sample_id"][...] for s in ("train", "validation"))
+cache = h5py.File(f"{work}/run/cache/manifest.h5")
+z, label = cache["logits"][0].astype(float), cache["label"][...]  # [M][N][K]
+softmax = lambda z: np.exp(z - z.max(-1, keepdims=True)) / np.exp(z - z.max(-1, keepdims=True)).sum(-1, keepdims=True)
+p = softmax(z)
+def tempered(p, T):
+    q = np.maximum(p, 1e-300)**(1 / T)
+    return q / q.sum(-1, keepdims=True)
+nll = lambda p, y, T: -np.log(tempered(p, T)[np.arange(len(y)), y]).mean()
+def calibrated(p):
+    low, high, ratio, on = np.log(0.01), np.log(100), (5**0.5 - 1) / 2, lambda s: nll(p[held], label[held], np.exp(s))
+    while high - low > 1e-9:
+        a, b = high - ratio * (high - low), low + ratio * (high - low)
+        low, high = (low, b) if on(a) < on(b) else (a, high)
+    return nll(p[ids], label[ids], np.exp(low))
+sizes = [np.mean([calibrated(p[[(w + i) % 3 for i in range(m)]].mean(0)) for w in range(3)]) for m in (1, 2, 3)]
+print(sizes, report["ensembles"]["calibrated_nll"])
+assert np.allclose(sizes, report["ensembles"]["calibrated_nll"], atol=1e-5)
+for m in "hydra", "kd", "endd":
+    got, c, s = models[m]["deep_ensemble_equivalent"], models[m]["calibrated_nll"], sizes
+    want = 1 if c >= s[0] else next((i + (s[i - 1] - c) / (s[i - 1] - s[i]) for i in (1, 2) if s[i] <= c), 3)
+    assert abs(got - want) < 1e-2, (m, got, want)
+w = h5py.File(f"{work}/run/student/hydra/weights.h5")
+images = lambda name: np.frombuffer(open(f"{work}/data/{name}", "rb").read()[16:], "u1").reshape(-1, 28, 28)
+def heads(x):
+    x = (x.reshape(len(x), 784) - w["input.mean"][0]) * w["input.scale"][0]
+    h = np.maximum(x @ w["body.0.weight"][...].T + w["body.0.bias"][...], 0)
+    h = [np.maximum(h @ a.T + b, 0) for a, b in zip(w["heads.0.weight"][...], w["heads.0.bias"][...])]
+    return np.stack([g @ a.T + b for g, a, b in zip(h, w["heads.2.weight"][...], w["heads.2.bias"][...])]).astype(float)
+q = softmax(heads(images("train-images-idx3-ubyte")[ids]))
+kl = (p[:, ids] * np.log(p[:, ids] / q)).sum(-1).mean()
+print("fidelity", kl, models["hydra"]["fidelity_kl"])
+assert abs(kl - models["hydra"]["fidelity_kl"]) < 1e-4 * kl
+assert all(models[m]["fidelity_kl"] is None for m in ("kd", "endd", "ensemble", "member_mean"))
+got = json.load(open(f"{work}/test/report.json"))["corruptions"]
+assert list(got) == ["noise", "blur", "contrast", "rotation", "shift"]
+y = h5py.File(f"{work}/test/predictions.h5")["label"][...]
+test = images("t10k-images-idx3-ubyte")
+for s in range(1, 6):
+    r = softmax(heads(np.roll(test, 2 * s, 2))).mean(0)
+    assert abs((r.argmax(1) == y).mean() - got["shift"]["hydra"]["accuracy"][s - 1]) < 0.003
+    assert abs(-np.log(r[np.arange(500), y]).mean() - got["shift"]["hydra"]["nll"][s - 1]) < 1e-3
+END
+check "three tables are printed" test "$(grep -c '^hydra ' "$work/printed")" = 3
+
+# Members' logits of the cache are of the training set alone: of other sets only students have figures.
+cp -r "$work/run" "$work/cached" && rm -r "$work/cached/members" "$work/cached/student"
+mpi 3 eval "$work/plain.yaml" --run.dir="$work/cached" --eval.split=train --students='[]' || cat "$work/err"
+check "an ensemble from its cache alone has calibrated figures" $python - "$work" <<'END'
+import json, sys
+a, b = (json.load(open(f"{sys.argv[1]}/{r}/report.json")) for r in ("cached/report", "train"))
+assert a["ensembles"] == b["ensembles"] and list(a["models"]) == ["member_mean", "ensemble"]
+drop = lambda m: {k: v for k, v in m.items() if k not in ("ms_per_sample", "parameters")}
+assert drop(a["models"]["ensemble"]) == drop(b["models"]["ensemble"])
+END
+mpi 2 eval "$conf" --run.dir="$work/cached" --eval.split=train --students='[]' || cat "$work/err"
+check "and none of other sets" $python - "$work" <<'END'
+import json, sys
+r = json.load(open(f"{sys.argv[1]}/cached/report/report.json"))
+assert r["ood"]["noise"]["models"]["ensemble"]["model_uncertainty"]["auroc"] is None
+assert r["corruptions"]["noise"]["ensemble"]["accuracy"] == [None] * 5
+END
+
+# No validation part: nothing is calibrated, and one line says why.
+mpi 2 run "$work/plain.yaml" --run.dir="$work/whole" --data.validation=0 --train.epochs=1 --student.epochs=1 --students='[kd]' ||
+    cat "$work/err"
+check "without a validation part the reason is said once" \
+    test "$(grep -c 'no calibrated figures: they need a validation part (data.validation)' "$work/err")" = 1
+check "and the figures are null" grep -q '"kd": .*"temperature": null, "calibrated_nll": null' "$work/whole/report/report.json"
+
+refused() { # STATUS MESSAGE WHAT ARGUMENTS...: one line for all ranks, and nothing is begun
+    local status=$1 message=$2 what=$3
+    shift 3
+    mpi 2 run "$conf" --run.dir="$work/other" "$@"
+    check "$what: exit $status" test $? = "$status"
+    check "$what: says why in one line" \
+        test "$(grep -c 'error: ' "$work/err")" = 1 -a "$(grep -c -e "$message" "$work/err")" = 1
+    check "$what: before anything is trained" test ! -e "$work/other/members"
+}
+refused 2 'error: ood.noise: .*1 x 20 x 28.*1 x 28 x 28' "another shape" --ood.noise.files='[small, small-labels]'
+refused 2 'error: ood.shuffled: .*nowhere.h5.*No such file' "a missing file" --ood.shuffled.files='[nowhere.h5]'
+refused 2 'error: command line: key `eval.corruptions`: expected any of .* got `rotatoin`; did you mean `rotation`' \
+    "an unknown corruption" --eval.corruptions='[rotatoin]'
+refused 3 'error: ood.noise: .*t10k-images-idx3-ubyte' "labels that are images" --ood.noise.files='[noise, t10k-images-idx3-ubyte]'
+finish
