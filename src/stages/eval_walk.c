@@ -15,7 +15,8 @@ static trb_status reserve(const trb__models *models, const trb__set *set, const 
     if (slot <= models->M && !set->members) return TRB_OK;
     if (!set->alien) TRB_TRY(trb_alloc(TRB_MEM_OTHER, set->count * task->sums, sizeof *r->sums, &r->sums));
     if (member ? set->keep_members : set->keep)
-        TRB_TRY(trb_alloc(TRB_MEM_OTHER, set->rows * models->K, sizeof *r->kept, &r->kept));
+        TRB_TRY(trb_alloc(TRB_MEM_OTHER, set->rows * task->width(trb__slot_heads(models, slot), models->K),
+                          sizeof *r->kept, &r->kept));
     if (set->keep_rows) TRB_TRY(trb_alloc(TRB_MEM_OTHER, set->rows, sizeof *r->row, &r->row));
     return TRB_OK;
 }

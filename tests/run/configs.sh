@@ -30,6 +30,31 @@ if [ -r "$mnist/mnist/train-images-idx3-ubyte.gz" ]; then
 else
     echo "SKIPPED: configs/mnist.yaml (no MNIST under $mnist)"
 fi
+uci=$TRB_SOURCE/../shared/data/uci
+if [ -r "$uci/bostonHousing/data.txt" ]; then
+    few=(--train.epochs=1 --student.epochs=1 --student.phase1_epochs=1 --members.count=2)
+    TRIBIKOS_DATA=$uci/bostonHousing mpi 2 run configs/uci.yaml --run.dir="$work/boston" "${few[@]}" || cat "$work/err"
+    check "configs/uci.yaml with fewer epochs" grep -q '^hydra' "$work/out"
+    TRIBIKOS=$TRB_BUILD/tribikos tools/uci "$uci" "$work/uci" --sets boston,protein --splits 0-1 --train.batch=455 \
+        --student.batch=455 "${few[@]}" >"$work/out" || cat "$work/out"
+    check "tools/uci averages over splits" $python - "$work" <<'END'
+import json, sys
+work = sys.argv[1]
+table = json.load(open(f"{work}/uci/uci.json"))
+for name in "boston", "protein":
+    assert table[name]["splits"] == 2 and table[name]["seconds"][0] > 0
+    reports = [json.load(open(f"{work}/uci/{name}/{k}/report/report.json"))["models"] for k in (0, 1)]
+    for model in "member_mean", "ensemble", "hydra", "kd":
+        for figure in "rmse", "nll", "crps", "coverage":
+            a, b = (r[model][figure] for r in reports)
+            mean, error = table[name]["models"][model][figure]
+            assert abs(mean - (a + b) / 2) < 1e-12 and abs(error - abs(a - b) / 2) < 1e-12, (name, model, figure)
+a, b = (json.load(open(f"{work}/uci/boston/{k}/report/report.json"))["models"]["ensemble"]["nll"] for k in (0, 1))
+assert a != b and f"{table['boston']['models']['hydra']['nll'][0]:.4f}" in open(f"{work}/out").read()
+END
+else
+    echo "SKIPPED: configs/uci.yaml (no uci/bostonHousing under $TRB_SOURCE/../shared/data)"
+fi
 # CIFAR-10's format with what is at hand: pictures of clothes, padded to 32 x 32, in three colours.
 mkdir "$work/cifar10"
 $python - "$work" <<'END'
