@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Make the golden files of the unit tests: tests/golden/{loss,net,optim,metrics,conv,resnet20,corrupt,dirichlet,gaussian}.h5.
+"""Make the golden files of the unit tests:
+tests/golden/{loss,net,rank1,optim,metrics,conv,resnet20,corrupt,dirichlet,gaussian}.h5.
 
     python3 tools/golden_torch.py [folder]
 
@@ -152,10 +153,28 @@ def network(layers, shape, M, tensor):
     """A network in double with tensors of our own. tensor: name, shape, fan-in to values."""
     with torch.random.fork_rng():  # what a module draws for itself is none of our sequence
         net = Network(layers, shape, M).double()
-    heads = lambda name: name.startswith("heads.")
+    heads = lambda name: name.startswith("heads.") and name not in net.shared
     net.load_tensors({name: tensor(name, p.shape, p[0].numel() // (p.shape[1] if heads(name) else 1))
                       for name, p in net.tensors().items()})
     return net
+
+
+def put_nets(g, cases, x):
+    for name, (layers, M, loss_of) in cases.items():
+        net = network(layers, (x.shape[1], 1, 1), M, lambda name, shape, fan_in:
+                      single(*shape, scale=0.1 if name.endswith("bias") else fan_in**-0.5))
+        inputs = x.clone().requires_grad_()
+        z = net(inputs)
+        loss = loss_of(z)
+        loss.backward()
+        g.text(f"{name}.layers", layers)
+        g.put(f"{name}/z", z)
+        g.put(f"{name}/loss", loss)
+        g.put(f"{name}/dx", inputs.grad)
+        gradients = net.tensors(lambda p: p.grad)
+        for key, p in net.tensors().items():
+            g.put(f"{name}/param/{key}", p.float())
+            g.put(f"{name}/grad/{key}", gradients[key])
 
 
 def nets(folder):
@@ -172,21 +191,24 @@ def nets(folder):
         for name, value in (("x", x), ("t", t), ("y", y)):
             g.put(name, value.float())
         g.put("label", label.int())
-        for name, (layers, M, loss_of) in cases.items():
-            net = network(layers, (D, 1, 1), M, lambda name, shape, fan_in:
-                          single(*shape, scale=0.1 if name.endswith("bias") else fan_in**-0.5))
-            inputs = x.clone().requires_grad_()
-            z = net(inputs)
-            loss = loss_of(z)
-            loss.backward()
-            g.text(f"{name}.layers", layers)
-            g.put(f"{name}/z", z)
-            g.put(f"{name}/loss", loss)
-            g.put(f"{name}/dx", inputs.grad)
-            gradients = net.tensors(lambda p: p.grad)
-            for key, p in net.tensors().items():
-                g.put(f"{name}/param/{key}", p.float())
-                g.put(f"{name}/grad/{key}", gradients[key])
+        put_nets(g, cases, x)
+
+
+def batch_ensembles(folder):
+    """Heads of rank one. Of its own sequence, so that the other files stay as they are."""
+    B, D, M, K = 6, 9, 3, 4
+    torch.manual_seed(2)
+    x, t, label = single(B, D), single(B, M, K, scale=5.0), torch.randint(0, K, (B,))
+    cases = {
+        "rank1": ("split, rank1 dense 8, relu, rank1 dense 7, tanh, rank1 dense 4", M, lambda z: kd(z, t)),
+        "rank1_behind": ("dense 8, relu, split, dense 7, relu, rank1 dense 5, relu, rank1 dense 4", M, lambda z: kd(z, t)),
+        "rank1_of_one": ("split, rank1 dense 8, relu, rank1 dense 4", 1, lambda z: cross_entropy(z, label)),
+    }
+    with Golden(folder, "rank1.h5") as g:
+        for name, value in (("x", x), ("t", t)):
+            g.put(name, value.float())
+        g.put("label", label.int())
+        put_nets(g, cases, x)
 
 
 def optimisers(folder):
@@ -409,6 +431,8 @@ def conv_tensor(name, shape, fan_in):
         return weights(shape, fan_in).double()
     if kind == "running_var":
         return (0.5 + torch.rand(*shape)).float().double()
+    if kind in ("r", "s"):
+        return 1 + single(*shape, scale=0.5)
     return single(*shape, scale=0.3 if kind == "running_mean" else 0.1)
 
 
@@ -439,6 +463,7 @@ def convolutions(folder):
     project = lambda n: (f"fork, conv {n} 3 stride 2 pad 1, norm, relu, conv {n} 3 pad 1, norm, "
                          f"shortcut, conv {n} 1 stride 2, norm, add, relu")
     stem = lambda n: f"conv {n} 3 pad 1, norm, relu"
+    rank1 = lambda layers: layers.replace("conv", "rank1 conv")
     cases = {
         "conv3x3": ("conv 16 3 pad 1, dense 2", (3, 5, 4), 1),
         "conv3x3_stride2": ("conv 16 3 pad 1, conv 20 3 stride 2 pad 1, dense 2", (3, 7, 5), 1),
@@ -468,6 +493,11 @@ def convolutions(folder):
         "hydra_norm": ("conv 16 3 pad 1, split, norm, relu, conv 4 3 pad 1, norm, relu, globalpool, dense 4", (3, 4, 5), 3),
         "hydra_pool": ("conv 5 3 pad 1, split, relu, avgpool 2, conv 7 3 pad 1 bias, relu, maxpool 2, dense 4", (3, 8, 9), 3),
         "hydra_dense": (f"name stem, {stem(16)}, name pool, globalpool, split, name fc, dense 4", (3, 5, 4), 3),
+        "rank1": (f"split, {rank1(stem(16))}, {rank1(block(16))}, globalpool, rank1 dense 4", (3, 5, 4), 3),
+        "rank1_odd": ("split, rank1 conv 5 3 pad 1 bias, relu, maxpool 2, rank1 conv 7 3 bias, relu, rank1 dense 5, relu, "
+                      "rank1 dense 4", (2, 8, 9), 2),
+        "rank1_behind": (f"name stem, {stem(6)}, split, name stage3, {rank1(project(16))}, name pool, globalpool, name fc, "
+                         "dense 4", (3, 5, 4), 3),
     }
     with Golden(folder, "conv.h5") as g:
         g.text("cases", ", ".join(cases))
@@ -678,6 +708,7 @@ def main():
     corruptions(folder)
     convolutions(folder)
     resnet20(folder)
+    batch_ensembles(folder)
     torch.manual_seed(2)
     dirichlet(folder)
     torch.manual_seed(3)

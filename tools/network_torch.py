@@ -11,7 +11,8 @@
 BatchNorm2d, Linear and so on: train it further, export it, take `net.body` as a feature extractor or `net.heads[m]` alone.
 
 Names are those of the weights file. A tensor "body.stage1.block1.1.weight" is that key of the state_dict; a tensor of the heads,
-"heads.fc.0.weight" with shape [M][...], is the keys "heads.0.fc.0.weight" to "heads.M-1.fc.0.weight", one module a head.
+"heads.fc.0.weight" with shape [M][...], is the keys "heads.0.fc.0.weight" to "heads.M-1.fc.0.weight", one module a head. The
+weight of a rank1 layer, without M in the file, is one parameter that all of these keys name.
 net.tensors() and net.load_tensors() speak the file's names. (num_batches_tracked of BatchNorm2d is in no file.)
 
 The grammar of layer lists is the manual page of include/tribikos/net.h.
@@ -47,18 +48,46 @@ class Dense(nn.Linear):
         return super().forward(x.flatten(1))[:, :, None, None]
 
 
+def factors(module, inputs, outputs):
+    """Those of rank one of a head of BatchEnsemble (Wen, Tran and Ba 2020): y = ((x o r) W^T) o s + b."""
+    module.r, module.s = nn.Parameter(torch.ones(inputs)), nn.Parameter(torch.ones(outputs))
+
+
+class Rank1Dense(nn.Linear):
+    def __init__(self, inputs, units):
+        super().__init__(inputs, units)
+        factors(self, inputs, units)
+
+    def forward(self, x):
+        y = nn.functional.linear(x.flatten(1) * self.r, self.weight) * self.s + self.bias
+        return y[:, :, None, None]
+
+
+class Rank1Conv(nn.Conv2d):
+    def __init__(self, channels, filters, *arguments, **options):
+        super().__init__(channels, filters, *arguments, **options)
+        factors(self, channels, filters)
+
+    def forward(self, x):
+        y = self._conv_forward(x * self.r[:, None, None], self.weight, None) * self.s[:, None, None]
+        return y if self.bias is None else y + self.bias[:, None, None]
+
+
 def layer(word, arguments, shape):
     """The module of one item whose inputs are (c, h, w)."""
+    rank1 = word == "rank1"
+    if rank1:
+        word, *arguments = arguments
     number = lambda i: int(arguments[i])
     option = lambda name, default: int(arguments[arguments.index(name) + 1]) if name in arguments else default
     if word == "conv":
-        return nn.Conv2d(shape[0], number(0), number(1), option("stride", 1), option("pad", 0),
-                         bias="bias" in arguments)
+        kind = Rank1Conv if rank1 else nn.Conv2d
+        return kind(shape[0], number(0), number(1), option("stride", 1), option("pad", 0), bias="bias" in arguments)
     if word in ("maxpool", "avgpool"):
         kind = nn.MaxPool2d if word == "maxpool" else nn.AvgPool2d
         return kind(number(0), option("stride", number(0)), option("pad", 0))
     if word == "dense":
-        return Dense(shape[0] * shape[1] * shape[2], number(0))
+        return (Rank1Dense if rank1 else Dense)(shape[0] * shape[1] * shape[2], number(0))
     if word == "dropout":
         return nn.Dropout(float(arguments[0]))
     simple = {"norm": lambda: nn.BatchNorm2d(shape[0]), "relu": nn.ReLU, "tanh": nn.Tanh,
@@ -136,6 +165,14 @@ class Network(nn.Module):
             raise ValueError(f"without a split there is one head, not {heads}")
         self.body = Part(items[:split], shape)
         self.heads = nn.ModuleList(Part(items[split + 1:], self.body.shape) for _ in range(heads) if split < len(items))
+        self.shared = []  # the weights of rank1 layers, by their names in a weights file
+        for name, module in self.heads.named_modules():
+            head, _, rest = name.partition(".")
+            if not isinstance(module, (Rank1Dense, Rank1Conv)):
+                continue
+            if head == "0":
+                self.shared.append(f"heads.{rest}.weight")
+            module.weight = self.heads[0].get_submodule(rest).weight
         self.register_buffer("mean", torch.zeros(shape[0], 1, 1), persistent=False)
         self.register_buffer("scale", torch.ones(shape[0], 1, 1), persistent=False)
 
@@ -158,7 +195,8 @@ class Network(nn.Module):
                 found.setdefault(f"heads.{rest.partition('.')[2]}", []).append(of(tensor))
             else:
                 found[name] = of(tensor)
-        return {name: torch.stack(t) if isinstance(t, list) else t for name, t in found.items()}
+        return {name: t[0] if name in self.shared else torch.stack(t) if isinstance(t, list) else t
+                for name, t in found.items()}
 
     def load_tensors(self, tensors):
         """Every tensor of the network by its name in a weights file; missing, unknown and misshapen ones are errors."""
@@ -167,6 +205,8 @@ class Network(nn.Module):
             if not name.startswith("heads."):
                 state[name] = tensor
                 continue
+            if name in self.shared:
+                tensor = tensor.expand(len(self.heads), *tensor.shape)
             if len(tensor) != len(self.heads):
                 raise ValueError(f"{name} is of {len(tensor)} heads, expected {len(self.heads)}")
             state.update({f"heads.{m}.{name[6:]}": one for m, one in enumerate(tensor)})

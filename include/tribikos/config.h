@@ -32,7 +32,14 @@ typedef struct {
     char *decides; /* everything of the configuration that decides this network's weights, one "key: value" a line */
 } trb_fit_opts;
 
-typedef enum { TRB_METHOD_HYDRA, TRB_METHOD_KD, TRB_METHOD_ENDD, TRB_METHOD_PROXY_ENDD } trb_method;
+typedef enum {
+    TRB_METHOD_HYDRA,
+    TRB_METHOD_KD,
+    TRB_METHOD_ENDD,
+    TRB_METHOD_PROXY_ENDD,
+    TRB_METHOD_BATCHENSEMBLE,
+    TRB_METHOD_LATENTBE
+} trb_method;
 
 typedef struct {
     char *name;

@@ -17,13 +17,18 @@
  *   fork ... shortcut ... add
  *                            what entered at the fork also goes through the layers between shortcut and add
  *   split                    body before it, heads behind it
+ *   rank1 dense ..., rank1 conv ...
+ *                            behind the split: all heads share W, head m's weights are W o (s_m r_m^T), that is
+ *                            y = ((x o r_m) W^T) o s_m + b_m with r_m by input (of conv by channel) and s_m by output
+ *                            (Wen, Tran and Ba 2020, BatchEnsemble, arXiv:2002.06715, sec. 3)
  *   name X                   names what follows, e.g. "name stage3.block1"
  *   lenet5 K, resnetD K, wrnD-W K
  *                            a preset with K outputs, which expands into the above; see trb_net_expand()
  *
  * Without a split the whole list is body and M is 1. With it the heads all have one shape, and a tensor of the heads
- * lies as [M][...]: the first layer with weights behind the split is one call for all heads. A fork and its add lie on
- * the same side of the split.
+ * lies as [M][...]: the first layer with weights behind the split is one call for all heads. Only what heads share, the
+ * weight of a rank1 layer, lies as in the body; its r [M][inputs], s [M][outputs] and bias are the heads'. A fork and
+ * its add lie on the same side of the split.
  *
  * Parameters are one slab described by one table: names as in a PyTorch state_dict with the name in the list and the
  * position behind it ("body.stage3.block1.2.weight"; without names "body.0.weight", and behind the split from 0 again:
@@ -46,12 +51,13 @@
 typedef struct {
     char name[80];          /* "heads.2.weight" */
     size_t ndim;            /* 1..5 */
-    size_t shape[5];        /* heads: shape[0] = M */
+    size_t shape[5];        /* head: shape[0] = M */
     size_t offset;          /* in the slab, in floats */
     size_t count;           /* floats */
-    bool head;              /* belongs to the heads */
-    bool decays;            /* weight decay applies (not to biases, nor to the scales of batch normalisation) */
+    bool head;              /* the heads have one each */
+    bool decays;            /* weight decay applies (not to biases, factors, nor the scales of batch normalisation) */
     bool statistic;         /* not trained: an average over steps of what is found in its place in the gradient */
+    bool factor;            /* r or s of a rank1 layer */
     float start;            /* initial value of what is not drawn */
     size_t fan_in, fan_out; /* of one head's copy, for initialisation */
 } trb_param;
@@ -96,6 +102,12 @@ trb_status trb_net_expand(const char *layers, char **out);
  * such place, naming those that there are, it lies between a fork and its add, or the list has a split already */
 trb_status trb_net_insert_split(const char *layers, const char *at, char **out);
 
+/** Make a list of rank1 layers of one without, which may have presets: "dense 200, relu, dense 10" becomes
+ * "split, rank1 dense 200, relu, rank1 dense 10". A split elsewhere moves to the front: all is heads' then, norms too.
+ * \param[out] out  the expanded list, a new string, released with trb_free() \return TRB_OK; TRB_ECONFIG if it has
+ * rank1 already, or no layer that takes it */
+trb_status trb_net_rank1(const char *layers, char **out);
+
 size_t trb_net_inputs(const trb_net *net);  /* D */
 size_t trb_net_outputs(const trb_net *net); /* K: outputs of a head */
 size_t trb_net_heads(const trb_net *net);   /* M */
@@ -116,10 +128,13 @@ typedef enum { TRB_INIT_HE, TRB_INIT_GLOROT } trb_init;
 /** Draw initial weights; biases and running means are zero, scales and running variances of batch normalisation one.
  *
  * he: N(0, 2/fan_in) (He et al. 2015, arXiv:1502.01852, eq. 10); glorot: U(-a, a), a = sqrt(6/(fan_in + fan_out))
- * (Glorot and Bengio 2010, eq. 16). Keyed by (seed, init, member, tensor): independent of everything else.
+ * (Glorot and Bengio 2010, eq. 16). Factors of rank1 layers: N(1, TRB_FACTOR_DEVIATION^2), of the two ways that are in
+ * use (the other are random signs; arXiv:2002.06715, sec. 3) the one that keeps the heads' weights near their mean,
+ * which folding needs. Keyed by (seed, init, member, tensor): independent of everything else.
  *
  * \param[out] params  [trb_net_size], overwritten
  */
+#define TRB_FACTOR_DEVIATION 0.5
 void trb_net_init(const trb_net *net, trb_init how, uint64_t seed, uint64_t member, float *params);
 
 /** Cut a network at its split, for ranks that share the body and hold some of the heads each. Parameters keep their
@@ -128,25 +143,35 @@ void trb_net_init(const trb_net *net, trb_init how, uint64_t seed, uint64_t memb
  * \param[in]  heads   of `behind`; those of `net` do not matter
  * \param[out] body    the layers before the split, whose outputs are the features
  * \param[out] behind  the split and the layers behind it, whose input is of the features' shape
- * \return TRB_OK; TRB_ECONFIG if there is no split or no layer with weights before it
+ * \return TRB_OK; TRB_ECONFIG if there is no split or no layer with weights before it, or a layer is rank1, whose
+ * weights belong to all heads
  */
 trb_status trb_net_cut(const trb_net *net, size_t heads, trb_net **body, trb_net **behind);
 
 /** A network of the heads [first, first + n) of `net`, which borrows nothing but lies in the same slab: offsets, sizes
  * and the slabs that it takes are those of `net`, of which it reads and writes the places of its own heads (and of the
- * body, if there is one). For workspaces, passes and trb_net_copy(); what takes a slab for all of a network's own, as
- * trb_net_init(), exchanges and files do, wants `net`.
+ * body and of what heads share, if there is any). For workspaces, passes and trb_net_copy(); what takes a slab for all
+ * of a network's own, as trb_net_init(), exchanges and files do, wants `net`.
  * \return TRB_OK; TRB_EINTERNAL if `net` has no such heads */
 trb_status trb_net_window(const trb_net *net, size_t first, size_t n, trb_net **out);
 
 /** Fill every tensor of `to` that `from` has too, by its name. Those of heads go to the heads [first, first + n) of
  * `to`: as they are if `from` has n, else each as a copy of its only one. To tensors of the body first and n do not
- * matter. So one head becomes many (first 0, n = M), a network its parts, and parts the heads of the whole; some heads
- * are read through a window.
+ * matter, nor to what heads share. So one head becomes many (first 0, n = M), a network its parts, and parts the heads
+ * of the whole; some heads are read through a window.
  * \return TRB_OK; TRB_EINTERNAL if shapes or numbers of heads do not fit, or no name is in both; `to_params` may then
  * be filled in part */
 trb_status trb_net_copy(const trb_net *from, const float *params, const trb_net *to, size_t first, size_t n,
                         float *to_params);
+
+/** The network of one head into which one of rank1 layers folds: its list without split and rank1.
+ * \return TRB_OK; TRB_ECONFIG if no layer is rank1, or one behind the split could be but is not */
+trb_status trb_net_plain(const trb_net *net, trb_net **out);
+/** Average the heads in the space of weights (Nam et al. 2022, LatentBE, arXiv:2206.15047): W o (1/M sum_m s_m
+ * r_m^T), and of biases and batch normalisation, running statistics among it, the mean over heads; the body as it is.
+ * \param[in]  plain     made by trb_net_plain(net)
+ * \param[out] plain_params  [trb_net_size(plain)], overwritten */
+void trb_net_fold(const trb_net *net, const float *params, const trb_net *plain, float *plain_params);
 
 /** Activations and scratch for up to `rows` rows; everything that a step needs, so that a step allocates nothing. If
  * the list has other layers than dense, relu, tanh and dropout, a training pass takes exactly `rows` rows, over which

@@ -76,11 +76,22 @@ static trb_status check_fit(const place *p, const trb_fit_opts *f)
     return TRB_OK;
 }
 
+/* All layers are the heads', so a split says nothing. */
+static bool shares_weights(const trb_student_opts *s)
+{
+    return s->method == TRB_METHOD_BATCHENSEMBLE || s->method == TRB_METHOD_LATENTBE;
+}
+
 /* Groups share head lanes, and head lanes share heads, evenly. */
 static trb_status check_grid(const trb_config *c, const place *p, const trb_student_opts *s)
 {
     const uint64_t M = c->members.count, H = s->head_lanes, G = s->head_groups;
     uint64_t lanes = H, groups = G;
+    if (H > 1 && shares_weights(s))
+        return trb__item_fail(p->items, source_of(p, "head_lanes"),
+                              "the heads of student `%s` share their weights, so no rank can hold some of them; set "
+                              "`student.%s.head_lanes` to 1",
+                              s->name, s->name);
     while (M % lanes != 0) lanes = lanes > M ? M : lanes - 1;
     if (lanes != H)
         return trb__item_fail(p->items, source_of(p, "head_lanes"),
@@ -111,12 +122,15 @@ static trb_status check_grid(const trb_config *c, const place *p, const trb_stud
 static trb_status check_method(const trb_config *c, const place *p, const trb_student_opts *s)
 {
     const bool regression = c->data.task == TRB_TASK_REGRESSION;
-    if (regression && s->method != TRB_METHOD_HYDRA && s->method != TRB_METHOD_KD)
+    const bool dirichlet = s->method == TRB_METHOD_ENDD || s->method == TRB_METHOD_PROXY_ENDD;
+    if (regression && dirichlet)
         return trb__item_fail(p->items, trb__items_find(p->items, "students"),
-                              "the method of `%s` is for classes; `data.task: regression` has hydra and kd", s->name);
+                              "the method of `%s` is for classes; `data.task: regression` has hydra, kd, batchensemble "
+                              "and latentbe",
+                              s->name);
     if (regression && s->label_weight > 0.0)
         return trb__item_fail(p->items, source_of(p, "label_weight"), "`data.task: regression` has no labels; set 0");
-    if (s->method != TRB_METHOD_ENDD && s->method != TRB_METHOD_PROXY_ENDD) return TRB_OK;
+    if (!dirichlet) return TRB_OK;
     if (s->label_weight > 0.0)
         return trb__item_fail(p->items, source_of(p, "label_weight"),
                               "student `%s` learns a distribution over what members say, to which a label is no "
@@ -145,12 +159,12 @@ static trb_status check_student(const trb_config *c, const place *p, const trb_s
     const trb__item *layers = source_of(p, "layers"), *split = source_of(p, "split");
     if (s->fit.layers[0] != '\0' && s->split[0] != '\0')
         return clash(p, "layers", "split", "both say where the heads begin; drop one, or set it to \"\"");
-    if (s->fit.layers[0] == '\0' && s->split[0] == '\0')
+    if (!shares_weights(s) && s->fit.layers[0] == '\0' && s->split[0] == '\0')
         return trb_fail(TRB_ECONFIG,
                         "%s: student `%s`: nothing says where its heads begin; set `student.split` to a position or a "
                         "name in `train.layers`, or `student.layers` to a list with `split` in it, or `students` to []",
                         p->items->name, s->name);
-    if (s->fit.layers[0] != '\0' && trb__layers_count(s->fit.layers, "split") != 1)
+    if (!shares_weights(s) && s->fit.layers[0] != '\0' && trb__layers_count(s->fit.layers, "split") != 1)
         return trb__item_fail(p->items, layers, "expected one `split` in the list, where the heads begin, got [%s]",
                               s->fit.layers);
     /* A word may be a name in the list, which is looked for when the network is built. */

@@ -22,6 +22,8 @@ static const trb__choice methods[] = {{"hydra", TRB_METHOD_HYDRA},
                                       {"kd", TRB_METHOD_KD},
                                       {"endd", TRB_METHOD_ENDD},
                                       {"proxy-endd", TRB_METHOD_PROXY_ENDD},
+                                      {"batchensemble", TRB_METHOD_BATCHENSEMBLE},
+                                      {"latentbe", TRB_METHOD_LATENTBE},
                                       {NULL, 0}};
 static const trb__choice exchanges[] = {{"ordered", TRB_EXCHANGE_ORDERED},
                                         {"allreduce", TRB_EXCHANGE_ALLREDUCE},
@@ -156,7 +158,8 @@ const trb__option trb__options[] = {
 
     {STUDENT("method", method), CHOICE(methods), .value = "hydra",
      .help = "hydra: a head a member; kd: one head for their mean; endd: a Dirichlet by likelihood; proxy-endd: one by "
-             "the members' mean and precision"},
+             "the members' mean and precision; batchensemble: a head a member, all of shared weights and of factors of "
+             "rank one, in the layers without their split; latentbe: the same, folded into one head at the end"},
     {STUDENT("split", split), TEXT, .value = "\"\"",
      .help = "instead of layers: where in train.layers the heads begin: a position, from 0, or a name such as "
              "stage3.block3"},

@@ -183,9 +183,10 @@ static void print_row(page *p, const trb__option *o)
     trb__option_range(o, sizeof range, range);
     (void)snprintf(value, sizeof value, "%s%s%s", o->value != NULL ? o->value : "run.seed", o->unit != NULL ? " " : "",
                    o->unit != NULL ? o->unit : "");
-    (void)fprintf(p->f, "%-*s %-*s %-*s ", KEY_WIDTH, key, RANGE_WIDTH, range, DEFAULT_WIDTH, value);
-    if (strlen(value) > DEFAULT_WIDTH) (void)fprintf(p->f, "\n%*s", KEY_WIDTH + RANGE_WIDTH + DEFAULT_WIDTH + 3, "");
-    print_wrapped(p, KEY_WIDTH + RANGE_WIDTH + DEFAULT_WIDTH + 3, o->help);
+    const int indent = KEY_WIDTH + RANGE_WIDTH + DEFAULT_WIDTH + 3;
+    if (fprintf(p->f, "%-*s %-*s %-*s ", KEY_WIDTH, key, RANGE_WIDTH, range, DEFAULT_WIDTH, value) > indent)
+        (void)fprintf(p->f, "\n%*s", indent, "");
+    print_wrapped(p, indent, o->help);
 }
 
 static void print_help(page *p)

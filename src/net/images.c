@@ -5,7 +5,7 @@
 #include "tribikos/memory.h"
 
 /* Convolution. In the heads, the first one reads what all share and writes the filters of all heads; in later ones a
- * head is a group. */
+ * head is a group. With rank1 the heads' filters are made of the shared ones and their factors (rank1.c). */
 
 trb_status trb__conv_setup(trb_net *net, trb__layer *l)
 {
@@ -15,10 +15,16 @@ trb_status trb__conv_setup(trb_net *net, trb__layer *l)
         return trb_fail(TRB_ECONFIG, "conv %zu %zu: a window of %zu x %zu does not fit into %zu x %zu with padding %zu",
                         N, k, k, k, l->in.h, l->in.w, a->pad);
     l->out = (trb_shape){N, (l->in.h + 2 * a->pad - k) / a->stride + 1, (l->in.w + 2 * a->pad - k) / a->stride + 1};
-    const trb__tensor weight = {
-        .name = "weight", .ndim = 4, .shape = {N, C, k, k}, .fan_in = C * k * k, .fan_out = N * k * k, .decays = true};
+    const trb__tensor weight = {.name = "weight",
+                                .ndim = 4,
+                                .shape = {N, C, k, k},
+                                .fan_in = C * k * k,
+                                .fan_out = N * k * k,
+                                .decays = true,
+                                .shared = a->rank1};
     const trb__tensor bias = {.name = "bias", .ndim = 1, .shape = {N}};
     TRB_TRY(trb__net_add_param(net, l, &weight, &l->weight));
+    TRB_TRY(trb__rank1_factors(net, l, C, N));
     return a->bias ? trb__net_add_param(net, l, &bias, &l->bias) : TRB_OK;
 }
 
@@ -40,7 +46,7 @@ trb_status trb__conv_open(trb__step *s, size_t rows, bool training)
     trb_conv *conv = NULL;
     TRB_TRY(trb_conv_create(&spec, &s->x_layout, &s->y_layout, &conv));
     s->op = conv;
-    return TRB_OK;
+    return l->argument.rank1 ? trb__rank1_conv_open(s, training) : TRB_OK;
 }
 
 void trb__conv_close(trb__step *s)
@@ -62,8 +68,11 @@ trb_status trb__conv_step(const trb__step *s, const trb__pass *p)
     const trb__layer *l = s->l;
     if (p->loads) {
         trb_norm_params norm = {0};
+        const float *w = p->params + l->weight;
+        if (l->argument.rank1) trb__rank1_expand(l, p->params, s->scratch);
+        if (l->argument.rank1) w = s->scratch;
         if (s->norm != NULL) norm = norm_params(s->norm, p);
-        TRB_TRY(trb_conv_load(s->op, p->params + l->weight, l->argument.bias ? p->params + l->bias : NULL, &norm));
+        TRB_TRY(trb_conv_load(s->op, w, l->argument.bias ? p->params + l->bias : NULL, &norm));
     }
     return trb_conv_forward(s->op, p->x, s->y);
 }
@@ -71,7 +80,12 @@ trb_status trb__conv_step(const trb__step *s, const trb__pass *p)
 trb_status trb__conv_back(const trb__step *s, const trb__pass *p, const void *dy, void *dx)
 {
     const trb__layer *l = s->l;
-    return trb_conv_backward(s->op, p->x, dy, p->grad + l->weight, l->argument.bias ? p->grad + l->bias : NULL, dx);
+    float *db = l->argument.bias ? p->grad + l->bias : NULL;
+    if (!l->argument.rank1) return trb_conv_backward(s->op, p->x, dy, p->grad + l->weight, db, dx);
+    float *dw = s->scratch + trb__rank1_filters(l);
+    TRB_TRY(trb_conv_backward(s->op, p->x, dy, dw, db, dx));
+    trb__rank1_collect(l, p->params, dw, p->grad);
+    return TRB_OK;
 }
 
 /* Batch normalisation. */

@@ -32,6 +32,7 @@ typedef struct {
     size_t units;               /* or filters */
     size_t kernel, stride, pad; /* a square window */
     bool bias;                  /* "bias" was said */
+    bool rank1;                 /* "rank1" stood in front of the word */
     double probability;
 } trb__argument;
 
@@ -44,6 +45,7 @@ typedef struct {
     trb__path path;
     bool weights;       /* has parameters, so that there is a copy a head */
     bool takes_one;     /* in the heads it can read one copy and write M */
+    bool takes_rank1;   /* the heads can share its weights, each with factors of its own */
     bool plain;         /* reads and writes float32 [rows][copies][size] only */
     bool elementwise;   /* the gradient is worked on in place: dx holds dy at the call */
     bool in_place;      /* may overwrite its input, because its backward pass reads y and not x */
@@ -75,7 +77,8 @@ struct trb__layer {
     trb_shape in, out; /* of one copy */
     size_t x_copies, y_copies, x_width, y_width;
     size_t weight, bias;   /* offsets in the slab */
-    size_t end;            /* where the last of the two ends */
+    size_t r, s;           /* factors of inputs and outputs, with rank1 */
+    size_t end;            /* where the last of these ends */
     size_t mean, variance; /* running ones */
     /* A dense layer and the relu behind it share their passes over memory: going forward the dense layer adds the bias
      * and clips, going back the relu masks the gradient and sums it up into the bias gradient (`bias` is the dense
@@ -99,6 +102,7 @@ struct trb__step {
     uint8_t *mask; /* [rows][y_width] if the kind has masks, else NULL */
     const void *x; /* where the last forward pass had the input */
     void *op;
+    float *scratch;    /* what a layer with rank1 keeps from one loop to the next, else NULL; the workspace frees it */
     double seconds[2]; /* spent forward and backward, if that is measured */
 };
 
@@ -123,16 +127,30 @@ typedef struct {
     const char *name;
     size_t ndim, shape[4];
     size_t fan_in, fan_out;
-    bool decays, statistic;
+    bool decays, statistic, factor;
+    bool shared; /* the heads have one copy together */
     float start;
 } trb__tensor;
 
-/** Append a tensor to the table: `name` behind the prefix, one copy of `shape` in the body, M in the heads.
+/** Append a tensor to the table: `name` behind the prefix, one copy of `shape` in the body, M in the heads if they do
+ * not share it.
  * \param[out] offset  where it lies in the slab, of a statistic counted from the end of the trained part */
 trb_status trb__net_add_param(trb_net *net, trb__layer *l, const trb__tensor *t, size_t *offset);
 
 /** trb_net_create() of M heads whose parameters are a share of the heads of a slab. */
 trb_status trb__net_create(const char *layers, trb_shape input, size_t M, trb__share share, trb_net **out);
+
+/** Layers with rank1 (rank1.c). factors: append r [inputs] and s [outputs] to the table, nothing without rank1. open:
+ * what a dense layer needs. expand: w [M][N][C][k][k] becomes the heads' own filters. collect: from their gradient,
+ * that of the shared filters and of the factors. */
+trb_status trb__rank1_factors(trb_net *net, trb__layer *l, size_t inputs, size_t outputs);
+trb_status trb__rank1_dense_open(trb__step *s, size_t rows, bool training);
+trb_status trb__rank1_dense_forward(const trb__step *s, const trb__pass *p, float *y);
+trb_status trb__rank1_dense_backward(const trb__step *s, const trb__pass *p, const float *dy, float *dx);
+trb_status trb__rank1_conv_open(trb__step *s, bool training);
+size_t trb__rank1_filters(const trb__layer *l); /* floats of the heads' own filters */
+void trb__rank1_expand(const trb__layer *l, const float *params, float *w);
+void trb__rank1_collect(const trb__layer *l, const float *params, const float *dw, float *grad);
 
 /** Multiply-adds of one sample, of all copies. */
 double trb__layer_macs(const trb__layer *l);

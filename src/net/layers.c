@@ -7,19 +7,30 @@
 #include "tribikos/blas.h"
 #include "tribikos/rng.h"
 
-/* Dense. The copies of x are multiplied one by one, each by its part of the weights [y_copies * units][inputs]: one
- * product in the body, one for all heads in the first layer behind the split (which has one copy of x), one a head
- * in later layers. */
+/* Dense, but for rank1, which has a file of its own. The copies of x are multiplied one by one, each by its part of the
+ * weights [y_copies * units][inputs]: one product in the body, one for all heads in the first layer behind the split
+ * (which has one copy of x), one a head in later layers. */
 
 static trb_status dense_setup(trb_net *net, trb__layer *l)
 {
     const size_t inputs = trb_shape_size(l->in), units = l->argument.units;
-    const trb__tensor weight = {
-        .name = "weight", .ndim = 2, .shape = {units, inputs}, .fan_in = inputs, .fan_out = units, .decays = true};
+    const trb__tensor weight = {.name = "weight",
+                                .ndim = 2,
+                                .shape = {units, inputs},
+                                .fan_in = inputs,
+                                .fan_out = units,
+                                .decays = true,
+                                .shared = l->argument.rank1};
     const trb__tensor bias = {.name = "bias", .ndim = 1, .shape = {units}};
     l->out = (trb_shape){units, 1, 1};
     TRB_TRY(trb__net_add_param(net, l, &weight, &l->weight));
+    TRB_TRY(trb__rank1_factors(net, l, inputs, units));
     return trb__net_add_param(net, l, &bias, &l->bias);
+}
+
+static trb_status dense_open(trb__step *s, size_t rows, bool training)
+{
+    return s->l->argument.rank1 ? trb__rank1_dense_open(s, rows, training) : TRB_OK;
 }
 
 /* A value that is not a number must reach the loss, which reports it: hence v < 0 and not v > 0. */
@@ -28,15 +39,23 @@ static inline float clip(float v)
     return v < 0.0F ? 0.0F : v;
 }
 
-static trb_status dense_forward(const trb__step *s, const trb__pass *p)
+/* \param[out] y  without the bias */
+static trb_status multiply(const trb__step *s, const trb__pass *p, float *y)
 {
     const trb__layer *l = s->l;
     const float *x = p->x;
-    float *to = s->y;
     const size_t n = l->y_width / l->x_copies, k = l->x_width / l->x_copies;
     for (size_t i = 0; i < l->x_copies; i++)
         TRB_TRY(trb_gemm(false, true, p->rows, n, k, x + i * k, l->x_width, p->params + l->weight + i * n * k, k, 0.0F,
-                         to + i * n, l->y_width));
+                         y + i * n, l->y_width));
+    return TRB_OK;
+}
+
+static trb_status dense_forward(const trb__step *s, const trb__pass *p)
+{
+    const trb__layer *l = s->l;
+    float *to = s->y;
+    TRB_TRY(l->argument.rank1 ? trb__rank1_dense_forward(s, p, to) : multiply(s, p, to));
     const float *restrict bias = p->params + l->bias;
     for (size_t r = 0; r < p->rows; r++) {
         float *restrict y = to + r * l->y_width;
@@ -60,6 +79,7 @@ static trb_status dense_backward(const trb__step *s, const trb__pass *p, const v
         for (size_t r = 0; r < p->rows; r++)
             for (size_t j = 0; j < l->y_width; j++) db[j] += dy[r * l->y_width + j];
     }
+    if (l->argument.rank1) return trb__rank1_dense_backward(s, p, dy, dx);
     for (size_t i = 0; i < l->x_copies; i++) {
         const size_t w = l->weight + i * n * k;
         TRB_TRY(
@@ -176,9 +196,11 @@ const trb__kind trb__kinds[] = {
      .takes = TRB__UNITS,
      .weights = true,
      .takes_one = true,
+     .takes_rank1 = true,
      .plain = true,
      .overwritable = true,
      .setup = dense_setup,
+     .open = dense_open,
      .forward = dense_forward,
      .backward = dense_backward},
     {.name = "relu", .elementwise = true, .in_place = true, .forward = relu_forward, .backward = relu_backward},
@@ -201,6 +223,7 @@ const trb__kind trb__kinds[] = {
      .takes = TRB__FILTERS,
      .weights = true,
      .takes_one = true,
+     .takes_rank1 = true,
      .overwritable = true,
      .setup = trb__conv_setup,
      .open = trb__conv_open,

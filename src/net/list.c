@@ -50,8 +50,8 @@ static const char *take_word(const char *text, char word[TRB__ITEM_BYTES])
 
 static trb_status unknown(const trb__item *item, const char *word)
 {
-    const char *words[WORDS_MAX] = {"split", "name", "lenet5", "resnet20", "wrn28-10"};
-    size_t n = 5;
+    const char *words[WORDS_MAX] = {"split", "name", "rank1", "lenet5", "resnet20", "wrn28-10"};
+    size_t n = 6;
     for (size_t i = 0; i < trb__n_kinds && n < WORDS_MAX; i++) words[n++] = trb__kinds[i].name;
     return trb_fail(TRB_ECONFIG, "layers: item %zu, \"%s\": there is no layer \"%s\"; did you mean \"%s\"?",
                     item->number, item->text, word, trb_nearest(word, n, words));
@@ -169,6 +169,23 @@ static trb_status read_layer(trb__item *item, const char *word, const char *rest
     return stands_alone(item, word, rest);
 }
 
+/* What stands behind the word rank1. */
+static trb_status read_rank1(trb__item *item, const char *rest)
+{
+    char word[TRB__ITEM_BYTES];
+    rest = take_word(rest, word);
+    for (size_t i = 0; i < trb__n_kinds; i++) {
+        if (!trb__kinds[i].takes_rank1 || strcmp(word, trb__kinds[i].name) != 0) continue;
+        TRB_TRY(read_layer(item, word, rest));
+        item->argument.rank1 = true;
+        return TRB_OK;
+    }
+    return trb_fail(TRB_ECONFIG,
+                    "layers: item %zu, \"%s\": rank1 stands in front of dense or conv, as in \"rank1 dense 200\", got "
+                    "\"%s\"",
+                    item->number, item->text, word);
+}
+
 trb_status trb__list_next(const char **cursor, trb__item *item)
 {
     char word[TRB__ITEM_BYTES];
@@ -177,6 +194,7 @@ trb_status trb__list_next(const char **cursor, trb__item *item)
     item->is = strcmp(word, "split") == 0 ? TRB__SPLIT : strcmp(word, "name") == 0 ? TRB__NAME : TRB__LAYER;
     if (item->is == TRB__SPLIT) return stands_alone(item, word, rest);
     if (item->is == TRB__NAME) return read_name(item, rest);
+    if (strcmp(word, "rank1") == 0) return read_rank1(item, rest);
     return read_layer(item, word, rest);
 }
 
@@ -191,7 +209,7 @@ void trb__item_print(const trb__item *item, size_t n, char *text)
                        item->is == TRB__SPLIT ? "" : item->name);
         return;
     }
-    const char *word = item->kind->name;
+    const char *word = item->kind->name, *rank1 = a->rank1 ? "rank1 " : "";
     const trb__takes takes = item->kind->takes;
     if (a->stride != (takes == TRB__FILTERS ? 1 : a->kernel))
         (void)snprintf(stride, sizeof stride, " stride %zu", a->stride);
@@ -201,7 +219,7 @@ void trb__item_print(const trb__item *item, size_t n, char *text)
         (void)snprintf(text, n, "%s", word);
         return;
     case TRB__UNITS:
-        (void)snprintf(text, n, "%s %zu", word, a->units);
+        (void)snprintf(text, n, "%s%s %zu", rank1, word, a->units);
         return;
     case TRB__PROBABILITY:
         /* The shortest text that reads back as the same number. */
@@ -212,7 +230,8 @@ void trb__item_print(const trb__item *item, size_t n, char *text)
         }
         return;
     case TRB__FILTERS:
-        (void)snprintf(text, n, "%s %zu %zu%s%s%s", word, a->units, a->kernel, stride, pad, a->bias ? " bias" : "");
+        (void)snprintf(text, n, "%s%s %zu %zu%s%s%s", rank1, word, a->units, a->kernel, stride, pad,
+                       a->bias ? " bias" : "");
         return;
     case TRB__WINDOW:
         (void)snprintf(text, n, "%s %zu%s%s", word, a->kernel, stride, pad);

@@ -17,24 +17,26 @@ trb_status trb__net_add_param(trb_net *net, trb__layer *l, const trb__tensor *t,
 {
     size_t *end = t->statistic ? &net->size : &net->trained; /* settle() puts one behind the other */
     size_t one = 1, all = 0;                                 /* floats of a copy, and of all copies in the slab */
+    const bool each = l->head && !t->shared;
     trb_param *p = &net->param[net->n_params];
-    *p = (trb_param){.head = l->head,
+    *p = (trb_param){.head = each,
                      .decays = t->decays,
                      .statistic = t->statistic,
+                     .factor = t->factor,
                      .start = t->start,
                      .fan_in = t->fan_in,
                      .fan_out = t->fan_out};
     (void)snprintf(p->name, sizeof p->name, "%s.%s%s%zu.%s", l->head ? "heads" : "body", l->name,
                    l->name[0] != '\0' ? "." : "", l->position, t->name);
-    if (l->head) p->shape[p->ndim++] = net->heads;
+    if (each) p->shape[p->ndim++] = net->heads;
     bool fits = true;
     for (size_t i = 0; i < t->ndim; i++) {
         p->shape[p->ndim++] = t->shape[i];
         fits = fits && !__builtin_mul_overflow(one, t->shape[i], &one);
     }
-    fits = fits && !__builtin_mul_overflow(one, l->head ? net->share.of : 1, &all);
-    p->count = one * (l->head ? net->heads : 1);
-    p->offset = *end + (l->head ? net->share.first * one : 0);
+    fits = fits && !__builtin_mul_overflow(one, each ? net->share.of : 1, &all);
+    p->count = one * (each ? net->heads : 1);
+    p->offset = *end + (each ? net->share.first * one : 0);
     fits = fits && !__builtin_add_overflow(*end, all, end);
     if (!fits || *end > PTRDIFF_MAX / sizeof(float) / 2)
         return trb_fail(TRB_ECONFIG, "layers: with %s there are more parameters than an address can hold", p->name);
@@ -130,6 +132,11 @@ static trb_status add_layer(trb_net *net, const trb__item *item, course *at)
     l->x_copies = before != NULL ? before->y_copies : 1;
     l->y_copies = l->head && l->kind->weights ? net->heads : l->x_copies;
     l->x_width = l->x_copies * trb_shape_size(l->in);
+    if (l->argument.rank1 && !l->head)
+        return trb_fail(TRB_ECONFIG,
+                        "layers: item %zu, \"%s\": rank1 stands behind the split, where there are heads to share the "
+                        "layer's weights",
+                        item->number, item->text);
     TRB_TRY(follow(item, at, l));
     if (l->kind->setup != NULL) TRB_TRY(trb_fail_of(l->kind->setup(net, l), "layers: item %zu: ", item->number));
     if (__builtin_mul_overflow(l->out.c, l->out.h, &l->y_width) ||
@@ -318,11 +325,15 @@ void trb_net_init(const trb_net *net, trb_init how, uint64_t seed, uint64_t memb
     for (size_t i = 0; i < net->n_params; i++) {
         const trb_param *p = &net->param[i];
         float *w = params + p->offset;
-        if (!p->decays) {
+        if (!p->decays && !p->factor) {
             for (size_t j = 0; j < p->count; j++) w[j] = p->start;
             continue;
         }
         trb_rng rng = trb_rng_open(seed, TRB_USE_INIT, member, 0, i);
+        if (p->factor) {
+            for (size_t j = 0; j < p->count; j++) w[j] = 1.0F + (float)TRB_FACTOR_DEVIATION * trb_rng_normal(&rng);
+            continue;
+        }
         const float deviation = (float)sqrt(2.0 / (double)p->fan_in);
         const float limit = (float)sqrt(6.0 / (double)(p->fan_in + p->fan_out));
         for (size_t j = 0; j < p->count; j++)

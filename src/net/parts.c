@@ -28,6 +28,12 @@ trb_status trb_net_cut(const trb_net *net, size_t heads, trb_net **body, trb_net
                         "layers: \"%.200s\" has no split, so it cannot be cut into a body and heads; put a split "
                         "where its heads shall begin",
                         net->layers);
+    for (size_t i = 0; i < net->n_layers; i++)
+        if (net->layer[i].argument.rank1)
+            return trb_fail(TRB_ECONFIG,
+                            "layers: \"%.200s\" cannot be cut: the heads share the weights of its rank1 layers, so no "
+                            "rank can hold some heads alone; keep all heads together",
+                            net->layers);
     if (net->param[0].head)
         return trb_fail(TRB_ECONFIG,
                         "layers: \"%.200s\" cannot be cut: no layer before the split has weights, so there is no body "

@@ -318,8 +318,10 @@ done:
 void trb_work_destroy(trb_work *w)
 {
     if (w == NULL) return;
-    for (size_t i = 0; i < w->n_steps; i++)
+    for (size_t i = 0; i < w->n_steps; i++) {
         if (w->step[i].kind->close != NULL) w->step[i].kind->close(&w->step[i]);
+        trb_free(w->step[i].scratch);
+    }
     trb_free(w->step);
     trb_free(w->bytes);
     trb_free(w->slab);
@@ -513,7 +515,9 @@ size_t trb_work_measured(const trb_work *w, trb_time *rows)
         rows[at].forward_s += s->seconds[0];
         rows[at].backward_s += s->seconds[1];
         rows[at].forward_macs += macs;
-        rows[at].backward_macs += i == w->first_trained ? macs : 2.0 * macs; /* no gradient by the network's input */
+        /* The network's input wants no gradient; the factors on it do. */
+        rows[at].backward_macs +=
+            i == w->first_trained && !(s->l->argument.rank1 && s->l->kind->plain) ? macs : 2.0 * macs;
         if (s->kind->path == TRB__WORKS || s->kind->path == TRB__ADDS)
             rows[at].forward_bytes += x + y + (s->kind->path == TRB__ADDS ? x : 0.0);
         rows[at].backward_bytes += 2.0 * x + y; /* reads the input again, and two gradients */

@@ -131,8 +131,10 @@ typedef struct {
     trb_jsonl *metrics;
     trb__place place;
     trb_checkpoint from;
-    trb_net *one, *many; /* with one head, and with one a member */
-    float *params_one, *params_many;
+    /* What is trained first (one head; or all, if they share their weights), copies of its head, and what it folds into.
+     */
+    trb_net *one, *many, *plain;
+    float *params_one, *params_many, *params_plain;
     /* In a grid: the body, the heads of this column, and those by head lane. */
     trb_net *body, *behind, **lane;
     float *params_body, *params_behind;
@@ -147,7 +149,12 @@ static bool in_grid(const student *d)
 
 static bool has_heads(const student *d)
 {
-    return d->t.method->heads;
+    return d->t.method->heads == TRB__COPIED_HEADS;
+}
+
+static bool shares_weights(const student *d)
+{
+    return d->t.method->heads == TRB__SHARING_HEADS || d->t.method->heads == TRB__FOLDED_HEADS;
 }
 
 static void release(student *d)
@@ -157,10 +164,10 @@ static void release(student *d)
     trb_augment_destroy(d->views);
     trb_row_close(d->t.row);
     for (size_t i = 0; d->lane != NULL && i < d->n_lanes; i++) trb_net_destroy(d->lane[i]);
-    trb_net *const nets[] = {d->one, d->many, d->body, d->behind};
+    trb_net *const nets[] = {d->one, d->many, d->plain, d->body, d->behind};
     for (size_t i = 0; i < sizeof nets / sizeof *nets; i++) trb_net_destroy(nets[i]);
-    void *const blocks[] = {d->params_one,    d->params_many,  d->lane,   d->params_body,
-                            d->params_behind, d->t.statistics, d->t.part, d->t.label};
+    void *const blocks[] = {d->params_one,    d->params_many,  d->params_plain, d->lane,   d->params_body,
+                            d->params_behind, d->t.statistics, d->t.part,       d->t.label};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) trb_free(blocks[i]);
     trb_comm_close(d->column);
     trb_comm_close(d->row);
@@ -194,7 +201,7 @@ static trb_status prepare(student *d, size_t index)
                       .columns = (size_t)columns,
                       .parts = d->n_lanes,
                       .data = &d->s->data};
-    TRB_TRY(trb__student_net(d->c, index, &d->s->data, 1, &d->one));
+    TRB_TRY(trb__student_net(d->c, index, &d->s->data, shares_weights(d) ? d->spec->M : 1, &d->one));
     TRB_TRY(reserve_params(d->one, &d->params_one));
     if (has_heads(d)) TRB_TRY(trb__student_net(d->c, index, &d->s->data, d->spec->M, &d->many));
     TRB_TRY(trb__views_create(d->c, d->s, d->o->views, &d->views));
@@ -226,7 +233,7 @@ static trb__fit first_phase(student *d)
                       .views = o->views,
                       .plan = plan,
                       .next = next,
-                      .loss = loss_of_one,
+                      .loss = shares_weights(d) ? loss_of_each : loss_of_one,
                       .ctx = &d->t,
                       .metrics = d->metrics,
                       .label = d->label,
@@ -305,8 +312,24 @@ static trb_status train_in_grid(student *d, trb__fit *fit)
     return trb_agree(d->world, join(d));
 }
 
-/* Phase 1 trains one head on all members together; phase 2 gives every member a copy of it. A student that ends with
- * one head is phase 1 alone, for as many epochs as both phases have, so that methods are compared at equal training. */
+static trb_status fold(student *d)
+{
+    TRB_TRY(trb_net_plain(d->one, &d->plain));
+    TRB_TRY(reserve_params(d->plain, &d->params_plain));
+    trb_net_fold(d->one, d->params_one, d->plain, d->params_plain);
+    return TRB_OK;
+}
+
+static trb_status write_weights(const student *d)
+{
+    const trb_net *net = d->plain != NULL ? d->plain : has_heads(d) ? d->many : d->one;
+    const float *params = d->plain != NULL ? d->params_plain : has_heads(d) ? d->params_many : d->params_one;
+    return trb_weights_write(trb__run_path(d->c, "student/%s/weights.h5", d->o->name).text, net, params,
+                             trb__samples_norm(d->s), d->place.config, NULL);
+}
+
+/* Phase 1 trains one head on all members together; phase 2 gives every member a copy of it. A student of another kind
+ * is phase 1 alone, for as many epochs as both phases have, so that methods are compared at equal training. */
 static trb_status train_student(student *d)
 {
     trb_net_init(d->one, d->o->fit.init, d->o->fit.seed, TRB_STUDENT_STREAM, d->params_one);
@@ -323,10 +346,8 @@ static trb_status train_student(student *d)
     if (trb_comm_rank(d->world) == 0) {
         st = trb_jsonl_close(d->metrics);
         d->metrics = NULL;
-        if (st == TRB_OK)
-            st = trb_weights_write(trb__run_path(d->c, "student/%s/weights.h5", d->o->name).text,
-                                   has_heads(d) ? d->many : d->one, has_heads(d) ? d->params_many : d->params_one,
-                                   trb__samples_norm(d->s), d->place.config, NULL);
+        if (st == TRB_OK && d->t.method->heads == TRB__FOLDED_HEADS) st = fold(d);
+        if (st == TRB_OK) st = write_weights(d);
         if (st == TRB_OK) trb_checkpoint_remove(d->place.folder.text, d->c->checkpoint.keep);
     }
     return trb_agree(d->world, st);

@@ -109,12 +109,17 @@ trb_status trb__reading_open(trb_comm *world, int color, const trb_cache *cache,
                              size_t m_count, size_t rows, size_t memory, trb__reading *out);
 trb_status trb__reading_close(trb__reading *r); /* Local; what trb_reader_close() returns. */
 
+/** What a student's heads are: one for all members; copies of one head, which is trained first, each of which follows a
+ * member then; a head a member from the beginning, in layers whose weights all share (net.h, rank1); these, folded into
+ * one at the end. */
+typedef enum { TRB__ONE_HEAD, TRB__COPIED_HEADS, TRB__SHARING_HEADS, TRB__FOLDED_HEADS } trb__head_kind;
+
 /** A way to follow the members (method.c). While the student has one head, a row of members' logits becomes
  * *statistics*: sums over members, divided by the size of the ensemble. So the columns of a grid's row, which have some
  * members each, make a part each, and the parts are added up in the tree of row.h. */
 typedef struct {
     const char *name;
-    bool heads; /* one head a member in the end, each following its own; before that, one head is trained */
+    trb__head_kind heads;
     trb_dirichlet dirichlet; /* what the one head stands for */
     size_t sets;             /* a row of statistics is so many times K numbers */
     /** Temperature of a training with one head, where this share of its steps is done, in [0, 1). */
@@ -125,11 +130,11 @@ typedef struct {
     /** Loss of the one head and its gradient, as in loss.h. \param[in] z  [rows][K] */
     trb_status (*loss)(size_t rows, size_t K, size_t batch, float T, const float *z, const float *s, double *loss,
                        float *dz);
-    /** Loss of M heads that follow a member each; NULL without `heads`. \param[in] z,t  [rows][M][K] */
+    /** Loss of M heads that follow a member each; NULL with one head. \param[in] z,t  [rows][M][K] */
     trb_status (*each)(size_t rows, size_t M, size_t K, size_t batch, float T, const float *z, const float *t,
                        double *loss, float *dz);
 } trb__method;
-/** The method as it is for a task; regression has hydra and kd. Local. */
+/** The method as it is for a task; regression has none of the Dirichlets. Local. */
 const trb__method *trb__method_of(trb_method m, trb_task task);
 
 /** Whether student s can be trained by this many ranks on these samples with M members of K outputs. Local. */

@@ -119,7 +119,11 @@ trb_status trb__student_net(const trb_config *c, size_t s, const trb_data *data,
     const trb_student_opts *o = &c->student[s];
     char *layers = NULL;
     trb_status st = TRB_OK;
-    if (o->split[0] != '\0') st = trb_net_insert_split(c->train.layers, o->split, &layers);
+    const trb__head_kind heads = trb__method_of(o->method, c->data.task)->heads;
+    if (heads == TRB__SHARING_HEADS || heads == TRB__FOLDED_HEADS)
+        st = trb_net_rank1(o->fit.layers[0] != '\0' ? o->fit.layers : c->train.layers, &layers);
+    else if (o->split[0] != '\0')
+        st = trb_net_insert_split(c->train.layers, o->split, &layers);
     if (st == TRB_OK) st = make_net(layers != NULL ? layers : o->fit.layers, data, M, net);
     trb_free(layers);
     return trb_fail_of(st, "student %s: ", o->name);

@@ -5,6 +5,7 @@
 #include "tribikos/blas.h"
 #include "tribikos/net.h"
 
+static const char shared[] = "split, rank1 conv 8 3 pad 1, norm, relu, rank1 dense 5, relu, rank1 dense 2";
 static const char layers[] = "conv 32 3 pad 1, norm, relu, maxpool 2, split, fork, conv 32 3 pad 1, norm, relu, "
                              "conv 32 3 pad 1, add, globalpool, tanh, dropout 0.1, dense 2";
 
@@ -33,6 +34,25 @@ static trb_status make_parts(void *ctx)
     return st;
 }
 
+static trb_status fold(void *ctx)
+{
+    (void)ctx;
+    trb_net *net = NULL, *plain = NULL;
+    trb_work *work = NULL, *inference = NULL;
+    char *list = NULL;
+    trb_status st = trb_net_rank1("conv 8 3 pad 1, norm, relu, dense 5", &list);
+    if (st == TRB_OK) st = trb_net_create(shared, (trb_shape){3, 8, 8}, 2, &net);
+    if (st == TRB_OK) st = trb_work_create(net, 3, true, &work);
+    if (st == TRB_OK) st = trb_work_create(net, 3, false, &inference);
+    if (st == TRB_OK) st = trb_net_plain(net, &plain);
+    trb_work_destroy(work);
+    trb_work_destroy(inference);
+    trb_net_destroy(net);
+    trb_net_destroy(plain);
+    trb_free(list);
+    return st;
+}
+
 static trb_status multiply(void *ctx)
 {
     (void)ctx;
@@ -51,6 +71,7 @@ static void each_allocation(void **state)
     assert_true(fault_walk("alloc", make, NULL) > 20);
     assert_true(fault_walk("alloc", make, (void *)layers) > 40);
     assert_true(fault_walk("alloc", make_parts, NULL) > 20);
+    assert_true(fault_walk("alloc", fold, NULL) > 40);
     (void)fault_walk("alloc", multiply, NULL);
 }
 

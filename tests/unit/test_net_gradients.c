@@ -48,6 +48,12 @@ static const gradient_case cases[] = {
     {"conv 3 3 pad 1, norm, tanh, split, fork, conv 3 3 pad 1, norm, tanh, conv 3 3 pad 1, norm, add, globalpool, "
      "dense 4",
      3, KD, true, true},
+    {"split, rank1 dense 5, relu, rank1 dense 4, tanh, rank1 dense 3", 3, KD, false, false},
+    {"dense 6, tanh, split, rank1 dense 5, dropout 0.25, relu, dense 4, relu, rank1 dense 4", 3, KD, true, false},
+    {"split, rank1 conv 3 3 pad 1, norm, tanh, fork, rank1 conv 4 3 pad 1 bias, norm, shortcut, rank1 conv 4 1, add, "
+     "tanh, globalpool, rank1 dense 4",
+     3, KD, true, true},
+    {"split, rank1 conv 4 3 stride 2 pad 1 bias, tanh, rank1 dense 4", 2, CE, false, true},
     {"conv 3 3 pad 1, split, fork, shortcut, conv 3 1, add, tanh, conv 2 2, dense 4", 3, KD, false, true},
 };
 

@@ -26,6 +26,7 @@ static void lists_get_one_form(void **state)
          "name a-1_B.2.c, fork, conv 2 1, shortcut, conv 2 1, add"},
         {"name a123456789b123456789c123456789d123456789, relu", "name a123456789b123456789c123456789d123456789, relu"},
         {"name split, relu, split, name name, relu", "name split, relu, split, name name, relu"},
+        {"split,rank1  dense 010, rank1 conv 4 3 bias pad 1", "split, rank1 dense 10, rank1 conv 4 3 pad 1 bias"},
         {"name a, relu, name a.b, relu, name b, relu", "name a, relu, name a.b, relu, name b, relu"},
     };
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
@@ -144,6 +145,16 @@ static void mistakes_are_named(void **state)
         {"name a, name b, dense 3", "the name \"a\" names nothing; expected a layer behind it"},
         {"name a, split, dense 3", "the name \"a\" names nothing"},
         {"dense 3, name a", "the name \"a\" names nothing"},
+        {"split, rank1",
+         "item 2, \"rank1\": rank1 stands in front of dense or conv, as in \"rank1 dense 200\", got \"\""},
+        {"split, relu, rank1 relu", "item 3, \"rank1 relu\": rank1 stands in front of dense or conv"},
+        {"split, rank1 norm", "got \"norm\""},
+        {"rank1 split, dense 3", "got \"split\""},
+        {"split, rank1 rank1 dense 3", "got \"rank1\""},
+        {"split, rank1 resnet20 10", "got \"resnet20\""},
+        {"split, rank1 dense", "item 2, \"rank1 dense\": dense takes a number of units"},
+        {"split, rank1 conv 16 3 padding 1", "item 2, \"rank1 conv 16 3 padding 1\": conv has no option"},
+        {"split, rank2 dense 3", "did you mean \"rank1\"?"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         char *out = NULL;
@@ -180,6 +191,8 @@ static void impossible_networks_are_refused(void **state)
         {"fork, dense 3, add", 1, "item 3, \"add\": 3 x 1 x 1 cannot be added to 10 x 1 x 1"},
         {"fork, dense 3, shortcut, dense 4, add", 1, "item 5, \"add\": 4 x 1 x 1 cannot be added to 3 x 1 x 1"},
         {"fork, dense 10, split, add, dense 3", 2, "item 3: a split between fork and add"},
+        {"relu, rank1 dense 3", 1, "item 2, \"rank1 dense 3\": rank1 stands behind the split"},
+        {"rank1 dense 4, split, dense 3", 2, "item 1, \"rank1 dense 4\": rank1 stands behind the split"},
         {"dense 3", 5, "no split, so it has one head, not 5"},
         {"dense 3", 0, "at least one head"},
         {"dense 9, split, dense 16777216, dense 16777216", (size_t)1 << 40, "address can hold"},

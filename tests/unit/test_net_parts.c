@@ -261,6 +261,8 @@ static void what_cannot_be_cut_is_refused(void **state)
          "put a split"},
         {"name split1, dense 3", "has no split"},
         {"split, dense 3", "no layer before the split has weights, so there is no body to share; put the split behind"},
+        {"dense 4, split, rank1 dense 3", "the heads share the weights of its rank1 layers"},
+        {"split, rank1 dense 3", "the heads share the weights of its rank1 layers"},
         {"relu, split, dense 3", "\"relu, split, dense 3\" cannot be cut: no layer before the split has weights"},
     };
     trb_net *net = NULL, *body = NULL, *behind = NULL;
@@ -473,6 +475,15 @@ static void parameters_are_asked_for_before_they_are_read(void **state)
     assert_ok(trb_net_window(behind, 1, 3, &window));
     watch(window, 4);
     trb_net_destroy(whole), trb_net_destroy(body), trb_net_destroy(behind), trb_net_destroy(window);
+
+    /* What heads share is asked for with each window's own. */
+    assert_ok(trb_net_create("split, rank1 conv 16 3 pad 1 bias, norm, relu, rank1 conv 8 1, rank1 dense 9, relu, "
+                             "rank1 dense 3",
+                             (trb_shape){3, 8, 8}, M, &whole));
+    watch(whole, 5);
+    assert_ok(trb_net_window(whole, 1, 3, &window));
+    watch(window, 5);
+    trb_net_destroy(whole), trb_net_destroy(window);
 }
 
 int main(void)

@@ -37,6 +37,9 @@ static void joined_layers_are_layers(void **state)
         {"conv 5 3 pad 1, split, fork, shortcut, conv 5 1, norm, add, avgpool 2, dense 2", 3},
         {"conv 16 3 pad 1, maxpool 2, split, norm, conv 7 3 pad 1, norm, relu, fork, relu, add, dense 2", 2},
         {"dense 7, norm, relu, fork, dense 7, add, dense 2", 1},
+        {"split, rank1 conv 16 3 pad 1, norm, relu, fork, rank1 conv 16 3 pad 1, norm, add, relu, rank1 dense 2", 3},
+        {"split, norm, rank1 conv 32 1 bias, fork, rank1 conv 32 3 pad 1, norm, add, relu, rank1 dense 2", 2},
+        {"split, rank1 dense 7, norm, relu, fork, rank1 dense 7, add, rank1 dense 2", 3},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         trb_net *net = NULL;

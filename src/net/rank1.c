@@ -1,0 +1,283 @@
+/* Layers whose weights the heads share, each head with factors of its own (Wen, Tran and Ba 2020, arXiv:2002.06715,
+ * sec. 3): W_m = W o (s_m r_m^T), and the lists and networks that go with them.
+ *
+ * A dense layer has many weights and few activations: it scales what goes in and what comes out, and multiplies the
+ * rows of all heads by W at once. A convolution has few weights and many activations: it makes the heads' filters W_m,
+ * which then are ordinary ones, so that normalisation, sums and relus join it as any other, and takes their gradients
+ * apart. */
+#include "layer.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "tribikos/blas.h"
+#include "tribikos/memory.h"
+
+trb_status trb__rank1_factors(trb_net *net, trb__layer *l, size_t inputs, size_t outputs)
+{
+    const trb__tensor r = {.name = "r", .ndim = 1, .shape = {inputs}, .factor = true};
+    const trb__tensor s = {.name = "s", .ndim = 1, .shape = {outputs}, .factor = true};
+    if (!l->argument.rank1) return TRB_OK;
+    TRB_TRY(trb__net_add_param(net, l, &r, &l->r));
+    return trb__net_add_param(net, l, &s, &l->s);
+}
+
+/* ---- dense */
+
+/* What a step keeps, [rows][M][...]: the scaled inputs (going back, then the gradient by them), the products, which
+ * the gradient by s needs, and for training the gradient by them. */
+typedef struct {
+    size_t M, n, k; /* heads, outputs, inputs of one */
+    float *xr, *u, *du;
+} dense;
+
+static dense dense_of(const trb__step *s)
+{
+    const trb__layer *l = s->l;
+    const size_t M = l->y_copies, n = l->argument.units, k = l->x_width / l->x_copies;
+    float *u = s->scratch + s->rows * M * k;
+    return (dense){.M = M, .n = n, .k = k, .xr = s->scratch, .u = u, .du = u + s->rows * M * n};
+}
+
+trb_status trb__rank1_dense_open(trb__step *s, size_t rows, bool training)
+{
+    const trb__layer *l = s->l;
+    const size_t width = l->y_copies * (l->x_width / l->x_copies) + (training ? 2 : 1) * l->y_width;
+    return trb_alloc(TRB_MEM_ACTIVATIONS, rows, width * sizeof *s->scratch, &s->scratch);
+}
+
+/* Where head m's input of a row begins; the first layer behind the split has one for all. */
+static size_t input_of(const trb__layer *l, const dense *d, size_t row, size_t m)
+{
+    return row * l->x_width + (l->x_copies > 1 ? m * d->k : 0);
+}
+
+static void scale_inputs(const trb__layer *l, const dense *d, const trb__pass *p)
+{
+    for (size_t row = 0; row < p->rows; row++)
+        for (size_t m = 0; m < d->M; m++) {
+            const float *restrict x = (const float *)p->x + input_of(l, d, row, m);
+            const float *restrict r = p->params + l->r + m * d->k;
+            float *restrict xr = d->xr + (row * d->M + m) * d->k;
+            for (size_t i = 0; i < d->k; i++) xr[i] = x[i] * r[i];
+        }
+}
+
+trb_status trb__rank1_dense_forward(const trb__step *s, const trb__pass *p, float *to)
+{
+    const trb__layer *l = s->l;
+    const dense d = dense_of(s);
+    scale_inputs(l, &d, p);
+    TRB_TRY(trb_gemm(false, true, p->rows * d.M, d.n, d.k, d.xr, d.k, p->params + l->weight, d.k, 0.0F, d.u, d.n));
+    for (size_t row = 0; row < p->rows; row++) {
+        const float *restrict u = d.u + row * l->y_width, *restrict factor = p->params + l->s;
+        float *restrict y = to + row * l->y_width;
+        for (size_t j = 0; j < l->y_width; j++) y[j] = u[j] * factor[j];
+    }
+    return TRB_OK;
+}
+
+/* du = dy o s, ds = sum over rows of dy o u. */
+static void back_over_outputs(const trb__layer *l, const dense *d, const trb__pass *p, const float *dy)
+{
+    const float *restrict factor = p->params + l->s;
+    float *restrict ds = p->grad + l->s;
+    memset(ds, 0, l->y_width * sizeof *ds);
+    for (size_t row = 0; row < p->rows; row++) {
+        const float *restrict g = dy + row * l->y_width, *restrict u = d->u + row * l->y_width;
+        float *restrict du = d->du + row * l->y_width;
+        for (size_t j = 0; j < l->y_width; j++) {
+            ds[j] += g[j] * u[j];
+            du[j] = g[j] * factor[j];
+        }
+    }
+}
+
+/* From the gradient by the scaled inputs: dr = sum over rows of it times x, dx = it times r, of one input for all heads
+ * the sum over them. */
+static void back_over_inputs(const trb__layer *l, const dense *d, const trb__pass *p, float *to)
+{
+    memset(p->grad + l->r, 0, d->M * d->k * sizeof *p->grad);
+    if (to != NULL) memset(to, 0, p->rows * l->x_width * sizeof *to);
+    for (size_t row = 0; row < p->rows; row++)
+        for (size_t m = 0; m < d->M; m++) {
+            const size_t at = input_of(l, d, row, m);
+            const float *restrict x = (const float *)p->x + at, *restrict g = d->xr + (row * d->M + m) * d->k;
+            const float *restrict r = p->params + l->r + m * d->k;
+            float *restrict dr = p->grad + l->r + m * d->k;
+            for (size_t i = 0; i < d->k; i++) dr[i] += g[i] * x[i];
+            if (to == NULL) continue;
+            float *restrict dx = to + at;
+            for (size_t i = 0; i < d->k; i++) dx[i] += g[i] * r[i];
+        }
+}
+
+trb_status trb__rank1_dense_backward(const trb__step *s, const trb__pass *p, const float *dy, float *dx)
+{
+    const trb__layer *l = s->l;
+    const dense d = dense_of(s);
+    const size_t rows = p->rows * d.M;
+    back_over_outputs(l, &d, p, dy);
+    scale_inputs(l, &d, p);
+    TRB_TRY(trb_gemm(true, false, d.n, d.k, rows, d.du, d.n, d.xr, d.k, 0.0F, p->grad + l->weight, d.k));
+    TRB_TRY(trb_gemm(false, false, rows, d.k, d.n, d.du, d.n, p->params + l->weight, d.k, 0.0F, d.xr, d.k));
+    back_over_inputs(l, &d, p, dx);
+    return TRB_OK;
+}
+
+/* ---- convolution */
+
+size_t trb__rank1_filters(const trb__layer *l)
+{
+    return l->y_copies * l->out.c * l->in.c * l->argument.kernel * l->argument.kernel;
+}
+
+/* The heads' filters, and for training the gradient by them. */
+trb_status trb__rank1_conv_open(trb__step *s, bool training)
+{
+    return trb_alloc(TRB_MEM_ACTIVATIONS, trb__rank1_filters(s->l), (training ? 2 : 1) * sizeof *s->scratch,
+                     &s->scratch);
+}
+
+void trb__rank1_expand(const trb__layer *l, const float *params, float *w)
+{
+    const size_t N = l->out.c, C = l->in.c, window = l->argument.kernel * l->argument.kernel;
+    for (size_t m = 0; m < l->y_copies; m++) {
+        const float *from = params + l->weight;
+        for (size_t n = 0; n < N; n++)
+            for (size_t c = 0; c < C; c++, w += window, from += window) {
+                const float factor = params[l->s + m * N + n] * params[l->r + m * C + c];
+                for (size_t i = 0; i < window; i++) w[i] = from[i] * factor;
+            }
+    }
+}
+
+/* dW = sum over heads of dW_m o (s_m r_m^T); with e = dW_m o W, summed over a window, ds_m = e r_m, dr_m = e^T s_m. */
+void trb__rank1_collect(const trb__layer *l, const float *params, const float *dw, float *grad)
+{
+    const size_t M = l->y_copies, N = l->out.c, C = l->in.c, window = l->argument.kernel * l->argument.kernel;
+    memset(grad + l->weight, 0, N * C * window * sizeof *grad);
+    memset(grad + l->r, 0, M * C * sizeof *grad);
+    memset(grad + l->s, 0, M * N * sizeof *grad);
+    for (size_t m = 0; m < M; m++) {
+        const float *w = params + l->weight, *r = params + l->r + m * C, *s = params + l->s + m * N;
+        float *to = grad + l->weight, *dr = grad + l->r + m * C, *ds = grad + l->s + m * N;
+        for (size_t n = 0; n < N; n++)
+            for (size_t c = 0; c < C; c++, w += window, dw += window, to += window) {
+                const float factor = s[n] * r[c];
+                float e = 0.0F;
+                for (size_t i = 0; i < window; i++) {
+                    to[i] += dw[i] * factor;
+                    e += dw[i] * w[i];
+                }
+                ds[n] += e * r[c];
+                dr[c] += e * s[n];
+            }
+    }
+}
+
+/* ---- lists and networks */
+
+trb_status trb_net_rank1(const char *layers, char **out)
+{
+    char *list = NULL, *text = NULL;
+    trb__item item = {0};
+    size_t items = 1;
+    bool any = false;
+    trb_status st = TRB_OK;
+    TRB_TRY(trb_net_expand(layers, &list));
+    for (const char *c = list; *c != '\0'; c++) items += *c == ',';
+    TRB_GO(trb_alloc(TRB_MEM_OTHER, items + 1, TRB__ITEM_BYTES + 2, &text));
+    char *end = stpcpy(text, "split");
+    for (const char *cursor = list; cursor != NULL;) {
+        TRB_GO(trb__list_next(&cursor, &item));
+        if (item.is == TRB__SPLIT) continue;
+        if (item.is == TRB__LAYER && item.argument.rank1)
+            TRB_GO(trb_fail(TRB_ECONFIG,
+                            "layers: item %zu, \"%s\": a list of rank1 layers is made of one without rank1",
+                            item.number, item.text));
+        if (item.is == TRB__LAYER) item.argument.rank1 = item.kind->takes_rank1;
+        any = any || item.argument.rank1;
+        end = stpcpy(end, ", ");
+        trb__item_print(&item, TRB__ITEM_BYTES, end);
+        end += strlen(end);
+    }
+    if (!any) TRB_GO(trb_fail(TRB_ECONFIG, "layers: \"%.200s\" has no dense layer and no conv for rank1", list));
+    *out = text;
+    text = NULL;
+done:
+    trb_free(text);
+    trb_free(list);
+    return st;
+}
+
+trb_status trb_net_plain(const trb_net *net, trb_net **out)
+{
+    char *text = NULL;
+    trb__item item = {0};
+    bool any = false;
+    for (size_t i = 0; i < net->n_layers; i++) {
+        const trb__layer *l = &net->layer[i];
+        any = any || l->argument.rank1;
+        if (l->head && l->kind->takes_rank1 && !l->argument.rank1)
+            return trb_fail(TRB_ECONFIG,
+                            "layers: \"%.200s\" does not fold: behind the split, %s of layer %s%s%zu is not rank1",
+                            net->layers, l->kind->name, l->name, l->name[0] != '\0' ? "." : "", l->position);
+    }
+    if (!any) return trb_fail(TRB_ECONFIG, "layers: \"%.200s\" has no rank1 layer, so nothing folds", net->layers);
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, strlen(net->layers) + TRB__ITEM_BYTES, 1, &text));
+    char *end = text;
+    trb_status st = TRB_OK;
+    for (const char *cursor = net->layers; cursor != NULL;) {
+        TRB_GO(trb__list_next(&cursor, &item));
+        if (item.is == TRB__SPLIT) continue;
+        item.argument.rank1 = false;
+        if (end > text) end = stpcpy(end, ", ");
+        trb__item_print(&item, TRB__ITEM_BYTES, end);
+        end += strlen(end);
+    }
+    st = trb_net_create(text, net->input, 1, out);
+done:
+    trb_free(text);
+    return st;
+}
+
+/* W o the mean of s_m r_m^T, of a tensor [outputs][inputs][...]. */
+static void fold_weight(size_t M, const trb_param *p, const float *w, const float *r, const float *s, float *to)
+{
+    const size_t N = p->shape[0], C = p->shape[1], window = p->count / (N * C);
+    for (size_t n = 0; n < N; n++)
+        for (size_t c = 0; c < C; c++, w += window, to += window) {
+            double sum = 0.0;
+            for (size_t m = 0; m < M; m++) sum += (double)s[m * N + n] * (double)r[m * C + c];
+            for (size_t i = 0; i < window; i++) to[i] = (float)((double)w[i] * (sum / (double)M));
+        }
+}
+
+static void mean_of_heads(size_t M, const trb_param *p, const float *from, float *to)
+{
+    const size_t one = p->count / M;
+    for (size_t i = 0; i < one; i++) {
+        double sum = 0.0;
+        for (size_t m = 0; m < M; m++) sum += (double)from[m * one + i];
+        to[i] = (float)(sum / (double)M);
+    }
+}
+
+/* Both tables have the same tensors in the same order, but for the factors, which lie behind their weights: r, then s.
+ * */
+void trb_net_fold(const trb_net *net, const float *params, const trb_net *plain, float *to)
+{
+    const trb_param *q = plain->param;
+    for (const trb_param *p = net->param; p < net->param + net->n_params; p++, q++) {
+        const float *from = params + p->offset;
+        const bool shared = p + 1 < net->param + net->n_params && p[1].factor;
+        if (shared)
+            fold_weight(net->heads, p, from, params + p[1].offset, params + p[2].offset, to + q->offset);
+        else if (p->head)
+            mean_of_heads(net->heads, p, from, to + q->offset);
+        else
+            memcpy(to + q->offset, from, p->count * sizeof *to);
+        if (shared) p += 2;
+    }
+}
