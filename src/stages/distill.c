@@ -371,9 +371,6 @@ trb_status trb__student_check(const trb_config *c, size_t index, const trb__samp
     trb_net_destroy(net);
     TRB_TRY(trb_fail_of(st, "%s: head_lanes above 1: ", who));
     if (outputs != K) return trb_fail(TRB_ECONFIG, "%s has %zu outputs, the members have %zu", who, outputs, K);
-    if (trb__method_of(o->method, samples->data.task)->dirichlet != TRB_DIRICHLET_NONE && K < 2)
-        return trb_fail(TRB_ECONFIG, "%s: %s learns a distribution over 2 or more classes, the members have %zu", who,
-                        trb__method_of(o->method, samples->data.task)->name, K);
     trb_exchange_opts exchange = c->exchange;
     exchange.columns = o->head_groups;
     TRB_TRY(trb_fail_of(trb_exchange_check(&exchange, o->fit.lanes, ranks), "%s: ", who));

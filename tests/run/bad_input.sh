@@ -61,6 +61,11 @@ refuses 3 'student/hydra.*temperature' eval "$conf" --student.temperature=5
 refuses 2 'hydra: 2 ranks share a batch of 1 lanes' run "$conf" --run.dir="$work/early" --student.lanes=1
 refuses 2 'nowhere.*No such file' run "$conf" --run.dir="$work/early" --data.test="[nowhere, t10k-labels-idx1-ubyte]"
 check "what cannot end well is not begun" test ! -e "$work/early/members"
+refuses 2 'student `endd` learns a distribution.*label_weight' distill "$conf" --students='[endd]' --student.label_weight=0.1
+sed 's/^members:.*/members: {count: 1}/' "$conf" >"$work/single.yaml"
+refuses 2 'single.yaml:7.*student `endd` learns a distribution.*2 or more, got 1' train "$work/single.yaml" --students='[endd]'
+refuses 1 'precision of .*1e30; a smaller learning rate' distill "$conf" --students='[wild]' --student.method=endd --student.lr=1000
+rm -r "$work/run/student/wild"
 refuses 2 'report itself uses' train "$conf" --students='[ensemble]'
 refuses 3 'block is 128, expected 64' cache "$conf" --cache.block=64
 mpi 1 train "$conf" --run.dir="$work/grown" --members.count=2 && mpi 2 run "$conf" --run.dir="$work/grown" --members.count=2 || cat "$work/err"

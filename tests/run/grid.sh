@@ -19,12 +19,13 @@ distil() {
 }
 dense='[dense 32, relu, dropout 0.1, split, dropout 0.2, dense 32, relu, dense 10]'
 blocks='[conv 8 3 stride 2, norm, relu, maxpool 4, split, fork, conv 8 3 pad 1, norm, relu, conv 8 3 pad 1, norm, add, relu, dense 10]'
+more=() files=4 # further arguments; files of the students
 compare() { # NAME LAYERS HEAD_LANES LANES "RANKS GROUPS" ...
     local name="$1, $4 lanes" lanes=$3 shape n groups
-    local -a cut=(--student.layers="$2" --student.head_lanes="$3" --student.lanes="$4")
+    local -a cut=(--student.layers="$2" --student.head_lanes="$3" --student.lanes="$4" "${more[@]}")
     shift 4
     distil one 1 1 "${cut[@]}" >"$work/expected"
-    check "$name, $lanes head lanes: two students" [ "$(wc -l <"$work/expected")" = 4 ]
+    check "$name, $lanes head lanes: all students" [ "$(wc -l <"$work/expected")" = "$files" ]
     for shape in "$@"; do
         read -r n groups <<<"$shape"
         distil other "$n" "$groups" "${cut[@]}" >"$work/got"
@@ -35,6 +36,10 @@ compare dense "$dense" 6 4 "2 1" "2 2" "4 2" "3 1" "6 2" "3 3" "6 6"
 compare dense "$dense" 2 4 "2 2" "4 1"
 compare dense "$dense" 6 2 "2 2" "4 2" "3 3" "6 3"
 compare blocks "$blocks" 3 3 "3 3" "2 1" "6 3"
+# Every method, with labels where they are known, in lanes of heads and without.
+more=(--students='[hydra, kd, endd, proxy-endd]' --student.hydra.label_weight=0.3 --student.kd.label_weight=0.3) files=8
+compare methods "$dense" 2 4 "2 2" "4 2" "3 1"
+compare methods "$dense" 1 4 "2 1" "3 1"
 nll() { sed -nE 's/^ *"hydra": .*"nll": ([0-9.]+).*/\1/p' "$work/$1/report/report.json"; }
 near() { awk -v a="$(nll "$1")" -v b="$(nll "$2")" -v by="$3" 'BEGIN { exit !(a > 0 && a < (1 + by) * b && b < (1 + by) * a) }'; }
 for exchange in ordered allreduce; do
@@ -68,6 +73,17 @@ check "without masks epochs are the same" [ "$(close plain:1 plain:2)" = "same o
 check "masks of heads are drawn anew in every epoch" [ "$(close masked:1 masked:2)" = "other other" ]
 check "a second phase goes on where the first ended" [ "$(close phases:2 masked:2)" = "same same" ]
 check "the temperature decides the loss" [ "$(close cold:1 masked:1)" = "other same" ]
+# Of two views one is the sample itself: half of the rows have a label.
+labels=(--student.phase1_epochs=1 --student.epochs=1 --student.layers='[dense 32, relu, split, dense 10]')
+still all "${labels[@]}" --student.label_weight=1
+still some "${labels[@]}" --student.label_weight=1 --student.views=2
+still none "${labels[@]}"
+still both "${labels[@]}" --student.label_weight=0.25
+check "with all the weight on labels, of two views half of the loss is left, in both phases" awk '
+    { n++; if (!($3 > 0.4 * $1 && $3 < 0.6 * $1)) exit 1 } END { exit n != 2 }' <(paste -d' ' "$work/all/epochs" "$work/some/epochs")
+check "a quarter of it is a quarter of both losses" awk '
+    { n++; d = $5 - 0.25 * $1 - 0.75 * $3; if (!(d * d < 1e-12 * $5 * $5)) exit 1 } END { exit n != 2 }' \
+    <(paste -d' ' "$work/all/epochs" "$work/none/epochs" "$work/both/epochs")
 
 # Each of two ranks sees the shards of its own three members alone.
 for r in 0 1; do

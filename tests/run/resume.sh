@@ -73,6 +73,22 @@ for nth in 20 70; do
     done
 done
 
+# ---- a temperature that falls with the steps, and labels
+methods=('--students=[endd, kd]' --student.kd.label_weight=0.3)
+mkdir "$work/methods"
+cp -r "$work/calm/members" "$work/calm/cache" "$work/methods"
+mpi 1 run "$conf" --run.dir="$work/methods" "${methods[@]}" || cat "$work/err"
+for nth in 30 110; do
+    rm -rf "$work/hurt"
+    mkdir "$work/hurt"
+    cp -r "$work/calm/members" "$work/calm/cache" "$work/hurt"
+    TRB_FAULT=train.step:$nth:1:usr1 mpi 2 distill "$conf" --run.dir="$work/hurt" "${methods[@]}"
+    check "endd and kd, stopped at step $nth: exit status 75" test $? = 75
+    mpi 3 run "$conf" --run.dir="$work/hurt" "${methods[@]}" || cat "$work/err"
+    check "endd and kd, stopped at step $nth: one goes on" grep -q 'student [a-z]*: goes on from ' "$work/err"
+    compare "endd and kd, stopped at step $nth" "$work/hurt" "$work/methods"
+done
+
 # From here on there is one member, like all others.
 sed 's/^members: .*/members: {count: 3}/' "$conf" >"$work/alike.yaml"
 conf=$work/alike.yaml

@@ -178,6 +178,47 @@ static void the_proxy_is_the_optimum(void **state)
     clear(in);
 }
 
+/* A class that has no probability in single precision takes no part in the precision: the proxy of the others is the
+ * optimum still. */
+static void a_class_may_be_out_of_reach(void **state)
+{
+    (void)state;
+    const float t[2 * 3] = {2.0F, -1.0F, -200.0F, -1.0F, 2.0F, -200.0F};
+    float s[6], z[3], dz[3];
+    double loss = 0.0;
+    assert_ok(trb_proxy_endd_statistics(1, 2, 2, 3, 1.0F, t, s));
+    assert_true(s[2] == 0.0F && s[5] < -200.0F);
+    const double p = 1.0 / (1.0 + exp(-3.0)), w = log(0.5) - 0.5 * (log(p) + log(1.0 - p)); /* K - 1 = 2 */
+    z[0] = z[1] = (float)log(0.5 / w);
+    z[2] = -80.0F;
+    assert_ok(trb_loss_proxy_endd(1, 3, 1, 1.0F, z, s, &loss, dz));
+    for (size_t k = 0; k < 3; k++) assert_near((double)dz[k], 0.0, 1e-6);
+}
+
+/* Where members agree, rounding may not leave a reward for being ever more sure: to follow them is all of the loss. */
+static void agreement_rewards_nothing(void **state)
+{
+    (void)state;
+    enum { ROWS = 64 };
+    float *t = normals(ROWS * K, 5.0F, 4), two[2 * K], s[2 * K], z[K], dz[K];
+    size_t below = 0;
+    for (size_t b = 0; b < ROWS; b++) {
+        double loss = 0.0, alpha0 = 0.0, follow = 0.0;
+        for (size_t i = 0; i < 2 * K; i++) two[i] = t[b * K + i % K];
+        assert_ok(trb_proxy_endd_statistics(1, 2, 2, K, 1.0F, two, s));
+        for (size_t k = 0; k < K; k++) {
+            z[k] = (float)log((double)s[k] * 1e12);
+            alpha0 += exp((double)z[k]) + 1.0;
+            follow -= (double)s[k] * trb_digamma(exp((double)z[k]) + 1.0);
+        }
+        assert_ok(trb_loss_proxy_endd(1, K, 1, 1.0F, z, s, &loss, dz));
+        assert_true(loss > follow + trb_digamma(alpha0) - 1e-12);
+        below += inverse_precision(s) < 0.0;
+    }
+    assert_in_range(below, 1, ROWS);
+    trb_free(t);
+}
+
 /* Every column of a grid has some of the members: what they make of them adds up. */
 static void parts_add_up(void **state)
 {
@@ -210,7 +251,8 @@ static void extremes(void **state)
         assert_ok(trb_loss_endd(1, 3, 1, 1.0F, students[i], s, &loss, dz));
         assert_true(isfinite(loss) && isfinite(dz[0]) && isfinite(dz[1]) && isfinite(dz[2]));
     }
-    assert_fails(trb_loss_endd(1, 3, 1, 1.0F, (float[]){70.0F, 0.0F, 0.0F}, s, &loss, dz), TRB_ENUM, "row 0 has a precision of 2.5");
+    assert_fails(trb_loss_endd(1, 3, 1, 1.0F, (float[]){70.0F, 0.0F, 0.0F}, s, &loss, dz), TRB_ENUM,
+                 "row 0 has a precision of 2.5");
     assert_fails(trb_loss_endd(1, 3, 1, 1.0F, (float[]){3e38F, 0.0F, 0.0F}, s, &loss, dz), TRB_ENUM, "inf");
 
     assert_ok(trb_proxy_endd_statistics(1, 2, 2, 3, 1.0F, sure, s));
@@ -296,6 +338,8 @@ int main(void)
         cmocka_unit_test(proxy_endd),
         cmocka_unit_test(differences),
         cmocka_unit_test(the_proxy_is_the_optimum),
+        cmocka_unit_test(a_class_may_be_out_of_reach),
+        cmocka_unit_test(agreement_rewards_nothing),
         cmocka_unit_test(parts_add_up),
         cmocka_unit_test(extremes),
         cmocka_unit_test(what_is_refused),
