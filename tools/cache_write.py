@@ -13,6 +13,8 @@ From the shell (logits.npy is [M][N][K] or [V][M][N][K]; x.npy and y.npy are the
 For views, the members have to be shown the pixels that a student will be fed: views.py makes them, view_text() names them.
 
     cache_write.py --logits views.npy --view identity 0 --view "crop 4, flip" 5 --view "crop 4, flip" 5 ... RUN/cache
+
+From PyTorch modules: cache_torch.py, which computes the logits too.
 """
 import argparse
 import os
@@ -101,6 +103,93 @@ def publish(path, write):
             os.remove(aside)
 
 
+class Writer:
+    """A cache under way: the shards in any order, the manifest last.
+
+        writer = Writer(out, M, K, y, data_digest(x, y), [(number that stands for a member) ...], dtype="float16")
+        for v in range(V):
+            for first in writer.firsts:
+                for m in range(M):
+                    writer.shard(v, m, first, logits[v, m, first:first + writer.shard_rows])
+        writer.manifest()
+
+    Arguments are those of write_cache(). A manifest that is there is removed: what is not finished shall not look so.
+    """
+
+    def __init__(self, out, members, outputs, y, data_digest, member_digests, task="classes", views=None, dtype="float32",
+                 block=256, shard_rows=65536, deflate=0):
+        self.out, self.task, self.data_digest, self.block, self.deflate = out, task, data_digest, block, deflate
+        self.dtype, self.y = np.dtype(dtype).newbyteorder("<"), truth(y, task)
+        self.member_digests = np.array(member_digests, "<u8")
+        views = views or [("identity", 0)]
+        self.shape = len(views), members, len(self.y), outputs
+        self.shard_rows = max(block, min(shard_rows, len(self.y)) // block * block)
+        self.firsts = range(0, len(self.y), self.shard_rows)
+        self.written = {}
+        if tuple(views[0]) != ("identity", 0):
+            raise ValueError(f"view 0 is {views[0]}, expected ('identity', 0)")
+        self.views = [("identity", 0)] + [(checked_view(text), seed) for text, seed in views[1:]]
+        if len(set(self.views[1:])) > 1:
+            raise ValueError(f"views of {sorted(set(self.views[1:]))}, expected one recipe and one seed for all but view 0")
+        if len(self.y) == 0 or len(self.member_digests) != members:
+            raise ValueError(f"{len(self.y)} samples, {members} members and {len(self.member_digests)} digests of them")
+        if task == "regression" and outputs != 2:
+            raise ValueError(f"{outputs} outputs, expected 2 for regression: mean and log variance")
+        if not (np.isfinite(self.y).all() if task == "regression" else (self.y >= 0).all() and (self.y < outputs).all()):
+            raise ValueError(f"a target is not finite, or a label is not in 0..{outputs - 1}")
+        if os.path.exists(os.path.join(out, "manifest.h5")):
+            os.remove(os.path.join(out, "manifest.h5"))
+
+    def name(self, v, m, first):
+        return f"v{v:02d}/m{m:03d}-s{first // self.shard_rows:05d}.h5"
+
+    def shard(self, v, m, first, logits):
+        """Samples [first, first + shard_rows), or to the last one, of a view and a member: [rows][K], raw."""
+        with np.errstate(over="ignore"):
+            rows = np.asarray(logits).astype(self.dtype)
+        bad = np.argwhere(~np.isfinite(rows))
+        if len(bad):
+            raise ValueError(f"member {m}, view {v}: sample {first + bad[0, 0]} is not finite in {self.dtype}")
+        ids = np.arange(first, first + len(rows), dtype="<i8")
+        payload = digest(rows, ids)
+
+        def write(file):
+            file.create_dataset("sample_id", data=ids)
+            file.create_dataset("logits", data=rows, chunks=(min(self.block, len(rows)), rows.shape[1]), fletcher32=True,
+                                shuffle=self.deflate > 0 or None, compression=self.deflate or None)
+            attributes(file, format="tribikos shard", version=1, member=m, view=v, view_recipe=self.views[v][0],
+                       view_seed=self.views[v][1], first_row=first, rows=len(rows), block=self.block,
+                       member_digest=self.member_digests[m], data_digest=self.data_digest, payload_digest=payload)
+
+        publish(os.path.join(self.out, self.name(v, m, first)), write)
+        self.written[v, m, first] = len(rows), payload
+
+    def manifest(self):
+        V, M, N, K = self.shape
+        places = [(v, m, first) for v in range(V) for m in range(M) for first in self.firsts]
+        columns = np.array([(m, v, first, *self.written[v, m, first]) for v, m, first in places], "<u8").T.copy()
+        layout = h5py.VirtualLayout(self.shape, self.dtype)
+        for v, m, first in places:
+            rows = self.written[v, m, first][0]
+            layout[v, m, first:first + rows] = h5py.VirtualSource(self.name(v, m, first), "logits", (rows, K), self.dtype)
+
+        def write(file):
+            for name, column in zip(("member", "view", "first_row", "rows", "payload_digest"), columns):
+                file["shard/" + name] = column
+            file["member_digest"] = self.member_digests
+            file["label" if self.task == "classes" else "target"] = self.y
+            file.create_virtual_dataset("logits", layout)
+            sizes = (N, K, M, V, self.block, self.shard_rows, self.data_digest)
+            recipes = [part for view in self.views for part in view]
+            attributes(file, format="tribikos cache", version=1, task=self.task, dtype=self.dtype.name, samples=N, outputs=K,
+                       members=M, views=V, block=self.block, shard_rows=self.shard_rows, data_digest=self.data_digest, blas="",
+                       digest=digest(self.task, self.dtype.name, *sizes, *recipes, columns, self.member_digests, self.y))
+            for v, (recipe, seed) in enumerate(self.views):
+                attributes(file, **{f"view_{v:02d}_recipe": recipe, f"view_{v:02d}_seed": seed})
+
+        publish(os.path.join(self.out, "manifest.h5"), write)
+
+
 def write_cache(out, logits, y, data_digest, task="classes", views=None, member_digests=None, dtype="float32",
                 block=256, shard_rows=65536, deflate=0):
     """Write the shards, then the manifest.
@@ -113,67 +202,17 @@ def write_cache(out, logits, y, data_digest, task="classes", views=None, member_
     member_digests  [M] numbers that stand for the members; by default taken from their logits
     """
     logits = logits[None] if logits.ndim == 3 else logits
+    if logits.ndim != 4 or logits.shape[2] != np.size(y) or logits.shape[0] != len(views or [0]):
+        raise ValueError(f"logits {logits.shape} do not fit {np.size(y)} labels and {len(views or [0])} views")
     V, M, N, K = logits.shape
-    dtype, y = np.dtype(dtype).newbyteorder("<"), truth(y, task)
-    views = views or [("identity", 0)]
-    shard_rows = max(block, min(shard_rows, N) // block * block)
-    if len(y) != N or len(views) != V:
-        raise ValueError(f"logits {logits.shape} do not fit {len(y)} labels and {len(views)} views")
-    if tuple(views[0]) != ("identity", 0):
-        raise ValueError(f"view 0 is {views[0]}, expected ('identity', 0)")
-    views = [("identity", 0)] + [(checked_view(text), seed) for text, seed in views[1:]]
-    if len(set(views[1:])) > 1:
-        raise ValueError(f"views of {sorted(set(views[1:]))}, expected one recipe and one seed for all but view 0")
-    if not (np.isfinite(y).all() if task == "regression" else (y >= 0).all() and (y < K).all()):
-        raise ValueError("a target is not finite, or a label is not in 0..K-1")
     if member_digests is None:
         member_digests = [digest(np.asarray(logits[0, m])) for m in range(M)]
-    table, names = [], []
+    writer = Writer(out, M, K, y, data_digest, member_digests, task, views, dtype, block, shard_rows, deflate)
     for v in range(V):
         for m in range(M):
-            for first in range(0, N, shard_rows):
-                with np.errstate(over="ignore"):
-                    rows = np.asarray(logits[v, m, first:first + shard_rows]).astype(dtype)
-                bad = np.argwhere(~np.isfinite(rows))
-                if len(bad):
-                    raise ValueError(f"member {m}, view {v}: sample {first + bad[0, 0]} is not finite in {dtype}")
-                ids = np.arange(first, first + len(rows), dtype="<i8")
-                payload = digest(rows, ids)
-                name = f"v{v:02d}/m{m:03d}-s{first // shard_rows:05d}.h5"
-
-                def write_shard(file):
-                    file.create_dataset("sample_id", data=ids)
-                    file.create_dataset("logits", data=rows, chunks=(min(block, len(rows)), K), fletcher32=True,
-                                        shuffle=deflate > 0 or None, compression=deflate or None)
-                    attributes(file, format="tribikos shard", version=1, member=m, view=v, view_recipe=views[v][0],
-                               view_seed=views[v][1], first_row=first, rows=len(rows), block=block, member_digest=member_digests[m],
-                               data_digest=data_digest, payload_digest=payload)
-
-                publish(os.path.join(out, name), write_shard)
-                names.append(name)
-                table.append((m, v, first, len(rows), payload))
-
-    columns = np.array(table, "<u8").T.copy()
-    member_digests = np.array(member_digests, "<u8")
-    layout = h5py.VirtualLayout((V, M, N, K), dtype)
-    for name, (m, v, first, count, _) in zip(names, table):
-        layout[v, m, first:first + count] = h5py.VirtualSource(name, "logits", (count, K), dtype)
-
-    def write_manifest(file):
-        for name, column in zip(("member", "view", "first_row", "rows", "payload_digest"), columns):
-            file["shard/" + name] = column
-        file["member_digest"] = member_digests
-        file["label" if task == "classes" else "target"] = y
-        file.create_virtual_dataset("logits", layout)
-        sizes = (N, K, M, V, block, shard_rows, data_digest)
-        recipes = [part for view in views for part in view]
-        attributes(file, format="tribikos cache", version=1, task=task, dtype=dtype.name, samples=N, outputs=K,
-                   members=M, views=V, block=block, shard_rows=shard_rows, data_digest=data_digest, blas="",
-                   digest=digest(task, dtype.name, *sizes, *recipes, columns, member_digests, y))
-        for v, (recipe, seed) in enumerate(views):
-            attributes(file, **{f"view_{v:02d}_recipe": recipe, f"view_{v:02d}_seed": seed})
-
-    publish(os.path.join(out, "manifest.h5"), write_manifest)
+            for first in writer.firsts:
+                writer.shard(v, m, first, logits[v, m, first:first + writer.shard_rows])
+    writer.manifest()
 
 
 def main():

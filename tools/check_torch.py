@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Check a run with PyTorch: check_torch.py RUN DATA_FOLDER.
 
 Builds torch modules from the weights files (network_torch.py) and compares (1) each member's logits with the cache, (2) the mean
@@ -5,18 +6,29 @@ probabilities of ensemble and students with report/predictions.h5, (3) accuracy,
 report/report.json; what is allowed follows from the run's precision and the cache's dtype. DATA_FOLDER holds the unpacked files
 that the run was made from: train-* and t10k-* (IDX), or data_batch*.bin and test_batch*.bin (CIFAR-10). Exits 1 and says what
 differs if anything does."""
+import argparse
 import glob
 import json
+import os
 import sys
 
-import h5py
-import numpy as np
-import torch
-from torch import nn
+try:
+    import h5py
+    import numpy as np
+    import torch
+    from torch import nn
 
-from network_torch import load, text
+    from network_torch import load, text
+except ImportError as missing:
+    sys.exit(f"check_torch.py: {missing}; install the packages python3-torch, python3-h5py and python3-numpy")
 
-run, folder = sys.argv[1:3]
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("run", help="folder of the run")
+parser.add_argument("data", help="folder of its unpacked data files")
+arguments = parser.parse_args()
+run, folder = arguments.run, arguments.data
+if not glob.glob(f"{run}/members/m*/weights.h5") or not os.path.exists(f"{run}/report/report.json"):
+    sys.exit(f"check_torch.py: {run} has no members or no report; is it the folder of a run that `tribikos eval` has been through?")
 
 
 def records(kind):

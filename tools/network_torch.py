@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """A network of this project as a PyTorch module: members, students, or a layer list of your own.
 
     from network_torch import load
@@ -5,9 +6,10 @@
     net = load("runs/mine/student/hydra/weights.h5")    # in eval mode, on the CPU
     z = net(net.normalise(pixels))                      # [B][M][K] logits: M heads (1 for a member), K outputs
     p = z.softmax(-1).mean(1)                           # the prediction: mean probability over heads
-    mu = entropy(p) - entropy(z.softmax(-1)).mean(1)    # and its model uncertainty
+    mu = entropy(p) - entropy(z.softmax(-1)).mean(1)    # and its model uncertainty: entropy = lambda p: -(p * p.log()).sum(-1)
 
-`pixels` are what the data files hold (0 to 255 for images), as [B][C][H][W] or [B][C*H*W]. It is an ordinary module of Conv2d,
+`pixels` are what the data files hold (0 to 255 for images), as [B][C][H][W] or [B][C*H*W]; net(...) itself takes what
+net.normalise() gives, by the constants net.mean and net.scale, which the weights file has. It is an ordinary module of Conv2d,
 BatchNorm2d, Linear and so on: train it further, export it, take `net.body` as a feature extractor or `net.heads[m]` alone.
 
 Names are those of the weights file. A tensor "body.stage1.block1.1.weight" is that key of the state_dict; a tensor of the heads,
@@ -16,10 +18,23 @@ weight of a rank1 layer, without M in the file, is one parameter that all of the
 net.tensors() and net.load_tensors() speak the file's names. (num_batches_tracked of BatchNorm2d is in no file.)
 
 The grammar of layer lists is the manual page of include/tribikos/net.h.
+
+From the shell, to look at a network, to let it compute, and to leave it to programs that know nothing of this one:
+
+    network_torch.py runs/mine/student/hydra/weights.h5
+    network_torch.py runs/mine/student/hydra/weights.h5 --x pixels.npy --logits z.npy       # [N][M][K]
+    network_torch.py runs/mine/student/hydra/weights.h5 --state student.pt --script student.ts.pt
 """
-import h5py
-import torch
-from torch import nn
+import argparse
+import sys
+
+try:
+    import h5py
+    import numpy as np
+    import torch
+    from torch import nn
+except ImportError as missing:
+    sys.exit(f"network_torch.py: {missing}; install the packages python3-torch, python3-h5py and python3-numpy")
 
 
 def text(value):
@@ -177,7 +192,7 @@ class Network(nn.Module):
         self.register_buffer("scale", torch.ones(shape[0], 1, 1), persistent=False)
 
     def normalise(self, x):
-        """What the network was trained on: (x - mean) * scale, constants of a channel that are stored beside the weights."""
+        """What the network was trained on, of what the data files hold: (x - mean) * scale, constants of a channel that are stored beside the weights."""
         return (x.reshape(-1, *self.shape) - self.mean) * self.scale
 
     def forward(self, x):
@@ -216,6 +231,8 @@ class Network(nn.Module):
 def load(path):
     """The network of a weights file, in eval mode."""
     with h5py.File(path) as f:
+        if text(f.attrs.get("format", "")) != "tribikos weights":
+            raise ValueError(f"{path} is no file of weights; take members/m000/weights.h5 or student/NAME/weights.h5 of a run")
         tensors = {}
         f.visititems(lambda name, d: tensors.__setitem__(name.replace("/", "."), torch.from_numpy(d[...])))
         net = Network(text(f.attrs["layers"]), [int(f.attrs[f"input_{side}"]) for side in "chw"], int(f.attrs["heads"]))
@@ -225,3 +242,45 @@ def load(path):
     net.scale.copy_(tensors.pop("input.scale")[:, None, None])
     net.load_tensors(tensors)
     return net.eval()
+
+
+class FromPixels(nn.Module):
+    """A network that takes what the data files hold."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x):
+        return self.net(self.net.normalise(x))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("weights", help="weights.h5 of a member or a student")
+    parser.add_argument("--x", help="x.npy, [N][...] samples as the data files hold them")
+    parser.add_argument("--logits", help="z.npy to write: [N][M][K] logits of x.npy; needs --x")
+    parser.add_argument("--state", help="state.pt to write: the state_dict, by torch.save")
+    parser.add_argument("--script", help="net.pt to write: a TorchScript module from samples as stored to [B][M][K] logits")
+    a = parser.parse_args()
+    if (a.x is None) != (a.logits is None):
+        parser.error("--x and --logits belong together")
+    try:
+        net = load(a.weights)
+        print(net)
+        trained = sum(p.numel() for p in net.parameters())
+        print(f"{max(1, len(net.heads))} heads, {trained} parameters; samples {' x '.join(map(str, net.shape))}")
+        with torch.no_grad():
+            if a.x is not None:
+                x = torch.from_numpy(np.load(a.x))
+                np.save(a.logits, torch.cat([net(net.normalise(part)) for part in x.split(256)]).numpy())
+            if a.state is not None:
+                torch.save(net.state_dict(), a.state)
+            if a.script is not None:
+                torch.jit.trace(FromPixels(net), torch.zeros(2, *net.shape)).save(a.script)
+    except (ValueError, OSError, RuntimeError) as failure:
+        sys.exit(f"network_torch.py: {str(failure).strip().splitlines()[-1]}")
+
+
+if __name__ == "__main__":
+    main()

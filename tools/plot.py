@@ -2,19 +2,24 @@
 """Draw a run: plot.py RUN [OUT.png] (default RUN/report/run.png). Needs python3-matplotlib and python3-h5py.
 
 Training loss by epoch, from the metrics.jsonl of members and students; from report/ a reliability diagram (accuracy
-against confidence in 15 bins; the closer to the diagonal, the better calibrated); how model and total uncertainty are spread over the
-reported set and those of eval.ood; accuracy and NLL of corrupted samples by strength, averaged over the corruptions."""
+against confidence in 15 bins; the closer to the diagonal, the better calibrated); how model and total uncertainty are
+spread over the reported set and those of eval.ood; accuracy and NLL of corrupted samples by strength, averaged over the corruptions."""
+import argparse
 import glob
 import json
 import os
 import sys
 
-import h5py
-import matplotlib
-import numpy as np
+try:
+    import h5py
+    import matplotlib
+    import numpy as np
 
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402  (the backend must be chosen first)
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt  # the backend must be chosen first
+except ImportError as missing:
+    sys.exit(f"plot.py: {missing}; install the packages python3-matplotlib, python3-h5py and python3-numpy")
+
 
 
 def draw_losses(run, axes):
@@ -74,10 +79,14 @@ def draw_corruptions(report, split, figure_of, axes):
 
 
 def main():
-    if len(sys.argv) not in (2, 3):
-        sys.exit(__doc__.split("\n")[0])
-    run = sys.argv[1]
-    out = sys.argv[2] if len(sys.argv) == 3 else f"{run}/report/run.png"
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", help="folder of a run that `tribikos eval` has been through")
+    parser.add_argument("out", nargs="?", help="picture to write")
+    arguments = parser.parse_args()
+    run, out = arguments.run, arguments.out or f"{arguments.run}/report/run.png"
+    if not os.path.exists(f"{run}/report/predictions.h5"):
+        sys.exit(f"plot.py: {run} has no report/predictions.h5; is it the folder of a run that `tribikos eval` has been "
+                 "through?")
     report = json.load(open(f"{run}/report/report.json"))
     with h5py.File(f"{run}/report/predictions.h5") as f:
         names = [n for n in report["models"] if n in f]

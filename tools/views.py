@@ -123,16 +123,15 @@ def rows(x, ids, view, recipe, seed, mean=None, scale=None, train=None):
     if items["mixup"] and train is None:
         raise ValueError(f"[{recipe}]: mixup needs train, the samples that it draws from: split()")
     mean, scale = 0 if mean is None else mean, 1 if scale is None else scale
-    x = np.asarray(x)
-    if x.ndim < 4:
-        x = x[:, None] if x.ndim == 3 else x.reshape(len(x), -1, 1, 1)
+    x = x if hasattr(x, "shape") else np.asarray(x)  # an HDF5 data set is read sample by sample
+    shape = {4: x.shape[1:], 3: (1, *x.shape[1:])}.get(len(x.shape), (-1, 1, 1))
     mean, scale = (np.asarray(value, np.float32).reshape(-1, 1, 1) for value in (mean, scale))
     for i in ids:
         stream = Stream(seed, USE_VIEW, 0, view, int(i))
-        row = vary(x[i], items, stream, mean, scale)
+        row = vary(x[i].reshape(shape), items, stream, mean, scale)
         if items["mixup"]:
             weight = np.float32(stream.beta(items["mixup"]))
             partner = train[stream.below(len(train))]
-            row = weight * row + (np.float32(1) - weight) * vary(x[partner], items, stream, mean, scale)
+            row = weight * row + (np.float32(1) - weight) * vary(x[partner].reshape(shape), items, stream, mean, scale)
         out.append(row)
     return np.stack(out)

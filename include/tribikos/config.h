@@ -15,8 +15,8 @@
 /** How one network is trained: a member's (train.*, members.overrides.M.*) or a student's (student.*, student.NAME.*).
  */
 typedef struct {
-    char *layers; /* as given, in canonical spacing, presets not expanded; "" for a student that takes train.layers with
-                   `split` */
+    char *layers; /* as given, in canonical spacing, presets not expanded; "" for a student that takes train.layers, and
+                   for members that are all from elsewhere */
     uint64_t seed;
     uint64_t epochs, batch, lanes;
     trb_optim_kind optimizer;
@@ -44,7 +44,7 @@ typedef enum {
 typedef struct {
     char *name;
     trb_method method;
-    char *split; /* "" or where in the member's list the heads begin: a position or a name */
+    char *split; /* "" or where in its list, else train.layers, the heads begin: a position or a name */
     double temperature;
     double anneal_from, anneal_share; /* endd's temperature */
     double label_weight;              /* of the labels' cross entropy in the loss */

@@ -49,7 +49,8 @@ enum { TRB_SCORE_MODEL, TRB_SCORE_TOTAL, TRB_SCORE_MAX, TRB_SCORES };
 typedef struct {
     trb_task task;
     size_t n, samples, members; /* members: how many were evaluated; 0 if none could be */
-    trb_report_row *row;        /* [n] member_mean, ensemble (both if there are members), then the students */
+    trb_report_row *row;        /* [n] if there are members m000, ... (of different kinds only), member_mean, ensemble;
+                                 * then the students */
     size_t *ood_samples;        /* [eval.ood] */
     trb_detection *ood;         /* [eval.ood][n][TRB_SCORES] */
     trb_metrics *corrupted;     /* [eval.corruptions][TRB_CORRUPT_STRENGTHS][n] */

@@ -143,6 +143,38 @@ static trb_status check_method(const trb_config *c, const place *p, const trb_st
     return TRB_OK;
 }
 
+/* A student's list is its own or the members' common one, and its heads begin at a `split` in it, or where a key says.
+ * What has one head needs neither. */
+static trb_status check_heads(const trb_config *c, const place *p, const trb_student_opts *s)
+{
+    const trb__item *layers = source_of(p, "layers"), *split = source_of(p, "split");
+    const bool own = s->fit.layers[0] != '\0', placed = s->split[0] != '\0';
+    const size_t splits = trb__layers_count(s->fit.layers, "split");
+    if (!own && c->train.layers[0] == '\0')
+        return trb_fail(TRB_ECONFIG,
+                        "%s: key `train.layers`: required, e.g. [dense 200, relu, dense 10]; or give student `%s` "
+                        "layers of its own",
+                        p->items->name, s->name);
+    if (splits > 0 && placed)
+        return clash(p, "layers", "split", "both say where the heads begin; drop one, or set it to \"\"");
+    if (splits > 1 || (own && splits == 0 && !placed && s->method == TRB_METHOD_HYDRA))
+        return trb__item_fail(p->items, layers,
+                              "expected one `split` in the list, where the heads begin, or `student.split` beside it, "
+                              "got [%s]",
+                              s->fit.layers);
+    if (!own && !placed && s->method == TRB_METHOD_HYDRA)
+        return trb_fail(TRB_ECONFIG,
+                        "%s: student `%s`: nothing says where its heads begin; set `student.split` to a position or a "
+                        "name in `train.layers`, or `student.layers` to a list with `split` in it, or `students` to []",
+                        p->items->name, s->name);
+    /* A word may be a name in the list, which is looked for when the network is built. */
+    if (strspn(s->split, "0123456789") != strlen(s->split) && isalpha((unsigned char)s->split[0]) == 0)
+        return trb__item_fail(p->items, split,
+                              "expected a position in `%s.layers`, counted from 0, or a name in it, got `%s`",
+                              own ? "student" : "train", s->split);
+    return TRB_OK;
+}
+
 static trb_status check_student(const trb_config *c, const place *p, const trb_student_opts *s)
 {
     if (s->views > c->cache.views)
@@ -156,22 +188,7 @@ static trb_status check_student(const trb_config *c, const place *p, const trb_s
         return trb__item_fail(p->items, source_of(p, "adversarial"),
                               "a student sees what its members saw, or their logits would not belong to its inputs; "
                               "set 0");
-    const trb__item *layers = source_of(p, "layers"), *split = source_of(p, "split");
-    if (s->fit.layers[0] != '\0' && s->split[0] != '\0')
-        return clash(p, "layers", "split", "both say where the heads begin; drop one, or set it to \"\"");
-    if (!shares_weights(s) && s->fit.layers[0] == '\0' && s->split[0] == '\0')
-        return trb_fail(TRB_ECONFIG,
-                        "%s: student `%s`: nothing says where its heads begin; set `student.split` to a position or a "
-                        "name in `train.layers`, or `student.layers` to a list with `split` in it, or `students` to []",
-                        p->items->name, s->name);
-    if (!shares_weights(s) && s->fit.layers[0] != '\0' && trb__layers_count(s->fit.layers, "split") != 1)
-        return trb__item_fail(p->items, layers, "expected one `split` in the list, where the heads begin, got [%s]",
-                              s->fit.layers);
-    /* A word may be a name in the list, which is looked for when the network is built. */
-    if (strspn(s->split, "0123456789") != strlen(s->split) && isalpha((unsigned char)s->split[0]) == 0)
-        return trb__item_fail(p->items, split,
-                              "expected a position in `train.layers`, counted from 0, or a name in it, got `%s`",
-                              s->split);
+    TRB_TRY(check_heads(c, p, s));
     if (s->method == TRB_METHOD_HYDRA && s->phase1_epochs > 0 && s->fit.warmup >= (double)s->phase1_epochs)
         return clash(p, "warmup", "phase1_epochs", "the warm-up has to end before the phase does");
     TRB_TRY(check_method(c, p, s));
@@ -221,7 +238,7 @@ static trb_status check_corruptions(const trb_config *c, const place *top)
 
 trb_status trb__config_check(const trb_config *c, const trb__items *items)
 {
-    const place top = {items, "", ""}, train = {items, "train.", "train."}, student = {items, "student.", "student."};
+    const place top = {items, "", ""}, train = {items, "train.", "train."};
     if (c->run.dir[0] == '\0')
         return trb_fail(TRB_ECONFIG, "%s: key `run.dir`: required, the folder of the run", items->name);
     if (strlen(c->run.dir) > 800)
@@ -235,8 +252,15 @@ trb_status trb__config_check(const trb_config *c, const trb__items *items)
         return trb__item_fail(items, source_of(&top, "run.resume"), "expected auto, never or a path, got nothing");
     if (c->data.n_train == 0)
         return trb_fail(TRB_ECONFIG, "%s: key `data.train`: required, the files of the training set", items->name);
-    if (c->train.layers[0] == '\0')
-        return trb_fail(TRB_ECONFIG, "%s: key `train.layers`: required, e.g. [dense 200, relu, dense 10]", items->name);
+    /* No member has any where all are from elsewhere, and in the cache already. */
+    bool layers = false;
+    for (uint64_t m = 0; m < c->members.count; m++) layers = layers || c->member[m].layers[0] != '\0';
+    for (uint64_t m = 0; layers && m < c->members.count; m++)
+        if (c->member[m].layers[0] == '\0')
+            return trb_fail(TRB_ECONFIG,
+                            "%s: member %" PRIu64 " has no layers; give it `members.overrides.%" PRIu64
+                            ".layers`, or all `train.layers`",
+                            items->name, m, m);
     if (strcmp(c->eval.split, "test") == 0 && c->data.n_test == 0)
         return clash(&top, "eval.split", "data.test", "there is no test set to report on");
     if (strcmp(c->eval.split, "validation") == 0 && c->data.validation == 0)
@@ -273,9 +297,6 @@ trb_status trb__config_check(const trb_config *c, const trb__items *items)
         TRB_TRY(check_fit(&p, &c->member[m]));
     }
 
-    const trb__item *layers = source_of(&student, "layers"), *split = source_of(&student, "split");
-    if (layers->n > 0 && layers->value[0][0] != '\0' && split->value[0][0] != '\0')
-        return clash(&student, "layers", "split", "both say where the heads begin; drop one, or set it to \"\"");
     for (size_t s = 0; s < c->n_students; s++) {
         char own[64];
         (void)snprintf(own, sizeof own, "student.%s.", c->student[s].name);

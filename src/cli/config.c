@@ -124,8 +124,10 @@ static trb_status check_name(const trb_config *c, const trb__items *items, size_
             strcmp(trb__options[i].key, name) == 0)
             return trb__item_fail(items, item, "the name `%s` is taken by the key `student.%s`", name, name);
     static const char *const rows[] = {"member_mean", "ensemble", "label", "sample_id", "uncertainty"};
+    const size_t n = strlen(name);
+    const bool member = name[0] == 'm' && n > 1 && strspn(name + 1, "0123456789") == n - 1;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (strcmp(rows[i], name) == 0)
+        if (member || strcmp(rows[i], name) == 0)
             return trb__item_fail(items, item, "the name `%s` is one that the report itself uses", name);
     for (size_t other = 0; other < s; other++)
         if (strcmp(c->student[other].name, name) == 0)
@@ -159,10 +161,11 @@ static trb_status resolve_student(trb_student_opts *s, const trb__items *items)
     TRB_TRY(fill(items, TRB__FIT, "student.", &s->fit));
     name_method(s);
     (void)snprintf(prefix, sizeof prefix, "student.%s.", s->name);
-    /* What is said for this student alone replaces what is said for all, also where layers replace a split. */
+    /* What is said for this student alone replaces what is said for all, also where layers replace a split, or a split
+     * layers that have one. */
     const bool layers = gives(items, prefix, "layers"), split = gives(items, prefix, "split");
     if (layers && !split) s->split[0] = '\0';
-    if (split && !layers) s->fit.layers[0] = '\0';
+    if (split && !layers && trb__layers_count(s->fit.layers, "split") > 0) s->fit.layers[0] = '\0';
     TRB_TRY(fill(items, TRB__STUDENT, prefix, s));
     return fill(items, TRB__FIT, prefix, &s->fit);
 }

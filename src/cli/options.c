@@ -109,7 +109,8 @@ const trb__option trb__options[] = {
      .help = "which of them to train: all, 3, or 0-4,7; short flag --members=3"},
 
     {FIT("layers", layers), LAYERS, .value = "[]",
-     .help = "the network, e.g. [dense 200, relu, dense 10] or [resnet20 10]; required"},
+     .help = "the network, e.g. [dense 200, relu, dense 10] or [resnet20 10]; required of a member that is trained; a "
+             "student without takes train.layers"},
     {FIT("seed", seed), WHOLE(0, SEED_MAX), .value = NULL, .help = "of initial weights, order and dropout"},
     {FIT("epochs", epochs), WHOLE(1, 1e6), .value = "10", .student_value = "20",
      .help = "passes over the data; hydra: of phase 2"},
@@ -161,8 +162,8 @@ const trb__option trb__options[] = {
              "the members' mean and precision; batchensemble: a head a member, all of shared weights and of factors of "
              "rank one, in the layers without their split; latentbe: the same, folded into one head at the end"},
     {STUDENT("split", split), TEXT, .value = "\"\"",
-     .help = "instead of layers: where in train.layers the heads begin: a position, from 0, or a name such as "
-             "stage3.block3"},
+     .help = "instead of `split` in the list: where in student.layers, or else train.layers, the heads begin: a "
+             "position, from 0, or a name such as stage3.block3"},
     {STUDENT("temperature", temperature), REAL(0, 1000), .above_min = true, .value = "4",
      .help = "hydra, kd: softens members' and student's probabilities"},
     {STUDENT("anneal_from", anneal_from), REAL(1, 1000), .value = "10", .unsaid = true,

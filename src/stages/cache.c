@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "internal.h"
@@ -107,6 +108,44 @@ done:
     return st;
 }
 
+/* The units that are missing, those of the members that are dear to compute first, so that none of them is begun when
+ * the others are done. Which rank computes a unit decides nothing. */
+typedef struct {
+    double cost;
+    uint64_t unit;
+} missing_unit;
+
+static int dearest_first(const void *a, const void *b)
+{
+    const missing_unit *p = a, *q = b;
+    if (p->cost > q->cost || p->cost < q->cost) return p->cost > q->cost ? -1 : 1;
+    return p->unit < q->unit ? -1 : 1;
+}
+
+static trb_status find_missing(const trb_config *c, const trb_cache_spec *spec, const trb_data *data,
+                               const shard_state *all, missing_unit *missing, size_t *n)
+{
+    const size_t S = trb_cache_units(spec);
+    double *macs = NULL;
+    trb_status st = TRB_OK;
+    *n = 0;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, spec->M, sizeof *macs, &macs));
+    for (size_t m = 0; m < spec->M; m++) {
+        trb_net *net = NULL;
+        TRB_GO(trb__member_net(c, m, data, &net));
+        macs[m] = trb_net_macs(net);
+        trb_net_destroy(net);
+    }
+    for (size_t i = 0; i < S; i++) {
+        const trb_cache_unit u = trb_cache_unit_at(spec, i);
+        if (!all[i].good) missing[(*n)++] = (missing_unit){.cost = macs[u.member] * (double)u.rows, .unit = i};
+    }
+    qsort(missing, *n, sizeof *missing, dearest_first);
+done:
+    trb_free(macs);
+    return st;
+}
+
 /* Write what is missing: each rank takes the next unit when it is free. */
 static trb_status write_shards(trb_comm *world, const trb_config *c, const trb_cache_spec *spec, const trb__samples *s,
                                const char *dir, shard_state *all)
@@ -119,7 +158,7 @@ static trb_status write_shards(trb_comm *world, const trb_config *c, const trb_c
     trb_queue *queue = NULL;
     worker w = {0};
     written *mine = NULL, *everyone = NULL;
-    uint64_t *missing = NULL;
+    missing_unit *missing = NULL;
     size_t n_missing = 0, n_mine = 0;
     trb_progress progress;
 
@@ -130,9 +169,8 @@ static trb_status write_shards(trb_comm *world, const trb_config *c, const trb_c
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_DATA, spec->block, sizeof *w.view, &w.view);
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_ACTIVATIONS, spec->block * D, sizeof *w.input, &w.input);
     if (st == TRB_OK) st = trb__views_create(c, s, spec->V, &w.views);
+    if (st == TRB_OK) st = find_missing(c, spec, &s->data, all, missing, &n_missing);
     TRB_GO(trb_agree(world, st));
-    for (size_t i = 0; i < S; i++)
-        if (!all[i].good) missing[n_missing++] = i;
     if (n_missing < S) trb_info("cache: %zu of %zu shards are there already", S - n_missing, S);
     if (n_missing == 0) goto done;
 
@@ -146,8 +184,8 @@ static trb_status write_shards(trb_comm *world, const trb_config *c, const trb_c
         trb_progress_update(&progress, item, "");
         trb_comm_phase("caching, shards", item);
         if (item == n_missing) break;
-        mine[n_mine].unit = missing[item];
-        own = write_unit(c, spec, dir, missing[item], &w, queue, &mine[n_mine].payload);
+        mine[n_mine].unit = missing[item].unit;
+        own = write_unit(c, spec, dir, missing[item].unit, &w, queue, &mine[n_mine].payload);
         if (own == TRB_OK) n_mine++;
     }
     trb_queue_close(queue);

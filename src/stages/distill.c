@@ -360,10 +360,11 @@ trb_status trb__student_check(const trb_config *c, size_t index, const trb__samp
     char who[128];
     trb_net *net = NULL;
     (void)snprintf(who, sizeof who, "student %s", o->name);
-    TRB_TRY(trb__student_net(c, index, &samples->data, M, &net));
+    const bool several = o->method == TRB_METHOD_HYDRA;
+    TRB_TRY(trb__student_net(c, index, &samples->data, several ? M : 1, &net));
     const size_t outputs = trb_net_outputs(net);
     trb_net *body = NULL, *behind = NULL;
-    trb_status st = o->head_lanes > 1 ? trb_net_cut(net, 1, &body, &behind) : TRB_OK;
+    trb_status st = several && o->head_lanes > 1 ? trb_net_cut(net, 1, &body, &behind) : TRB_OK;
     int fits = 0; /* rank 0 gathers all heads in the end */
     if (st == TRB_OK && behind != NULL) st = trb_to_int(trb_net_size(behind) * M, &fits);
     trb_net_destroy(body);

@@ -198,18 +198,31 @@ static void fill_row(const evaluation *e, size_t slot, size_t n, size_t row, trb
                 mean_detection(n, &e->found[(i * slots + slot) * TRB_SCORES + k], TRB_SCORES);
 }
 
+/* How many of the members have rows of their own: all if they are of different kinds, whose mean says little. */
+static size_t single_rows(const trb__models *models)
+{
+    for (size_t m = 1; models->member != NULL && m < models->M; m++)
+        if (strcmp(trb_net_layers(models->member[m].net), trb_net_layers(models->member[0].net)) != 0) return models->M;
+    return 0;
+}
+
 /* What is known on every rank. Collective over world; the status is agreed. */
 static trb_status fill_models(trb_comm *world, const evaluation *e, trb_report *report)
 {
     const trb__models *models = &e->models;
     const size_t M = models->M;
     trb_report_row *row = report->row;
+    for (size_t m = 0; m < single_rows(models); m++, row++) {
+        (void)snprintf(row->name, sizeof row->name, "m%03zu", m);
+        row->params = trb_net_trained(models->member[m].net);
+        TRB_TRY(trb__measure(world, &e->set, 1, &models->member[m], &row->ms_per_sample));
+    }
     if (M > 0) {
         trb_report_row *mean = row++, *ensemble = row++;
         for (size_t m = 0; m < M && models->member != NULL; m++)
             ensemble->params += trb_net_trained(models->member[m].net);
         (void)snprintf(mean->name, sizeof mean->name, "member_mean");
-        mean->params = ensemble->params / M;
+        mean->params = (ensemble->params + M / 2) / M;
         (void)snprintf(ensemble->name, sizeof ensemble->name, "ensemble");
         ensemble->several = M > 1;
         TRB_TRY(trb__measure(world, &e->set, M, models->member, &ensemble->ms_per_sample));
@@ -228,11 +241,12 @@ static trb_status fill_models(trb_comm *world, const evaluation *e, trb_report *
 static trb_status fill_report(trb_comm *world, const evaluation *e, trb_report *report)
 {
     const trb_config *c = e->c;
-    const size_t M = e->models.M, S = e->models.S, copies = c->eval.n_corruptions * TRB_CORRUPT_STRENGTHS;
+    const size_t M = e->models.M, S = e->models.S, single = single_rows(&e->models),
+                 copies = c->eval.n_corruptions * TRB_CORRUPT_STRENGTHS;
     report->task = c->data.task;
     report->samples = e->set.n;
     report->members = M;
-    report->n = (M > 0 ? 2 : 0) + S;
+    report->n = single + (M > 0 ? 2 : 0) + S;
     const size_t ood = c->eval.n_ood * report->n * TRB_SCORES;
     trb_status st = trb_alloc(TRB_MEM_OTHER, report->n, sizeof *report->row, &report->row);
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, c->eval.n_ood, sizeof *report->ood_samples, &report->ood_samples);
@@ -244,10 +258,11 @@ static trb_status fill_report(trb_comm *world, const evaluation *e, trb_report *
     for (size_t i = 0; i < c->eval.n_ood; i++) report->ood_samples[i] = e->ood[i].n;
     TRB_TRY(fill_models(world, e, report));
     if (M > 0) {
-        fill_row(e, 0, M, 0, report);
-        fill_row(e, M, 1, 1, report);
+        for (size_t m = 0; m < single; m++) fill_row(e, m, 1, m, report);
+        fill_row(e, 0, M, single, report);
+        fill_row(e, M, 1, single + 1, report);
         /* Not the mean of what members are worth one by one, which is cut off at 1. */
-        if (e->calibrates) report->row[0].metrics.deep_ensemble_equivalent = 1.0;
+        if (e->calibrates) report->row[single].metrics.deep_ensemble_equivalent = 1.0;
         if (e->calibrates) memcpy(report->nll_by_size, e->nll, M * sizeof *e->nll);
     }
     for (size_t s = 0; s < S; s++) fill_row(e, M + 1 + s, 1, report->n - S + s, report);

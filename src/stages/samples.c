@@ -111,6 +111,11 @@ static trb_status make_net(const char *layers, const trb_data *data, size_t M, t
 
 trb_status trb__member_net(const trb_config *c, size_t m, const trb_data *data, trb_net **net)
 {
+    if (c->member[m].layers[0] == '\0')
+        return trb_fail(TRB_ECONFIG,
+                        "member %zu has no layers; set `train.layers`, e.g. [dense 200, relu, dense 10], or, if all "
+                        "members are from elsewhere, go on with `tribikos distill`",
+                        m);
     return trb_fail_of(make_net(c->member[m].layers, data, 1, net), "member %zu: ", m);
 }
 
@@ -120,11 +125,12 @@ trb_status trb__student_net(const trb_config *c, size_t s, const trb_data *data,
     char *layers = NULL;
     trb_status st = TRB_OK;
     const trb__head_kind heads = trb__method_of(o->method, c->data.task)->heads;
+    const char *list = o->fit.layers[0] != '\0' ? o->fit.layers : c->train.layers;
     if (heads == TRB__SHARING_HEADS || heads == TRB__FOLDED_HEADS)
-        st = trb_net_rank1(o->fit.layers[0] != '\0' ? o->fit.layers : c->train.layers, &layers);
+        st = trb_net_rank1(list, &layers);
     else if (o->split[0] != '\0')
-        st = trb_net_insert_split(c->train.layers, o->split, &layers);
-    if (st == TRB_OK) st = make_net(layers != NULL ? layers : o->fit.layers, data, M, net);
+        st = trb_net_insert_split(list, o->split, &layers);
+    if (st == TRB_OK) st = make_net(layers != NULL ? layers : list, data, M, net);
     trb_free(layers);
     return trb_fail_of(st, "student %s: ", o->name);
 }

@@ -167,15 +167,16 @@ done:
     return st;
 }
 
-/* Groups for n members: as many groups as members, ranks shared evenly; a group larger than a member has lanes (and the
- * exchange servers) would only hold idle ranks, so those are left out (colour n). */
-static int group_color(const trb_comm *world, const trb_config *c, size_t n)
+/* Groups for n members: as many groups as members, ranks shared evenly. Any group may get any member, so none is larger
+ * than the fewest lanes of a member (and the exchange's servers): ranks beyond that are left out (colour n). */
+static int group_color(const trb_comm *world, const trb_config *c, const todo_list *todo)
 {
     const size_t P = (size_t)trb_comm_size(world), r = (size_t)trb_comm_rank(world);
     const size_t servers = c->exchange.kind == TRB_EXCHANGE_SERVER ? (size_t)c->exchange.servers : 0;
-    size_t lanes = c->train.lanes;
-    for (size_t m = 0; m < c->members.count; m++)
-        if (c->member[m].lanes < lanes) lanes = c->member[m].lanes;
+    const size_t n = todo->n;
+    size_t lanes = c->member[todo->member[0]].lanes;
+    for (size_t i = 1; i < n; i++)
+        if (c->member[todo->member[i]].lanes < lanes) lanes = c->member[todo->member[i]].lanes;
     const size_t most = P / (servers + 1) > 0 ? P / (servers + 1) : 1; /* one is refused when it opens its exchange */
     const size_t groups = n < most ? n : most;
     const size_t used = P < groups * (lanes + servers) ? P : groups * (lanes + servers);
@@ -207,7 +208,7 @@ trb_status trb_stage_train(trb_comm *world, const trb_config *c)
     if (todo.n < wanted) trb_info("train: %zu of %zu members are there already", wanted - (size_t)todo.n, wanted);
     if (todo.n == 0) goto done;
 
-    const int color = group_color(world, c, todo.n);
+    const int color = group_color(world, c, &todo);
     const bool works = (size_t)color < todo.n;
     TRB_GO(trb_comm_split(world, color, &group));
     TRB_GO(trb_queue_open(world, works ? group : NULL, todo.n, &queue));

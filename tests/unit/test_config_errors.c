@@ -99,7 +99,10 @@ static const bad table[] = {
     /* Contradictions. */
     {NULL, "--run.dir=", "key `run.dir`: required"},
     {NULL, "--data.train=[]", "key `data.train`: required"},
-    {NULL, "--train.layers=[]", "key `train.layers`: required"},
+    {NULL, "--train.layers=[]",
+     "key `train.layers`: required, e.g. [dense 200, relu, dense 10]; or give student `hydra`"},
+    {"members.overrides.1.layers: [dense 10]\nstudent.layers: [dense 4, split, dense 10]\n", "--train.layers=[]",
+     "member 0 has no layers; give it `members.overrides.0.layers`, or all `train.layers`"},
     {"train.batch: 100\ntrain.lanes: 8\n", NULL,
      "t.yaml:8: key `train.batch`: 100 contradicts `train.lanes`: 8 (t.yaml:9): a batch is cut into lanes of one size; "
      "nearest batch that works: 96 or 104"},
@@ -118,9 +121,14 @@ static const bad table[] = {
     {NULL, "--student.split=2.block",
      "key `student.split`: expected a position in `train.layers`, counted from 0, or a name in it, got `2.block`"},
     {NULL, "--student.split=-1", "or a name in it, got `-1`"},
-    {"student.kd.layers: [name split, relu, dense 10]\n", NULL,
-     "expected one `split` in the list, where the heads begin, got [name split, relu, dense 10]"},
-    {"student.kd.layers: [dense 4]\n", NULL, "key `student.kd.layers`: expected one `split` in the list"},
+    {"student.hydra.layers: [name split, relu, dense 10]\n", NULL,
+     "expected one `split` in the list, where the heads begin, or `student.split` beside it, got [name split, relu, "
+     "dense "
+     "10]"},
+    {"student.hydra.layers: [dense 4]\n", NULL, "key `student.hydra.layers`: expected one `split` in the list"},
+    {"student.hydra: {layers: [dense 4], split: '?'}\n", NULL,
+     "key `student.hydra.split`: expected a position in `student.layers`, counted from 0, or a name in it, got `?`"},
+    {"students: [m001]\n", NULL, "the name `m001` is one that the report itself uses"},
     {"student.kd.layers: [split, dense 4, split, dense 3]\n", NULL, "expected one `split` in the list"},
     {"members.overrides.0.layers: [dense 4, split, dense 3]\n", NULL,
      "a member is one network; `split` belongs in `student.layers`"},

@@ -244,6 +244,58 @@ static void presets_are_kept(void **state)
     trb_config_destroy(c);
 }
 
+/* A student's list may be its own, with the split in it or beside it; one head needs none. */
+static void layers_of_students(void **state)
+{
+    (void)state;
+    const char *text =
+        SMALL "students: [hydra, kd, whole, other]\n"
+              "student: {hydra: {layers: [resnet8 10], split: stage3}, kd: {layers: [dense 4, dense 10]},\n"
+              "          whole: {method: kd, split: ''}, other: {layers: [dense 4, split, dense 10]}}\n";
+    trb_config *c = parse(text, 0, NULL);
+    assert_string_equal(c->student[0].fit.layers, "resnet8 10");
+    assert_string_equal(c->student[0].split, "stage3");
+    assert_non_null(strstr(c->student[0].fit.decides, "\nsplit: stage3\n"));
+    assert_non_null(strstr(c->student[0].fit.decides, "\nlayers: [resnet8 10]\n"));
+    assert_null(strstr(c->student[0].fit.decides, "train.layers"));
+    assert_string_equal(c->student[1].fit.layers, "dense 4, dense 10");
+    assert_string_equal(c->student[1].split, "");
+    assert_string_equal(c->student[3].split, "");
+    trb_config_destroy(c);
+
+    /* A split of its own is one in the list of all students, if that has none. */
+    const char *flags[] = {"--student.layers=[resnet8 10]", "--student.split=", "--student.hydra.split=stage3",
+                           "--student.kd.split=fc"};
+    c = parse(SMALL, 4, flags);
+    assert_string_equal(c->student[0].fit.layers, "resnet8 10");
+    assert_string_equal(c->student[0].split, "stage3");
+    assert_string_equal(c->student[1].split, "fc");
+    trb_config_destroy(c);
+    flags[0] = "--student.layers=[dense 3, split, dense 10]";
+    c = parse(SMALL, 4, flags);
+    assert_string_equal(c->student[0].fit.layers, "");
+    trb_config_destroy(c);
+}
+
+/* Members that are all from elsewhere have no layers; or each may have its own. */
+static void layers_of_members(void **state)
+{
+    (void)state;
+    const char *none[] = {"--train.layers=[]", "--student.layers=[dense 4, split, dense 10]", "--student.split="};
+    trb_config *c = parse(SMALL, 3, none);
+    assert_string_equal(c->member[0].layers, "");
+    trb_config_destroy(c);
+    const char *all[] = {none[0],
+                         none[1],
+                         none[2],
+                         "--members.count=2",
+                         "--members.overrides.0.layers=[dense 10]",
+                         "--members.overrides.1.layers=[lenet5 10]"};
+    c = parse(SMALL, 6, all);
+    assert_string_equal(c->member[1].layers, "lenet5 10");
+    trb_config_destroy(c);
+}
+
 static void lists_of_numbers(void **state)
 {
     (void)state;
@@ -329,6 +381,8 @@ int main(void)
                                        cmocka_unit_test(flags_are_yaml),
                                        cmocka_unit_test(layers_in_every_spelling),
                                        cmocka_unit_test(presets_are_kept),
+                                       cmocka_unit_test(layers_of_students),
+                                       cmocka_unit_test(layers_of_members),
                                        cmocka_unit_test(lists_of_numbers),
                                        cmocka_unit_test(root_falls_back),
                                        cmocka_unit_test(texts_that_decide_bits)};
