@@ -83,8 +83,13 @@ trb_status trb_gaussian_moments(size_t rows, size_t M, size_t of, const float *t
         }
         q[0] = (float)(mean / (double)of);
         q[1] = (float)(square / (double)of);
-        if (!(q[1] <= FLT_MAX))
-            return trb_fail(TRB_ENUM, "loss: the members' variances of row %zu are beyond single precision", b);
+        if (q[1] <= FLT_MAX) continue;
+        const float *widest = t - 2 * M;
+        for (const float *of_row = widest; of_row < t; of_row += 2) widest = of_row[1] > widest[1] ? of_row : widest;
+        return trb_fail(TRB_ENUM,
+                        "loss: a member's variance is beyond single precision: mean %g, log variance %g; train members "
+                        "with a smaller learning rate, weight_decay or clip",
+                        (double)widest[0], (double)widest[1]);
     }
     return TRB_OK;
 }

@@ -70,7 +70,7 @@ static trb_status walk_block(trb__models *models, const trb__set *set, const trb
         const size_t heads = trb_net_heads(student->net);
         TRB_TRY(forward(student, set, rows, at->x, &z));
         TRB_TRY(task->block(set, student->predict, i, heads, K, z, mine));
-        if (set->members && heads == M) task->follow(set, i, M, K, members, z, mine);
+        if (set->members && heads == M && task->follow != NULL) task->follow(set, i, M, K, members, z, mine);
     }
     return TRB_OK;
 }

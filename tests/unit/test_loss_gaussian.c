@@ -172,8 +172,8 @@ static void extremes_are_exact_or_refused(void **state)
     assert_true(loss == 0.0 && dz[0] == 0.0F && dz[1] == 0.0F);
     assert_fails(trb_loss_gaussian_kl(1, 1, 1, beside, beyond, &loss, dz), TRB_ENUM, "row 0, head 0");
     assert_fails(trb_loss_gaussian(1, 1, 1, beside, &(float){0.0F}, &loss, dz), TRB_ENUM, "log variance -90");
-    const float endless[2] = {0.0F, 3e38F};
-    assert_fails(trb_gaussian_moments(1, 1, 1, endless, q), TRB_ENUM, "variances of row 0");
+    const float endless[3][2] = {{0.0F, 0.0F}, {0.5F, 176.0F}, {0.0F, 90.0F}};
+    assert_fails(trb_gaussian_moments(1, 3, 3, endless[0], q), TRB_ENUM, "mean 0.5, log variance 176");
     /* A variance that is lost beside the mean's square is taken for what rounding leaves. */
     const float far[2] = {1000.0F, -30.0F};
     assert_ok(trb_gaussian_moments(1, 1, 1, far, q));
