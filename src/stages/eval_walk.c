@@ -1,5 +1,6 @@
 /* One walk over a set serves all models. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "eval.h"
@@ -81,6 +82,7 @@ trb_status trb__walk(trb__models *models, const trb__set *set, const trb__task *
     room at = {0};
     int64_t *plan = NULL;
     trb__result *r = NULL;
+    char note[80];
     trb_status st = TRB_OK;
     TRB_GO(trb_alloc(TRB_MEM_OTHER, trb__slots(models), sizeof *r, &r));
     *out = r;
@@ -89,9 +91,10 @@ trb_status trb__walk(trb__models *models, const trb__set *set, const trb__task *
     TRB_GO(trb_alloc(TRB_MEM_ACTIVATIONS, set->batch * models->M * models->K, sizeof *at.all, &at.all));
     TRB_GO(trb_alloc(TRB_MEM_ACTIVATIONS, set->batch * models->K, sizeof *at.own, &at.own));
     if (set->members && models->member == NULL && models->M > 0) TRB_GO(plan_reader(models, set, &plan));
+    (void)snprintf(note, sizeof note, "on %s", set->name);
     for (size_t i = 0; i < set->count; i++) {
         TRB_GO(walk_block(models, set, task, i, &at, r));
-        trb_progress_update(progress, progress->done + 1, set->name);
+        trb_progress_update(progress, progress->done + 1, note);
         trb_comm_phase("evaluating, blocks", progress->done);
     }
 done:

@@ -36,7 +36,8 @@ train: {{layers: [dense 6, relu, dense 3], epochs: 2, batch: 10, lanes: 2, augme
 cache: {{shard_rows: 32, block: 16}}
 students: [hydra, kd]
 student: {{layers: [dense 6, relu, split, dense 6, relu, dense 3], phase1_epochs: 1, epochs: 1, batch: 10, lanes: 2}}
-eval: {{batch: 8}}
+eval: {{batch: 8, ood: [far], corruptions: [noise]}}
+ood: {{far: {{files: [test-images, test-labels]}}}}
 """
 
 Scenario = collections.namedtuple("Scenario", "name ranks flags points begins", defaults=((), None, "empty"))
