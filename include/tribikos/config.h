@@ -46,6 +46,7 @@ typedef struct {
     trb_method method;
     char *split; /* "" or where in its list, else train.layers, the heads begin: a position or a name */
     double temperature;
+    double factors;                   /* deviation around 1 of first factors of rank one; 0: the method's own */
     double anneal_from, anneal_share; /* endd's temperature */
     double label_weight;              /* of the labels' cross entropy in the loss */
     uint64_t phase1_epochs;

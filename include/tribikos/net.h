@@ -128,14 +128,15 @@ typedef enum { TRB_INIT_HE, TRB_INIT_GLOROT } trb_init;
 /** Draw initial weights; biases and running means are zero, scales and running variances of batch normalisation one.
  *
  * he: N(0, 2/fan_in) (He et al. 2015, arXiv:1502.01852, eq. 10); glorot: U(-a, a), a = sqrt(6/(fan_in + fan_out))
- * (Glorot and Bengio 2010, eq. 16). Factors of rank1 layers: N(1, TRB_FACTOR_DEVIATION^2), of the two ways that are in
- * use (the other are random signs; arXiv:2002.06715, sec. 3) the one that keeps the heads' weights near their mean,
- * which folding needs. Keyed by (seed, init, member, tensor): independent of everything else.
+ * (Glorot and Bengio 2010, eq. 16). Factors of rank1 layers are random signs (arXiv:2002.06715, sec. 3). Keyed by
+ * (seed, init, member, tensor): independent of everything else.
  *
  * \param[out] params  [trb_net_size], overwritten
  */
-#define TRB_FACTOR_DEVIATION 0.5
 void trb_net_init(const trb_net *net, trb_init how, uint64_t seed, uint64_t member, float *params);
+/** Draw the factors alone anew, from N(1, deviation^2): heads whose weights stay near their mean, which folding needs.
+ * The keys are those of trb_net_init(). */
+void trb_net_init_factors(const trb_net *net, double deviation, uint64_t seed, uint64_t member, float *params);
 
 /** Cut a network at its split, for ranks that share the body and hold some of the heads each. Parameters keep their
  * names. The random streams of dropout begin anew in each part: give them different members in trb_draw.

@@ -166,6 +166,8 @@ const trb__option trb__options[] = {
              "position, from 0, or a name such as stage3.block3"},
     {STUDENT("temperature", temperature), REAL(0, 1000), .above_min = true, .value = "4",
      .help = "hydra, kd: softens members' and student's probabilities"},
+    {STUDENT("factors", factors), REAL(0, 10), .value = "0", .unsaid = true,
+     .help = "batchensemble, latentbe: deviation around 1 of the factors at first; 0: random signs, latentbe 0.1"},
     {STUDENT("anneal_from", anneal_from), REAL(1, 1000), .value = "10", .unsaid = true,
      .help = "endd: temperature at the beginning, from where it falls to 1"},
     {STUDENT("anneal_share", anneal_share), REAL(0, 1), .value = "0.5", .unsaid = true,

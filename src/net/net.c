@@ -331,7 +331,7 @@ void trb_net_init(const trb_net *net, trb_init how, uint64_t seed, uint64_t memb
         }
         trb_rng rng = trb_rng_open(seed, TRB_USE_INIT, member, 0, i);
         if (p->factor) {
-            for (size_t j = 0; j < p->count; j++) w[j] = 1.0F + (float)TRB_FACTOR_DEVIATION * trb_rng_normal(&rng);
+            for (size_t j = 0; j < p->count; j++) w[j] = trb_rng_normal(&rng) < 0.0F ? -1.0F : 1.0F;
             continue;
         }
         const float deviation = (float)sqrt(2.0 / (double)p->fan_in);
@@ -339,5 +339,15 @@ void trb_net_init(const trb_net *net, trb_init how, uint64_t seed, uint64_t memb
         for (size_t j = 0; j < p->count; j++)
             w[j] =
                 how == TRB_INIT_HE ? deviation * trb_rng_normal(&rng) : limit * (2.0F * trb_rng_uniform(&rng) - 1.0F);
+    }
+}
+
+void trb_net_init_factors(const trb_net *net, double deviation, uint64_t seed, uint64_t member, float *params)
+{
+    for (size_t i = 0; i < net->n_params; i++) {
+        const trb_param *p = &net->param[i];
+        trb_rng rng = trb_rng_open(seed, TRB_USE_INIT, member, 0, i);
+        for (size_t j = 0; p->factor && j < p->count; j++)
+            params[p->offset + j] = 1.0F + (float)deviation * trb_rng_normal(&rng);
     }
 }

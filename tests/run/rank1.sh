@@ -2,7 +2,7 @@
 # report's figures; the folded student is the mean of the other one's factors.
 . "$(dirname "$0")/lib.bash"
 conf=$work/small.yaml
-students=(--students='[batchensemble, latentbe]' --student.batchensemble.layers='[dense 24, relu, dropout 0.1, dense 16, relu, dense 10]'
+students=(--students='[batchensemble, latentbe]' --student.factors=0.3 --student.batchensemble.layers='[dense 24, relu, dropout 0.1, dense 16, relu, dense 10]'
           --student.latentbe.layers='[dense 24, relu, dropout 0.1, split, dense 16, relu, dense 10]')
 mpi 1 run "$conf" --run.dir="$work/run" "${students[@]}" || { cat "$work/err"; bad "run on one rank"; finish; }
 digest "$work/run" >"$work/expected"
@@ -25,6 +25,8 @@ mpi 2 distill "$conf" --run.dir="$work/other" --students='[hydra, batchensemble]
 layers() { $python -c 'import h5py, sys; print(h5py.File(sys.argv[1]).attrs["layers"].decode())' "$work/$1/weights.h5"; }
 check "layers of the members" test "$(layers other/student/batchensemble)" = \
     "split, rank1 dense 32, relu, dropout 0.1, rank1 dense 32, relu, rank1 dense 10"
+mpi 2 distill "$conf" --run.dir="$work/run" "${students[@]}" --student.factors=0
+check "other factors make another student" test $? = 3
 check "layers of the folded student" test "$(layers run/student/latentbe)" = \
     "dense 24, relu, dropout 0.1, dense 16, relu, dense 10"
 mpi 2 distill "$conf" --run.dir="$work/other" "${students[@]}" --student.head_lanes=3

@@ -146,8 +146,9 @@ static void the_table_has_what_is_shared_once(void **state)
     trb_net_destroy(net);
 }
 
-/* Shared weights begin as a plain layer's, factors around one; more heads leave the first ones as they are. */
-static void factors_begin_around_one(void **state)
+/* Shared weights begin as a plain layer's, factors as signs or around one; more heads leave the first ones as they are.
+ */
+static void factors_are_drawn(void **state)
 {
     (void)state;
     enum { MANY = 50 };
@@ -164,6 +165,21 @@ static void factors_begin_around_one(void **state)
     assert_memory_equal(b, c, 1200 * sizeof *a);
     for (size_t i = 1; i < 3; i++) {
         const trb_param *p = trb_net_param(one, i), *q = trb_net_param(many, i);
+        double sum = 0.0;
+        assert_memory_equal(a + p->offset, b + q->offset, p->count * sizeof *a);
+        for (size_t j = 0; j < q->count; j++) {
+            assert_true(fabsf(b[q->offset + j]) == 1.0F);
+            sum += (double)b[q->offset + j];
+        }
+        assert_near(sum / (double)q->count, 0.0, 5 / sqrt((double)q->count));
+    }
+    const double deviation = 0.3;
+    trb_net_init_factors(one, deviation, 3, 4, a);
+    trb_net_init_factors(many, deviation, 3, 4, b);
+    assert_memory_equal(a, c, 1200 * sizeof *a); /* and nothing else */
+    assert_memory_equal(a + trb_net_param(one, 3)->offset, c + 1200, 30 * sizeof *a);
+    for (size_t i = 1; i < 3; i++) {
+        const trb_param *p = trb_net_param(one, i), *q = trb_net_param(many, i);
         double sum = 0.0, squares = 0.0;
         assert_memory_equal(a + p->offset, b + q->offset, p->count * sizeof *a);
         for (size_t j = 0; j < q->count; j++) {
@@ -171,8 +187,8 @@ static void factors_begin_around_one(void **state)
             squares += ((double)b[q->offset + j] - 1.0) * ((double)b[q->offset + j] - 1.0);
         }
         /* 1500 and 2000 draws: five deviations of the mean and of the variance. */
-        assert_near(sum / (double)q->count, 1.0, 5 * TRB_FACTOR_DEVIATION / sqrt((double)q->count));
-        assert_near(sqrt(squares / (double)q->count), TRB_FACTOR_DEVIATION, 0.08 * TRB_FACTOR_DEVIATION);
+        assert_near(sum / (double)q->count, 1.0, 5 * deviation / sqrt((double)q->count));
+        assert_near(sqrt(squares / (double)q->count), deviation, 0.08 * deviation);
     }
     assert_memory_not_equal(a + 1200, a + 1240, 30 * sizeof *a);
     trb_net_destroy(one), trb_net_destroy(many), trb_net_destroy(plain);
@@ -349,7 +365,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lists_are_made),
         cmocka_unit_test(the_table_has_what_is_shared_once),
-        cmocka_unit_test(factors_begin_around_one),
+        cmocka_unit_test(factors_are_drawn),
         cmocka_unit_test(heads_are_networks),
         cmocka_unit_test(one_head_of_ones_is_the_plain_network),
         cmocka_unit_test(folding_averages),
