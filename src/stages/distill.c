@@ -374,7 +374,7 @@ trb_status trb__student_check(const trb_config *c, size_t index, const trb__samp
     char who[128];
     trb_net *net = NULL;
     (void)snprintf(who, sizeof who, "student %s", o->name);
-    const bool several = o->method == TRB_METHOD_HYDRA;
+    const bool several = trb__method_of(o->method, samples->data.task)->heads != TRB__ONE_HEAD;
     TRB_TRY(trb__student_net(c, index, &samples->data, several ? M : 1, &net));
     const size_t outputs = trb_net_outputs(net);
     trb_net *body = NULL, *behind = NULL;
