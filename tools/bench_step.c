@@ -124,7 +124,7 @@ typedef struct {
 static void plan_epoch(job *j)
 {
     trb_data_order(1, 0, ++j->epoch, SAMPLES, j->all, j->order);
-    trb_feed_plan(j->feed, j->epoch, SAMPLES / j->rows, j->order, NULL);
+    must(trb_feed_plan(j->feed, j->epoch, SAMPLES / j->rows, j->order, NULL));
     j->at = 0;
 }
 
@@ -188,8 +188,8 @@ static void prepare(trb_comm *group, job *j, trb_exchange_kind exchange)
     for (size_t i = 0; i < answers; i++) j->teacher[i] = 3.0F * trb_rng_normal(&rng);
     for (size_t i = 0; i < b->batch; i++) j->label[i] = (int32_t)trb_rng_below(&rng, CLASSES);
     for (size_t i = 0; i < SAMPLES; i++) j->all[i] = (int64_t)i;
-    must(trb_augment_create(&j->data, recipe, 1, TRB_USE_AUGMENT, 0, SAMPLES, j->all, &j->augment));
-    must(trb_feed_open(j->augment, j->rows, &j->feed));
+    must(trb_augment_create(&j->data, 1, recipe, 1, TRB_USE_AUGMENT, 0, SAMPLES, j->all, &j->augment));
+    must(trb_feed_open(j->augment, j->rows, NULL, &j->feed));
     plan_epoch(j);
     trb_net_init(j->net, TRB_INIT_HE, 1, 0, j->params);
     if (b->trains)

@@ -183,7 +183,7 @@ def write_cache(out, models, loader, *, data="", prepare=None, outputs=None, tas
     outputs    [B][K] logits from what a model returns, e.g. lambda o: o.logits; regression: mean and log variance
     target     regression: mean and deviation by which the program standardises targets, those of the training part's (0 and 1
                with data.normalize: none); the models' outputs are taken to be in the target's unit
-    views      with recipe ("crop 4, flip") and view_seed: cache.views, cache.view_recipe, cache.view_seed of the configuration;
+    views      with recipe ("crop 4, flip") and view_seed: cache.views, cache.view_recipes, cache.view_seed of the configuration;
                views.py makes the pixels, slowly
     mean       of a recipe with cutout: the students' constant of each channel, see rows() of views.py
     held_out, split_seed   of a recipe with mixup: data.validation, run.seed
@@ -297,7 +297,7 @@ def main():
     parser.add_argument("--data", default="", help="where the samples are stored; default: train.h5 beside the cache")
     parser.add_argument("--task", choices=("classes", "regression"), default="classes")
     parser.add_argument("--views", type=int, default=1, help="cache.views")
-    parser.add_argument("--recipe", default="", help="cache.view_recipe, e.g. \"crop 4, flip\"")
+    parser.add_argument("--recipe", default="", help="cache.view_recipes, e.g. \"crop 4, flip\"")
     parser.add_argument("--view-seed", type=int, default=1, help="cache.view_seed")
     parser.add_argument("--dtype", choices=("float16", "float32"), default="float32")
     parser.add_argument("--device", help="cpu, cuda, ...")

@@ -4,6 +4,7 @@
  *
  *     cache/manifest.h5
  *     cache/v00/m000-s00000.h5        view 00, member 000, shard 00000
+ *     cache/v03/x-s00000.h5           inputs of view 03, shard 00000
  *
  * Letters: N samples of the data set, ids 0..N-1 in file order; K outputs; M members; V views; R = shard_rows. Shard s
  * of a view and member holds the samples [s R, min(N, (s+1) R)). Names: at least 2 digits for the view, 3 for the
@@ -30,16 +31,30 @@
  *                             0123456789abcdef", since what is cut out is set to the mean of normalisation
  *     view_seed       uint64  0 for view 0, which is made of nothing
  *     first_row, rows uint64
- *     block           uint64  rows a call when the logits were computed, which decides their last bits; the chunk's rows
+ *     block           uint64  rows a call when the logits were computed, which decides their last bits; a chunk's
+ *                             rows
  *     member_digest   uint64  digest of the member's weights file; of a teacher from elsewhere, any number that stands
  *                             for it, the same in all its shards
  *     data_digest     uint64  digest of the data set: the bytes of all samples as stored (uint8 or float32), then all
  *                             labels as int32 (targets as float32)
  *     payload_digest  uint64  digest of /logits, then /sample_id, in the stored types (before filters)
+ *     inputs_digest   uint64  only of a view whose inputs are stored: payload_digest of the shard of inputs that these
+ *                             logits are of
+ *
+ * Views that everybody makes from the samples have logits alone. Of a view whose pixels depend on the members the
+ * inputs are stored too: what its members saw and its students are to see. A shard of inputs is as one of logits, but
+ *     /x              [rows][C][H][W] (rows of a table [rows][C][1][1]) instead of /logits: uint8 of a data set of
+ *                             bytes, before normalisation; float16 of one of floats, normalised. Every value finite
+ *     format          text    "tribikos inputs"
+ *     member          uint64  2^64 - 1
+ *     member_digest   uint64  digest of the manifest's /member_digest: inputs are of all members
+ *     payload_digest  uint64  digest of /x, then /sample_id
+ * Whoever fills a cache from elsewhere brings the inputs of such views along; tools/cache_write.py does it.
  *
  * The manifest is an HDF5 file with
  *     /shard/member, /shard/view, /shard/first_row, /shard/rows, /shard/payload_digest
- *                             [S] uint64: the table of shards, ordered by view, member, first_row; S = V M ceil(N/R)
+ *                             [S] uint64: the table of shards, ordered by view, member, first_row; S = V M ceil(N/R).
+ *                             Behind them the shards of inputs, ordered by view, first_row
  *     /member_digest [M]      uint64
  *     /label [N] int32, each in 0..K-1 (classes), or /target [N] float32, finite (regression)
  *     /logits [V][M][N][K]    a virtual data set over the shards, for h5py users; nothing else reads it. Over a missing
@@ -48,10 +63,13 @@
  * and the root attributes
  *     format "tribikos cache"; version 1; task "classes" or "regression"; dtype "float16" or "float32";
  *     samples N, outputs K, members M, views V, block, shard_rows R (a multiple of block), data_digest: uint64;
- *     view_00_recipe (text of at most 127 bytes), view_00_seed (uint64), ... for each view, at most 1000;
+ *     view_00_recipe (text of at most 255 bytes), view_00_seed (uint64), ... for each view, at most 1000;
+ *     if inputs are stored, version is 2, and there are inputs_dtype "uint8" or "float16"; channels, height, width
+ *     (uint64); and view_00_stored (uint64), ... for each view, 1 if its inputs are;
  *     blas: the kernels that computed the logits (text; "" if unknown)
  *     digest          uint64  digest of, in this order: the texts task and dtype; N, K, M, V, block, R, data_digest;
- *                             each view's recipe text and seed; /shard/member, view, first_row, rows, payload_digest;
+ *                             each view's recipe text and seed; with version 2 inputs_dtype, channels, height, width
+ *                             and each view's stored; /shard/member, view, first_row, rows, payload_digest;
  *                             /member_digest; /label or /target
  * The manifest is written last. A cache without one is not finished.
  */
@@ -61,8 +79,9 @@
 #include "tribikos/data.h"
 
 typedef struct {
-    char recipe[128];
+    char recipe[256];
     uint64_t seed;
+    bool stored; /* its inputs are in the cache */
 } trb_view;
 
 /** What a cache is of. Plain data, borrowed pointers. */
@@ -74,17 +93,28 @@ typedef struct {
     uint64_t data_digest;
     const uint64_t *member_digest; /* [M] */
     const trb_view *view;          /* [V] */
-    const int32_t *label;          /* [N]; classes */
-    const float *target;           /* [N]; regression */
+    /* Where inputs are stored: of what shape and type, and payload digests of their shards, from the first on; not
+     * looked at while those are written, NULL if they are not known. */
+    trb_shape shape;
+    trb_dtype x_dtype; /* TRB_U8 or TRB_F16 */
+    const uint64_t *inputs_payload;
+    const int32_t *label; /* [N]; classes */
+    const float *target;  /* [N]; regression */
 } trb_cache_spec;
 
-/** A shard's place. Units are numbered so that the shards of one member and view are neighbours. */
+/** In the place of a member: the inputs of a view, which are of all members. */
+#define TRB_INPUTS SIZE_MAX
+
+/** A shard's place. Units are numbered so that the shards of one member and view are neighbours, those of inputs last.
+ */
 typedef struct {
     size_t view, member, first_row, rows;
 } trb_cache_unit;
 
-size_t trb_cache_units(const trb_cache_spec *spec);                     /* Local. S */
-trb_cache_unit trb_cache_unit_at(const trb_cache_spec *spec, size_t i); /* Local. */
+size_t trb_cache_units(const trb_cache_spec *spec);                         /* Local. S */
+size_t trb_cache_logits_units(const trb_cache_spec *spec);                  /* Local. The first ones, of logits */
+size_t trb_cache_inputs_unit(const trb_cache_spec *spec, trb_cache_unit u); /* Local. The inputs of u's logits */
+trb_cache_unit trb_cache_unit_at(const trb_cache_spec *spec, size_t i);     /* Local. */
 
 /** Look whether a unit's shard is there and whole: attributes, shape, every byte by digest, every value finite. Local.
  *
@@ -101,9 +131,14 @@ trb_status trb_shard_check(const char *dir, const trb_cache_spec *spec, size_t u
  * stored (float16 ends at 65504): TRB_ENUM names sample and member. */
 typedef struct trb_shard trb_shard;
 trb_status trb_shard_create(const char *dir, const trb_cache_spec *spec, size_t unit, trb_shard **out);
-trb_status trb_shard_write(trb_shard *s, size_t rows, const float *logits /* [rows][K] */);
+/** \param[in] values  logits: float [rows][K]; inputs: [rows][C][H][W] in their stored type */
+trb_status trb_shard_write(trb_shard *s, size_t rows, const void *values);
 trb_status trb_shard_publish(trb_shard *s, uint64_t *payload); /* the handle is gone afterwards */
 void trb_shard_abandon(trb_shard *s);                          /* NULL allowed */
+
+/** Read the inputs of samples [first, first + n) of a view from their shard, to which they all belong. Local.
+ * \param[out] x  [n][C][H][W] as stored   \return TRB_OK; TRB_EINTEGRITY */
+trb_status trb_inputs_read(const char *dir, const trb_cache_spec *spec, size_t view, size_t first, size_t n, void *x);
 
 /** Publish the manifest: the last act, by one rank, after all agreed that their shards are published. Local.
  * \param[in] payload  [S] payload digests in unit order   \param[in] blas  trb_blas_name() */
@@ -139,6 +174,9 @@ trb_status trb_cache_verify_unit(const trb_cache *c, size_t unit);
  * two windows, of at least two steps each, and their index fill `memory`. What is served is the same either way. Kept
  * shards are checked by digest when they are read; streamed ones once, at the opening. A plan names samples and, if
  * there are several, views.
+ *
+ * With m0 = TRB_INPUTS and m_count = 1 it serves stored inputs instead. Rows of a plan whose view has none are passed
+ * over, and what is served in their place may be anything.
  */
 typedef struct trb_reader trb_reader;
 
@@ -148,8 +186,8 @@ typedef struct trb_reader trb_reader;
 trb_status trb_reader_open(const trb_cache *c, size_t views, size_t m0, size_t m_count, size_t rows, size_t memory,
                            trb_reader **out);
 /** Bytes that a reader keeps, and how many of them `memory` has room for beside a step. Local. */
-size_t trb_reader_bytes(const trb_cache *c, size_t views, size_t m_count);
-size_t trb_reader_room(const trb_cache *c, size_t m_count, size_t rows, size_t memory);
+size_t trb_reader_bytes(const trb_cache *c, size_t views, size_t m0, size_t m_count);
+size_t trb_reader_room(const trb_cache *c, size_t m0, size_t m_count, size_t rows, size_t memory);
 /** The same for reader `part` of `parts` that are opened together, on a node, with the same views and members. Local.
  * Of the shards that have to be read at the opening it reads its part, every parts-th one: nothing may be served before
  * all are opened. \param[in] kept  NULL, or [trb_reader_bytes()] that they all share until their close: then they keep,
@@ -164,8 +202,10 @@ trb_status trb_reader_plan(trb_reader *r, size_t steps, const int64_t *sample, c
  * \return TRB_OK; what went wrong in the thread (TRB_EINTEGRITY for a row that is not finite): then only the close is
  * left */
 trb_status trb_reader_next(trb_reader *r, const float **t);
+/** The same for inputs. \param[out] x  [rows][C][H][W] as stored */
+trb_status trb_reader_next_inputs(trb_reader *r, const void **x);
 bool trb_reader_streams(const trb_reader *r); /* Local. */
-size_t trb_reader_read(const trb_reader *r);  /* Local. Bytes of logits that it has read from shards so far. */
+size_t trb_reader_read(const trb_reader *r);  /* Local. Bytes of rows that it has read from shards so far. */
 /** End the thread after at most one chunk, release everything. Local. NULL allowed.
  * \return TRB_OK, or the thread's failure, also if no step met it */
 trb_status trb_reader_close(trb_reader *r);

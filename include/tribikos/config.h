@@ -104,7 +104,8 @@ typedef struct {
     struct {
         trb_dtype dtype;
         uint64_t views, block, shard_rows;
-        trb_recipe view_recipe; /* of all views but the first, which is the sample itself */
+        size_t n_recipes;
+        trb_recipe *recipe; /* view v > 0 follows recipe (v - 1) % n_recipes; the first is the sample itself */
         uint64_t view_seed;
         int deflate;
         uint64_t memory; /* bytes a rank (the key is in MiB) */

@@ -19,8 +19,9 @@ typedef enum {
     TRB_USE_VIEW,
     TRB_USE_TEST,
     TRB_USE_AUGMENT,
-    TRB_USE_CHOICE, /* of a view, by a student */
-    TRB_USE_CORRUPT /* of samples, for evaluation */
+    TRB_USE_CHOICE,  /* of a view, by a student */
+    TRB_USE_CORRUPT, /* of samples, for evaluation */
+    TRB_USE_MEMBER   /* whose gradient a block of a stored view follows */
 } trb_use;
 
 /** A stream: its coordinates, and a buffer of the block drawn last. Plain data; copy it to fork it. */

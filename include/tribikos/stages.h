@@ -31,6 +31,33 @@ trb_status trb_stage_cache(trb_comm *world, const trb_config *c);
 /** Train the students from the cache alone. */
 trb_status trb_stage_distill(trb_comm *world, const trb_config *c);
 
+/** What a configuration takes, before anything is done. */
+typedef struct {
+    char recipe[TRB_RECIPE_BYTES];
+    bool stored; /* with its inputs */
+    size_t files;
+    double bytes; /* before packing */
+} trb_plan_view;
+
+typedef struct {
+    char name[64];
+    double one_s, all_s; /* of one rank; of all */
+} trb_plan_stage;
+
+typedef struct {
+    size_t ranks, samples, n_views, n_stages;
+    trb_plan_view *view;
+    trb_plan_stage *stage; /* members, inputs, logits, then the students */
+} trb_plan;
+
+/** Say what all that is configured will take, as if nothing were there yet: files and bytes of the cache by their
+ * layout; times from calls of the configured networks that are measured here, so much for each that no other is like.
+ * Not counted: exchange between ranks, reading and augmentation, which run beside the steps, and evaluation. Nothing is
+ * written. Collective over world. \param[in] ranks  for so many; 0: as many as world has
+ * \param[out] plan  trb_plan_clear() */
+trb_status trb_stage_plan(trb_comm *world, const trb_config *c, size_t ranks, trb_plan *plan);
+void trb_plan_clear(trb_plan *p);
+
 /** One row of the report. */
 typedef struct {
     char name[64];

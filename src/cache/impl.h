@@ -4,7 +4,8 @@
 
 #include "tribikos/cache.h"
 
-enum { TRB__VERSION = 1, TRB__NAME_BYTES = 64 };
+/* Of a shard; of a manifest the one without stored inputs, and the one with. */
+enum { TRB__VERSION = 1, TRB__VERSION_INPUTS = 2, TRB__NAME_BYTES = 64 };
 
 struct trb_cache {
     char *dir;
@@ -18,8 +19,22 @@ struct trb_cache {
 /** What is wrong with the sizes of a spec, NULL if nothing; afterwards no product of them overflows. Local. */
 const char *trb__spec_fault(const trb_cache_spec *spec);
 
-/** Bytes of one row of one shard as stored. Local. */
-size_t trb__row_bytes(const trb_cache_spec *spec);
+/** How many of the first views have stored inputs. Local. */
+size_t trb__stored_views(const trb_cache_spec *spec, size_t views);
+
+/** What is in a shard besides sample_id. */
+typedef struct {
+    const char *format, *name; /* of the file, of the data set */
+    trb_h5_shape shape;
+} trb__layout;
+trb__layout trb__unit_layout(const trb_cache_spec *spec, trb_cache_unit u);
+
+/** Values and bytes of one row of a member's shard, or one of inputs, as stored. Local. */
+size_t trb__values(const trb_cache_spec *spec, size_t member);
+size_t trb__row_bytes(const trb_cache_spec *spec, size_t member);
+
+/** Whom a shard is of: a member; inputs are of all. Local. */
+uint64_t trb__member_digest(const trb_cache_spec *spec, size_t member);
 
 /** A shard's name below the cache's folder, "v00/m000-s00000.h5". Local. */
 void trb__shard_name(const trb_cache_spec *spec, size_t unit, char name[TRB__NAME_BYTES]);
@@ -36,7 +51,7 @@ size_t trb__find_nonfinite(trb_dtype type, size_t n, const void *values);
 /** Open a shard for reading. Local. TRB_EINTEGRITY if there is none */
 trb_status trb__shard_open(const char *dir, const trb_cache_spec *spec, size_t unit, trb_h5 **h);
 
-/** Read rows [first, first + n) of a shard's logits, which must be finite. Local.
+/** Read rows [first, first + n) of a shard's values, which must be finite. Local.
  * \param[in] first,n  rows within the shard; unit names the samples in messages */
 trb_status trb__shard_rows(trb_h5 *h, const trb_cache_spec *spec, trb_cache_unit unit, size_t first, size_t n,
                            void *rows);

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "tribikos/augment.h"
 #include "tribikos/hash.h"
 #include "tribikos/memory.h"
 
@@ -51,6 +52,13 @@ static trb_status digest_of(const trb_cache_spec *spec, const uint64_t *table, u
         trb_hash_add(h, spec->view[v].recipe, strlen(spec->view[v].recipe));
         trb_hash_add(h, &spec->view[v].seed, sizeof spec->view[v].seed);
     }
+    if (trb__stored_views(spec, spec->V) > 0) {
+        const char *type = trb_dtype_name(spec->x_dtype);
+        const uint64_t shape[3] = {spec->shape.c, spec->shape.h, spec->shape.w};
+        trb_hash_add(h, type, strlen(type));
+        trb_hash_add(h, shape, sizeof shape);
+        for (size_t v = 0; v < spec->V; v++) trb_hash_add(h, &(uint64_t){spec->view[v].stored}, sizeof(uint64_t));
+    }
     trb_hash_add(h, table, COLUMNS * trb_cache_units(spec) * sizeof *table);
     trb_hash_add(h, spec->member_digest, spec->M * sizeof *spec->member_digest);
     if (spec->task == TRB_TASK_CLASSES)
@@ -62,18 +70,30 @@ static trb_status digest_of(const trb_cache_spec *spec, const uint64_t *table, u
     return TRB_OK;
 }
 
-/* The names of a view's two attributes. */
-static void view_names(size_t v, char recipe[40], char seed[40])
+/* The name of one of a view's attributes. */
+static const char *view_name(size_t v, const char *what, char name[40])
 {
-    (void)snprintf(recipe, 40, "view_%02zu_recipe", v);
-    (void)snprintf(seed, 40, "view_%02zu_seed", v);
+    (void)snprintf(name, 40, "view_%02zu_%s", v, what);
+    return name;
+}
+
+static trb_status put_inputs(trb_h5 *h, const trb_cache_spec *spec)
+{
+    char name[40];
+    TRB_TRY(trb_h5_put_text(h, "inputs_dtype", trb_dtype_name(spec->x_dtype)));
+    TRB_TRY(trb_h5_put_u64(h, "channels", spec->shape.c));
+    TRB_TRY(trb_h5_put_u64(h, "height", spec->shape.h));
+    TRB_TRY(trb_h5_put_u64(h, "width", spec->shape.w));
+    for (size_t v = 0; v < spec->V; v++) TRB_TRY(trb_h5_put_u64(h, view_name(v, "stored", name), spec->view[v].stored));
+    return TRB_OK;
 }
 
 static trb_status put_attributes(trb_h5 *h, const trb_cache_spec *spec, const char *blas, uint64_t digest)
 {
-    char recipe[40], seed[40];
+    const bool inputs = trb__stored_views(spec, spec->V) > 0;
+    char name[40];
     TRB_TRY(trb_h5_put_text(h, "format", FORMAT));
-    TRB_TRY(trb_h5_put_u64(h, "version", TRB__VERSION));
+    TRB_TRY(trb_h5_put_u64(h, "version", inputs ? TRB__VERSION_INPUTS : TRB__VERSION));
     TRB_TRY(trb_h5_put_text(h, "task", task_name(spec->task)));
     TRB_TRY(trb_h5_put_text(h, "dtype", trb_dtype_name(spec->dtype)));
     TRB_TRY(trb_h5_put_u64(h, "samples", spec->N));
@@ -85,16 +105,16 @@ static trb_status put_attributes(trb_h5 *h, const trb_cache_spec *spec, const ch
     TRB_TRY(trb_h5_put_u64(h, "data_digest", spec->data_digest));
     TRB_TRY(trb_h5_put_text(h, "blas", blas));
     for (size_t v = 0; v < spec->V; v++) {
-        view_names(v, recipe, seed);
-        TRB_TRY(trb_h5_put_text(h, recipe, spec->view[v].recipe));
-        TRB_TRY(trb_h5_put_u64(h, seed, spec->view[v].seed));
+        TRB_TRY(trb_h5_put_text(h, view_name(v, "recipe", name), spec->view[v].recipe));
+        TRB_TRY(trb_h5_put_u64(h, view_name(v, "seed", name), spec->view[v].seed));
     }
+    if (inputs) TRB_TRY(put_inputs(h, spec));
     return trb_h5_put_u64(h, "digest", digest);
 }
 
 static trb_status put_virtual(trb_h5 *h, const trb_cache_spec *spec)
 {
-    const size_t S = trb_cache_units(spec);
+    const size_t S = trb_cache_logits_units(spec);
     trb_h5_piece *pieces = NULL;
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, S, sizeof *pieces, &pieces));
     for (size_t i = 0; i < S; i++) {
@@ -165,15 +185,22 @@ static trb_status get_choice(trb_h5 *h, const char *name, const char *a, const c
     return st;
 }
 
-static trb_status get_header(trb_h5 *h, trb_cache_spec *spec)
+static trb_status expect_sizes(trb_h5 *h, const trb_cache_spec *spec)
+{
+    const char *fault = trb__spec_fault(spec);
+    return fault == NULL ? TRB_OK : trb_fail(TRB_EINTEGRITY, "%s: %s", trb_h5_path(h), fault);
+}
+
+static trb_status get_header(trb_h5 *h, trb_cache_spec *spec, bool *inputs)
 {
     int which = 0;
     uint64_t version = 0;
     TRB_TRY(get_choice(h, "format", FORMAT, FORMAT, &which));
     TRB_TRY(trb_h5_get_u64(h, "version", &version));
-    if (version != TRB__VERSION)
-        return trb_fail(TRB_EINTEGRITY, "%s: version is %" PRIu64 ", expected %d", trb_h5_path(h), version,
-                        TRB__VERSION);
+    if (version != TRB__VERSION && version != TRB__VERSION_INPUTS)
+        return trb_fail(TRB_EINTEGRITY, "%s: version is %" PRIu64 ", expected %d or %d", trb_h5_path(h), version,
+                        TRB__VERSION, TRB__VERSION_INPUTS);
+    *inputs = version == TRB__VERSION_INPUTS;
     TRB_TRY(get_choice(h, "task", task_name(TRB_TASK_CLASSES), task_name(TRB_TASK_REGRESSION), &which));
     spec->task = which == 0 ? TRB_TASK_CLASSES : TRB_TASK_REGRESSION;
     TRB_TRY(get_choice(h, "dtype", trb_dtype_name(TRB_F16), trb_dtype_name(TRB_F32), &which));
@@ -184,9 +211,15 @@ static trb_status get_header(trb_h5 *h, trb_cache_spec *spec)
     TRB_TRY(get_size(h, "views", &spec->V));
     TRB_TRY(get_size(h, "block", &spec->block));
     TRB_TRY(get_size(h, "shard_rows", &spec->shard_rows));
+    if (*inputs) {
+        TRB_TRY(get_choice(h, "inputs_dtype", trb_dtype_name(TRB_U8), trb_dtype_name(TRB_F16), &which));
+        spec->x_dtype = which == 0 ? TRB_U8 : TRB_F16;
+        TRB_TRY(get_size(h, "channels", &spec->shape.c));
+        TRB_TRY(get_size(h, "height", &spec->shape.h));
+        TRB_TRY(get_size(h, "width", &spec->shape.w));
+    }
     TRB_TRY(trb_h5_get_u64(h, "data_digest", &spec->data_digest));
-    const char *fault = trb__spec_fault(spec);
-    return fault == NULL ? TRB_OK : trb_fail(TRB_EINTEGRITY, "%s: %s", trb_h5_path(h), fault);
+    return expect_sizes(h, spec);
 }
 
 /* Every extent, before memory is reserved for any. The virtual data set is left alone: nothing here reads it, and its
@@ -200,21 +233,25 @@ static trb_status expect_extents(trb_h5 *h, const trb_cache_spec *spec)
     return trb_h5_expect(h, "target", (trb_h5_shape){TRB_F32, 1, {spec->N}});
 }
 
-static trb_status get_views(trb_h5 *h, size_t V, trb_view **out)
+static trb_status get_views(trb_h5 *h, size_t V, bool inputs, trb_view **out)
 {
     trb_status st = TRB_OK;
     trb_view *view = NULL;
-    char *text = NULL, recipe[40], seed[40];
+    char *text = NULL, name[40];
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, V, sizeof *view, &view));
     *out = view;
     for (size_t v = 0; v < V && st == TRB_OK; v++) {
-        view_names(v, recipe, seed);
-        TRB_TRY(trb_h5_get_u64(h, seed, &view[v].seed));
-        TRB_TRY(trb_h5_get_text(h, recipe, &text));
+        uint64_t stored = 0;
+        if (inputs) TRB_TRY(trb_h5_get_u64(h, view_name(v, "stored", name), &stored));
+        if (stored > 1)
+            return trb_fail(TRB_EINTEGRITY, "%s: %s is %" PRIu64 ", expected 0 or 1", trb_h5_path(h), name, stored);
+        view[v].stored = stored == 1;
+        TRB_TRY(trb_h5_get_u64(h, view_name(v, "seed", name), &view[v].seed));
+        TRB_TRY(trb_h5_get_text(h, view_name(v, "recipe", name), &text));
         const int length = snprintf(view[v].recipe, sizeof view[v].recipe, "%s", text);
         trb_free(text);
         if (length >= (int)sizeof view[v].recipe)
-            st = trb_fail(TRB_EINTEGRITY, "%s: %s is longer than %zu bytes", trb_h5_path(h), recipe,
+            st = trb_fail(TRB_EINTEGRITY, "%s: %s is longer than %zu bytes", trb_h5_path(h), name,
                           sizeof view[v].recipe - 1);
     }
     return st;
@@ -275,6 +312,7 @@ trb_status trb_cache_open(const char *dir, trb_cache **out)
     trb_h5 *h = NULL;
     trb_cache *c = NULL;
     char *path = NULL;
+    bool inputs = false;
     TRB_GO(trb__path_in(dir, NAME, &path));
     if (!trb_file_exists(path)) {
         st = trb_fail(TRB_ECONFIG, "%s: there is no manifest: the folder holds no cache, or one that is not finished",
@@ -284,15 +322,17 @@ trb_status trb_cache_open(const char *dir, trb_cache **out)
     TRB_GO(trb_alloc(TRB_MEM_OTHER, 1, sizeof *c, &c));
     TRB_GO(trb_strdup(dir, &c->dir));
     TRB_GO(trb_h5_open(path, &h));
-    TRB_GO(get_header(h, &c->spec));
+    TRB_GO(get_header(h, &c->spec, &inputs));
+    TRB_GO(get_views(h, c->spec.V, inputs, &c->view));
+    c->spec.view = c->view;
+    TRB_GO(expect_sizes(h, &c->spec));
     TRB_GO(expect_extents(h, &c->spec));
-    TRB_GO(get_views(h, c->spec.V, &c->view));
     TRB_GO(trb_alloc(TRB_MEM_OTHER, c->spec.M, sizeof *c->member_digest, &c->member_digest));
     TRB_GO(trb_h5_read_rows(h, "member_digest", TRB_U64, 0, c->spec.M, c->member_digest));
     TRB_GO(trb_alloc(TRB_MEM_OTHER, trb_cache_units(&c->spec), sizeof *c->payload, &c->payload));
     TRB_GO(get_truth(h, c));
     c->spec.member_digest = c->member_digest;
-    c->spec.view = c->view;
+    c->spec.inputs_payload = c->payload + trb_cache_logits_units(&c->spec);
     c->spec.label = c->label;
     c->spec.target = c->target;
     TRB_GO(get_table(h, c));
@@ -347,6 +387,13 @@ trb_status trb_cache_expect_data(const trb_cache *c, const trb_data *data)
                         "%s: the cache is of the data set with digest %016" PRIx64
                         ", the configured one has %016" PRIx64,
                         c->dir, c->spec.data_digest, data->digest);
+    if (trb__stored_views(&c->spec, c->spec.V) > 0 && !trb_shape_same(c->spec.shape, data->shape))
+        return trb_fail(TRB_EINTEGRITY, "%s: the stored inputs are of %zu x %zu x %zu, the data set of %zu x %zu x %zu",
+                        c->dir, c->spec.shape.c, c->spec.shape.h, c->spec.shape.w, data->shape.c, data->shape.h,
+                        data->shape.w);
+    if (trb__stored_views(&c->spec, c->spec.V) > 0 && c->spec.x_dtype != trb_stored_type(data))
+        return trb_fail(TRB_EINTEGRITY, "%s: the stored inputs are %s, of this data set they have to be %s", c->dir,
+                        trb_dtype_name(c->spec.x_dtype), trb_dtype_name(trb_stored_type(data)));
     return TRB_OK;
 }
 
@@ -371,9 +418,14 @@ trb_status trb_cache_expect_views(const trb_cache *c, size_t V, const trb_view *
         if (strcmp(c->view[v].recipe, view[v].recipe) != 0 || c->view[v].seed != view[v].seed)
             return trb_fail(TRB_EINTEGRITY,
                             "%s: view %zu of the cache is of [%s], seed %" PRIu64
-                            ", `cache.view_recipe` and `cache.view_seed` ask for [%s], seed %" PRIu64
+                            ", `cache.view_recipes` and `cache.view_seed` ask for [%s], seed %" PRIu64
                             "; set them, or use another run.dir",
                             c->dir, v, c->view[v].recipe, c->view[v].seed, view[v].recipe, view[v].seed);
+    for (size_t v = 0; v < V; v++)
+        if (c->view[v].stored != view[v].stored)
+            return trb_fail(TRB_EINTEGRITY, "%s: view %zu of the cache, [%s], %s, expected %s", c->dir, v,
+                            c->view[v].recipe, c->view[v].stored ? "has stored inputs" : "has no stored inputs",
+                            view[v].stored ? "some" : "none");
     return TRB_OK;
 }
 

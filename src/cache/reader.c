@@ -10,13 +10,16 @@
 
 /* Two windows: one is served while the other is filled. */
 enum { WINDOWS = 2, MIN_STEPS = 2 };
+#define NONE SIZE_MAX
 
 struct trb_reader {
     const trb_cache *c;
     size_t views, m0, m_count, rows;
-    size_t cell_bytes; /* [K] of one member as stored */
-    size_t row_bytes;  /* [m_count][K] as stored */
-    float *step;       /* [rows][m_count][K] as served; NULL where stored rows can be served as they are */
+    size_t cell_bytes; /* [K] of one member as stored, or a row of inputs */
+    size_t row_bytes;  /* [m_count] cells */
+    size_t *slot;      /* [views] the number of each among those that are served; NONE of one that is not */
+    char *step;        /* [rows] as served; NULL where stored rows can be served as they are */
+    bool converts;     /* from float16 to float32 */
 
     atomic_size_t cells_read; /* of one member each */
 
@@ -24,15 +27,15 @@ struct trb_reader {
     const uint16_t *view;
     size_t n_steps, next_step;
 
-    char *kept; /* [views][N][m_count][K] as stored; NULL if the reader streams */
+    char *kept; /* [slots][N] rows as stored; NULL if the reader streams */
     bool lent;  /* `kept` is someone else's */
 
     /* Streaming. The thread owns `order`, `end`, `chunk` and the window it fills. */
     size_t window_steps, n_blocks;
-    char *window[WINDOWS]; /* [window_steps][rows][m_count][K] as stored */
+    char *window[WINDOWS]; /* [window_steps][rows] as stored */
     uint32_t *order;       /* [window_steps * rows] rows of a window, sorted by view and block */
     uint32_t *end;         /* [views * n_blocks] where a block's run in `order` ends */
-    char *chunk;           /* [block][K] */
+    char *chunk;           /* [block] cells */
     pthread_t thread;
     bool running;
     atomic_bool stop;
@@ -49,7 +52,7 @@ static size_t min(size_t a, size_t b)
 
 static bool serves(const trb_reader *r, trb_cache_unit u)
 {
-    return u.view < r->views && u.member >= r->m0 && u.member < r->m0 + r->m_count;
+    return u.view < r->views && u.member >= r->m0 && u.member - r->m0 < r->m_count;
 }
 
 /* ---- kept */
@@ -58,8 +61,8 @@ static void keep_rows(void *ctx, trb_cache_unit u, size_t first, size_t n, const
 {
     const trb_reader *r = ctx;
     const char *from = rows;
-    char *to =
-        r->kept + (u.view * r->c->spec.N + u.first_row + first) * r->row_bytes + (u.member - r->m0) * r->cell_bytes;
+    char *to = r->kept + (r->slot[u.view] * r->c->spec.N + u.first_row + first) * r->row_bytes +
+               (u.member - r->m0) * r->cell_bytes;
     for (size_t i = 0; i < n; i++) memcpy(to + i * r->row_bytes, from + i * r->cell_bytes, r->cell_bytes);
 }
 
@@ -78,16 +81,22 @@ static trb_status read_part(trb_reader *r, size_t part, size_t parts, trb__sink 
     return TRB_OK;
 }
 
-static const float *gather(trb_reader *r)
+static size_t slot_of(const trb_reader *r, size_t i)
+{
+    return r->slot[r->view == NULL ? 0 : r->view[i]];
+}
+
+static const void *gather(trb_reader *r)
 {
     const size_t first = r->next_step * r->rows, n = r->m_count * r->c->spec.K;
     for (size_t i = 0; i < r->rows; i++) {
-        const size_t v = r->view == NULL ? 0 : r->view[first + i], id = (size_t)r->sample[first + i];
-        const char *from = r->kept + (v * r->c->spec.N + id) * r->row_bytes;
-        if (r->c->spec.dtype == TRB_F16)
-            trb_f32_from_f16(n, (const uint16_t *)(const void *)from, r->step + i * n);
+        const size_t slot = slot_of(r, first + i), id = (size_t)r->sample[first + i];
+        if (slot == NONE) continue;
+        const char *from = r->kept + (slot * r->c->spec.N + id) * r->row_bytes;
+        if (r->converts)
+            trb_f32_from_f16(n, (const uint16_t *)(const void *)from, (float *)(void *)r->step + i * n);
         else
-            memcpy(r->step + i * n, from, r->row_bytes);
+            memcpy(r->step + i * r->row_bytes, from, r->row_bytes);
     }
     return r->step;
 }
@@ -101,14 +110,16 @@ static void sort_window(trb_reader *r, size_t first, size_t n)
     uint32_t *end = r->end;
     memset(end, 0, n_keys * sizeof *end);
 #define KEY(i) ((r->view == NULL ? 0 : r->view[first + (i)]) * r->n_blocks + (size_t)r->sample[first + (i)] / block)
-    for (size_t i = 0; i < n; i++) end[KEY(i)]++;
+    for (size_t i = 0; i < n; i++)
+        if (slot_of(r, first + i) != NONE) end[KEY(i)]++;
     uint32_t sum = 0;
     for (size_t k = 0; k < n_keys; k++) {
         const uint32_t count = end[k];
         end[k] = sum;
         sum += count;
     }
-    for (size_t i = 0; i < n; i++) r->order[end[KEY(i)]++] = (uint32_t)i;
+    for (size_t i = 0; i < n; i++)
+        if (slot_of(r, first + i) != NONE) r->order[end[KEY(i)]++] = (uint32_t)i;
 #undef KEY
 }
 
@@ -128,7 +139,8 @@ static trb_status fill_from(trb_reader *r, size_t unit, size_t first, char *wind
     trb_h5 *h = NULL;
     if (run_begin(r, key0) == r->end[key0 + n_blocks - 1]) return TRB_OK;
     TRB_GO(trb__shard_open(r->c->dir, spec, unit, &h));
-    TRB_GO(trb_h5_expect(h, "logits", (trb_h5_shape){spec->dtype, 2, {u.rows, spec->K}}));
+    const trb__layout layout = trb__unit_layout(spec, u);
+    TRB_GO(trb_h5_expect(h, layout.name, layout.shape));
     for (size_t b = 0; b < n_blocks && !atomic_load(&r->stop); b++) {
         const size_t begin = run_begin(r, key0 + b), end = r->end[key0 + b], row0 = b * spec->block;
         if (begin == end) continue;
@@ -223,16 +235,31 @@ static trb_status reserve_windows(trb_reader *r, size_t memory, size_t step_byte
     return TRB_OK;
 }
 
-size_t trb_reader_bytes(const trb_cache *c, size_t views, size_t m_count)
+/* A row as it is served. */
+static size_t served_bytes(const trb_cache_spec *spec, size_t m0, size_t m_count)
 {
-    return views * c->spec.N * m_count * trb__row_bytes(&c->spec);
+    return m0 == TRB_INPUTS ? trb__row_bytes(spec, m0) : m_count * spec->K * sizeof(float);
 }
 
-size_t trb_reader_room(const trb_cache *c, size_t m_count, size_t rows, size_t memory)
+size_t trb_reader_bytes(const trb_cache *c, size_t views, size_t m0, size_t m_count)
+{
+    const size_t slots = m0 == TRB_INPUTS ? trb__stored_views(&c->spec, views) : views;
+    return slots * c->spec.N * m_count * trb__row_bytes(&c->spec, m0);
+}
+
+size_t trb_reader_room(const trb_cache *c, size_t m0, size_t m_count, size_t rows, size_t memory)
 {
     size_t step = 0;
-    if (__builtin_mul_overflow(rows, m_count * c->spec.K * sizeof(float), &step) || step > memory) return 0;
+    if (__builtin_mul_overflow(rows, served_bytes(&c->spec, m0, m_count), &step) || step > memory) return 0;
     return memory - step;
+}
+
+static trb_status number_slots(trb_reader *r)
+{
+    size_t n = 0;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, r->views, sizeof *r->slot, &r->slot));
+    for (size_t v = 0; v < r->views; v++) r->slot[v] = r->m0 != TRB_INPUTS || r->c->spec.view[v].stored ? n++ : NONE;
+    return TRB_OK;
 }
 
 trb_status trb_reader_open(const trb_cache *c, size_t views, size_t m0, size_t m_count, size_t rows, size_t memory,
@@ -248,13 +275,14 @@ trb_status trb_reader_open_part(const trb_cache *c, size_t views, size_t m0, siz
     const trb_cache_spec *spec = &c->spec;
     trb_reader *r = NULL;
     size_t step_bytes = 0;
-    if (views == 0 || views > spec->V || m_count == 0 || rows == 0 || m0 >= spec->M || m_count > spec->M - m0)
+    const bool inputs = m0 == TRB_INPUTS;
+    if (views == 0 || views > spec->V || m_count == 0 || rows == 0 || (inputs && m_count > 1) ||
+        (!inputs && (m0 >= spec->M || m_count > spec->M - m0)))
         return trb_fail(
             TRB_EINTERNAL,
             "%s: %zu views and members %zu to %zu by %zu rows wanted of a cache of %zu views and %zu members", c->dir,
             views, m0, m0 + m_count, rows, spec->V, spec->M);
-    if (rows > UINT32_MAX / MIN_STEPS ||
-        __builtin_mul_overflow(rows, m_count * spec->K * 4 * sizeof(float), &step_bytes))
+    if (rows > UINT32_MAX / MIN_STEPS || __builtin_mul_overflow(rows, 4 * served_bytes(spec, m0, m_count), &step_bytes))
         return trb_fail(TRB_ECONFIG, "%s: a step of %zu rows is too large", c->dir, rows);
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, 1, sizeof *r, &r));
     r->c = c;
@@ -262,14 +290,16 @@ trb_status trb_reader_open_part(const trb_cache *c, size_t views, size_t m0, siz
     r->m0 = m0;
     r->m_count = m_count;
     r->rows = rows;
-    r->cell_bytes = trb__row_bytes(spec);
+    r->cell_bytes = trb__row_bytes(spec, m0);
+    r->converts = !inputs && spec->dtype == TRB_F16;
     r->row_bytes = m_count * r->cell_bytes;
     (void)pthread_mutex_init(&r->lock, NULL);
     (void)pthread_cond_init(&r->changed, NULL);
-    const size_t all = trb_reader_bytes(c, views, m_count);
-    step_bytes = rows * m_count * spec->K * sizeof *r->step;
-    const bool keeps = kept != NULL || all <= trb_reader_room(c, m_count, rows, memory);
-    if (!keeps && spec->dtype == TRB_F32) step_bytes = 0;
+    TRB_GO(number_slots(r));
+    const size_t all = trb_reader_bytes(c, views, m0, m_count);
+    step_bytes = rows * served_bytes(spec, m0, m_count);
+    const bool keeps = kept != NULL || all <= trb_reader_room(c, m0, m_count, rows, memory);
+    if (!keeps && !r->converts) step_bytes = 0;
     if (step_bytes > 0) TRB_GO(trb_alloc(TRB_MEM_CACHE, step_bytes, 1, &r->step));
     r->kept = kept;
     r->lent = kept != NULL;
@@ -310,21 +340,34 @@ trb_status trb_reader_plan(trb_reader *r, size_t steps, const int64_t *sample, c
     return TRB_OK;
 }
 
-trb_status trb_reader_next(trb_reader *r, const float **t)
+static trb_status next_step(trb_reader *r, const void **rows)
 {
     if (r->next_step >= r->n_steps)
         return trb_fail(TRB_EINTERNAL, "%s: the plan has only %zu steps", r->c->dir, r->n_steps);
     if (r->kept != NULL) {
-        *t = gather(r);
+        *rows = gather(r);
     } else {
         const size_t w = r->next_step / r->window_steps, at = r->next_step % r->window_steps;
         if (at == 0) TRB_TRY(await_window(r, w));
         const void *stored = r->window[w % WINDOWS] + at * r->rows * r->row_bytes;
-        if (r->step != NULL) trb_f32_from_f16(r->rows * r->m_count * r->c->spec.K, stored, r->step);
-        *t = r->step != NULL ? r->step : stored;
+        if (r->converts) trb_f32_from_f16(r->rows * r->m_count * r->c->spec.K, stored, (float *)(void *)r->step);
+        *rows = r->converts ? r->step : stored;
     }
     r->next_step++;
     return TRB_OK;
+}
+
+trb_status trb_reader_next(trb_reader *r, const float **t)
+{
+    const void *rows = NULL;
+    TRB_TRY(next_step(r, &rows));
+    *t = rows;
+    return TRB_OK;
+}
+
+trb_status trb_reader_next_inputs(trb_reader *r, const void **x)
+{
+    return next_step(r, x);
 }
 
 bool trb_reader_streams(const trb_reader *r)
@@ -349,6 +392,7 @@ trb_status trb_reader_close(trb_reader *r)
     trb_free(r->order);
     if (!r->lent) trb_free(r->kept);
     trb_free(r->step);
+    trb_free(r->slot);
     trb_free(r);
     return st;
 }

@@ -6,14 +6,14 @@
 #include "tribikos/hash.h"
 #include "tribikos/memory.h"
 
-static const char *const FORMAT = "tribikos shard";
-
 struct trb_shard {
     trb_h5 *h;
     const trb_cache_spec *spec;
     trb_cache_unit unit;
+    trb__layout layout;
+    size_t row_bytes;
     size_t written, held; /* rows on disk, and behind them in `block` */
-    char *block;          /* [block][K] as stored: whole chunks reach HDF5, however the rows arrive */
+    char *block;          /* [block] rows as stored: whole chunks reach HDF5, however the rows arrive */
     trb_hash *hash;
 };
 
@@ -28,6 +28,7 @@ size_t trb__find_nonfinite(trb_dtype type, size_t n, const void *values)
      * vectorises. */
     unsigned any = 0;
     size_t i = 0;
+    if (type == TRB_U8) return n;
     if (type == TRB_F16) {
         const uint16_t *v = values;
         for (size_t k = 0; k < n; k++) any |= (v[k] & 0x7c00u) == 0x7c00u;
@@ -46,9 +47,15 @@ static void ids_from(size_t first, size_t n, int64_t *ids)
     for (size_t i = 0; i < n; i++) ids[i] = (int64_t)(first + i);
 }
 
+/* What the logits of a view with stored inputs are of. */
+static uint64_t inputs_digest(const trb_cache_spec *spec, trb_cache_unit u)
+{
+    return spec->inputs_payload[trb_cache_inputs_unit(spec, u) - trb_cache_logits_units(spec)];
+}
+
 static trb_status put_attributes(trb_h5 *h, const trb_cache_spec *spec, trb_cache_unit u)
 {
-    TRB_TRY(trb_h5_put_text(h, "format", FORMAT));
+    TRB_TRY(trb_h5_put_text(h, "format", trb__unit_layout(spec, u).format));
     TRB_TRY(trb_h5_put_u64(h, "version", TRB__VERSION));
     TRB_TRY(trb_h5_put_u64(h, "member", u.member));
     TRB_TRY(trb_h5_put_u64(h, "view", u.view));
@@ -57,7 +64,9 @@ static trb_status put_attributes(trb_h5 *h, const trb_cache_spec *spec, trb_cach
     TRB_TRY(trb_h5_put_u64(h, "first_row", u.first_row));
     TRB_TRY(trb_h5_put_u64(h, "rows", u.rows));
     TRB_TRY(trb_h5_put_u64(h, "block", spec->block));
-    TRB_TRY(trb_h5_put_u64(h, "member_digest", spec->member_digest[u.member]));
+    TRB_TRY(trb_h5_put_u64(h, "member_digest", trb__member_digest(spec, u.member)));
+    if (spec->view[u.view].stored && u.member != TRB_INPUTS)
+        TRB_TRY(trb_h5_put_u64(h, "inputs_digest", inputs_digest(spec, u)));
     return trb_h5_put_u64(h, "data_digest", spec->data_digest);
 }
 
@@ -71,7 +80,9 @@ trb_status trb_shard_create(const char *dir, const trb_cache_spec *spec, size_t 
     TRB_GO(trb_alloc(TRB_MEM_OTHER, 1, sizeof *s, &s));
     s->spec = spec;
     s->unit = trb_cache_unit_at(spec, unit);
-    TRB_GO(trb_alloc(TRB_MEM_CACHE, min(spec->block, s->unit.rows), trb__row_bytes(spec), &s->block));
+    s->layout = trb__unit_layout(spec, s->unit);
+    s->row_bytes = trb__row_bytes(spec, s->unit.member);
+    TRB_GO(trb_alloc(TRB_MEM_CACHE, min(spec->block, s->unit.rows), s->row_bytes, &s->block));
     TRB_GO(trb_hash_open(&s->hash));
     TRB_GO(trb__shard_path(dir, spec, unit, &path));
     char *name = strrchr(path, '/');
@@ -82,7 +93,7 @@ trb_status trb_shard_create(const char *dir, const trb_cache_spec *spec, size_t 
     TRB_GO(put_attributes(s->h, spec, s->unit));
     TRB_GO(
         trb_h5_make(s->h, "sample_id", (trb_h5_shape){TRB_I64, 1, {s->unit.rows}}, (trb_h5_layout){.chunk_rows = 0}));
-    TRB_GO(trb_h5_make(s->h, "logits", (trb_h5_shape){spec->dtype, 2, {s->unit.rows, spec->K}},
+    TRB_GO(trb_h5_make(s->h, s->layout.name, s->layout.shape,
                        (trb_h5_layout){.chunk_rows = spec->block, .deflate = spec->deflate, .fletcher32 = true}));
     *out = s;
     s = NULL;
@@ -95,37 +106,52 @@ done:
 static trb_status flush(trb_shard *s)
 {
     if (s->held == 0) return TRB_OK;
-    trb_hash_add(s->hash, s->block, s->held * trb__row_bytes(s->spec));
-    TRB_TRY(trb_h5_write_rows(s->h, "logits", s->written, s->held, s->block));
+    trb_hash_add(s->hash, s->block, s->held * s->row_bytes);
+    TRB_TRY(trb_h5_write_rows(s->h, s->layout.name, s->written, s->held, s->block));
     s->written += s->held;
     s->held = 0;
     return TRB_OK;
 }
 
-trb_status trb_shard_write(trb_shard *s, size_t rows, const float *logits)
+/* Say which value of a block cannot be stored. */
+static trb_status refuse(const trb_shard *s, size_t bad, double value)
+{
+    const trb_cache_unit u = s->unit;
+    const size_t n = trb__values(s->spec, u.member), sample = u.first_row + s->written + s->held + bad / n;
+    const char *type = trb_dtype_name(s->layout.shape.type);
+    if (u.member == TRB_INPUTS)
+        return trb_fail(TRB_ENUM, "input %zu of sample %zu (view %zu) is not a finite number that %s can hold", bad % n,
+                        sample, u.view, type);
+    return trb_fail(
+        TRB_ENUM, "member %zu says %g for output %zu of sample %zu (view %zu), which %s cannot hold as a finite number",
+        u.member, value, bad % n, sample, u.view, type);
+}
+
+trb_status trb_shard_write(trb_shard *s, size_t rows, const void *values)
 {
     const trb_cache_spec *spec = s->spec;
-    const size_t K = spec->K, row_bytes = trb__row_bytes(spec);
+    const size_t width = trb__values(spec, s->unit.member);
+    const trb_dtype type = s->layout.shape.type;
+    const bool converts = s->unit.member != TRB_INPUTS && type == TRB_F16;
+    const size_t from_bytes = converts ? width * sizeof(float) : s->row_bytes;
+    const char *from = values;
     if (rows > s->unit.rows - s->written - s->held)
         return trb_fail(TRB_EINTERNAL, "%s: more rows written than its %zu", trb_h5_path(s->h), s->unit.rows);
     while (rows > 0) {
         const size_t n = min(rows, min(spec->block, s->unit.rows) - s->held);
-        char *to = s->block + s->held * row_bytes;
-        if (spec->dtype == TRB_F16)
-            trb_f16_from_f32(n * K, logits, (uint16_t *)(void *)to);
+        char *to = s->block + s->held * s->row_bytes;
+        if (converts)
+            trb_f16_from_f32(n * width, (const float *)(const void *)from, (uint16_t *)(void *)to);
         else
-            memcpy(to, logits, n * row_bytes);
-        const size_t bad = trb__find_nonfinite(spec->dtype, n * K, to);
-        if (bad < n * K)
-            return trb_fail(TRB_ENUM,
-                            "member %zu says %g for output %zu of sample %zu (view %zu), which %s cannot hold as a "
-                            "finite number",
-                            s->unit.member, (double)logits[bad], bad % K,
-                            s->unit.first_row + s->written + s->held + bad / K, s->unit.view,
-                            trb_dtype_name(spec->dtype));
+            memcpy(to, from, n * s->row_bytes);
+        const size_t bad = trb__find_nonfinite(type, n * width, to);
+        if (bad < n * width) {
+            const bool floats = s->unit.member != TRB_INPUTS;
+            return refuse(s, bad, floats ? (double)((const float *)(const void *)from)[bad] : 0.0);
+        }
         s->held += n;
         if (s->held == spec->block) TRB_TRY(flush(s));
-        logits += n * K;
+        from += n * from_bytes;
         rows -= n;
     }
     return TRB_OK;
@@ -191,11 +217,13 @@ trb_status trb__shard_open(const char *dir, const trb_cache_spec *spec, size_t u
 trb_status trb__shard_rows(trb_h5 *h, const trb_cache_spec *spec, trb_cache_unit unit, size_t first, size_t n,
                            void *rows)
 {
-    TRB_TRY(trb_h5_read_rows(h, "logits", spec->dtype, first, n, rows));
-    const size_t bad = trb__find_nonfinite(spec->dtype, n * spec->K, rows);
-    if (bad == n * spec->K) return TRB_OK;
-    return trb_fail(TRB_EINTEGRITY, "%s: output %zu of sample %zu is not finite", trb_h5_path(h), bad % spec->K,
-                    unit.first_row + first + bad / spec->K);
+    const trb__layout l = trb__unit_layout(spec, unit);
+    const size_t width = trb__values(spec, unit.member);
+    TRB_TRY(trb_h5_read_rows(h, l.name, l.shape.type, first, n, rows));
+    const size_t bad = trb__find_nonfinite(l.shape.type, n * width, rows);
+    if (bad == n * width) return TRB_OK;
+    return trb_fail(TRB_EINTEGRITY, "%s: %s %zu of sample %zu is not finite", trb_h5_path(h),
+                    unit.member == TRB_INPUTS ? "input" : "output", bad % width, unit.first_row + first + bad / width);
 }
 
 /* What a shard says it is of. */
@@ -204,13 +232,13 @@ typedef struct {
     char *recipe;
 } identity;
 
-static trb_status get_identity(trb_h5 *h, identity *id)
+static trb_status get_identity(trb_h5 *h, const char *wanted, identity *id)
 {
     char *format = NULL;
     TRB_TRY(trb_h5_get_text(h, "format", &format));
-    const bool ours = strcmp(format, FORMAT) == 0;
+    const bool ours = strcmp(format, wanted) == 0;
     trb_free(format);
-    if (!ours) return trb_fail(TRB_EINTEGRITY, "%s: its format is not \"%s\"", trb_h5_path(h), FORMAT);
+    if (!ours) return trb_fail(TRB_EINTEGRITY, "%s: its format is not \"%s\"", trb_h5_path(h), wanted);
     TRB_TRY(trb_h5_get_u64(h, "version", &id->version));
     TRB_TRY(trb_h5_get_u64(h, "member", &id->member));
     TRB_TRY(trb_h5_get_u64(h, "view", &id->view));
@@ -241,18 +269,31 @@ static trb_status expect_identity(const char *path, const trb_cache_spec *spec, 
     if (id->data_digest != spec->data_digest)
         return trb_fail(TRB_EINTEGRITY, "%s: is of the data set with digest %016" PRIx64 ", expected %016" PRIx64, path,
                         id->data_digest, spec->data_digest);
-    if (id->member_digest != spec->member_digest[u.member])
-        return trb_fail(TRB_EINTEGRITY, "%s: is of a member with digest %016" PRIx64 ", expected %016" PRIx64, path,
-                        id->member_digest, spec->member_digest[u.member]);
+    const uint64_t member = trb__member_digest(spec, u.member);
+    if (id->member_digest != member)
+        return trb_fail(TRB_EINTEGRITY, "%s: is of %s with digest %016" PRIx64 ", expected %016" PRIx64, path,
+                        u.member == TRB_INPUTS ? "members" : "a member", id->member_digest, member);
     if (strcmp(id->recipe, view->recipe) != 0 || id->view_seed != view->seed)
         return trb_fail(TRB_EINTEGRITY,
                         "%s: is of the view [%s], seed %" PRIu64 ", expected [%s], seed %" PRIu64
-                        " (`cache.view_recipe`, `cache.view_seed`)",
+                        " (`cache.view_recipes`, `cache.view_seed`)",
                         path, id->recipe, id->view_seed, view->recipe, view->seed);
     return TRB_OK;
 }
 
-/* Take the digest of the logits, then of the ids, in runs of a block, and pass the logits on. */
+/* The logits of a view with stored inputs are those of these inputs. */
+static trb_status expect_inputs(trb_h5 *h, const trb_cache_spec *spec, trb_cache_unit u)
+{
+    uint64_t is = 0;
+    if (!spec->view[u.view].stored || u.member == TRB_INPUTS || spec->inputs_payload == NULL) return TRB_OK;
+    TRB_TRY(trb_h5_get_u64(h, "inputs_digest", &is));
+    const uint64_t wanted = inputs_digest(spec, u);
+    if (is == wanted) return TRB_OK;
+    return trb_fail(TRB_EINTEGRITY, "%s: is of inputs with digest %016" PRIx64 ", expected %016" PRIx64, trb_h5_path(h),
+                    is, wanted);
+}
+
+/* Take the digest of the values, then of the ids, in runs of a block, and pass the values on. */
 static trb_status read_payload(trb_h5 *h, const trb_cache_spec *spec, trb_cache_unit u, uint64_t own_first,
                                trb__sink sink, void *ctx, uint64_t *digest)
 {
@@ -260,15 +301,15 @@ static trb_status read_payload(trb_h5 *h, const trb_cache_spec *spec, trb_cache_
     trb_hash *hash = NULL;
     char *rows = NULL;
     int64_t *ids = NULL, *wanted = NULL;
-    const size_t block = min(spec->block, u.rows);
+    const size_t block = min(spec->block, u.rows), row_bytes = trb__row_bytes(spec, u.member);
     TRB_GO(trb_hash_open(&hash));
-    TRB_GO(trb_alloc(TRB_MEM_CACHE, block, trb__row_bytes(spec), &rows));
+    TRB_GO(trb_alloc(TRB_MEM_CACHE, block, row_bytes, &rows));
     TRB_GO(trb_alloc(TRB_MEM_CACHE, 2 * block, sizeof *ids, &ids));
     wanted = ids + block;
     for (size_t first = 0; first < u.rows; first += block) {
         const size_t n = min(block, u.rows - first);
         TRB_GO(trb__shard_rows(h, spec, u, first, n, rows));
-        trb_hash_add(hash, rows, n * trb__row_bytes(spec));
+        trb_hash_add(hash, rows, n * row_bytes);
         if (sink != NULL) sink(ctx, u, first, n, rows);
     }
     for (size_t first = 0; first < u.rows; first += block) {
@@ -294,31 +335,29 @@ trb_status trb__shard_read(const char *dir, const trb_cache_spec *spec, size_t u
 {
     trb_status st = TRB_OK;
     const trb_cache_unit u = trb_cache_unit_at(spec, unit);
+    const trb__layout l = trb__unit_layout(spec, u);
     trb_h5 *h = NULL;
     const char *path = NULL;
     identity id = {.recipe = NULL};
-    trb_h5_shape logits, ids;
+    trb_h5_shape values, ids;
     uint64_t digest = 0;
     *foreign = false;
     TRB_GO(trb__shard_open(dir, spec, unit, &h));
     path = trb_h5_path(h);
-    TRB_GO(get_identity(h, &id));
-    TRB_GO(trb_h5_describe(h, "logits", &logits));
+    TRB_GO(get_identity(h, l.format, &id));
+    TRB_GO(trb_h5_describe(h, l.name, &values));
     TRB_GO(trb_h5_describe(h, "sample_id", &ids));
-    if (logits.ndim != 2 || logits.dim[0] != id.rows || ids.type != TRB_I64 || ids.ndim != 1 || ids.dim[0] != id.rows) {
-        st = trb_fail(TRB_EINTEGRITY, "%s: logits and sample_id do not have the %" PRIu64 " rows that it says", path,
-                      id.rows);
+    if (values.ndim != l.shape.ndim || values.dim[0] != id.rows || ids.type != TRB_I64 || ids.ndim != 1 ||
+        ids.dim[0] != id.rows) {
+        st = trb_fail(TRB_EINTEGRITY, "%s: %s and sample_id do not have the %" PRIu64 " rows that it says", path,
+                      l.name, id.rows);
         goto done;
     }
     /* A shard of another extent cannot be read as this one; it says of itself consistently what it is, so it is a
      * result. */
-    if (logits.type != spec->dtype || logits.dim[1] != spec->K || id.rows != u.rows) {
-        *foreign = true;
-        st = trb_fail(TRB_EINTEGRITY, "%s: logits are %s [%zu][%zu], expected %s [%zu][%zu]", path,
-                      trb_dtype_name(logits.type), logits.dim[0], logits.dim[1], trb_dtype_name(spec->dtype), u.rows,
-                      spec->K);
-        goto done;
-    }
+    st = trb_h5_expect(h, l.name, l.shape);
+    *foreign = st != TRB_OK;
+    if (st != TRB_OK) goto done;
     TRB_GO(read_payload(h, spec, u, id.first_row, sink, ctx, &digest));
     if (digest != id.payload_digest) {
         st = trb_fail(TRB_EINTEGRITY, "%s: payload_digest is %016" PRIx64 ", but the payload gives %016" PRIx64, path,
@@ -328,9 +367,23 @@ trb_status trb__shard_read(const char *dir, const trb_cache_spec *spec, size_t u
     *foreign = true;
     TRB_GO(expect_identity(path, spec, u, &id));
     *foreign = false;
+    TRB_GO(expect_inputs(h, spec, u));
     *payload = digest;
 done:
     trb_free(id.recipe);
+    trb_h5_close(h);
+    return st;
+}
+
+trb_status trb_inputs_read(const char *dir, const trb_cache_spec *spec, size_t view, size_t first, size_t n, void *x)
+{
+    const trb_cache_unit of = {.view = view, .first_row = first};
+    const size_t unit = trb_cache_inputs_unit(spec, of);
+    const trb_cache_unit u = trb_cache_unit_at(spec, unit);
+    trb_h5 *h = NULL;
+    TRB_TRY(trb__shard_open(dir, spec, unit, &h));
+    trb_status st = trb_h5_expect(h, "x", trb__unit_layout(spec, u).shape);
+    if (st == TRB_OK) st = trb__shard_rows(h, spec, u, first - u.first_row, n, x);
     trb_h5_close(h);
     return st;
 }

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "tribikos/hash.h"
 #include "tribikos/memory.h"
 
 static size_t shards_per_member(const trb_cache_spec *spec)
@@ -21,33 +22,94 @@ const char *trb__spec_fault(const trb_cache_spec *spec)
         __builtin_mul_overflow(product, spec->N, &product) || __builtin_mul_overflow(product, spec->K, &product) ||
         product > SIZE_MAX / 2 || spec->shard_rows > SIZE_MAX / 2 / spec->K / 8)
         return "the sizes are impossibly large";
+    if (trb__stored_views(spec, spec->V) == 0) return NULL;
+    if (spec->view[0].stored) return "view 0, the sample itself, has stored inputs";
+    if (spec->x_dtype != TRB_U8 && spec->x_dtype != TRB_F16) return "stored inputs are neither uint8 nor float16";
+    product = 8;
+    if (spec->shape.c == 0 || spec->shape.h == 0 || spec->shape.w == 0 ||
+        __builtin_mul_overflow(product, spec->shape.c, &product) ||
+        __builtin_mul_overflow(product, spec->shape.h, &product) ||
+        __builtin_mul_overflow(product, spec->shape.w, &product) ||
+        __builtin_mul_overflow(product, spec->V, &product) || __builtin_mul_overflow(product, spec->N, &product) ||
+        product > SIZE_MAX / 2 || spec->shard_rows > SIZE_MAX / 2 / product)
+        return "the sizes of stored inputs are impossible";
     return NULL;
 }
 
-size_t trb__row_bytes(const trb_cache_spec *spec)
+size_t trb__stored_views(const trb_cache_spec *spec, size_t views)
 {
-    return spec->K * trb_dtype_bytes(spec->dtype);
+    size_t n = 0;
+    for (size_t v = 0; spec->view != NULL && v < views; v++) n += spec->view[v].stored;
+    return n;
+}
+
+trb__layout trb__unit_layout(const trb_cache_spec *spec, trb_cache_unit u)
+{
+    if (u.member != TRB_INPUTS)
+        return (trb__layout){
+            .format = "tribikos shard", .name = "logits", .shape = {spec->dtype, 2, {u.rows, spec->K}}};
+    const trb_shape s = spec->shape;
+    return (trb__layout){
+        .format = "tribikos inputs", .name = "x", .shape = {spec->x_dtype, 4, {u.rows, s.c, s.h, s.w}}};
+}
+
+size_t trb__values(const trb_cache_spec *spec, size_t member)
+{
+    return member == TRB_INPUTS ? trb_shape_size(spec->shape) : spec->K;
+}
+
+size_t trb__row_bytes(const trb_cache_spec *spec, size_t member)
+{
+    return trb__values(spec, member) * trb_dtype_bytes(member == TRB_INPUTS ? spec->x_dtype : spec->dtype);
+}
+
+uint64_t trb__member_digest(const trb_cache_spec *spec, size_t member)
+{
+    if (member != TRB_INPUTS) return spec->member_digest[member];
+    return trb_hash_bytes(spec->member_digest, spec->M * sizeof *spec->member_digest);
+}
+
+size_t trb_cache_logits_units(const trb_cache_spec *spec)
+{
+    return spec->V * spec->M * shards_per_member(spec);
 }
 
 size_t trb_cache_units(const trb_cache_spec *spec)
 {
-    return spec->V * spec->M * shards_per_member(spec);
+    return trb_cache_logits_units(spec) + trb__stored_views(spec, spec->V) * shards_per_member(spec);
+}
+
+size_t trb_cache_inputs_unit(const trb_cache_spec *spec, trb_cache_unit u)
+{
+    return trb_cache_logits_units(spec) + trb__stored_views(spec, u.view) * shards_per_member(spec) +
+           u.first_row / spec->shard_rows;
 }
 
 trb_cache_unit trb_cache_unit_at(const trb_cache_spec *spec, size_t i)
 {
     const size_t per_member = shards_per_member(spec), first = i % per_member * spec->shard_rows;
-    const size_t left = spec->N - first;
-    return (trb_cache_unit){.view = i / per_member / spec->M,
-                            .member = i / per_member % spec->M,
-                            .first_row = first,
-                            .rows = left < spec->shard_rows ? left : spec->shard_rows};
+    const size_t left = spec->N - first, logits = trb_cache_logits_units(spec);
+    trb_cache_unit u = {.view = i / per_member / spec->M,
+                        .member = i / per_member % spec->M,
+                        .first_row = first,
+                        .rows = left < spec->shard_rows ? left : spec->shard_rows};
+    if (i < logits) return u;
+    /* Behind the logits the inputs of those views that have some. */
+    u.view = 0;
+    u.member = TRB_INPUTS;
+    for (size_t before = (i - logits) / per_member + 1; before > 0; u.view++) before -= spec->view[u.view].stored;
+    u.view--;
+    return u;
 }
 
 void trb__shard_name(const trb_cache_spec *spec, size_t unit, char name[TRB__NAME_BYTES])
 {
     const trb_cache_unit u = trb_cache_unit_at(spec, unit);
-    (void)snprintf(name, TRB__NAME_BYTES, "v%02zu/m%03zu-s%05zu.h5", u.view, u.member, u.first_row / spec->shard_rows);
+    const size_t shard = u.first_row / spec->shard_rows;
+    if (u.member == TRB_INPUTS)
+        (void)snprintf(name, TRB__NAME_BYTES, "v%02zu/x-s%05zu.h5", u.view, shard);
+    else
+        (void)snprintf(name, TRB__NAME_BYTES, "v%02zu/m%03zu-s%05zu.h5", u.view, u.member, shard);
 }
 
 trb_status trb__path_in(const char *dir, const char *name, char **path)

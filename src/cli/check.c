@@ -71,6 +71,9 @@ static trb_status check_fit(const place *p, const trb_fit_opts *f)
         return clash(p, "nesterov", "momentum", "Nesterov's momentum needs a momentum above 0");
     if (f->schedule == TRB_SCHEDULE_STEP && f->decay_epochs <= 0.0)
         return clash(p, "schedule", "decay_epochs", "the step schedule needs a length of its steps above 0");
+    if (trb_recipe_stored(&f->augment))
+        return trb__item_fail(p->items, source_of(p, "augment"),
+                              "ods and confods need trained members; they make views (`cache.view_recipes`)");
     if (f->warmup >= (double)f->epochs)
         return clash(p, "warmup", "epochs", "the warm-up has to end before the training does");
     return TRB_OK;
@@ -183,7 +186,7 @@ static trb_status check_student(const trb_config *c, const place *p, const trb_s
     if (!trb_recipe_empty(&s->fit.augment))
         return trb__item_fail(p->items, source_of(p, "augment"),
                               "a student sees what its members saw, or their logits would not belong to its pixels; "
-                              "cache variants of the samples instead (`cache.views`, `cache.view_recipe`)");
+                              "cache variants of the samples instead (`cache.views`, `cache.view_recipes`)");
     if (s->fit.adversarial > 0.0)
         return trb__item_fail(p->items, source_of(p, "adversarial"),
                               "a student sees what its members saw, or their logits would not belong to its inputs; "
@@ -236,6 +239,23 @@ static trb_status check_corruptions(const trb_config *c, const place *top)
     return TRB_OK;
 }
 
+static trb_status check_views(const trb_config *c, const place *top)
+{
+    if (c->cache.views > 1 && c->cache.n_recipes == 0)
+        return clash(top, "cache.views", "cache.view_recipes", "nothing says how the views are made");
+    if (c->cache.views == 1 && c->cache.n_recipes > 0)
+        return clash(top, "cache.view_recipes", "cache.views",
+                     "the one view is the sample itself; set `cache.views` to 2 or more");
+    if (c->cache.n_recipes > c->cache.views - 1)
+        return clash(top, "cache.view_recipes", "cache.views",
+                     "%zu recipes need as many views besides the sample itself; set `cache.views` to %zu or more",
+                     c->cache.n_recipes, c->cache.n_recipes + 1);
+    for (size_t i = 0; i < c->cache.n_recipes; i++)
+        if (trb_recipe_stored(&c->cache.recipe[i]) && c->data.task != TRB_TASK_CLASSES)
+            return clash(top, "cache.view_recipes", "data.task", "ods and confods follow probabilities of classes");
+    return TRB_OK;
+}
+
 trb_status trb__config_check(const trb_config *c, const trb__items *items)
 {
     const place top = {items, "", ""}, train = {items, "train.", "train."};
@@ -273,11 +293,7 @@ trb_status trb__config_check(const trb_config *c, const trb__items *items)
     if (c->data.normalize != TRB_NORMALIZE_GIVEN && (c->data.n_mean > 0 || c->data.n_std > 0))
         return clash(&top, c->data.n_mean > 0 ? "data.mean" : "data.std", "data.normalize",
                      "these constants are used by `data.normalize: given` only");
-    if (c->cache.views > 1 && trb_recipe_empty(&c->cache.view_recipe))
-        return clash(&top, "cache.views", "cache.view_recipe", "nothing says how the views are made");
-    if (c->cache.views == 1 && !trb_recipe_empty(&c->cache.view_recipe))
-        return clash(&top, "cache.view_recipe", "cache.views",
-                     "the one view is the sample itself; set `cache.views` to 2 or more");
+    TRB_TRY(check_views(c, &top));
     if (c->cache.shard_rows % c->cache.block != 0) {
         const uint64_t below = c->cache.shard_rows / c->cache.block * c->cache.block;
         return clash(&top, "cache.shard_rows", "cache.block",

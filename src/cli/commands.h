@@ -11,7 +11,8 @@ typedef struct {
     char **operand, **flag;
 } trb__arguments;
 
-/** run, train, cache, distill, eval: read the configuration together, then walk the stages. Collective over world. */
+/** run, train, cache, distill, eval, plan: read the configuration together, then walk the stages. Collective over
+ * world. */
 trb_status trb__command_stages(trb_comm *world, const trb__arguments *a);
 
 /** config CONFIG: print the resolved configuration; config --help: the reference. Local. */
@@ -23,6 +24,9 @@ trb_status trb__command_info(const trb__arguments *a);
 
 /** A file's content as text. Local. \param[out] text  trb_free() */
 trb_status trb__read_text(const char *path, char **text);
+
+/** The plan as two aligned tables on stdout. Local. */
+void trb__print_plan(const trb_plan *p);
 
 /** The report as aligned tables on stdout. Local. */
 void trb__print_report(const trb_report *r, const trb_config *c);

@@ -19,6 +19,7 @@ static const command commands[] = {
     {"cache", "CONFIG", "write every member's logits to the sharded cache", NULL},
     {"distill", "CONFIG", "train the students from the cache alone", NULL},
     {"eval", "CONFIG", "evaluate members, ensemble and students", NULL},
+    {"plan", "CONFIG", "say what a configuration will take: files, bytes, hours (--ranks=64: on so many)", NULL},
     {"verify", "CACHE", "check every byte of a cache", trb__command_verify},
     {"info", "FILE", "say what a weights file, checkpoint, shard or manifest is", trb__command_info},
     {"config", "CONFIG", "print the resolved configuration (config --help: all keys)", trb__command_config},

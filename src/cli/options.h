@@ -16,15 +16,16 @@ typedef enum { TRB__CONFIG, TRB__FIT, TRB__STUDENT, TRB__OOD } trb__scope;
 
 typedef enum {
     TRB__BOOL,
-    TRB__WHOLE,  /* uint64_t or int */
-    TRB__REAL,   /* double */
-    TRB__TEXT,   /* char *; with choices only these */
-    TRB__CHOICE, /* an enum */
-    TRB__TEXTS,  /* array of structures that begin with a char * */
-    TRB__REALS,  /* array of double */
-    TRB__LAYERS, /* char *, canonical list */
-    TRB__RECIPE, /* trb_recipe */
-    TRB__MEMBERS /* bool [members.count] */
+    TRB__WHOLE,   /* uint64_t or int */
+    TRB__REAL,    /* double */
+    TRB__TEXT,    /* char *; with choices only these */
+    TRB__CHOICE,  /* an enum */
+    TRB__TEXTS,   /* array of structures that begin with a char * */
+    TRB__REALS,   /* array of double */
+    TRB__LAYERS,  /* char *, canonical list */
+    TRB__RECIPE,  /* trb_recipe */
+    TRB__RECIPES, /* array of trb_recipe */
+    TRB__MEMBERS  /* bool [members.count] */
 } trb__type;
 
 typedef struct {

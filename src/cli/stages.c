@@ -67,6 +67,38 @@ static trb_status evaluate(trb_comm *world, const trb_config *c)
     return TRB_OK;
 }
 
+static trb_status plan(trb_comm *world, const trb_config *c, size_t ranks)
+{
+    trb_plan p;
+    TRB_TRY(trb_stage_plan(world, c, ranks, &p));
+    if (trb_comm_rank(world) == 0) trb__print_plan(&p);
+    trb_plan_clear(&p);
+    return TRB_OK;
+}
+
+/* --ranks is no key of a configuration. \param[in,out] a  loses the flag   \param[out] ranks  0 if there is none */
+static trb_status take_ranks(trb__arguments *a, size_t *ranks)
+{
+    enum { MOST = 1000000 };
+    static const char name[] = "--ranks=";
+    size_t kept = 0;
+    *ranks = 0;
+    for (size_t i = 0; i < a->n_flags; i++) {
+        if (strncmp(a->flag[i], name, sizeof name - 1) != 0) {
+            a->flag[kept++] = a->flag[i];
+            continue;
+        }
+        const char *digits = a->flag[i] + sizeof name - 1;
+        const size_t n = strlen(digits);
+        *ranks = strtoul(digits, NULL, 10);
+        if (n == 0 || n > 7 || strspn(digits, "0123456789") != n || *ranks < 1 || *ranks > MOST)
+            return trb_fail(TRB_ECONFIG, "command line: `--ranks`: expected a whole number from 1 to %d, got `%s`",
+                            MOST, digits);
+    }
+    a->n_flags = kept;
+    return TRB_OK;
+}
+
 static trb_status catch_signals(const trb_config *c)
 {
     int *number = NULL;
@@ -86,9 +118,16 @@ trb_status trb__command_stages(trb_comm *world, const trb__arguments *a)
 {
     trb_config *c = NULL;
     char *resolved = NULL;
+    trb__arguments own = *a;
+    own.flag = NULL;
+    const bool plans = strcmp(a->command, "plan") == 0;
+    size_t ranks = 0;
     trb_log_open(trb_comm_rank(world) == 0, 10.0);
-    trb_status st = read_config(world, a, &c, &resolved);
-    if (st != TRB_OK) goto done;
+    trb_status st = trb_alloc(TRB_MEM_OTHER, a->n_flags, sizeof *own.flag, &own.flag);
+    if (st == TRB_OK && a->n_flags > 0) memcpy(own.flag, a->flag, a->n_flags * sizeof *own.flag);
+    if (st == TRB_OK && plans) st = take_ranks(&own, &ranks);
+    TRB_GO(trb_agree(world, st));
+    TRB_GO(read_config(world, &own, &c, &resolved));
     trb_log_open(trb_comm_rank(world) == 0, c->run.progress);
     TRB_GO(trb_agree(world, catch_signals(c)));
     TRB_GO(trb_comm_watch(world, c->comm.stall_seconds, c->comm.timeout));
@@ -101,6 +140,10 @@ trb_status trb__command_stages(trb_comm *world, const trb__arguments *a)
         trb_fail_clear();
         trb_warn(
             "the nodes' processors differ, and so do their BLAS kernels: results depend on which node computes what");
+    }
+    if (plans) {
+        st = plan(world, c, ranks);
+        goto done;
     }
     st = trb_comm_rank(world) == 0 ? trb_mkdirs(c->run.dir) : TRB_OK;
     /* Here the mistake is the key's, but for a disk that is full or broken. */
@@ -117,6 +160,7 @@ trb_status trb__command_stages(trb_comm *world, const trb__arguments *a)
 done:
     trb_blas_close();
     trb_free(resolved);
+    trb_free(own.flag);
     trb_config_destroy(c);
     return st;
 }

@@ -117,3 +117,61 @@ void trb__print_report(const trb_report *r, const trb_config *c)
     if (c->eval.n_ood > 0) print_ood(r, c);
     if (c->eval.n_corruptions > 0) print_corruptions(r, c);
 }
+
+/* So many bytes as a few digits and a unit. */
+static const char *size_text(double bytes, char text[24])
+{
+    static const char *const unit[] = {"B", "kB", "MB", "GB", "TB", "PB"};
+    size_t u = 0;
+    for (; bytes >= 999.5 && u + 1 < sizeof unit / sizeof *unit; u++) bytes /= 1000.0;
+    (void)snprintf(text, 24, "%.*f %s", u > 0 && bytes < 99.95 ? 1 : 0, bytes, unit[u]);
+    return text;
+}
+
+/* So long as a few digits and a unit. */
+static const char *time_text(double seconds, char text[24])
+{
+    const double minutes = seconds / 60.0, hours = minutes / 60.0;
+    const double value = seconds < 99.95 ? seconds : minutes < 99.95 ? minutes : hours;
+    (void)snprintf(text, 24, "%.*f %s",
+                   value < 9.995   ? 2
+                   : value < 99.95 ? 1
+                                   : 0,
+                   value,
+                   seconds < 99.95   ? "s"
+                   : minutes < 99.95 ? "min"
+                                     : "h");
+    return text;
+}
+
+static void print_times(const char *what, double one_s, double all_s)
+{
+    char one[24], all[24];
+    (void)printf("%-40s  %12s  %12s\n", what, time_text(one_s, one), time_text(all_s, all));
+}
+
+void trb__print_plan(const trb_plan *p)
+{
+    char text[24], ranks[32];
+    size_t files = 1; /* the manifest */
+    double bytes = 0.0, one = 0.0, all = 0.0;
+    (void)printf("%5s  %-48s  %6s  %9s\n", "view", "recipe", "files", "bytes");
+    for (size_t v = 0; v < p->n_views; v++) {
+        const trb_plan_view *view = &p->view[v];
+        (void)printf("%5zu  %-48s  %6zu  %9s%s\n", v, view->recipe, view->files, size_text(view->bytes, text),
+                     view->stored ? "  with inputs" : "");
+        files += view->files;
+        bytes += view->bytes;
+    }
+    (void)printf("%5s  %zu samples%*s  %6zu  %9s\n\n", "all", p->samples,
+                 (int)(40 - snprintf(NULL, 0, "%zu", p->samples)), "", files, size_text(bytes, text));
+    (void)snprintf(ranks, sizeof ranks, "%zu %s", p->ranks, p->ranks == 1 ? "rank" : "ranks");
+    (void)printf("%-40s  %12s  %12s\n", "computing", "1 rank", ranks);
+    for (size_t i = 0; i < p->n_stages; i++) {
+        const trb_plan_stage *stage = &p->stage[i];
+        one += stage->one_s;
+        all += stage->all_s;
+        if (stage->one_s > 0.0) print_times(stage->name, stage->one_s, stage->all_s);
+    }
+    print_times("all", one, all);
+}

@@ -134,6 +134,9 @@ void trb__option_range(const trb__option *o, size_t n, char *text)
     case TRB__RECIPE:
         (void)snprintf(text, n, "e.g. [crop 4, flip]");
         return;
+    case TRB__RECIPES:
+        (void)snprintf(text, n, "e.g. [\"flip\", \"ods 9\"]");
+        return;
     case TRB__MEMBERS:
         (void)snprintf(text, n, "members");
         return;
@@ -254,20 +257,43 @@ static trb_status set_layers(const trb__option *o, const trb__items *items, cons
     return TRB_OK;
 }
 
+static trb_status parse_recipe(const trb__items *items, const trb__item *item, const char *text, trb_recipe *r)
+{
+    char why[TRB_FAIL_BYTES];
+    if (trb_recipe_parse(text, r) == TRB_OK) return TRB_OK;
+    (void)snprintf(why, sizeof why, "%s", trb_fail_message());
+    trb_fail_clear();
+    return trb__item_fail(items, item, "%s", why);
+}
+
 /* Like layers, a recipe may come as a list or as one text with commas. */
 static trb_status set_recipe(const trb__option *o, const trb__items *items, const trb__item *item, void *base)
 {
-    char text[2 * TRB_RECIPE_BYTES] = "", why[TRB_FAIL_BYTES];
+    char text[TRB_RECIPE_BYTES] = "";
     size_t n = 0;
     for (size_t i = 0; i < item->n && n < sizeof text; i++)
         n += (size_t)snprintf(text + n, sizeof text - n, "%s%s", i > 0 ? ", " : "", item->value[i]);
     if (n >= sizeof text)
         return trb__item_fail(items, item, "expected a recipe such as [crop 4, flip], got more than %zu characters",
                               sizeof text - 1);
-    if (trb_recipe_parse(text, field(o, base)) == TRB_OK) return TRB_OK;
-    (void)snprintf(why, sizeof why, "%s", trb_fail_message());
-    trb_fail_clear();
-    return trb__item_fail(items, item, "%s", why);
+    return parse_recipe(items, item, text, field(o, base));
+}
+
+/* A list of texts, each a recipe with commas; one text is one recipe. */
+static trb_status set_recipes(const trb__option *o, const trb__items *items, const trb__item *item, void *base)
+{
+    const size_t n = item->n == 1 && item->kind == TRB__SCALAR && item->value[0][0] == '\0' ? 0 : item->n;
+    trb_recipe *array = NULL;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, n, sizeof *array, &array));
+    *(trb_recipe **)field(o, base) = array;
+    memcpy((char *)base + o->count_offset, &n, sizeof n);
+    for (size_t i = 0; i < n; i++) {
+        TRB_TRY(parse_recipe(items, item, item->value[i], &array[i]));
+        if (trb_recipe_empty(&array[i]))
+            return trb__item_fail(
+                items, item, "recipe %zu of the list is empty; the sample itself is the first view without one", i);
+    }
+    return TRB_OK;
 }
 
 /* "all", or numbers and runs of numbers: "0-4,7". */
@@ -308,7 +334,7 @@ static trb_status set_members(const trb__option *o, const trb__items *items, con
 trb_status trb__option_set(const trb__option *o, const trb__items *items, const trb__item *item, void *base)
 {
     const bool takes_list = o->type == TRB__TEXTS || o->type == TRB__REALS || o->type == TRB__LAYERS ||
-                            o->type == TRB__RECIPE || o->type == TRB__MEMBERS;
+                            o->type == TRB__RECIPE || o->type == TRB__RECIPES || o->type == TRB__MEMBERS;
     if (item->kind == TRB__SECTION || (item->kind == TRB__LIST && !takes_list)) {
         char range[120];
         trb__option_range(o, sizeof range, range);
@@ -337,6 +363,8 @@ trb_status trb__option_set(const trb__option *o, const trb__items *items, const 
         return set_layers(o, items, item, base);
     case TRB__RECIPE:
         return set_recipe(o, items, item, base);
+    case TRB__RECIPES:
+        return set_recipes(o, items, item, base);
     case TRB__MEMBERS:
         return set_members(o, items, item, base);
     }
@@ -346,7 +374,8 @@ trb_status trb__option_set(const trb__option *o, const trb__items *items, const 
 void trb__option_clear(const trb__option *o, void *base)
 {
     const bool texts = o->type == TRB__TEXTS;
-    if (o->type != TRB__TEXT && o->type != TRB__LAYERS && o->type != TRB__MEMBERS && o->type != TRB__REALS && !texts)
+    if (o->type != TRB__TEXT && o->type != TRB__LAYERS && o->type != TRB__MEMBERS && o->type != TRB__REALS &&
+        o->type != TRB__RECIPES && !texts)
         return;
     char **slot = field(o, base);
     if (texts && *slot != NULL)
@@ -456,6 +485,16 @@ static void write_value(FILE *f, const trb__option *o, const void *base)
         char text[TRB_RECIPE_BYTES];
         trb_recipe_text(at, text);
         (void)fprintf(f, "[%s]", text);
+        return;
+    }
+    case TRB__RECIPES: {
+        const trb_recipe *array = *(trb_recipe *const *)at;
+        char text[TRB_RECIPE_BYTES];
+        for (size_t i = 0; i < count_of(o, base); i++) {
+            trb_recipe_text(&array[i], text);
+            (void)fprintf(f, "%s\"%s\"", i > 0 ? ", " : "[", text);
+        }
+        (void)fputs(count_of(o, base) > 0 ? "]" : "[]", f);
         return;
     }
     case TRB__MEMBERS:

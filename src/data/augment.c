@@ -7,14 +7,19 @@
 #include "internal.h"
 #include "tribikos/memory.h"
 
+static const double DEGREE = 3.14159265358979323846 / 180.0;
+
 struct trb_augment {
     const trb_data *data;
-    trb_recipe recipe;
+    trb_data plain;     /* the same samples with constants 0 and 1: pixels as they are */
+    trb_recipe *recipe; /* [n_recipes] */
+    size_t n_recipes;
     uint64_t seed, member;
     trb_use use;
     size_t n_partners;
     const int64_t *partners;
-    float *other; /* [C*H*W] the partner of a mixed row; NULL without mixup */
+    float *other; /* [C*H*W] the partner of a mixed row */
+    float *still; /* [C*H*W] an image before it is moved by parts of pixels */
 };
 
 /* ---- Beta(A, A) */
@@ -96,19 +101,51 @@ static void clip(size_t at, size_t side, size_t n, size_t *begin, size_t *end)
     *end = at + side - side / 2 < n ? at + side - side / 2 : n;
 }
 
-static void cut_out(trb_shape s, size_t side, size_t row, size_t column, float *x)
+/* What is 0 when it is normalised as `as` is, in the unit of `d`. */
+static void cut_out(const trb_data *as, const trb_data *d, size_t side, size_t row, size_t column, float *x)
 {
+    const trb_shape s = d->shape;
     size_t y0 = 0, y1 = 0, x0 = 0, x1 = 0;
     clip(row, side, s.h, &y0, &y1);
     clip(column, side, s.w, &x0, &x1);
-    for (size_t c = 0; c < s.c; c++, x += s.h * s.w)
-        for (size_t y = y0; y < y1; y++) memset(x + y * s.w + x0, 0, (x1 - x0) * sizeof *x);
+    for (size_t c = 0; c < s.c; c++, x += s.h * s.w) {
+        const float fill = as == d ? 0.0F : as->mean[c];
+        for (size_t y = y0; y < y1; y++)
+            for (size_t j = x0; j < x1; j++) x[y * s.w + j] = fill;
+    }
 }
 
-/* A sample by itself: cropped, flipped, cut out. */
-static void vary(const trb_augment *a, trb_rng *rng, int64_t id, float *x)
+/* In [-bound, bound). */
+static double symmetric(trb_rng *rng, double bound)
 {
-    const trb_recipe *r = &a->recipe;
+    return (2.0 * (double)trb_rng_uniform(rng) - 1.0) * bound;
+}
+
+/* Where each pixel comes from: the inverse of the map in the manual page, as (row, column) -> (row, column). */
+static trb__affine draw_map(const trb_recipe *r, trb_shape s, trb_rng *rng)
+{
+    const double angle = r->rotate > 0.0 ? symmetric(rng, r->rotate * DEGREE) : 0.0;
+    const double factor = r->zoom > 0.0 ? 1.0 + symmetric(rng, r->zoom) : 1.0;
+    const double down = r->shift > 0.0 ? symmetric(rng, r->shift) : 0.0;
+    const double right = r->shift > 0.0 ? symmetric(rng, r->shift) : 0.0;
+    const double c = cos(angle) / factor, n = sin(angle) / factor;
+    const double y = ((double)s.h - 1.0) / 2.0, x = ((double)s.w - 1.0) / 2.0;
+    return (trb__affine){.a = {{c, n}, {-n, c}},
+                         .b = {y - c * (y + down) - n * (x + right), x + n * (y + down) - c * (x + right)}};
+}
+
+/* Steps are taken in the unit that the manual page says: in pixels as they are, or in normalised values. */
+static const trb_data *space_of(const trb_augment *a, const trb_recipe *r)
+{
+    return r->step != TRB_STEP_NONE && a->data->type == TRB_U8 ? &a->plain : a->data;
+}
+
+/* A sample by itself: cropped, flipped, moved, cut out. */
+static void vary(const trb_augment *a, const trb_recipe *r, trb_rng *rng, int64_t id, float *x)
+{
+    const trb_data *d = space_of(a, r);
+    const bool moved = trb_recipe_moves(r);
+    float *placed = moved ? a->still : x;
     ptrdiff_t down = 0, right = 0;
     bool mirrored = false;
     if (r->crop > 0) {
@@ -117,13 +154,17 @@ static void vary(const trb_augment *a, trb_rng *rng, int64_t id, float *x)
     }
     if (r->flip) mirrored = trb_rng_u64(rng) >> 63 != 0;
     if (r->crop > 0 || mirrored)
-        place(a->data, id, down, right, mirrored, x);
+        place(d, id, down, right, mirrored, placed);
     else
-        trb_data_rows(a->data, 1, &id, x);
+        trb_data_rows(d, 1, &id, placed);
+    if (moved) {
+        const trb__affine map = draw_map(r, d->shape, rng);
+        trb__affine_move(d, &map, placed, x);
+    }
     if (r->cutout > 0) {
-        const size_t row = (size_t)trb_rng_below(rng, a->data->shape.h);
-        const size_t column = (size_t)trb_rng_below(rng, a->data->shape.w);
-        cut_out(a->data->shape, r->cutout, row, column, x);
+        const size_t row = (size_t)trb_rng_below(rng, d->shape.h);
+        const size_t column = (size_t)trb_rng_below(rng, d->shape.w);
+        cut_out(a->data, d, r->cutout, row, column, x);
     }
 }
 
@@ -133,70 +174,128 @@ static void mix_with(size_t n, float weight, const float *restrict other, float 
     for (size_t i = 0; i < n; i++) x[i] = weight * x[i] + rest * other[i];
 }
 
-static void one_row(trb_augment *a, uint64_t epoch, int64_t id, float *x, trb_mix *mix)
+/* A row up to its step, in the unit of the step. */
+static void begin_row(trb_augment *a, const trb_recipe *r, trb_rng *rng, int64_t id, float *x, trb_mix *mix)
 {
-    trb_rng rng = trb_rng_open(a->seed, a->use, a->member, epoch, (uint64_t)id);
-    vary(a, &rng, id, x);
-    if (a->recipe.mixup == 0.0) return;
-    const float weight = (float)trb_rng_beta(&rng, a->recipe.mixup);
-    const int64_t partner = a->partners[trb_rng_below(&rng, a->n_partners)];
-    vary(a, &rng, partner, a->other);
+    vary(a, r, rng, id, x);
+    if (r->mixup == 0.0) return;
+    const float weight = (float)trb_rng_beta(rng, r->mixup);
+    const int64_t partner = a->partners[trb_rng_below(rng, a->n_partners)];
+    vary(a, r, rng, partner, a->other);
     mix_with(trb_augment_inputs(a), weight, a->other, x);
     if (mix != NULL) *mix = (trb_mix){.partner = partner, .weight = weight};
 }
 
+static void one_row(trb_augment *a, const trb_recipe *r, uint64_t epoch, int64_t id, float *x, trb_mix *mix)
+{
+    trb_rng rng = trb_rng_open(a->seed, a->use, a->member, epoch, (uint64_t)id);
+    begin_row(a, r, &rng, id, x, mix);
+    if (r->step == TRB_STEP_NONE) return;
+    trb__step_gaussian(a->data, (float)r->size, &rng, x);
+    trb_augment_normalise(a, 1, x, x);
+}
+
 /* ---- rows */
 
-trb_status trb_augment_create(const trb_data *data, const trb_recipe *recipe, uint64_t seed, trb_use use,
-                              uint64_t member, size_t n, const int64_t *partners, trb_augment **out)
+/* Rooms that no recipe needs are left out. */
+static trb_status reserve(trb_augment *a)
 {
+    const size_t D = trb_augment_inputs(a), channels = a->data->shape.c;
+    bool mixes = false, moves = false;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, 2 * channels, sizeof *a->plain.mean, &a->plain.mean));
+    a->plain.scale = a->plain.mean + channels;
+    for (size_t c = 0; c < channels; c++) a->plain.scale[c] = 1.0F;
+    for (size_t i = 0; i < a->n_recipes; i++) {
+        mixes = mixes || a->recipe[i].mixup > 0.0;
+        moves = moves || trb_recipe_moves(&a->recipe[i]);
+    }
+    if (mixes) TRB_TRY(trb_alloc(TRB_MEM_DATA, D, sizeof *a->other, &a->other));
+    return moves ? trb_alloc(TRB_MEM_DATA, D, sizeof *a->still, &a->still) : TRB_OK;
+}
+
+trb_status trb_augment_create(const trb_data *data, size_t n_recipes, const trb_recipe *recipes, uint64_t seed,
+                              trb_use use, uint64_t member, size_t n, const int64_t *partners, trb_augment **out)
+{
+    trb_status st = TRB_OK;
     trb_augment *a = NULL;
-    TRB_TRY(trb_recipe_check(recipe, data->shape));
+    for (size_t i = 0; i < n_recipes; i++) TRB_TRY(trb_recipe_check(&recipes[i], data->shape));
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, 1, sizeof *a, &a));
     *a = (trb_augment){.data = data,
-                       .recipe = *recipe,
+                       .plain = *data,
+                       .n_recipes = n_recipes,
                        .seed = seed,
                        .member = member,
                        .use = use,
                        .n_partners = n,
                        .partners = partners};
-    trb_status st = TRB_OK;
-    if (recipe->mixup > 0.0) st = trb_alloc(TRB_MEM_DATA, trb_shape_size(data->shape), sizeof *a->other, &a->other);
-    if (st == TRB_OK)
-        *out = a;
-    else
-        trb_augment_destroy(a);
+    a->plain.mean = NULL;
+    TRB_GO(trb_alloc(TRB_MEM_OTHER, n_recipes, sizeof *a->recipe, &a->recipe));
+    memcpy(a->recipe, recipes, n_recipes * sizeof *recipes);
+    TRB_GO(reserve(a));
+    *out = a;
+    a = NULL;
+done:
+    trb_augment_destroy(a);
     return st;
 }
 
 void trb_augment_destroy(trb_augment *a)
 {
     if (a == NULL) return;
+    trb_free(a->still);
     trb_free(a->other);
+    trb_free(a->plain.mean);
+    trb_free(a->recipe);
     trb_free(a);
 }
 
 bool trb_augment_mixes(const trb_augment *a)
 {
-    return a->recipe.mixup > 0.0 && a->use != TRB_USE_VIEW;
+    return a->other != NULL && a->use != TRB_USE_VIEW;
 }
 
-const trb_recipe *trb_augment_recipe(const trb_augment *a)
+bool trb_augment_nothing(const trb_augment *a)
 {
-    return &a->recipe;
+    for (size_t i = 0; i < a->n_recipes; i++)
+        if (!trb_recipe_empty(&a->recipe[i])) return false;
+    return true;
+}
+
+/* View 0 has none. */
+static const trb_recipe *recipe_of(const trb_augment *a, size_t view)
+{
+    return &a->recipe[(view - 1) % a->n_recipes];
+}
+
+bool trb_augment_stored(const trb_augment *a, size_t view)
+{
+    return view > 0 && trb_recipe_stored(recipe_of(a, view));
 }
 
 void trb_augment_rows(trb_augment *a, uint64_t epoch, size_t n, const int64_t *ids, float *x, trb_mix *mix)
 {
-    if (trb_recipe_empty(&a->recipe)) {
+    if (trb_recipe_empty(a->recipe)) {
         trb_data_rows(a->data, n, ids, x);
         return;
     }
     for (size_t i = 0; i < n; i++)
-        one_row(a, epoch, ids[i], x + i * trb_augment_inputs(a), mix == NULL ? NULL : mix + i);
+        one_row(a, a->recipe, epoch, ids[i], x + i * trb_augment_inputs(a), mix == NULL ? NULL : mix + i);
 }
 
-void trb_augment_views(trb_augment *a, size_t n, const int64_t *ids, const uint16_t *view, float *x)
+static void stored_row(const trb_augment *a, const void *stored, size_t i, float *x)
+{
+    const size_t D = trb_augment_inputs(a);
+    if (a->data->type == TRB_U8) {
+        const int64_t at = (int64_t)i;
+        trb_data rows = *a->data;
+        rows.x = (void *)(uintptr_t)stored; /* read only */
+        trb_data_rows(&rows, 1, &at, x);
+    } else {
+        trb_f32_from_f16(D, (const uint16_t *)stored + i * D, x);
+    }
+}
+
+void trb_augment_views(trb_augment *a, size_t n, const int64_t *ids, const uint16_t *view, const void *stored, float *x)
 {
     if (view == NULL) {
         trb_data_rows(a->data, n, ids, x);
@@ -205,7 +304,57 @@ void trb_augment_views(trb_augment *a, size_t n, const int64_t *ids, const uint1
     for (size_t i = 0; i < n; i++, x += trb_augment_inputs(a)) {
         if (view[i] == 0)
             trb_data_rows(a->data, 1, ids + i, x);
+        else if (trb_augment_stored(a, view[i]))
+            stored_row(a, stored, i, x);
         else
-            one_row(a, view[i], ids[i], x, NULL);
+            one_row(a, recipe_of(a, view[i]), view[i], ids[i], x, NULL);
     }
+}
+
+/* ---- stored views */
+
+trb_dtype trb_stored_type(const trb_data *data)
+{
+    return data->type == TRB_U8 ? TRB_U8 : TRB_F16;
+}
+
+void trb_augment_begin(trb_augment *a, size_t view, size_t n, const int64_t *ids, size_t K, float *x, float *w)
+{
+    const size_t D = trb_augment_inputs(a);
+    for (size_t i = 0; i < n; i++) {
+        trb_rng rng = trb_rng_open(a->seed, a->use, a->member, view, (uint64_t)ids[i]);
+        begin_row(a, recipe_of(a, view), &rng, ids[i], x + i * D, NULL);
+        for (size_t k = 0; k < K; k++) w[i * K + k] = (float)symmetric(&rng, 1.0);
+    }
+}
+
+void trb_augment_normalise(const trb_augment *a, size_t n, const float *x, float *normalised)
+{
+    const trb_data *d = a->data;
+    const size_t area = d->shape.h * d->shape.w, D = d->shape.c * area;
+    if (d->type != TRB_U8 && normalised != x) memcpy(normalised, x, n * D * sizeof *x);
+    if (d->type != TRB_U8) return;
+    for (size_t i = 0; i < n; i++)
+        for (size_t c = 0; c < d->shape.c; c++)
+            for (size_t k = i * D + c * area; k < i * D + (c + 1) * area; k++)
+                normalised[k] = (x[k] - d->mean[c]) * d->scale[c];
+}
+
+void trb_augment_direction(const trb_augment *a, size_t view, size_t n, size_t K, const float *z, const float *w,
+                           float *dz, float *share)
+{
+    const trb_recipe *r = recipe_of(a, view);
+    for (size_t i = 0; i < n; i++) {
+        const double sure = trb__step_direction(K, r->temperature, z + i * K, w + i * K, dz + i * K);
+        share[i] = r->step == TRB_STEP_CONFODS ? (float)sure : 1.0F;
+    }
+}
+
+void trb_augment_end(const trb_augment *a, size_t view, size_t n, const float *x, const float *g, const float *share,
+                     void *stored)
+{
+    const size_t D = trb_augment_inputs(a);
+    for (size_t i = 0; i < n; i++)
+        trb__step_along(a->data, recipe_of(a, view)->size * (double)share[i], x + i * D, g + i * D,
+                        (char *)stored + i * D * trb_dtype_bytes(trb_stored_type(a->data)));
 }

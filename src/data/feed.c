@@ -13,10 +13,11 @@ enum { BUFFERS = 2 };
 struct trb_feed {
     trb_augment *a;
     size_t rows;
-    float *x[BUFFERS];     /* [rows][C*H*W] */
-    trb_mix *mix[BUFFERS]; /* [rows]; NULL without mixup, and for views */
-    bool threaded;         /* nothing below the plan is used otherwise */
-    size_t served;         /* parts */
+    float *x[BUFFERS];      /* [rows][C*H*W] */
+    trb_mix *mix[BUFFERS];  /* [rows]; NULL without mixup, and for views */
+    bool threaded;          /* nothing below the plan is used otherwise */
+    size_t served;          /* parts */
+    trb_stored_rows stored; /* all NULL without stored views */
 
     /* The plan. The thread reads it between two holds of the lock only while `busy`. */
     uint64_t epoch;
@@ -29,15 +30,20 @@ struct trb_feed {
     pthread_cond_t changed;
     size_t made, released; /* parts prepared; parts given back */
     bool busy, stop;
+    trb_status st; /* of stored rows; a failure stays */
 };
 
-static void prepare(trb_feed *f, size_t part, size_t buffer)
+static trb_status prepare(trb_feed *f, size_t part, size_t buffer)
 {
     const size_t at = part * f->rows;
-    if (f->view != NULL)
-        trb_augment_views(f->a, f->rows, f->sample + at, f->view + at, f->x[buffer]);
-    else
+    const void *stored = NULL;
+    if (f->view == NULL) {
         trb_augment_rows(f->a, f->epoch, f->rows, f->sample + at, f->x[buffer], f->mix[buffer]);
+        return TRB_OK;
+    }
+    if (f->stored.next != NULL) TRB_TRY(f->stored.next(f->stored.ctx, &stored));
+    trb_augment_views(f->a, f->rows, f->sample + at, f->view + at, stored, f->x[buffer]);
+    return TRB_OK;
 }
 
 static void *work_ahead(void *ctx)
@@ -45,16 +51,17 @@ static void *work_ahead(void *ctx)
     trb_feed *f = ctx;
     (void)pthread_mutex_lock(&f->lock);
     while (!f->stop) {
-        if (f->made >= f->parts || f->made == f->released + BUFFERS) {
+        if (f->made >= f->parts || f->made == f->released + BUFFERS || f->st != TRB_OK) {
             (void)pthread_cond_wait(&f->changed, &f->lock);
             continue;
         }
         f->busy = true;
         (void)pthread_mutex_unlock(&f->lock);
-        prepare(f, f->made, f->made % BUFFERS); /* `made` is written by this thread, or while it is not busy */
+        const trb_status st = prepare(f, f->made, f->made % BUFFERS); /* `made` changes only here, or while not busy */
         (void)pthread_mutex_lock(&f->lock);
         f->busy = false;
-        f->made++;
+        f->st = st;
+        f->made += st == TRB_OK;
         (void)pthread_cond_broadcast(&f->changed);
     }
     (void)pthread_mutex_unlock(&f->lock);
@@ -70,14 +77,15 @@ static trb_status start(trb_feed *f)
     return TRB_OK;
 }
 
-trb_status trb_feed_open(trb_augment *a, size_t rows, trb_feed **out)
+trb_status trb_feed_open(trb_augment *a, size_t rows, const trb_stored_rows *stored, trb_feed **out)
 {
     trb_status st = TRB_OK;
     trb_feed *f = NULL;
-    const bool ahead = !trb_recipe_empty(trb_augment_recipe(a));
+    const bool ahead = !trb_augment_nothing(a);
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, 1, sizeof *f, &f));
     f->a = a;
     f->rows = rows;
+    if (stored != NULL) f->stored = *stored;
     (void)pthread_mutex_init(&f->lock, NULL);
     (void)pthread_cond_init(&f->changed, NULL);
     for (size_t b = 0; b < (ahead ? BUFFERS : 1); b++) {
@@ -92,33 +100,39 @@ done:
     return st;
 }
 
-void trb_feed_plan(trb_feed *f, uint64_t epoch, size_t parts, const int64_t *sample, const uint16_t *view)
+trb_status trb_feed_plan(trb_feed *f, uint64_t epoch, size_t parts, const int64_t *sample, const uint16_t *view)
 {
     (void)pthread_mutex_lock(&f->lock);
     f->parts = f->made; /* nothing more of the old plan is begun */
     while (f->busy) (void)pthread_cond_wait(&f->changed, &f->lock);
+    if (f->stored.plan != NULL && f->st == TRB_OK) f->st = f->stored.plan(f->stored.ctx, parts, sample, view);
     f->epoch = epoch;
     f->parts = parts;
     f->sample = sample;
     f->view = view;
     f->served = f->made = f->released = 0;
     (void)pthread_cond_broadcast(&f->changed);
+    const trb_status st = f->st;
     (void)pthread_mutex_unlock(&f->lock);
+    return st;
 }
 
 trb_status trb_feed_next(trb_feed *f, const float **x, const trb_mix **mix)
 {
     if (f->served == f->parts) return trb_fail(TRB_EINTERNAL, "the plan of the feed has only %zu parts", f->parts);
     const size_t part = f->served++, buffer = f->threaded ? part % BUFFERS : 0;
+    trb_status st = TRB_OK;
     if (f->threaded) {
         (void)pthread_mutex_lock(&f->lock);
         f->released = part;
         (void)pthread_cond_broadcast(&f->changed);
-        while (f->made <= part) (void)pthread_cond_wait(&f->changed, &f->lock);
+        while (f->made <= part && f->st == TRB_OK) (void)pthread_cond_wait(&f->changed, &f->lock);
+        if (f->made <= part) st = f->st;
         (void)pthread_mutex_unlock(&f->lock);
     } else {
-        prepare(f, part, buffer);
+        st = prepare(f, part, buffer);
     }
+    if (st != TRB_OK) return st;
     *x = f->x[buffer];
     *mix = f->mix[buffer];
     return TRB_OK;
@@ -134,6 +148,7 @@ void trb_feed_close(trb_feed *f)
         (void)pthread_mutex_unlock(&f->lock);
         (void)pthread_join(f->thread, NULL);
     }
+    if (f->stored.plan != NULL) (void)f->stored.plan(f->stored.ctx, 0, NULL, NULL);
     (void)pthread_cond_destroy(&f->changed);
     (void)pthread_mutex_destroy(&f->lock);
     for (size_t b = 0; b < BUFFERS; b++) {

@@ -5,7 +5,7 @@
 
 #include <zlib.h>
 
-#include "tribikos/data.h"
+#include "tribikos/augment.h"
 
 typedef struct {
     uint8_t *at;
@@ -65,6 +65,20 @@ trb_status trb__data_unit_read(const trb_data_files *f, size_t i, trb__samples *
 trb_status trb__data_path(const char *root, const char *name, char **out);
 /* What follows from a whole set's values: d->x, y [n] and what describes them in, the rest out. */
 trb_status trb__data_describe(trb_data *d, void *y);
+
+/* A map of the plane: pixel (row, column) comes from a (row, column) + b. */
+typedef struct {
+    double a[2][2], b[2];
+} trb__affine;
+/* An image where the map puts it, interpolated; around it are pixels of value 0, normalised as those of `d`. */
+void trb__affine_move(const trb_data *d, const trb__affine *map, const float *restrict from, float *restrict to);
+
+/* The steps of a recipe, in the unit that augment.h says: of a row x, whose samples are those of `d`. */
+void trb__step_gaussian(const trb_data *d, float size, trb_rng *rng, float *x);
+/* The gradient of w . softmax(z / T) by z, its largest value 1. \return max_k softmax(z)_k */
+double trb__step_direction(size_t K, double T, const float *z, const float *w, float *dz);
+/* So far along g, which is by normalised values. */
+void trb__step_along(const trb_data *d, double size, const float *x, const float *g, void *stored);
 
 /* Values [at, at + n) of the whole data set, all of one channel, normalised. */
 void trb__data_run(const trb_data *d, size_t channel, size_t at, size_t n, float *to);

@@ -2,27 +2,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
 #include "tribikos/blas.h"
 #include "tribikos/fault.h"
 #include "tribikos/log.h"
 #include "tribikos/memory.h"
 #include "tribikos/stop.h"
+#include "units.h"
 
-/* The member whose weights are loaded; units come member by member, so it seldom changes. */
-typedef struct {
-    bool loaded;
-    size_t member;
-    trb_net *net;
-    float *params;
-    trb_work *work;
-    trb_augment *views;
-    int64_t *sample; /* [block] */
-    uint16_t *view;  /* [block] */
-    float *input;    /* [block][D] */
-} worker;
-
-static void unload(worker *w)
+void trb__writer_unload(trb__writer *w)
 {
     trb_work_destroy(w->work);
     trb_free(w->params);
@@ -33,44 +20,52 @@ static void unload(worker *w)
     w->loaded = false;
 }
 
-static trb_status load_member(const trb_config *c, const trb_cache_spec *spec, size_t m, worker *w)
+trb_status trb__writer_load(trb__writer *w, size_t m, size_t rows)
 {
-    if (w->loaded && w->member == m) return TRB_OK;
-    unload(w);
+    const bool trains = rows > 0;
+    if (w->loaded && w->member == m && w->trains == trains) return TRB_OK;
+    trb__writer_unload(w);
     trb_weights_info info = {0};
-    const trb__path path = trb__run_path(c, "members/m%03zu/weights.h5", m);
+    const trb__path path = trb__run_path(w->c, "members/m%03zu/weights.h5", m);
     TRB_TRY(trb_weights_read(path.text, &info, &w->net, &w->params));
     const uint64_t digest = info.digest;
     trb_weights_info_clear(&info);
-    if (digest != spec->member_digest[m])
+    if (digest != w->spec->member_digest[m])
         return trb_fail(TRB_EINTEGRITY, "%s changed while the cache was written; run again when nothing trains",
                         path.text);
-    TRB_TRY(trb_work_create(w->net, spec->block, false, &w->work));
+    TRB_TRY(trb_work_create(w->net, trains ? rows : w->spec->block, trains, &w->work));
     w->member = m;
+    w->trains = trains;
     w->loaded = true;
     return TRB_OK;
 }
 
-static trb_status write_unit(const trb_config *c, const trb_cache_spec *spec, const char *dir, size_t unit, worker *w,
-                             trb_queue *queue, uint64_t *payload)
+trb_status trb__writer_go_on(trb__writer *w)
 {
+    TRB_TRY(trb_fault("cache.unit"));
+    TRB_TRY(trb_stop_check());
+    trb_queue_serve(w->queue);
+    return TRB_OK;
+}
+
+static trb_status write_logits(trb__writer *w, size_t unit, uint64_t *payload)
+{
+    const trb_cache_spec *spec = w->spec;
     const trb_cache_unit u = trb_cache_unit_at(spec, unit);
     trb_shard *shard = NULL;
     trb_status st = TRB_OK;
-    TRB_GO(load_member(c, spec, u.member, w));
-    TRB_GO(trb_mkdirs(trb__run_path(c, "cache/v%02zu", u.view).text));
-    TRB_GO(trb_shard_create(dir, spec, unit, &shard));
+    TRB_GO(trb__writer_load(w, u.member, 0));
+    TRB_GO(trb_shard_create(w->dir, spec, unit, &shard));
     for (size_t i = 0; i < spec->block; i++) w->view[i] = (uint16_t)u.view;
     for (size_t at = 0; at < u.rows; at += spec->block) {
         const size_t rows = u.rows - at < spec->block ? u.rows - at : spec->block;
         const float *z = NULL;
-        TRB_GO(trb_fault("cache.unit"));
-        TRB_GO(trb_stop_check());
+        TRB_GO(trb__writer_go_on(w));
         for (size_t i = 0; i < rows; i++) w->sample[i] = (int64_t)(u.first_row + at + i);
-        trb_augment_views(w->views, rows, w->sample, w->view, w->input);
+        if (spec->view[u.view].stored) TRB_GO(trb_inputs_read(w->dir, spec, u.view, u.first_row + at, rows, w->stored));
+        trb_augment_views(w->views, rows, w->sample, w->view, w->stored, w->input);
         TRB_GO(trb_net_forward(w->net, w->work, w->params, rows, w->input, NULL, &z));
         TRB_GO(trb_shard_write(shard, rows, z));
-        trb_queue_serve(queue);
     }
     st = trb_shard_publish(shard, payload);
     shard = NULL;
@@ -84,17 +79,18 @@ typedef struct {
     uint64_t good, payload;
 } shard_state;
 
-static trb_status check_shards(trb_comm *world, const trb_cache_spec *spec, const char *dir, shard_state *all)
+/* Of the units [from, from + n). \param[out] all  [n] */
+static trb_status check_shards(trb_comm *world, const trb_cache_spec *spec, const char *dir, size_t from, size_t n,
+                               shard_state *all)
 {
     size_t first = 0, count = 0;
-    const size_t S = trb_cache_units(spec);
     shard_state *mine = NULL;
-    trb_share(S, trb_comm_rank(world), trb_comm_size(world), &first, &count);
+    trb_share(n, trb_comm_rank(world), trb_comm_size(world), &first, &count);
     trb_status st = trb_alloc(TRB_MEM_OTHER, count, sizeof *mine, &mine);
     for (size_t i = 0; st == TRB_OK && i < count; i++) {
         bool good = false;
         st = trb_stop_check();
-        if (st == TRB_OK) st = trb_shard_check(dir, spec, first + i, &good, &mine[i].payload);
+        if (st == TRB_OK) st = trb_shard_check(dir, spec, from + first + i, &good, &mine[i].payload);
         mine[i].good = good;
     }
     if (st == TRB_EINTEGRITY)
@@ -102,7 +98,7 @@ static trb_status check_shards(trb_comm *world, const trb_cache_spec *spec, cons
                               "the cache: ");
     TRB_GO(trb_agree(world, st));
     TRB_GO(trb_comm_gather(world, mine, count, sizeof *mine, all));
-    st = trb_comm_bcast(world, all, S * sizeof *all, 0);
+    st = trb_comm_bcast(world, all, n * sizeof *all, 0);
 done:
     trb_free(mine);
     return st;
@@ -122,89 +118,128 @@ static int dearest_first(const void *a, const void *b)
     return p->unit < q->unit ? -1 : 1;
 }
 
-static trb_status find_missing(const trb_config *c, const trb_cache_spec *spec, const trb_data *data,
-                               const shard_state *all, missing_unit *missing, size_t *n)
+/* Of the units [from, from + n). */
+static trb_status find_missing(const trb__writer *w, const trb_data *data, size_t from, size_t n,
+                               const shard_state *all, missing_unit *missing, size_t *n_missing)
 {
-    const size_t S = trb_cache_units(spec);
+    const trb_cache_spec *spec = w->spec;
     double *macs = NULL;
     trb_status st = TRB_OK;
-    *n = 0;
+    *n_missing = 0;
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, spec->M, sizeof *macs, &macs));
     for (size_t m = 0; m < spec->M; m++) {
         trb_net *net = NULL;
-        TRB_GO(trb__member_net(c, m, data, &net));
+        TRB_GO(trb__member_net(w->c, m, data, &net));
         macs[m] = trb_net_macs(net);
         trb_net_destroy(net);
     }
-    for (size_t i = 0; i < S; i++) {
-        const trb_cache_unit u = trb_cache_unit_at(spec, i);
-        if (!all[i].good) missing[(*n)++] = (missing_unit){.cost = macs[u.member] * (double)u.rows, .unit = i};
+    for (size_t i = 0; i < n; i++) {
+        const trb_cache_unit u = trb_cache_unit_at(spec, from + i);
+        const double cost = u.member < spec->M ? macs[u.member] : 1.0; /* inputs are every member's */
+        if (!all[i].good) missing[(*n_missing)++] = (missing_unit){.cost = cost * (double)u.rows, .unit = i};
     }
-    qsort(missing, *n, sizeof *missing, dearest_first);
+    qsort(missing, *n_missing, sizeof *missing, dearest_first);
 done:
     trb_free(macs);
     return st;
 }
 
-/* Write what is missing: each rank takes the next unit when it is free. */
-static trb_status write_shards(trb_comm *world, const trb_config *c, const trb_cache_spec *spec, const trb__samples *s,
-                               const char *dir, shard_state *all)
+static trb_status reserve(trb__writer *w, const trb__samples *s)
+{
+    const trb_cache_spec *spec = w->spec;
+    const size_t D = trb_shape_size(s->data.shape);
+    bool stored = false;
+    for (size_t v = 0; v < spec->V; v++) stored = stored || spec->view[v].stored;
+    TRB_TRY(trb_alloc(TRB_MEM_DATA, spec->block, sizeof *w->sample, &w->sample));
+    TRB_TRY(trb_alloc(TRB_MEM_DATA, spec->block, sizeof *w->view, &w->view));
+    TRB_TRY(trb_alloc(TRB_MEM_ACTIVATIONS, spec->block * D, sizeof *w->input, &w->input));
+    if (stored) TRB_TRY(trb_alloc(TRB_MEM_CACHE, spec->block * D, trb_dtype_bytes(spec->x_dtype), &w->stored));
+    return trb__views_create(w->c, s, spec->V, &w->views);
+}
+
+static void release(trb__writer *w)
+{
+    trb__writer_unload(w);
+    trb_augment_destroy(w->views);
+    void *const blocks[] = {w->sample, w->view, w->input, w->stored};
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) trb_free(blocks[i]);
+}
+
+/* Write what is missing of the units [from, from + n): each rank takes the next one when it is free. */
+static trb_status write_shards(trb_comm *world, trb__writer *w, const trb_data *data, const char *what,
+                               trb_status (*write)(trb__writer *w, size_t unit, uint64_t *payload), size_t from,
+                               size_t n, shard_state *all)
 {
     typedef struct {
         uint64_t unit, payload;
     } written;
-    const size_t S = trb_cache_units(spec), D = trb_shape_size(s->data.shape);
     trb_comm *alone = NULL;
-    trb_queue *queue = NULL;
-    worker w = {0};
     written *mine = NULL, *everyone = NULL;
     missing_unit *missing = NULL;
     size_t n_missing = 0, n_mine = 0;
     trb_progress progress;
 
-    trb_status st = trb_alloc(TRB_MEM_OTHER, S, sizeof *missing, &missing);
-    if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, S, sizeof *mine, &mine);
-    if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, S, sizeof *everyone, &everyone);
-    if (st == TRB_OK) st = trb_alloc(TRB_MEM_DATA, spec->block, sizeof *w.sample, &w.sample);
-    if (st == TRB_OK) st = trb_alloc(TRB_MEM_DATA, spec->block, sizeof *w.view, &w.view);
-    if (st == TRB_OK) st = trb_alloc(TRB_MEM_ACTIVATIONS, spec->block * D, sizeof *w.input, &w.input);
-    if (st == TRB_OK) st = trb__views_create(c, s, spec->V, &w.views);
-    if (st == TRB_OK) st = find_missing(c, spec, &s->data, all, missing, &n_missing);
+    trb_status st = trb_alloc(TRB_MEM_OTHER, n, sizeof *missing, &missing);
+    if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, n, sizeof *mine, &mine);
+    if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, n, sizeof *everyone, &everyone);
+    if (st == TRB_OK) st = find_missing(w, data, from, n, all, missing, &n_missing);
     TRB_GO(trb_agree(world, st));
-    if (n_missing < S) trb_info("cache: %zu of %zu shards are there already", S - n_missing, S);
+    if (n_missing < n) trb_info("cache: %zu of %zu %s are there already", n - n_missing, n, what);
     if (n_missing == 0) goto done;
 
     TRB_GO(trb_comm_split(world, trb_comm_rank(world), &alone));
-    TRB_GO(trb_queue_open(world, alone, n_missing, &queue));
-    trb_progress_begin(&progress, n_missing, "shards", "cache");
+    TRB_GO(trb_queue_open(world, alone, n_missing, &w->queue));
+    trb_progress_begin(&progress, n_missing, what, "cache");
     trb_status own = TRB_OK;
     for (;;) {
         size_t item = 0;
-        TRB_GO(trb_queue_next(queue, own, &item));
+        TRB_GO(trb_queue_next(w->queue, own, &item));
         trb_progress_update(&progress, item, "");
         trb_comm_phase("caching, shards", item);
         if (item == n_missing) break;
         mine[n_mine].unit = missing[item].unit;
-        own = write_unit(c, spec, dir, missing[item].unit, &w, queue, &mine[n_mine].payload);
+        own = write(w, from + missing[item].unit, &mine[n_mine].payload);
         if (own == TRB_OK) n_mine++;
     }
-    trb_queue_close(queue);
-    queue = NULL;
+    trb_queue_close(w->queue);
+    w->queue = NULL;
     TRB_GO(trb_agree(world, own));
     trb_progress_end(&progress, "");
     TRB_GO(trb_comm_gather(world, mine, n_mine, sizeof *mine, everyone));
     for (size_t i = 0; i < n_missing && trb_comm_rank(world) == 0; i++)
         all[everyone[i].unit] = (shard_state){.good = 1, .payload = everyone[i].payload};
+    st = trb_comm_bcast(world, all, n * sizeof *all, 0);
 done:
-    unload(&w);
-    trb_augment_destroy(w.views);
-    trb_free(w.input);
-    trb_free(w.view);
-    trb_free(w.sample);
     trb_free(everyone);
     trb_free(mine);
     trb_free(missing);
     trb_comm_close(alone);
+    return st;
+}
+
+/* Inputs come first: logits are of them. */
+static trb_status complete(trb_comm *world, const trb_config *c, trb_cache_spec *spec, const trb__samples *s,
+                           const char *dir, uint64_t *payload)
+{
+    const size_t S = trb_cache_units(spec), logits = trb_cache_logits_units(spec);
+    trb__writer w = {.c = c, .spec = spec, .dir = dir};
+    shard_state *all = NULL;
+    trb_status st = trb_alloc(TRB_MEM_OTHER, S, sizeof *all, &all);
+    if (st == TRB_OK) st = reserve(&w, s);
+    TRB_GO(trb_agree(world, st));
+    if (S > logits) {
+        TRB_GO(check_shards(world, spec, dir, logits, S - logits, all + logits));
+        TRB_GO(
+            write_shards(world, &w, &s->data, "shards of inputs", trb__inputs_write, logits, S - logits, all + logits));
+        for (size_t i = logits; i < S; i++) payload[i] = all[i].payload;
+        spec->inputs_payload = payload + logits;
+    }
+    TRB_GO(check_shards(world, spec, dir, 0, logits, all));
+    TRB_GO(write_shards(world, &w, &s->data, "shards", write_logits, 0, logits, all));
+    for (size_t i = 0; i < logits; i++) payload[i] = all[i].payload;
+done:
+    release(&w);
+    trb_free(all);
     return st;
 }
 
@@ -226,7 +261,7 @@ trb_status trb__common_outputs(const trb_config *c, const trb_data *data, size_t
 /* Whether the manifest that is there says what a new one would. Then it stays: it names the kernels that computed the
  * logits, and they may have been another machine's. That there is none, or a damaged one, is an answer; that it could
  * not be read is not. */
-static trb_status manifest_stands(const char *dir, const trb_cache_spec *spec, const shard_state *all, bool *stands)
+static trb_status manifest_stands(const char *dir, const trb_cache_spec *spec, const uint64_t *payload, bool *stands)
 {
     trb_cache *cache = NULL;
     bool same = false;
@@ -239,7 +274,7 @@ static trb_status manifest_stands(const char *dir, const trb_cache_spec *spec, c
                is->data_digest == spec->data_digest &&
                memcmp(is->member_digest, spec->member_digest, spec->M * sizeof *spec->member_digest) == 0 &&
                trb_cache_expect_views(cache, spec->V, spec->view) == TRB_OK;
-        for (size_t i = 0; same && i < trb_cache_units(spec); i++) same = trb_cache_payload(cache, i) == all[i].payload;
+        for (size_t i = 0; same && i < trb_cache_units(spec); i++) same = trb_cache_payload(cache, i) == payload[i];
     }
     trb_cache_close(cache);
     trb_fail_clear();
@@ -251,7 +286,6 @@ trb_status trb_stage_cache(trb_comm *world, const trb_config *c)
 {
     trb__samples s = {0};
     uint64_t *digest = NULL, *payload = NULL;
-    shard_state *all = NULL;
     trb_view *view = NULL;
     trb_lock *lock = NULL;
     const trb__path dir = trb__run_path(c, "cache");
@@ -265,34 +299,29 @@ trb_status trb_stage_cache(trb_comm *world, const trb_config *c)
                            .block = c->cache.block,
                            .shard_rows = c->cache.shard_rows,
                            .data_digest = s.data.digest,
+                           .shape = s.data.shape,
+                           .x_dtype = trb_stored_type(&s.data),
                            .label = s.data.label,
                            .target = s.data.target};
     trb_status st = trb_agree(world, trb__common_outputs(c, &s.data, &spec.K));
     if (st != TRB_OK) goto done;
     st = trb_alloc(TRB_MEM_OTHER, spec.M, sizeof *digest, &digest);
-    const size_t S = trb_cache_units(&spec);
-    if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, S, sizeof *payload, &payload);
-    if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, S, sizeof *all, &all);
     if (st == TRB_OK) st = trb__views(c, &s.data, &view);
+    spec.view = view;
+    if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, trb_cache_units(&spec), sizeof *payload, &payload);
     TRB_GO(trb_agree(world, st));
     TRB_GO(trb__member_digests(world, c, &s.data, true, digest));
     spec.member_digest = digest;
-    spec.view = view;
     if (trb_comm_rank(world) == 0) st = trb__lock(c, "cache", &lock);
     if (trb_comm_rank(world) == 0 && st == TRB_OK) st = trb_mkdirs(dir.text);
     TRB_GO(trb__lock_share(world, c, st, &lock));
-    TRB_GO(check_shards(world, &spec, dir.text, all));
-    TRB_GO(write_shards(world, c, &spec, &s, dir.text, all));
+    TRB_GO(complete(world, c, &spec, &s, dir.text, payload));
     bool stands = trb_comm_rank(world) > 0;
-    if (!stands) st = manifest_stands(dir.text, &spec, all, &stands);
-    if (st == TRB_OK && !stands) {
-        for (size_t i = 0; i < S; i++) payload[i] = all[i].payload;
-        st = trb_manifest_publish(dir.text, &spec, payload, trb_blas_name());
-    }
+    if (!stands) st = manifest_stands(dir.text, &spec, payload, &stands);
+    if (st == TRB_OK && !stands) st = trb_manifest_publish(dir.text, &spec, payload, trb_blas_name());
     st = trb_agree(world, st);
 done:
     trb_lock_close(lock);
-    trb_free(all);
     trb_free(payload);
     trb_free(view);
     trb_free(digest);

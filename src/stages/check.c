@@ -6,7 +6,8 @@ static trb_status check(const trb_config *c, const trb__samples *s, int ranks)
 {
     size_t K = 0;
     TRB_TRY(trb__common_outputs(c, &s->data, &K));
-    TRB_TRY(trb_fail_of(trb_recipe_check(&c->cache.view_recipe, s->data.shape), "cache.view_recipe: "));
+    for (size_t i = 0; i < c->cache.n_recipes; i++)
+        TRB_TRY(trb_fail_of(trb_recipe_check(&c->cache.recipe[i], s->data.shape), "cache.view_recipes: "));
     for (size_t i = 0; i < c->n_students; i++) TRB_TRY(trb__student_check(c, i, s, ranks, c->members.count, K));
     return TRB_OK;
 }

@@ -125,7 +125,8 @@ typedef struct {
     const trb__samples *s;
     const trb_cache_spec *spec;
     trb_exchange_opts exchange;
-    trb__reading reading;
+    trb__reading reading, inputs;
+    trb_stored_rows stored;
     teachers t;
     trb_augment *views;
     trb_jsonl *metrics;
@@ -140,6 +141,7 @@ typedef struct {
     trb_net *body, *behind, **lane;
     float *params_body, *params_behind;
     size_t n_lanes, m0, m_count; /* this column's head lanes, and its members */
+    size_t own_rows;             /* of a lane, if this rank has some */
     char label[96];
 } student;
 
@@ -191,6 +193,7 @@ static trb_status prepare(student *d, size_t index)
     d->n_lanes = d->o->head_lanes / d->o->head_groups;
     d->m_count = d->spec->M / d->o->head_groups;
     d->m0 = (size_t)(r % columns) * d->m_count;
+    d->own_rows = own > 0 ? rows : 0;
     d->t = (teachers){.method = trb__method_of(d->o->method, d->s->data.task),
                       .o = d->o,
                       .M = d->m_count,
@@ -231,6 +234,7 @@ static trb__fit first_phase(student *d)
                       .from = &d->from,
                       .samples = d->s,
                       .augment = d->views,
+                      .stored = d->stored.next == NULL ? NULL : &d->stored,
                       .views = o->views,
                       .plan = plan,
                       .next = next,
@@ -424,7 +428,8 @@ static trb_status report_reading(const student *d)
     const size_t P = (size_t)trb_comm_size(d->world);
     double *all = NULL, most = 0.0, total = 0.0;
     TRB_TRY(trb_agree(d->world, trb_alloc(TRB_MEM_OTHER, P, sizeof *all, &all)));
-    const double mine = d->reading.reader == NULL ? 0.0 : (double)trb_reader_read(d->reading.reader);
+    const double mine = (d->reading.reader == NULL ? 0.0 : (double)trb_reader_read(d->reading.reader)) +
+                        (d->inputs.reader == NULL ? 0.0 : (double)trb_reader_read(d->inputs.reader));
     const trb_status st = trb_comm_allgather(d->world, &mine, 1, all);
     for (size_t r = 0; st == TRB_OK && r < P; r++) {
         total += all[r];
@@ -451,8 +456,10 @@ static trb_status distill(trb_comm *world, const trb_config *c, const trb__sampl
     TRB_GO(trb_agree(world, st));
     TRB_GO(trb__checkpoint_find(world, c, &d.place, &d.from));
     TRB_GO(trb_agree(world, prepare(&d, i)));
-    TRB_GO(
-        trb__reading_open(world, r % G, cache, o->views, d.m0, d.m_count, d.t.row_rows, c->cache.memory, &d.reading));
+    const size_t memory = c->cache.memory, for_inputs = trb__inputs_share(cache, o->views, d.m_count, memory);
+    TRB_GO(trb__reading_open(world, r % G, cache, o->views, d.m0, d.m_count, d.t.row_rows, memory - for_inputs,
+                             &d.reading));
+    TRB_GO(trb__inputs_open(world, cache, o->views, d.own_rows, for_inputs, &d.inputs, &d.stored));
     d.t.reader = d.reading.reader;
     if (in_grid(&d)) {
         TRB_GO(trb_comm_split(world, r / G, &d.row));
@@ -464,9 +471,9 @@ static trb_status distill(trb_comm *world, const trb_config *c, const trb__sampl
     if (st == TRB_OK) st = report_reading(&d);
 done:
     trb_free(d.place.config);
-    const trb_status closed = trb__reading_close(&d.reading);
+    const trb_status closed = trb__reading_close(&d.reading), also = trb__reading_close(&d.inputs);
     release(&d);
-    return st != TRB_OK ? st : trb_agree(world, closed);
+    return st != TRB_OK ? st : trb_agree(world, closed != TRB_OK ? closed : also);
 }
 
 trb_status trb_stage_distill(trb_comm *world, const trb_config *c)

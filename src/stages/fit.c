@@ -144,7 +144,7 @@ static trb_status reserve(loop *l)
     TRB_TRY(trb_alloc(TRB_MEM_ACTIVATIONS, l->rows * M * K, sizeof *l->dz, &l->dz));
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, l->own.count, sizeof *l->loss, &l->loss));
     if (f->opts->adversarial > 0.0) TRB_TRY(reserve_adversary(l));
-    return trb_feed_open(f->augment, l->rows, &l->feed);
+    return trb_feed_open(f->augment, l->rows, f->stored, &l->feed);
 }
 
 static void release(loop *l)
@@ -306,7 +306,7 @@ static trb_status plan(loop *l, uint64_t epoch, size_t step)
             if (l->view != NULL) memcpy(l->fed_view + to, l->view + from, l->rows * sizeof *l->view);
         }
     }
-    trb_feed_plan(l->feed, epoch, l->planned * l->own.count, l->fed, l->fed_view);
+    TRB_TRY(trb_feed_plan(l->feed, epoch, l->planned * l->own.count, l->fed, l->fed_view));
     return f->plan == NULL ? TRB_OK : f->plan(f->ctx, l->planned, n, l->sample, l->view);
 }
 

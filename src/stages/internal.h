@@ -109,6 +109,15 @@ trb_status trb__reading_open(trb_comm *world, int color, const trb_cache *cache,
                              size_t m_count, size_t rows, size_t memory, trb__reading *out);
 trb_status trb__reading_close(trb__reading *r); /* Local; what trb_reader_close() returns. */
 
+/** Of `memory` bytes that may be kept of so many views, the part of their stored inputs: as large as theirs of the
+ * bytes. Local. */
+size_t trb__inputs_share(const trb_cache *cache, size_t views, size_t m_count, size_t memory);
+/** Open a reader of stored inputs, by `rows` rows a part, for the feed of a training; where none of the views has some
+ * nothing is opened. Collective over world; the status is agreed. \param[in] rows  0: this rank needs none
+ * \param[out] out  trb__reading_close()   \param[out] stored  for trb__fit, reads from `out` where that lies */
+trb_status trb__inputs_open(trb_comm *world, const trb_cache *cache, size_t views, size_t rows, size_t memory,
+                            trb__reading *out, trb_stored_rows *stored);
+
 /** What a student's heads are: one for all members; copies of one head, which is trained first, each of which follows a
  * member then; a head a member from the beginning, in layers whose weights all share (net.h, rank1); these, folded into
  * one at the end. */
@@ -190,7 +199,8 @@ typedef struct {
     const trb_net *net;
     float *params; /* [trb_net_size], updated */
     const trb__samples *samples;
-    trb_augment *augment; /* what the network sees of a sample; used by this training alone */
+    trb_augment *augment;          /* what the network sees of a sample; used by this training alone */
+    const trb_stored_rows *stored; /* of so many rows a part as a lane has; NULL if none of its views is stored */
     /** Above 1: each sample is seen as one of so many views, drawn anew every epoch: trb_rng_below(views) from the
      * stream (seed, TRB_USE_CHOICE, `stream`, epoch, sample). */
     size_t views;

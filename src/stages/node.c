@@ -69,13 +69,13 @@ trb_status trb__reading_open(trb_comm *world, int color, const trb_cache *cache,
     trb_comm *node = NULL;
     trb__reading r = {0};
     bool keeps = false;
-    const size_t bytes = trb_reader_bytes(cache, views, m_count);
+    const size_t bytes = trb_reader_bytes(cache, views, m0, m_count);
     trb_status st = TRB_OK;
     TRB_TRY(trb_comm_node(world, rows > 0 ? color : INT_MAX, &node));
     if (rows == 0) goto done;
     trb_comm_phase("reading the cache", 0);
     const size_t part = (size_t)trb_comm_rank(node), parts = (size_t)trb_comm_size(node);
-    TRB_GO(may_keep(node, bytes, trb_reader_room(cache, m_count, rows, memory), &keeps));
+    TRB_GO(may_keep(node, bytes, trb_reader_room(cache, m0, m_count, rows, memory), &keeps));
     if (keeps) TRB_GO(trb_shared_open(node, TRB_MEM_CACHE, bytes, &r.block));
     st = trb_reader_open_part(cache, views, m0, m_count, rows, memory, part, parts,
                               r.block == NULL ? NULL : trb_shared_at(r.block), &r.reader);
@@ -94,4 +94,31 @@ trb_status trb__reading_close(trb__reading *r)
     trb_shared_close(r->block);
     *r = (trb__reading){0};
     return st;
+}
+
+size_t trb__inputs_share(const trb_cache *cache, size_t views, size_t m_count, size_t memory)
+{
+    const double inputs = (double)trb_reader_bytes(cache, views, TRB_INPUTS, 1);
+    return (size_t)((double)memory * (inputs / (inputs + (double)trb_reader_bytes(cache, views, 0, m_count))));
+}
+
+static trb_status plan_inputs(void *ctx, size_t parts, const int64_t *sample, const uint16_t *view)
+{
+    const trb__reading *r = ctx; /* without a reader where a column of a grid has no lanes of its own */
+    return r->reader == NULL ? TRB_OK : trb_reader_plan(r->reader, parts, sample, view);
+}
+
+static trb_status next_inputs(void *ctx, const void **stored)
+{
+    const trb__reading *r = ctx;
+    return trb_reader_next_inputs(r->reader, stored);
+}
+
+trb_status trb__inputs_open(trb_comm *world, const trb_cache *cache, size_t views, size_t rows, size_t memory,
+                            trb__reading *out, trb_stored_rows *stored)
+{
+    *stored = (trb_stored_rows){0};
+    if (trb_reader_bytes(cache, views, TRB_INPUTS, 1) == 0) return TRB_OK;
+    *stored = (trb_stored_rows){.plan = plan_inputs, .next = next_inputs, .ctx = out};
+    return trb__reading_open(world, 0, cache, views, TRB_INPUTS, 1, rows, memory, out);
 }

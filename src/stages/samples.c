@@ -186,15 +186,21 @@ trb_status trb__student_text(const trb_config *c, size_t s, const trb_data *data
 {
     int used = 0;
     char *members = NULL, recipe[TRB_RECIPE_BYTES];
-    const size_t more = sizeof recipe + ((cache != NULL ? cache->M : 0) + 4) * DIGEST_LINE;
+    /* Of the recipes those that make views which it sees. */
+    const size_t others = c->student[s].views - 1;
+    const size_t recipes = others < c->cache.n_recipes ? others : c->cache.n_recipes;
+    const size_t more = recipes * (sizeof recipe + 2) + ((cache != NULL ? cache->M : 0) + 4) * DIGEST_LINE;
     if (cache != NULL) TRB_TRY(trb__members_text(cache->M, cache->member_digest, &members));
     const trb_status st = with_data(c->student[s].fit.decides, data, more, text, &used);
     /* What a student does not see of a cache is nothing to it, so that views can be added: neither how many there are
      * nor, if it sees the samples alone, how they are made. */
     if (st == TRB_OK && c->student[s].views > 1) {
-        trb_view_text(&c->cache.view_recipe, data, c->data.validation, c->run.seed, recipe);
-        used += snprintf(*text + used, more, "cache.view_recipe: [%s]\ncache.view_seed: %" PRIu64 "\n", recipe,
-                         c->cache.view_seed);
+        used += snprintf(*text + used, more, "cache.view_recipes: [");
+        for (size_t i = 0; i < recipes; i++) {
+            trb_view_text(&c->cache.recipe[i], data, c->data.validation, c->run.seed, recipe);
+            used += snprintf(*text + used, more, "%s%s", i > 0 ? "; " : "", recipe);
+        }
+        used += snprintf(*text + used, more, "]\ncache.view_seed: %" PRIu64 "\n", c->cache.view_seed);
     }
     if (st == TRB_OK && cache != NULL)
         (void)snprintf(*text + used, more, "cache: %s, blocks of %zu\n%s", trb_dtype_name(cache->dtype), cache->block,
@@ -282,8 +288,10 @@ trb_status trb__views(const trb_config *c, const trb_data *data, trb_view **out)
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, c->cache.views, sizeof *view, &view));
     (void)strcpy(view[0].recipe, "identity");
     for (size_t v = 1; v < c->cache.views; v++) {
-        trb_view_text(&c->cache.view_recipe, data, c->data.validation, c->run.seed, view[v].recipe);
+        trb_view_text(&c->cache.recipe[(v - 1) % c->cache.n_recipes], data, c->data.validation, c->run.seed,
+                      view[v].recipe);
         view[v].seed = c->cache.view_seed;
+        view[v].stored = trb_recipe_stored(&c->cache.recipe[(v - 1) % c->cache.n_recipes]);
     }
     *out = view;
     return TRB_OK;
@@ -291,10 +299,11 @@ trb_status trb__views(const trb_config *c, const trb_data *data, trb_view **out)
 
 trb_status trb__views_create(const trb_config *c, const trb__samples *s, size_t n, trb_augment **out)
 {
-    const trb_recipe none = {0}, *recipe = n > 1 ? &c->cache.view_recipe : &none;
-    return trb_fail_of(
-        trb_augment_create(&s->data, recipe, c->cache.view_seed, TRB_USE_VIEW, 0, s->n_train, s->train, out),
-        "cache.view_recipe: ");
+    const trb_recipe none = {0};
+    const bool several = n > 1;
+    return trb_fail_of(trb_augment_create(&s->data, several ? c->cache.n_recipes : 1, several ? c->cache.recipe : &none,
+                                          c->cache.view_seed, TRB_USE_VIEW, 0, s->n_train, s->train, out),
+                       "cache.view_recipes: ");
 }
 
 trb_status trb__cache_open(trb_comm *world, const trb_config *c, const trb_data *data, trb_cache **cache)

@@ -117,7 +117,7 @@ static trb_status train_member(trb_comm *group, const trb_config *c, const trb__
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(net), sizeof *params, &params);
     if (st == TRB_OK) st = reserve_loss(o->batch / o->lanes, &loss);
     if (st == TRB_OK)
-        st = trb_augment_create(&s->data, &o->augment, o->seed, TRB_USE_AUGMENT, m, s->n_train, s->train, &augment);
+        st = trb_augment_create(&s->data, 1, &o->augment, o->seed, TRB_USE_AUGMENT, m, s->n_train, s->train, &augment);
     if (st == TRB_OK) st = trb__member_text(c, m, &s->data, &config);
     TRB_GO(trb_agree(group, st));
     loss.K = trb_net_outputs(net);

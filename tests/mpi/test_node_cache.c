@@ -18,7 +18,7 @@ static float logit(size_t v, size_t m, size_t n, size_t k)
 
 static trb_cache *make(trb_comm *w, trb_dtype dtype)
 {
-    static const trb_view view[V] = {{"identity", 0}, {"flip", 11}};
+    static const trb_view view[V] = {{"identity", 0, false}, {"flip", 11, false}};
     static const uint64_t digest[M] = {5, 6, 7, 8};
     static int32_t label[ROWS_IN_CACHE];
     const trb_cache_spec spec = {.dtype = dtype,

@@ -32,7 +32,8 @@ static double loss_of(const scene *of, size_t m, uint64_t epoch)
     CHECK(trb__member_net(of->c, m, &s->data, &net) == TRB_OK);
     CHECK(trb_work_create(net, BATCH, true, &work) == TRB_OK);
     CHECK(trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(net), sizeof *params, &params) == TRB_OK);
-    CHECK(trb_augment_create(&s->data, &o->augment, o->seed, TRB_USE_AUGMENT, m, s->n_train, s->train, &a) == TRB_OK);
+    CHECK(trb_augment_create(&s->data, 1, &o->augment, o->seed, TRB_USE_AUGMENT, m, s->n_train, s->train, &a) ==
+          TRB_OK);
     trb_net_init(net, o->init, o->seed, m, params);
     trb_data_order(o->seed, m, epoch, s->n_train, s->train, order);
     trb_augment_rows(a, epoch, BATCH, order, x, mix);

@@ -11,7 +11,7 @@ static const char *const text =
     "data: {root: %s, train: [x, y], test: [x, y], validation: 5}\n"
     "members.count: %d\n"
     "train: {layers: [dense 36], batch: 10, lanes: 5}\n"
-    "cache: {views: 3, view_recipe: [%s], view_seed: 11, block: 2, shard_rows: 16}\n"
+    "cache: {views: 3, view_recipes: [\"%s\"], view_seed: 11, block: 2, shard_rows: 16}\n"
     "students: [hydra]\n"
     "student: {layers: [split, dense 36], batch: 10, lanes: 5, phase1_epochs: 0, epochs: 8,\n"
     "          optimizer: sgd, lr: 0.1, views: %d, seed: 13}\n";
@@ -95,7 +95,7 @@ static trb_status compare(void *ctx, const trb__lane *lane, const float *z, doub
         CHECK(trb_hash_bytes(fed, D * sizeof *fed) == trb_hash_bytes(seen, D * sizeof *seen));
         for (size_t i = 0; i < D; i++) doubled[i] = 2.0F * fed[i];
         CHECK(memcmp(doubled, seen + D, sizeof doubled) == 0); /* the second member's */
-        trb_augment_views(s->views, 1, &sample[b], &v, direct);
+        trb_augment_views(s->views, 1, &sample[b], &v, NULL, direct);
         for (size_t i = 0; i < D; i++) CHECK(direct[i] == fed[i]);
         trb_data_rows(s->data, 1, &sample[b], plain);
         CHECK((memcmp(plain, fed, sizeof plain) == 0) == (v == 0)); /* a square is always cut out */
@@ -252,7 +252,7 @@ static void a_student_is_of_its_views(trb_comm *w)
         set(w, "cutout 3, mixup 0.5", 1, n, &of);
         trb_hash_hex(trb_hash_bytes(of.s.data.mean, sizeof(float)), hex);
         (void)snprintf(views, sizeof views,
-                       "cache.view_recipe: [cutout 3, mixup 0.5, mean %s, without 5 by seed 3]\ncache.view_seed: 11\n",
+                       "cache.view_recipes: [cutout 3, mixup 0.5, mean %s, without 5 by seed 3]\ncache.view_seed: 11\n",
                        hex);
         CHECK((strstr(of.c->student[0].fit.decides, "views: 3\n") != NULL) == (n == 0));
         expect_text(&of, n == 1 ? "" : views);

@@ -56,14 +56,16 @@ def refused(why, call, *args, **options):
     else:
         raise AssertionError(f"not refused: {why}")
 for recipe in ("crop", "crop 0", "crop 10000", "flip 1", "cutout 8.5", "mixup 0", "mixup 1e-1", "mixup 1000.5", "flip, crop 4",
-               "flip, flip", "crop 4,", "blur 3", "identity"):
-    refused("expected at most one of each kind, in the order crop 4, flip, cutout 8, mixup 0.2", canonical, recipe)
+               "flip, flip", "crop 4,", "blur 3", "identity", "gaussian 3, ods 3", "zoom 1", "ods 3 0", "rotate 181", "shift 1.1234567"):
+    refused("expected at most one of each kind, in the order crop 4, flip, rotate 15, zoom 0.1, shift 1.5, cutout 8", canonical, recipe)
 assert canonical(" crop  04,flip , cutout 8,mixup 0.20") == "crop 4, flip, cutout 8, mixup 0.2" and canonical("") == ""
+assert canonical("rotate 5.50,ods 3 2.0") == "rotate 5.5, ods 3 2" and canonical("confods 8.0 1") == "confods 8"
 assert view_text("crop 4", [1.0], 100, 3) == "crop 4" and view_text("mixup 0.2", None, 0, 3) == "mixup 0.2"
-refused("cutout needs mean", view_text, "cutout 8")
+refused("needs mean", view_text, "cutout 8")
+refused("needs scale", view_text, "ods 8", [1.0])
 x = np.arange(10 * 36, dtype="u2").astype("u1").reshape(10, 6, 6)
-refused("cutout needs mean and scale", rows, x, [1], 1, "cutout 3", 5)
-refused("cutout needs mean and scale", rows, x, [1], 1, "cutout 3", 5, mean=1)
+refused("need mean and scale", rows, x, [1], 1, "cutout 3", 5)
+refused("need mean and scale", rows, x, [1], 1, "cutout 3", 5, mean=1)
 refused("mixup needs train", rows, x, [1], 1, "mixup 0.2", 5)
 # Beta(A, A) of small A is 0 or 1: each sample stays itself, or becomes its partner.
 mixed = rows(x, range(10), 1, "mixup 0.0001", 5, train=np.array([0]))[:, 0]
@@ -72,8 +74,8 @@ assert set(kinds) == {"itself", "partner"}, kinds
 logits, y = np.zeros((3, 2, 10, 2), "f4"), np.zeros(10, int)
 def write(*views):
     write_cache("named", logits, y, data_digest(x, y), views=[("identity", 0), *views])
-refused("expected one recipe and one seed", write, ("flip", 1), ("flip", 2))
-refused("expected one recipe and one seed", write, ("flip", 1), ("crop 1", 1))
+refused("several seeds, expected one", write, ("flip", 1), ("flip", 2))
+refused("expected those with ods or confods", write, ("flip", 1), ("ods 8, mean 0123456789abcdef, scale 0123456789abcdef", 1))
 for text in ("cutout 8", "crop 1, mean 0123456789abcdef", "crop 1, without 3 by seed 4", ""):
     refused("is not what view_text() gives", write, (text, 1), (text, 1))
 write(("crop 4,flip", 7), ("crop 04, flip", 7))
@@ -131,31 +133,33 @@ END
 
 # What the members were shown when the views were cached: the pixels by the manual page, put through their weights by numpy.
 recipe="crop 3, flip, cutout 6, mixup 0.4"
+moved="crop 2, flip, rotate 25, zoom 0.2, shift 2.5, cutout 4, mixup 0.4, gaussian 12.5"
 for stage in train cache; do
-    tribikos $stage small.yaml --run.dir=views --cache.views=3 --cache.view_recipe="[$recipe]" --cache.view_seed=11 >out 2>err ||
+    tribikos $stage small.yaml --run.dir=views --cache.views=4 --cache.view_recipes="[\"$recipe\", \"$moved\"]" --cache.view_seed=11 >out 2>err ||
         { cat err; bad "$stage"; finish; }
 done
-check "the views of tools/views.py give the cached logits" $python - views data "$recipe" <<'END'
+check "the views of tools/views.py give the cached logits" $python - views data "$recipe" "$moved" <<'END'
 import sys
 import h5py
 import numpy as np
 from cache_write import view_text
 from views import rows, split
-run, data, recipe = sys.argv[1:]
+run, data, recipe, moved = sys.argv[1:]
 x = np.fromfile(f"{data}/train-images-idx3-ubyte", np.uint8)[16:].reshape(-1, 28, 28)
 train = split(3, len(x), 100)
 ids = np.r_[0:40, 1460:1500]
 with h5py.File(f"{run}/cache/manifest.h5") as f:
-    cached, recipes = f["logits"][:], [f.attrs[f"view_{v:02d}_recipe"].decode() for v in range(3)]
+    cached, recipes = f["logits"][:], [f.attrs[f"view_{v:02d}_recipe"].decode() for v in range(4)]
 mean = np.float32(x[train].mean())
-assert recipes == ["identity"] + 2 * [view_text(recipe, mean, 100, 3)] and "mean" in recipes[1], recipes
+own = [view_text(r, mean, 100, 3) for r in (recipe, moved)]
+assert recipes == ["identity", own[0], own[1], own[0]] and "mean" in recipes[1], recipes
 for m, layers in ((0, ("body.0", "body.3", "body.5")), (1, ("body.0", "body.2"))):
     with h5py.File(f"{run}/members/m{m:03d}/weights.h5") as f:
         assert f["input.mean"][:] == mean
         scale = f["input.scale"][:]
         weights = [(f[f"{layer}.weight"][:], f[f"{layer}.bias"][:]) for layer in layers]
-    for v in range(3):
-        h = rows(x, ids, v, recipe, 11, mean, scale, train).reshape(len(ids), -1).astype("f8")
+    for v in range(4):
+        h = rows(x, ids, v, moved if v == 2 else recipe, 11, mean, scale, train).reshape(len(ids), -1).astype("f8")
         for i, (weight, bias) in enumerate(weights):
             h = h if i == 0 else np.maximum(h, 0) if m == 0 else np.tanh(h)
             h = h @ weight.T + bias

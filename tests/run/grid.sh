@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.bash"
 conf=$work/small.yaml
 sed -i 's/^members:.*/members: {count: 6}/; s/dropout 0.1, //; s/epochs: 2, batch/epochs: 1, batch/
-        s/block: 128/&, views: 2, view_recipe: [crop 3, flip]/' "$conf"
+        s/block: 128/&, views: 2, view_recipes: ["crop 3, flip"]/' "$conf"
 mpi 2 run "$conf" --students='[]' || { cat "$work/err"; bad "six members and their cache"; finish; }
 students() { (cd "$1" && find student -name '*.h5' -o -name '*.jsonl' | sort | xargs -r sha256sum); }
 # distil FOLDER RANKS GROUPS ARGUMENT...: students on a copy of the cache

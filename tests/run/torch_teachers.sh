@@ -192,7 +192,7 @@ with h5py.File("views/cache/manifest.h5") as f, torch.no_grad():
 END2
 check "views are verified" tribikos verify views/cache
 mpi 2 distill small.yaml --run.dir=views --data.format=hdf5 --data.root=views --data.train='[train.h5]' --members.count=2 \
-    --cache.views=3 --cache.view_recipe='[crop 3, flip, cutout 6, mixup 0.4]' --cache.view_seed=11 || cat err
+    --cache.views=3 --cache.view_recipes='crop 3, flip, cutout 6, mixup 0.4' --cache.view_seed=11 || cat err
 check "students are distilled from views" test -f views/student/hydra/weights.h5
 
 check "regression" $python - <<'END2'

@@ -4,7 +4,7 @@
 recipe='[crop 3, flip, cutout 5, mixup 0.4]'
 conf=$work/small.yaml
 views=(--students="[hydra, kd, two]" --train.augment="$recipe" --members.overrides.2.augment="[flip]"
-       --cache.views=3 --cache.view_recipe="[crop 3, flip, mixup 0.4]" --cache.view_seed=7 --student.two.views=2)
+       --cache.views=3 --cache.view_recipes="crop 3, flip, mixup 0.4" --cache.view_seed=7 --student.two.views=2)
 # refused WHAT STATUS FRAGMENT COMMAND...: it fails with this status, and its line says why.
 refused() { local what=$1 status=$2 fragment=$3; shift 3; mpi 2 "$@"; check "$what: exit status" test $? = "$status"
             check "$what: the reason" grep -qF -- "$fragment" "$work/err" || cat "$work/err"; }
@@ -48,7 +48,7 @@ changes "another augmentation of one member" \
 changes "another choice of one student" "student/two" --student.two.views=1
 # View 0 is what a cache without views holds.
 mpi 2 train "$conf" --run.dir="$work/none" "${views[@]}" && mpi 2 cache "$conf" --run.dir="$work/none" "${views[@]}" \
-    --cache.views=1 --cache.view_recipe=[] --student.two.views=1 || cat "$work/err"
+    --cache.views=1 --cache.view_recipes=[] --student.two.views=1 || cat "$work/err"
 check "view 0 is the sample itself" diff -r "$work/one/cache/v00" "$work/none/cache/v00"
 # More views can be added to those that are there.
 mpi 2 cache "$conf" --run.dir="$work/none" "${views[@]}" || cat "$work/err"
@@ -62,21 +62,21 @@ mpi 2 cache "${few[@]}" || cat "$work/err"
 # Other views are refused, by whoever meets them.
 refused "fewer views" 3 'the cache holds 3 views, `cache.views` is 2; set it' \
     distill "$conf" --run.dir="$work/none" "${views[@]}" --cache.views=2
-theirs="crop 3, flip, mixup 0.4, without 100 by seed 3" asks='`cache.view_recipe` and `cache.view_seed` ask for'
+theirs="crop 3, flip, mixup 0.4, without 100 by seed 3" asks='`cache.view_recipes` and `cache.view_seed` ask for'
 refused "another recipe" 3 "view 1 of the cache is of [$theirs], seed 7, $asks [flip], seed 7" \
-    distill "$conf" --run.dir="$work/none" "${views[@]}" --cache.view_recipe=[flip]
+    distill "$conf" --run.dir="$work/none" "${views[@]}" --cache.view_recipes=[flip]
 refused "another seed" 3 "seed 7, $asks [$theirs], seed 12" \
     distill "$conf" --run.dir="$work/none" "${views[@]}" --cache.view_seed=12
 refused "shards of another recipe, with advice" 3 "use another run.dir, or remove the cache: $work/none/cache/v01/m000" \
-    cache "$conf" --run.dir="$work/none" "${views[@]}" --cache.view_recipe=[flip]
+    cache "$conf" --run.dir="$work/none" "${views[@]}" --cache.view_recipes=[flip]
 refused "shards of another recipe" 3 "is of the view [$theirs], seed 7, expected [flip], seed 7" \
-    cache "$conf" --run.dir="$work/none" "${views[@]}" --cache.view_recipe=[flip]
-refused "a student of other views" 3 'the configuration asks for `cache.view_recipe: [flip]`' \
-    eval "$conf" --run.dir="$work/one" "${views[@]}" --cache.view_recipe=[flip]
+    cache "$conf" --run.dir="$work/none" "${views[@]}" --cache.view_recipes=[flip]
+refused "a student of other views" 3 'the configuration asks for `cache.view_recipes: [flip]`' \
+    eval "$conf" --run.dir="$work/one" "${views[@]}" --cache.view_recipes=[flip]
 refused "too large a square" 2 'member 0: augment: `cutout 29` is larger than an image of 28 x 28 pixels; at most' \
     run "$conf" --run.dir="$work/large" --train.augment='[cutout 29]'
-refused "too large a square in a view" 2 'cache.view_recipe: `cutout 29` is larger' \
-    run "$conf" --run.dir="$work/large" --cache.views=2 --cache.view_recipe='[cutout 29]'
+refused "too large a square in a view" 2 'cache.view_recipes: `cutout 29` is larger' \
+    run "$conf" --run.dir="$work/large" --cache.views=2 --cache.view_recipes='cutout 29'
 check "before anything is trained" test ! -e "$work/large/members"
 
 # Teachers from elsewhere.
@@ -94,11 +94,11 @@ options = dict(block=128, shard_rows=512)
 write_cache(f"{work}/two/cache", logits, y, data_digest(x, y), views=[("identity", 0), ("crop 2, flip", 7)], **options)
 write_cache(f"{work}/alone/cache", logits[0], y, data_digest(x, y), **options)
 END
-    foreign=(--cache.views=2 --cache.view_recipe="[crop 2, flip]" --cache.view_seed=7 --students=[hydra])
+    foreign=(--cache.views=2 --cache.view_recipes="crop 2, flip" --cache.view_seed=7 --students=[hydra])
     mpi 2 distill "$conf" --run.dir="$work/two" "${foreign[@]}" || cat "$work/err"
     check "students of views from elsewhere" test -f "$work/two/student/hydra/weights.h5"
     refused "views from elsewhere, of another recipe" 3 "is of [crop 2, flip], seed 7, $asks [crop 1], seed 7" \
-        distill "$conf" --run.dir="$work/two" "${foreign[@]}" --cache.view_recipe='[crop 1]'
+        distill "$conf" --run.dir="$work/two" "${foreign[@]}" --cache.view_recipes='crop 1'
     refused "views from elsewhere, not asked for" 3 'the cache holds 2 views, `cache.views` is 1' \
         distill "$conf" --run.dir="$work/two" --students=[hydra]
     # A report on training samples is one of the samples themselves, and looks at no other view.

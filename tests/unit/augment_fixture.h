@@ -41,7 +41,7 @@ static inline trb_augment *fixture_augment(const trb_data *d, const char *text, 
 {
     trb_augment *a = NULL;
     const trb_recipe r = fixture_recipe(text);
-    assert_ok(trb_augment_create(d, &r, seed, use, member, n, partners, &a));
+    assert_ok(trb_augment_create(d, 1, &r, seed, use, member, n, partners, &a));
     return a;
 }
 

@@ -9,7 +9,7 @@
 enum { ENSEMBLE_MAX_M = 8, ENSEMBLE_MAX_V = 4, ENSEMBLE_MAX_N = 4096 };
 
 static const trb_view ensemble_view[ENSEMBLE_MAX_V] = {
-    {"identity", 0}, {"mixup 0.5", 11}, {"jitter 0.1", 12}, {"mixup 0.2", 13}};
+    {"identity", 0, false}, {"mixup 0.5", 11, false}, {"jitter 0.1", 12, false}, {"mixup 0.2", 13, false}};
 static uint64_t ensemble_digest[ENSEMBLE_MAX_M];
 static int32_t ensemble_label[ENSEMBLE_MAX_N];
 static float ensemble_target[ENSEMBLE_MAX_N];
@@ -42,6 +42,46 @@ __attribute__((unused)) static trb_cache_spec ensemble_spec(size_t N, size_t K, 
                             .target = ensemble_target};
 }
 
+/* The same cache, with inputs of the views 1 and 3: of bytes, or of halves. */
+static const trb_view ensemble_stored_view[ENSEMBLE_MAX_V] = {
+    {"identity", 0, false}, {"ods 8", 11, true}, {"jitter 0.1", 11, false}, {"confods 8", 11, true}};
+enum { ENSEMBLE_D = 12 };
+static uint64_t ensemble_inputs_payload[256];
+
+__attribute__((unused)) static void ensemble_store(trb_cache_spec *spec, trb_dtype type)
+{
+    spec->view = ensemble_stored_view;
+    spec->shape = (trb_shape){2, 3, 2};
+    spec->x_dtype = type;
+    spec->inputs_payload = ensemble_inputs_payload;
+}
+
+/* Bytes, or the bits of halves below 2. */
+__attribute__((unused)) static unsigned ensemble_input(trb_dtype type, size_t v, size_t n, size_t i)
+{
+    return (unsigned)((v * 977 + n * 17 + i * 5) % (type == TRB_U8 ? 251 : 16381));
+}
+
+__attribute__((unused)) static trb_status ensemble_write_inputs(const char *dir, const trb_cache_spec *spec,
+                                                                size_t unit, uint64_t *payload)
+{
+    const trb_cache_unit u = trb_cache_unit_at(spec, unit);
+    trb_shard *s = NULL;
+    trb_status st = trb_shard_create(dir, spec, unit, &s);
+    for (size_t n = 0; n < u.rows && st == TRB_OK; n++) {
+        uint8_t bytes[ENSEMBLE_D];
+        uint16_t halves[ENSEMBLE_D];
+        for (size_t i = 0; i < ENSEMBLE_D; i++) {
+            halves[i] = (uint16_t)ensemble_input(spec->x_dtype, u.view, u.first_row + n, i);
+            bytes[i] = (uint8_t)halves[i];
+        }
+        st = trb_shard_write(s, 1, spec->x_dtype == TRB_U8 ? (void *)bytes : halves);
+    }
+    if (st == TRB_OK) return trb_shard_publish(s, payload);
+    trb_shard_abandon(s);
+    return st;
+}
+
 /* Write one shard in runs of `run` rows. */
 __attribute__((unused)) static trb_status ensemble_write(const char *dir, const trb_cache_spec *spec, size_t unit,
                                                          size_t run, uint64_t *payload)
@@ -71,8 +111,12 @@ __attribute__((unused)) static void ensemble_make(const char *dir, const trb_cac
 {
     uint64_t *payload = NULL;
     assert_ok(trb_alloc(TRB_MEM_OTHER, trb_cache_units(spec), sizeof *payload, &payload));
-    for (size_t i = 0; i < trb_cache_units(spec); i++)
-        assert_ok(ensemble_write(dir, spec, i, spec->block, &payload[i]));
+    const size_t logits = trb_cache_logits_units(spec);
+    for (size_t i = logits; i < trb_cache_units(spec); i++) {
+        assert_ok(ensemble_write_inputs(dir, spec, i, &payload[i]));
+        ensemble_inputs_payload[i - logits] = payload[i];
+    }
+    for (size_t i = 0; i < logits; i++) assert_ok(ensemble_write(dir, spec, i, spec->block, &payload[i]));
     assert_ok(trb_manifest_publish(dir, spec, payload, "none, 1 thread"));
     trb_free(payload);
 }

@@ -5,6 +5,12 @@
 enum { N = 40, SEED = 5, MEMBER = 2, PARTNERS = 7 };
 static const int64_t partners[PARTNERS] = {3, 1, 39, 20, 21, 8, 0};
 
+/* A count of n draws of probability p lies within 5 standard deviations: wrongly red once in a million. */
+static void assert_rate(size_t count, size_t n, double p)
+{
+    assert_near((double)count, (double)n * p, 5 * sqrt((double)n * p * (1.0 - p)));
+}
+
 /* One sample, cropped, flipped and cut out by the next draws: by way of a padded copy. */
 static void vary_plainly(const trb_data *d, const trb_recipe *r, trb_rng *rng, int64_t id, float *x)
 {
@@ -87,7 +93,7 @@ static void as_the_manual_says(void **state)
                 assert_true(mix[i].partner == wanted.partner && mix[i].weight == wanted.weight);
             }
         }
-        trb_augment_views(v, N, ids, view, x);
+        trb_augment_views(v, N, ids, view, NULL, x);
         for (size_t i = 0; i < N; i++) {
             if (view[i] == 0)
                 trb_data_rows(&d, 1, &ids[i], one);
@@ -97,10 +103,10 @@ static void as_the_manual_says(void **state)
         }
         /* Whatever the batch and the place in it. */
         for (size_t i = 0; i < N; i++) {
-            trb_augment_views(v, 1, &ids[N - 1 - i], &view[N - 1 - i], one);
+            trb_augment_views(v, 1, &ids[N - 1 - i], &view[N - 1 - i], NULL, one);
             assert_memory_equal(x + (N - 1 - i) * D, one, D * sizeof *x);
         }
-        trb_augment_views(v, N, ids, NULL, x);
+        trb_augment_views(v, N, ids, NULL, NULL, x);
         for (size_t i = 0; i < N; i++) {
             trb_data_rows(&d, 1, &ids[i], one);
             assert_memory_equal(x + i * D, one, D * sizeof *x);
@@ -110,6 +116,221 @@ static void as_the_manual_says(void **state)
         trb_augment_destroy(v);
         trb_data_clear(&d);
     }
+}
+
+/* The affine map as the manual page has it, solved for where a pixel comes from, over a border of what lies around. */
+static float moved_pixel(const trb_data *d, const float *plain, size_t c, size_t i, size_t j, const double by[4])
+{
+    const trb_shape s = d->shape;
+    const double cy = ((double)s.h - 1) / 2, cx = ((double)s.w - 1) / 2, radians = by[0] * 3.14159265358979 / 180;
+    const double down = (double)i - by[2] - cy, right = (double)j - by[3] - cx;
+    const double y = (cos(radians) * down + sin(radians) * right) / by[1] + cy;
+    const double x = (cos(radians) * right - sin(radians) * down) / by[1] + cx;
+    double sum = 0.0;
+    for (ptrdiff_t p = (ptrdiff_t)floor(y); p <= (ptrdiff_t)floor(y) + 1; p++)
+        for (ptrdiff_t q = (ptrdiff_t)floor(x); q <= (ptrdiff_t)floor(x) + 1; q++) {
+            const bool inside = p >= 0 && q >= 0 && p < (ptrdiff_t)s.h && q < (ptrdiff_t)s.w;
+            const double value = inside ? (double)plain[(c * s.h + (size_t)p) * s.w + (size_t)q]
+                                        : (0.0 - (double)d->mean[c]) * (double)d->scale[c];
+            sum += value * (1 - fabs(y - (double)p)) * (1 - fabs(x - (double)q));
+        }
+    return (float)sum;
+}
+
+static double symmetric(trb_rng *rng, double bound)
+{
+    return (2 * (double)trb_rng_uniform(rng) - 1) * bound;
+}
+
+static void moved(void **state)
+{
+    (void)state;
+    static const char *const recipes[] = {"rotate 40", "zoom 0.3", "shift 2.5", "flip, rotate 180, zoom 0.9, shift 5"};
+    const trb_shape shape = {3, 9, 7};
+    for (size_t k = 0; k < 8; k++) {
+        trb_data d = fixture_data(k % 2 == 0 ? TRB_U8 : TRB_F32, N, shape);
+        const trb_recipe r = fixture_recipe(recipes[k / 2]);
+        trb_augment *a = fixture_augment(&d, recipes[k / 2], SEED, TRB_USE_VIEW, 0, 0, NULL);
+        float x[3 * 63], plain[3 * 63];
+        double farthest = 0.0;
+        for (int64_t id = 0; id < N; id++) {
+            trb_rng rng = trb_rng_open(SEED, TRB_USE_VIEW, 0, 3, (uint64_t)id);
+            const uint16_t view = 3;
+            trb_augment_views(a, 1, &id, &view, NULL, x);
+            trb_data_rows(&d, 1, &id, plain);
+            if (r.flip && trb_rng_u64(&rng) >> 63 != 0)
+                for (size_t row = 0; row < 27; row++)
+                    for (size_t j = 0; j < 3; j++) {
+                        const float kept = plain[7 * row + j];
+                        plain[7 * row + j] = plain[7 * row + 6 - j];
+                        plain[7 * row + 6 - j] = kept;
+                    }
+            double by[4] = {0, 1, 0, 0};
+            if (r.rotate > 0) by[0] = symmetric(&rng, r.rotate);
+            if (r.zoom > 0) by[1] += symmetric(&rng, r.zoom);
+            for (size_t i = 2; i < 4; i++) by[i] = r.shift > 0 ? symmetric(&rng, r.shift) : 0;
+            /* Values are up to 5; positions are double, weights and sums float: a few times 6e-8 of 5. */
+            for (size_t i = 0; i < 3 * 63; i++) {
+                assert_near((double)x[i], (double)moved_pixel(&d, plain, i / 63, i / 7 % 9, i % 7, by), 5e-6);
+                farthest = fmax(farthest, fabs((double)x[i] - (double)plain[i]));
+            }
+        }
+        assert_true(farthest > 1e-3);
+        trb_augment_destroy(a);
+        trb_data_clear(&d);
+    }
+}
+
+/* Noise has the size that is asked for, in pixels or in normalised values, and pixels stay within their range. */
+static void noise(void **state)
+{
+    (void)state;
+    enum { SIDE = 31, AREA = SIDE * SIDE, ROWS = 30 };
+    for (int floats = 0; floats < 2; floats++) {
+        trb_data d = fixture_data(floats ? TRB_F32 : TRB_U8, ROWS, (trb_shape){1, SIDE, SIDE});
+        if (!floats) memset(d.x, 128, ROWS * AREA);
+        trb_augment *a = fixture_augment(&d, floats ? "gaussian 0.5" : "gaussian 20", SEED, TRB_USE_VIEW, 0, 0, NULL);
+        const double unit = floats ? 0.5 : 20 * (double)d.scale[0];
+        double sum = 0.0, squares = 0.0, fourths = 0.0, low = 0.0;
+        for (int64_t id = 0; id < ROWS; id++) {
+            const uint16_t view = 1;
+            float x[AREA], plain[AREA];
+            trb_augment_views(a, 1, &id, &view, NULL, x);
+            trb_data_rows(&d, 1, &id, plain);
+            for (size_t i = 0; i < AREA; i++) {
+                const double n = ((double)x[i] - (double)plain[i]) / unit;
+                sum += n;
+                squares += n * n;
+                fourths += n * n * n * n;
+                low = fmin(low, n);
+            }
+        }
+        /* 5 standard deviations of the means of n, n^2 and n^4: 1, sqrt(2) and sqrt(96) over the root of their number.
+         * */
+        const double root = sqrt((double)(ROWS * AREA));
+        assert_near(sum / root / root, 0.0, 5 / root);
+        assert_near(squares / root / root, 1.0, 5 * sqrt(2.0) / root);
+        assert_near(fourths / root / root, 3.0, 5 * sqrt(96.0) / root);
+        assert_true(low < -3.0);
+        trb_augment_destroy(a);
+        if (!floats) {
+            float x[AREA];
+            const int64_t id = 3;
+            const uint16_t view = 1;
+            size_t at_0 = 0;
+            memset(d.x, 1, ROWS * AREA);
+            a = fixture_augment(&d, "gaussian 50", SEED, TRB_USE_VIEW, 0, 0, NULL);
+            trb_augment_views(a, 1, &id, &view, NULL, x);
+            for (size_t i = 0; i < AREA; i++) {
+                const double pixel = (double)x[i] / (double)d.scale[0] + (double)d.mean[0];
+                assert_in_range((int64_t)(pixel + 0.5), 0, 255);
+                at_0 += pixel < 1e-3;
+            }
+            assert_rate(at_0, AREA, 0.492); /* P(n <= -1/50) */
+            trb_augment_destroy(a);
+        }
+        trb_data_clear(&d);
+    }
+}
+
+/* A stored view is what is stored, its neighbours are made; recipes take turns. */
+static void stored_views(void **state)
+{
+    (void)state;
+    const trb_shape shape = {2, 3, 4};
+    for (int floats = 0; floats < 2; floats++) {
+        trb_data d = fixture_data(floats ? TRB_F32 : TRB_U8, N, shape);
+        const trb_recipe recipes[2] = {fixture_recipe("flip"), fixture_recipe("crop 1, ods 3")};
+        trb_augment *a = NULL;
+        assert_ok(trb_augment_create(&d, 2, recipes, SEED, TRB_USE_VIEW, 0, 0, NULL, &a));
+        trb_augment *flips = fixture_augment(&d, "flip", SEED, TRB_USE_VIEW, 0, 0, NULL);
+        assert_int_equal(trb_stored_type(&d), floats ? TRB_F16 : TRB_U8);
+        for (size_t v = 0; v < 7; v++) assert_int_equal(trb_augment_stored(a, v), v > 0 && v % 2 == 0);
+        uint8_t bytes[4 * 24];
+        uint16_t halves[4 * 24];
+        float values[4 * 24], x[4 * 24], other[24];
+        for (size_t i = 0; i < 4 * 24; i++) {
+            bytes[i] = (uint8_t)(i * 37);
+            values[i] = (float)i / 8 - 3;
+        }
+        trb_f16_from_f32(4 * 24, values, halves);
+        const int64_t ids[4] = {7, 8, 9, 9};
+        const uint16_t view[4] = {0, 2, 3, 4};
+        trb_augment_views(a, 4, ids, view, floats ? (const void *)halves : bytes, x);
+        for (size_t row = 0; row < 4; row++) {
+            if (row == 2) trb_augment_views(flips, 1, &ids[row], &view[row], NULL, other);
+            if (row == 0) trb_data_rows(&d, 1, &ids[row], other);
+            for (size_t i = 0; i < 24; i++) {
+                const float pixel = ((float)bytes[row * 24 + i] - d.mean[i / 12]) * d.scale[i / 12];
+                assert_true(x[row * 24 + i] == (row % 2 == 0 ? other[i] : floats ? values[row * 24 + i] : pixel));
+            }
+        }
+        trb_augment_destroy(flips);
+        trb_augment_destroy(a);
+        trb_data_clear(&d);
+    }
+}
+
+/* The direction is w . softmax(z / T)'s gradient, also of a member that is sure beyond single precision; the step has
+ * the size that is asked for; without a gradient there is none. */
+static void steps(void **state)
+{
+    (void)state;
+    enum { K = 5, D = 24 };
+    trb_data d = fixture_data(TRB_F32, N, (trb_shape){2, 3, 4});
+    const trb_recipe recipes[2] = {fixture_recipe("ods 0.5 2"), fixture_recipe("confods 0.5")};
+    trb_augment *a = NULL;
+    assert_ok(trb_augment_create(&d, 2, recipes, SEED, TRB_USE_VIEW, 0, 0, NULL, &a));
+    const float logits[3][K] = {{1, 2, -1, 0, 0.5F}, {60, 2, -1, 0, 1}, {-100, 90, -1, 0, 1}};
+    const float w[K] = {0.3F, -0.9F, 0.5F, 0.1F, -0.2F};
+    for (size_t row = 0; row < 3; row++)
+        for (size_t v = 1; v < 3; v++) {
+            const long double T = v == 1 ? 2 : 1;
+            long double p[K], sum = 0, mean = 0, wanted[K], largest = 0, sure = 0, plain = 0;
+            float dz[K], share = 0;
+            for (size_t k = 0; k < K; k++) sum += p[k] = expl((long double)logits[row][k] / T);
+            for (size_t k = 0; k < K; k++) mean += (p[k] /= sum) * (long double)w[k];
+            for (size_t k = 0; k < K; k++)
+                largest = fmaxl(largest, fabsl(wanted[k] = p[k] * ((long double)w[k] - mean)));
+            for (size_t k = 0; k < K; k++) plain += expl((long double)logits[row][k]);
+            for (size_t k = 0; k < K; k++) sure = fmaxl(sure, expl((long double)logits[row][k]) / plain);
+            trb_augment_direction(a, v, 1, K, logits[row], w, dz, &share);
+            /* long double has 64 bits of mantissa: what cancels leaves 1e-19 / p, p down to 1e-26. */
+            for (size_t k = 0; k < K && largest > 1e-12L; k++)
+                assert_near((double)dz[k], (double)(wanted[k] / largest), 1e-6);
+            for (size_t k = 0; k < K; k++) assert_true(fabs((double)dz[k]) <= 1.0 && isfinite(dz[k]));
+            assert_near((double)share, v == 1 ? 1.0 : (double)sure, 1e-6);
+        }
+    float x[2 * D] = {0}, g[2 * D] = {0}, back[D];
+    const float share[2] = {1.0F, 0.25F};
+    uint16_t stored[2 * D];
+    for (size_t i = 0; i < 2 * D; i++) x[i] = (float)i;
+    for (size_t i = D; i < 2 * D; i++) g[i] = 1e-20F * (float)(i % 3);
+    trb_augment_end(a, 2, 2, x, g, share, stored);
+    trb_f32_from_f16(D, stored, back);
+    assert_memory_equal(back, x, sizeof back); /* no gradient */
+    trb_f32_from_f16(D, stored + D, back);
+    double squares = 0;
+    for (size_t i = 0; i < D; i++)
+        squares += ((double)back[i] - (double)x[D + i]) * ((double)back[i] - (double)x[D + i]);
+    assert_near(sqrt(squares / D), 0.125, 0.02); /* float16 of values up to 47 */
+    /* Of bytes the step is along the gradient by pixels: a channel of twice the scale goes twice as far. */
+    trb_data of_bytes = fixture_data(TRB_U8, N, (trb_shape){2, 3, 4});
+    const trb_recipe ods = fixture_recipe("ods 16");
+    trb_augment *b = NULL;
+    uint8_t bytes[D];
+    assert_ok(trb_augment_create(&of_bytes, 1, &ods, SEED, TRB_USE_VIEW, 0, 0, NULL, &b));
+    for (size_t i = 0; i < D; i++) {
+        x[i] = i % 12 == 0 ? 250.0F : i % 12 == 1 ? 3.25F : 100.25F;
+        g[i] = i % 12 == 1 ? -0.5F : 0.5F;
+    }
+    trb_augment_end(b, 1, 1, x, g, share, bytes);
+    /* a^2 + (2 a)^2 = 2 16^2 */
+    for (size_t i = 0; i < D; i++) assert_int_equal(bytes[i], i % 12 == 0 ? 255 : i % 12 == 1 ? 0 : i < 12 ? 110 : 120);
+    trb_augment_destroy(b);
+    trb_data_clear(&of_bytes);
+    trb_augment_destroy(a);
+    trb_data_clear(&d);
 }
 
 /* The empty recipe is the sample itself, in training too. */
@@ -127,7 +348,7 @@ static void nothing_to_do(void **state)
     trb_augment_destroy(NULL);
     const trb_recipe large = fixture_recipe("cutout 7");
     a = NULL;
-    assert_fails(trb_augment_create(&d, &large, 0, TRB_USE_VIEW, 0, 0, NULL, &a), TRB_ECONFIG, "at most cutout 6");
+    assert_fails(trb_augment_create(&d, 1, &large, 0, TRB_USE_VIEW, 0, 0, NULL, &a), TRB_ECONFIG, "at most cutout 6");
     assert_null(a);
     trb_data_clear(&d);
 }
@@ -152,12 +373,6 @@ static void coordinates(void **state)
         trb_augment_destroy(a);
     }
     trb_data_clear(&d);
-}
-
-/* A count of n draws of probability p lies within 5 standard deviations: wrongly red once in a million. */
-static void assert_rate(size_t count, size_t n, double p)
-{
-    assert_near((double)count, (double)n * p, 5 * sqrt((double)n * p * (1.0 - p)));
 }
 
 /* Where the one bright pixel of an image lands. */
@@ -260,6 +475,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(as_the_manual_says),
+        cmocka_unit_test(moved),
+        cmocka_unit_test(noise),
+        cmocka_unit_test(stored_views),
+        cmocka_unit_test(steps),
         cmocka_unit_test(nothing_to_do),
         cmocka_unit_test(coordinates),
         cmocka_unit_test(places_are_uniform),

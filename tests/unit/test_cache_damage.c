@@ -56,6 +56,44 @@ done:
     return st;
 }
 
+/* The inputs of all stored views too, of the cache and by its manifest. */
+static trb_status read_stored_cache(uint64_t *sum)
+{
+    enum { VIEWS = 4 };
+    int64_t sample[VIEWS * N];
+    uint16_t view[VIEWS * N];
+    uint64_t logits = 0;
+    const void *x = NULL;
+    trb_cache *c = NULL;
+    trb_reader *r = NULL;
+    trb_status st = TRB_OK;
+    for (size_t i = 0; i < VIEWS * N; i++) {
+        sample[i] = (int64_t)(i % N);
+        view[i] = (uint16_t)(i / N);
+    }
+    TRB_TRY(read_cache(&logits));
+    TRB_GO(trb_cache_open(in_scratch("cache"), &c));
+    for (size_t i = 0; i < trb_cache_units(trb_cache_spec_of(c)); i++) TRB_GO(trb_cache_verify_unit(c, i));
+    TRB_GO(trb_reader_open(c, VIEWS, TRB_INPUTS, 1, VIEWS * N, 1 << 20, &r));
+    TRB_GO(trb_reader_plan(r, 1, sample, view));
+    TRB_GO(trb_reader_next_inputs(r, &x));
+    const trb_cache_spec *spec = trb_cache_spec_of(c);
+    *sum = logits ^ trb_hash_bytes(x, (size_t)VIEWS * N * ENSEMBLE_D) * 23 ^ spec->shape.c * 29 ^ spec->shape.h * 31 ^
+           spec->shape.w * 37 ^ (uint64_t)spec->x_dtype * 41;
+    for (size_t v = 0; v < VIEWS; v++) *sum ^= (uint64_t)spec->view[v].stored << v;
+done:
+    (void)trb_reader_close(r);
+    trb_cache_close(c);
+    return st;
+}
+
+static void make_stored_cache(void)
+{
+    trb_cache_spec spec = ensemble_spec(N, K, M, 4);
+    ensemble_store(&spec, TRB_U8);
+    ensemble_make(in_scratch("cache"), &spec);
+}
+
 static void make_weights(void)
 {
     const float mean[6] = {1, 2, 3, 4, 5, 6}, scale[6] = {6, 5, 4, 3, 2, 1};
@@ -122,6 +160,9 @@ static const struct {
     {"cache/manifest.h5", make_cache, read_cache},
     {"cache/v01/m001-s00000.h5", make_cache, read_cache},
     {"cache/v01/m001-s00000.h5", make_packed_cache, read_cache},
+    {"cache/manifest.h5", make_stored_cache, read_stored_cache},
+    {"cache/v03/x-s00001.h5", make_stored_cache, read_stored_cache},
+    {"cache/v01/m001-s00000.h5", make_stored_cache, read_stored_cache},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 

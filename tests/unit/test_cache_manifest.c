@@ -93,7 +93,7 @@ static void other_views(void **state)
         (void)snprintf(which, sizeof which, "view %zu of the cache is of [", v);
         assert_fails(trb_cache_expect_views(c, 3, view), TRB_EINTEGRITY, which);
         assert_fails(trb_cache_expect_views(c, 3, view), TRB_EINTEGRITY,
-                     v == 1 ? "[mixup 0.5], seed 11, `cache.view_recipe` and `cache.view_seed` ask for [mixup 0.5], "
+                     v == 1 ? "[mixup 0.5], seed 11, `cache.view_recipes` and `cache.view_seed` ask for [mixup 0.5], "
                               "seed 77; set them, or use another run.dir"
                             : "seed 77");
         view[v] = ensemble_view[v];

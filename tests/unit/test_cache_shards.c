@@ -190,17 +190,17 @@ static void check(void **state)
     assert_fails(trb_shard_check(in_scratch("c"), &spec, 1, &good, &found), TRB_EINTEGRITY,
                  "is of the data set with digest dadadadadadadada, expected 0000000000000001");
     spec.data_digest = 0xdadadadadadadadau;
-    const trb_view other = {"identity", 3}, another = {"mixup 1", 0};
+    const trb_view other = {"identity", 3, false}, another = {"mixup 1", 0, false};
     spec.view = &other;
     assert_fails(trb_shard_check(in_scratch("c"), &spec, 1, &good, &found), TRB_EINTEGRITY,
-                 "expected [identity], seed 3 (`cache.view_recipe`, `cache.view_seed`)");
+                 "expected [identity], seed 3 (`cache.view_recipes`, `cache.view_seed`)");
     spec.view = &another;
     assert_fails(trb_shard_check(in_scratch("c"), &spec, 1, &good, &found), TRB_EINTEGRITY,
                  "is of the view [identity], seed 0, expected [mixup 1], seed 0");
     spec.view = ensemble_view;
     spec.dtype = TRB_F16;
     assert_fails(trb_shard_check(in_scratch("c"), &spec, 1, &good, &found), TRB_EINTEGRITY,
-                 "logits are float32 [36][3], expected float16 [36][3]");
+                 "data set logits is float32 [36][3], expected float16 [36][3]");
     spec.dtype = TRB_F32;
     assert_int_equal(rename(in_scratch("%s", path), in_scratch("c/v00/m001-s00001.h5")), 0);
     assert_fails(trb_shard_check(in_scratch("c"), &spec, 3, &good, &found), TRB_EINTEGRITY, "member is 0, expected 1");
@@ -228,12 +228,64 @@ static void full_disk(void **state)
     small_disk_unmount(disk);
 }
 
+/* Inputs have units of their own, behind those of logits; logits are of the inputs that they name, inputs of all
+ * members.
+ */
+static void inputs(void **state)
+{
+    (void)state;
+    trb_cache_spec spec = ensemble_spec(100, 3, 2, 4);
+    ensemble_store(&spec, TRB_F16);
+    ensemble_make(in_scratch("i"), &spec);
+    assert_int_equal(trb_cache_logits_units(&spec), 16);
+    assert_int_equal(trb_cache_units(&spec), 20);
+    for (size_t i = 16; i < 20; i++) {
+        const trb_cache_unit u = trb_cache_unit_at(&spec, i);
+        assert_true(u.member == TRB_INPUTS && u.view == (i < 18 ? 1 : 3));
+        assert_true(u.first_row == i % 2 * 64 && u.rows == (i % 2 == 0 ? 64 : 36));
+        assert_int_equal(trb_cache_inputs_unit(&spec, u), i);
+        assert_true(trb_file_exists(in_scratch("i/v%02zu/x-s%05zu.h5", u.view, i % 2)));
+    }
+    bool good = false;
+    uint64_t payload = 0;
+    for (size_t i = 0; i < 20; i++) {
+        assert_ok(trb_shard_check(in_scratch("i"), &spec, i, &good, &payload));
+        assert_true(good && (i < 16 || payload == ensemble_inputs_payload[i - 16]));
+    }
+    ensemble_inputs_payload[3]++; /* view 3, samples from 64 on */
+    for (size_t i = 0; i < 20; i++) {
+        assert_ok(trb_shard_check(in_scratch("i"), &spec, i, &good, &payload));
+        assert_int_equal(good, i != 13 && i != 15);
+    }
+    ensemble_inputs_payload[3]--;
+    ensemble_digest[1]++;
+    assert_fails(trb_shard_check(in_scratch("i"), &spec, 17, &good, &payload), TRB_EINTEGRITY,
+                 "v01/x-s00001.h5: is of members with digest");
+    ensemble_digest[1]--;
+    spec.x_dtype = TRB_U8;
+    assert_fails(trb_shard_check(in_scratch("i"), &spec, 17, &good, &payload), TRB_EINTEGRITY,
+                 "data set x is float16 [36][2][3][2], expected uint8 [36][2][3][2]");
+    spec.x_dtype = TRB_F16;
+    trb_shard *s = NULL;
+    const uint16_t rows[2 * ENSEMBLE_D] = {[ENSEMBLE_D + 5] = 0x7c00};
+    assert_ok(trb_shard_create(in_scratch("i"), &spec, 17, &s));
+    assert_fails(trb_shard_write(s, 2, rows), TRB_ENUM,
+                 "input 5 of sample 65 (view 1) is not a finite number that float16 can hold");
+    trb_shard_abandon(s);
+    trb_view wrong[4];
+    memcpy(wrong, spec.view, sizeof wrong);
+    wrong[0].stored = true;
+    spec.view = wrong;
+    assert_fails(trb_shard_create(in_scratch("i"), &spec, 0, &s), TRB_ECONFIG,
+                 "view 0, the sample itself, has stored inputs");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(faults),     cmocka_unit_test(numbering),       cmocka_unit_test(format),
         cmocka_unit_test(same_bytes), cmocka_unit_test(what_is_refused), cmocka_unit_test(check),
-        cmocka_unit_test(full_disk),
+        cmocka_unit_test(inputs),     cmocka_unit_test(full_disk),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -155,9 +155,9 @@ static const bad table[] = {
      "`cache.shard_rows` that works: 16300"},
     {"cache.shard_rows: 100\n", NULL, "nearest `cache.shard_rows` that works: 256"},
     {"cache.views: 2\n", NULL,
-     "key `cache.views`: 2 contradicts `cache.view_recipe`: [] (default): nothing says how the views are made"},
-    {"cache.view_recipe: [flip]\n", NULL,
-     "t.yaml:8: key `cache.view_recipe`: [...] contradicts `cache.views`: 1 (default): the one view is the sample "
+     "key `cache.views`: 2 contradicts `cache.view_recipes`: [] (default): nothing says how the views are made"},
+    {"cache.view_recipes: [flip]\n", NULL,
+     "t.yaml:8: key `cache.view_recipes`: [...] contradicts `cache.views`: 1 (default): the one view is the sample "
      "itself"},
     {"data.normalize: given\n", NULL,
      "key `data.normalize`: given contradicts `data.mean`: [] (default): the constants are to be given"},
@@ -180,7 +180,13 @@ static const bad table[] = {
     {"data.mean: {red: 0.5}\n", NULL, "expected e.g. [0.49, 0.48, 0.45], got a section"},
     {"train.augment: [" TEN TEN TEN TEN TEN "flip]\n", NULL,
      "key `train.augment`: expected a recipe such as [crop 4, flip], got more than 255 characters"},
-    {NULL, "--cache.view_recipe=flop", "key `cache.view_recipe`: `flop`: expected crop, flip, cutout or mixup"},
+    {NULL, "--cache.view_recipes=flop", "key `cache.view_recipes`: `flop`: expected crop, flip, rotate, zoom"},
+    {NULL, "--cache.view_recipes=[flip, \"\"]", "recipe 1 of the list is empty; the sample itself is the first view"},
+    {"cache: {views: 2, view_recipes: [crop 4, flip]}\n", NULL,
+     "key `cache.view_recipes`: [...] contradicts `cache.views`: 2 (t.yaml:8): 2 recipes need as many views besides "
+     "the "
+     "sample itself; set `cache.views` to 3 or more"},
+    {"train.augment: [ods 16]\n", NULL, "ods and confods need trained members; they make views (`cache.view_recipes`)"},
     {"members.overrides.5.lr: 1\n", NULL,
      "t.yaml:8: key `members.overrides.5.lr`: there is no member `5`: `members.count` is 5, the last is 4"},
     {"members.overrides.03.lr: 1\n", NULL, "there is no member `03`"},

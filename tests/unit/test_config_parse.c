@@ -38,7 +38,7 @@ static void defaults(void **state)
     assert_true(f->warmup == 0.0 && f->decay_epochs == 30.0 && f->gamma == 0.1);
     assert_int_equal(f->init, TRB_INIT_HE);
     assert_true(trb_recipe_empty(&f->augment));
-    assert_true(trb_recipe_empty(&c->cache.view_recipe));
+    assert_int_equal(c->cache.n_recipes, 0);
     assert_int_equal(c->cache.view_seed, 1);
     assert_int_equal(c->cache.dtype, TRB_F32);
     assert_int_equal(c->cache.views, 1);
@@ -144,14 +144,17 @@ static void recipes(void **state)
     const char *text = SMALL "run.seed: 5\n"
                              "train.augment: [crop 4, 'flip,cutout  8']\n"
                              "members.overrides: {1: {augment: []}, 2: {augment: mixup 0.20}}\n"
-                             "cache: {views: 4, view_recipe: [crop 2, mixup 0.4]}\n"
+                             "cache: {views: 4, view_recipes: [\"crop 2, mixup 0.4\", \"ods 16 2\", flip]}\n"
                              "student: {views: 3, kd: {views: 2}}\n";
     trb_config *c = parse(text, 0, NULL);
     assert_true(same_recipe(&c->train.augment, "crop 4, flip, cutout 8"));
     assert_true(same_recipe(&c->member[0].augment, "crop 4, flip, cutout 8"));
     assert_true(same_recipe(&c->member[1].augment, ""));
     assert_true(same_recipe(&c->member[2].augment, "mixup 0.2"));
-    assert_true(same_recipe(&c->cache.view_recipe, "crop 2, mixup 0.4"));
+    assert_int_equal(c->cache.n_recipes, 3);
+    assert_true(same_recipe(&c->cache.recipe[0], "crop 2, mixup 0.4"));
+    assert_true(same_recipe(&c->cache.recipe[1], "ods 16 2"));
+    assert_true(same_recipe(&c->cache.recipe[2], "flip"));
     assert_int_equal(c->cache.view_seed, 5);
     assert_int_equal(c->student[0].views, 3);
     assert_int_equal(c->student[1].views, 2);

@@ -5,7 +5,7 @@ void fuzz_cache_make(void)
     enum { N = 5, K = 3, M = 2, V = 2 };
     static const int32_t label[N] = {0, 1, 2, 1, 0};
     static const uint64_t digest[M] = {11, 12};
-    static const trb_view view[V] = {{"identity", 0}, {"flip", 7}};
+    static const trb_view view[V] = {{"identity", 0, false}, {"flip", 7, false}};
     const trb_cache_spec spec = {.task = TRB_TASK_CLASSES,
                                  .dtype = TRB_F32,
                                  .N = N,

@@ -1,0 +1,238 @@
+/* What a configuration will take, before anything is written: sizes from the layout of files, times from a few calls of
+ * its own networks with random weights. */
+#include <math.h>
+#include <string.h>
+
+#include "internal.h"
+#include "tribikos/clock.h"
+#include "tribikos/memory.h"
+
+/* A call is repeated for so long, but a few times in any case, unless one takes too long for that; what describes a
+ * shard takes about so many bytes (measured). */
+static const double MEASURE_S = 0.05, LONG_S = 0.5, SHARD_BYTES = 3100.0;
+enum { GRADIENT_ROWS = 64, CALLS = 4 };
+
+/* Times of one network in one kind of call. Most members have the same. */
+typedef struct {
+    const char *layers; /* borrowed from the configuration */
+    size_t heads, rows;
+    bool trains;
+    double call_s, update_s; /* of `rows` rows; of all parameters once, if it trains */
+} timing;
+
+typedef struct {
+    const trb_config *c;
+    const trb_data *data;
+    timing *known;
+    size_t n_known;
+} meter;
+
+static trb_status call(const trb_net *net, trb_work *work, const float *params, const timing *t, const float *x,
+                       const int64_t *sample, const float *dz, float *grad)
+{
+    const trb_draw draw = {.seed = 1, .sample = sample};
+    const float *z = NULL;
+    TRB_TRY(trb_net_forward(net, work, params, t->rows, x, t->trains ? &draw : NULL, &z));
+    return t->trains ? trb_net_backward(net, work, params, dz, grad, NULL) : TRB_OK;
+}
+
+/* An update by Adam, the costliest. */
+static void time_update(const trb_net *net, float *slabs, timing *t)
+{
+    const size_t n = trb_net_size(net);
+    const trb_optim adam = {
+        .kind = TRB_OPTIM_ADAM, .lr = 1e-9, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .total_steps = 1, .lanes = 1};
+    trb_optim_update(&adam, net, 1, 1.0F, 0, n, slabs, slabs + n, slabs + 2 * n, slabs + 3 * n);
+    const double start = trb_now_s();
+    trb_optim_update(&adam, net, 2, 1.0F, 0, n, slabs, slabs + n, slabs + 2 * n, slabs + 3 * n);
+    t->update_s = trb_now_s() - start;
+}
+
+static trb_status time_calls(const trb_net *net, timing *t)
+{
+    trb_status st = TRB_OK;
+    trb_work *work = NULL;
+    float *slabs = NULL, *x = NULL, *dz = NULL; /* parameters, gradient, moments */
+    int64_t *sample = NULL;
+    trb_rng rng = trb_rng_open(1, TRB_USE_TEST, 0, 0, 0);
+    const size_t n = trb_net_size(net), D = trb_net_inputs(net), outputs = trb_net_heads(net) * trb_net_outputs(net);
+    TRB_GO(trb_alloc(TRB_MEM_WEIGHTS, t->trains ? 4 * n : n, sizeof *slabs, &slabs));
+    TRB_GO(trb_alloc(TRB_MEM_ACTIVATIONS, t->rows * D, sizeof *x, &x));
+    TRB_GO(trb_alloc(TRB_MEM_ACTIVATIONS, t->rows * outputs, sizeof *dz, &dz));
+    TRB_GO(trb_alloc(TRB_MEM_OTHER, t->rows, sizeof *sample, &sample));
+    TRB_GO(trb_work_create(net, t->rows, t->trains, &work));
+    trb_net_init(net, TRB_INIT_HE, 1, 0, slabs);
+    for (size_t i = 0; i < t->rows * D; i++) x[i] = trb_rng_uniform(&rng);
+    for (size_t i = 0; i < t->rows * outputs; i++) dz[i] = 1e-3F * trb_rng_uniform(&rng);
+    /* The shortest: the first one finds memory and code cold, and others may be held up by whoever else computes. */
+    const double begun = trb_now_s();
+    t->call_s = HUGE_VAL;
+    for (size_t i = 0; i < CALLS || trb_now_s() - begun < MEASURE_S; i++) {
+        const double start = trb_now_s();
+        TRB_GO(call(net, work, slabs, t, x, sample, dz, slabs + n));
+        t->call_s = fmin(t->call_s, trb_now_s() - start);
+        if (trb_now_s() - begun > LONG_S) break;
+    }
+    if (t->trains) time_update(net, slabs, t);
+done:
+    trb_work_destroy(work);
+    trb_free(sample);
+    trb_free(dz);
+    trb_free(x);
+    trb_free(slabs);
+    return st;
+}
+
+/* \param[out] t  measured now or before */
+static trb_status measure(meter *k, const char *layers, const trb_net *net, size_t rows, bool trains, timing *t)
+{
+    *t = (timing){.layers = layers, .heads = trb_net_heads(net), .rows = rows, .trains = trains};
+    for (size_t i = 0; i < k->n_known; i++) {
+        const timing *is = &k->known[i];
+        if (is->heads != t->heads || is->rows != rows || is->trains != trains || strcmp(is->layers, layers) != 0)
+            continue;
+        *t = *is;
+        return TRB_OK;
+    }
+    TRB_TRY(time_calls(net, t));
+    k->known[k->n_known++] = *t;
+    return TRB_OK;
+}
+
+/* Seconds of one rank for `epochs` of a network. */
+static double training_s(const meter *k, const trb_fit_opts *o, const timing *t, double epochs)
+{
+    const uint64_t n_train = k->data->n - k->c->data.validation;
+    return epochs * (double)(n_train / o->batch) * ((double)o->lanes * t->call_s + t->update_s);
+}
+
+/* The share of work in n equal pieces that the busiest of `ranks` has. */
+static double busiest(double n, double ranks)
+{
+    return ceil(n / ranks) / n;
+}
+
+static trb_status plan_members(meter *k, size_t ranks, trb_plan *p)
+{
+    const trb_config *c = k->c;
+    const double M = (double)c->members.count, N = (double)k->data->n;
+    trb_plan_stage *train = &p->stage[0], *inputs = &p->stage[1], *logits = &p->stage[2];
+    size_t stored = 0;
+    for (size_t v = 0; v < p->n_views; v++) stored += p->view[v].stored;
+    for (size_t m = 0; m < c->members.count; m++) {
+        const trb_fit_opts *o = &c->member[m];
+        const double each = (double)ranks / M, lanes = (double)o->lanes;
+        trb_net *net = NULL;
+        timing trains = {0}, gives = {0}, follows = {0};
+        TRB_TRY(trb__member_net(c, m, k->data, &net));
+        trb_status st = measure(k, o->layers, net, o->batch / o->lanes, true, &trains);
+        if (st == TRB_OK) st = measure(k, o->layers, net, c->cache.block, false, &gives);
+        if (st == TRB_OK && stored > 0) st = measure(k, o->layers, net, GRADIENT_ROWS, true, &follows);
+        trb_net_destroy(net);
+        TRB_TRY(st);
+        const double alone = training_s(k, o, &trains, (double)o->epochs);
+        train->one_s += alone;
+        /* Several ranks a member, or several members a rank. */
+        train->all_s +=
+            each >= 1.0 ? alone * busiest(lanes, fmin(floor(each), lanes)) / M : alone * busiest(M, (double)ranks);
+        logits->one_s += (double)c->cache.views * N * gives.call_s / (double)c->cache.block;
+        inputs->one_s += (double)stored * N * follows.call_s / (double)GRADIENT_ROWS / M; /* one member a block */
+    }
+    const double shards = ceil(N / (double)c->cache.shard_rows);
+    logits->all_s = logits->one_s * busiest((double)c->cache.views * M * shards, (double)ranks);
+    if (stored > 0) inputs->all_s = inputs->one_s * busiest((double)stored * shards, (double)ranks);
+    return TRB_OK;
+}
+
+static trb_status plan_student(meter *k, size_t s, size_t ranks, trb_plan_stage *stage)
+{
+    const trb_config *c = k->c;
+    const trb_student_opts *o = &c->student[s];
+    const bool hydra = o->method == TRB_METHOD_HYDRA;
+    const char *layers = o->split[0] != '\0' ? o->split : o->fit.layers;
+    trb_net *net = NULL;
+    timing one = {0}, many = {0};
+    TRB_TRY(trb__student_net(c, s, k->data, 1, &net));
+    trb_status st = measure(k, layers, net, o->fit.batch / o->fit.lanes, true, &one);
+    trb_net_destroy(net);
+    TRB_TRY(st);
+    stage->one_s = training_s(k, &o->fit, &one, (double)o->phase1_epochs + (hydra ? 0.0 : (double)o->fit.epochs));
+    if (hydra) {
+        TRB_TRY(trb__student_net(c, s, k->data, c->members.count, &net));
+        st = measure(k, layers, net, o->fit.batch / o->fit.lanes, true, &many);
+        trb_net_destroy(net);
+        TRB_TRY(st);
+        stage->one_s += training_s(k, &o->fit, &many, (double)o->fit.epochs);
+    }
+    /* A row of head groups shares its lanes among its columns. */
+    stage->all_s = stage->one_s * busiest((double)o->fit.lanes, fmin((double)ranks, (double)o->fit.lanes));
+    (void)snprintf(stage->name, sizeof stage->name, "distill %s", o->name);
+    return TRB_OK;
+}
+
+static trb_status plan_views(const trb_config *c, const trb_data *data, size_t K, trb_plan *p)
+{
+    const size_t N = data->n, D = trb_shape_size(data->shape);
+    const size_t shards = (N + c->cache.shard_rows - 1) / c->cache.shard_rows;
+    trb_view *view = NULL;
+    TRB_TRY(trb__views(c, data, &view));
+    for (size_t v = 0; v < c->cache.views; v++) {
+        trb_plan_view *to = &p->view[v];
+        const double logits = (double)c->members.count * (double)K * (double)trb_dtype_bytes(c->cache.dtype);
+        const double inputs = view[v].stored ? (double)D * (double)trb_dtype_bytes(trb_stored_type(data)) : 0.0;
+        const double ids = sizeof(int64_t);
+        to->stored = view[v].stored;
+        to->files = shards * (c->members.count + view[v].stored);
+        to->bytes = (double)N * (logits + inputs + ids * (double)(c->members.count + view[v].stored)) +
+                    SHARD_BYTES * (double)to->files;
+        if (v > 0)
+            trb_recipe_text(&c->cache.recipe[(v - 1) % c->cache.n_recipes], to->recipe);
+        else
+            (void)snprintf(to->recipe, sizeof to->recipe, "%s", view[v].recipe);
+    }
+    trb_free(view);
+    return TRB_OK;
+}
+
+static trb_status plan(const trb_config *c, const trb__samples *s, size_t ranks, trb_plan *p)
+{
+    enum { BEFORE = 3 };
+    meter k = {.c = c, .data = &s->data};
+    size_t K = 0;
+    TRB_TRY(trb__common_outputs(c, &s->data, &K));
+    for (size_t i = 0; i < c->cache.n_recipes; i++)
+        TRB_TRY(trb_fail_of(trb_recipe_check(&c->cache.recipe[i], s->data.shape), "cache.view_recipes: "));
+    p->ranks = ranks;
+    p->samples = s->data.n;
+    p->n_views = c->cache.views;
+    p->n_stages = BEFORE + c->n_students;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, p->n_views, sizeof *p->view, &p->view));
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, p->n_stages, sizeof *p->stage, &p->stage));
+    TRB_TRY(plan_views(c, &s->data, K, p));
+    (void)strcpy(p->stage[0].name, "train");
+    (void)strcpy(p->stage[1].name, "cache, inputs");
+    (void)strcpy(p->stage[2].name, "cache, logits");
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, 3 * c->members.count + 2 * c->n_students, sizeof *k.known, &k.known));
+    trb_status st = plan_members(&k, ranks, p);
+    for (size_t i = 0; i < c->n_students && st == TRB_OK; i++) st = plan_student(&k, i, ranks, &p->stage[BEFORE + i]);
+    trb_free(k.known);
+    return st;
+}
+
+trb_status trb_stage_plan(trb_comm *world, const trb_config *c, size_t ranks, trb_plan *out)
+{
+    trb__samples s = {0};
+    *out = (trb_plan){0};
+    TRB_TRY(trb__samples_load(world, c, &s));
+    const trb_status st = trb_agree(world, plan(c, &s, ranks == 0 ? (size_t)trb_comm_size(world) : ranks, out));
+    trb__samples_clear(&s);
+    if (st != TRB_OK) trb_plan_clear(out);
+    return st;
+}
+
+void trb_plan_clear(trb_plan *p)
+{
+    trb_free(p->view);
+    trb_free(p->stage);
+    *p = (trb_plan){0};
+}

@@ -1,0 +1,42 @@
+# A plan tells files and bytes of the cache as they are going to be, and writes nothing; refusals come before it measures.
+. "$(dirname "$0")/lib.bash"
+conf=$work/small.yaml
+views=(--cache.views=4 --cache.view_recipes='["crop 2, flip", "confods 25"]' --cache.dtype=float16)
+start=$SECONDS
+mpi 2 plan "$conf" --run.dir="$work/run" "${views[@]}" || { cat "$work/err"; bad "plan"; finish; }
+check "in a few seconds" test $((SECONDS - start)) -lt 20
+cat "$work/out"
+check "nothing is written" test ! -e "$work/run"
+check "each view is there" test "$(grep -c 'crop 2, flip' "$work/out")" = 2 -a "$(grep -c 'confods 25.*with inputs' "$work/out")" = 1
+check "each stage is there" grep -qzP 'train .*\ncache, inputs .*\ncache, logits .*\ndistill hydra .*\ndistill kd .*\nall ' "$work/out"
+check "for the ranks that there are" grep -q '1 rank *2 ranks' "$work/out"
+mpi 1 plan "$conf" --run.dir="$work/run" --ranks=64 || cat "$work/err"
+check "for other ranks" grep -q '1 rank *64 ranks' "$work/out"
+check "without views no inputs" test "$(grep -c 'cache, inputs' "$work/out")" = 0
+mpi 2 plan "$conf" --run.dir="$work/run" "${views[@]}" || cat "$work/err"
+cp "$work/out" "$work/plan"
+mpi 2 train "$conf" --run.dir="$work/run" "${views[@]}" && mpi 2 cache "$conf" --run.dir="$work/run" "${views[@]}" || cat "$work/err"
+check "files and bytes are as planned" $python - "$work/plan" "$work/run/cache" <<'PYTHON'
+import os
+import re
+import sys
+planned = {}
+for line in open(sys.argv[1]):
+    row = re.match(r" *(\d+|all)  .* (\d+) +([\d.]+) (B|kB|MB)", line)
+    if row:
+        planned[row[1]] = int(row[2]), float(row[3]) * {"B": 1, "kB": 1e3, "MB": 1e6}[row[4]]
+files = [os.path.join(folder, name) for folder, _, names in os.walk(sys.argv[2]) for name in names]
+for view in list(range(4)) + ["all"]:
+    mine = [os.path.getsize(f) for f in files if view == "all" or f"/v{view:02d}/" in f]
+    print(f"view {view}: {len(mine)} files, {sum(mine)} bytes; planned {planned[str(view)]}")
+    assert len(mine) == planned[str(view)][0]
+    assert abs(sum(mine) / planned[str(view)][1] - 1) < (0.06 if view == "all" else 0.02)  # the manifest's bytes are not counted
+PYTHON
+mpi 2 plan "$conf" --run.dir="$work/no" --ranks=0
+check "no ranks: exit status" test $? = 2
+check "no ranks: the reason" grep -q 'expected a whole number from 1 to 1000000, got `0`' "$work/err"
+mpi 2 train "$conf" --run.dir="$work/no" --ranks=3
+check "of a plan alone" grep -q 'unknown' "$work/err"
+mpi 2 plan "$conf" --run.dir="$work/no" --cache.views=2 --cache.view_recipes='shift 28'
+check "a view that does not fit is refused" grep -q 'cache.view_recipes: `shift 28` could move an image of 28 x 28' "$work/err"
+finish
