@@ -20,7 +20,7 @@ for line in open(f"{work}/out"):
     if words and words[0] in models:
         model = models[words[0]]
         assert f"{model['nll']:.4f}" == words[2] and 0.8 < model["accuracy"] < 1, line
-        assert abs(model["brier"] - 1 - model["brier_minus_1"]) < 1e-12 and model["parameters"] == int(words[6])
+        assert abs(model["brier"] - 1 - model["brier_minus_1"]) < 1e-12 and model["parameters"] == int(words[-2])
 END
 mnist=$TRB_SOURCE/../shared/data
 if [ -r "$mnist/mnist/train-images-idx3-ubyte.gz" ]; then

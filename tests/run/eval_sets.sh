@@ -48,7 +48,7 @@ import h5py, json, numpy as np, sys
 work = sys.argv[1]
 report, f = json.load(open(f"{work}/test/report.json")), h5py.File(f"{work}/test/predictions.h5")
 models, y, n = report["models"], f["label"][...], 500
-assert list(models) == ["member_mean", "ensemble", "hydra", "kd", "endd"] and report["samples"] == n
+assert list(models) == ["m000", "m001", "m002", "member_mean", "ensemble", "hydra", "kd", "endd"] and report["samples"] == n
 def near(a, b, by=1e-9):
     assert abs(a - b) <= by, f"{a} is not {b}"
 rank = lambda x: np.array([(x < v).sum() + 0.5 * ((x == v).sum() - 1) for v in x])
