@@ -52,6 +52,7 @@ typedef struct {
     uint64_t phase1_epochs;
     bool restart;                     /* the schedule, in phase 2 */
     uint64_t views;                   /* how many of the cache's, the first ones */
+    double clean;                     /* share of rows that show view 0; 0: as often as any other */
     uint64_t head_lanes, head_groups; /* see row.h */
     trb_fit_opts fit;
 } trb_student_opts;

@@ -236,6 +236,7 @@ static trb__fit first_phase(student *d)
                       .augment = d->views,
                       .stored = d->stored.next == NULL ? NULL : &d->stored,
                       .views = o->views,
+                      .clean = o->clean,
                       .plan = plan,
                       .next = next,
                       .loss = shares_weights(d) ? loss_of_each : loss_of_one,

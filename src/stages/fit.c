@@ -297,7 +297,10 @@ static trb_status plan(loop *l, uint64_t epoch, size_t step)
                n * sizeof *l->sample);
     for (size_t i = 0; l->view != NULL && i < l->planned * n; i++) {
         trb_rng rng = trb_rng_open(f->opts->seed, TRB_USE_CHOICE, f->stream, epoch, (uint64_t)l->sample[i]);
-        l->view[i] = (uint16_t)trb_rng_below(&rng, f->views);
+        if (f->clean == 0.0)
+            l->view[i] = (uint16_t)trb_rng_below(&rng, f->views);
+        else
+            l->view[i] = trb_rng_uniform(&rng) < f->clean ? 0 : (uint16_t)(1 + trb_rng_below(&rng, f->views - 1));
     }
     for (size_t s = 0; l->columns > 1 && s < l->planned; s++) {
         for (size_t i = 0; i < l->own.count; i++) {

@@ -201,9 +201,11 @@ typedef struct {
     const trb__samples *samples;
     trb_augment *augment;          /* what the network sees of a sample; used by this training alone */
     const trb_stored_rows *stored; /* of so many rows a part as a lane has; NULL if none of its views is stored */
-    /** Above 1: each sample is seen as one of so many views, drawn anew every epoch: trb_rng_below(views) from the
-     * stream (seed, TRB_USE_CHOICE, `stream`, epoch, sample). */
+    /** Above 1: each sample is seen as one of so many views, drawn anew every epoch from the stream (seed,
+     * TRB_USE_CHOICE, `stream`, epoch, sample): trb_rng_below(views); or, with `clean` above 0, view 0 if
+     * trb_rng_uniform() is below it, else 1 + trb_rng_below(views - 1). */
     size_t views;
+    double clean;
 
     const trb__heads *heads; /* NULL: the network is whole; else `net` is its body */
 

@@ -58,6 +58,7 @@ typedef struct {
     const uint16_t *view;
     bool planned;
     size_t seen[V], lanes, fails_at;
+    double clean;
 } student;
 
 static trb_status plan(void *ctx, size_t steps, size_t rows, const int64_t *sample, const uint16_t *view)
@@ -91,7 +92,11 @@ static trb_status compare(void *ctx, const trb__lane *lane, const float *z, doub
         float direct[D], doubled[D], plain[D];
         trb_rng draw =
             trb_rng_open(SEED, TRB_USE_CHOICE, TRB_STUDENT_STREAM, FIRST_EPOCH + s->plans - 1, (uint64_t)sample[b]);
-        CHECK(sample[b] == s->sample[s->row] && v == trb_rng_below(&draw, V));
+        CHECK(sample[b] == s->sample[s->row]);
+        if (s->clean == 0.0)
+            CHECK(v == trb_rng_below(&draw, V));
+        else
+            CHECK(v == (trb_rng_uniform(&draw) < s->clean ? 0 : 1 + trb_rng_below(&draw, V - 1)));
         CHECK(trb_hash_bytes(fed, D * sizeof *fed) == trb_hash_bytes(seen, D * sizeof *seen));
         for (size_t i = 0; i < D; i++) doubled[i] = 2.0F * fed[i];
         CHECK(memcmp(doubled, seen + D, sizeof doubled) == 0); /* the second member's */
@@ -134,6 +139,7 @@ static trb_status train(trb_comm *w, const scene *of, student *s)
                           .samples = &of->s,
                           .augment = views,
                           .views = V,
+                          .clean = s->clean,
                           .plan = plan,
                           .next = next,
                           .loss = compare,
@@ -178,6 +184,12 @@ static void digests_are_equal(trb_comm *w)
     for (int i = 0; i < trb_comm_size(w) * (1 + V); i++) sum[i % (1 + V)] += all[i];
     CHECK(sum[0] == 15 * EPOCHS);
     for (size_t v = 0; v < V; v++) CHECK(sum[1 + v] > 80 - 5 * 7.3 && sum[1 + v] < 80 + 5 * 7.3);
+    for (double clean = 0.5; clean <= 1.0; clean += 0.5) {
+        s = (student){.clean = clean};
+        CHECK(train(w, &of, &s) == TRB_OK);
+        CHECK(clean < 1.0 || s.seen[0] == 2 * s.lanes);
+        CHECK(clean == 1.0 || trb_comm_size(w) > 2 || (s.seen[0] < 2 * s.lanes && s.seen[0] > s.seen[1]));
+    }
     scene_strike(w, &of);
 }
 
