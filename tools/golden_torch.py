@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Make the golden files of the unit tests:
-tests/golden/{loss,net,rank1,optim,metrics,conv,resnet20,corrupt,dirichlet,gaussian}.h5.
+tests/golden/{loss,net,rank1,spread,optim,metrics,conv,resnet20,corrupt,dirichlet,gaussian}.h5.
 
     python3 tools/golden_torch.py [folder]
 
@@ -205,6 +205,25 @@ def batch_ensembles(folder):
         "rank1_of_one": ("split, rank1 dense 8, relu, rank1 dense 4", 1, lambda z: cross_entropy(z, label)),
     }
     with Golden(folder, "rank1.h5") as g:
+        for name, value in (("x", x), ("t", t)):
+            g.put(name, value.float())
+        g.put("label", label.int())
+        put_nets(g, cases, x)
+
+
+def spread_heads(folder):
+    """Heads spread around their mean: behind the last layer, between layers, before a relu, twice, and of one head."""
+    B, D, M, K = 6, 9, 3, 4
+    torch.manual_seed(3)
+    x, t, label = single(B, D), single(B, M, K, scale=5.0), torch.randint(0, K, (B,))
+    between = "dense 8, relu, split, dense 70, spread 0.4, relu, dense 5, spread 2.5, tanh, dense 4, spread 1.7"
+    cases = {
+        "last": ("dense 8, relu, split, dense 7, relu, dense 4, spread 1.7", M, lambda z: kd(z, t)),
+        "between": (between, M, lambda z: kd(z, t)),
+        "of_one": (between, 1, lambda z: cross_entropy(z, label)),
+        "rank1": ("split, rank1 dense 8, relu, spread 3, rank1 dense 4, spread 0.5", M, lambda z: kd(z, t)),
+    }
+    with Golden(folder, "spread.h5") as g:
         for name, value in (("x", x), ("t", t)):
             g.put(name, value.float())
         g.put("label", label.int())
@@ -713,6 +732,7 @@ def main():
     dirichlet(folder)
     torch.manual_seed(3)
     gaussians(folder)
+    spread_heads(folder)
 
 
 if __name__ == "__main__":

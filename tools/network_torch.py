@@ -10,7 +10,8 @@
 
 `pixels` are what the data files hold (0 to 255 for images), as [B][C][H][W] or [B][C*H*W]; net(...) itself takes what
 net.normalise() gives, by the constants net.mean and net.scale, which the weights file has. It is an ordinary module of Conv2d,
-BatchNorm2d, Linear and so on: train it further, export it, take `net.body` as a feature extractor or `net.heads[m]` alone.
+BatchNorm2d, Linear and so on: train it further, export it, take `net.body` as a feature extractor or `net.heads[m]` alone
+(without a spread, which needs all heads).
 
 Names are those of the weights file. A tensor "body.stage1.block1.1.weight" is that key of the state_dict; a tensor of the heads,
 "heads.fc.0.weight" with shape [M][...], is the keys "heads.0.fc.0.weight" to "heads.M-1.fc.0.weight", one module a head. The
@@ -88,6 +89,23 @@ class Rank1Conv(nn.Conv2d):
         return y if self.bias is None else y + self.bias[:, None, None]
 
 
+class Spread(nn.Module):
+    """Takes heads apart: y_m = mean + factor (x_m - mean), the mean over all heads. One head it leaves as it is."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, *heads):
+        if len(heads) == 1:
+            return heads[0]
+        mean = torch.stack(heads).mean(0)
+        return [mean + self.factor * (x - mean) for x in heads]
+
+    def extra_repr(self):
+        return f"{self.factor:g}"
+
+
 def layer(word, arguments, shape):
     """The module of one item whose inputs are (c, h, w)."""
     rank1 = word == "rank1"
@@ -103,8 +121,8 @@ def layer(word, arguments, shape):
         return kind(number(0), option("stride", number(0)), option("pad", 0))
     if word == "dense":
         return (Rank1Dense if rank1 else Dense)(shape[0] * shape[1] * shape[2], number(0))
-    if word == "dropout":
-        return nn.Dropout(float(arguments[0]))
+    if word in ("dropout", "spread"):
+        return (nn.Dropout if word == "dropout" else Spread)(float(arguments[0]))
     simple = {"norm": lambda: nn.BatchNorm2d(shape[0]), "relu": nn.ReLU, "tanh": nn.Tanh,
               "globalpool": lambda: nn.AdaptiveAvgPool2d(1)}
     if word not in simple:
@@ -154,11 +172,13 @@ class Part(nn.Module):
             h = self.get_submodule(path)(h)
         return h
 
-    def forward(self, x):
-        entered = []
-        for word, path in self.steps:
+    def run(self, steps, x, entered):
+        for word, path in steps:
             x = self.step(word, path, x, entered)
         return x
+
+    def forward(self, x):
+        return self.run(self.steps, x, [])
 
 
 class Network(nn.Module):
@@ -197,7 +217,18 @@ class Network(nn.Module):
 
     def forward(self, x):
         x = self.body(x.reshape(-1, *self.shape))
-        return torch.stack([head(x).flatten(1) for head in self.heads] or [x.flatten(1)], 1)
+        if not len(self.heads):
+            return x.flatten(1)[:, None]
+        # Up to a spread each head by itself; that takes their mean.
+        steps, x, entered = list(self.heads[0].steps), [x for _ in self.heads], [[] for _ in self.heads]
+        while steps:
+            words = [word for word, _ in steps]
+            n = words.index("spread") if "spread" in words else len(words)
+            x = [head.run(steps[:n], h, e) for head, h, e in zip(self.heads, x, entered)]
+            if n < len(steps) and len(x) > 1:
+                x = self.heads[0].get_submodule(steps[n][1])(*x)
+            steps = steps[n + 1:]
+        return torch.stack([h.flatten(1) for h in x], 1)
 
     def tensors(self, of=lambda tensor: tensor.detach()):
         """By the names of a weights file, heads stacked to [M][...]. of: what of each tensor is wanted."""

@@ -21,6 +21,8 @@
  *                            behind the split: all heads share W, head m's weights are W o (s_m r_m^T), that is
  *                            y = ((x o r_m) W^T) o s_m + b_m with r_m by input (of conv by channel) and s_m by output
  *                            (Wen, Tran and Ba 2020, BatchEnsemble, arXiv:2002.06715, sec. 3)
+ *   spread S                 behind the split: y_m = c + S (x_m - c), c the mean of x_m over the heads: heads differ S
+ *                            times as much, and so do their gradients; S from 0.001 to 1000. One head stays as it is
  *   name X                   names what follows, e.g. "name stage3.block1"
  *   lenet5 K, resnetD K, wrnD-W K
  *                            a preset with K outputs, which expands into the above; see trb_net_expand()
@@ -61,6 +63,9 @@ typedef struct {
     float start;            /* initial value of what is not drawn */
     size_t fan_in, fan_out; /* of one head's copy, for initialisation */
 } trb_param;
+
+#define TRB_SPREAD_MIN 0.001
+#define TRB_SPREAD_MAX 1000.0
 
 typedef struct trb_net trb_net;
 typedef struct trb_work trb_work;
@@ -144,8 +149,8 @@ void trb_net_init_factors(const trb_net *net, double deviation, uint64_t seed, u
  * \param[in]  heads   of `behind`; those of `net` do not matter
  * \param[out] body    the layers before the split, whose outputs are the features
  * \param[out] behind  the split and the layers behind it, whose input is of the features' shape
- * \return TRB_OK; TRB_ECONFIG if there is no split or no layer with weights before it, or a layer is rank1, whose
- * weights belong to all heads
+ * \return TRB_OK; TRB_ECONFIG if there is no split or no layer with weights before it, or a layer is of all heads at
+ * once: rank1, spread
  */
 trb_status trb_net_cut(const trb_net *net, size_t heads, trb_net **body, trb_net **behind);
 
@@ -153,7 +158,9 @@ trb_status trb_net_cut(const trb_net *net, size_t heads, trb_net **body, trb_net
  * and the slabs that it takes are those of `net`, of which it reads and writes the places of its own heads (and of the
  * body and of what heads share, if there is any). For workspaces, passes and trb_net_copy(); what takes a slab for all
  * of a network's own, as trb_net_init(), exchanges and files do, wants `net`.
- * \return TRB_OK; TRB_EINTERNAL if `net` has no such heads */
+ * \return TRB_OK; TRB_EINTERNAL if `net` has no such heads; TRB_ECONFIG if it has a spread, and these are not all of
+ * them
+ */
 trb_status trb_net_window(const trb_net *net, size_t first, size_t n, trb_net **out);
 
 /** Fill every tensor of `to` that `from` has too, by its name. Those of heads go to the heads [first, first + n) of
@@ -166,13 +173,20 @@ trb_status trb_net_copy(const trb_net *from, const float *params, const trb_net 
                         float *to_params);
 
 /** The network of one head into which one of rank1 layers folds: its list without split and rank1.
- * \return TRB_OK; TRB_ECONFIG if no layer is rank1, or one behind the split could be but is not */
+ * \return TRB_OK; TRB_ECONFIG if no layer is rank1, or one behind the split could be but is not, or one is a spread */
 trb_status trb_net_plain(const trb_net *net, trb_net **out);
 /** Average the heads in the space of weights (Nam et al. 2022, LatentBE, arXiv:2206.15047): W o (1/M sum_m s_m
  * r_m^T), and of biases and batch normalisation, running statistics among it, the mean over heads; the body as it is.
  * \param[in]  plain     made by trb_net_plain(net)
  * \param[out] plain_params  [trb_net_size(plain)], overwritten */
 void trb_net_fold(const trb_net *net, const float *params, const trb_net *plain, float *plain_params);
+
+/** By how much the heads' outputs are spread at last: S of the spread that ends the list, 1 if none does. */
+double trb_net_spread(const trb_net *net);
+/** The same network but for that: its list ends in `spread S`, in place of the spread that ends it or behind the last
+ * layer. Its parameters are those of `net`, in the same slab.
+ * \return TRB_OK; TRB_ECONFIG if there is no split, or S is out of range */
+trb_status trb_net_respread(const trb_net *net, double S, trb_net **out);
 
 /** Activations and scratch for up to `rows` rows; everything that a step needs, so that a step allocates nothing. If
  * the list has other layers than dense, relu, tanh and dropout, a training pass takes exactly `rows` rows, over which
@@ -199,7 +213,7 @@ void trb_work_watch(trb_work *work, void (*needs)(void *ctx, size_t from, size_t
 /** Where the time of a workspace's passes goes, by kind of layer. What is computed together counts to the layer that
  * comes first: a relu to its norm, at inference norm, add and relu to their convolution. */
 typedef struct {
-    const char *kind; /* the word in the list, or "reorder", "spread" for what changes layouts and copies; borrowed */
+    const char *kind; /* the word in the list, or "reorder", "copy" for what changes layouts and copies; borrowed */
     double forward_s, backward_s;
     /* Of one sample: multiply-adds, and bytes of activations that are read and written. */
     double forward_macs, backward_macs, forward_bytes, backward_bytes;

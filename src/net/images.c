@@ -256,18 +256,17 @@ const trb__kind trb__reorder_kind = {.name = "reorder",
                                      .forward = reorder_step,
                                      .backward = reorder_back};
 
-static trb_status spread_step(const trb__step *s, const trb__pass *p)
+static trb_status copy_step(const trb__step *s, const trb__pass *p)
 {
     trb_layout_spread(&s->y_layout, s->rows, s->copies, p->x, s->y);
     return TRB_OK;
 }
 
-static trb_status spread_back(const trb__step *s, const trb__pass *p, const void *dy, void *dx)
+static trb_status copy_back(const trb__step *s, const trb__pass *p, const void *dy, void *dx)
 {
     (void)p;
     trb_layout_gather(&s->y_layout, s->rows, s->copies, dy, dx);
     return TRB_OK;
 }
 
-const trb__kind trb__spread_kind = {
-    .name = "spread", .overwritable = true, .forward = spread_step, .backward = spread_back};
+const trb__kind trb__copy_kind = {.name = "copy", .overwritable = true, .forward = copy_step, .backward = copy_back};

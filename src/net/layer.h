@@ -25,15 +25,16 @@ typedef struct {
     const void *saved;    /* what the fork saved, as it is now; for add */
 } trb__pass;
 
-/** What an item of a list may say behind its word: nothing; units; a probability; filters and a window; a window. */
-typedef enum { TRB__NOTHING, TRB__UNITS, TRB__PROBABILITY, TRB__FILTERS, TRB__WINDOW } trb__takes;
+/** What an item of a list may say behind its word: nothing; units; a probability; a factor; filters and a window; a
+ * window. */
+typedef enum { TRB__NOTHING, TRB__UNITS, TRB__PROBABILITY, TRB__FACTOR, TRB__FILTERS, TRB__WINDOW } trb__takes;
 
 typedef struct {
     size_t units;               /* or filters */
     size_t kernel, stride, pad; /* a square window */
     bool bias;                  /* "bias" was said */
     bool rank1;                 /* "rank1" stood in front of the word */
-    double probability;
+    double probability, factor;
 } trb__argument;
 
 /** A pass has a value on its way and, between fork and add, a saved one. */
@@ -46,6 +47,7 @@ typedef struct {
     bool weights;       /* has parameters, so that there is a copy a head */
     bool takes_one;     /* in the heads it can read one copy and write M */
     bool takes_rank1;   /* the heads can share its weights, each with factors of its own */
+    bool across_heads;  /* in the heads only, and all of them at once; does nothing to one copy */
     bool plain;         /* reads and writes float32 [rows][copies][size] only */
     bool elementwise;   /* the gradient is worked on in place: dx holds dy at the call */
     bool in_place;      /* may overwrite its input, because its backward pass reads y and not x */
@@ -66,7 +68,7 @@ extern const trb__kind trb__kinds[];
 extern const size_t trb__n_kinds;
 
 /** Kinds that are in no list: a change of layout, and the copies of what the body says, one a head. */
-extern const trb__kind trb__reorder_kind, trb__spread_kind;
+extern const trb__kind trb__reorder_kind, trb__copy_kind;
 
 struct trb__layer {
     const trb__kind *kind;
@@ -151,6 +153,10 @@ trb_status trb__rank1_conv_open(trb__step *s, bool training);
 size_t trb__rank1_filters(const trb__layer *l); /* floats of the heads' own filters */
 void trb__rank1_expand(const trb__layer *l, const float *params, float *w);
 void trb__rank1_collect(const trb__layer *l, const float *params, const float *dw, float *grad);
+
+/** Spread (spread.c). */
+trb_status trb__spread_forward(const trb__step *s, const trb__pass *p);
+trb_status trb__spread_backward(const trb__step *s, const trb__pass *p, const void *dy, void *dx);
 
 /** Multiply-adds of one sample, of all copies. */
 double trb__layer_macs(const trb__layer *l);

@@ -69,6 +69,7 @@ static trb_status wrong(const trb__item *item, const char *takes, const char *go
     static const char *const as_in[] = {
         [TRB__UNITS] = "dense 200",
         [TRB__PROBABILITY] = "dropout 0.1",
+        [TRB__FACTOR] = "spread 1.7",
         [TRB__FILTERS] = "conv 16 3 stride 2 pad 1",
         [TRB__WINDOW] = "maxpool 3 stride 2 pad 1",
     };
@@ -94,6 +95,15 @@ static trb_status read_probability(const trb__item *item, const char *text, doub
     *value = strtod(text, &end);
     if ((isdigit((unsigned char)text[0]) || text[0] == '.') && *end == '\0' && *value < 1.0) return TRB_OK;
     return wrong(item, "a probability from 0 to below 1", text);
+}
+
+static trb_status read_factor(const trb__item *item, const char *text, double *value)
+{
+    const bool decimal = strspn(text, "0123456789.") == strlen(text);
+    char *end = NULL;
+    *value = strtod(text, &end);
+    if (decimal && end > text && *end == '\0' && *value >= TRB_SPREAD_MIN && *value <= TRB_SPREAD_MAX) return TRB_OK;
+    return wrong(item, "a factor from 0.001 to 1000", text);
 }
 
 /* "N K [stride S] [pad P] [bias]" of a convolution, "K [stride S] [pad P]" of a pooling. */
@@ -162,6 +172,8 @@ static trb_status read_layer(trb__item *item, const char *word, const char *rest
         return read_size(item, "a number of units", rest, 1, UNITS_MAX, &item->argument.units);
     case TRB__PROBABILITY:
         return read_probability(item, rest, &item->argument.probability);
+    case TRB__FACTOR:
+        return read_factor(item, rest, &item->argument.factor);
     case TRB__FILTERS:
     case TRB__WINDOW:
         return read_window(item, rest, &item->argument);
@@ -200,6 +212,16 @@ trb_status trb__list_next(const char **cursor, trb__item *item)
 
 /* ---- printing */
 
+/* A word, and behind it the shortest text that reads back as the same number. */
+static void print_number(const char *word, double value, int digits, size_t n, char *text)
+{
+    const int begin = snprintf(text, n, "%s ", word);
+    for (; digits <= 17; digits++) {
+        (void)snprintf(text + begin, n - (size_t)begin, "%.*g", digits, value);
+        if (strtod(text + begin, NULL) == value) return;
+    }
+}
+
 void trb__item_print(const trb__item *item, size_t n, char *text)
 {
     const trb__argument *a = &item->argument;
@@ -222,12 +244,10 @@ void trb__item_print(const trb__item *item, size_t n, char *text)
         (void)snprintf(text, n, "%s%s %zu", rank1, word, a->units);
         return;
     case TRB__PROBABILITY:
-        /* The shortest text that reads back as the same number. */
-        for (int digits = 1; digits <= 17; digits++) {
-            const int begin = snprintf(text, n, "%s ", word);
-            (void)snprintf(text + begin, n - (size_t)begin, "%.*g", digits, a->probability);
-            if (strtod(text + begin, NULL) == a->probability) return;
-        }
+        print_number(word, a->probability, 1, n, text);
+        return;
+    case TRB__FACTOR: /* four digits show the largest and the smallest one without an exponent */
+        print_number(word, a->factor, 4, n, text);
         return;
     case TRB__FILTERS:
         (void)snprintf(text, n, "%s%s %zu %zu%s%s%s", rank1, word, a->units, a->kernel, stride, pad,

@@ -137,6 +137,11 @@ static trb_status add_layer(trb_net *net, const trb__item *item, course *at)
                         "layers: item %zu, \"%s\": rank1 stands behind the split, where there are heads to share the "
                         "layer's weights",
                         item->number, item->text);
+    if (l->kind->across_heads && !l->head)
+        return trb_fail(TRB_ECONFIG,
+                        "layers: item %zu, \"%s\": %s stands behind the split, where there are heads that differ from "
+                        "their mean",
+                        item->number, item->text, l->kind->name);
     TRB_TRY(follow(item, at, l));
     if (l->kind->setup != NULL) TRB_TRY(trb_fail_of(l->kind->setup(net, l), "layers: item %zu: ", item->number));
     if (__builtin_mul_overflow(l->out.c, l->out.h, &l->y_width) ||

@@ -19,6 +19,16 @@ static trb_status cut_list(char *list, const char **behind)
     return TRB_OK;
 }
 
+/* Why none of the heads can be without the others; NULL if they can. */
+static const char *tie_of(const trb_net *net)
+{
+    for (size_t i = 0; i < net->n_layers; i++) {
+        if (net->layer[i].argument.rank1) return "the heads share the weights of its rank1 layers";
+        if (net->layer[i].kind->across_heads) return "spread takes the mean over all heads";
+    }
+    return NULL;
+}
+
 trb_status trb_net_cut(const trb_net *net, size_t heads, trb_net **body, trb_net **behind)
 {
     const trb__layer *first = net->layer; /* behind the split */
@@ -28,12 +38,11 @@ trb_status trb_net_cut(const trb_net *net, size_t heads, trb_net **body, trb_net
                         "layers: \"%.200s\" has no split, so it cannot be cut into a body and heads; put a split "
                         "where its heads shall begin",
                         net->layers);
-    for (size_t i = 0; i < net->n_layers; i++)
-        if (net->layer[i].argument.rank1)
-            return trb_fail(TRB_ECONFIG,
-                            "layers: \"%.200s\" cannot be cut: the heads share the weights of its rank1 layers, so no "
-                            "rank can hold some heads alone; keep all heads together",
-                            net->layers);
+    if (tie_of(net) != NULL)
+        return trb_fail(TRB_ECONFIG,
+                        "layers: \"%.200s\" cannot be cut: %s, so no rank can hold some heads alone; keep all heads "
+                        "together",
+                        net->layers, tie_of(net));
     if (net->param[0].head)
         return trb_fail(TRB_ECONFIG,
                         "layers: \"%.200s\" cannot be cut: no layer before the split has weights, so there is no body "
@@ -59,6 +68,12 @@ trb_status trb_net_window(const trb_net *net, size_t first, size_t n, trb_net **
 {
     if (n == 0 || first > net->heads || n > net->heads - first)
         return trb_fail(TRB_EINTERNAL, "a window on %zu heads from head %zu of a network of %zu", n, first, net->heads);
+    for (size_t i = 0; i < net->n_layers && n < net->heads; i++)
+        if (net->layer[i].kind->across_heads)
+            return trb_fail(TRB_ECONFIG,
+                            "layers: \"%.200s\": no window shows %zu of %zu heads: %s takes the mean over all heads; "
+                            "keep all heads together",
+                            net->layers, n, net->heads, net->layer[i].kind->name);
     const trb__share share = {.first = net->share.first + first, .of = net->share.of};
     return trb__net_create(net->layers, net->input, n, share, out);
 }

@@ -219,6 +219,10 @@ trb_status trb_net_plain(const trb_net *net, trb_net **out)
     for (size_t i = 0; i < net->n_layers; i++) {
         const trb__layer *l = &net->layer[i];
         any = any || l->argument.rank1;
+        if (l->kind->across_heads)
+            return trb_fail(TRB_ECONFIG,
+                            "layers: \"%.200s\" does not fold: one head has nothing for %s to act on; drop it",
+                            net->layers, l->kind->name);
         if (l->head && l->kind->takes_rank1 && !l->argument.rank1)
             return trb_fail(TRB_ECONFIG,
                             "layers: \"%.200s\" does not fold: behind the split, %s of layer %s%s%zu is not rank1",

@@ -102,14 +102,14 @@ static trb_status to_plain(planner *p, value *v, trb_shape one)
 }
 
 /* Give every head a copy of a value of one copy. */
-static trb_status spread(planner *p, value *v, trb_shape one, size_t M)
+static trb_status copy_to_heads(planner *p, value *v, trb_shape one, size_t M)
 {
     trb_layout whole;
     if (!trb_layout_whole(&v->layout, M, &whole)) {
         TRB_TRY(to_plain(p, v, one));
         TRB_TRY(trb_layout_plain(p->work->slice, (trb_shape){M * one.c, one.h, one.w}, &whole));
     }
-    trb__step *s = new_step(p, &trb__spread_kind, NULL, v);
+    trb__step *s = new_step(p, &trb__copy_kind, NULL, v);
     s->y_layout = whole;
     s->copies = M;
     return end_step(p, s, v);
@@ -145,7 +145,7 @@ static trb_status join_to_conv(planner *p, trb__step **step, size_t *i)
     /* A convolution cannot write over what it reads, as it would if nothing lies between the fork and it. */
     if (next != NULL && is(next, "add") && p->saved.place != CALLER && p->saved.place != p->now.place &&
         !trb_layout_is_plain(&p->saved.layout)) {
-        if (p->saved.copies < l->y_copies) TRB_TRY(spread(p, &p->saved, l->out, l->y_copies));
+        if (p->saved.copies < l->y_copies) TRB_TRY(copy_to_heads(p, &p->saved, l->out, l->y_copies));
         sum = p->saved.copies == l->y_copies && !trb_layout_is_plain(&p->saved.layout);
     }
     trb__step *s = *step = new_step(p, l->kind, l, &p->now);
@@ -167,7 +167,7 @@ static trb_status plan_add(planner *p, const trb__layer *l, size_t *i)
 {
     const trb__layer *next = behind(p->work->net, *i);
     value *narrow = p->now.copies < p->saved.copies ? &p->now : &p->saved;
-    if (p->now.copies != p->saved.copies) TRB_TRY(spread(p, narrow, l->in, l->y_copies));
+    if (p->now.copies != p->saved.copies) TRB_TRY(copy_to_heads(p, narrow, l->in, l->y_copies));
     TRB_TRY(change_layout(p, &p->saved, &p->now.layout));
     trb__step *s = new_step(p, l->kind, l, &p->now);
     if (next != NULL && is(next, "relu")) {
@@ -185,6 +185,7 @@ static trb_status plan_layer(planner *p, size_t *i)
     const trb_net *net = p->work->net;
     const trb__layer *l = &net->layer[*i], *next = behind(net, *i);
     if (l->kind->training_only && !p->work->training) return TRB_OK;
+    if (l->kind->across_heads && l->x_copies == 1) return TRB_OK;
     switch (l->kind->path) {
     case TRB__FORKS:
         (void)new_step(p, l->kind, l, &p->now);
@@ -205,7 +206,7 @@ static trb_status plan_layer(planner *p, size_t *i)
         break;
     }
     if (l->kind->plain) TRB_TRY(to_plain(p, &p->now, l->in));
-    if (p->now.copies < l->y_copies && !l->kind->takes_one) TRB_TRY(spread(p, &p->now, l->in, l->y_copies));
+    if (p->now.copies < l->y_copies && !l->kind->takes_one) TRB_TRY(copy_to_heads(p, &p->now, l->in, l->y_copies));
     trb__step *s = NULL;
     if (is(l, "conv") && !p->work->training) {
         TRB_TRY(join_to_conv(p, &s, i));

@@ -54,6 +54,13 @@ static const gradient_case cases[] = {
      "tanh, globalpool, rank1 dense 4",
      3, KD, true, true},
     {"split, rank1 conv 4 3 stride 2 pad 1 bias, tanh, rank1 dense 4", 2, CE, false, true},
+    {"dense 6, relu, split, dense 70, spread 0.4, relu, dense 5, spread 2.5, tanh, dense 4, spread 1.7", 3, KD, false,
+     false},
+    {"dense 6, relu, split, dense 5, spread 3, tanh, dense 4, spread 1.7", 1, CE, false, false},
+    {"split, spread 3, dense 4, dropout 0.2, spread 1.7, fork, dense 4, spread 2, add", 3, KD, true, false},
+    {"split, rank1 dense 5, relu, spread 3, rank1 dense 4, spread 0.5", 3, KD, false, false},
+    {"conv 3 3 pad 1, split, conv 3 3 pad 1, spread 1.5, norm, tanh, maxpool 2, spread 2, dense 4, spread 1.7", 3, KD,
+     true, true},
     {"conv 3 3 pad 1, split, fork, shortcut, conv 3 1, add, tanh, conv 2 2, dense 4", 3, KD, false, true},
 };
 

@@ -27,6 +27,8 @@ static void lists_get_one_form(void **state)
         {"name a123456789b123456789c123456789d123456789, relu", "name a123456789b123456789c123456789d123456789, relu"},
         {"name split, relu, split, name name, relu", "name split, relu, split, name name, relu"},
         {"split,rank1  dense 010, rank1 conv 4 3 bias pad 1", "split, rank1 dense 10, rank1 conv 4 3 pad 1 bias"},
+        {"split, dense 4, spread 01.70, spread 1000, spread .001",
+         "split, dense 4, spread 1.7, spread 1000, spread 0.001"},
         {"name a, relu, name a.b, relu, name b, relu", "name a, relu, name a.b, relu, name b, relu"},
     };
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
@@ -154,6 +156,18 @@ static void mistakes_are_named(void **state)
         {"split, rank1 resnet20 10", "got \"resnet20\""},
         {"split, rank1 dense", "item 2, \"rank1 dense\": dense takes a number of units"},
         {"split, rank1 conv 16 3 padding 1", "item 2, \"rank1 conv 16 3 padding 1\": conv has no option"},
+        {"split, dense 3, spread",
+         "item 3, \"spread\": spread takes a factor from 0.001 to 1000, as in \"spread 1.7\", got \"\""},
+        {"split, dense 3, spread 0", "got \"0\""},
+        {"split, dense 3, spread 0.0009", "got \"0.0009\""},
+        {"split, dense 3, spread 1000.1", "got \"1000.1\""},
+        {"split, dense 3, spread -1", "got \"-1\""},
+        {"split, dense 3, spread 1e2", "got \"1e2\""},
+        {"split, dense 3, spread 0x1", "got \"0x1\""},
+        {"split, dense 3, spread .", "got \".\""},
+        {"split, dense 3, spread 1.7 2", "got \"1.7 2\""},
+        {"split, dense 3, spraed 1.7", "did you mean \"spread\"?"},
+        {"split, rank1 spread 1.7", "rank1 stands in front of dense or conv"},
         {"split, rank2 dense 3", "did you mean \"rank1\"?"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -193,6 +207,8 @@ static void impossible_networks_are_refused(void **state)
         {"fork, dense 10, split, add, dense 3", 2, "item 3: a split between fork and add"},
         {"relu, rank1 dense 3", 1, "item 2, \"rank1 dense 3\": rank1 stands behind the split"},
         {"rank1 dense 4, split, dense 3", 2, "item 1, \"rank1 dense 4\": rank1 stands behind the split"},
+        {"dense 3, spread 1.7", 1, "item 2, \"spread 1.7\": spread stands behind the split, where there are heads"},
+        {"dense 4, spread 2, split, dense 3", 2, "item 2, \"spread 2\": spread stands behind the split"},
         {"dense 3", 5, "no split, so it has one head, not 5"},
         {"dense 3", 0, "at least one head"},
         {"dense 9, split, dense 16777216, dense 16777216", (size_t)1 << 40, "address can hold"},

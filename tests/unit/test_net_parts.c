@@ -263,6 +263,8 @@ static void what_cannot_be_cut_is_refused(void **state)
         {"split, dense 3", "no layer before the split has weights, so there is no body to share; put the split behind"},
         {"dense 4, split, rank1 dense 3", "the heads share the weights of its rank1 layers"},
         {"split, rank1 dense 3", "the heads share the weights of its rank1 layers"},
+        {"dense 4, split, dense 3, spread 1.7",
+         "\"dense 4, split, dense 3, spread 1.7\" cannot be cut: spread takes the mean over all heads, so no rank"},
         {"relu, split, dense 3", "\"relu, split, dense 3\" cannot be cut: no layer before the split has weights"},
     };
     trb_net *net = NULL, *body = NULL, *behind = NULL;
@@ -278,6 +280,13 @@ static void what_cannot_be_cut_is_refused(void **state)
     assert_fails(trb_net_window(net, 2, 2, &body), TRB_EINTERNAL, "2 heads from head 2 of a network of 3");
     assert_fails(trb_net_window(net, 4, SIZE_MAX, &body), TRB_EINTERNAL, "from head 4");
     assert_null(body);
+    trb_net_destroy(net);
+    assert_ok(trb_net_create("dense 4, split, dense 3, spread 2, relu", (trb_shape){10, 1, 1}, 3, &net));
+    assert_fails(trb_net_window(net, 0, 2, &body), TRB_ECONFIG,
+                 "no window shows 2 of 3 heads: spread takes the mean over all heads");
+    assert_null(body);
+    assert_ok(trb_net_window(net, 0, 3, &body));
+    trb_net_destroy(body);
     trb_net_destroy(net);
 }
 

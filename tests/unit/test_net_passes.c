@@ -40,6 +40,10 @@ static void joined_layers_are_layers(void **state)
         {"split, rank1 conv 16 3 pad 1, norm, relu, fork, rank1 conv 16 3 pad 1, norm, add, relu, rank1 dense 2", 3},
         {"split, norm, rank1 conv 32 1 bias, fork, rank1 conv 32 3 pad 1, norm, add, relu, rank1 dense 2", 2},
         {"split, rank1 dense 7, norm, relu, fork, rank1 dense 7, add, rank1 dense 2", 3},
+        {"conv 16 1, split, conv 16 3 pad 1, spread 3, norm, relu, fork, conv 16 3 pad 1, spread 2, add, relu, spread "
+         "0.5, dense 2, relu, spread 4",
+         3},
+        {"conv 16 1, split, conv 16 3 pad 1, spread 3, norm, relu, dense 2, spread 4", 1},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         trb_net *net = NULL;

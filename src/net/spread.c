@@ -1,0 +1,68 @@
+/* Heads that regress to the mean of what they follow, where they cannot tell it, differ too little, by about the same
+ * factor everywhere. This layer undoes that. */
+#include "layer.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "tribikos/memory.h"
+
+/* y may be x. The mean is in double, over the heads in their order. */
+static void widen(const trb__step *s, size_t rows, const float *x, float *y)
+{
+    enum { CHUNK = 64 };
+    const trb__layer *l = s->l;
+    const size_t M = l->x_copies, n = l->x_width / M;
+    const double S = l->argument.factor;
+    for (size_t row = 0; row < rows; row++, x += l->x_width, y += l->x_width)
+        for (size_t first = 0; first < n; first += CHUNK) {
+            const size_t end = n - first < CHUNK ? n : first + CHUNK;
+            double mean[CHUNK] = {0.0};
+            for (size_t m = 0; m < M; m++)
+                for (size_t j = first; j < end; j++) mean[j - first] += (double)x[m * n + j];
+            for (size_t j = first; j < end; j++) mean[j - first] /= (double)M;
+            for (size_t m = 0; m < M; m++)
+                for (size_t j = first; j < end; j++) {
+                    const double of_all = mean[j - first];
+                    y[m * n + j] = (float)(of_all + S * ((double)x[m * n + j] - of_all));
+                }
+        }
+}
+
+trb_status trb__spread_forward(const trb__step *s, const trb__pass *p)
+{
+    widen(s, p->rows, p->x, s->y);
+    return TRB_OK;
+}
+
+/* The map is its own transpose. */
+trb_status trb__spread_backward(const trb__step *s, const trb__pass *p, const void *dy, void *dx)
+{
+    (void)dy;
+    widen(s, p->rows, dx, dx);
+    return TRB_OK;
+}
+
+static const trb__layer *last_spread(const trb_net *net)
+{
+    const trb__layer *last = &net->layer[net->n_layers - 1];
+    return last->kind->across_heads ? last : NULL;
+}
+
+double trb_net_spread(const trb_net *net)
+{
+    return last_spread(net) == NULL ? 1.0 : last_spread(net)->argument.factor;
+}
+
+trb_status trb_net_respread(const trb_net *net, double S, trb_net **out)
+{
+    const size_t room = strlen(net->layers) + TRB__ITEM_BYTES;
+    const size_t kept =
+        last_spread(net) == NULL ? strlen(net->layers) : (size_t)(strrchr(net->layers, ',') - net->layers);
+    char *list = NULL;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, room, 1, &list));
+    (void)snprintf(list, room, "%.*s, spread %.17g", (int)kept, net->layers, S);
+    const trb_status st = trb__net_create(list, net->input, net->heads, net->share, out);
+    trb_free(list);
+    return st;
+}
