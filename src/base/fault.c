@@ -15,7 +15,7 @@
 /* A name that no code passes would test nothing, and one that is missing here would not be walked. */
 static const char *const points[] = {"alloc",      "agree",       "file.folder", "file.create", "file.write",
                                      "file.sync",  "file.rename", "file.open",   "file.read",   "train.step",
-                                     "cache.unit", "cache.chunk", "eval.unit",   "thread.start"};
+                                     "cache.unit", "cache.chunk", "eval.unit",   "match.unit",  "thread.start"};
 enum { POINTS = sizeof points / sizeof *points };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;

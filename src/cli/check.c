@@ -146,6 +146,33 @@ static trb_status check_method(const trb_config *c, const place *p, const trb_st
     return TRB_OK;
 }
 
+/* The factor that spreads heads is found on samples held out, from what all heads and members say of them. */
+static trb_status check_match(const trb_config *c, const place *p, const trb_student_opts *s)
+{
+    const trb__item *item = source_of(p, "match_uncertainty");
+    if (!s->match_uncertainty || (s->method != TRB_METHOD_HYDRA && s->method != TRB_METHOD_BATCHENSEMBLE))
+        return TRB_OK;
+    if (c->data.task == TRB_TASK_REGRESSION)
+        return trb__item_fail(p->items, item,
+                              "`data.task: regression` has means and variances, which one factor cannot spread; set "
+                              "false");
+    if (c->data.validation == 0)
+        return trb__item_fail(
+            p->items, item,
+            "student `%s` is matched on samples that are held out, but `data.validation` is 0; set it, "
+            "e.g. to a tenth of the samples",
+            s->name);
+    if (c->members.count < 2)
+        return trb__item_fail(p->items, item, "one member has no model uncertainty to be matched; set false");
+    if (s->head_lanes > 1)
+        return trb__item_fail(
+            p->items, item,
+            "student `%s` has its heads in lanes, and matching takes all of them together; set false, or "
+            "`student.%s.head_lanes` to 1",
+            s->name, s->name);
+    return TRB_OK;
+}
+
 /* A student's list is its own or the members' common one, and its heads begin at a `split` in it, or where a key says.
  * What has one head needs neither. */
 static trb_status check_heads(const trb_config *c, const place *p, const trb_student_opts *s)
@@ -196,6 +223,7 @@ static trb_status check_student(const trb_config *c, const place *p, const trb_s
         return clash(p, "warmup", "phase1_epochs", "the warm-up has to end before the phase does");
     TRB_TRY(check_method(c, p, s));
     TRB_TRY(check_grid(c, p, s));
+    TRB_TRY(check_match(c, p, s));
     return check_fit(p, &s->fit);
 }
 

@@ -190,6 +190,10 @@ const trb__option trb__options[] = {
      .help = "how many of the cache's views it sees, one of them a sample an epoch; 0: all"},
     {STUDENT("clean", clean), REAL(0, 1), .value = "0", .unsaid = true,
      .help = "share of rows that show the sample itself, where there are other views; 0: as often as any of them"},
+    {STUDENT("match_uncertainty", match_uncertainty), BOOL, .value = "false", .unsaid = true,
+     .help =
+         "hydra, batchensemble: after the training heads are spread around their mean, by one factor, so that their "
+         "model uncertainty on the validation part is the members'"},
     {STUDENT("head_lanes", head_lanes), WHOLE(1, 10000), .value = "1", .unsaid = true,
      .help = "equal parts of the heads, the most groups that can share them; decides bits"},
     {STUDENT("head_groups", head_groups), WHOLE(1, 10000), .value = "1", .bitless = true,

@@ -135,7 +135,7 @@ typedef struct {
     /* What is trained first (one head; or all, if they share their weights), copies of its head, and what it folds
      * into.
      */
-    trb_net *one, *many, *plain;
+    trb_net *one, *many, *plain, *matched; /* matched: the heads, spread as the members are */
     float *params_one, *params_many, *params_plain;
     /* In a grid: the body, the heads of this column, and those by head lane. */
     trb_net *body, *behind, **lane;
@@ -167,7 +167,7 @@ static void release(student *d)
     trb_augment_destroy(d->views);
     trb_row_close(d->t.row);
     for (size_t i = 0; d->lane != NULL && i < d->n_lanes; i++) trb_net_destroy(d->lane[i]);
-    trb_net *const nets[] = {d->one, d->many, d->plain, d->body, d->behind};
+    trb_net *const nets[] = {d->one, d->many, d->plain, d->matched, d->body, d->behind};
     for (size_t i = 0; i < sizeof nets / sizeof *nets; i++) trb_net_destroy(nets[i]);
     void *const blocks[] = {d->params_one,    d->params_many,  d->params_plain, d->lane,   d->params_body,
                             d->params_behind, d->t.statistics, d->t.part,       d->t.label};
@@ -341,7 +341,8 @@ static trb_status fold(student *d)
 
 static trb_status write_weights(const student *d)
 {
-    const trb_net *net = d->plain != NULL ? d->plain : has_heads(d) ? d->many : d->one;
+    const trb_net *trained = has_heads(d) ? d->many : d->one;
+    const trb_net *net = d->plain != NULL ? d->plain : d->matched != NULL ? d->matched : trained;
     const float *params = d->plain != NULL ? d->params_plain : has_heads(d) ? d->params_many : d->params_one;
     return trb_weights_write(trb__run_path(d->c, "student/%s/weights.h5", d->o->name).text, net, params,
                              trb__samples_norm(d->s), d->place.config, NULL);
@@ -361,6 +362,21 @@ static trb_status train_student(student *d)
         second_phase(d, &fit);
         TRB_TRY(in_grid(d) ? train_in_grid(d, &fit) : train_whole(d, &fit));
     }
+    return TRB_OK;
+}
+
+/* With as many rows a call as a lane has, so that what did for the training does for this. */
+static trb_status match_uncertainty(student *d, const trb_cache *cache, const char *who)
+{
+    const trb_net *net = has_heads(d) ? d->many : d->one;
+    double S = 1.0;
+    TRB_TRY(trb__match_uncertainty(d->world, cache, d->c->cache.memory, d->s, net,
+                                   has_heads(d) ? d->params_many : d->params_one, d->t.rows, who, &S));
+    return trb_agree(d->world, trb_net_respread(net, S, &d->matched));
+}
+
+static trb_status finish(student *d)
+{
     trb_status st = TRB_OK;
     if (trb_comm_rank(d->world) == 0) {
         st = trb_jsonl_close(d->metrics);
@@ -379,17 +395,22 @@ trb_status trb__student_check(const trb_config *c, size_t index, const trb__samp
     char who[128];
     trb_net *net = NULL;
     (void)snprintf(who, sizeof who, "student %s", o->name);
-    const bool several = trb__method_of(o->method, samples->data.task)->heads != TRB__ONE_HEAD;
+    const trb__head_kind heads = trb__method_of(o->method, samples->data.task)->heads;
+    const bool several = heads != TRB__ONE_HEAD;
     TRB_TRY(trb__student_net(c, index, &samples->data, several ? M : 1, &net));
     const size_t outputs = trb_net_outputs(net);
-    trb_net *body = NULL, *behind = NULL;
-    trb_status st = several && o->head_lanes > 1 ? trb_net_cut(net, 1, &body, &behind) : TRB_OK;
+    trb_net *body = NULL, *behind = NULL, *plain = NULL;
+    trb_status st = heads == TRB__FOLDED_HEADS ? trb_fail_of(trb_net_plain(net, &plain), "%s: ", who) : TRB_OK;
+    trb_net_destroy(plain);
+    if (st == TRB_OK && several && o->head_lanes > 1)
+        st = trb_fail_of(trb_net_cut(net, 1, &body, &behind), "%s: head_lanes above 1: ", who);
     int fits = 0; /* rank 0 gathers all heads in the end */
-    if (st == TRB_OK && behind != NULL) st = trb_to_int(trb_net_size(behind) * M, &fits);
+    if (st == TRB_OK && behind != NULL)
+        st = trb_fail_of(trb_to_int(trb_net_size(behind) * M, &fits), "%s: head_lanes above 1: ", who);
     trb_net_destroy(body);
     trb_net_destroy(behind);
     trb_net_destroy(net);
-    TRB_TRY(trb_fail_of(st, "%s: head_lanes above 1: ", who));
+    TRB_TRY(st);
     if (outputs != K) return trb_fail(TRB_ECONFIG, "%s has %zu outputs, the members have %zu", who, outputs, K);
     trb_exchange_opts exchange = c->exchange;
     exchange.columns = o->head_groups;
@@ -468,13 +489,20 @@ static trb_status distill(trb_comm *world, const trb_config *c, const trb__sampl
         st = trb_row_open(d.row, o->head_lanes, d.t.rows * width(&d.t), &d.t.row);
         TRB_GO(trb_agree(world, st));
     }
-    st = train_student(&d);
-    if (st == TRB_OK) st = report_reading(&d);
+    TRB_GO(train_student(&d));
+    TRB_GO(report_reading(&d));
+    st = trb__reading_close(&d.reading);
+    const trb_status also = trb__reading_close(&d.inputs);
+    TRB_GO(trb_agree(world, st != TRB_OK ? st : also));
+    if (o->match_uncertainty && (has_heads(&d) || d.t.method->heads == TRB__SHARING_HEADS))
+        TRB_GO(match_uncertainty(&d, cache, who));
+    st = finish(&d);
 done:
-    trb_free(d.place.config);
-    const trb_status closed = trb__reading_close(&d.reading), also = trb__reading_close(&d.inputs);
+    (void)trb__reading_close(&d.reading);
+    (void)trb__reading_close(&d.inputs);
     release(&d);
-    return st != TRB_OK ? st : trb_agree(world, closed != TRB_OK ? closed : also);
+    trb_free(d.place.config);
+    return st;
 }
 
 trb_status trb_stage_distill(trb_comm *world, const trb_config *c)

@@ -150,6 +150,14 @@ const trb__method *trb__method_of(trb_method m, trb_task task);
 trb_status trb__student_check(const trb_config *c, size_t s, const trb__samples *samples, int ranks, size_t M,
                               size_t K);
 
+/** How far a student's heads are to be spread, together with what its list says of it (trb_net_spread): so that their
+ * mean model uncertainty on the validation part is that of the members' logits, as far as a factor from 0.25 to 4 does
+ * it; to four decimals, the same on every rank and for any number of ranks. Says so. Collective over world.
+ * \param[in] memory  as trb__reading_open()   \param[in] params  the same on all ranks   \param[in] rows  a call
+ * \return the agreed status */
+trb_status trb__match_uncertainty(trb_comm *world, const trb_cache *cache, size_t memory, const trb__samples *s,
+                                  const trb_net *net, const float *params, size_t rows, const char *who, double *S);
+
 /** A lane of a step, as a loss sees it. */
 typedef struct {
     size_t number;         /* of this rank's */

@@ -60,6 +60,10 @@ SCENARIOS = [
     Scenario("two ranks, allreduce", 2, ("--exchange=allreduce",), STEPS),
     Scenario("two ranks, server", 2, ("--exchange=server",), STEPS),
     Scenario("two ranks, free server", 2, ("--exchange=server", "--server.staleness=1"), STEPS),
+    Scenario("one process, heads are spread", 0, ("--student.match_uncertainty=true", "--students=[hydra]"),
+             ("match.unit", "alloc", "file.open", "file.read")),
+    Scenario("two ranks, heads are spread", 2, ("--student.match_uncertainty=true", "--students=[hydra]"),
+             ("match.unit", "agree")),
     Scenario("two ranks, grid", 2, ("--student.head_lanes=2", "--student.head_groups=2", "--students=[hydra]"), STEPS),
 ]
 # Ranks share the units of work, so that one may pass fewer of these points than it did in the run that was counted; and

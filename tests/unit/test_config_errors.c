@@ -143,6 +143,19 @@ static const bad table[] = {
     {"students: [a]\nstudent.a: {method: proxy-endd, label_weight: 0.1}\n", NULL, "student `a` learns a distribution"},
     {"students: [proxy-endd]\nmembers.count: 1\n", NULL,
      "key `members.count`: student `proxy-endd` learns a distribution over what members say; expected 2 or more"},
+    {"student: {match_uncertainty: true}\n", NULL,
+     "key `student.match_uncertainty`: student `hydra` is matched on samples that are held out, but `data.validation` "
+     "is "
+     "0; set it"},
+    {"members.count: 1\ndata.validation: 10\nstudent.hydra.match_uncertainty: true\n", NULL,
+     "key `student.hydra.match_uncertainty`: one member has no model uncertainty"},
+    {"data.validation: 10\nstudent: {match_uncertainty: true, head_lanes: 5}\n", NULL,
+     "student `hydra` has its heads in lanes, and matching takes all of them together; set false, or "
+     "`student.hydra.head_lanes` to 1"},
+    {"data.task: regression\nstudents: [hydra]\nstudent.match_uncertainty: true\n", NULL,
+     "key `student.match_uncertainty`: `data.task: regression` has means and variances, which one factor cannot "
+     "spread"},
+    {NULL, "--student.match_uncertainty=1", "key `student.match_uncertainty`"},
     {NULL, "--student.label_weight=1.5", "key `student.label_weight`"},
     {NULL, "--student.anneal_from=0.5", "key `student.anneal_from`"},
     {NULL, "--student.anneal_share=2", "key `student.anneal_share`"},

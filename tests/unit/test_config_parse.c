@@ -117,8 +117,9 @@ static void specific_over_general(void **state)
 
     /* Every method by its name, and what only some of them use. */
     const char *all[] = {"--students=[hydra, endd, proxy-endd, kd]", "--student.endd.anneal_from=20",
-                         "--student.kd.label_weight=0.25"};
-    c = parse(SMALL, 3, all);
+                         "--student.kd.label_weight=0.25", "--student.hydra.match_uncertainty=true",
+                         "--data.validation=5"};
+    c = parse(SMALL, 5, all);
     assert_int_equal(c->student[1].method, TRB_METHOD_ENDD);
     assert_int_equal(c->student[2].method, TRB_METHOD_PROXY_ENDD);
     assert_true(c->student[1].anneal_from == 20.0 && c->student[0].anneal_from == 10.0);
@@ -126,6 +127,8 @@ static void specific_over_general(void **state)
     /* What decides says what is not as it always was. */
     assert_non_null(strstr(c->student[1].fit.decides, "anneal_from: 20\n"));
     assert_non_null(strstr(c->student[3].fit.decides, "label_weight: 0.25\n"));
+    assert_non_null(strstr(c->student[0].fit.decides, "match_uncertainty: true\n"));
+    assert_null(strstr(c->student[3].fit.decides, "match_uncertainty"));
     assert_null(strstr(c->student[0].fit.decides, "anneal"));
     assert_null(strstr(c->student[0].fit.decides, "label_weight"));
     trb_config_destroy(c);

@@ -37,7 +37,7 @@ static void prints_back(const char *text, size_t n_flags, const char *const *fla
         assert_string_equal(a->fit.layers, b->fit.layers);
         assert_int_equal(a->method, b->method);
         assert_true(a->anneal_from == b->anneal_from && a->anneal_share == b->anneal_share);
-        assert_true(a->label_weight == b->label_weight);
+        assert_true(a->label_weight == b->label_weight && a->match_uncertainty == b->match_uncertainty);
         assert_true(a->temperature == b->temperature && a->fit.lr == b->fit.lr && a->fit.seed == b->fit.seed);
     }
     trb_free(first);
@@ -78,6 +78,8 @@ static void everything_else(void **state)
         "--student.kd.method=hydra",
         "--student.kd.temperature=1.5",
         "--student.kd.label_weight=0.1",
+        "--student.x.match_uncertainty=true",
+        "--data.validation=7",
         "--student.x.anneal_from=3.25",
         "--student.anneal_share=0.3",
         "--student.x.seed=77",
@@ -196,6 +198,7 @@ static void reference(void **state)
                                 "student.anneal_from",
                                 "student.anneal_share",
                                 "student.label_weight",
+                                "student.match_uncertainty",
                                 "student.restart",
                                 "student.phase1_epochs",
                                 "student.epochs 20",
