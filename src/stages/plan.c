@@ -5,6 +5,7 @@
 
 #include "internal.h"
 #include "tribikos/clock.h"
+#include "tribikos/hash.h"
 #include "tribikos/memory.h"
 
 /* A call is repeated for so long, but a few times in any case, unless one takes too long for that; what describes a
@@ -14,7 +15,7 @@ enum { GRADIENT_ROWS = 64, CALLS = 4 };
 
 /* Times of one network in one kind of call. Most members have the same. */
 typedef struct {
-    const char *layers; /* borrowed from the configuration */
+    uint64_t layers; /* digest of its list */
     size_t heads, rows;
     bool trains;
     double call_s, update_s; /* of `rows` rows; of all parameters once, if it trains */
@@ -84,13 +85,13 @@ done:
 }
 
 /* \param[out] t  measured now or before */
-static trb_status measure(meter *k, const char *layers, const trb_net *net, size_t rows, bool trains, timing *t)
+static trb_status measure(meter *k, const trb_net *net, size_t rows, bool trains, timing *t)
 {
-    *t = (timing){.layers = layers, .heads = trb_net_heads(net), .rows = rows, .trains = trains};
+    *t = (timing){
+        .layers = trb_hash_text(trb_net_layers(net)), .heads = trb_net_heads(net), .rows = rows, .trains = trains};
     for (size_t i = 0; i < k->n_known; i++) {
         const timing *is = &k->known[i];
-        if (is->heads != t->heads || is->rows != rows || is->trains != trains || strcmp(is->layers, layers) != 0)
-            continue;
+        if (is->layers != t->layers || is->heads != t->heads || is->rows != rows || is->trains != trains) continue;
         *t = *is;
         return TRB_OK;
     }
@@ -125,9 +126,9 @@ static trb_status plan_members(meter *k, size_t ranks, trb_plan *p)
         trb_net *net = NULL;
         timing trains = {0}, gives = {0}, follows = {0};
         TRB_TRY(trb__member_net(c, m, k->data, &net));
-        trb_status st = measure(k, o->layers, net, o->batch / o->lanes, true, &trains);
-        if (st == TRB_OK) st = measure(k, o->layers, net, c->cache.block, false, &gives);
-        if (st == TRB_OK && stored > 0) st = measure(k, o->layers, net, GRADIENT_ROWS, true, &follows);
+        trb_status st = measure(k, net, o->batch / o->lanes, true, &trains);
+        if (st == TRB_OK) st = measure(k, net, c->cache.block, false, &gives);
+        if (st == TRB_OK && stored > 0) st = measure(k, net, GRADIENT_ROWS, true, &follows);
         trb_net_destroy(net);
         TRB_TRY(st);
         const double alone = training_s(k, o, &trains, (double)o->epochs);
@@ -144,26 +145,27 @@ static trb_status plan_members(meter *k, size_t ranks, trb_plan *p)
     return TRB_OK;
 }
 
+/* A number of epochs with a number of heads. */
+static trb_status add_epochs(meter *k, size_t s, size_t heads, uint64_t epochs, double *seconds)
+{
+    const trb_fit_opts *o = &k->c->student[s].fit;
+    trb_net *net = NULL;
+    timing t = {0};
+    if (epochs == 0) return TRB_OK;
+    TRB_TRY(trb__student_net(k->c, s, k->data, heads, &net));
+    const trb_status st = measure(k, net, o->batch / o->lanes, true, &t);
+    trb_net_destroy(net);
+    *seconds += training_s(k, o, &t, (double)epochs);
+    return st;
+}
+
 static trb_status plan_student(meter *k, size_t s, size_t ranks, trb_plan_stage *stage)
 {
-    const trb_config *c = k->c;
-    const trb_student_opts *o = &c->student[s];
-    const bool hydra = o->method == TRB_METHOD_HYDRA;
-    const char *layers = o->split[0] != '\0' ? o->split : o->fit.layers;
-    trb_net *net = NULL;
-    timing one = {0}, many = {0};
-    TRB_TRY(trb__student_net(c, s, k->data, 1, &net));
-    trb_status st = measure(k, layers, net, o->fit.batch / o->fit.lanes, true, &one);
-    trb_net_destroy(net);
-    TRB_TRY(st);
-    stage->one_s = training_s(k, &o->fit, &one, (double)o->phase1_epochs + (hydra ? 0.0 : (double)o->fit.epochs));
-    if (hydra) {
-        TRB_TRY(trb__student_net(c, s, k->data, c->members.count, &net));
-        st = measure(k, layers, net, o->fit.batch / o->fit.lanes, true, &many);
-        trb_net_destroy(net);
-        TRB_TRY(st);
-        stage->one_s += training_s(k, &o->fit, &many, (double)o->fit.epochs);
-    }
+    const trb_student_opts *o = &k->c->student[s];
+    const trb__head_kind heads = trb__method_of(o->method, k->c->data.task)->heads;
+    const size_t M = k->c->members.count, first = heads == TRB__ONE_HEAD || heads == TRB__COPIED_HEADS ? 1 : M;
+    TRB_TRY(add_epochs(k, s, first, o->phase1_epochs, &stage->one_s));
+    TRB_TRY(add_epochs(k, s, heads == TRB__ONE_HEAD ? 1 : M, o->fit.epochs, &stage->one_s));
     /* A row of head groups shares its lanes among its columns. */
     stage->all_s = stage->one_s * busiest((double)o->fit.lanes, fmin((double)ranks, (double)o->fit.lanes));
     (void)snprintf(stage->name, sizeof stage->name, "distill %s", o->name);
