@@ -51,6 +51,30 @@ static void deviations_are_multiplied(void **state)
     trb_free(params), trb_free(x);
 }
 
+/* Of images too, whose convolutions keep channels in layouts of their own. */
+static void images_as_well(void **state)
+{
+    (void)state;
+    const trb_shape image = {2, 5, 4};
+    float *params = normals(20000, 0.2F, 1), *x = normals(ROWS * trb_shape_size(image), 1.0F, 2);
+    for (int training = 0; training < 2; training++) {
+        pass plain = run("conv 16 3 pad 1, split, conv 20 3 pad 1, relu", image, M, training == 1, params, x);
+        pass spread =
+            run("conv 16 3 pad 1, split, conv 20 3 pad 1, relu, spread 3", image, M, training == 1, params, x);
+        const size_t K = trb_net_outputs(plain.net);
+        double largest = 0.0;
+        for (size_t i = 0; i < plain.n; i++) {
+            const float *from = plain.z + i / (M * K) * M * K + i % K;
+            const double c = ((double)from[0] + (double)from[K] + (double)from[2 * K]) / M;
+            assert_near((double)spread.z[i], c + 3.0 * ((double)plain.z[i] - c), 1e-5);
+            largest = fmax(largest, fabs((double)plain.z[i] - c));
+        }
+        assert_true(largest > 0.1);
+        end(&plain), end(&spread);
+    }
+    trb_free(params), trb_free(x);
+}
+
 /* One head, as in the first phase of a Hydra, gives the bits of a list without; so do heads that are copies of it, and
  * its gradient. */
 static void one_head_stays_as_it_is(void **state)
@@ -74,6 +98,9 @@ static void one_head_stays_as_it_is(void **state)
             for (size_t k = 0; k < 10000; k++) params[k] = fabsf(params[k]);
             pass plain = run(cases[i].plain, cases[i].shape, 1, training == 1, params, x);
             pass spread = run(cases[i].spread, cases[i].shape, 1, training == 1, params, x);
+            trb_time times[TRB_TIMES_MAX]; /* there is no such step */
+            for (size_t k = trb_work_measured(spread.work, times); k-- > 0;)
+                assert_string_not_equal(times[k].kind, "spread");
             assert_int_equal(trb_net_size(plain.net), trb_net_size(spread.net));
             assert_memory_equal(plain.z, spread.z, plain.n * sizeof *plain.z);
             trb_net *many = NULL;
@@ -156,9 +183,8 @@ static void lists_end_in_another_spread(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(deviations_are_multiplied),
-        cmocka_unit_test(one_head_stays_as_it_is),
-        cmocka_unit_test(lists_end_in_another_spread),
+        cmocka_unit_test(deviations_are_multiplied), cmocka_unit_test(images_as_well),
+        cmocka_unit_test(one_head_stays_as_it_is),   cmocka_unit_test(lists_end_in_another_spread),
         cmocka_unit_test(nothing_is_held),
     };
     return cmocka_run_group_tests(tests, open_blas, NULL);
