@@ -276,48 +276,69 @@ static const char *list_students(const trb_config *c, size_t n, char *text)
     return text;
 }
 
+static bool is_name(const char *name, const char *at, size_t n)
+{
+    return strlen(name) == n && memcmp(name, at, n) == 0;
+}
+
+/* Keys of one student, member or set stand behind its name. \param[out] prefix  up to there; "" if nothing has the name
+ * \param[out] name,n  the name   \return the key that lists the names; NULL for other keys */
+static const char *owner(const trb_config *c, const char *key, char prefix[160], const char **name, size_t *n)
+{
+    static const struct {
+        const char *section, *list;
+    } named[] = {{"members.overrides.", "members.count"}, {"student.", "students"}, {"ood.", "eval.ood"}};
+    size_t i = 0;
+    while (i < 3 && !begins(key, named[i].section)) i++;
+    *name = i < 3 ? key + strlen(named[i].section) : key;
+    *n = strcspn(*name, ".");
+    prefix[0] = '\0';
+    if (i == 3 || (i == 1 && (*name)[*n] == '\0')) return NULL; /* student.lr is everyone's */
+    for (uint64_t m = 0; i == 0 && m < c->members.count && prefix[0] == '\0'; m++) {
+        char number[24];
+        (void)snprintf(number, sizeof number, "%" PRIu64, m);
+        if (is_name(number, *name, *n)) (void)snprintf(prefix, 160, "%s%s.", named[i].section, number);
+    }
+    for (size_t k = 0; i == 1 && k < c->n_students; k++)
+        if (is_name(c->student[k].name, *name, *n))
+            (void)snprintf(prefix, 160, "%s%s.", named[i].section, c->student[k].name);
+    for (size_t k = 0; i == 2 && k < c->eval.n_ood; k++)
+        if (is_name(c->eval.ood[k].name, *name, *n))
+            (void)snprintf(prefix, 160, "%s%s.", named[i].section, c->eval.ood[k].name);
+    return named[i].list;
+}
+
 /* Say what is wrong with a key that no row, member or student has taken. */
 static trb_status refuse_unknown(const trb_config *c, const trb__items *items, const trb__item *item)
 {
-    static const char overrides[] = "members.overrides";
-    const char *key = item->key;
-    char prefix[160] = "", names[200];
+    char prefix[160], names[200];
+    const char *name = NULL;
+    size_t n = 0;
     for (size_t i = 0; i < items->n; i++)
-        if (items->item[i].used && is_inside(items->item[i].key, key))
+        if (items->item[i].used && is_inside(items->item[i].key, item->key))
             return trb__item_fail(items, item, "a section, expected keys in it such as `%s`, got a value",
                                   items->item[i].key);
-    if (is_inside(key, overrides)) {
-        const char *number = key + sizeof overrides;
-        const size_t n = strcspn(number, ".");
-        for (uint64_t m = 0; m < c->members.count && prefix[0] == '\0'; m++) {
-            char known[24];
-            (void)snprintf(known, sizeof known, "%" PRIu64, m);
-            if (strlen(known) == n && memcmp(known, number, n) == 0)
-                (void)snprintf(prefix, sizeof prefix, "%s.%s.", overrides, known);
-        }
-        if (prefix[0] == '\0')
-            return trb__item_fail(items, item,
-                                  "there is no member `%.*s`: `members.count` is %" PRIu64 ", the last is %" PRIu64,
-                                  (int)n, number, c->members.count, c->members.count - 1);
-    } else if (begins(key, "student.") && strchr(key + 8, '.') != NULL) {
-        const char *name = key + 8;
-        const size_t n = strcspn(name, ".");
-        for (size_t s = 0; s < c->n_students; s++)
-            if (strlen(c->student[s].name) == n && memcmp(c->student[s].name, name, n) == 0)
-                (void)snprintf(prefix, sizeof prefix, "student.%s.", c->student[s].name);
-        if (prefix[0] == '\0')
-            return trb__item_fail(items, item, "no student has the name `%.*s`; `students` is [%s]", (int)n, name,
-                                  list_students(c, sizeof names, names));
-    } else if (begins(key, "ood.")) {
-        const char *name = key + 4;
-        const size_t n = strcspn(name, ".");
-        for (size_t i = 0; i < c->eval.n_ood; i++)
-            if (strlen(c->eval.ood[i].name) == n && memcmp(c->eval.ood[i].name, name, n) == 0)
-                (void)snprintf(prefix, sizeof prefix, "ood.%s.", c->eval.ood[i].name);
-        if (prefix[0] == '\0')
-            return trb__item_fail(items, item, "no set has the name `%.*s`; name it in `eval.ood`", (int)n, name);
-    }
-    return suggest(items, item, prefix);
+    const char *list = owner(c, item->key, prefix, &name, &n);
+    if (list == NULL || prefix[0] != '\0') return suggest(items, item, prefix);
+    if (strcmp(list, "members.count") == 0)
+        return trb__item_fail(items, item,
+                              "there is no member `%.*s`: `members.count` is %" PRIu64 ", the last is %" PRIu64, (int)n,
+                              name, c->members.count, c->members.count - 1);
+    if (strcmp(list, "students") == 0)
+        return trb__item_fail(items, item, "no student has the name `%.*s`; `students` is [%s]", (int)n, name,
+                              list_students(c, sizeof names, names));
+    return trb__item_fail(items, item, "no set has the name `%.*s`; name it in `eval.ood`", (int)n, name);
+}
+
+/* A file may describe more than a flag has left of its list. */
+static bool is_left_out(const trb_config *c, const trb__items *items, const trb__item *item)
+{
+    char prefix[160];
+    const char *name = NULL;
+    size_t n = 0;
+    const char *list = owner(c, item->key, prefix, &name, &n);
+    return item->source == TRB__FILE && list != NULL && prefix[0] == '\0' &&
+           trb__items_find(items, list)->source == TRB__FLAG;
 }
 
 /* A section may be empty if keys could stand in it. */
@@ -336,7 +357,8 @@ static trb_status check_unknown(const trb_config *c, const trb__items *items)
     const trb__item *first = NULL;
     for (size_t i = 0; i < items->n; i++) {
         const trb__item *item = &items->item[i];
-        if (item->used || (item->kind == TRB__SECTION && section_known(c, items, item->key))) continue;
+        if (item->used || is_left_out(c, items, item)) continue;
+        if (item->kind == TRB__SECTION && section_known(c, items, item->key)) continue;
         if (first == NULL || (item->kind != TRB__SECTION && first->kind == TRB__SECTION) ||
             ((item->kind != TRB__SECTION || first->kind == TRB__SECTION) && item->order < first->order))
             first = item;

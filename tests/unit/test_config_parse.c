@@ -1,4 +1,5 @@
 /* Reading: defaults, file, flags, what is more specific, and every way to write a value. */
+#include "asserts.h"
 #include "config_fixture.h"
 
 static void defaults(void **state)
@@ -176,6 +177,26 @@ static void recipes(void **state)
     assert_int_equal(c->student[0].views, 4);
     assert_non_null(strstr(c->student[0].fit.decides, "views: 4\n"));
     trb_config_destroy(c);
+}
+
+/* What the file describes of students, members and sets that a flag leaves out is no mistake; of those it names, a
+ * mistake is one. */
+static void flags_leave_out(void **state)
+{
+    (void)state;
+    static const char text[] =
+        SMALL "student.kd.lr: 1\nmembers.overrides.4.lr: 1\neval.ood: [far]\nood.far.files: [x]\n";
+    const char *flags[] = {"--students=[hydra]", "--members.count=4", "--eval.ood=[]", "--student.kd.lr=2"};
+    trb_config *c = parse(text, 3, flags);
+    assert_int_equal(c->n_students, 1);
+    assert_int_equal(c->members.count, 4);
+    assert_int_equal(c->eval.n_ood, 0);
+    trb_config_destroy(c);
+    assert_fails(trb_config_parse("t.yaml", text, 4, (char *const *)flags, &c), TRB_ECONFIG,
+                 "no student has the name `kd`");
+    const char *wrong[] = {"--students=[kd]"};
+    assert_fails(trb_config_parse("t.yaml", SMALL "student.kd.lt: 1\n", 1, (char *const *)wrong, &c), TRB_ECONFIG,
+                 "key `student.kd.lt`: unknown");
 }
 
 static void flags_are_yaml(void **state)
@@ -381,16 +402,11 @@ static void texts_that_decide_bits(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(defaults),
-                                       cmocka_unit_test(specific_over_general),
-                                       cmocka_unit_test(recipes),
-                                       cmocka_unit_test(flags_are_yaml),
-                                       cmocka_unit_test(layers_in_every_spelling),
-                                       cmocka_unit_test(presets_are_kept),
-                                       cmocka_unit_test(layers_of_students),
-                                       cmocka_unit_test(layers_of_members),
-                                       cmocka_unit_test(lists_of_numbers),
-                                       cmocka_unit_test(root_falls_back),
-                                       cmocka_unit_test(texts_that_decide_bits)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(defaults),          cmocka_unit_test(specific_over_general),
+                                       cmocka_unit_test(recipes),           cmocka_unit_test(flags_leave_out),
+                                       cmocka_unit_test(flags_are_yaml),    cmocka_unit_test(layers_in_every_spelling),
+                                       cmocka_unit_test(presets_are_kept),  cmocka_unit_test(layers_of_students),
+                                       cmocka_unit_test(layers_of_members), cmocka_unit_test(lists_of_numbers),
+                                       cmocka_unit_test(root_falls_back),   cmocka_unit_test(texts_that_decide_bits)};
     return cmocka_run_group_tests(tests, NULL, nothing_held);
 }
