@@ -21,7 +21,7 @@ KINDS = {"crop": (9999,), "flip": (), "rotate": (180.,), "zoom": (.9,), "shift":
          "gaussian": (255.,), "ods": (255., 1000.), "confods": (255., 1000.)}
 STEPS = list(KINDS)[-3:]
 
-USE_SPLIT, USE_VIEW, USE_MEMBER = 4, 5, 9
+USE_SPLIT, USE_VIEW, USE_MEMBER = 4, 5, 10
 LOW = (1 << 64) - 1
 
 
