@@ -1,4 +1,4 @@
-/* Heads that are spread around their mean, beyond what PyTorch says of them (test_net_golden.c): bits, one head, lists. */
+/* Heads that are spread around their mean, beyond what PyTorch says of them (test_net_golden.c). */
 #include "numbers.h"
 
 #include "tribikos/net.h"
