@@ -330,12 +330,14 @@ static trb_status refuse_unknown(const trb_config *c, const trb__items *items, c
     return trb__item_fail(items, item, "no set has the name `%.*s`; name it in `eval.ood`", (int)n, name);
 }
 
-/* A file may describe more than a flag has left of its list. */
+/* A file may describe more than a flag has left of its list. Of a section that is said by a key in it. */
 static bool is_left_out(const trb_config *c, const trb__items *items, const trb__item *item)
 {
     char prefix[160];
     const char *name = NULL;
     size_t n = 0;
+    for (size_t i = 0; i < items->n && item->kind == TRB__SECTION; i++)
+        if (is_inside(items->item[i].key, item->key)) return is_left_out(c, items, &items->item[i]);
     const char *list = owner(c, item->key, prefix, &name, &n);
     return item->source == TRB__FILE && list != NULL && prefix[0] == '\0' &&
            trb__items_find(items, list)->source == TRB__FLAG;

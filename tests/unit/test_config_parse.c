@@ -184,8 +184,8 @@ static void recipes(void **state)
 static void flags_leave_out(void **state)
 {
     (void)state;
-    static const char text[] =
-        SMALL "student.kd.lr: 1\nmembers.overrides.4.lr: 1\neval.ood: [far]\nood.far.files: [x]\n";
+    static const char text[] = SMALL "student: {kd: {lr: 1}}\nmembers.overrides: {4: {lr: 1}}\n"
+                                     "eval.ood: [far]\nood.far: {files: [x]}\nood.near.files: [x]\n";
     const char *flags[] = {"--students=[hydra]", "--members.count=4", "--eval.ood=[]", "--student.kd.lr=2"};
     trb_config *c = parse(text, 3, flags);
     assert_int_equal(c->n_students, 1);
