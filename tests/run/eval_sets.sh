@@ -190,6 +190,29 @@ check "without a validation part the reason is said once" \
     test "$(grep -c 'no calibrated figures: they need a validation part (data.validation)' "$work/err")" = 1
 check "and the figures are null" grep -q '"kd": .*"temperature": null, "calibrated_nll": null' "$work/whole/report/report.json"
 
+# The table of several runs: means of ratios, with their range.
+check "tools/table.py averages over runs" $python - "$work" "$TRB_SOURCE/tools/table.py" <<'END'
+import json, os, subprocess, sys
+work, table = sys.argv[1:]
+ratio, worth = [], []
+for run in ("one", "two"):
+    r = json.load(open(f"{work}/test/report.json"))
+    if run == "two":
+        r["models"]["hydra"]["nll"] *= 1.5
+        r["models"]["hydra"]["deep_ensemble_equivalent"] += 3
+    ratio.append(r["models"]["hydra"]["nll"] / r["models"]["ensemble"]["nll"])
+    worth.append(r["models"]["hydra"]["deep_ensemble_equivalent"])
+    os.makedirs(f"{work}/{run}/report")
+    json.dump(r, open(f"{work}/{run}/report/report.json", "w"))
+text = subprocess.run([sys.executable, table, f"{work}/one", f"{work}/two"], stdout=subprocess.PIPE, text=True, check=True).stdout
+rows = [[c.strip() for c in line.strip("|").split("|")] for line in text.splitlines()]
+hydra, kd = (dict(zip(rows[0], next(row for row in rows if row[0] == model))) for model in ("hydra", "kd"))
+assert hydra["NLL / ensemble's"] == f"{sum(ratio) / 2:.3f} ({ratio[0]:.3f} to {ratio[1]:.3f})", hydra
+assert hydra["members' worth"] == f"{sum(worth) / 2:.1f} ({worth[0]:.1f} to {worth[1]:.1f})", hydra
+auroc = json.load(open(f"{work}/one/report/report.json"))["ood"]["noise"]["models"]["hydra"]["model_uncertainty"]["auroc"]
+assert hydra["AUROC noise"] == f"{auroc:.4f}" and kd["AUROC noise"] == kd["MU"] == "-", (hydra, kd)
+END
+
 refused() { # STATUS MESSAGE WHAT ARGUMENTS...: one line for all ranks, and nothing is begun
     local status=$1 message=$2 what=$3
     shift 3
