@@ -11,9 +11,10 @@ struct trb_conv {
     trb_layout src, dst; /* as the library computes */
     trb__primitive forward, data, weights;
     /* Weights into the forward and the backward pass's packing, the gradient out of it; x in, dx out, where the
-     * neighbour's layout is another one. NULL: nothing to convert. */
-    trb_reorder *pack, *pack_back, *unpack, *enter, *leave;
-    void *packed, *packed_back, *gradient, *entered, *left;
+     * neighbour's layout is another one; dy for the gradient by x, where that is computed in another one. NULL:
+     * nothing to convert. */
+    trb_reorder *pack, *pack_back, *unpack, *enter, *leave, *turn;
+    void *packed, *packed_back, *gradient, *entered, *left, *turned;
     float *folded, *shift;      /* weights and bias with normalisation */
     const float *weight, *bias; /* the loaded ones */
     /* A convolution a group, where that is faster: each takes its channels out of the rows and puts its own there. */
@@ -354,22 +355,38 @@ done:
     return st;
 }
 
+/* The gradient by samples, which have too few channels for a block, is as slow as others of these (falls_back), and
+ * nobody but views wants it: it alone is computed in the plain layout. */
+static trb_status describe_data(const trb_conv *c, dnnl_primitive_desc_t *pd)
+{
+    const extent e = extent_of(&c->spec);
+    const trb_layout src = layout(4, e.src, trb__image_type(), dnnl_nchw);
+    const trb_layout dst = layout(4, e.dst, trb__image_type(), dnnl_nchw);
+    TRB_TRY(describe_best(&c->spec, BACKWARD_DATA, &c->src, &c->dst, pd));
+    if (!is_of(*pd, "ref")) return TRB_OK;
+    drop(pd);
+    return describe_best(&c->spec, BACKWARD_DATA, &src, &dst, pd);
+}
+
 static trb_status make_backward(trb_conv *c, const trb_layout *in, const trb_layout *plain)
 {
     static const int data_args[] = {DNNL_ARG_DIFF_DST, DNNL_ARG_WEIGHTS, DNNL_ARG_DIFF_SRC};
     static const int weights_args[] = {DNNL_ARG_SRC, DNNL_ARG_DIFF_DST, DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_BIAS};
     dnnl_primitive_desc_t data = NULL, weights = NULL;
-    trb_layout packed, gradient;
+    trb_layout packed, gradient, dx, dy;
     trb_status st = TRB_OK;
-    TRB_GO(describe_best(&c->spec, BACKWARD_DATA, &c->src, &c->dst, &data));
+    TRB_GO(describe_data(c, &data));
     TRB_GO(describe_best(&c->spec, BACKWARD_WEIGHTS, &c->src, &c->dst, &weights));
     packed = trb__layout_of(data, DNNL_ARG_WEIGHTS);
+    dx = trb__layout_of(data, DNNL_ARG_DIFF_SRC);
+    dy = trb__layout_of(data, DNNL_ARG_DIFF_DST);
     gradient = trb__layout_of(weights, DNNL_ARG_DIFF_WEIGHTS);
     TRB_GO(trb__primitive_make(data, 3, data_args, &c->data));
     TRB_GO(trb__primitive_make(weights, c->spec.bias ? 4 : 3, weights_args, &c->weights));
     TRB_GO(convert(plain, &packed, false, &c->pack_back, &c->packed_back));
     TRB_GO(convert(&gradient, plain, true, &c->unpack, &c->gradient));
-    TRB_GO(convert(&c->src, in, true, &c->leave, &c->left));
+    TRB_GO(convert(&c->dst, &dy, false, &c->turn, &c->turned));
+    TRB_GO(convert(&dx, in, true, &c->leave, &c->left));
 done:
     drop(&data);
     drop(&weights);
@@ -405,10 +422,10 @@ void trb_conv_destroy(trb_conv *c)
     trb__primitive_clear(&c->forward);
     trb__primitive_clear(&c->data);
     trb__primitive_clear(&c->weights);
-    trb_reorder *const reorders[] = {c->pack, c->pack_back, c->unpack, c->enter, c->leave};
+    trb_reorder *const reorders[] = {c->pack, c->pack_back, c->unpack, c->enter, c->leave, c->turn};
     for (size_t i = 0; i < sizeof reorders / sizeof *reorders; i++) trb_reorder_destroy(reorders[i]);
-    void *const rooms[] = {c->packed, c->packed_back, c->gradient, c->entered, c->left,   c->folded,
-                           c->shift,  c->part,        c->x_part,   c->y_part,  c->dx_part};
+    void *const rooms[] = {c->packed, c->packed_back, c->gradient, c->entered, c->left,   c->turned,
+                           c->folded, c->shift,       c->part,     c->x_part,  c->y_part, c->dx_part};
     for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++) trb_free(rooms[i]);
     trb_free(c);
 }
@@ -457,7 +474,9 @@ trb_status trb_conv_backward(trb_conv *c, const void *x, const void *dy, float *
     if (c->unpack != NULL) TRB_TRY(trb_reorder_run(c->unpack, c->gradient, dweight));
     if (dx == NULL) return TRB_OK;
     if (c->pack_back != NULL) TRB_TRY(trb_reorder_run(c->pack_back, c->weight, c->packed_back));
-    void *const data[] = {trb__unconst(dy), c->pack_back != NULL ? c->packed_back : trb__unconst(c->weight),
+    if (c->turn != NULL) TRB_TRY(trb_reorder_run(c->turn, dy, c->turned));
+    void *const data[] = {c->turn != NULL ? c->turned : trb__unconst(dy),
+                          c->pack_back != NULL ? c->packed_back : trb__unconst(c->weight),
                           c->leave != NULL ? c->left : dx};
     TRB_TRY(trb__primitive_run(&c->data, data));
     return c->leave == NULL ? TRB_OK : trb_reorder_run(c->leave, c->left, dx);
