@@ -22,25 +22,28 @@ except ImportError as missing:
 
 
 
-def draw_losses(run, axes):
+def draw_losses(run, color, axes):
     for path in sorted(glob.glob(f"{run}/members/m*/metrics.jsonl") + glob.glob(f"{run}/student/*/metrics.jsonl")):
         name = os.path.basename(os.path.dirname(path))
         lines = [json.loads(line) for line in open(path)]
         member = "/members/" in path
-        for phase in sorted({line["phase"] for line in lines}):
+        phases = sorted({line["phase"] for line in lines})
+        for phase in phases:
             loss = [line["loss"] for line in lines if line["phase"] == phase]
             label = name if not any(line["phase"] == 2 for line in lines) else f"{name}, phase {phase}"
-            axes.plot(range(1, len(loss) + 1), loss, label=None if member else label, lw=0.8 if member else 1.8,
-                      color="0.6" if member else None)
+            axes.plot(range(1, len(loss) + 1), loss, "--" if phase < phases[-1] else "-", label=None if member else label,
+                      lw=0.8 if member else 1.8, color="0.6" if member else color.get(name))
     axes.plot([], [], color="0.6", lw=0.8, label="members")
     axes.set(xlabel="epoch", ylabel="training loss (nats)")
     # A density's likelihood has no sign.
     if all((line.get_ydata() > 0).all() for line in axes.lines if len(line.get_ydata())):
         axes.set_yscale("log")
+    else:
+        axes.set_yscale("symlog", linthresh=0.1)
     axes.legend()
 
 
-def draw_reliability(f, names, axes):
+def draw_reliability(f, names, color, axes):
     label = f["label"][...]
     for name in names:
         p = f[name][...]
@@ -48,31 +51,33 @@ def draw_reliability(f, names, axes):
         bins = np.minimum((confidence * 15).astype(int), 14)
         used = [b for b in range(15) if (bins == b).sum() >= 10]  # fewer rows say nothing about a frequency
         axes.plot([confidence[bins == b].mean() for b in used], [correct[bins == b].mean() for b in used], "o-", ms=4,
-                  label=name)
+                  label=name, color=color[name])
     axes.plot([0, 1], [0, 1], color="0.7", lw=0.8)
     axes.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1), aspect="equal")
     axes.legend()
 
 
-def draw_uncertainty(f, name, kind, sets, axes):
-    """Uncertainties spread over orders of magnitude: bins of equal width in their logarithm, shares of each set's rows."""
-    values = {s: np.maximum(f[f"uncertainty/{s}/{name}/{kind}"][...], 1e-12) for s in sets}
-    every = np.concatenate(list(values.values()))
-    edges = np.geomspace(max(np.quantile(every, 0.005), 1e-9), every.max(), 41)
+def edges_of(groups):
+    """Uncertainties spread over orders of magnitude: bins of equal width in their logarithm, the same for all models."""
+    largest = max(v.max() for group in groups for v in group.values())
+    least = min(np.quantile(v, 0.005) for group in groups for v in group.values())
+    return np.geomspace(min(max(least, 1e-9), largest / 10), largest, 41)
+
+
+def draw_uncertainty(values, edges, label, title, axes):
     for s, v in values.items():
         axes.hist(np.maximum(v, edges[0]), edges, weights=np.full(len(v), 1 / len(v)), histtype="step", lw=1.5, label=s)
-    axes.set(xscale="log", xlabel=f"{kind} {'uncertainty (nats)' if 'label' in f else 'variance'}", ylabel="share of samples",
-             title=name)
+    axes.set(xscale="log", xlabel=label, ylabel="share of samples", title=title)
     axes.legend(loc="upper left")
 
 
-def draw_corruptions(report, split, figure_of, axes):
+def draw_corruptions(report, split, figure_of, color, axes):
     corruptions = report["corruptions"].values()
     for name, model in report["models"].items():
         curves = [c[name][figure_of] for c in corruptions]
         if any(v is None for curve in curves for v in curve):
             continue
-        axes.plot(range(6), [model[figure_of], *np.mean(curves, 0)], "o-", ms=4, label=name)
+        axes.plot(range(6), [model[figure_of], *np.mean(curves, 0)], "o-", ms=4, label=name, color=color[name])
     axes.set(xlabel="strength of corruption (0: none)", ylabel={"nll": "NLL (nats)"}.get(figure_of, figure_of),
              title=f"{split}: " + ", ".join(report["corruptions"]))
     axes.legend()
@@ -90,24 +95,30 @@ def main():
     report = json.load(open(f"{run}/report/report.json"))
     with h5py.File(f"{run}/report/predictions.h5") as f:
         names = [n for n in report["models"] if n in f]
-        panels = [lambda axes: draw_losses(run, axes)]
+        color = {name: f"C{i}" for i, name in enumerate(report["models"])}
+        first = [lambda axes: draw_losses(run, color, axes)]
         if "label" in f:
-            panels.append(lambda axes: draw_reliability(f, names, axes))
-        if report["ood"]:
-            for name in names:
-                sets = [report["split"], *(s for s in report["ood"] if name in f[f"uncertainty/{s}"])]
-                for kind in (k for k in ("model", "total") if k in f[f"uncertainty/{sets[0]}/{name}"]):
-                    panels.append(lambda axes, of=(name, kind, sets): draw_uncertainty(f, *of, axes))
+            first.append(lambda axes: draw_reliability(f, names, color, axes))
         if report["corruptions"]:
             for of in "accuracy", "nll":
-                panels.append(lambda axes, of=of: draw_corruptions(report, report["split"], of, axes))
-        columns = min(len(panels), 3)
-        rows = -(-len(panels) // columns)
-        figure, axes = plt.subplots(rows, columns, figsize=(5.5 * columns, 4.2 * rows), constrained_layout=True, squeeze=False)
-        for panel, at in zip(panels, axes.flat):
-            panel(at)
-        for at in axes.flat[len(panels):]:
-            at.set_axis_off()
+                first.append(lambda axes, of=of: draw_corruptions(report, report["split"], of, color, axes))
+        grid = [first]
+        for kind in ("model", "total") if report["ood"] else ():  # a column a model
+            label = f"{kind} {'uncertainty (nats)' if 'label' in f else 'variance'}"
+            groups = {}
+            for name in names:
+                sets = [report["split"], *(s for s in report["ood"] if name in f[f"uncertainty/{s}"])]
+                if kind in f[f"uncertainty/{sets[0]}/{name}"]:
+                    groups[name] = {s: f[f"uncertainty/{s}/{name}/{kind}"][...] for s in sets}
+            edges = edges_of(groups.values())
+            grid.append([(lambda axes, of=(groups[name], edges, label, name): draw_uncertainty(*of, axes))
+                         if name in groups else None for name in names])
+        columns = max(len(row) for row in grid)
+        figure, axes = plt.subplots(len(grid), columns, figsize=(4.4 * columns, 3.6 * len(grid)), constrained_layout=True,
+                                    squeeze=False)
+        for row, places in zip(grid, axes):
+            for panel, at in zip(row + [None] * columns, places):
+                panel(at) if panel else at.set_axis_off()
     figure.savefig(out, dpi=110)
     print(out)
 
