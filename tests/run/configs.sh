@@ -27,6 +27,11 @@ if [ -r "$mnist/mnist/train-images-idx3-ubyte.gz" ]; then
     TRIBIKOS_DATA=$mnist mpi 2 run configs/mnist.yaml --run.dir="$work/mnist" --train.epochs=1 --student.epochs=1 \
         --student.phase1_epochs=1 --members.count=2 || cat "$work/err"
     check "configs/mnist.yaml with fewer epochs" grep -q '^hydra' "$work/out"
+    TRIBIKOS_DATA=$mnist mpi 2 run configs/diversity.yaml --run.dir="$work/diversity" --train.epochs=1 --members.count=2 \
+        --students='[hydra-views]' --student.epochs=1 \
+        --eval.corruptions='[noise]' --ood.fashion.root="$work/data" \
+        --ood.fashion.files='[t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte]' || cat "$work/err"
+    check "configs/diversity.yaml with fewer epochs" grep -q '^hydra-views' "$work/out"
 else
     echo "SKIPPED: configs/mnist.yaml (no MNIST under $mnist)"
 fi
@@ -51,7 +56,7 @@ for name in "boston", "protein":
             near = 1e-12 * max(abs(a), abs(b))
             assert abs(mean - (a + b) / 2) <= near and abs(error - abs(a - b) / 2) <= near, (name, model, figure)
 a, b = (json.load(open(f"{work}/uci/boston/{k}/report/report.json"))["models"]["ensemble"]["nll"] for k in (0, 1))
-assert a != b and f"{table['boston']['models']['hydra']['nll'][0]:.4f}" in open(f"{work}/out").read()
+assert a != b and f"{table['boston']['models']['hydra']['nll'][0]:.3f} ±" in open(f"{work}/out").read()
 END
 else
     echo "SKIPPED: configs/uci.yaml (no uci/bostonHousing under $TRB_SOURCE/../shared/data)"
@@ -68,12 +73,18 @@ for name, stem, rows in (("data_batch", "train", 80), ("test_batch", "t10k", 100
         part = slice(i * rows, (i + 1) * rows)
         images = np.pad(pixels[part], ((0, 0), (2, 2), (2, 2)))[:, None].repeat(3, 1).reshape(rows, -1)
         np.concatenate([label[part, None], images], 1).tofile(f"{work}/cifar10/{file}.bin")
+        if stem == "t10k":  # CIFAR-100's format: two labels
+            np.concatenate([label[part, None], label[part, None], images], 1).tofile(f"{work}/cifar10/test_by_class.bin")
 END
 precision=f32
 grep -qw avx512_bf16 /proc/cpuinfo && precision=bf16
 TRIBIKOS_DATA=$work/cifar10 mpi 2 run configs/cifar10.yaml --run.dir="$work/cifar" --math.precision=$precision --members.count=2 \
     --train.epochs=2 --student.phase1_epochs=2 --student.epochs=2 --cache.views=2 || cat "$work/err"
 check "configs/cifar10.yaml on a few hundred images" grep -q '^hydra' "$work/out"
+TRIBIKOS_DATA=$work/cifar10 mpi 2 run configs/diversity-cifar10.yaml --run.dir="$work/diversity10" --math.precision=$precision \
+    --data.validation=64 --members.count=2 --train.epochs=1 --student.phase1_epochs=1 --student.epochs=1 \
+    --students='[hydra-views]' --student.hydra-views.phase1_epochs=1 --student.hydra-views.epochs=1 || cat "$work/err"
+check "configs/diversity-cifar10.yaml on a few hundred images" grep -q '^hydra-views' "$work/out"
 export RANKS=2 TRIBIKOS=$TRB_BUILD/tribikos
 bash jobs/run.sbatch "$work/small.yaml" >"$work/out" 2>"$work/err" || cat "$work/err"
 check "jobs/run.sbatch without a batch system" grep -q '^hydra' "$work/out"
