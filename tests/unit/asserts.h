@@ -9,9 +9,18 @@
 
 #include <cmocka.h>
 
+#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tribikos/status.h"
+
+/** Under valgrind, which takes fifty times as long, and which judges memory: where the cases of a test differ in their
+ * numbers and hardly in the ways they take, it takes a part of them. The other builds take them all. */
+static inline bool brief(void)
+{
+    return getenv("TRB_BRIEF") != NULL;
+}
 
 #define assert_ok(call) assert_ok_at((call), #call, __FILE__, __LINE__)
 static inline void assert_ok_at(trb_status st, const char *call, const char *file, int line)

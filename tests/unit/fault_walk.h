@@ -1,31 +1,23 @@
-/** Fail every passage of a fault point in its turn. */
+/** Fail every passage of a fault point in its turn; where brief(), of those behind the tenth every fifth. */
 #ifndef TRB_TEST_FAULT_WALK_H
 #define TRB_TEST_FAULT_WALK_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "asserts.h"
 
-#include <cmocka.h>
-
-#include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "tribikos/fault.h"
 #include "tribikos/memory.h"
 
-/** A child a passage, since TRB_FAULT is looked at once a process: `act` must fail with TRB_ENOMEM at alloc, with TRB_EIO elsewhere,
- * and hold no memory then, until a passage is beyond the last and it succeeds. \param[in] act  makes, uses and releases \return
- * passages */
+/** A child a passage, since TRB_FAULT is looked at once a process: `act` must fail with TRB_ENOMEM at alloc, with
+ * TRB_EIO elsewhere, and hold no memory then, until a passage is beyond the last and it succeeds. \param[in] act
+ * makes, uses and releases \return passages */
 static inline int fault_walk(const char *point, trb_status (*act)(void *ctx), void *ctx)
 {
     enum { TRIES = 10000, DONE = 0, FAILED = 1, UNCLEAN = 2 };
-    for (int nth = 1; nth < TRIES; nth++) {
+    for (int nth = 1; nth < TRIES; nth += brief() && nth >= 10 ? 5 : 1) {
         const pid_t child = fork();
         assert_true(child >= 0);
         if (child == 0) {
