@@ -1,11 +1,23 @@
 #include "fuzz.h"
 
-void fuzz_cache_make(void)
+static void write_shard(const trb_cache_spec *spec, size_t unit, const void *rows, uint64_t *payload)
 {
-    enum { N = 5, K = 3, M = 2, V = 2 };
+    trb_shard *s = NULL;
+    FUZZ_MUST(trb_shard_create(fuzz_path("cache"), spec, unit, &s) == TRB_OK);
+    FUZZ_MUST(trb_shard_write(s, trb_cache_unit_at(spec, unit).rows, rows) == TRB_OK);
+    FUZZ_MUST(trb_shard_publish(s, payload) == TRB_OK);
+}
+
+void fuzz_cache_make(bool stored)
+{
+    enum { N = 5, K = 3, M = 2, V = 2, SHARDS = 2 };
     static const int32_t label[N] = {0, 1, 2, 1, 0};
     static const uint64_t digest[M] = {11, 12};
-    static const trb_view view[V] = {{"identity", 0, false}, {"flip", 7, false}};
+    static const trb_view plain[V] = {{"identity", 0, false}, {"flip", 7, false}};
+    static const trb_view with_inputs[V] = {{"identity", 0, false}, {"ods 8", 7, true}};
+    float logits[N * K];
+    uint16_t halves[N * FUZZ_D];
+    uint64_t payload[(V * M + 1) * SHARDS];
     const trb_cache_spec spec = {.task = TRB_TASK_CLASSES,
                                  .dtype = TRB_F32,
                                  .N = N,
@@ -16,16 +28,28 @@ void fuzz_cache_make(void)
                                  .shard_rows = 4,
                                  .data_digest = 13,
                                  .member_digest = digest,
-                                 .view = view,
+                                 .view = stored ? with_inputs : plain,
+                                 .shape = {FUZZ_D / 4, 2, 2},
+                                 .x_dtype = TRB_F16,
+                                 .inputs_payload = payload + V * M * SHARDS,
                                  .label = label};
-    float logits[N * K];
-    uint64_t payload[V * M * 2];
     for (size_t i = 0; i < N * K; i++) logits[i] = (float)i / 4;
-    for (size_t i = 0; i < trb_cache_units(&spec); i++) {
-        trb_shard *s = NULL;
-        FUZZ_MUST(trb_shard_create(fuzz_path("cache"), &spec, i, &s) == TRB_OK);
-        FUZZ_MUST(trb_shard_write(s, trb_cache_unit_at(&spec, i).rows, logits) == TRB_OK);
-        FUZZ_MUST(trb_shard_publish(s, &payload[i]) == TRB_OK);
-    }
+    for (size_t i = 0; i < N * FUZZ_D; i++) halves[i] = (uint16_t)(257 * i);
+    /* Shards of logits name the inputs that they are of. */
+    for (size_t i = trb_cache_units(&spec); i-- > 0;)
+        write_shard(&spec, i, i < trb_cache_logits_units(&spec) ? (void *)logits : halves, &payload[i]);
     FUZZ_MUST(trb_manifest_publish(fuzz_path("cache"), &spec, payload, "") == TRB_OK);
+}
+
+void fuzz_cache_manifest(const fuzz_base *base, fuzz_input in)
+{
+    trb_cache *c = NULL;
+    (void)fuzz_base_edit(base, "cache/manifest.h5", in);
+    trb_status st = trb_cache_open(fuzz_path("cache"), &c);
+    if (st == TRB_OK) {
+        const size_t units = trb_cache_units(trb_cache_spec_of(c));
+        for (size_t i = 0; st == TRB_OK && i < units && i < 16; i++) st = trb_cache_verify_unit(c, i);
+    }
+    trb_cache_close(c);
+    fuzz_settle(st);
 }
