@@ -40,6 +40,9 @@ changes() { # WHAT FILES-THAT-CHANGE FLAGS...: these files of the run change, an
     diff "$work/expected" "$work/got" | sed -n 's/^> [0-9a-f]*  //p' | grep -v '^-$\|manifest\|predictions' |
         sed -E 's,/(m[0-9]+-s[0-9]+|weights)\.h5$,,' | sort -u | tr '\n' ' ' >"$work/changed"
     check "$what changes $wanted" test "$(cat "$work/changed")" = "$wanted "
+    # Files also name what they were made by: what is learned has to differ too.
+    check "$what changes losses" test -s "$work/other/student/two/metrics.jsonl" -a \
+        "$(cat "$work/one/student/two/metrics.jsonl")" != "$(cat "$work/other/student/two/metrics.jsonl")"
     rm -rf "$work/other"
 }
 changes "another seed of the views" "cache/v01 cache/v02 student/hydra student/kd student/two" --cache.view_seed=4

@@ -84,6 +84,26 @@ done
 mpi 3 run "$conf" --run.dir="$work/free" "${views[@]}" --exchange=server --server.staleness=1 || cat "$work/err"
 check "workers that run ahead" test -f "$work/free/report/report.json"
 
+# Inputs that are sound and are others: the logits that are there are not theirs.
+if $python -c 'import h5py, xxhash' 2>/dev/null; then
+    mkdir "$work/others" && cp -r "$work/one/members" "$work/one/cache" "$work/others/"
+    $python - "$work/others/cache/v02/x-s00001.h5" "$TRB_SOURCE/tools" <<'PYTHON'
+import sys
+import h5py
+import numpy as np
+sys.path.insert(0, sys.argv[2])
+from cache_write import digest
+with h5py.File(sys.argv[1], "r+") as f:
+    x = f["x"][:]
+    x[7] ^= 1
+    f["x"][:] = x
+    f.attrs["payload_digest"] = np.uint64(digest(x, f["sample_id"][:]))
+PYTHON
+    mpi 2 cache "$conf" --run.dir="$work/others" "${views[@]}" || cat "$work/err"
+    check "other inputs are taken as they are" grep -q '12 of 12 shards of inputs are there already' "$work/err"
+    check "and the logits of all members are made of them" grep -q '51 of 54 shards are there already' "$work/err"
+fi
+
 # Against PyTorch: inputs by its gradients in double precision, logits by what is stored. And the same cache from elsewhere.
 if $python -c 'import torch, h5py, xxhash' 2>/dev/null; then
     check "inputs and logits are PyTorch's, and a cache from elsewhere" $python - "$work" "$TRB_SOURCE/tools" "$recipes" <<'PYTHON'
