@@ -81,7 +81,8 @@ void trb_conv_destroy(trb_conv *conv);
  * not read */
 trb_status trb_conv_load(trb_conv *conv, const float *weight, const float *bias, const trb_norm_params *norm);
 trb_status trb_conv_forward(trb_conv *conv, const void *x, void *y);
-/** Of the last forward pass. \param[out] dweight,dbias as the parameters   \param[out] dx  NULL to skip */
+/** Of the last forward pass. \param[out] dweight,dbias as the parameters, NULL to skip both
+ * \param[out] dx  NULL to skip */
 trb_status trb_conv_backward(trb_conv *conv, const void *x, const void *dy, float *dweight, float *dbias, void *dx);
 
 /** Batch normalisation, with the relu behind it if asked for. Output as input. */
@@ -92,7 +93,7 @@ void trb_norm_destroy(trb_norm_op *n);
  * \return also TRB_ENUM if a mean or variance of the batch is not finite: the relu behind would hide that */
 trb_status trb_norm_forward(trb_norm_op *n, const trb_norm_params *p, const void *x, void *y);
 /** Of the last forward pass; if that used given statistics they count as constants.
- * \param[out] dscale,dshift [C] */
+ * \param[out] dscale,dshift [C]; NULL to skip both */
 trb_status trb_norm_backward(trb_norm_op *n, const trb_norm_params *p, const void *x, const void *dy, float *dscale,
                              float *dshift, void *dx);
 /** Of the batch of the last forward pass: \param[out] mean [C]  \param[out] variance [C], unbiased, as PyTorch's */

@@ -244,7 +244,7 @@ trb_status trb_net_forward(const trb_net *net, trb_work *work, const float *para
  * a forward pass of inference, running statistics are constants.
  *
  * \param[in]  dz    [rows][M][K] gradient of the loss by the outputs
- * \param[out] grad  [trb_net_size], overwritten
+ * \param[out] grad  [trb_net_size], overwritten; NULL to skip, which leaves dx the same bits
  * \param[out] dx    [rows][D] gradient by the inputs; NULL to skip (training skips it)
  */
 trb_status trb_net_backward(const trb_net *net, trb_work *work, const float *params, const float *dz, float *grad,

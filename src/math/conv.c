@@ -270,9 +270,9 @@ static trb_status backward_parts(trb_conv *c, const void *x, const void *dy, flo
     const size_t rows = c->spec.rows, G = c->spec.groups, N = c->spec.filters / G,
                  each = N * weights_a_filter(&c->spec);
     for (size_t g = 0; g < G; g++) {
-        take(rows, G, g, c->x_bytes, x, c->x_part);
+        if (dweight != NULL) take(rows, G, g, c->x_bytes, x, c->x_part);
         take(rows, G, g, c->y_bytes, dy, c->y_part);
-        TRB_TRY(trb_conv_backward(c->part[g], c->x_part, c->y_part, dweight + g * each,
+        TRB_TRY(trb_conv_backward(c->part[g], c->x_part, c->y_part, dweight == NULL ? NULL : dweight + g * each,
                                   dbias == NULL ? NULL : dbias + g * N, dx == NULL ? NULL : c->dx_part));
         if (dx != NULL) put(rows, G, g, c->x_bytes, c->dx_part, dx);
     }
@@ -468,10 +468,12 @@ trb_status trb_conv_forward(trb_conv *c, const void *x, void *y)
 trb_status trb_conv_backward(trb_conv *c, const void *x, const void *dy, float *dweight, float *dbias, void *dx)
 {
     if (c->part != NULL) return backward_parts(c, x, dy, dweight, dbias, dx);
-    void *const weights[] = {c->enter != NULL ? c->entered : trb__unconst(x), trb__unconst(dy),
-                             c->unpack != NULL ? c->gradient : dweight, dbias};
-    TRB_TRY(trb__primitive_run(&c->weights, weights));
-    if (c->unpack != NULL) TRB_TRY(trb_reorder_run(c->unpack, c->gradient, dweight));
+    if (dweight != NULL) {
+        void *const weights[] = {c->enter != NULL ? c->entered : trb__unconst(x), trb__unconst(dy),
+                                 c->unpack != NULL ? c->gradient : dweight, dbias};
+        TRB_TRY(trb__primitive_run(&c->weights, weights));
+        if (c->unpack != NULL) TRB_TRY(trb_reorder_run(c->unpack, c->gradient, dweight));
+    }
     if (dx == NULL) return TRB_OK;
     if (c->pack_back != NULL) TRB_TRY(trb_reorder_run(c->pack_back, c->weight, c->packed_back));
     if (c->turn != NULL) TRB_TRY(trb_reorder_run(c->turn, dy, c->turned));

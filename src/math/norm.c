@@ -13,6 +13,7 @@ struct trb_norm_op {
     way last;
     trb__primitive forward[WAYS], backward[WAYS];
     float *mean, *variance; /* of the batch, biased; one behind the other */
+    float *unwanted;        /* [2][channels] gradients by scale and shift that nobody asked for */
     void *mask[WAYS];       /* where the relu let through */
 };
 
@@ -62,9 +63,10 @@ trb_status trb_norm_create(const trb_layout *layout, bool relu, bool training, t
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, 1, sizeof *n, &n));
     n->channels = (size_t)dims[1];
     n->count = (size_t)(dims[0] * dims[2] * dims[3]);
-    trb_status st = trb_alloc(TRB_MEM_ACTIVATIONS, 2 * n->channels, sizeof *n->mean, &n->mean);
+    trb_status st = trb_alloc(TRB_MEM_ACTIVATIONS, 4 * n->channels, sizeof *n->mean, &n->mean);
     if (st == TRB_OK) {
         n->variance = n->mean + n->channels;
+        n->unwanted = n->variance + n->channels;
         st = make(n, layout, relu, training, GIVEN);
     }
     if (st == TRB_OK && training) st = make(n, layout, relu, training, OF_BATCH);
@@ -117,8 +119,8 @@ trb_status trb_norm_backward(trb_norm_op *n, const trb_norm_params *p, const voi
                           n->last == OF_BATCH ? n->variance : trb__unconst(p->variance),
                           trb__unconst(dy),
                           dx,
-                          dscale,
-                          dshift,
+                          dscale != NULL ? dscale : n->unwanted,
+                          dshift != NULL ? dshift : n->unwanted + n->channels,
                           n->mask[n->last]};
     return trb__primitive_run(&n->backward[n->last], data);
 }

@@ -80,6 +80,7 @@ trb_status trb__conv_step(const trb__step *s, const trb__pass *p)
 trb_status trb__conv_back(const trb__step *s, const trb__pass *p, const void *dy, void *dx)
 {
     const trb__layer *l = s->l;
+    if (p->grad == NULL) return trb_conv_backward(s->op, p->x, dy, NULL, NULL, dx);
     float *db = l->argument.bias ? p->grad + l->bias : NULL;
     if (!l->argument.rank1) return trb_conv_backward(s->op, p->x, dy, p->grad + l->weight, db, dx);
     float *dw = s->scratch + trb__rank1_filters(l);
@@ -130,6 +131,7 @@ trb_status trb__norm_back(const trb__step *s, const trb__pass *p, const void *dy
 {
     const trb__layer *l = s->l;
     const trb_norm_params params = norm_params(l, p);
+    if (p->grad == NULL) return trb_norm_backward(s->op, &params, p->x, dy, NULL, NULL, dx);
     TRB_TRY(trb_norm_backward(s->op, &params, p->x, dy, p->grad + l->weight, p->grad + l->bias, dx));
     if (p->trains) {
         trb_norm_statistics(s->op, p->grad + l->mean, p->grad + l->variance);

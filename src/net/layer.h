@@ -17,7 +17,7 @@ typedef struct trb__step trb__step;
 typedef struct {
     size_t rows;
     const float *params;
-    float *grad;          /* NULL in a forward pass */
+    float *grad;          /* NULL in a forward pass, and in a backward pass if nobody wants it */
     const trb_draw *draw; /* NULL at inference */
     bool trains;          /* the forward pass drew masks and took statistics of its batch */
     bool loads;           /* the first pass with these parameters */

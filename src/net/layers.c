@@ -73,7 +73,7 @@ static trb_status dense_backward(const trb__step *s, const trb__pass *p, const v
     const float *x = p->x, *dy = dy_;
     float *dx = dx_;
     const size_t n = l->y_width / l->x_copies, k = l->x_width / l->x_copies;
-    if (!l->fused) {
+    if (!l->fused && p->grad != NULL) {
         float *restrict db = p->grad + l->bias;
         memset(db, 0, l->y_width * sizeof *db);
         for (size_t r = 0; r < p->rows; r++)
@@ -82,8 +82,9 @@ static trb_status dense_backward(const trb__step *s, const trb__pass *p, const v
     if (l->argument.rank1) return trb__rank1_dense_backward(s, p, dy, dx);
     for (size_t i = 0; i < l->x_copies; i++) {
         const size_t w = l->weight + i * n * k;
-        TRB_TRY(
-            trb_gemm(true, false, n, k, p->rows, dy + i * n, l->y_width, x + i * k, l->x_width, 0.0F, p->grad + w, k));
+        if (p->grad != NULL)
+            TRB_TRY(trb_gemm(true, false, n, k, p->rows, dy + i * n, l->y_width, x + i * k, l->x_width, 0.0F,
+                             p->grad + w, k));
         if (dx != NULL)
             TRB_TRY(trb_gemm(false, false, p->rows, k, n, dy + i * n, l->y_width, p->params + w, k, 0.0F, dx + i * k,
                              l->x_width));
@@ -114,7 +115,7 @@ static trb_status relu_backward(const trb__step *s, const trb__pass *p, const vo
         trb_layout_relu_back(&s->x_layout, s->y, dy, dx);
         return TRB_OK;
     }
-    if (!l->fused) {
+    if (!l->fused || p->grad == NULL) {
         for (size_t i = 0; i < p->rows * l->y_width; i++) d[i] = y[i] > 0.0F ? d[i] : 0.0F;
         return TRB_OK;
     }

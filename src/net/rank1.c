@@ -81,15 +81,13 @@ trb_status trb__rank1_dense_forward(const trb__step *s, const trb__pass *p, floa
 static void back_over_outputs(const trb__layer *l, const dense *d, const trb__pass *p, const float *dy)
 {
     const float *restrict factor = p->params + l->s;
-    float *restrict ds = p->grad + l->s;
-    memset(ds, 0, l->y_width * sizeof *ds);
+    float *restrict ds = p->grad == NULL ? NULL : p->grad + l->s;
+    if (ds != NULL) memset(ds, 0, l->y_width * sizeof *ds);
     for (size_t row = 0; row < p->rows; row++) {
         const float *restrict g = dy + row * l->y_width, *restrict u = d->u + row * l->y_width;
         float *restrict du = d->du + row * l->y_width;
-        for (size_t j = 0; j < l->y_width; j++) {
-            ds[j] += g[j] * u[j];
-            du[j] = g[j] * factor[j];
-        }
+        for (size_t j = 0; j < l->y_width; j++) du[j] = g[j] * factor[j];
+        for (size_t j = 0; j < l->y_width && ds != NULL; j++) ds[j] += g[j] * u[j];
     }
 }
 
@@ -97,15 +95,15 @@ static void back_over_outputs(const trb__layer *l, const dense *d, const trb__pa
  * the sum over them. */
 static void back_over_inputs(const trb__layer *l, const dense *d, const trb__pass *p, float *to)
 {
-    memset(p->grad + l->r, 0, d->M * d->k * sizeof *p->grad);
+    if (p->grad != NULL) memset(p->grad + l->r, 0, d->M * d->k * sizeof *p->grad);
     if (to != NULL) memset(to, 0, p->rows * l->x_width * sizeof *to);
     for (size_t row = 0; row < p->rows; row++)
         for (size_t m = 0; m < d->M; m++) {
             const size_t at = input_of(l, d, row, m);
             const float *restrict x = (const float *)p->x + at, *restrict g = d->xr + (row * d->M + m) * d->k;
             const float *restrict r = p->params + l->r + m * d->k;
-            float *restrict dr = p->grad + l->r + m * d->k;
-            for (size_t i = 0; i < d->k; i++) dr[i] += g[i] * x[i];
+            float *restrict dr = p->grad == NULL ? NULL : p->grad + l->r + m * d->k;
+            for (size_t i = 0; i < d->k && dr != NULL; i++) dr[i] += g[i] * x[i];
             if (to == NULL) continue;
             float *restrict dx = to + at;
             for (size_t i = 0; i < d->k; i++) dx[i] += g[i] * r[i];
@@ -118,8 +116,10 @@ trb_status trb__rank1_dense_backward(const trb__step *s, const trb__pass *p, con
     const dense d = dense_of(s);
     const size_t rows = p->rows * d.M;
     back_over_outputs(l, &d, p, dy);
-    scale_inputs(l, &d, p);
-    TRB_TRY(trb_gemm(true, false, d.n, d.k, rows, d.du, d.n, d.xr, d.k, 0.0F, p->grad + l->weight, d.k));
+    if (p->grad != NULL) {
+        scale_inputs(l, &d, p);
+        TRB_TRY(trb_gemm(true, false, d.n, d.k, rows, d.du, d.n, d.xr, d.k, 0.0F, p->grad + l->weight, d.k));
+    }
     TRB_TRY(trb_gemm(false, false, rows, d.k, d.n, d.du, d.n, p->params + l->weight, d.k, 0.0F, d.xr, d.k));
     back_over_inputs(l, &d, p, dx);
     return TRB_OK;

@@ -479,7 +479,7 @@ trb_status trb_net_backward(const trb_net *net, trb_work *w, const float *params
         const double start = w->measures ? trb_now_s() : 0.0;
         TRB_TRY(step_back(s, &pass, &g, i > w->first_trained || dx != NULL));
         if (w->measures) s->seconds[1] += trb_now_s() - start;
-        if (w->ready != NULL && has_weights(s)) w->ready(w->watcher, s->l->weight);
+        if (w->ready != NULL && grad != NULL && has_weights(s)) w->ready(w->watcher, s->l->weight);
     }
     if (dx != NULL) memcpy(dx, g.now, w->last_rows * trb_shape_size(net->input) * sizeof *dx);
     return TRB_OK;

@@ -12,9 +12,7 @@ typedef struct {
     float *x, *fed, *dx; /* [ROWS][D] in the unit of the step, normalised, the gradient */
     float *w, *dz;       /* [ROWS][K] */
     float *share;        /* [ROWS] */
-    float *grad;         /* of the weights, which nobody wants; as many as the largest member so far has */
-    size_t grad_size;
-    char *made; /* [rows of the unit][D] as stored */
+    char *made;          /* [rows of the unit][D] as stored */
 } rooms;
 
 static trb_status reserve(const trb_cache_spec *spec, size_t rows, rooms *r)
@@ -31,18 +29,8 @@ static trb_status reserve(const trb_cache_spec *spec, size_t rows, rooms *r)
 
 static void release(rooms *r)
 {
-    void *const blocks[] = {r->x, r->fed, r->dx, r->w, r->dz, r->share, r->grad, r->made};
+    void *const blocks[] = {r->x, r->fed, r->dx, r->w, r->dz, r->share, r->made};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) trb_free(blocks[i]);
-}
-
-static trb_status load(trb__writer *w, size_t m, rooms *r)
-{
-    TRB_TRY(trb__writer_load(w, m, ROWS));
-    if (r->grad_size >= trb_net_size(w->net)) return TRB_OK;
-    trb_free(r->grad);
-    r->grad = NULL;
-    r->grad_size = trb_net_size(w->net);
-    return trb_alloc(TRB_MEM_GRADIENTS, r->grad_size, sizeof *r->grad, &r->grad);
 }
 
 /* Rows [at, at + rows) of a unit; the call is of ROWS all the same, so that its bits are no matter of where a unit
@@ -59,7 +47,7 @@ static trb_status make(trb__writer *w, trb_cache_unit u, size_t at, size_t rows,
     TRB_TRY(trb_net_forward(w->net, w->work, w->params, ROWS, r->fed, NULL, &z));
     trb_augment_direction(w->views, u.view, rows, K, z, r->w, r->dz, r->share);
     memset(r->dz + rows * K, 0, (ROWS - rows) * K * sizeof *r->dz);
-    TRB_TRY(trb_net_backward(w->net, w->work, w->params, r->dz, r->grad, r->dx));
+    TRB_TRY(trb_net_backward(w->net, w->work, w->params, r->dz, NULL, r->dx));
     trb_augment_end(w->views, u.view, rows, r->x, r->dx, r->share,
                     r->made + at * D * trb_dtype_bytes(w->spec->x_dtype));
     return TRB_OK;
@@ -73,7 +61,7 @@ static trb_status make_unit(trb__writer *w, trb_cache_unit u, rooms *r)
             const size_t block = (u.first_row + at) / spec->block;
             trb_rng rng = trb_rng_open(spec->view[u.view].seed, TRB_USE_MEMBER, 0, u.view, block);
             if (trb_rng_below(&rng, spec->M) != m) continue;
-            TRB_TRY(load(w, m, r));
+            TRB_TRY(trb__writer_load(w, m, ROWS));
             TRB_TRY(trb__writer_go_on(w));
             const size_t end = u.rows - at < spec->block ? u.rows : at + spec->block;
             for (size_t first = at; first < end; first += ROWS)

@@ -176,17 +176,20 @@ static void gradients_are_differences(void **state)
         bench b = set_up(&cases[i]);
         const size_t n = trb_net_size(b.net), trained = trb_net_trained(b.net), inputs = B * trb_net_inputs(b.net);
         float *grad = room(n, sizeof *grad), *dx = room(inputs, sizeof *dx), *alone = room(n, sizeof *alone);
+        float *dx_alone = room(inputs, sizeof *dx);
         (void)loss_at(&b);
         assert_ok(trb_net_backward(b.net, b.work, b.params, b.dz, grad, dx));
         assert_ok(trb_net_backward(b.net, b.work, b.params, b.dz, alone, NULL));
         assert_memory_equal(alone, grad, n * sizeof *grad);
+        assert_ok(trb_net_backward(b.net, b.work, b.params, b.dz, NULL, dx_alone));
+        assert_memory_equal(dx_alone, dx, inputs * sizeof *dx);
         size_t skipped = 0;
         double largest = 0.0;
         compare(&b, trained, b.params, grad, &skipped, &largest);
         compare(&b, inputs, b.x, dx, &skipped, &largest);
         assert_true(largest > 50 * near); /* a missing term would be seen */
         assert_in_range(skipped, 0, 3 * (trained + inputs) / 10);
-        trb_free(grad), trb_free(dx), trb_free(alone);
+        trb_free(grad), trb_free(dx), trb_free(alone), trb_free(dx_alone);
         tear_down(b);
     }
 }

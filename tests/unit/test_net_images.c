@@ -96,6 +96,16 @@ static void close_model(model *m)
     trb_free(m->x);
 }
 
+/* Without the weights' gradients, that by the inputs has the same bits. */
+static void check_alone(const model *m, trb_work *work, const float *dz, const float *dx)
+{
+    const size_t n = m->rows * trb_net_inputs(m->net);
+    float *alone = room(n, sizeof *alone);
+    assert_ok(trb_net_backward(m->net, work, m->params, dz, NULL, alone));
+    assert_memory_equal(alone, dx, n * sizeof *dx);
+    trb_free(alone);
+}
+
 static void check_training(const model *m, trb_work *work)
 {
     const size_t size = trb_net_size(m->net), D = trb_net_inputs(m->net);
@@ -109,6 +119,7 @@ static void check_training(const model *m, trb_work *work)
     check_values(m, "dx", m->rows * D, dx);
     assert_ok(trb_net_backward(m->net, work, m->params, dz, alone, NULL));
     assert_memory_equal(alone, grad, size * sizeof *grad);
+    check_alone(m, work, dz, dx);
 
     const trb_optim still = {.kind = TRB_OPTIM_SGD, .lanes = 1};
     memcpy(after, m->params, size * sizeof *after);
@@ -138,6 +149,7 @@ static void check_inference(const model *m, trb_work *work)
     check_values(m, expected_z, m->rows * m->outputs, z);
     assert_ok(trb_net_backward(m->net, work, m->params, dz, grad, dx));
     check_values(m, expected_dx, m->rows * D, dx);
+    check_alone(m, work, dz, dx);
     /* The average stays as it is. */
     assert_memory_equal(grad + trb_net_trained(m->net), m->params + trb_net_trained(m->net), statistics * sizeof *grad);
     for (size_t more = 0; more < 3; more += 2) {
