@@ -22,6 +22,11 @@ for precision in f32 bf16; do
         mpi $n run "$conf" --run.dir="$work/$precision$n" "${net[@]}" --math.precision=$precision || cat "$work/err"
         same "$precision: the whole run on $n ranks" "$work/$precision$n"
     done
+    # oneDNN has code for every processor that is a hundred times slower than its others.
+    rm -rf "$work/slow" && mkdir "$work/slow" && cp -r "$work/$precision/members" "$work/slow"
+    DNNL_VERBOSE=1 mpi 1 cache "$conf" --run.dir="$work/slow" "${net[@]}" --math.precision=$precision --cache.view_recipes="[ods 8]" || cat "$work/err"
+    check "$precision: views by gradients are computed" grep -q "exec,.*convolution,.*backward_data" "$work/out"
+    check "$precision: nothing of it by reference code" test "$(grep -c 'exec,.*,ref:' "$work/out")" = 0
     if $python -c 'import torch, h5py' 2>/dev/null; then
         check "$precision: PyTorch gives the cached logits and the figures" \
             $python "$TRB_SOURCE/tools/check_torch.py" "$work/$precision" "$work/data"
