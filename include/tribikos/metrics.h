@@ -15,7 +15,7 @@
  *   pairwise_kl         mean over ordered pairs i != j of KL(p_i || p_j); 0 if M = 1
  *   disagreement        mean over unordered pairs of [argmax p_i != argmax p_j]; 0 if M = 1
  *
- * The others take more than one pass or model, and are NaN where they have no meaning:
+ * Figures are NaN where they have no meaning. These take more than one pass or model:
  *
  *   adaptive_ece        as ece, in bins of equally many rows: trb_adaptive_ece()
  *   temperature         T, fitted on samples apart from those reported: calibration.h
@@ -24,6 +24,8 @@
  *   mu_ratio            mu divided by that of the ensemble
  *   mu_pearson, mu_spearman     correlation over rows of a student's model uncertainty with the ensemble's: ranks.h
  *   fidelity_kl         mean over rows and m of KL(p_m of the members || p_m of the student's heads)
+ *
+ * Those of regression, among them nll once more, are described in metrics_gaussian.h.
  */
 #ifndef TRB_METRICS_H
 #define TRB_METRICS_H
@@ -39,6 +41,7 @@ typedef struct {
     double accuracy, nll, brier, ece, mu, total_uncertainty, data_uncertainty, pairwise_kl, disagreement;
     double adaptive_ece, temperature, calibrated_nll, calibrated_brier, calibrated_ece, deep_ensemble_equivalent;
     double mu_ratio, mu_pearson, mu_spearman, fidelity_kl;
+    double rmse, nll_moments, crps, coverage, width, model_variance, data_variance; /* of regression */
 } trb_metrics;
 
 /** What a model says of a row. */
@@ -96,12 +99,18 @@ trb_status trb_metrics_tempered(size_t rows, size_t K, const float *log_p, const
  * \param[in] sums  [blocks][TRB_METRIC_SUMS] in block order   \param[in] n  rows in all blocks, > 0 */
 trb_metrics trb_metrics_from(size_t blocks, const double *sums, size_t n, size_t bins);
 
-/** The same figures one after another, for tables and files: name and value by index; the name is NULL behind the last.
- */
-const char *trb_metrics_name(size_t i);
-double trb_metrics_value(const trb_metrics *m, size_t i);
+/** A figure by its name, for tables and files. */
+typedef struct {
+    const char *name;
+    size_t offset; /* in trb_metrics */
+} trb_figure;
+/** All that there are of a task, in the order of files; the name is NULL behind the last. */
+extern const trb_figure trb_figures_classes[], trb_figures_regression[];
+double trb_metrics_value(const trb_metrics *m, const trb_figure *f);
 
-/** Mean of several. */
+/** All NaN. */
+trb_metrics trb_metrics_unknown(void);
+/** Mean of several, figure by figure. */
 trb_metrics trb_metrics_mean(size_t n, const trb_metrics *each);
 
 #endif

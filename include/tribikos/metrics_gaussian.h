@@ -22,13 +22,9 @@
 #ifndef TRB_METRICS_GAUSSIAN_H
 #define TRB_METRICS_GAUSSIAN_H
 
-#include "tribikos/status.h"
+#include "tribikos/metrics.h"
 
 enum { TRB_METRIC_GAUSSIAN_SUMS = 8 };
-
-typedef struct {
-    double rmse, nll, nll_moments, crps, coverage, width, model_variance, data_variance;
-} trb_metrics_gaussian;
 
 /** Sums of one block.
  *
@@ -43,13 +39,8 @@ typedef struct {
 trb_status trb_metrics_gaussian_block(size_t rows, size_t M, const float *z, const float *y, double mean, double scale,
                                       double *sums, float *p);
 
-/** The figures from the sums of all blocks. \param[in] sums  [blocks][TRB_METRIC_GAUSSIAN_SUMS] in block order
- * \param[in] n  rows in all blocks, > 0 */
-trb_metrics_gaussian trb_metrics_gaussian_from(size_t blocks, const double *sums, size_t n);
-
-/** As trb_metrics_name(), trb_metrics_value(), trb_metrics_mean(). */
-const char *trb_metrics_gaussian_name(size_t i);
-double trb_metrics_gaussian_value(const trb_metrics_gaussian *m, size_t i);
-trb_metrics_gaussian trb_metrics_gaussian_mean(size_t n, const trb_metrics_gaussian *each);
+/** The figures from the sums of all blocks; those of classes are NaN.
+ * \param[in] sums  [blocks][TRB_METRIC_GAUSSIAN_SUMS] in block order   \param[in] n  rows in all blocks, > 0 */
+trb_metrics trb_metrics_gaussian_from(size_t blocks, const double *sums, size_t n);
 
 #endif

@@ -15,7 +15,6 @@
 #include "tribikos/config.h"
 #include "tribikos/corrupt.h"
 #include "tribikos/metrics.h"
-#include "tribikos/metrics_gaussian.h"
 #include "tribikos/ranks.h"
 
 /** Look at what all four stages will need, before the first one takes its hours: data files, layer lists, ranks. */
@@ -61,10 +60,9 @@ void trb_plan_clear(trb_plan *p);
 /** One row of the report. */
 typedef struct {
     char name[64];
-    bool several;                  /* has model uncertainty: more than one head or member, or a Dirichlet */
-    trb_metrics metrics;           /* of classes; NaN where a figure has no meaning */
-    trb_metrics_gaussian gaussian; /* of regression */
-    uint64_t params;               /* trained ones; 0: not known (members from elsewhere) */
+    bool several; /* has model uncertainty: more than one head or member, or a Dirichlet */
+    trb_metrics metrics;
+    uint64_t params;      /* trained ones; 0: not known (members from elsewhere) */
     double ms_per_sample; /* measured a rank (math.threads threads) in batches of eval.batch; NaN if nothing was
                            * computed here; not the same bits from run to run */
 } trb_report_row;

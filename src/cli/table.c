@@ -3,56 +3,72 @@
 
 #include "commands.h"
 
+/* Four digits, for what is in a unit of any size. */
+enum { ANY_SIZE = -1 };
+
 /* A figure with the digits that its size deserves; what is not known is a dash. */
 static void figure(double value, int width, int digits)
 {
     if (isnan(value))
         (void)printf("  %*s", width, "-");
+    else if (digits == ANY_SIZE)
+        (void)printf("  %*.4g", width, value);
     else
         (void)printf("  %*.*f", width, digits, value);
 }
 
-static void print_heads(trb_task task)
-{
-    if (task == TRB_TASK_REGRESSION)
-        (void)printf("%-16s  %9s  %9s  %9s  %9s  %9s  %9s  %9s  %9s", "model", "RMSE", "NLL", "NLL(mom.)", "CRPS",
-                     "coverage", "width", "model sd", "data sd");
-    else
-        (void)printf("%-16s  %8s  %7s  %7s  %7s  %7s  %8s  %8s", "model", "accuracy", "NLL", "cNLL", "Brier", "ECE",
-                     "MU", "MU ratio");
-    (void)printf("  %10s  %9s\n", "parameters", "ms/sample");
-}
+/* A column of models' figures. */
+typedef struct {
+    trb_figure is; /* by its heading */
+    int width, digits;
+    bool several; /* only of those with model uncertainty */
+    bool root;    /* of a variance */
+} column;
 
-static void print_figures(trb_task task, const trb_report_row *row)
-{
-    const trb_metrics *m = &row->metrics;
-    const trb_metrics_gaussian *g = &row->gaussian;
-    if (task == TRB_TASK_REGRESSION) { /* in a unit that may be of any size */
-        const double shown[] = {g->rmse, g->nll, g->nll_moments, g->crps, g->coverage, g->width};
-        for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) (void)printf("  %9.4g", shown[i]);
-        if (row->several)
-            (void)printf("  %9.4g", sqrt(g->model_variance));
-        else
-            (void)printf("  %9s", "-");
-        (void)printf("  %9.4g", sqrt(g->data_variance));
-        return;
+#define COLUMN(heading, name, ...)                                                                                     \
+    {                                                                                                                  \
+        .is = {heading, offsetof(trb_metrics, name)}, __VA_ARGS__                                                      \
     }
-    figure(m->accuracy, 8, 4);
-    figure(m->nll, 7, 4);
-    figure(m->calibrated_nll, 7, 4);
-    figure(m->brier, 7, 4);
-    figure(m->ece, 7, 4);
-    figure(row->several ? m->mu : (double)NAN, 8, 5);
-    figure(m->mu_ratio, 8, 3);
+static const column of_classes[] = {
+    COLUMN("accuracy", accuracy, .width = 8, .digits = 4),
+    COLUMN("NLL", nll, .width = 7, .digits = 4),
+    COLUMN("cNLL", calibrated_nll, .width = 7, .digits = 4),
+    COLUMN("Brier", brier, .width = 7, .digits = 4),
+    COLUMN("ECE", ece, .width = 7, .digits = 4),
+    COLUMN("MU", mu, .width = 8, .digits = 5, .several = true),
+    COLUMN("MU ratio", mu_ratio, .width = 8, .digits = 3),
+    {.width = 0},
+};
+static const column of_regression[] = {
+    COLUMN("RMSE", rmse, .width = 9, .digits = ANY_SIZE),
+    COLUMN("NLL", nll, .width = 9, .digits = ANY_SIZE),
+    COLUMN("NLL(mom.)", nll_moments, .width = 9, .digits = ANY_SIZE),
+    COLUMN("CRPS", crps, .width = 9, .digits = ANY_SIZE),
+    COLUMN("coverage", coverage, .width = 9, .digits = ANY_SIZE),
+    COLUMN("width", width, .width = 9, .digits = ANY_SIZE),
+    COLUMN("model sd", model_variance, .width = 9, .digits = ANY_SIZE, .several = true, .root = true),
+    COLUMN("data sd", data_variance, .width = 9, .digits = ANY_SIZE, .root = true),
+    {.width = 0},
+};
+
+static void print_figures(const column *c, const trb_report_row *row)
+{
+    for (; c->width > 0; c++) {
+        const double value = trb_metrics_value(&row->metrics, &c->is);
+        figure(c->several && !row->several ? (double)NAN : c->root ? sqrt(value) : value, c->width, c->digits);
+    }
 }
 
 static void print_models(const trb_report *r)
 {
-    print_heads(r->task);
+    const column *columns = r->task == TRB_TASK_REGRESSION ? of_regression : of_classes;
+    (void)printf("%-16s", "model");
+    for (const column *c = columns; c->width > 0; c++) (void)printf("  %*s", c->width, c->is.name);
+    (void)printf("  %10s  %9s\n", "parameters", "ms/sample");
     for (size_t i = 0; i < r->n; i++) {
         const trb_report_row *row = &r->row[i];
         (void)printf("%-16s", row->name);
-        print_figures(r->task, row);
+        print_figures(columns, row);
         if (row->params > 0)
             (void)printf("  %10llu", (unsigned long long)row->params);
         else

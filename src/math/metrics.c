@@ -215,11 +215,7 @@ trb_status trb_metrics_tempered(size_t rows, size_t K, const float *log_p, const
     return TRB_OK;
 }
 
-/* One table for all that walks over the figures. */
-static const struct {
-    const char *name;
-    size_t offset;
-} figures[] = {
+const trb_figure trb_figures_classes[] = {
 #define FIGURE(name)                                                                                                   \
     {                                                                                                                  \
 #name, offsetof(trb_metrics, name)                                                                             \
@@ -244,12 +240,37 @@ static const struct {
     FIGURE(mu_spearman),
     FIGURE(fidelity_kl),
 #undef FIGURE
+    {NULL, 0},
 };
-enum { FIGURES = sizeof figures / sizeof *figures };
 
-static double *figure(trb_metrics *m, size_t i)
+/* All figures one after another, for what does the same with each. */
+enum { FIGURES = sizeof(trb_metrics) / sizeof(double) };
+
+static double *values(trb_metrics *m)
 {
-    return (double *)((char *)m + figures[i].offset);
+    return (double *)m;
+}
+
+double trb_metrics_value(const trb_metrics *m, const trb_figure *f)
+{
+    return *(const double *)((const char *)m + f->offset);
+}
+
+trb_metrics trb_metrics_unknown(void)
+{
+    trb_metrics m;
+    for (size_t i = 0; i < FIGURES; i++) values(&m)[i] = NAN;
+    return m;
+}
+
+trb_metrics trb_metrics_mean(size_t n, const trb_metrics *each)
+{
+    trb_metrics mean = {0};
+    for (size_t i = 0; i < FIGURES; i++) {
+        for (size_t j = 0; j < n; j++) values(&mean)[i] += ((const double *)&each[j])[i];
+        values(&mean)[i] /= (double)n;
+    }
+    return mean;
 }
 
 trb_metrics trb_metrics_from(size_t blocks, const double *sums, size_t n, size_t bins)
@@ -261,8 +282,7 @@ trb_metrics trb_metrics_from(size_t blocks, const double *sums, size_t n, size_t
     for (size_t i = 0; i < bins; i++)
         gap += fabs(all[BINS + BIN_SUMS * i + BIN_CORRECT] - all[BINS + BIN_SUMS * i + BIN_CONFIDENCE]);
     const double rows = (double)n;
-    trb_metrics m;
-    for (size_t i = 0; i < FIGURES; i++) *figure(&m, i) = NAN;
+    trb_metrics m = trb_metrics_unknown();
     m.accuracy = all[CORRECT] / rows;
     m.nll = all[NLL] / rows;
     m.brier = all[BRIER] / rows;
@@ -274,26 +294,4 @@ trb_metrics trb_metrics_from(size_t blocks, const double *sums, size_t n, size_t
     m.disagreement = all[DISAGREE] / rows;
     m.fidelity_kl = all[FIDELITY] / rows;
     return m;
-}
-
-const char *trb_metrics_name(size_t i)
-{
-    return i < FIGURES ? figures[i].name : NULL;
-}
-
-double trb_metrics_value(const trb_metrics *m, size_t i)
-{
-    trb_metrics copy = *m;
-    return *figure(&copy, i);
-}
-
-trb_metrics trb_metrics_mean(size_t n, const trb_metrics *each)
-{
-    trb_metrics mean = {0};
-    for (size_t i = 0; i < FIGURES; i++) {
-        double *sum = figure(&mean, i);
-        for (size_t j = 0; j < n; j++) *sum += trb_metrics_value(&each[j], i);
-        *sum /= (double)n;
-    }
-    return mean;
 }

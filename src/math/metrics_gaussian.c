@@ -139,52 +139,21 @@ trb_status trb_metrics_gaussian_block(size_t rows, size_t M, const float *z, con
     return st;
 }
 
-/* One table for all that walks over the figures. */
-static const struct {
-    const char *name;
-    size_t offset;
-} figures[TRB_METRIC_GAUSSIAN_SUMS] = {
-#define FIGURE(sum, name) [sum] = {#name, offsetof(trb_metrics_gaussian, name)}
+const trb_figure trb_figures_regression[TRB_METRIC_GAUSSIAN_SUMS + 1] = {
+#define FIGURE(sum, name) [sum] = {#name, offsetof(trb_metrics, name)}
     FIGURE(SQUARES, rmse),     FIGURE(NLL, nll),     FIGURE(NLL_MOMENTS, nll_moments), FIGURE(CRPS, crps),
     FIGURE(COVERED, coverage), FIGURE(WIDTH, width), FIGURE(MODEL, model_variance),    FIGURE(DATA, data_variance),
 #undef FIGURE
 };
 
-static double *figure(trb_metrics_gaussian *m, size_t i)
+trb_metrics trb_metrics_gaussian_from(size_t blocks, const double *sums, size_t n)
 {
-    return (double *)((char *)m + figures[i].offset);
-}
-
-trb_metrics_gaussian trb_metrics_gaussian_from(size_t blocks, const double *sums, size_t n)
-{
-    trb_metrics_gaussian all = {0};
+    trb_metrics m = trb_metrics_unknown();
     for (size_t i = 0; i < TRB_METRIC_GAUSSIAN_SUMS; i++) {
-        double *sum = figure(&all, i);
-        for (size_t b = 0; b < blocks; b++) *sum += sums[b * TRB_METRIC_GAUSSIAN_SUMS + i];
-        *sum /= (double)n;
+        double sum = 0.0;
+        for (size_t b = 0; b < blocks; b++) sum += sums[b * TRB_METRIC_GAUSSIAN_SUMS + i];
+        *(double *)((char *)&m + trb_figures_regression[i].offset) = sum / (double)n;
     }
-    all.rmse = sqrt(all.rmse);
-    return all;
-}
-
-const char *trb_metrics_gaussian_name(size_t i)
-{
-    return i < TRB_METRIC_GAUSSIAN_SUMS ? figures[i].name : NULL;
-}
-
-double trb_metrics_gaussian_value(const trb_metrics_gaussian *m, size_t i)
-{
-    trb_metrics_gaussian copy = *m;
-    return *figure(&copy, i);
-}
-
-trb_metrics_gaussian trb_metrics_gaussian_mean(size_t n, const trb_metrics_gaussian *each)
-{
-    trb_metrics_gaussian mean = {0};
-    for (size_t i = 0; i < TRB_METRIC_GAUSSIAN_SUMS; i++) {
-        double *sum = figure(&mean, i);
-        for (size_t j = 0; j < n; j++) *sum += trb_metrics_gaussian_value(&each[j], i);
-        *sum /= (double)n;
-    }
-    return mean;
+    m.rmse = sqrt(m.rmse);
+    return m;
 }

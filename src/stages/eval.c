@@ -17,7 +17,6 @@ typedef struct {
     /* A figure of every slot: [slots], [eval.ood][slots][TRB_SCORES], [eval.corruptions][STRENGTHS][slots]. */
     const trb__task *task;
     trb_metrics *each, *corrupted;
-    trb_metrics_gaussian *gaussian; /* [slots], of regression instead of `each` */
     trb_detection *found;
     double *nll; /* [M] by the size of the ensemble */
 } evaluation;
@@ -120,7 +119,7 @@ static trb_status walk_corrupted(trb_comm *world, evaluation *e, trb_progress *p
         (void)snprintf(set.name, sizeof set.name, "%s %u", trb_corrupt_name(set.corrupt), set.strength);
         if (st == TRB_OK) st = trb__walk(&e->models, &set, e->task, progress, &r);
         st = trb_agree(world, st);
-        if (st == TRB_OK) st = trb__figures(world, &e->models, &set, r, e->corrupted + i * slots);
+        if (st == TRB_OK) st = trb__figures(world, &e->models, &set, e->task, r, e->corrupted + i * slots);
         trb__results_free(&e->models, r);
         TRB_TRY(st);
     }
@@ -129,8 +128,7 @@ static trb_status walk_corrupted(trb_comm *world, evaluation *e, trb_progress *p
 
 static void forget(size_t n, trb_metrics *m)
 {
-    const trb_metrics nothing = trb_metrics_mean(0, NULL);
-    for (size_t i = 0; i < n; i++) m[i] = nothing;
+    for (size_t i = 0; i < n; i++) m[i] = trb_metrics_unknown();
 }
 
 /* Walk over all sets, and make the figures of all slots. Collective over world; the status is agreed. */
@@ -145,7 +143,6 @@ static trb_status evaluate(trb_comm *world, evaluation *e)
     trb_progress_begin(&progress, blocks, "blocks", "evaluate");
     trb_status st = TRB_OK;
     TRB_GO(trb_alloc(TRB_MEM_OTHER, slots, sizeof *e->each, &e->each));
-    TRB_GO(trb_alloc(TRB_MEM_OTHER, slots, sizeof *e->gaussian, &e->gaussian));
     TRB_GO(trb_alloc(TRB_MEM_OTHER, copies * slots, sizeof *e->corrupted, &e->corrupted));
     TRB_GO(trb_alloc(TRB_MEM_OTHER, c->eval.n_ood * slots * TRB_SCORES, sizeof *e->found, &e->found));
     TRB_GO(trb_alloc(TRB_MEM_OTHER, models->M, sizeof *e->nll, &e->nll));
@@ -161,8 +158,8 @@ done:
     for (size_t i = 0; i < c->eval.n_ood; i++)
         TRB_TRY(trb__figures_of_ood(world, models, &e->set, e->r, &e->ood[i], e->r_ood[i],
                                     e->found + i * slots * TRB_SCORES));
-    if (c->data.task == TRB_TASK_REGRESSION) return trb__figures_gaussian(world, models, &e->set, e->r, e->gaussian);
-    TRB_TRY(trb__figures(world, models, &e->set, e->r, e->each));
+    TRB_TRY(trb__figures(world, models, &e->set, e->task, e->r, e->each));
+    if (c->data.task == TRB_TASK_REGRESSION) return TRB_OK;
     TRB_TRY(trb__figures_by_row(world, models, &e->set, e->r, e->each));
     if (e->calibrates) return trb__calibrate(world, models, &e->held, e->r_held, &e->set, e->r, e->each, e->nll);
     trb_info("no calibrated figures: %s", strcmp(c->eval.split, "validation") == 0
@@ -189,7 +186,6 @@ static void fill_row(const evaluation *e, size_t slot, size_t n, size_t row, trb
 {
     const size_t slots = trb__slots(&e->models), copies = e->c->eval.n_corruptions * TRB_CORRUPT_STRENGTHS;
     report->row[row].metrics = trb_metrics_mean(n, &e->each[slot]);
-    report->row[row].gaussian = trb_metrics_gaussian_mean(n, &e->gaussian[slot]);
     for (size_t i = 0; i < copies; i++)
         report->corrupted[i * report->n + row] = trb_metrics_mean(n, &e->corrupted[i * slots + slot]);
     for (size_t i = 0; i < e->c->eval.n_ood; i++)
@@ -351,7 +347,6 @@ static void clear(evaluation *e)
     trb_free(e->nll);
     trb_free(e->found);
     trb_free(e->corrupted);
-    trb_free(e->gaussian);
     trb_free(e->each);
     trb__models_clear(&e->models);
     trb__set_close(&e->held);

@@ -69,6 +69,7 @@ typedef struct {
      * \param[in] members,z  [rows][M][K] */
     void (*follow)(const trb__set *set, size_t i, size_t M, size_t K, const float *members, const float *z,
                    const trb__result *r);
+    trb_metrics (*from)(size_t blocks, const double *sums, size_t n, size_t bins);
     /** What was kept of n rows, as predictions.h5 has it. \param[in,out] kept  \return its shape */
     trb_h5_shape (*show)(size_t n, size_t heads, size_t K, float *kept);
 } trb__task;
@@ -120,15 +121,11 @@ trb_status trb__join_rows(trb_comm *world, const trb__set *set, const void *mine
  * world. */
 trb_status trb__measure(trb_comm *world, const trb__set *set, size_t n, const trb__model *m, double *ms);
 
-/* ---- eval_classes.c, eval_gaussians.c: what all slots' figures are; at rank 0 */
-
-/** Collective over world; the status is agreed. \param[out] each  [slots] */
-trb_status trb__figures_gaussian(trb_comm *world, const trb__models *models, const trb__set *set, const trb__result *r,
-                                 trb_metrics_gaussian *each);
+/* ---- eval_classes.c, eval_gaussians.c have a task each; what all slots' figures are, at rank 0, is in eval_figures.c */
 
 /** The figures of every slot from its sums. Collective over world; the status is agreed. \param[out] each  [slots] */
-trb_status trb__figures(trb_comm *world, const trb__models *models, const trb__set *set, const trb__result *r,
-                        trb_metrics *each);
+trb_status trb__figures(trb_comm *world, const trb__models *models, const trb__set *set, const trb__task *task,
+                        const trb__result *r, trb_metrics *each);
 /** What takes the figures of rows: the adaptive calibration error, and how students' model uncertainty compares with
  * the ensemble's. Collective over world; the status is agreed. */
 trb_status trb__figures_by_row(trb_comm *world, const trb__models *models, const trb__set *set, const trb__result *r,

@@ -2,7 +2,7 @@
 #include <math.h>
 
 #include "eval.h"
-#include "tribikos/memory.h"
+#include "tribikos/metrics_gaussian.h"
 
 /* The variances of a row's mixture, in the target's unit; there is no largest probability. */
 static trb_row_figures figures_of(size_t heads, const float *z, double scale)
@@ -42,21 +42,10 @@ static trb_h5_shape show(size_t n, size_t heads, size_t K, float *kept)
     return (trb_h5_shape){TRB_F32, 3, {n, heads, K}};
 }
 
-const trb__task trb__task_regression = {TRB_METRIC_GAUSSIAN_SUMS, width, block, NULL, show};
-
-trb_status trb__figures_gaussian(trb_comm *world, const trb__models *models, const trb__set *set, const trb__result *r,
-                                 trb_metrics_gaussian *each)
+static trb_metrics from(size_t blocks, const double *sums, size_t n, size_t bins)
 {
-    const bool leads = trb_comm_rank(world) == 0;
-    double *sums = NULL;
-    trb_status st = TRB_OK;
-    if (leads) st = trb_alloc(TRB_MEM_OTHER, set->blocks * TRB_METRIC_GAUSSIAN_SUMS, sizeof *sums, &sums);
-    TRB_GO(trb_agree(world, st));
-    for (size_t slot = set->members ? 0 : models->M + 1; slot < trb__slots(models); slot++) {
-        TRB_GO(trb__join_blocks(world, set, r[slot].sums, TRB_METRIC_GAUSSIAN_SUMS * sizeof *sums, sums));
-        if (leads) each[slot] = trb_metrics_gaussian_from(set->blocks, sums, set->n);
-    }
-done:
-    trb_free(sums);
-    return st;
+    (void)bins;
+    return trb_metrics_gaussian_from(blocks, sums, n);
 }
+
+const trb__task trb__task_regression = {TRB_METRIC_GAUSSIAN_SUMS, width, block, NULL, from, show};

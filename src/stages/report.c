@@ -43,14 +43,10 @@ static void list(FILE *f, const char *name, size_t n, const double *value, const
 
 static void figures(FILE *f, trb_task task, const trb_report_row *row)
 {
-    if (task == TRB_TASK_REGRESSION) {
-        for (size_t k = 0; trb_metrics_gaussian_name(k) != NULL; k++)
-            number(f, trb_metrics_gaussian_name(k), trb_metrics_gaussian_value(&row->gaussian, k));
-        return;
-    }
-    for (size_t k = 0; trb_metrics_name(k) != NULL; k++)
-        number(f, trb_metrics_name(k), trb_metrics_value(&row->metrics, k));
-    number(f, "brier_minus_1", row->metrics.brier - 1.0);
+    const bool classes = task == TRB_TASK_CLASSES;
+    for (const trb_figure *k = classes ? trb_figures_classes : trb_figures_regression; k->name != NULL; k++)
+        number(f, k->name, trb_metrics_value(&row->metrics, k));
+    if (classes) number(f, "brier_minus_1", row->metrics.brier - 1.0);
 }
 
 static void write_models(FILE *f, const trb_report *r)

@@ -1,0 +1,105 @@
+/* What came of a walk, as figures: by sums, by rows, and by scores. */
+#include <math.h>
+
+#include "eval.h"
+#include "tribikos/calibration.h"
+#include "tribikos/memory.h"
+
+trb_status trb__figures(trb_comm *world, const trb__models *models, const trb__set *set, const trb__task *task,
+                        const trb__result *r, trb_metrics *each)
+{
+    const bool leads = trb_comm_rank(world) == 0;
+    double *sums = NULL;
+    trb_status st = trb_alloc(TRB_MEM_OTHER, leads ? set->blocks * task->sums : 0, sizeof *sums, &sums);
+    TRB_GO(trb_agree(world, st));
+    for (size_t slot = set->members ? 0 : models->M + 1; slot < trb__slots(models); slot++) {
+        TRB_GO(trb__join_blocks(world, set, r[slot].sums, task->sums * sizeof *sums, sums));
+        if (!leads) continue;
+        each[slot] = task->from(set->blocks, sums, set->n, set->bins);
+        const bool follows = slot > models->M && set->members && trb__slot_heads(models, slot) == models->M;
+        if (!follows) each[slot].fidelity_kl = NAN;
+    }
+done:
+    trb_free(sums);
+    return st;
+}
+
+/* Rank 0: how a slot's model uncertainty compares with the ensemble's. */
+static trb_status compare(const trb__set *set, const trb_row_figures *row, const double *ensemble, double *own,
+                          trb_metrics *m)
+{
+    for (size_t i = 0; i < set->n; i++) own[i] = row[i].total - row[i].data;
+    m->mu_pearson = trb_pearson(set->n, own, ensemble);
+    return trb_spearman(set->n, own, ensemble, &m->mu_spearman);
+}
+
+trb_status trb__figures_by_row(trb_comm *world, const trb__models *models, const trb__set *set, const trb__result *r,
+                               trb_metrics *each)
+{
+    const bool leads = trb_comm_rank(world) == 0;
+    const size_t M = models->M, n = leads ? set->n : 0;
+    trb_row_figures *row = NULL;
+    double *ensemble = NULL, *own = NULL;
+    trb_status st = trb_alloc(TRB_MEM_OTHER, n, sizeof *row, &row);
+    if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, n, sizeof *ensemble, &ensemble);
+    if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, n, sizeof *own, &own);
+    TRB_GO(trb_agree(world, st));
+    for (size_t slot = set->members ? 0 : M + 1; slot < trb__slots(models); slot++) {
+        TRB_GO(trb__join_rows(world, set, r[slot].row, sizeof *row, row));
+        if (leads) st = trb_adaptive_ece(set->n, row, set->bins, &each[slot].adaptive_ece);
+        for (size_t i = 0; slot == M && i < n; i++) ensemble[i] = row[i].total - row[i].data;
+        const bool compared = M > 1 && set->members && slot >= M && trb__slot_several(models, slot);
+        if (compared && leads) each[slot].mu_ratio = each[slot].mu / each[M].mu;
+        if (compared && slot > M && leads && st == TRB_OK) st = compare(set, row, ensemble, own, &each[slot]);
+        TRB_GO(trb_agree(world, st));
+    }
+done:
+    trb_free(own);
+    trb_free(ensemble);
+    trb_free(row);
+    return st;
+}
+
+static double score_of(const trb_row_figures *row, size_t which)
+{
+    return which == TRB_SCORE_MODEL ? row->total - row->data : which == TRB_SCORE_TOTAL ? row->total : row->doubt;
+}
+
+/* Rank 0. \param[in] scores  room for both sets' */
+static trb_status detect(const trb__set *in, const trb_row_figures *row_in, const trb__set *out,
+                         const trb_row_figures *row_out, bool several, double *scores, trb_detection *found)
+{
+    const size_t end = isnan(row_in[0].doubt) ? TRB_SCORE_MAX : TRB_SCORES; /* of regression */
+    for (size_t k = several ? 0 : TRB_SCORE_TOTAL; k < end; k++) {
+        for (size_t i = 0; i < in->n; i++) scores[i] = score_of(&row_in[i], k);
+        for (size_t i = 0; i < out->n; i++) scores[in->n + i] = score_of(&row_out[i], k);
+        TRB_TRY(trb_detect(in->n, scores, out->n, scores + in->n, &found[k]));
+    }
+    return TRB_OK;
+}
+
+trb_status trb__figures_of_ood(trb_comm *world, const trb__models *models, const trb__set *in, const trb__result *r_in,
+                               const trb__set *out, const trb__result *r_out, trb_detection *found)
+{
+    const bool leads = trb_comm_rank(world) == 0, members = in->members && out->members;
+    const size_t n_in = leads ? in->n : 0, n_out = leads ? out->n : 0;
+    trb_row_figures *row_in = NULL, *row_out = NULL;
+    double *scores = NULL;
+    for (size_t i = 0; i < trb__slots(models) * TRB_SCORES; i++) found[i] = (trb_detection){NAN, NAN, NAN};
+    trb_status st = trb_alloc(TRB_MEM_OTHER, n_in, sizeof *row_in, &row_in);
+    if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, n_out, sizeof *row_out, &row_out);
+    if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, n_in + n_out, sizeof *scores, &scores);
+    TRB_GO(trb_agree(world, st));
+    for (size_t slot = members ? 0 : models->M + 1; slot < trb__slots(models); slot++) {
+        TRB_GO(trb__join_rows(world, in, r_in[slot].row, sizeof *row_in, row_in));
+        TRB_GO(trb__join_rows(world, out, r_out[slot].row, sizeof *row_out, row_out));
+        if (leads)
+            st = detect(in, row_in, out, row_out, trb__slot_several(models, slot), scores, &found[slot * TRB_SCORES]);
+        TRB_GO(trb_agree(world, st));
+    }
+done:
+    trb_free(scores);
+    trb_free(row_out);
+    trb_free(row_in);
+    return st;
+}
