@@ -82,8 +82,8 @@ TRIBIKOS_DATA=$work/cifar10 mpi 2 run configs/cifar10.yaml --run.dir="$work/cifa
     --train.epochs=2 --student.phase1_epochs=2 --student.epochs=2 --cache.views=2 || cat "$work/err"
 check "configs/cifar10.yaml on a few hundred images" grep -q '^hydra' "$work/out"
 TRIBIKOS_DATA=$work/cifar10 mpi 2 run configs/diversity-cifar10.yaml --run.dir="$work/diversity10" --math.precision=$precision \
-    --data.validation=64 --members.count=2 --train.epochs=1 --student.phase1_epochs=1 --student.epochs=1 \
-    --students='[hydra-views]' --student.hydra-views.phase1_epochs=1 --student.hydra-views.epochs=1 || cat "$work/err"
+    --data.validation=64 --members.count=2 --train.epochs=2 --student.phase1_epochs=1 --student.epochs=1 \
+    --students='[hydra-views]' --student.hydra-views.phase1_epochs=1 --student.hydra-views.epochs=1 --student.warmup=0 || cat "$work/err"
 check "configs/diversity-cifar10.yaml on a few hundred images" grep -q '^hydra-views' "$work/out"
 export RANKS=2 TRIBIKOS=$TRB_BUILD/tribikos
 bash jobs/run.sbatch "$work/small.yaml" >"$work/out" 2>"$work/err" || cat "$work/err"
