@@ -5,6 +5,7 @@
  *     cache/manifest.h5
  *     cache/v00/m000-s00000.h5        view 00, member 000, shard 00000
  *     cache/v03/x-s00000.h5           inputs of view 03, shard 00000
+ *     cache/v00/all-s00000.h5         of a cache of statistics: view 00, all members, shard 00000
  *
  * Letters: N samples of the data set, ids 0..N-1 in file order; K outputs; M members; V views; R = shard_rows. Shard s
  * of a view and member holds the samples [s R, min(N, (s+1) R)). Names: at least 2 digits for the view, 3 for the
@@ -51,26 +52,38 @@
  *     payload_digest  uint64  digest of /x, then /sample_id
  * Whoever fills a cache from elsewhere brings the inputs of such views along; tools/cache_write.py does it.
  *
+ * A cache of statistics holds, in place of the logits of M members, what students that answer with one distribution
+ * learn of them at temperature 1: 2K + 1 numbers a row instead of M K. It is for classes, and is float32 alone:
+ * probabilities below 6e-8 are 0 in float16, and the precision would be off by a part in 2000. Its shards are those of
+ * the logits of one member, but
+ *     /statistics     [rows][2K+1] instead of /logits: TRB_STATISTICS, trb_statistics() (dirichlet.h): mean smoothed
+ *                     log-probability [K], mean probability [K], 1/precision of the members' proxy Dirichlet
+ *     format          text    "tribikos statistics"
+ *     member          uint64  2^64 - 2
+ *     member_digest   uint64  digest of the manifest's /member_digest
+ * Nothing under tools/ writes it: teachers from elsewhere bring logits.
+ *
  * The manifest is an HDF5 file with
  *     /shard/member, /shard/view, /shard/first_row, /shard/rows, /shard/payload_digest
- *                             [S] uint64: the table of shards, ordered by view, member, first_row; S = V M ceil(N/R).
- *                             Behind them the shards of inputs, ordered by view, first_row
+ *                             [S] uint64: the table of shards, ordered by view, member, first_row; S = V M ceil(N/R),
+ *                             of statistics V ceil(N/R). Behind them the shards of inputs, ordered by view, first_row
  *     /member_digest [M]      uint64
  *     /label [N] int32, each in 0..K-1 (classes), or /target [N] float32, finite (regression)
  *     /logits [V][M][N][K]    a virtual data set over the shards, for h5py users; nothing else reads it. Over a missing
  *                             shard it shows zeros without an error: completeness is judged by the table and the
- *                             digests, never by "it opens".
+ *                             digests, never by "it opens". Of statistics it is /statistics [V][1][N][2K+1]
  * and the root attributes
  *     format "tribikos cache"; version 1; task "classes" or "regression"; dtype "float16" or "float32";
  *     samples N, outputs K, members M, views V, block, shard_rows R (a multiple of block), data_digest: uint64;
  *     view_00_recipe (text of at most 255 bytes), view_00_seed (uint64), ... for each view, at most 1000;
  *     if inputs are stored, version is 2, and there are inputs_dtype "uint8" or "float16"; channels, height, width
  *     (uint64); and view_00_stored (uint64), ... for each view, 1 if its inputs are;
+ *     of statistics, version is 3, with stored inputs 4, and there is holds "statistics" (text);
  *     blas: the kernels that computed the logits (text; "" if unknown)
- *     digest          uint64  digest of, in this order: the texts task and dtype; N, K, M, V, block, R, data_digest;
- *                             each view's recipe text and seed; with version 2 inputs_dtype, channels, height, width
- *                             and each view's stored; /shard/member, view, first_row, rows, payload_digest;
- *                             /member_digest; /label or /target
+ *     digest          uint64  digest of, in this order: the texts task and dtype; with versions 3 and 4 the text
+ *                             holds; N, K, M, V, block, R, data_digest; each view's recipe text and seed; with versions
+ *                             2 and 4 inputs_dtype, channels, height, width and each view's stored; /shard/member,
+ *                             view, first_row, rows, payload_digest; /member_digest; /label or /target
  * The manifest is written last. A cache without one is not finished.
  */
 #ifndef TRB_CACHE_H
@@ -84,9 +97,14 @@ typedef struct {
     bool stored; /* its inputs are in the cache */
 } trb_view;
 
+/** What is kept of what the members said. */
+typedef enum { TRB_HOLDS_LOGITS, TRB_HOLDS_STATISTICS } trb_holds;
+const char *trb_holds_name(trb_holds holds); /* Local. "logits", "statistics" */
+
 /** What a cache is of. Plain data, borrowed pointers. */
 typedef struct {
     trb_task task;
+    trb_holds holds;
     trb_dtype dtype; /* TRB_F16 or TRB_F32 */
     int deflate;     /* 0..9; how it is packed, not what it says */
     size_t N, K, M, V, block, shard_rows;
@@ -102,8 +120,9 @@ typedef struct {
     const float *target;  /* [N]; regression */
 } trb_cache_spec;
 
-/** In the place of a member: the inputs of a view, which are of all members. */
+/** In the place of a member: the inputs of a view, and statistics, which are of all members. */
 #define TRB_INPUTS SIZE_MAX
+#define TRB_ALL (SIZE_MAX - 1)
 
 /** A shard's place. Units are numbered so that the shards of one member and view are neighbours, those of inputs last.
  */
@@ -112,7 +131,7 @@ typedef struct {
 } trb_cache_unit;
 
 size_t trb_cache_units(const trb_cache_spec *spec);                         /* Local. S */
-size_t trb_cache_logits_units(const trb_cache_spec *spec);                  /* Local. The first ones, of logits */
+size_t trb_cache_logits_units(const trb_cache_spec *spec);                  /* Local. The first ones, not of inputs */
 size_t trb_cache_inputs_unit(const trb_cache_spec *spec, trb_cache_unit u); /* Local. The inputs of u's logits */
 trb_cache_unit trb_cache_unit_at(const trb_cache_spec *spec, size_t i);     /* Local. */
 
@@ -131,7 +150,8 @@ trb_status trb_shard_check(const char *dir, const trb_cache_spec *spec, size_t u
  * stored (float16 ends at 65504): TRB_ENUM names sample and member. */
 typedef struct trb_shard trb_shard;
 trb_status trb_shard_create(const char *dir, const trb_cache_spec *spec, size_t unit, trb_shard **out);
-/** \param[in] values  logits: float [rows][K]; inputs: [rows][C][H][W] in their stored type */
+/** \param[in] values  logits: float [rows][K]; statistics: float [rows][2K+1]; inputs: [rows][C][H][W] in their stored
+ * type */
 trb_status trb_shard_write(trb_shard *s, size_t rows, const void *values);
 trb_status trb_shard_publish(trb_shard *s, uint64_t *payload); /* the handle is gone afterwards */
 void trb_shard_abandon(trb_shard *s);                          /* NULL allowed */
@@ -158,6 +178,8 @@ uint64_t trb_cache_payload(const trb_cache *c, size_t unit); /* a shard's digest
 trb_status trb_cache_expect_data(const trb_cache *c, const trb_data *data);
 /** Refuse a cache whose member m is not the one with this weights digest. Local. */
 trb_status trb_cache_expect_member(const trb_cache *c, size_t m, uint64_t digest);
+/** Refuse a cache that holds something else than the key cache.holds asks for: TRB_EINTEGRITY names both. Local. */
+trb_status trb_cache_expect_holds(const trb_cache *c, trb_holds holds);
 /** Refuse a cache whose views are not these, those that the keys cache.view* ask for: TRB_EINTEGRITY names both, and
  * what to do. Local. \param[in] view [V] */
 trb_status trb_cache_expect_views(const trb_cache *c, size_t V, const trb_view *view);
@@ -175,6 +197,7 @@ trb_status trb_cache_verify_unit(const trb_cache *c, size_t unit);
  * shards are checked by digest when they are read; streamed ones once, at the opening. A plan names samples and, if
  * there are several, views.
  *
+ * With m0 = TRB_ALL and m_count = 1 it serves statistics, which is what a cache of them has in place of its members.
  * With m0 = TRB_INPUTS and m_count = 1 it serves stored inputs instead. Rows of a plan whose view has none are passed
  * over, and what is served in their place may be anything.
  */
@@ -198,7 +221,8 @@ trb_status trb_reader_open_part(const trb_cache *c, size_t views, size_t m0, siz
  * \param[in] sample [steps][rows] ids   \param[in] view [steps][rows] or NULL for view 0; both borrowed until the next
  * plan or the close */
 trb_status trb_reader_plan(trb_reader *r, size_t steps, const int64_t *sample, const uint16_t *view);
-/** The next step's logits. Local. \param[out] t  [rows][m_count][K], borrowed until the next call
+/** The next step's logits, or statistics. Local.
+ * \param[out] t  [rows][m_count][K], or [rows][2K+1]; borrowed until the next call
  * \return TRB_OK; what went wrong in the thread (TRB_EINTEGRITY for a row that is not finite): then only the close is
  * left */
 trb_status trb_reader_next(trb_reader *r, const float **t);

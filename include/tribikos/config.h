@@ -9,7 +9,7 @@
 
 #include "tribikos/augment.h"
 #include "tribikos/blas.h"
-#include "tribikos/data.h"
+#include "tribikos/cache.h"
 #include "tribikos/exchange.h"
 
 /** How one network is trained: a member's (train.*, members.overrides.M.*) or a student's (student.*, student.NAME.*).
@@ -104,6 +104,7 @@ typedef struct {
     trb_fit_opts train;   /* what holds for every member */
     trb_fit_opts *member; /* [members.count] with overrides applied */
     struct {
+        trb_holds holds;
         trb_dtype dtype;
         uint64_t views, block, shard_rows;
         size_t n_recipes;

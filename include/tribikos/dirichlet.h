@@ -50,12 +50,18 @@ trb_status trb_loss_endd(size_t rows, size_t K, size_t batch, float T, const flo
  */
 trb_status trb_proxy_endd_statistics(size_t rows, size_t M, size_t of, size_t K, float T, const float *t, float *s);
 
-/** Its loss, with alpha = exp(z/T) + 1. The members' proxy is a Dirichlet of precision and concentrations
+/** What the loss needs of them (ibid.). The members' proxy is a Dirichlet of precision and concentrations
  *
  *   beta_0 = (K - 1) / (2 MKL),  MKL = sum_k pi_k (l pi_k - q_k),   beta = beta_0 pi + 1
  *
- * and the loss is reverse KL divided by beta_0, but for what does not depend on the student, 1/beta_0 ( sum_k l
- * Gamma(beta_k) - l Gamma(beta_0 + K) + l Gamma(K) ):
+ * and is said by pi and w = 1/beta_0 = 2 MKL/(K - 1), so that members which agree exactly are no special case.
+ *
+ * \param[in,out] s  [rows][2][K] statistics of all members, whose beginning becomes [rows][K + 1]: pi, w
+ */
+void trb_proxy_endd_targets(size_t rows, size_t K, float *s);
+
+/** Its loss, with alpha = exp(z/T) + 1: reverse KL divided by beta_0, but for what does not depend on the student,
+ * 1/beta_0 ( sum_k l Gamma(beta_k) - l Gamma(beta_0 + K) + l Gamma(K) ):
  *
  *   KL(Dir(alpha) || Dir(beta)) / beta_0 = -E_{p ~ Dir(alpha)}[ sum_k pi_k l p_k ] + w KL(Dir(alpha) || Dir(1)) + ...
  *   loss = 1/batch sum_b ( psi(alpha_0) - sum_k pi_k psi(alpha_k) + w KL(Dir(alpha) || Dir(1)) )      [nats]
@@ -64,13 +70,18 @@ trb_status trb_proxy_endd_statistics(size_t rows, size_t M, size_t of, size_t K,
  *   dz   = 1/(batch T) exp(z_k/T) ( psi'(alpha_0) - pi_k psi'(alpha_k)
  *                                   + w ( (alpha_k - 1) psi'(alpha_k) - (alpha_0 - K) psi'(alpha_0) ) )
  *
- * w = 1/beta_0 is 2 MKL/(K - 1), so that members which agree exactly are no special case: the pull towards the flat
- * Dirichlet is 0.
- *
- * \param[in] z  [rows][K]   \param[in] s  [rows][2][K]
+ * \param[in] z  [rows][K]   \param[in] s  [rows][K + 1]: pi, w
  */
 trb_status trb_loss_proxy_endd(size_t rows, size_t K, size_t batch, float T, const float *z, const float *s,
                                double *loss, float *dz);
+
+/** What both learn of all members at temperature 1, which is what a cache can hold in place of logits (cache.h): for
+ * each row the s of distribution distillation, then pi and w, to the last bit as the functions above make them.
+ *
+ * \param[in] t  [rows][M][K]   \param[out] s  [rows][TRB_STATISTICS(K)]
+ */
+#define TRB_STATISTICS(K) (2 * (K) + 1)
+trb_status trb_statistics(size_t rows, size_t M, size_t K, const float *t, float *s);
 
 /** How concentrations follow from logits at temperature 1. */
 typedef enum {

@@ -4,8 +4,8 @@
 
 #include "tribikos/cache.h"
 
-/* Of a shard; of a manifest the one without stored inputs, and the one with. */
-enum { TRB__VERSION = 1, TRB__VERSION_INPUTS = 2, TRB__NAME_BYTES = 64 };
+/* Of a shard; of a manifest the first one, to which stored inputs add 1 and statistics 2. */
+enum { TRB__VERSION = 1, TRB__VERSION_LAST = 4, TRB__NAME_BYTES = 64 };
 
 struct trb_cache {
     char *dir;
@@ -29,11 +29,11 @@ typedef struct {
 } trb__layout;
 trb__layout trb__unit_layout(const trb_cache_spec *spec, trb_cache_unit u);
 
-/** Values and bytes of one row of a member's shard, or one of inputs, as stored. Local. */
+/** Values and bytes of one row of a member's shard, or one of statistics or inputs, as stored. Local. */
 size_t trb__values(const trb_cache_spec *spec, size_t member);
 size_t trb__row_bytes(const trb_cache_spec *spec, size_t member);
 
-/** Whom a shard is of: a member; inputs are of all. Local. */
+/** Whom a shard is of: a member; statistics and inputs are of all. Local. */
 uint64_t trb__member_digest(const trb_cache_spec *spec, size_t member);
 
 /** A shard's name below the cache's folder, "v00/m000-s00000.h5". Local. */

@@ -47,6 +47,8 @@ static trb_status digest_of(const trb_cache_spec *spec, const uint64_t *table, u
     TRB_TRY(trb_hash_open(&h));
     trb_hash_add(h, task, strlen(task));
     trb_hash_add(h, dtype, strlen(dtype));
+    if (spec->holds == TRB_HOLDS_STATISTICS)
+        trb_hash_add(h, trb_holds_name(spec->holds), strlen(trb_holds_name(spec->holds)));
     trb_hash_add(h, sizes, sizeof sizes);
     for (size_t v = 0; v < spec->V; v++) {
         trb_hash_add(h, spec->view[v].recipe, strlen(spec->view[v].recipe));
@@ -90,12 +92,13 @@ static trb_status put_inputs(trb_h5 *h, const trb_cache_spec *spec)
 
 static trb_status put_attributes(trb_h5 *h, const trb_cache_spec *spec, const char *blas, uint64_t digest)
 {
-    const bool inputs = trb__stored_views(spec, spec->V) > 0;
+    const bool inputs = trb__stored_views(spec, spec->V) > 0, statistics = spec->holds == TRB_HOLDS_STATISTICS;
     char name[40];
     TRB_TRY(trb_h5_put_text(h, "format", FORMAT));
-    TRB_TRY(trb_h5_put_u64(h, "version", inputs ? TRB__VERSION_INPUTS : TRB__VERSION));
+    TRB_TRY(trb_h5_put_u64(h, "version", TRB__VERSION + inputs + 2U * statistics));
     TRB_TRY(trb_h5_put_text(h, "task", task_name(spec->task)));
     TRB_TRY(trb_h5_put_text(h, "dtype", trb_dtype_name(spec->dtype)));
+    if (statistics) TRB_TRY(trb_h5_put_text(h, "holds", trb_holds_name(spec->holds)));
     TRB_TRY(trb_h5_put_u64(h, "samples", spec->N));
     TRB_TRY(trb_h5_put_u64(h, "outputs", spec->K));
     TRB_TRY(trb_h5_put_u64(h, "members", spec->M));
@@ -119,11 +122,15 @@ static trb_status put_virtual(trb_h5 *h, const trb_cache_spec *spec)
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, S, sizeof *pieces, &pieces));
     for (size_t i = 0; i < S; i++) {
         const trb_cache_unit u = trb_cache_unit_at(spec, i);
-        pieces[i] = (trb_h5_piece){.v = u.view, .m = u.member, .first = u.first_row, .rows = u.rows};
+        pieces[i] =
+            (trb_h5_piece){.v = u.view, .m = u.member == TRB_ALL ? 0 : u.member, .first = u.first_row, .rows = u.rows};
         trb__shard_name(spec, i, pieces[i].path);
     }
+    const trb_cache_unit first = trb_cache_unit_at(spec, 0);
+    const char *name = trb__unit_layout(spec, first).name;
+    const size_t members = first.member == TRB_ALL ? 1 : spec->M, values = trb__values(spec, first.member);
     const trb_status st = trb_h5_make_virtual(
-        h, "logits", (trb_h5_shape){spec->dtype, 4, {spec->V, spec->M, spec->N, spec->K}}, "logits", S, pieces);
+        h, name, (trb_h5_shape){spec->dtype, 4, {spec->V, members, spec->N, values}}, name, S, pieces);
     trb_free(pieces);
     return st;
 }
@@ -197,10 +204,13 @@ static trb_status get_header(trb_h5 *h, trb_cache_spec *spec, bool *inputs)
     uint64_t version = 0;
     TRB_TRY(get_choice(h, "format", FORMAT, FORMAT, &which));
     TRB_TRY(trb_h5_get_u64(h, "version", &version));
-    if (version != TRB__VERSION && version != TRB__VERSION_INPUTS)
-        return trb_fail(TRB_EINTEGRITY, "%s: version is %" PRIu64 ", expected %d or %d", trb_h5_path(h), version,
-                        TRB__VERSION, TRB__VERSION_INPUTS);
-    *inputs = version == TRB__VERSION_INPUTS;
+    if (version < TRB__VERSION || version > TRB__VERSION_LAST)
+        return trb_fail(TRB_EINTEGRITY, "%s: version is %" PRIu64 ", expected %d to %d", trb_h5_path(h), version,
+                        TRB__VERSION, TRB__VERSION_LAST);
+    *inputs = (version - TRB__VERSION) % 2 == 1;
+    spec->holds = version - TRB__VERSION < 2 ? TRB_HOLDS_LOGITS : TRB_HOLDS_STATISTICS;
+    const char *holds = trb_holds_name(spec->holds);
+    if (spec->holds == TRB_HOLDS_STATISTICS) TRB_TRY(get_choice(h, "holds", holds, holds, &which));
     TRB_TRY(get_choice(h, "task", task_name(TRB_TASK_CLASSES), task_name(TRB_TASK_REGRESSION), &which));
     spec->task = which == 0 ? TRB_TASK_CLASSES : TRB_TASK_REGRESSION;
     TRB_TRY(get_choice(h, "dtype", trb_dtype_name(TRB_F16), trb_dtype_name(TRB_F32), &which));
@@ -406,6 +416,13 @@ trb_status trb_cache_expect_member(const trb_cache *c, size_t m, uint64_t digest
                         "%s: member %zu of the cache has digest %016" PRIx64 ", its weights file %016" PRIx64, c->dir,
                         m, c->member_digest[m], digest);
     return TRB_OK;
+}
+
+trb_status trb_cache_expect_holds(const trb_cache *c, trb_holds holds)
+{
+    if (c->spec.holds == holds) return TRB_OK;
+    return trb_fail(TRB_EINTEGRITY, "%s: the cache holds %s, `cache.holds` is %s; set it, or use another run.dir",
+                    c->dir, trb_holds_name(c->spec.holds), trb_holds_name(holds));
 }
 
 trb_status trb_cache_expect_views(const trb_cache *c, size_t V, const trb_view *view)

@@ -238,7 +238,7 @@ static trb_status reserve_windows(trb_reader *r, size_t memory, size_t step_byte
 /* A row as it is served. */
 static size_t served_bytes(const trb_cache_spec *spec, size_t m0, size_t m_count)
 {
-    return m0 == TRB_INPUTS ? trb__row_bytes(spec, m0) : m_count * spec->K * sizeof(float);
+    return m0 == TRB_INPUTS ? trb__row_bytes(spec, m0) : m_count * trb__values(spec, m0) * sizeof(float);
 }
 
 size_t trb_reader_bytes(const trb_cache *c, size_t views, size_t m0, size_t m_count)
@@ -275,9 +275,10 @@ trb_status trb_reader_open_part(const trb_cache *c, size_t views, size_t m0, siz
     const trb_cache_spec *spec = &c->spec;
     trb_reader *r = NULL;
     size_t step_bytes = 0;
-    const bool inputs = m0 == TRB_INPUTS;
-    if (views == 0 || views > spec->V || m_count == 0 || rows == 0 || (inputs && m_count > 1) ||
-        (!inputs && (m0 >= spec->M || m_count > spec->M - m0)))
+    const bool inputs = m0 == TRB_INPUTS, statistics = spec->holds == TRB_HOLDS_STATISTICS;
+    const bool known =
+        m0 >= TRB_ALL ? (inputs || statistics) && m_count == 1 : !statistics && m0 < spec->M && m_count <= spec->M - m0;
+    if (views == 0 || views > spec->V || m_count == 0 || rows == 0 || !known)
         return trb_fail(
             TRB_EINTERNAL,
             "%s: %zu views and members %zu to %zu by %zu rows wanted of a cache of %zu views and %zu members", c->dir,

@@ -122,6 +122,10 @@ static trb_status refuse(const trb_shard *s, size_t bad, double value)
     if (u.member == TRB_INPUTS)
         return trb_fail(TRB_ENUM, "input %zu of sample %zu (view %zu) is not a finite number that %s can hold", bad % n,
                         sample, u.view, type);
+    if (u.member == TRB_ALL)
+        return trb_fail(TRB_ENUM,
+                        "statistic %zu of sample %zu (view %zu) is %g, which %s cannot hold as a finite number",
+                        bad % n, sample, u.view, value, type);
     return trb_fail(
         TRB_ENUM, "member %zu says %g for output %zu of sample %zu (view %zu), which %s cannot hold as a finite number",
         u.member, value, bad % n, sample, u.view, type);
@@ -223,7 +227,10 @@ trb_status trb__shard_rows(trb_h5 *h, const trb_cache_spec *spec, trb_cache_unit
     const size_t bad = trb__find_nonfinite(l.shape.type, n * width, rows);
     if (bad == n * width) return TRB_OK;
     return trb_fail(TRB_EINTEGRITY, "%s: %s %zu of sample %zu is not finite", trb_h5_path(h),
-                    unit.member == TRB_INPUTS ? "input" : "output", bad % width, unit.first_row + first + bad / width);
+                    unit.member == TRB_INPUTS ? "input"
+                    : unit.member == TRB_ALL  ? "statistic"
+                                              : "output",
+                    bad % width, unit.first_row + first + bad / width);
 }
 
 /* What a shard says it is of. */
@@ -272,7 +279,7 @@ static trb_status expect_identity(const char *path, const trb_cache_spec *spec, 
     const uint64_t member = trb__member_digest(spec, u.member);
     if (id->member_digest != member)
         return trb_fail(TRB_EINTEGRITY, "%s: is of %s with digest %016" PRIx64 ", expected %016" PRIx64, path,
-                        u.member == TRB_INPUTS ? "members" : "a member", id->member_digest, member);
+                        u.member >= TRB_ALL ? "members" : "a member", id->member_digest, member);
     if (strcmp(id->recipe, view->recipe) != 0 || id->view_seed != view->seed)
         return trb_fail(TRB_EINTEGRITY,
                         "%s: is of the view [%s], seed %" PRIu64 ", expected [%s], seed %" PRIu64

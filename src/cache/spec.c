@@ -2,17 +2,29 @@
 
 #include <string.h>
 
+#include "tribikos/dirichlet.h"
 #include "tribikos/hash.h"
 #include "tribikos/memory.h"
+
+const char *trb_holds_name(trb_holds holds)
+{
+    return holds == TRB_HOLDS_STATISTICS ? "statistics" : "logits";
+}
 
 static size_t shards_per_member(const trb_cache_spec *spec)
 {
     return (spec->N + spec->shard_rows - 1) / spec->shard_rows;
 }
 
+/* Who has shards of their own. */
+static size_t members(const trb_cache_spec *spec)
+{
+    return spec->holds == TRB_HOLDS_STATISTICS ? 1 : spec->M;
+}
+
 const char *trb__spec_fault(const trb_cache_spec *spec)
 {
-    size_t product = 8; /* room for any element and for 64-bit tables */
+    size_t product = 8 * 3; /* room for any element and for 64-bit tables; 2K + 1 is up to 3K */
     if (spec->N == 0 || spec->K == 0 || spec->M == 0 || spec->V == 0) return "a size is 0";
     if (spec->block == 0 || spec->shard_rows == 0) return "block or shard_rows is 0";
     if (spec->shard_rows % spec->block != 0) return "shard_rows is not a multiple of block";
@@ -20,8 +32,10 @@ const char *trb__spec_fault(const trb_cache_spec *spec)
     if (spec->V > 1000) return "more than 1000 views";
     if (__builtin_mul_overflow(product, spec->V, &product) || __builtin_mul_overflow(product, spec->M, &product) ||
         __builtin_mul_overflow(product, spec->N, &product) || __builtin_mul_overflow(product, spec->K, &product) ||
-        product > SIZE_MAX / 2 || spec->shard_rows > SIZE_MAX / 2 / spec->K / 8)
+        product > SIZE_MAX / 2 || spec->shard_rows > SIZE_MAX / 2 / spec->K / 8 / 3)
         return "the sizes are impossibly large";
+    if (spec->holds == TRB_HOLDS_STATISTICS && (spec->dtype != TRB_F32 || spec->task != TRB_TASK_CLASSES))
+        return "statistics are of classes, and float32";
     if (trb__stored_views(spec, spec->V) == 0) return NULL;
     if (spec->view[0].stored) return "view 0, the sample itself, has stored inputs";
     if (spec->x_dtype != TRB_U8 && spec->x_dtype != TRB_F16) return "stored inputs are neither uint8 nor float16";
@@ -45,6 +59,10 @@ size_t trb__stored_views(const trb_cache_spec *spec, size_t views)
 
 trb__layout trb__unit_layout(const trb_cache_spec *spec, trb_cache_unit u)
 {
+    if (u.member == TRB_ALL)
+        return (trb__layout){.format = "tribikos statistics",
+                             .name = "statistics",
+                             .shape = {spec->dtype, 2, {u.rows, TRB_STATISTICS(spec->K)}}};
     if (u.member != TRB_INPUTS)
         return (trb__layout){
             .format = "tribikos shard", .name = "logits", .shape = {spec->dtype, 2, {u.rows, spec->K}}};
@@ -55,7 +73,8 @@ trb__layout trb__unit_layout(const trb_cache_spec *spec, trb_cache_unit u)
 
 size_t trb__values(const trb_cache_spec *spec, size_t member)
 {
-    return member == TRB_INPUTS ? trb_shape_size(spec->shape) : spec->K;
+    if (member == TRB_INPUTS) return trb_shape_size(spec->shape);
+    return member == TRB_ALL ? TRB_STATISTICS(spec->K) : spec->K;
 }
 
 size_t trb__row_bytes(const trb_cache_spec *spec, size_t member)
@@ -65,13 +84,13 @@ size_t trb__row_bytes(const trb_cache_spec *spec, size_t member)
 
 uint64_t trb__member_digest(const trb_cache_spec *spec, size_t member)
 {
-    if (member != TRB_INPUTS) return spec->member_digest[member];
+    if (member < spec->M) return spec->member_digest[member];
     return trb_hash_bytes(spec->member_digest, spec->M * sizeof *spec->member_digest);
 }
 
 size_t trb_cache_logits_units(const trb_cache_spec *spec)
 {
-    return spec->V * spec->M * shards_per_member(spec);
+    return spec->V * members(spec) * shards_per_member(spec);
 }
 
 size_t trb_cache_units(const trb_cache_spec *spec)
@@ -89,8 +108,8 @@ trb_cache_unit trb_cache_unit_at(const trb_cache_spec *spec, size_t i)
 {
     const size_t per_member = shards_per_member(spec), first = i % per_member * spec->shard_rows;
     const size_t left = spec->N - first, logits = trb_cache_logits_units(spec);
-    trb_cache_unit u = {.view = i / per_member / spec->M,
-                        .member = i / per_member % spec->M,
+    trb_cache_unit u = {.view = i / per_member / members(spec),
+                        .member = spec->holds == TRB_HOLDS_STATISTICS ? TRB_ALL : i / per_member % spec->M,
                         .first_row = first,
                         .rows = left < spec->shard_rows ? left : spec->shard_rows};
     if (i < logits) return u;
@@ -106,8 +125,8 @@ void trb__shard_name(const trb_cache_spec *spec, size_t unit, char name[TRB__NAM
 {
     const trb_cache_unit u = trb_cache_unit_at(spec, unit);
     const size_t shard = u.first_row / spec->shard_rows;
-    if (u.member == TRB_INPUTS)
-        (void)snprintf(name, TRB__NAME_BYTES, "v%02zu/x-s%05zu.h5", u.view, shard);
+    if (u.member >= TRB_ALL)
+        (void)snprintf(name, TRB__NAME_BYTES, "v%02zu/%s-s%05zu.h5", u.view, u.member == TRB_ALL ? "all" : "x", shard);
     else
         (void)snprintf(name, TRB__NAME_BYTES, "v%02zu/m%03zu-s%05zu.h5", u.view, u.member, shard);
 }

@@ -23,7 +23,8 @@ static const trb__item *source_of(const place *p, const char *key)
     const trb__item *item = trb__items_find(p->items, name);
     if (item != NULL) return item;
     (void)snprintf(name, sizeof name, "%s%s", p->common, key);
-    return trb__items_find(p->items, name);
+    item = trb__items_find(p->items, name);
+    return item != NULL ? item : trb__items_find(p->items, key); /* another place's, by its whole name */
 }
 
 static trb_status clash(const place *p, const char *key_a, const char *key_b, const char *fmt, ...)
@@ -205,6 +206,30 @@ static trb_status check_heads(const trb_config *c, const place *p, const trb_stu
     return TRB_OK;
 }
 
+/* A cache of statistics says what the members do together at temperature 1, and nothing of one of them. */
+static trb_status check_holds(const trb_config *c, const place *p, const trb_student_opts *s)
+{
+    const char *tempered = NULL;
+    if (c->cache.holds != TRB_HOLDS_STATISTICS) return TRB_OK;
+    if (s->method == TRB_METHOD_HYDRA || shares_weights(s))
+        return trb__item_fail(p->items, source_of(p, "cache.holds"),
+                              "statistics are of all members together, but student `%s` follows each of them; set "
+                              "logits, or leave it out of `students`",
+                              s->name);
+    if (s->method == TRB_METHOD_KD && (s->temperature < 1.0 || s->temperature > 1.0)) tempered = "temperature";
+    if (s->method == TRB_METHOD_ENDD && s->anneal_from > 1.0 && s->anneal_share > 0.0) tempered = "anneal_from";
+    if (tempered != NULL)
+        return clash(p, "cache.holds", tempered,
+                     "statistics are of temperature 1; set `student.%s.%s` to 1, or `cache.holds` to logits", s->name,
+                     tempered);
+    if (s->head_lanes > 1)
+        return clash(p, "cache.holds", "head_lanes",
+                     "statistics are of all members together, so no rank can read those of some; set "
+                     "`student.%s.head_lanes` to 1",
+                     s->name);
+    return TRB_OK;
+}
+
 static trb_status check_student(const trb_config *c, const place *p, const trb_student_opts *s)
 {
     if (s->views > c->cache.views)
@@ -224,6 +249,7 @@ static trb_status check_student(const trb_config *c, const place *p, const trb_s
     TRB_TRY(check_method(c, p, s));
     TRB_TRY(check_grid(c, p, s));
     TRB_TRY(check_match(c, p, s));
+    TRB_TRY(check_holds(c, p, s));
     return check_fit(p, &s->fit);
 }
 
@@ -322,6 +348,11 @@ trb_status trb__config_check(const trb_config *c, const trb__items *items)
         return clash(&top, c->data.n_mean > 0 ? "data.mean" : "data.std", "data.normalize",
                      "these constants are used by `data.normalize: given` only");
     TRB_TRY(check_views(c, &top));
+    if (c->cache.holds == TRB_HOLDS_STATISTICS && c->data.task != TRB_TASK_CLASSES)
+        return clash(&top, "cache.holds", "data.task", "statistics are of probabilities of classes; set logits");
+    if (c->cache.holds == TRB_HOLDS_STATISTICS && c->cache.dtype != TRB_F32)
+        return clash(&top, "cache.holds", "cache.dtype",
+                     "float16 would lose small probabilities and digits of the precision; set float32");
     if (c->cache.shard_rows % c->cache.block != 0) {
         const uint64_t below = c->cache.shard_rows / c->cache.block * c->cache.block;
         return clash(&top, "cache.shard_rows", "cache.block",

@@ -18,6 +18,7 @@ static const trb__choice schedules[] = {
     {"constant", TRB_SCHEDULE_CONSTANT}, {"step", TRB_SCHEDULE_STEP}, {"cosine", TRB_SCHEDULE_COSINE}, {NULL, 0}};
 static const trb__choice inits[] = {{"he", TRB_INIT_HE}, {"glorot", TRB_INIT_GLOROT}, {NULL, 0}};
 static const trb__choice dtypes[] = {{"float32", TRB_F32}, {"float16", TRB_F16}, {NULL, 0}};
+static const trb__choice holdings[] = {{"logits", TRB_HOLDS_LOGITS}, {"statistics", TRB_HOLDS_STATISTICS}, {NULL, 0}};
 static const trb__choice methods[] = {{"hydra", TRB_METHOD_HYDRA},
                                       {"kd", TRB_METHOD_KD},
                                       {"endd", TRB_METHOD_ENDD},
@@ -140,6 +141,10 @@ const trb__option trb__options[] = {
      .help = "half of the loss is on inputs moved by this share of each one's range where the loss grows; 0: none; "
              "members only"},
 
+    {CONFIG("cache.holds", cache.holds), CHOICE(holdings), .value = "logits",
+     .help =
+         "of each member; or statistics: means over all of them, 2K + 1 numbers a row instead of M K, for endd with "
+         "anneal_from: 1, proxy-endd, and kd with temperature: 1"},
     {CONFIG("cache.dtype", cache.dtype), CHOICE(dtypes), .value = "float32", .help = "of the stored logits"},
     {CONFIG("cache.views", cache.views), WHOLE(1, 1000), .value = "1",
      .help = "variants of a sample; the first is the sample itself, the others follow cache.view_recipes in turn"},

@@ -109,20 +109,43 @@ static double inverse_precision(size_t K, const float *pi, const float *q)
     return fmax(0.0, 2.0 * mkl / (double)(K - 1));
 }
 
+void trb_proxy_endd_targets(size_t rows, size_t K, float *s)
+{
+    float *to = s;
+    for (size_t b = 0; b < rows; b++, s += 2 * K, to += K + 1) {
+        const float w = (float)inverse_precision(K, s, s + K);
+        memmove(to, s, K * sizeof *s);
+        to[K] = w;
+    }
+}
+
+trb_status trb_statistics(size_t rows, size_t M, size_t K, const float *t, float *s)
+{
+    float proxy[2 * TRB_LOSS_K_MAX];
+    TRB_TRY(expect_classes(K));
+    for (size_t b = 0; b < rows; b++, t += M * K, s += TRB_STATISTICS(K)) {
+        TRB_TRY(trb_endd_statistics(1, M, M, K, 1.0F, t, s));
+        TRB_TRY(trb_proxy_endd_statistics(1, M, M, K, 1.0F, t, proxy));
+        trb_proxy_endd_targets(1, K, proxy);
+        memcpy(s + K, proxy, (K + 1) * sizeof *s);
+    }
+    return TRB_OK;
+}
+
 trb_status trb_loss_proxy_endd(size_t rows, size_t K, size_t batch, float T, const float *z, const float *s,
                                double *loss, float *dz)
 {
     TRB_TRY(expect_classes(K));
     double e[TRB_LOSS_K_MAX], total = 0.0; /* alpha - 1 */
     const double share = 1.0 / (double)batch, by_z = share / (double)T, log_flat = trb_log_gamma((double)K);
-    for (size_t b = 0; b < rows; b++, z += K, s += 2 * K, dz += K) {
+    for (size_t b = 0; b < rows; b++, z += K, s += K + 1, dz += K) {
         TRB_TRY(trb__loss_finite(1, K, z, "the student's logits", b, 1));
         double sum = 0.0; /* alpha_0 - K */
         for (size_t k = 0; k < K; k++) {
             e[k] = exp((double)z[k] / (double)T);
             sum += e[k];
         }
-        const double alpha0 = sum + (double)K, w = inverse_precision(K, s, s + K);
+        const double alpha0 = sum + (double)K, w = (double)s[K];
         TRB_TRY(expect_precision(alpha0, b));
         const double psi0 = trb_digamma(alpha0), slope0 = trb_trigamma(alpha0);
         double follow = psi0, flat = trb_log_gamma(alpha0) - log_flat;

@@ -1,8 +1,10 @@
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tribikos/blas.h"
+#include "tribikos/dirichlet.h"
 #include "tribikos/fault.h"
 #include "tribikos/log.h"
 #include "tribikos/memory.h"
@@ -48,28 +50,96 @@ trb_status trb__writer_go_on(trb__writer *w)
     return TRB_OK;
 }
 
-static trb_status write_logits(trb__writer *w, size_t unit, uint64_t *payload)
+/* What the member that is loaded says of the block at row `at` of a unit. \param[out] z  [rows][K], borrowed */
+static trb_status say(trb__writer *w, trb_cache_unit u, size_t at, size_t *rows, const float **z)
 {
     const trb_cache_spec *spec = w->spec;
-    const trb_cache_unit u = trb_cache_unit_at(spec, unit);
-    trb_shard *shard = NULL;
-    trb_status st = TRB_OK;
-    TRB_GO(trb__writer_load(w, u.member, 0));
-    TRB_GO(trb_shard_create(w->dir, spec, unit, &shard));
-    for (size_t i = 0; i < spec->block; i++) w->view[i] = (uint16_t)u.view;
-    for (size_t at = 0; at < u.rows; at += spec->block) {
-        const size_t rows = u.rows - at < spec->block ? u.rows - at : spec->block;
-        const float *z = NULL;
-        TRB_GO(trb__writer_go_on(w));
-        for (size_t i = 0; i < rows; i++) w->sample[i] = (int64_t)(u.first_row + at + i);
-        if (spec->view[u.view].stored) TRB_GO(trb_inputs_read(w->dir, spec, u.view, u.first_row + at, rows, w->stored));
-        trb_augment_views(w->views, rows, w->sample, w->view, w->stored, w->input);
-        TRB_GO(trb_net_forward(w->net, w->work, w->params, rows, w->input, NULL, &z));
-        TRB_GO(trb_shard_write(shard, rows, z));
+    *rows = u.rows - at < spec->block ? u.rows - at : spec->block;
+    TRB_TRY(trb__writer_go_on(w));
+    for (size_t i = 0; i < *rows; i++) {
+        w->sample[i] = (int64_t)(u.first_row + at + i);
+        w->view[i] = (uint16_t)u.view;
     }
-    st = trb_shard_publish(shard, payload);
-    shard = NULL;
+    if (spec->view[u.view].stored) TRB_TRY(trb_inputs_read(w->dir, spec, u.view, u.first_row + at, *rows, w->stored));
+    trb_augment_views(w->views, *rows, w->sample, w->view, w->stored, w->input);
+    return trb_net_forward(w->net, w->work, w->params, *rows, w->input, NULL, z);
+}
+
+static trb_status write_logits(trb__writer *w, trb_cache_unit u, trb_shard *shard)
+{
+    size_t rows = 0;
+    const float *z = NULL;
+    TRB_TRY(trb__writer_load(w, u.member, 0));
+    for (size_t at = 0; at < u.rows; at += rows) {
+        TRB_TRY(say(w, u, at, &rows, &z));
+        TRB_TRY(trb_shard_write(shard, rows, z));
+    }
+    return TRB_OK;
+}
+
+/* Member m's logits of a block, beside the others'. \param[out] t  [rows][M][K] */
+static trb_status put_beside(const trb_cache_spec *spec, trb_cache_unit u, size_t m, size_t at, size_t rows,
+                             const float *z, float *t)
+{
+    const size_t K = spec->K;
+    for (size_t i = 0; i < rows * K; i++)
+        if (!isfinite(z[i]))
+            return trb_fail(TRB_ENUM, "member %zu says %g for output %zu of sample %zu (view %zu), which is not finite",
+                            m, (double)z[i], i % K, u.first_row + at + i / K, u.view);
+    for (size_t r = 0; r < rows; r++) memcpy(t + (r * spec->M + m) * K, z + r * K, K * sizeof *z);
+    return TRB_OK;
+}
+
+/* Rows for which a rank holds all members' logits at once: whole blocks, as many as `cache.memory` has room for. It
+ * decides how often weights are loaded, and no bits. */
+static size_t rows_at_once(const trb__writer *w, trb_cache_unit u)
+{
+    const trb_cache_spec *spec = w->spec;
+    const size_t a_row = (spec->M * spec->K + TRB_STATISTICS(spec->K)) * sizeof(float);
+    const size_t blocks = w->c->cache.memory / a_row / spec->block;
+    const size_t rows = (blocks > 0 ? blocks : 1) * spec->block;
+    return rows < u.rows ? rows : u.rows;
+}
+
+/* Every row's sums are made at once, of all members in their order. */
+static trb_status write_statistics(trb__writer *w, trb_cache_unit u, trb_shard *shard)
+{
+    const trb_cache_spec *spec = w->spec;
+    const size_t M = spec->M, K = spec->K, most = rows_at_once(w, u);
+    trb_status st = TRB_OK;
+    float *t = NULL, *s = NULL; /* [most][M][K], [most][2K+1] */
+    TRB_GO(trb_alloc(TRB_MEM_CACHE, most * M, K * sizeof *t, &t));
+    TRB_GO(trb_alloc(TRB_MEM_CACHE, most, TRB_STATISTICS(K) * sizeof *s, &s));
+    for (size_t first = 0; first < u.rows; first += most) {
+        const size_t n = u.rows - first < most ? u.rows - first : most;
+        for (size_t m = 0; m < M; m++) {
+            size_t rows = 0;
+            const float *z = NULL;
+            TRB_GO(trb__writer_load(w, m, 0));
+            for (size_t at = 0; at < n; at += rows) {
+                TRB_GO(say(w, u, first + at, &rows, &z));
+                TRB_GO(put_beside(spec, u, m, first + at, rows, z, t + at * M * K));
+            }
+        }
+        TRB_GO(trb_statistics(n, M, K, t, s));
+        TRB_GO(trb_shard_write(shard, n, s));
+    }
 done:
+    trb_free(s);
+    trb_free(t);
+    return st;
+}
+
+static trb_status write_unit(trb__writer *w, size_t unit, uint64_t *payload)
+{
+    const trb_cache_unit u = trb_cache_unit_at(w->spec, unit);
+    trb_shard *shard = NULL;
+    trb_status st = trb_shard_create(w->dir, w->spec, unit, &shard);
+    if (st == TRB_OK) st = u.member == TRB_ALL ? write_statistics(w, u, shard) : write_logits(w, u, shard);
+    if (st == TRB_OK) {
+        st = trb_shard_publish(shard, payload);
+        shard = NULL;
+    }
     trb_shard_abandon(shard);
     return st;
 }
@@ -135,7 +205,7 @@ static trb_status find_missing(const trb__writer *w, const trb_data *data, size_
     }
     for (size_t i = 0; i < n; i++) {
         const trb_cache_unit u = trb_cache_unit_at(spec, from + i);
-        const double cost = u.member < spec->M ? macs[u.member] : 1.0; /* inputs are every member's */
+        const double cost = u.member < spec->M ? macs[u.member] : 1.0; /* others are every member's */
         if (!all[i].good) missing[(*n_missing)++] = (missing_unit){.cost = cost * (double)u.rows, .unit = i};
     }
     qsort(missing, *n_missing, sizeof *missing, dearest_first);
@@ -235,7 +305,7 @@ static trb_status complete(trb_comm *world, const trb_config *c, trb_cache_spec 
         spec->inputs_payload = payload + logits;
     }
     TRB_GO(check_shards(world, spec, dir, 0, logits, all));
-    TRB_GO(write_shards(world, &w, &s->data, "shards", write_logits, 0, logits, all));
+    TRB_GO(write_shards(world, &w, &s->data, "shards", write_unit, 0, logits, all));
     for (size_t i = 0; i < logits; i++) payload[i] = all[i].payload;
 done:
     release(&w);
@@ -258,6 +328,22 @@ trb_status trb__common_outputs(const trb_config *c, const trb_data *data, size_t
     return TRB_OK;
 }
 
+/* Files of the other kind have other names, and would stay beside these unnoticed. A manifest that is not there or
+ * damaged says nothing of it. */
+static trb_status expect_own_kind(const char *dir, const trb_cache_spec *spec)
+{
+    trb_cache *cache = NULL;
+    trb_status st = trb_cache_open(dir, &cache);
+    if (st == TRB_OK) {
+        st = trb_cache_expect_holds(cache, spec->holds);
+        trb_cache_close(cache);
+        return st;
+    }
+    if (st != TRB_ECONFIG && st != TRB_EINTEGRITY) return st;
+    trb_fail_clear();
+    return TRB_OK;
+}
+
 /* Whether the manifest that is there says what a new one would. Then it stays: it names the kernels that computed the
  * logits, and they may have been another machine's. That there is none, or a damaged one, is an answer; that it could
  * not be read is not. */
@@ -269,9 +355,9 @@ static trb_status manifest_stands(const char *dir, const trb_cache_spec *spec, c
     if (st != TRB_OK && st != TRB_ECONFIG && st != TRB_EINTEGRITY) return st;
     if (st == TRB_OK) {
         const trb_cache_spec *is = trb_cache_spec_of(cache);
-        same = is->task == spec->task && is->dtype == spec->dtype && is->N == spec->N && is->K == spec->K &&
-               is->M == spec->M && is->V == spec->V && is->block == spec->block && is->shard_rows == spec->shard_rows &&
-               is->data_digest == spec->data_digest &&
+        same = is->task == spec->task && is->holds == spec->holds && is->dtype == spec->dtype && is->N == spec->N &&
+               is->K == spec->K && is->M == spec->M && is->V == spec->V && is->block == spec->block &&
+               is->shard_rows == spec->shard_rows && is->data_digest == spec->data_digest &&
                memcmp(is->member_digest, spec->member_digest, spec->M * sizeof *spec->member_digest) == 0 &&
                trb_cache_expect_views(cache, spec->V, spec->view) == TRB_OK;
         for (size_t i = 0; same && i < trb_cache_units(spec); i++) same = trb_cache_payload(cache, i) == payload[i];
@@ -291,6 +377,7 @@ trb_status trb_stage_cache(trb_comm *world, const trb_config *c)
     const trb__path dir = trb__run_path(c, "cache");
     TRB_TRY(trb__samples_load(world, c, &s));
     trb_cache_spec spec = {.task = s.data.task,
+                           .holds = c->cache.holds,
                            .dtype = c->cache.dtype,
                            .deflate = c->cache.deflate,
                            .N = s.data.n,
@@ -313,6 +400,7 @@ trb_status trb_stage_cache(trb_comm *world, const trb_config *c)
     TRB_GO(trb__member_digests(world, c, &s.data, true, digest));
     spec.member_digest = digest;
     if (trb_comm_rank(world) == 0) st = trb__lock(c, "cache", &lock);
+    if (trb_comm_rank(world) == 0 && st == TRB_OK) st = expect_own_kind(dir.text, &spec);
     if (trb_comm_rank(world) == 0 && st == TRB_OK) st = trb_mkdirs(dir.text);
     TRB_GO(trb__lock_share(world, c, st, &lock));
     TRB_GO(complete(world, c, &spec, &s, dir.text, payload));

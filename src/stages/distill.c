@@ -14,7 +14,9 @@ typedef struct {
     const trb__method *method;
     const trb_student_opts *o;
     trb_reader *reader;
-    const float *logits;   /* [rows of the step][M][K] */
+    const float *said; /* [rows of the step][said_width]: logits [M][K], or statistics */
+    size_t said_width;
+    bool sums;             /* they are statistics of all members */
     size_t M, of, K;       /* members that are read, of so many */
     size_t rows, row_rows; /* of a lane; of the row's lanes together */
     uint64_t steps;        /* of the training with one head */
@@ -48,9 +50,9 @@ static trb_status plan(void *ctx, size_t steps, size_t rows, const int64_t *samp
 static const float *part_of(const teachers *t, size_t at, size_t i)
 {
     const size_t n = t->M / t->parts * t->K;
-    const float *from = t->logits + at * t->M * t->K + i * n;
+    const float *from = t->said + at * t->said_width + i * n;
     if (t->parts == 1) return from;
-    for (size_t r = 0; r < t->rows; r++) memcpy(t->part + r * n, from + r * t->M * t->K, n * sizeof *from);
+    for (size_t r = 0; r < t->rows; r++) memcpy(t->part + r * n, from + r * t->said_width, n * sizeof *from);
     return t->part;
 }
 
@@ -83,7 +85,7 @@ static trb_status next(void *ctx, uint64_t step, trb_status st)
     t->T = (float)t->method->temperature(t->o, (double)step / (double)t->steps);
     t->view = t->planned;
     if (t->planned != NULL) t->planned += t->planned_rows;
-    if (st == TRB_OK) st = trb_reader_next(t->reader, &t->logits);
+    if (st == TRB_OK) st = trb_reader_next(t->reader, &t->said);
     return t->row == NULL ? st : gather_statistics(t, st);
 }
 
@@ -96,16 +98,27 @@ static trb_status add_labels(const teachers *t, const trb__lane *l, size_t M, co
     return trb_loss_add_labels(l->rows, M, t->K, l->batch, (float)t->o->label_weight, z, t->label, loss, dz);
 }
 
+/* What the loss takes of a cache's statistics. */
+static void pick(const teachers *t, size_t rows, const float *said, float *s)
+{
+    const size_t n = t->K + (t->method->targets != NULL), from = t->method->cached * t->K;
+    for (size_t r = 0; r < rows; r++) memcpy(s + r * n, said + r * t->said_width + from, n * sizeof *s);
+}
+
 static trb_status loss_of_one(void *ctx, const trb__lane *l, const float *z, double *loss, float *dz)
 {
     const teachers *t = ctx;
-    const float *said = t->logits + l->at * t->M * t->K;
+    const trb__method *method = t->method;
+    const float *said = t->said + l->at * t->said_width;
     float *s = t->statistics;
     if (t->row != NULL)
         s += l->number * l->rows * width(t);
+    else if (t->sums)
+        pick(t, l->rows, said, s);
     else
-        TRB_TRY(t->method->statistics(l->rows, t->M, t->of, t->K, t->T, said, s));
-    TRB_TRY(t->method->loss(l->rows, t->K, l->batch, t->T, z, s, loss, dz));
+        TRB_TRY(method->statistics(l->rows, t->M, t->of, t->K, t->T, said, s));
+    if (method->targets != NULL && !t->sums) method->targets(l->rows, t->K, s);
+    TRB_TRY(method->loss(l->rows, t->K, l->batch, t->T, z, s, loss, dz));
     return add_labels(t, l, 1, z, loss, dz);
 }
 
@@ -193,9 +206,16 @@ static trb_status prepare(student *d, size_t index)
     d->n_lanes = d->o->head_lanes / d->o->head_groups;
     d->m_count = d->spec->M / d->o->head_groups;
     d->m0 = (size_t)(r % columns) * d->m_count;
+    const bool sums = d->spec->holds == TRB_HOLDS_STATISTICS; /* then there is no grid */
+    if (sums) {
+        d->m0 = TRB_ALL;
+        d->m_count = 1;
+    }
     d->own_rows = own > 0 ? rows : 0;
     d->t = (teachers){.method = trb__method_of(d->o->method, d->s->data.task),
                       .o = d->o,
+                      .said_width = sums ? TRB_STATISTICS(K) : d->m_count * K,
+                      .sums = sums,
                       .M = d->m_count,
                       .of = d->spec->M,
                       .K = K,
@@ -478,7 +498,7 @@ static trb_status distill(trb_comm *world, const trb_config *c, const trb__sampl
     TRB_GO(trb_agree(world, st));
     TRB_GO(trb__checkpoint_find(world, c, &d.place, &d.from));
     TRB_GO(trb_agree(world, prepare(&d, i)));
-    const size_t memory = c->cache.memory, for_inputs = trb__inputs_share(cache, o->views, d.m_count, memory);
+    const size_t memory = c->cache.memory, for_inputs = trb__inputs_share(cache, o->views, d.m0, d.m_count, memory);
     TRB_GO(trb__reading_open(world, r % G, cache, o->views, d.m0, d.m_count, d.t.row_rows, memory - for_inputs,
                              &d.reading));
     TRB_GO(trb__inputs_open(world, cache, o->views, d.own_rows, for_inputs, &d.inputs, &d.stored));

@@ -86,8 +86,8 @@ trb_status trb__views(const trb_config *c, const trb_data *data, trb_view **view
 /** What makes the pixels of the first n views. Local. */
 trb_status trb__views_create(const trb_config *c, const trb__samples *s, size_t n, trb_augment **out);
 
-/** Open RUN/cache; refuse it if it is of other data, other members or other views than the configuration names.
- * Collective over world. */
+/** Open RUN/cache; refuse it if it is of other data, other members or other views than the configuration names, or
+ * holds something else. Collective over world. */
 trb_status trb__cache_open(trb_comm *world, const trb_config *c, const trb_data *data, trb_cache **cache);
 
 /** The outputs that all members have; they must agree before their logits can lie in one cache. Local. */
@@ -111,7 +111,7 @@ trb_status trb__reading_close(trb__reading *r); /* Local; what trb_reader_close(
 
 /** Of `memory` bytes that may be kept of so many views, the part of their stored inputs: as large as theirs of the
  * bytes. Local. */
-size_t trb__inputs_share(const trb_cache *cache, size_t views, size_t m_count, size_t memory);
+size_t trb__inputs_share(const trb_cache *cache, size_t views, size_t m0, size_t m_count, size_t memory);
 /** Open a reader of stored inputs, by `rows` rows a part, for the feed of a training; where none of the views has some
  * nothing is opened. Collective over world; the status is agreed. \param[in] rows  0: this rank needs none
  * \param[out] out  trb__reading_close()   \param[out] stored  for trb__fit, reads from `out` where that lies */
@@ -125,17 +125,22 @@ typedef enum { TRB__ONE_HEAD, TRB__COPIED_HEADS, TRB__SHARING_HEADS, TRB__FOLDED
 
 /** A way to follow the members (method.c). While the student has one head, a row of members' logits becomes
  * *statistics*: sums over members, divided by the size of the ensemble. So the columns of a grid's row, which have some
- * members each, make a part each, and the parts are added up in the tree of row.h. */
+ * members each, make a part each, and the parts are added up in the tree of row.h. A cache of statistics holds what the
+ * loss takes (trb_statistics). */
 typedef struct {
     const char *name;
     trb__head_kind heads;
     trb_dirichlet dirichlet; /* what the one head stands for */
     size_t sets;             /* a row of statistics is so many times K numbers */
+    size_t cached;           /* where in a cache's row the loss's are, in units of K */
     /** Temperature of a training with one head, where this share of its steps is done, in [0, 1). */
     double (*temperature)(const trb_student_opts *o, double done);
     /** \param[in] M  members here   \param[in] of  members of the ensemble   \param[in] t  [rows][M][K]
      * \param[out] s  [rows][sets * K] */
     trb_status (*statistics)(size_t rows, size_t M, size_t of, size_t K, float T, const float *t, float *s);
+    /** In place, from statistics of all members what the loss takes, [rows][K + 1]; NULL if it takes them as they are,
+     * [rows][K]. */
+    void (*targets)(size_t rows, size_t K, float *s);
     /** Loss of the one head and its gradient, as in loss.h. \param[in] z  [rows][K] */
     trb_status (*loss)(size_t rows, size_t K, size_t batch, float T, const float *z, const float *s, double *loss,
                        float *dz);

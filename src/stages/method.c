@@ -21,16 +21,18 @@ static double one(const trb_student_opts *o, double done)
 }
 
 static const trb__method methods[] = {
-    [TRB_METHOD_HYDRA] = {"hydra", TRB__COPIED_HEADS, TRB_DIRICHLET_NONE, 1, constant, trb_soft_targets, trb_loss_soft,
-                          trb_loss_kd},
-    [TRB_METHOD_KD] = {"kd", TRB__ONE_HEAD, TRB_DIRICHLET_NONE, 1, constant, trb_soft_targets, trb_loss_soft, NULL},
-    [TRB_METHOD_ENDD] = {"endd", TRB__ONE_HEAD, TRB_DIRICHLET_EXP, 1, annealed, trb_endd_statistics, trb_loss_endd,
-                         NULL},
-    [TRB_METHOD_PROXY_ENDD] = {"proxy-endd", TRB__ONE_HEAD, TRB_DIRICHLET_EXP_PLUS_1, 2, one, trb_proxy_endd_statistics,
-                               trb_loss_proxy_endd, NULL},
-    [TRB_METHOD_BATCHENSEMBLE] = {"batchensemble", TRB__SHARING_HEADS, TRB_DIRICHLET_NONE, 1, constant, NULL, NULL,
-                                  trb_loss_kd},
-    [TRB_METHOD_LATENTBE] = {"latentbe", TRB__FOLDED_HEADS, TRB_DIRICHLET_NONE, 1, constant, NULL, NULL, trb_loss_kd},
+    [TRB_METHOD_HYDRA] = {"hydra", TRB__COPIED_HEADS, TRB_DIRICHLET_NONE, 1, 1, constant, trb_soft_targets, NULL,
+                          trb_loss_soft, trb_loss_kd},
+    [TRB_METHOD_KD] = {"kd", TRB__ONE_HEAD, TRB_DIRICHLET_NONE, 1, 1, constant, trb_soft_targets, NULL, trb_loss_soft,
+                       NULL},
+    [TRB_METHOD_ENDD] = {"endd", TRB__ONE_HEAD, TRB_DIRICHLET_EXP, 1, 0, annealed, trb_endd_statistics, NULL,
+                         trb_loss_endd, NULL},
+    [TRB_METHOD_PROXY_ENDD] = {"proxy-endd", TRB__ONE_HEAD, TRB_DIRICHLET_EXP_PLUS_1, 2, 1, one,
+                               trb_proxy_endd_statistics, trb_proxy_endd_targets, trb_loss_proxy_endd, NULL},
+    [TRB_METHOD_BATCHENSEMBLE] = {"batchensemble", TRB__SHARING_HEADS, TRB_DIRICHLET_NONE, 1, 0, constant, NULL, NULL,
+                                  NULL, trb_loss_kd},
+    [TRB_METHOD_LATENTBE] = {"latentbe", TRB__FOLDED_HEADS, TRB_DIRICHLET_NONE, 1, 0, constant, NULL, NULL, NULL,
+                             trb_loss_kd},
 };
 
 /* Regression: two outputs, and nothing to temper. */
@@ -58,12 +60,13 @@ static trb_status each_gaussian(size_t rows, size_t M, size_t K, size_t batch, f
 }
 
 static const trb__method of_regression[] = {
-    [TRB_METHOD_HYDRA] = {"hydra", TRB__COPIED_HEADS, TRB_DIRICHLET_NONE, 1, constant, moments, loss_moments,
+    [TRB_METHOD_HYDRA] = {"hydra", TRB__COPIED_HEADS, TRB_DIRICHLET_NONE, 1, 0, constant, moments, NULL, loss_moments,
                           each_gaussian},
-    [TRB_METHOD_KD] = {"kd", TRB__ONE_HEAD, TRB_DIRICHLET_NONE, 1, constant, moments, loss_moments, NULL},
-    [TRB_METHOD_BATCHENSEMBLE] = {"batchensemble", TRB__SHARING_HEADS, TRB_DIRICHLET_NONE, 1, constant, NULL, NULL,
-                                  each_gaussian},
-    [TRB_METHOD_LATENTBE] = {"latentbe", TRB__FOLDED_HEADS, TRB_DIRICHLET_NONE, 1, constant, NULL, NULL, each_gaussian},
+    [TRB_METHOD_KD] = {"kd", TRB__ONE_HEAD, TRB_DIRICHLET_NONE, 1, 0, constant, moments, NULL, loss_moments, NULL},
+    [TRB_METHOD_BATCHENSEMBLE] = {"batchensemble", TRB__SHARING_HEADS, TRB_DIRICHLET_NONE, 1, 0, constant, NULL, NULL,
+                                  NULL, each_gaussian},
+    [TRB_METHOD_LATENTBE] = {"latentbe", TRB__FOLDED_HEADS, TRB_DIRICHLET_NONE, 1, 0, constant, NULL, NULL, NULL,
+                             each_gaussian},
 };
 
 const trb__method *trb__method_of(trb_method m, trb_task task)

@@ -96,10 +96,10 @@ trb_status trb__reading_close(trb__reading *r)
     return st;
 }
 
-size_t trb__inputs_share(const trb_cache *cache, size_t views, size_t m_count, size_t memory)
+size_t trb__inputs_share(const trb_cache *cache, size_t views, size_t m0, size_t m_count, size_t memory)
 {
     const double inputs = (double)trb_reader_bytes(cache, views, TRB_INPUTS, 1);
-    return (size_t)((double)memory * (inputs / (inputs + (double)trb_reader_bytes(cache, views, 0, m_count))));
+    return (size_t)((double)memory * (inputs / (inputs + (double)trb_reader_bytes(cache, views, m0, m_count))));
 }
 
 static trb_status plan_inputs(void *ctx, size_t parts, const int64_t *sample, const uint16_t *view)

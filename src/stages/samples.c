@@ -318,6 +318,7 @@ trb_status trb__cache_open(trb_comm *world, const trb_config *c, const trb_data 
     if (st == TRB_OK && trb_cache_spec_of(found)->M != c->members.count)
         st = trb_fail(TRB_EINTEGRITY, "%s holds %zu members, members.count is %zu; set it, or write the cache anew",
                       trb_cache_dir(found), trb_cache_spec_of(found)->M, (size_t)c->members.count);
+    if (st == TRB_OK) st = trb_cache_expect_holds(found, c->cache.holds);
     if (st == TRB_OK) st = trb__views(c, data, &view);
     if (st == TRB_OK) st = trb_cache_expect_views(found, c->cache.views, view);
     TRB_GO(trb_agree(world, st));

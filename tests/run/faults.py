@@ -53,6 +53,7 @@ SCENARIOS = [
               "--student.layers=[dense 6, relu, split, dense 6, relu, dense 1500]"), ("cache.chunk", "thread.start")),
     Scenario("one process, stored inputs", 0, ("--cache.views=3", "--cache.view_recipes=[crop 1, ods 8]"),
              (*FILES, "file.open", "file.read", "cache.unit", "alloc")),
+    Scenario("one process, statistics", 0, ("--cache.holds=statistics", "--students=[proxy-endd]"), ("cache.unit", "alloc")),
     Scenario("one process, checkpoints", 0, OFTEN, (*FILES, "train.step", "alloc")),
     Scenario("two ranks", 2),
     Scenario("two ranks, checkpoints", 2, OFTEN, (*FILES, *STEPS)),

@@ -4,6 +4,7 @@
 
 #include "scratch.h"
 #include "tribikos/cache.h"
+#include "tribikos/dirichlet.h"
 #include "tribikos/rng.h"
 
 enum { ENSEMBLE_MAX_M = 8, ENSEMBLE_MAX_V = 4, ENSEMBLE_MAX_N = 4096 };
@@ -14,7 +15,8 @@ static uint64_t ensemble_digest[ENSEMBLE_MAX_M];
 static int32_t ensemble_label[ENSEMBLE_MAX_N];
 static float ensemble_target[ENSEMBLE_MAX_N];
 
-/* Exact in half precision, different for every coordinate within reach of a mistake. */
+/* Exact in half precision, different for every coordinate within reach of a mistake. Of TRB_ALL it does for statistics.
+ */
 __attribute__((unused)) static float ensemble_logit(size_t v, size_t m, size_t n, size_t k)
 {
     return (float)((v * 977 + m * 131 + n * 17 + k * 5) % 2039) / 16 - 60;
@@ -87,15 +89,16 @@ __attribute__((unused)) static trb_status ensemble_write(const char *dir, const 
                                                          size_t run, uint64_t *payload)
 {
     const trb_cache_unit u = trb_cache_unit_at(spec, unit);
+    const size_t width = u.member == TRB_ALL ? TRB_STATISTICS(spec->K) : spec->K;
     trb_shard *s = NULL;
     float *rows = NULL;
     trb_status st = TRB_OK;
-    TRB_TRY(trb_alloc(TRB_MEM_OTHER, run * spec->K, sizeof *rows, &rows));
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, run * width, sizeof *rows, &rows));
     TRB_GO(trb_shard_create(dir, spec, unit, &s));
     for (size_t first = 0; first < u.rows; first += run) {
         const size_t n = u.rows - first < run ? u.rows - first : run;
-        for (size_t i = 0; i < n * spec->K; i++)
-            rows[i] = ensemble_logit(u.view, u.member, u.first_row + first + i / spec->K, i % spec->K);
+        for (size_t i = 0; i < n * width; i++)
+            rows[i] = ensemble_logit(u.view, u.member, u.first_row + first + i / width, i % width);
         TRB_GO(trb_shard_write(s, n, rows));
     }
     st = trb_shard_publish(s, payload);

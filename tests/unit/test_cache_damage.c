@@ -22,7 +22,7 @@ static trb_status read_weights(uint64_t *sum)
     return TRB_OK;
 }
 
-/* All logits of all views, through a reader, and all that the manifest says. */
+/* All logits or statistics of all views, through a reader, and all that the manifest says. */
 static trb_status read_cache(uint64_t *sum)
 {
     int64_t sample[V * N];
@@ -38,11 +38,13 @@ static trb_status read_cache(uint64_t *sum)
         view[i] = (uint16_t)(i / N);
     }
     TRB_GO(trb_cache_open(in_scratch("cache"), &c));
-    TRB_GO(trb_reader_open(c, V, 0, M, V * N, 1 << 20, &r));
+    const trb_cache_spec *spec = trb_cache_spec_of(c);
+    const bool statistics = spec->holds == TRB_HOLDS_STATISTICS;
+    TRB_GO(trb_reader_open(c, V, statistics ? TRB_ALL : 0, statistics ? 1 : M, V * N, 1 << 20, &r));
     TRB_GO(trb_reader_plan(r, 1, sample, view));
     TRB_GO(trb_reader_next(r, &t));
-    const trb_cache_spec *spec = trb_cache_spec_of(c);
-    *sum = trb_hash_bytes(t, sizeof(float) * V * N * M * K) ^ trb_hash_bytes(spec->label, N * sizeof *spec->label) * 3 ^
+    *sum = trb_hash_bytes(t, sizeof(float) * V * N * (statistics ? TRB_STATISTICS(K) : M * K)) ^
+           trb_hash_bytes(spec->label, N * sizeof *spec->label) * 3 ^
            trb_hash_bytes(spec->member_digest, M * sizeof *spec->member_digest) * 5 ^ spec->data_digest * 7 ^
            trb_hash_text(spec->view[1].recipe) * 11 ^ spec->view[1].seed * 13 ^ (uint64_t)spec->task * 17;
     TRB_GO(trb_h5_open(in_scratch("cache/manifest.h5"), &h));
@@ -90,6 +92,14 @@ done:
 static void make_stored_cache(void)
 {
     trb_cache_spec spec = ensemble_spec(N, K, M, 4);
+    ensemble_store(&spec, TRB_U8);
+    ensemble_make(in_scratch("cache"), &spec);
+}
+
+static void make_statistics_cache(void)
+{
+    trb_cache_spec spec = ensemble_spec(N, K, M, 4);
+    spec.holds = TRB_HOLDS_STATISTICS;
     ensemble_store(&spec, TRB_U8);
     ensemble_make(in_scratch("cache"), &spec);
 }
@@ -163,6 +173,8 @@ static const struct {
     {"cache/manifest.h5", make_stored_cache, read_stored_cache},
     {"cache/v03/x-s00001.h5", make_stored_cache, read_stored_cache},
     {"cache/v01/m001-s00000.h5", make_stored_cache, read_stored_cache},
+    {"cache/manifest.h5", make_statistics_cache, read_stored_cache},
+    {"cache/v01/all-s00000.h5", make_statistics_cache, read_stored_cache},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 

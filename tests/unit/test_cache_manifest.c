@@ -126,6 +126,39 @@ static void virtual_view(void **state)
     assert_fails(ensemble_verify(in_scratch("virtual")), TRB_EINTEGRITY, "v01/m001-s00000.h5: the shard is missing");
 }
 
+/* What a cache holds is told by its manifest, with and without stored inputs; the other kind is refused with both. */
+static void kinds(void **state)
+{
+    (void)state;
+    for (unsigned version = 1; version <= 4; version++) {
+        trb_cache_spec spec = ensemble_spec(100, 3, 2, 2);
+        const bool statistics = version > 2, inputs = version % 2 == 0;
+        spec.holds = statistics ? TRB_HOLDS_STATISTICS : TRB_HOLDS_LOGITS;
+        if (inputs) ensemble_store(&spec, TRB_U8);
+        trb_cache *c = ensemble_open(in_scratch("kind%u", version), &spec);
+        assert_true(trb_cache_spec_of(c)->holds == spec.holds && trb_cache_spec_of(c)->view[1].stored == inputs);
+        assert_ok(ensemble_verify(in_scratch("kind%u", version)));
+        assert_ok(trb_cache_expect_holds(c, spec.holds));
+        assert_fails(trb_cache_expect_holds(c, statistics ? TRB_HOLDS_LOGITS : TRB_HOLDS_STATISTICS), TRB_EINTEGRITY,
+                     statistics ? "the cache holds statistics, `cache.holds` is logits; set it, or use another run.dir"
+                                : "the cache holds logits, `cache.holds` is statistics; set it");
+        trb_cache_close(c);
+        trb_h5 *h = NULL;
+        uint64_t is = 0;
+        assert_ok(trb_h5_open(in_scratch("kind%u/manifest.h5", version), &h));
+        assert_ok(trb_h5_get_u64(h, "version", &is));
+        assert_int_equal(is, version);
+        if (statistics) {
+            float read[2][100][7];
+            expect_text(h, "holds", "statistics");
+            assert_ok(trb_h5_read_rows(h, "statistics", TRB_F32, 0, 2, read));
+            for (size_t i = 0; i < 2 * 100 * 7; i++)
+                assert_true((&read[0][0][0])[i] == ensemble_logit(i / 700, TRB_ALL, i / 7 % 100, i % 7));
+        }
+        trb_h5_close(h);
+    }
+}
+
 /* What a manifest of somebody else's hand says; HDF5 finds no fault in it. */
 typedef struct {
     uint64_t N, K, M, V, block, R, first_row;
@@ -230,7 +263,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(faults),      cmocka_unit_test(round_trip),   cmocka_unit_test(refusals),
         cmocka_unit_test(other_views), cmocka_unit_test(virtual_view), cmocka_unit_test(absurd_claims),
-        cmocka_unit_test(many),
+        cmocka_unit_test(many),        cmocka_unit_test(kinds),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

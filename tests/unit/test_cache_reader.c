@@ -4,6 +4,12 @@
 enum { N = 1000, K = 5, M = 4, V = 2, ROWS = 32 };
 static trb_cache_spec spec;
 
+/* Numbers of a row and member; of all members together if m0 is TRB_ALL. */
+static size_t width(size_t m0)
+{
+    return m0 == TRB_ALL ? TRB_STATISTICS(K) : K;
+}
+
 /* \return memory that lets a reader of m_count members stream with about `steps` steps a window */
 static size_t memory_for(size_t m_count, size_t steps)
 {
@@ -16,11 +22,11 @@ static void expect_step(const float *t, size_t m0, size_t m_count, const int64_t
 {
     for (size_t i = 0; i < ROWS; i++)
         for (size_t m = 0; m < m_count; m++)
-            for (size_t k = 0; k < K; k++) {
+            for (size_t k = 0; k < width(m0); k++) {
                 const float wanted = ensemble_logit(view == NULL ? 0 : view[i], m0 + m, (size_t)sample[i], k);
-                if (t[(i * m_count + m) * K + k] != wanted)
+                if (t[(i * m_count + m) * width(m0) + k] != wanted)
                     fail_msg("row %zu (sample %lld) member %zu output %zu: %g, expected %g", i, (long long)sample[i],
-                             m0 + m, k, (double)t[(i * m_count + m) * K + k], (double)wanted);
+                             m0 + m, k, (double)t[(i * m_count + m) * width(m0) + k], (double)wanted);
             }
 }
 
@@ -79,6 +85,34 @@ static void same_values(void **state)
         serve(dir, 3, 1, memory_for(1, 2), true);
         serve(dir, 1, 2, memory_for(2, 3), true);
     }
+}
+
+/* Statistics are kept or streamed likewise, and are all that such a cache has. */
+static void statistics(void **state)
+{
+    (void)state;
+    spec = ensemble_spec(N, K, M, V);
+    spec.holds = TRB_HOLDS_STATISTICS;
+    spec.shard_rows = 256;
+    char dir[100];
+    (void)snprintf(dir, sizeof dir, "%s", in_scratch("statistics"));
+    ensemble_make(dir, &spec);
+    const size_t row = TRB_STATISTICS(K) * sizeof(float), step = ROWS * row;
+    serve(dir, TRB_ALL, 1, V * N * row + step, false);
+    const size_t fixed = spec.block * row + V * (N / 16 + 1) * 4 + 2 * ROWS * 4;
+    serve(dir, TRB_ALL, 1, fixed + 4 * step, true);
+    serve(dir, TRB_ALL, 1, fixed + 9 * step, true);
+    trb_cache *c = NULL;
+    trb_reader *r = NULL;
+    assert_ok(trb_cache_open(dir, &c));
+    assert_int_equal(trb_reader_bytes(c, V, TRB_ALL, 1), V * N * row);
+    assert_fails(trb_reader_open(c, V, 0, 1, ROWS, 1 << 20, &r), TRB_EINTERNAL, "members 0 to 1");
+    assert_fails(trb_reader_open(c, V, TRB_ALL, 2, ROWS, 1 << 20, &r), TRB_EINTERNAL, "wanted of a cache");
+    trb_cache_close(c);
+    spec.holds = TRB_HOLDS_LOGITS;
+    c = ensemble_open(in_scratch("logits"), &spec);
+    assert_fails(trb_reader_open(c, V, TRB_ALL, 1, ROWS, 1 << 20, &r), TRB_EINTERNAL, "wanted of a cache");
+    trb_cache_close(c);
 }
 
 /* Inputs are kept or streamed as logits are; rows of views without any are passed over. */
@@ -299,7 +333,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_values), cmocka_unit_test(inputs),        cmocka_unit_test(memory_limits),
         cmocka_unit_test(first_views), cmocka_unit_test(no_allocation), cmocka_unit_test(late_damage),
-        cmocka_unit_test(prompt),
+        cmocka_unit_test(prompt),      cmocka_unit_test(statistics),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

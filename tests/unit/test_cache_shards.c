@@ -280,12 +280,67 @@ static void inputs(void **state)
                  "view 0, the sample itself, has stored inputs");
 }
 
+/* Statistics have one unit for all members, inputs theirs behind; they name all members and the inputs that they are
+ * of. */
+static void statistics(void **state)
+{
+    (void)state;
+    trb_cache_spec spec = ensemble_spec(100, 3, 2, 4);
+    spec.holds = TRB_HOLDS_STATISTICS;
+    ensemble_store(&spec, TRB_U8);
+    ensemble_make(in_scratch("s"), &spec);
+    assert_int_equal(trb_cache_logits_units(&spec), 8);
+    assert_int_equal(trb_cache_units(&spec), 12);
+    bool good = false;
+    uint64_t payload = 0, value = 0;
+    for (size_t i = 0; i < 12; i++) {
+        const trb_cache_unit u = trb_cache_unit_at(&spec, i);
+        assert_true(u.member == (i < 8 ? TRB_ALL : TRB_INPUTS) && u.view == (i < 8 ? i / 2 : i < 10 ? 1 : 3));
+        assert_true(u.first_row == i % 2 * 64 && u.rows == (i % 2 == 0 ? 64 : 36));
+        assert_ok(trb_shard_check(in_scratch("s"), &spec, i, &good, &payload));
+        assert_true(good);
+    }
+    trb_h5 *h = NULL;
+    assert_ok(trb_h5_open(in_scratch("s/v03/all-s00001.h5"), &h));
+    expect_text(h, "format", "tribikos statistics");
+    assert_ok(trb_h5_get_u64(h, "member", &value));
+    assert_true(value == UINT64_MAX - 1);
+    assert_ok(trb_h5_get_u64(h, "member_digest", &value));
+    assert_true(value == trb_hash_bytes(ensemble_digest, 2 * sizeof *ensemble_digest));
+    assert_ok(trb_h5_get_u64(h, "inputs_digest", &value));
+    assert_true(value == ensemble_inputs_payload[3]);
+    assert_ok(trb_h5_expect(h, "statistics", (trb_h5_shape){TRB_F32, 2, {36, 7}}));
+    trb_h5_close(h);
+    ensemble_inputs_payload[3]++;
+    for (size_t i = 0; i < 8; i++) {
+        assert_ok(trb_shard_check(in_scratch("s"), &spec, i, &good, &payload));
+        assert_int_equal(good, i != 7);
+    }
+    ensemble_inputs_payload[3]--;
+    ensemble_digest[0]++;
+    assert_fails(trb_shard_check(in_scratch("s"), &spec, 6, &good, &payload), TRB_EINTEGRITY,
+                 "v03/all-s00000.h5: is of members with digest");
+    ensemble_digest[0]--;
+    trb_shard *s = NULL;
+    const float rows[2 * 7] = {[7 + 6] = INFINITY};
+    assert_ok(trb_shard_create(in_scratch("s"), &spec, 3, &s));
+    assert_fails(trb_shard_write(s, 2, rows), TRB_ENUM,
+                 "statistic 6 of sample 65 (view 1) is inf, which float32 cannot hold as a finite number");
+    trb_shard_abandon(s);
+    spec.dtype = TRB_F16;
+    assert_fails(trb_shard_create(in_scratch("s"), &spec, 0, &s), TRB_ECONFIG,
+                 "statistics are of classes, and float32");
+    spec.dtype = TRB_F32;
+    spec.task = TRB_TASK_REGRESSION;
+    assert_fails(trb_shard_create(in_scratch("s"), &spec, 0, &s), TRB_ECONFIG, "statistics are of classes");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(faults),     cmocka_unit_test(numbering),       cmocka_unit_test(format),
         cmocka_unit_test(same_bytes), cmocka_unit_test(what_is_refused), cmocka_unit_test(check),
-        cmocka_unit_test(inputs),     cmocka_unit_test(full_disk),
+        cmocka_unit_test(inputs),     cmocka_unit_test(full_disk),       cmocka_unit_test(statistics),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -199,6 +199,26 @@ static const bad table[] = {
      "key `cache.view_recipes`: [...] contradicts `cache.views`: 2 (t.yaml:8): 2 recipes need as many views besides "
      "the "
      "sample itself; set `cache.views` to 3 or more"},
+    {"cache.holds: statistics\n", NULL,
+     "t.yaml:8: key `cache.holds`: statistics are of all members together, but student `hydra` follows each of them; "
+     "set logits, or leave it out of `students`"},
+    {"students: [be]\nstudent.be.method: latentbe\n", "--cache.holds=statistics",
+     "command line: key `cache.holds`: statistics are of all members together, but student `be` follows each"},
+    {"students: [kd]\ncache.holds: statistics\n", NULL,
+     "t.yaml:9: key `cache.holds`: statistics contradicts `student.temperature`: 4 (default): statistics are of "
+     "temperature 1; set `student.kd.temperature` to 1, or `cache.holds` to logits"},
+    {"students: [endd]\ncache.holds: statistics\nstudent.anneal_from: 2\n", NULL,
+     "t.yaml:9: key `cache.holds`: statistics contradicts `student.anneal_from`: 2 (t.yaml:10): statistics are of "
+     "temperature 1; set `student.endd.anneal_from` to 1, or"},
+    {"students: [proxy-endd]\ncache.holds: statistics\nstudent.head_lanes: 5\n", NULL,
+     "key `cache.holds`: statistics contradicts `student.head_lanes`: 5 (t.yaml:10): statistics are of all members "
+     "together, so no rank can read those of some; set `student.proxy-endd.head_lanes` to 1"},
+    {"students: []\ncache: {holds: statistics, dtype: float16}\n", NULL,
+     "key `cache.holds`: statistics contradicts `cache.dtype`: float16 (t.yaml:9): float16 would lose small "
+     "probabilities"},
+    {"students: []\ndata.task: regression\ncache.holds: statistics\n", NULL,
+     "statistics are of probabilities of classes; set logits"},
+    {NULL, "--cache.holds=statistic", "key `cache.holds`: expected one of logits|statistics, got `statistic`"},
     {"train.augment: [ods 16]\n", NULL, "ods and confods need trained members; they make views (`cache.view_recipes`)"},
     {"members.overrides.5.lr: 1\n", NULL,
      "t.yaml:8: key `members.overrides.5.lr`: there is no member `5`: `members.count` is 5, the last is 4"},

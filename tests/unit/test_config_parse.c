@@ -353,6 +353,29 @@ static void root_falls_back(void **state)
     assert_int_equal(unsetenv("TRIBIKOS_DATA"), 0);
 }
 
+/* Students of statistics are those whose targets do not change with what a cache cannot know; which they are trained
+ * from is told by their text no more than the precision of logits is. */
+static void statistics(void **state)
+{
+    (void)state;
+    static const char *const of_them[] = {
+        "students: [proxy-endd]\n", "students: [endd]\nstudent.anneal_from: 1\n",
+        "students: [endd]\nstudent.anneal_share: 0\n",
+        "students: [endd, kd]\nstudent: {endd: {anneal_from: 1}, kd: {temperature: 1, label_weight: 0.5}}\n",
+        "students: []\n"};
+    const char *flag = "--cache.holds=statistics";
+    for (size_t i = 0; i < sizeof of_them / sizeof *of_them; i++) {
+        char text[1024];
+        (void)snprintf(text, sizeof text, "%s%s", SMALL, of_them[i]);
+        trb_config *a = parse(text, 0, NULL), *b = parse(text, 1, &flag);
+        assert_true(a->cache.holds == TRB_HOLDS_LOGITS && b->cache.holds == TRB_HOLDS_STATISTICS);
+        for (size_t s = 0; s < a->n_students; s++)
+            assert_string_equal(a->student[s].fit.decides, b->student[s].fit.decides);
+        trb_config_destroy(a);
+        trb_config_destroy(b);
+    }
+}
+
 static void texts_that_decide_bits(void **state)
 {
     (void)state;
@@ -407,6 +430,7 @@ int main(void)
                                        cmocka_unit_test(flags_are_yaml),    cmocka_unit_test(layers_in_every_spelling),
                                        cmocka_unit_test(presets_are_kept),  cmocka_unit_test(layers_of_students),
                                        cmocka_unit_test(layers_of_members), cmocka_unit_test(lists_of_numbers),
-                                       cmocka_unit_test(root_falls_back),   cmocka_unit_test(texts_that_decide_bits)};
+                                       cmocka_unit_test(root_falls_back),   cmocka_unit_test(texts_that_decide_bits),
+                                       cmocka_unit_test(statistics)};
     return cmocka_run_group_tests(tests, NULL, nothing_held);
 }

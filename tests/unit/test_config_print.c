@@ -21,6 +21,7 @@ static void prints_back(const char *text, size_t n_flags, const char *const *fla
     assert_string_equal(again->data.root, c->data.root);
     assert_true(again->run.progress == c->run.progress);
     assert_int_equal(again->cache.memory, c->cache.memory);
+    assert_int_equal(again->cache.holds, c->cache.holds);
     assert_int_equal(again->cache.dtype, c->cache.dtype);
     assert_int_equal(again->n_students, c->n_students);
     for (uint64_t m = 0; m < c->members.count; m++) {
@@ -182,6 +183,7 @@ static void reference(void **state)
                                 "train.init",
                                 "train.seed",
                                 "cache.dtype",
+                                "cache.holds",
                                 "train.augment",
                                 "cache.views",
                                 "cache.view_recipes",

@@ -97,7 +97,8 @@ static double inverse_precision(const float *s)
     return 2.0 * mkl / (K - 1);
 }
 
-/* Likewise: pi is wrong by ROUNDING pi, and 1/beta_0 by 2/(K - 1) ROUNDING sum_k pi_k (|log pi_k| + 1 + |q_k|). */
+/* Likewise: pi is wrong by ROUNDING pi, and w = 1/beta_0 by 2/(K - 1) ROUNDING sum_k pi_k (|log pi_k| + 1 + |q_k|), and
+ * by ROUNDING w, since it is rounded itself. */
 static void proxy_endd(void **state)
 {
     (void)state;
@@ -107,10 +108,11 @@ static void proxy_endd(void **state)
     assert_ok(trb_proxy_endd_statistics(B, M, M, K, 1.0F, in.t, in.s));
     for (size_t i = 0; i < B * 2 * K; i++)
         assert_near((double)in.s[i], s[i], 1.001 * ROUNDING * fabs(s[i]) + 1e-15 * (s[i] > 0.0));
+    trb_proxy_endd_targets(B, K, in.s);
     assert_ok(trb_loss_proxy_endd(B, K, B, 1.0F, in.z, in.s, &loss, in.dz));
     for (size_t b = 0; b < B; b++) {
         const double *pi = s + b * 2 * K, *q = pi + K;
-        double w = 0.0, sum = 0.0, flat = 0.0;
+        double w = ROUNDING * (double)in.s[b * (K + 1) + K], sum = 0.0, flat = 0.0;
         for (size_t k = 0; k < K; k++) {
             w += 2.0 / (K - 1) * ROUNDING * pi[k] * (fabs(log(pi[k])) + 1.0 + fabs(q[k]));
             sum += exp((double)in.z[b * K + k]);
@@ -142,6 +144,7 @@ static void differences(void **state)
         trb_status (*const loss_of)(size_t, size_t, size_t, float, const float *, const float *, double *, float *) =
             proxy ? trb_loss_proxy_endd : trb_loss_endd;
         assert_ok((proxy ? trb_proxy_endd_statistics : trb_endd_statistics)(B, M, M, K, T, in.t, in.s));
+        if (proxy) trb_proxy_endd_targets(B, K, in.s);
         double loss = 0.0, above = 0.0, below = 0.0;
         float *ignored = room(B * K, sizeof *ignored);
         assert_ok(loss_of(B, K, 2 * B, T, in.z, in.s, &loss, in.dz));
@@ -169,8 +172,9 @@ static void the_proxy_is_the_optimum(void **state)
     double loss = 0.0;
     assert_ok(trb_proxy_endd_statistics(B, M, M, K, 1.0F, in.t, in.s));
     for (size_t b = 2; b < B; b++) { /* rows whose members differ */
-        const float *s = in.s + b * 2 * K;
+        float *s = in.s + b * 2 * K;
         const double w = inverse_precision(s);
+        trb_proxy_endd_targets(1, K, s);
         for (size_t k = 0; k < K; k++) in.z[k] = (float)log((double)s[k] / w);
         assert_ok(trb_loss_proxy_endd(1, K, 1, 1.0F, in.z, s, &loss, in.dz));
         for (size_t k = 0; k < K; k++) assert_near((double)in.dz[k], 0.0, 4e-6 * fmin(1.0, (double)s[k] / w));
@@ -191,6 +195,7 @@ static void a_class_may_be_out_of_reach(void **state)
     const double p = 1.0 / (1.0 + exp(-3.0)), w = log(0.5) - 0.5 * (log(p) + log(1.0 - p)); /* K - 1 = 2 */
     z[0] = z[1] = (float)log(0.5 / w);
     z[2] = -80.0F;
+    trb_proxy_endd_targets(1, 3, s);
     assert_ok(trb_loss_proxy_endd(1, 3, 1, 1.0F, z, s, &loss, dz));
     for (size_t k = 0; k < 3; k++) assert_near((double)dz[k], 0.0, 1e-6);
 }
@@ -211,9 +216,10 @@ static void agreement_rewards_nothing(void **state)
             alpha0 += exp((double)z[k]) + 1.0;
             follow -= (double)s[k] * trb_digamma(exp((double)z[k]) + 1.0);
         }
+        below += inverse_precision(s) < 0.0;
+        trb_proxy_endd_targets(1, K, s);
         assert_ok(trb_loss_proxy_endd(1, K, 1, 1.0F, z, s, &loss, dz));
         assert_true(loss > follow + trb_digamma(alpha0) - 1e-12);
-        below += inverse_precision(s) < 0.0;
     }
     assert_in_range(below, 1, ROWS);
     trb_free(t);
@@ -236,6 +242,27 @@ static void parts_add_up(void **state)
     trb_free(t);
 }
 
+/* What a cache holds of all members is what the losses get from them, bit by bit. */
+static void of_a_cache(void **state)
+{
+    (void)state;
+    inputs in = read_inputs();
+    float cached[B * TRB_STATISTICS(K)];
+    assert_ok(trb_statistics(B, M, K, in.t, cached));
+    assert_ok(trb_endd_statistics(B, M, M, K, 1.0F, in.t, in.s));
+    for (size_t b = 0; b < B; b++) assert_memory_equal(cached + b * TRB_STATISTICS(K), in.s + b * K, K * sizeof(float));
+    assert_ok(trb_proxy_endd_statistics(B, M, M, K, 1.0F, in.t, in.s));
+    trb_proxy_endd_targets(B, K, in.s);
+    for (size_t b = 0; b < B; b++)
+        assert_memory_equal(cached + b * TRB_STATISTICS(K) + K, in.s + b * (K + 1), (K + 1) * sizeof(float));
+    /* Nor is a class lost on which a member's log-probability is beyond single precision. */
+    const float sure[2 * 2] = {3e38F, -3e38F, 3e38F, -3e38F};
+    assert_ok(trb_statistics(1, 2, 2, sure, cached));
+    for (size_t i = 0; i < TRB_STATISTICS(2); i++) assert_true(isfinite(cached[i]));
+    assert_fails(trb_statistics(1, 1, 1, in.t, cached), TRB_ECONFIG, "2 or more classes, got 1");
+    clear(in);
+}
+
 /* Members that agree and are sure, and students that are far from them. */
 static void extremes(void **state)
 {
@@ -256,6 +283,7 @@ static void extremes(void **state)
     assert_fails(trb_loss_endd(1, 3, 1, 1.0F, (float[]){3e38F, 0.0F, 0.0F}, s, &loss, dz), TRB_ENUM, "inf");
 
     assert_ok(trb_proxy_endd_statistics(1, 2, 2, 3, 1.0F, sure, s));
+    trb_proxy_endd_targets(1, 3, s);
     for (size_t i = 0; i < 4; i++) {
         assert_ok(trb_loss_proxy_endd(1, 3, 1, 1.0F, students[i], s, &loss, dz));
         assert_true(isfinite(loss) && isfinite(dz[0]) && isfinite(dz[1]) && isfinite(dz[2]));
@@ -341,6 +369,7 @@ int main(void)
         cmocka_unit_test(a_class_may_be_out_of_reach),
         cmocka_unit_test(agreement_rewards_nothing),
         cmocka_unit_test(parts_add_up),
+        cmocka_unit_test(of_a_cache),
         cmocka_unit_test(extremes),
         cmocka_unit_test(what_is_refused),
         cmocka_unit_test(predictions),
