@@ -8,7 +8,8 @@ set -uo pipefail
 cd "$(dirname "$0")/../.."
 seconds=${1:?usage: tests/fuzz/run.sh SECONDS [HARNESS...]}
 shift
-tools/build build-fuzz -DTRB_FUZZ=ON -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=RelWithDebInfo || exit 1
+tools/build build-fuzz -DTRB_FUZZ=ON -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+    "-DCMAKE_C_FLAGS_RELWITHDEBINFO=-O1 -g" || exit 1
 [ $# -gt 0 ] || set -- $(cd tests/fuzz/corpus && ls)
 failed=0
 for name; do

@@ -368,7 +368,7 @@ def main():
     parser.add_argument("--all", action="store_true", help="walk every point")
     parser.add_argument("--only", default="", help="walk the points whose `scenario, action point` matches")
     parser.add_argument("--cases", type=int, default=60 if SANITIZED else 200, help="how many are walked otherwise")
-    parser.add_argument("--seconds", type=float, default=40, help="and how long at most")
+    parser.add_argument("--seconds", type=float, default=25, help="and how long at most")
     parser.add_argument("--kills", type=int, default=3 if SANITIZED else 10, help="how many at random moments")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6), help="of the moments")
     parser.add_argument("--jobs", type=int, default=2)

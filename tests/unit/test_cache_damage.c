@@ -5,7 +5,7 @@
 
 #include "tribikos/hash.h"
 
-enum { N = 100, K = 3, M = 2, V = 2, FLIPS = 600 };
+enum { N = 100, K = 3, M = 2, V = 2, FLIPS = 250 };
 
 static trb_status read_weights(uint64_t *sum)
 {
