@@ -33,8 +33,7 @@ digest "$work/run" >"$work/expected"
 cp -r "$work/run/report" "$work/test"
 for n in 1 3 5; do
     mpi $n eval "$conf" || cat "$work/err"
-    digest "$work/run" >"$work/got"
-    check "the same report on $n ranks" cmp -s "$work/expected" "$work/got"
+    same "the same report on $n ranks" "$work/run"
 done
 for split in validation train; do
     mpi 2 eval "$work/plain.yaml" --eval.split=$split || cat "$work/err"

@@ -41,3 +41,15 @@ digest() {
      [ ! -f report/predictions.h5 ] || sha256sum report/predictions.h5
      [ ! -f report/report.json ] || sed -E 's/"ms_per_sample": [^,]*, //' report/report.json | sha256sum)
 }
+# same WHAT RUN: it has the digest that is in $work/expected.
+same() { digest "$2" >"$work/got"; check "$1" cmp -s "$work/expected" "$work/got"; }
+# on_ranks "2 3" FLAGS...: the whole run on one rank, $work/run with its digest in $work/expected, then on others, $work/other.
+on_ranks() {
+    mpi 1 run "$conf" --run.dir="$work/run" "${@:2}" || { cat "$work/err"; bad "run on one rank"; finish; }
+    digest "$work/run" >"$work/expected"
+    for n in $1; do
+        rm -rf "$work/other"
+        mpi $n run "$conf" --run.dir="$work/other" "${@:2}" || cat "$work/err"
+        same "the whole run on $n ranks" "$work/other"
+    done
+}

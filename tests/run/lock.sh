@@ -29,7 +29,6 @@ quiet() {
     echo "$now"
 }
 locks() { find "$run/.lock" -type f 2>/dev/null | wc -l; }
-same() { digest "$run" >"$work/got"; cmp -s "$work/expected" "$work/got"; }
 seconds() { awk -v a="$1" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }'; }
 below() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a < b) }'; }
 
@@ -53,7 +52,7 @@ for fault in train:train.step:20 cache:cache.unit:1 distill:train.step:5 eval:ev
     check "$stage beside $stage: the first ends well" test $? = 0
     check "$stage beside $stage: its locks are gone" test "$(locks)" = 0
 done
-check "after all four stages: the bytes of a run left alone" same
+same "after all four stages: the bytes of a run left alone" "$run"
 rm -rf "$run"
 
 # Members of a job array live side by side; a job for a member that another one trains does not.
@@ -65,7 +64,7 @@ check "the same member is refused" test $? = 2
 kill -CONT $(stopped)
 wait $held
 mpi 2 run "$conf" --run.dir="$run" || cat "$work/err"
-check "members side by side: the bytes of a run left alone" same
+same "members side by side: the bytes of a run left alone" "$run"
 rm -rf "$run"
 
 # All of a job is killed: the next one goes on at once.
@@ -78,7 +77,7 @@ mpi 2 run "$conf" --run.dir="$run" || cat "$work/err"
 took=$(seconds "$start")
 check "a killed job: the rerun does not wait ($took s)" below "$took" 20
 check "a killed job: its locks are taken over, with a warning" grep -q 'warning: .*is taken over from process .*ended without releasing' "$work/err"
-check "a killed job: the bytes of a run left alone" same
+same "a killed job: the bytes of a run left alone" "$run"
 check "a killed job: no lock is left" test "$(locks)" = 0
 rm -rf "$run"
 
@@ -102,7 +101,7 @@ if unshare --pid --fork --mount-proc --uts true 2>/dev/null; then
     check "a dead job elsewhere: one line says what is waited for" test "$(grep -c 'on node7.*watched for signs of life' "$work/err")" = 1
     check "a dead job elsewhere: taken over, with a warning" grep -q 'warning: .*taken over from process .* on node7.*gave no sign' "$work/err"
     mpi 2 run "$conf" --run.dir="$run" || cat "$work/err"
-    check "a dead job elsewhere: the bytes of a run left alone" same
+    same "a dead job elsewhere: the bytes of a run left alone" "$run"
     rm -rf "$run"
 else
     echo "SKIPPED: a job on another system: no namespaces for process numbers here (not root?)"
@@ -143,7 +142,7 @@ for moment in during after; do
         check "$moment: member $m has only its own lines of metrics" cmp -s "$work/calm/members/m00$m/metrics.jsonl" "$run/members/m00$m/metrics.jsonl"
     done
     mpi 2 run "$conf" --run.dir="$run" || cat "$work/err"
-    check "$moment: the bytes of a run left alone" same
+    same "$moment: the bytes of a run left alone" "$run"
     check "$moment: no lock is left" test "$(locks)" = 0
     rm -rf "$run"
 done

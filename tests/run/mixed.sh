@@ -24,7 +24,6 @@ student:
    like: {split: 1}}
 checkpoint: {seconds: 0, steps: 2}
 END
-same() { digest "$2" >"$work/got"; check "$1" cmp -s "$work/expected" "$work/got"; }
 mpi 1 run "$conf" --run.dir="$work/one" || { cat "$work/err"; bad "run on one rank"; finish; }
 cp "$work/out" "$work/table"
 cp "$work/err" "$work/said"

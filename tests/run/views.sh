@@ -8,7 +8,6 @@ views=(--students="[hydra, kd, two]" --train.augment="$recipe" --members.overrid
 # refused WHAT STATUS FRAGMENT COMMAND...: it fails with this status, and its line says why.
 refused() { local what=$1 status=$2 fragment=$3; shift 3; mpi 2 "$@"; check "$what: exit status" test $? = "$status"
             check "$what: the reason" grep -qF -- "$fragment" "$work/err" || cat "$work/err"; }
-same() { digest "$2" >"$work/got"; check "$1" cmp -s "$work/expected" "$work/got"; }
 
 mpi 1 run "$conf" --run.dir="$work/one" "${views[@]}" || { cat "$work/err"; bad "run on one rank"; finish; }
 digest "$work/one" >"$work/expected"
