@@ -2,7 +2,9 @@
  *
  * A signal, or the end of the time that a run was given, only sets a flag. Trainings look at it at the end of each
  * step, agree, keep a checkpoint of the next step and end with TRB_STOPPED; caching and evaluation end between two
- * blocks of samples. comm.h's signs of life spread the flag, so that one rank's signal stops all.
+ * blocks of samples. What follows a student's last step, matching included, is finished first: it takes seconds, and
+ * what a stop would lose is the training since the last checkpoint. comm.h's signs of life spread the flag, so that one
+ * rank's signal stops all.
  *
  * A second signal, or the end of run.grace, ends the process at once: files appear under their names when they are
  * whole, so what is lost is what was computed since the last checkpoint.

@@ -14,11 +14,10 @@ typedef struct {
     trb__set set, held, *ood;         /* what is reported; what temperatures are fitted on; eval.ood */
     trb__result *r, *r_held, **r_ood; /* NULL where nothing was walked */
     bool calibrates;
-    /* A figure of every slot: [slots], [eval.ood][slots][TRB_SCORES], [eval.corruptions][STRENGTHS][slots]. */
     const trb__task *task;
-    trb_metrics *each, *corrupted;
-    trb_detection *found;
-    double *nll; /* [M] by the size of the ensemble */
+    trb_metrics *each, *corrupted; /* [slots], [eval.corruptions][STRENGTHS][slots] */
+    trb_detection *found;          /* [eval.ood][slots][TRB_SCORES] */
+    double *nll;                   /* [M] by the size of the ensemble */
 } evaluation;
 
 /* ---- the sets */
