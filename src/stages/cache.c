@@ -44,6 +44,7 @@ trb_status trb__writer_load(trb__writer *w, size_t m, size_t rows)
 
 trb_status trb__writer_go_on(trb__writer *w)
 {
+    trb_progress_update(&w->progress, w->blocks++, "");
     TRB_TRY(trb_fault("cache.unit"));
     TRB_TRY(trb_stop_check());
     trb_queue_serve(w->queue);
@@ -235,6 +236,13 @@ static void release(trb__writer *w)
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) trb_free(blocks[i]);
 }
 
+/* Blocks that are computed for a unit, those of each member. */
+static size_t blocks_of(const trb_cache_spec *spec, size_t unit)
+{
+    const trb_cache_unit u = trb_cache_unit_at(spec, unit);
+    return (u.rows + spec->block - 1) / spec->block * (u.member == TRB_ALL ? spec->M : 1);
+}
+
 /* Write what is missing of the units [from, from + n): each rank takes the next one when it is free. */
 static trb_status write_shards(trb_comm *world, trb__writer *w, const trb_data *data, const char *what,
                                trb_status (*write)(trb__writer *w, size_t unit, uint64_t *payload), size_t from,
@@ -246,8 +254,7 @@ static trb_status write_shards(trb_comm *world, trb__writer *w, const trb_data *
     trb_comm *alone = NULL;
     written *mine = NULL, *everyone = NULL;
     missing_unit *missing = NULL;
-    size_t n_missing = 0, n_mine = 0;
-    trb_progress progress;
+    size_t n_missing = 0, n_mine = 0, blocks = 0;
 
     trb_status st = trb_alloc(TRB_MEM_OTHER, n, sizeof *missing, &missing);
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, n, sizeof *mine, &mine);
@@ -259,12 +266,15 @@ static trb_status write_shards(trb_comm *world, trb__writer *w, const trb_data *
 
     TRB_GO(trb_comm_split(world, trb_comm_rank(world), &alone));
     TRB_GO(trb_queue_open(world, alone, n_missing, &w->queue));
-    trb_progress_begin(&progress, n_missing, what, "cache");
+    for (size_t i = 0; i < n_missing; i++) blocks += blocks_of(w->spec, from + missing[i].unit);
+    trb_progress_begin(&w->progress, blocks, "blocks", "cache, %s", what);
     trb_status own = TRB_OK;
     for (;;) {
         size_t item = 0;
         TRB_GO(trb_queue_next(w->queue, own, &item));
-        trb_progress_update(&progress, item, "");
+        w->blocks = 0;
+        for (size_t i = 0; i < item; i++) w->blocks += blocks_of(w->spec, from + missing[i].unit);
+        trb_progress_update(&w->progress, w->blocks, "");
         trb_comm_phase("caching, shards", item);
         if (item == n_missing) break;
         mine[n_mine].unit = missing[item].unit;
@@ -274,7 +284,7 @@ static trb_status write_shards(trb_comm *world, trb__writer *w, const trb_data *
     trb_queue_close(w->queue);
     w->queue = NULL;
     TRB_GO(trb_agree(world, own));
-    trb_progress_end(&progress, "");
+    trb_progress_end(&w->progress, "");
     TRB_GO(trb_comm_gather(world, mine, n_mine, sizeof *mine, everyone));
     for (size_t i = 0; i < n_missing && trb_comm_rank(world) == 0; i++)
         all[everyone[i].unit] = (shard_state){.good = 1, .payload = everyone[i].payload};

@@ -3,6 +3,7 @@
 #define TRB_STAGES_UNITS_H
 
 #include "internal.h"
+#include "tribikos/log.h"
 
 /** What a rank writes with. The member whose weights are loaded seldom changes. */
 typedef struct {
@@ -11,6 +12,8 @@ typedef struct {
     const char *dir;
     trb_queue *queue;
     trb_augment *views;
+    trb_progress progress; /* in blocks */
+    size_t blocks;         /* of the units before this one, and of this one so far */
 
     bool loaded, trains; /* `trains`: for gradients */
     size_t member;
