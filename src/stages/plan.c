@@ -13,11 +13,14 @@
 static const double MEASURE_S = 0.05, LONG_S = 0.5, SHARD_BYTES = 3100.0;
 enum { GRADIENT_ROWS = 64, CALLS = 4 };
 
+/* Kinds of calls: logits, steps of a training, gradients by the inputs. */
+typedef enum { INFERS, TRAINS, FOLLOWS } kind;
+
 /* Times of one network in one kind of call. Most members have the same. */
 typedef struct {
     uint64_t layers; /* digest of its list */
     size_t heads, rows;
-    bool trains;
+    kind kind;
     double call_s, update_s; /* of `rows` rows; of all parameters once, if it trains */
 } timing;
 
@@ -29,12 +32,12 @@ typedef struct {
 } meter;
 
 static trb_status call(const trb_net *net, trb_work *work, const float *params, const timing *t, const float *x,
-                       const int64_t *sample, const float *dz, float *grad)
+                       const int64_t *sample, const float *dz, float *grad, float *dx)
 {
     const trb_draw draw = {.seed = 1, .sample = sample};
     const float *z = NULL;
-    TRB_TRY(trb_net_forward(net, work, params, t->rows, x, t->trains ? &draw : NULL, &z));
-    return t->trains ? trb_net_backward(net, work, params, dz, grad, NULL) : TRB_OK;
+    TRB_TRY(trb_net_forward(net, work, params, t->rows, x, t->kind == TRAINS ? &draw : NULL, &z));
+    return t->kind == INFERS ? TRB_OK : trb_net_backward(net, work, params, dz, grad, dx);
 }
 
 /* An update by Adam, the costliest. */
@@ -53,15 +56,17 @@ static trb_status time_calls(const trb_net *net, timing *t)
 {
     trb_status st = TRB_OK;
     trb_work *work = NULL;
-    float *slabs = NULL, *x = NULL, *dz = NULL; /* parameters, gradient, moments */
+    float *slabs = NULL, *x = NULL, *dz = NULL, *dx = NULL; /* slabs: parameters, gradient, moments */
+    const bool trains = t->kind == TRAINS;
     int64_t *sample = NULL;
     trb_rng rng = trb_rng_open(1, TRB_USE_TEST, 0, 0, 0);
     const size_t n = trb_net_size(net), D = trb_net_inputs(net), outputs = trb_net_heads(net) * trb_net_outputs(net);
-    TRB_GO(trb_alloc(TRB_MEM_WEIGHTS, t->trains ? 4 * n : n, sizeof *slabs, &slabs));
+    TRB_GO(trb_alloc(TRB_MEM_WEIGHTS, trains ? 4 * n : n, sizeof *slabs, &slabs));
     TRB_GO(trb_alloc(TRB_MEM_ACTIVATIONS, t->rows * D, sizeof *x, &x));
     TRB_GO(trb_alloc(TRB_MEM_ACTIVATIONS, t->rows * outputs, sizeof *dz, &dz));
+    if (t->kind == FOLLOWS) TRB_GO(trb_alloc(TRB_MEM_ACTIVATIONS, t->rows * D, sizeof *dx, &dx));
     TRB_GO(trb_alloc(TRB_MEM_OTHER, t->rows, sizeof *sample, &sample));
-    TRB_GO(trb_work_create(net, t->rows, t->trains, &work));
+    TRB_GO(trb_work_create(net, t->rows, t->kind != INFERS, &work));
     trb_net_init(net, TRB_INIT_HE, 1, 0, slabs);
     for (size_t i = 0; i < t->rows * D; i++) x[i] = trb_rng_uniform(&rng);
     for (size_t i = 0; i < t->rows * outputs; i++) dz[i] = 1e-3F * trb_rng_uniform(&rng);
@@ -70,14 +75,15 @@ static trb_status time_calls(const trb_net *net, timing *t)
     t->call_s = HUGE_VAL;
     for (size_t i = 0; i < CALLS || trb_now_s() - begun < MEASURE_S; i++) {
         const double start = trb_now_s();
-        TRB_GO(call(net, work, slabs, t, x, sample, dz, slabs + n));
+        TRB_GO(call(net, work, slabs, t, x, sample, dz, trains ? slabs + n : NULL, dx));
         t->call_s = fmin(t->call_s, trb_now_s() - start);
         if (trb_now_s() - begun > LONG_S) break;
     }
-    if (t->trains) time_update(net, slabs, t);
+    if (trains) time_update(net, slabs, t);
 done:
     trb_work_destroy(work);
     trb_free(sample);
+    trb_free(dx);
     trb_free(dz);
     trb_free(x);
     trb_free(slabs);
@@ -85,13 +91,13 @@ done:
 }
 
 /* \param[out] t  measured now or before */
-static trb_status measure(meter *k, const trb_net *net, size_t rows, bool trains, timing *t)
+static trb_status measure(meter *k, const trb_net *net, size_t rows, kind kind, timing *t)
 {
-    *t = (timing){
-        .layers = trb_hash_text(trb_net_layers(net)), .heads = trb_net_heads(net), .rows = rows, .trains = trains};
+    *t =
+        (timing){.layers = trb_hash_text(trb_net_layers(net)), .heads = trb_net_heads(net), .rows = rows, .kind = kind};
     for (size_t i = 0; i < k->n_known; i++) {
         const timing *is = &k->known[i];
-        if (is->layers != t->layers || is->heads != t->heads || is->rows != rows || is->trains != trains) continue;
+        if (is->layers != t->layers || is->heads != t->heads || is->rows != rows || is->kind != kind) continue;
         *t = *is;
         return TRB_OK;
     }
@@ -126,9 +132,9 @@ static trb_status plan_members(meter *k, size_t ranks, trb_plan *p)
         trb_net *net = NULL;
         timing trains = {0}, gives = {0}, follows = {0};
         TRB_TRY(trb__member_net(c, m, k->data, &net));
-        trb_status st = measure(k, net, o->batch / o->lanes, true, &trains);
-        if (st == TRB_OK) st = measure(k, net, c->cache.block, false, &gives);
-        if (st == TRB_OK && stored > 0) st = measure(k, net, GRADIENT_ROWS, true, &follows);
+        trb_status st = measure(k, net, o->batch / o->lanes, TRAINS, &trains);
+        if (st == TRB_OK) st = measure(k, net, c->cache.block, INFERS, &gives);
+        if (st == TRB_OK && stored > 0) st = measure(k, net, GRADIENT_ROWS, FOLLOWS, &follows);
         trb_net_destroy(net);
         TRB_TRY(st);
         const double alone = training_s(k, o, &trains, (double)o->epochs);
@@ -154,7 +160,7 @@ static trb_status add_epochs(meter *k, size_t s, size_t heads, uint64_t epochs, 
     timing t = {0};
     if (epochs == 0) return TRB_OK;
     TRB_TRY(trb__student_net(k->c, s, k->data, heads, &net));
-    const trb_status st = measure(k, net, o->batch / o->lanes, true, &t);
+    const trb_status st = measure(k, net, o->batch / o->lanes, TRAINS, &t);
     trb_net_destroy(net);
     *seconds += training_s(k, o, &t, (double)epochs);
     return st;
