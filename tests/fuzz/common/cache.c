@@ -8,17 +8,18 @@ static void write_shard(const trb_cache_spec *spec, size_t unit, const void *row
     FUZZ_MUST(trb_shard_publish(s, payload) == TRB_OK);
 }
 
-void fuzz_cache_make(bool stored)
+void fuzz_cache_make(bool stored, trb_holds holds)
 {
     enum { N = 5, K = 3, M = 2, V = 2, SHARDS = 2 };
     static const int32_t label[N] = {0, 1, 2, 1, 0};
     static const uint64_t digest[M] = {11, 12};
     static const trb_view plain[V] = {{"identity", 0, false}, {"flip", 7, false}};
     static const trb_view with_inputs[V] = {{"identity", 0, false}, {"ods 8", 7, true}};
-    float logits[N * K];
+    float outputs[N * (2 * K + 1)];
     uint16_t halves[N * FUZZ_D];
     uint64_t payload[(V * M + 1) * SHARDS];
     const trb_cache_spec spec = {.task = TRB_TASK_CLASSES,
+                                 .holds = holds,
                                  .dtype = TRB_F32,
                                  .N = N,
                                  .K = K,
@@ -33,11 +34,11 @@ void fuzz_cache_make(bool stored)
                                  .x_dtype = TRB_F16,
                                  .inputs_payload = payload + V * M * SHARDS,
                                  .label = label};
-    for (size_t i = 0; i < N * K; i++) logits[i] = (float)i / 4;
+    for (size_t i = 0; i < N * (2 * K + 1); i++) outputs[i] = (float)i / 4;
     for (size_t i = 0; i < N * FUZZ_D; i++) halves[i] = (uint16_t)(257 * i);
-    /* Shards of logits name the inputs that they are of. */
+    /* Shards of outputs name the inputs that they are of. */
     for (size_t i = trb_cache_units(&spec); i-- > 0;)
-        write_shard(&spec, i, i < trb_cache_logits_units(&spec) ? (void *)logits : halves, &payload[i]);
+        write_shard(&spec, i, i < trb_cache_logits_units(&spec) ? (void *)outputs : halves, &payload[i]);
     FUZZ_MUST(trb_manifest_publish(fuzz_path("cache"), &spec, payload, "") == TRB_OK);
 }
 
@@ -50,6 +51,7 @@ void fuzz_cache_manifest(const fuzz_base *base, fuzz_input in)
         const size_t units = trb_cache_units(trb_cache_spec_of(c));
         for (size_t i = 0; st == TRB_OK && i < units && i < 16; i++) st = trb_cache_verify_unit(c, i);
     }
+    FUZZ_MUST(st == TRB_OK || in.n > 0);
     trb_cache_close(c);
     fuzz_settle(st);
 }
