@@ -189,6 +189,13 @@ check "without a validation part the reason is said once" \
     test "$(grep -c 'no calibrated figures: they need a validation part (data.validation)' "$work/err")" = 1
 check "and the figures are null" grep -q '"kd": .*"temperature": null, "calibrated_nll": null' "$work/whole/report/report.json"
 
+# The time of a sample is that of its products, not of the library's making its kernels for them: 0.5 ms of 500 samples and more.
+wide=("$work/plain.yaml" --run.dir="$work/wide" --train.layers='[dense 400, relu, dense 400, relu, dense 10]' --train.epochs=1 --students='[]')
+mpi 2 train "${wide[@]}" || cat "$work/err"
+for _ in 1 2 3; do mpi 1 eval "${wide[@]}" || cat "$work/err"; awk '$1 == "m000" { print $NF }' "$work/out"; done | sort -g >"$work/times"
+check "a network's first call is not timed: $(head -n 1 "$work/times") ms a sample" \
+    awk 'NR == 1 { found = $1 < 0.3 } END { exit !found }' "$work/times"
+
 # The table of several runs: means of ratios, with their range.
 check "tools/table.py averages over runs" $python - "$work" "$TRB_SOURCE/tools/table.py" <<'END'
 import json, os, subprocess, sys
