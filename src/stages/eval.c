@@ -92,7 +92,9 @@ static trb_status load_models(trb_comm *world, evaluation *e)
     if (!weights && models->M > 0) TRB_GO(trb__models_read(world, c, &e->train.data, models));
     e->set.members = e->held.members = models->M > 0;
     for (size_t i = 0; i < c->eval.n_ood; i++) e->ood[i].members = weights;
-    st = trb__members_text(weights ? models->M : 0, digest, &followed);
+    if (models->cache != NULL)
+        memcpy(digest, trb_cache_spec_of(models->cache)->member_digest, models->M * sizeof *digest);
+    st = trb__members_text(models->M, digest, &followed);
     if (st == TRB_OK) st = trb__models_load(c, &e->train.data, weights, followed, models);
 done:
     trb_free(followed);

@@ -30,4 +30,13 @@ check "students alone are evaluated on the test set" grep -q '^hydra .*' "$work/
 check "the teachers are not" test "$(grep -c '^ensemble' "$work/out")" = 0
 mpi 2 eval "$conf" --eval.split=validation || cat "$work/err"
 check "on the training data the cache speaks for the teachers" grep -q '^ensemble .*' "$work/out"
+
+# Other teachers in the place of these are not those that the students have followed.
+rm -r "$work/run/cache"
+$python -c 'import numpy as np, sys; z = np.load(sys.argv[1]); z[0, 0] += 1; np.save(sys.argv[1], z)' "$work/logits.npy"
+$python "$TRB_SOURCE/tools/cache_write.py" --logits "$work/logits.npy" --x "$work/x.npy" --y "$work/y.npy" --shard-rows 512 --block 128 \
+    "$work/run/cache"
+mpi 2 eval "$conf" --eval.split=validation
+check "students of other teachers are not evaluated beside these: exit status" test $? = 3
+check "students of other teachers: why" grep -q 'hydra/weights.h5 was distilled from other members than those that are there' "$work/err"
 finish
