@@ -209,17 +209,41 @@ trb_status trb__student_text(const trb_config *c, size_t s, const trb_data *data
     return st;
 }
 
-/* The first line in which two "key: value" texts differ, so that the user sees what to change. */
+/* Whether a text has a line with the key of this one. */
+static bool has_key(const char *text, const char *line)
+{
+    const size_t n = strcspn(line, ":\n") + 1;
+    while (*text != '\0' && strncmp(text, line, n) != 0) {
+        text += strcspn(text, "\n");
+        text += *text == '\n';
+    }
+    return *text != '\0';
+}
+
+/* The first line in which two "key: value" texts differ, so that the user sees what to change. A key that only one of
+ * them has is at its default in the other. */
 trb_status trb__config_refuse(const char *path, const char *found, const char *asked, const char *instead)
 {
     while (*found != '\0' && *asked != '\0') {
         const size_t f = strcspn(found, "\n"), a = strcspn(asked, "\n");
-        if (f != a || strncmp(found, asked, f) != 0)
+        if (f == a && strncmp(found, asked, f) == 0) {
+            found += f + (found[f] == '\n');
+            asked += a + (asked[a] == '\n');
+            continue;
+        }
+        if (!has_key(asked, found))
             return trb_fail(TRB_EINTEGRITY,
-                            "%s was trained with `%.*s`, the configuration asks for `%.*s`; use another run.dir, or %s",
-                            path, (int)f, found, (int)a, asked, instead);
-        found += f + (found[f] == '\n');
-        asked += a + (asked[a] == '\n');
+                            "%s was trained with `%.*s`, the configuration asks for the default; use another run.dir, "
+                            "or %s",
+                            path, (int)f, found, instead);
+        if (!has_key(found, asked))
+            return trb_fail(TRB_EINTEGRITY,
+                            "%s was trained with the default of `%.*s`, the configuration asks for `%.*s`; use another "
+                            "run.dir, or %s",
+                            path, (int)strcspn(asked, ":\n"), asked, (int)a, asked, instead);
+        return trb_fail(TRB_EINTEGRITY,
+                        "%s was trained with `%.*s`, the configuration asks for `%.*s`; use another run.dir, or %s",
+                        path, (int)f, found, (int)a, asked, instead);
     }
     return trb_fail(TRB_EINTEGRITY, "%s was trained with another configuration; use another run.dir, or %s", path,
                     instead);

@@ -31,7 +31,11 @@ other=$(layers other/student/hydra)
 check "a spread that stands there: one in its place: $other" test "${other%, spread *}" = "${hydra%, spread *}"
 mpi 2 distill "$conf" --run.dir="$work/other" "${once[@]}"
 check "without matching it is another student" test $? = 3
-check "without matching: what differs" grep -q 'match_uncertainty: true' "$work/err" || cat "$work/err"
+check "without matching: what differs" \
+    grep -q 'was trained with `match_uncertainty: true`, the configuration asks for the default; use' "$work/err" || cat "$work/err"
+mpi 2 distill "$conf" --run.dir="$work/other" "${once[@]}" --student.match_uncertainty=true --student.label_weight=0.5
+check "with labels: what differs" \
+    grep -q 'was trained with the default of `label_weight`, the configuration asks for `label_weight: 0.5`; use' "$work/err" || cat "$work/err"
 
 refuses() { # WHAT REASON FLAGS...
     mpi 2 distill "$conf" --run.dir="$work/run" "${@:3}"
