@@ -156,10 +156,14 @@ static trb_status check_shards(trb_comm *world, const trb_cache_spec *spec, cons
 {
     size_t first = 0, count = 0;
     shard_state *mine = NULL;
+    trb_progress progress;
     trb_share(n, trb_comm_rank(world), trb_comm_size(world), &first, &count);
     trb_status st = trb_alloc(TRB_MEM_OTHER, count, sizeof *mine, &mine);
+    trb_progress_begin(&progress, count, "shards", "cache, checking what is there");
     for (size_t i = 0; st == TRB_OK && i < count; i++) {
         bool good = false;
+        trb_progress_update(&progress, i, "");
+        trb_comm_phase("checking shards", i);
         st = trb_stop_check();
         if (st == TRB_OK) st = trb_shard_check(dir, spec, from + first + i, &good, &mine[i].payload);
         mine[i].good = good;
@@ -168,6 +172,8 @@ static trb_status check_shards(trb_comm *world, const trb_cache_spec *spec, cons
         (void)trb_fail_of(st, "shards that the configuration does not ask for are kept; use another run.dir, or remove "
                               "the cache: ");
     TRB_GO(trb_agree(world, st));
+    progress.done = count;
+    trb_progress_end(&progress, "");
     TRB_GO(trb_comm_gather(world, mine, count, sizeof *mine, all));
     st = trb_comm_bcast(world, all, n * sizeof *all, 0);
 done:

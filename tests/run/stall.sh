@@ -25,6 +25,12 @@ for fault in train.step:20:1 train.step:70:2 cache.unit:2:1 eval.unit:1:2; do
     rm -rf "$work/hurt"
 done
 
+# Shards that are there are checked with signs of life, or a large cache would outlast comm.timeout. (A short stall: often a sign.)
+TRB_FAULT=file.open:3:2:stop mpi 3 cache "$conf" --run.dir="$work/calm" --comm.stall_seconds=0.001 --comm.timeout=4
+check "a check of shards stops: exit status 1" test $? = 1
+check "a check of shards stops: at which" grep -qE "waiting for rank 2 \($host\), .* s behind: checking shards, step [012]," "$work/err" ||
+    cat "$work/err"
+
 TRB_FAULT=train.step:70:0:stop mpi 3 run "$conf" --run.dir="$work/hurt" "${watch[@]}"
 check "rank 0 stops: exit status 1" test $? = 1
 check "rank 0 stops: the others say so" grep -qE "no sign of life from rank 0 for [45] s" "$work/err"
