@@ -484,6 +484,20 @@ static trb_status report_reading(const student *d)
     return st;
 }
 
+/* What members say and the stored inputs share `cache.memory`. Collective over world; the status is agreed. */
+static trb_status open_readings(student *d, const trb_cache *cache)
+{
+    const int column = trb_comm_rank(d->world) % (int)d->o->head_groups;
+    const size_t views = d->o->views, memory = d->c->cache.memory;
+    const size_t for_inputs = trb__inputs_share(cache, views, d->m0, d->m_count, memory);
+    trb_status st = trb__reading_open(d->world, column, cache, views, d->m0, d->m_count, d->t.row_rows,
+                                      memory - for_inputs, &d->reading);
+    if (st == TRB_OK) st = trb__inputs_open(d->world, cache, views, d->own_rows, for_inputs, &d->inputs, &d->stored);
+    if (st != TRB_ECONFIG) return st;
+    return trb_fail_of(st, "`cache.memory`, of whose %zu bytes %zu are for logits and %zu for stored inputs: ", memory,
+                       memory - for_inputs, for_inputs);
+}
+
 static trb_status distill(trb_comm *world, const trb_config *c, const trb__samples *s, const trb_cache *cache, size_t i)
 {
     const trb_student_opts *o = &c->student[i];
@@ -498,10 +512,7 @@ static trb_status distill(trb_comm *world, const trb_config *c, const trb__sampl
     TRB_GO(trb_agree(world, st));
     TRB_GO(trb__checkpoint_find(world, c, &d.place, &d.from));
     TRB_GO(trb_agree(world, prepare(&d, i)));
-    const size_t memory = c->cache.memory, for_inputs = trb__inputs_share(cache, o->views, d.m0, d.m_count, memory);
-    TRB_GO(trb__reading_open(world, r % G, cache, o->views, d.m0, d.m_count, d.t.row_rows, memory - for_inputs,
-                             &d.reading));
-    TRB_GO(trb__inputs_open(world, cache, o->views, d.own_rows, for_inputs, &d.inputs, &d.stored));
+    TRB_GO(open_readings(&d, cache));
     d.t.reader = d.reading.reader;
     if (in_grid(&d)) {
         TRB_GO(trb_comm_split(world, r / G, &d.row));

@@ -71,6 +71,8 @@ check "what is streamed is read more than once" test "$(sed -n 's/.*: \([0-9]*\)
 for name in hydra two; do
     check "student $name reads by stream what it would keep" cmp -s "$work/one/student/$name/weights.h5" "$work/stream/student/$name/weights.h5"
 done
+refused "too little memory for both" 2 '`cache.memory`, of whose 1048576 bytes ' distill "$conf" --run.dir="$work/stream" "${views[@]}" \
+    "${other[@]}" --student.other.batch=1200 --student.other.lanes=2 --cache.memory=1
 
 # In a grid each column feeds lanes of its own; of two lanes a row the third column has none.
 cut=("${views[@]:0:3}" "${views[6]}" --students="[cut]" --student.cut.head_lanes=3)
