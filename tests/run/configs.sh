@@ -35,6 +35,12 @@ if [ -r "$mnist/mnist/train-images-idx3-ubyte.gz" ]; then
 else
     echo "SKIPPED: configs/mnist.yaml (no MNIST under $mnist)"
 fi
+tools/uci "$work" 2>"$work/err"
+check "tools/uci without RUNS: exit 2, in one line behind its usage" \
+    test $? = 2 -a "$(tail -n 1 "$work/err")" = "uci: error: the following arguments are required: runs"
+tools/uci "$work" "$work/uci" 2>"$work/err"
+check "tools/uci on a folder of something else says what it misses" \
+    test $? = 1 -a "$(cat "$work/err")" = "there is no $work/bostonHousing/n_splits.txt; DATA is the folder that holds bostonHousing"
 uci=$TRB_SOURCE/../shared/data/uci
 if [ -r "$uci/bostonHousing/data.txt" ]; then
     few=(--train.epochs=1 --student.epochs=1 --student.phase1_epochs=1 --members.count=2)

@@ -217,6 +217,16 @@ assert hydra["NLL / ensemble's"] == f"{sum(ratio) / 2:.3f} ({ratio[0]:.3f} to {r
 assert hydra["members' worth"] == f"{sum(worth) / 2:.1f} ({worth[0]:.1f} to {worth[1]:.1f})", hydra
 auroc = json.load(open(f"{work}/one/report/report.json"))["ood"]["noise"]["models"]["hydra"]["model_uncertainty"]["auroc"]
 assert hydra["AUROC noise"] == f"{auroc:.4f}" and kd["AUROC noise"] == kd["MU"] == "-", (hydra, kd)
+
+# Students of teachers from elsewhere have no ensemble beside them.
+for name in "member_mean", "ensemble":
+    del r["models"][name]
+json.dump(r, open(f"{work}/two/report/report.json", "w"))
+text = subprocess.run([sys.executable, table, f"{work}/two"], stdout=subprocess.PIPE, text=True, check=True).stdout
+assert f"| hydra | {r['models']['hydra']['accuracy']:.4f} | {r['models']['hydra']['nll']:.4f} | - |" in text, text
+none = subprocess.run([sys.executable, table, f"{work}/three"], stderr=subprocess.PIPE, text=True)
+assert none.returncode == 1 and none.stderr == (f"table.py: there is no {work}/three/report/report.json; give folders of runs that "
+                                                "`tribikos eval` has been through\n"), none
 END
 
 refused() { # STATUS MESSAGE WHAT ARGUMENTS...: one line for all ranks, and nothing is begun
