@@ -4,4 +4,7 @@
 
 double trb_now_s(void);
 
+/** Seconds that a processor has spent on this thread, from whenever: what others compute there is not in it. */
+double trb_busy_s(void);
+
 #endif

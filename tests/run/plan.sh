@@ -42,6 +42,24 @@ for view in list(range(4)) + ["all"]:
     assert len(mine) == planned[str(view)][0]
     assert abs(sum(mine) / planned[str(view)][1] - 1) < (0.06 if view == "all" else 0.02)  # the manifest's bytes are not counted
 PYTHON
+# A call of a wide network takes longer than its turn where others compute too, as they do on a login node.
+wide=("$conf" --run.dir="$work/no" --members.count=1 --members.overrides.0.layers="[dense 3000, relu, dense 3000, relu, dense 10]"
+      --train.layers="[dense 3000, relu, dense 3000, relu, dense 10]" --train.batch=240 --students="[]")
+planned() { mpi 1 plan "${wide[@]}" || cat "$work/err"; cp "$work/out" "$work/$1"; }
+planned alone
+busy=()
+for ((i = 0; i < 4 * $(nproc); i++)); do timeout 60 sh -c 'while :; do :; done' & busy+=($!); done
+planned beside
+kill "${busy[@]}"
+check "the same times beside others who compute" $python - "$work/alone" "$work/beside" <<'PYTHON'
+import re
+import sys
+unit = {"s": 1, "min": 60, "h": 3600}
+alone, beside = (re.search(r"train +([\d.]+) (s|min|h) ", open(path).read()) for path in sys.argv[1:])
+ratio = float(beside[1]) * unit[beside[2]] / (float(alone[1]) * unit[alone[2]])
+print(f"training {alone[1]} {alone[2]}; beside four a core {beside[1]} {beside[2]}, {ratio:.2f} times")
+assert 0.4 < ratio < 2.5
+PYTHON
 mpi 2 plan "$conf" --run.dir="$work/no" --ranks=0
 check "no ranks: exit status" test $? = 2
 check "no ranks: the reason" grep -q 'expected a whole number from 1 to 1000000, got `0`' "$work/err"
