@@ -30,7 +30,7 @@ def draw_losses(run, color, axes):
         phases = sorted({line["phase"] for line in lines})
         for phase in phases:
             loss = [line["loss"] for line in lines if line["phase"] == phase]
-            label = name if not any(line["phase"] == 2 for line in lines) else f"{name}, phase {phase}"
+            label = name if len(phases) == 1 else f"{name}, phase {phase}"
             axes.plot(range(1, len(loss) + 1), loss, "--" if phase < phases[-1] else "-", label=None if member else label,
                       lw=0.8 if member else 1.8, color="0.6" if member else color.get(name))
     axes.plot([], [], color="0.6", lw=0.8, label="members")
