@@ -179,6 +179,11 @@ static void extremes_are_exact_or_refused(void **state)
     assert_ok(trb_gaussian_moments(1, 1, 1, far, q));
     assert_ok(trb_loss_moments(1, 1, far, q, &loss, dz));
     assert_true(loss > 0.0 && isfinite(dz[0]) && dz[1] < 0.0F);
+    /* One that no single holds is the smallest that one does. */
+    assert_ok(trb_gaussian_moments(1, 1, 1, (const float[2]){0.0F, -200.0F}, q));
+    assert_true(q[0] == 0.0F && q[1] == 0.0F);
+    assert_ok(trb_loss_moments(1, 1, (const float[2]){0.0F, 0.0F}, q, &loss, dz));
+    assert_near(loss, 0.5 * (126 * log(2.0) - 1.0), 1e-12);
 }
 
 static void what_is_not_finite_is_named(void **state)

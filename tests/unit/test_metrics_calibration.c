@@ -139,6 +139,10 @@ static void adaptive_bins_are_numpys(void **state)
     assert_near(ece, fabs(gap), 1e-12);
     assert_ok(trb_adaptive_ece(N, in.row, 1000, &ece));
     assert_near(ece, each, 1e-12);
+    /* Rows of one confidence stay in their places: bins of 1, 1 and 2 of them. */
+    trb_row_figures equal[4] = {{.doubt = 0.25, .correct = 1.0}, {.doubt = 0.25}, {.doubt = 0.25}, {.doubt = 0.25}};
+    assert_ok(trb_adaptive_ece(4, equal, 3, &ece));
+    assert_near(ece, (0.25 + 0.75 + 1.5) / 4, 1e-15);
     trb_free(expected);
     trb_h5_close(h);
     clear(in);
@@ -186,6 +190,7 @@ static void equivalents_are_between_members(void **state)
     /* Where another member does harm, the first size that is good enough counts. */
     const double bump[3] = {0.5, 0.3, 0.4};
     assert_near(trb_ensemble_equivalent(3, bump, 0.35), 1.75, 1e-12);
+    assert_near(trb_ensemble_equivalent(3, bump, 0.3), 2.0, 1e-12);
 }
 
 int main(void)

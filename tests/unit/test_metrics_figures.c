@@ -1,6 +1,8 @@
 /* Metrics against NumPy in double (tools/golden_torch.py), and identities. */
 #include "numbers.h"
 
+#include <float.h>
+
 #include "tribikos/metrics.h"
 
 enum { N = 90, M = 4, K = 5, BINS = 15, FIGURES = 9 };
@@ -162,6 +164,33 @@ static void certainty_is_finite(void **state)
     assert_near(m.pairwise_kl, 3000.0, near * 3000.0);
 }
 
+/* Where no head leaves a class a probability, its logarithm is that of the heads' mean all the same; one that is below
+ * what a single holds is the lowest of them, from which a temperature can be fitted. */
+static void a_class_without_probability_has_a_logarithm(void **state)
+{
+    (void)state;
+    const float z[2][2] = {{0.0F, 2000.0F}, {0.0F, 2000.0F}}, beyond[2] = {-3e38F, 3e38F};
+    const int32_t label[1] = {0};
+    double sums[TRB_METRIC_SUMS];
+    float log_p[2];
+    assert_ok(block(1, 2, 2, z[0], label, 15, sums, log_p));
+    assert_near(trb_metrics_from(1, sums, 1, 15).nll, 2000.0, near);
+    assert_true(log_p[0] == -2000.0F && log_p[1] == 0.0F);
+    assert_ok(block(1, 1, 2, beyond, label, 15, sums, log_p));
+    assert_true(log_p[0] == -FLT_MAX && log_p[1] == 0.0F);
+}
+
+/* A bin has its lower end, the last one its upper end too: 1/2 is in the second of two, with what is sure. */
+static void bins_have_their_lower_ends(void **state)
+{
+    (void)state;
+    const float z[2][2] = {{0.0F, 0.0F}, {3000.0F, 0.0F}};
+    const int32_t label[2] = {0, 1};
+    double sums[TRB_METRIC_SUMS];
+    assert_ok(block(2, 1, 2, z[0], label, 2, sums, NULL));
+    assert_near(trb_metrics_from(1, sums, 2, 2).ece, 0.5 * fabs((1.0 + 0.0) - (0.5 + 1.0)), 1e-15);
+}
+
 static void a_logit_that_is_not_finite_is_named(void **state)
 {
     (void)state;
@@ -275,6 +304,10 @@ static void fidelity_is_torchs(void **state)
     assert_ok(block(N, M, K, in.z, in.label, BINS, sums[0], NULL));
     trb_metrics_fidelity(N, M, K, in.z, in.z, sums[0]);
     assert_true(trb_metrics_from(1, sums[0], N, BINS).fidelity_kl == 0.0);
+    /* Two calls for two halves of a block add up. */
+    for (size_t b = 0; b < 2; b++)
+        trb_metrics_fidelity(N / 2, M, K, in.z + b * N / 2 * M * K, heads + b * N / 2 * M * K, sums[0]);
+    assert_near(trb_metrics_from(1, sums[0], N, BINS).fidelity_kl, expected, near);
     trb_free(heads);
     trb_h5_close(h);
     clear(in);
@@ -289,6 +322,8 @@ int main(void)
         cmocka_unit_test(equal_heads_do_not_differ),
         cmocka_unit_test(a_case_by_hand),
         cmocka_unit_test(certainty_is_finite),
+        cmocka_unit_test(a_class_without_probability_has_a_logarithm),
+        cmocka_unit_test(bins_have_their_lower_ends),
         cmocka_unit_test(a_logit_that_is_not_finite_is_named),
         cmocka_unit_test(means_are_taken_figure_by_figure),
         cmocka_unit_test(a_dirichlet_has_draws),

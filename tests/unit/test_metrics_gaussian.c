@@ -146,6 +146,10 @@ static void what_is_no_gaussian_is_named(void **state)
         assert_fails(trb_metrics_gaussian_block(N, M, in.z, in.y, 0.0, 1.0, sums, NULL), TRB_ENUM,
                      "row 3 of the block, head 2");
     }
+    in.z[(3 * M + 2) * 2 + 1] = 0.0F;
+    in.z[(3 * M + 2) * 2] = INFINITY;
+    assert_fails(trb_metrics_gaussian_block(N, M, in.z, in.y, 0.0, 1.0, sums, NULL), TRB_ENUM,
+                 "row 3 of the block, head 2: mean inf");
     /* Whatever may pass gives finite figures. */
     const float wild[2][2] = {{3e38F, 400.0F}, {-3e38F, -400.0F}};
     assert_ok(trb_metrics_gaussian_block(1, 2, wild[0], &(float){1e30F}, 0.0, 1.0, sums, NULL));
