@@ -185,6 +185,7 @@ static void moved(void **state)
 static void noise(void **state)
 {
     (void)state;
+    const double pi = acos(-1.0);
     enum { SIDE = 31, AREA = SIDE * SIDE, ROWS = 30 };
     for (int floats = 0; floats < 2; floats++) {
         trb_data d = fixture_data(floats ? TRB_F32 : TRB_U8, ROWS, (trb_shape){1, SIDE, SIDE});
@@ -212,6 +213,20 @@ static void noise(void **state)
         assert_near(squares / root / root, 1.0, 5 * sqrt(2.0) / root);
         assert_near(fourths / root / root, 3.0, 5 * sqrt(96.0) / root);
         assert_true(low < -3.0);
+        /* By the draws that the manual page names, to the last of an odd number of values and no further. */
+        float x[AREA + 1], plain[AREA];
+        const int64_t one = 7;
+        trb_rng rng = trb_rng_open(SEED, TRB_USE_VIEW, 0, 2, (uint64_t)one);
+        x[AREA] = 0.75F;
+        trb_augment_views(a, 1, &one, &(const uint16_t){2}, NULL, x);
+        trb_data_rows(&d, 1, &one, plain);
+        assert_true(x[AREA] == 0.75F);
+        for (size_t i = 0; i < AREA; i += 2) {
+            const double u = ((double)(trb_rng_u64(&rng) >> 11) + 1.0) * 0x1p-53,
+                         v = (double)(trb_rng_u64(&rng) >> 11) * 0x1p-53, r = unit * sqrt(-2.0 * log(u));
+            assert_near((double)x[i] - (double)plain[i], r * cos(2.0 * pi * v), 1e-4 * unit);
+            if (i + 1 < AREA) assert_near((double)x[i + 1] - (double)plain[i + 1], r * sin(2.0 * pi * v), 1e-4 * unit);
+        }
         trb_augment_destroy(a);
         if (!floats) {
             float x[AREA];
@@ -271,6 +286,38 @@ static void stored_views(void **state)
     }
 }
 
+/* Where a step begins: what the other items make of the sample in the unit of the step, then K draws of the same stream,
+ * which is the view's own. */
+static void begins(void **state)
+{
+    (void)state;
+    enum { K = 3, D = 24 };
+    for (int floats = 0; floats < 2; floats++) {
+        trb_data d = fixture_data(floats ? TRB_F32 : TRB_U8, N, (trb_shape){2, 3, 4});
+        trb_augment *a = fixture_augment(&d, "flip, ods 3", SEED, TRB_USE_VIEW, 0, 0, NULL);
+        const int64_t ids[2] = {7, 30};
+        float x[2 * D], w[2 * K], fed[2 * D], expected[D];
+        for (size_t view = 1; view < 5; view++) {
+            trb_augment_begin(a, view, 2, ids, K, x, w);
+            trb_augment_normalise(a, 2, x, fed);
+            for (size_t row = 0; row < 2; row++) {
+                trb_rng rng = trb_rng_open(SEED, TRB_USE_VIEW, 0, view, (uint64_t)ids[row]);
+                vary_plainly(&d, &(trb_recipe){.flip = true}, &rng, ids[row], expected);
+                assert_memory_equal(fed + row * D, expected, sizeof expected);
+                for (size_t i = 0; i < D; i++) {
+                    const double value = (double)expected[i] / (double)d.scale[i / 12] + (double)d.mean[i / 12];
+                    assert_near((double)x[row * D + i], floats ? (double)expected[i] : value, 1e-3);
+                }
+                for (size_t k = 0; k < K; k++)
+                    assert_near((double)w[row * K + k], 2.0 * (double)trb_rng_uniform(&rng) - 1.0, ROUNDING);
+            }
+        }
+        assert_false(trb_augment_nothing(a));
+        trb_augment_destroy(a);
+        trb_data_clear(&d);
+    }
+}
+
 /* The direction is w . softmax(z / T)'s gradient, also of a member that is sure beyond single precision; the step has
  * the size that is asked for; without a gradient there is none. */
 static void steps(void **state)
@@ -278,14 +325,14 @@ static void steps(void **state)
     (void)state;
     enum { K = 5, D = 24 };
     trb_data d = fixture_data(TRB_F32, N, (trb_shape){2, 3, 4});
-    const trb_recipe recipes[2] = {fixture_recipe("ods 0.5 2"), fixture_recipe("confods 0.5")};
+    const trb_recipe recipes[2] = {fixture_recipe("ods 0.5 2"), fixture_recipe("confods 0.5 4")};
     trb_augment *a = NULL;
     assert_ok(trb_augment_create(&d, 2, recipes, SEED, TRB_USE_VIEW, 0, 0, NULL, &a));
     const float logits[3][K] = {{1, 2, -1, 0, 0.5F}, {60, 2, -1, 0, 1}, {-100, 90, -1, 0, 1}};
     const float w[K] = {0.3F, -0.9F, 0.5F, 0.1F, -0.2F};
     for (size_t row = 0; row < 3; row++)
         for (size_t v = 1; v < 3; v++) {
-            const long double T = v == 1 ? 2 : 1;
+            const long double T = v == 1 ? 2 : 4;
             long double p[K], sum = 0, mean = 0, wanted[K], largest = 0, sure = 0, plain = 0;
             float dz[K], share = 0;
             for (size_t k = 0; k < K; k++) sum += p[k] = expl((long double)logits[row][k] / T);
@@ -301,6 +348,11 @@ static void steps(void **state)
             for (size_t k = 0; k < K; k++) assert_true(fabs((double)dz[k]) <= 1.0 && isfinite(dz[k]));
             assert_near((double)share, v == 1 ? 1.0 : (double)sure, 1e-6);
         }
+    const float certain[K] = {1e6F, 2, -1, 0, 1}; /* nothing is left of the others even in double precision */
+    float flat[K], all = 0;
+    trb_augment_direction(a, 2, 1, K, certain, w, flat, &all);
+    for (size_t k = 0; k < K; k++) assert_true(flat[k] == 0.0F);
+    assert_true(all == 1.0F);
     float x[2 * D] = {0}, g[2 * D] = {0}, back[D];
     const float share[2] = {1.0F, 0.25F};
     uint16_t stored[2 * D];
@@ -478,6 +530,7 @@ int main(void)
         cmocka_unit_test(moved),
         cmocka_unit_test(noise),
         cmocka_unit_test(stored_views),
+        cmocka_unit_test(begins),
         cmocka_unit_test(steps),
         cmocka_unit_test(nothing_to_do),
         cmocka_unit_test(coordinates),

@@ -108,6 +108,13 @@ static void noise(void **state)
     assert_memory_not_equal(y, y + SIZE, SIZE * sizeof *x);
     assert_ok(trb_corrupt_rows(&d, TRB_CORRUPT_NOISE, STRENGTHS, 2, 2, two, y));
     assert_memory_not_equal(y, x + 41 * SIZE, SIZE * sizeof *x);
+    /* And a strength's: value after value from the stream that the manual page names. */
+    for (unsigned s = 1; s <= STRENGTHS; s++) {
+        trb_rng rng = trb_rng_open(1, TRB_USE_CORRUPT, TRB_CORRUPT_NOISE, s, 7);
+        assert_ok(trb_corrupt_rows(&d, TRB_CORRUPT_NOISE, s, 1, 2, two, y));
+        for (size_t j = 0; j < SIZE; j++)
+            assert_near((double)y[SIZE + j], 127.0 / 255.0 + deviation[s - 1] * (double)trb_rng_normal(&rng), near);
+    }
     /* Black and white stay within the range. */
     memset(grey, 0, SIZE), memset(grey + SIZE, 255, SIZE);
     assert_ok(trb_corrupt_rows(&d, TRB_CORRUPT_NOISE, STRENGTHS, 1, 2, ids, x));
@@ -140,6 +147,8 @@ static void what_is_no_image_is_refused(void **state)
     assert_fails(trb_corrupt_check(&d), TRB_ECONFIG, "in [0, 1]");
     d.shape = (trb_shape){SIZE, 1, 1};
     assert_fails(trb_corrupt_check(&d), TRB_ECONFIG, "240 x 1 x 1 are no images");
+    d.shape = (trb_shape){1, SIZE, 1};
+    assert_fails(trb_corrupt_check(&d), TRB_ECONFIG, "1 x 240 x 1 are no images");
     assert_fails(trb_corrupt_find("rotatoin", &how), TRB_ECONFIG, "did you mean `rotation`?");
     assert_fails(trb_corrupt_find("none", &how), TRB_ECONFIG, "noise, blur, contrast, rotation, shift");
     for (int k = TRB_CORRUPT_NOISE; k < TRB_CORRUPT_KINDS; k++) {
