@@ -41,6 +41,7 @@ static void canonical_texts(void **state)
     reads_as("mixup 1.50", "mixup 1.5");
     reads_as("mixup 0.000001", "mixup 0.000001");
     reads_as("mixup 1000.000000", "mixup 1000");
+    reads_as("rotate 2.01, zoom 0.000249, shift 4.02", "rotate 2.01, zoom 0.000249, shift 4.02");
     trb_recipe r;
     for (int i = 1; i < 1000; i++) { /* the double that the decimal means, not a neighbour of it */
         char text[32];

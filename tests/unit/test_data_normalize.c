@@ -85,6 +85,10 @@ static void columns(void **state)
     trb_fail_clear();
     assert_int_equal(trb_data_normalize(&d, TRB_NORMALIZE_STANDARD, 0, ids), TRB_ECONFIG);
     trb_fail_clear();
+    target[1] = 10;
+    assert_int_equal(trb_data_normalize(&d, TRB_NORMALIZE_STANDARD, 2, ids), TRB_EINPUT);
+    trb_fail_clear();
+    assert_int_equal(trb_data_normalize(&d, TRB_NORMALIZE_NONE, 2, ids), TRB_OK);
     give_back(&d);
 }
 

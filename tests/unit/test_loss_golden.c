@@ -126,6 +126,14 @@ static void one_head_follows_the_mean(void **state)
     assert_ok(loss_kd_mean(B, M, K, B, T, in.one, in.t, &loss, in.dz));
     check("kd_mean", B * K, loss, in.dz);
     clear(in);
+    /* A class that has no probability in single precision adds nothing: 0 log 0 is 0. */
+    const float sure[3] = {0.0F, 100.0F, -100.0F}, z[3] = {0.0F, 0.0F, 0.0F};
+    float q[3], dz[3];
+    assert_ok(trb_soft_targets(1, 1, 1, 3, 1.0F, sure, q));
+    assert_true(q[0] == 0.0F && q[1] == 1.0F && q[2] == 0.0F);
+    assert_ok(trb_loss_soft(1, 3, 1, 1.0F, z, q, &loss, dz));
+    assert_near(loss, log(3.0), 1e-12);
+    assert_near((double)dz[0], 1.0 / 3, ROUNDING);
 }
 
 /* A quarter of the loss is the labels', in rows where they are known. */

@@ -86,8 +86,12 @@ static void a_single_head_is_numpys(void **state)
     for (size_t b = 0; b < N; b++) memcpy(z + b * K, in.z + b * M * K, K * sizeof *z);
     const trb_metrics m = by_blocks(N, 1, z, in.label);
     check("first_head", &m);
-    assert_true(m.mu == 0.0 || fabs(m.mu) < near);
+    assert_true(m.mu == 0.0);
     assert_true(m.pairwise_kl == 0.0 && m.disagreement == 0.0);
+    /* One head leaves no model uncertainty to any row, to the last bit. */
+    trb_row_figures row[N];
+    assert_ok(trb_metrics_block(trb_predict_mixture, N, 1, K, z, NULL, BINS, &(trb_metrics_out){.row = row}));
+    for (size_t b = 0; b < N; b++) assert_true(row[b].total == row[b].data);
     trb_free(z);
     clear(in);
 }

@@ -255,7 +255,9 @@ static void one_head_of_ones_is_the_plain_network(void **state)
         assert_ok(trb_net_forward(net, work, params, ROWS, x, &training, &z));
         assert_ok(trb_net_forward(plain, own_work, own, ROWS, x, &training, &own_z));
         assert_memory_equal(z, own_z, ROWS * K * sizeof *z);
+        for (size_t j = 0; j < trb_net_size(net); j++) grad[j] = NAN; /* is overwritten, not added to */
         assert_ok(trb_net_backward(net, work, params, dz, grad, dx));
+        for (size_t j = 0; j < trb_net_size(net); j++) assert_true(isfinite(grad[j]));
         assert_ok(trb_net_backward(plain, own_work, own, dz, own_grad, own_dx));
         assert_memory_equal(dx, own_dx, ROWS * D * sizeof *dx);
         for (size_t j = 0; j < trb_net_n_params(plain); j++) {

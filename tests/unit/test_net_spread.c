@@ -138,6 +138,7 @@ static void lists_end_in_another_spread(void **state)
         {"dense 8, split, spread 2, dense 3", 1.0, 1000.0, "dense 8, split, spread 2, dense 3, spread 1000"},
         {"split, rank1 dense 3, spread 2", 2.0, 0.001, "split, rank1 dense 3, spread 0.001"},
         {"split, dense 3, spread 2, relu", 1.0, 1.0, "split, dense 3, spread 2, relu, spread 1"},
+        {"split, dense 3", 1.0, 1.2345678901234567, "split, dense 3, spread 1.2345678901234567"},
     };
     float *params = normals(1000, 0.3F, 1), *x = normals(ROWS * 10, 1.0F, 2);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
