@@ -33,8 +33,8 @@ enum { TRB_METRIC_GAUSSIAN_SUMS = 8 };
  * \param[in]  mean,scale   of the target, as trb_data has them; scale > 0
  * \param[out] sums         [TRB_METRIC_GAUSSIAN_SUMS], overwritten
  * \param[out] p            [rows][M][2] each Gaussian's mean and standard deviation in the target's unit; NULL to skip
- * \return TRB_OK; TRB_ENUM if an output is not finite, or its variance or that variance's inverse is not in double
- * precision, with row and head; TRB_ENOMEM
+ * \return TRB_OK; TRB_ENUM if an output is not finite, or a log variance is not within -400 to 400, with row and head;
+ * TRB_ENOMEM
  */
 trb_status trb_metrics_gaussian_block(size_t rows, size_t M, const float *z, const float *y, double mean, double scale,
                                       double *sums, float *p);

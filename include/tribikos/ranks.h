@@ -18,7 +18,7 @@ typedef struct {
     double auroc, aupr, fpr95;
 } trb_detection;
 
-/** \param[in] in [n_in], out [n_out]  scores, finite   \return TRB_OK; TRB_ENOMEM */
+/** \param[in] in [n_in], out [n_out]  scores, finite; at least one each   \return TRB_OK; TRB_ENOMEM */
 trb_status trb_detect(size_t n_in, const double *in, size_t n_out, const double *out, trb_detection *d);
 
 /** Pearson's correlation of n pairs; NaN where a side is constant. */
