@@ -22,14 +22,13 @@ static double precision_of(double log_variance)
 /* 1/variance is beyond single precision where a log variance is below -88: such a gradient is no step to take. */
 static trb_status put(double by_mean, double by_log_variance, const float *z, size_t number, size_t M, float *dz)
 {
-    const double mean = (double)z[0], log_variance = (double)z[1]; /* dz may lie over them */
     dz[0] = (float)by_mean;
     dz[1] = (float)by_log_variance;
     if (fabsf(dz[0]) <= FLT_MAX && fabsf(dz[1]) <= FLT_MAX) return TRB_OK;
     return trb_fail(TRB_ENUM,
                     "loss: the gradient of row %zu, head %zu is not finite, of mean %g and log variance %g; a smaller "
                     "learning rate or gradient clipping may help",
-                    number / M, number % M, mean, log_variance);
+                    number / M, number % M, (double)z[0], (double)z[1]);
 }
 
 trb_status trb_loss_gaussian(size_t rows, size_t M, size_t batch, const float *z, const float *y, double *loss,
