@@ -176,7 +176,7 @@ const trb__option trb__options[] = {
     {STUDENT("split", split), TEXT, .value = "\"\"",
      .help = "instead of `split` in the list: where in student.layers, or else train.layers, the heads begin: a "
              "position, from 0, or a name such as stage3.block3"},
-    {STUDENT("temperature", temperature), REAL(0, 1000), .above_min = true, .value = "4",
+    {STUDENT("temperature", temperature), REAL(0.01, 1000), .value = "4",
      .help = "hydra, kd: softens members' and student's probabilities"},
     {STUDENT("factors", factors), REAL(0, 10), .value = "0", .unsaid = true,
      .help = "batchensemble, latentbe: deviation around 1 of the factors at first; 0: random signs, latentbe 0.1"},
