@@ -2,7 +2,7 @@
 """The reports of one run, or of several that differ in their seed, as a Markdown table: table.py RUN [RUN ...]
 
 A row a model: the mean over runs, with the least and the largest behind it. Ratios and differences to the ensemble are taken in
-each run before the mean. AUROC is of model uncertainty (MU) against each set of eval.ood; members' worth is the deep-ensemble
+each run before the mean. AUROC is of model uncertainty (MU) against each set of eval.ood; DEE is the deep-ensemble
 equivalent. Regression has RMSE, NLL, CRPS, the coverage of the 95 % interval and the model variance, in the target's unit. A figure
 that a model does not have is "-"; what is held against the ensemble's, where teachers from elsewhere left none to evaluate, too."""
 import json
@@ -45,7 +45,7 @@ def columns(report):
     yield "MU / ensemble's", 3, mu_ratio, True
     for name in report["ood"]:
         yield f"AUROC {name}", 4, auroc(name), True
-    yield "members' worth", 1, plain("deep_ensemble_equivalent"), True
+    yield "DEE", 1, plain("deep_ensemble_equivalent"), True
     yield "parameters", 0, plain("parameters"), False
 
 

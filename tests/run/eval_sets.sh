@@ -200,21 +200,21 @@ check "a network's first call is not timed: $(head -n 1 "$work/times") ms a samp
 check "tools/table.py averages over runs" $python - "$work" "$TRB_SOURCE/tools/table.py" <<'END'
 import json, os, subprocess, sys
 work, table = sys.argv[1:]
-ratio, worth = [], []
+ratio, dee = [], []
 for run in ("one", "two"):
     r = json.load(open(f"{work}/test/report.json"))
     if run == "two":
         r["models"]["hydra"]["nll"] *= 1.5
         r["models"]["hydra"]["deep_ensemble_equivalent"] += 3
     ratio.append(r["models"]["hydra"]["nll"] / r["models"]["ensemble"]["nll"])
-    worth.append(r["models"]["hydra"]["deep_ensemble_equivalent"])
+    dee.append(r["models"]["hydra"]["deep_ensemble_equivalent"])
     os.makedirs(f"{work}/{run}/report")
     json.dump(r, open(f"{work}/{run}/report/report.json", "w"))
 text = subprocess.run([sys.executable, table, f"{work}/one", f"{work}/two"], stdout=subprocess.PIPE, text=True, check=True).stdout
 rows = [[c.strip() for c in line.strip("|").split("|")] for line in text.splitlines()]
 hydra, kd = (dict(zip(rows[0], next(row for row in rows if row[0] == model))) for model in ("hydra", "kd"))
 assert hydra["NLL / ensemble's"] == f"{sum(ratio) / 2:.3f} ({ratio[0]:.3f} to {ratio[1]:.3f})", hydra
-assert hydra["members' worth"] == f"{sum(worth) / 2:.1f} ({worth[0]:.1f} to {worth[1]:.1f})", hydra
+assert hydra["DEE"] == f"{sum(dee) / 2:.1f} ({dee[0]:.1f} to {dee[1]:.1f})", hydra
 auroc = json.load(open(f"{work}/one/report/report.json"))["ood"]["noise"]["models"]["hydra"]["model_uncertainty"]["auroc"]
 assert hydra["AUROC noise"] == f"{auroc:.4f}" and kd["AUROC noise"] == kd["MU"] == "-", (hydra, kd)
 
