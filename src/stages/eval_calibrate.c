@@ -3,6 +3,7 @@
 
 #include "eval.h"
 #include "tribikos/calibration.h"
+#include "tribikos/log.h"
 #include "tribikos/memory.h"
 #include "tribikos/stop.h"
 
@@ -79,9 +80,11 @@ static trb_status windows(trb_comm *world, const room *at, const trb__models *mo
     const size_t M = models->M, K = models->K, W = M < WINDOWS_MOST ? M : WINDOWS_MOST;
     float *log_held = NULL, *log_p = NULL; /* of the window's sum */
     double b = 1.0, sums[SUMS];
+    trb_progress progress;
     trb_status st = trb_alloc(TRB_MEM_OTHER, held->rows * K, sizeof *log_held, &log_held);
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, set->rows * K, sizeof *log_p, &log_p);
     TRB_GO(trb_agree(world, st));
+    trb_progress_begin(&progress, M > 2 ? W * (M - 2) : 0, "ensembles", "calibrate");
     for (size_t w = 0; w < W && M > 2; w++) {
         const size_t start = w * M / W;
         memcpy(log_held, r_held[start].kept, held->rows * K * sizeof *log_held);
@@ -90,6 +93,7 @@ static trb_status windows(trb_comm *world, const room *at, const trb__models *mo
             const size_t next = (start + m - 1) % M;
             TRB_GO(trb_agree(world, trb_stop_check()));
             trb_comm_phase("calibrating ensembles, windows", w * M + m);
+            trb_progress_update(&progress, w * (M - 2) + m - 2, "");
             trb_mixture_add(held->rows * K, r_held[next].kept, log_held);
             trb_mixture_add(set->rows * K, r[next].kept, log_p);
             TRB_GO(fit(world, at, held, K, log_held, &b));
@@ -97,6 +101,8 @@ static trb_status windows(trb_comm *world, const room *at, const trb__models *mo
             nll[m - 1] += sums[0] / (double)set->n / (double)W;
         }
     }
+    progress.done = progress.total;
+    trb_progress_end(&progress, "");
 done:
     trb_free(log_p);
     trb_free(log_held);

@@ -78,12 +78,15 @@ static double uncertainty_spread(match *m, double s, const float *z)
 static trb_status look(match *m, const trb_net *net, const float *params, trb_reader *reader, const char *who)
 {
     const size_t n = m->M * m->K;
+    trb_progress progress;
     TRB_TRY(trb_reader_plan(reader, m->count, m->plan, NULL));
+    trb_progress_begin(&progress, m->count, "blocks", "%s, model uncertainty", who);
     for (size_t i = 0; i < m->count; i++) {
         const size_t rows = rows_of(m, i);
         const int64_t *sample = m->plan + i * m->rows;
         const float *z = NULL, *members = NULL;
         trb_comm_phase(who, i);
+        trb_progress_update(&progress, i, "");
         TRB_TRY(trb_fault("match.unit"));
         trb_data_rows(&m->s->data, rows, sample, m->x);
         TRB_TRY(trb_net_forward(net, m->forward, params, rows, m->x, NULL, &z));
@@ -96,6 +99,8 @@ static trb_status look(match *m, const trb_net *net, const float *params, trb_re
         m->own[i] = 0.0;
         for (size_t r = 0; r < rows; r++) m->own[i] += uncertainty(m, members + r * n);
     }
+    progress.done = m->count;
+    trb_progress_end(&progress, "");
     return TRB_OK;
 }
 
@@ -122,10 +127,12 @@ static trb_status heads_at(match *m, double s, double *mean)
 
 /* Bisection: all ranks see the same sums, so they take the same way. Uncertainty need not grow with every s, but a
  * point where it passes the members' lies between one that is below and one that is above. */
-static trb_status search(match *m, double members, double lo, double hi, double *s)
+static trb_status search(match *m, double members, double lo, double hi, const char *who, double *s)
 {
     enum { HALVINGS = 24 }; /* to far below the fourth decimal */
     double at_lo = 0.0, at_hi = 0.0;
+    trb_progress progress;
+    trb_progress_begin(&progress, 2 + HALVINGS, "values", "%s, spread", who);
     TRB_TRY(heads_at(m, lo, &at_lo));
     TRB_TRY(heads_at(m, hi, &at_hi));
     if (at_lo >= members) hi = lo;
@@ -133,10 +140,13 @@ static trb_status search(match *m, double members, double lo, double hi, double 
     for (int i = 0; i < HALVINGS && lo < hi; i++) {
         const double middle = (lo + hi) / 2.0;
         double mu = 0.0;
+        trb_progress_update(&progress, 2 + (uint64_t)i, "");
         TRB_TRY(heads_at(m, middle, &mu));
         *(mu < members ? &lo : &hi) = middle;
     }
     *s = (lo + hi) / 2.0;
+    progress.done = progress.total;
+    trb_progress_end(&progress, "");
     return TRB_OK;
 }
 
@@ -146,7 +156,7 @@ static trb_status choose(match *m, double list, const char *who, double *S)
     double members = 0.0, before = 0.0, after = 0.0, s = 1.0;
     TRB_TRY(join(m, &members));
     TRB_TRY(heads_at(m, 1.0, &before));
-    TRB_TRY(search(m, members, lo, hi, &s));
+    TRB_TRY(search(m, members, lo, hi, who, &s));
     *S = round(list * s * 1e4) / 1e4;
     TRB_TRY(heads_at(m, *S / list, &after));
     trb_info("%s: spread %g: mean model uncertainty of %zu validation samples is %.4g, was %.4g; the members' is %.4g",
