@@ -182,7 +182,7 @@ static void every_layer_and_block(void **state)
         assert_ok(trb_work_create(m.net, m.rows, true, &work));
         check_training(&m, work);
         check_inference(&m, work);
-        check_training(&m, work); /* inference has left nothing behind */
+        if (!brief()) check_training(&m, work); /* inference has left nothing behind */
         trb_work_destroy(work);
         close_model(&m);
         trb_free(layers);
@@ -219,7 +219,8 @@ static void three_steps_of_a_resnet(void **state)
     double *losses = values(&m, "loss", TRB_F64, STEPS);
     trb_work *work = NULL;
     assert_ok(trb_work_create(m.net, m.rows, true, &work));
-    for (uint64_t t = 1; t <= STEPS; t++) {
+    const uint64_t steps = brief() ? 1 : STEPS;
+    for (uint64_t t = 1; t <= steps; t++) {
         const float *z = NULL;
         double loss = 0.0;
         assert_ok(trb_net_forward(m.net, work, m.params, m.rows, m.x, &training, &z));
@@ -229,7 +230,7 @@ static void three_steps_of_a_resnet(void **state)
         assert_ok(trb_net_backward(m.net, work, m.params, dz, grad, NULL));
         trb_optim_update(&rule, m.net, t, 1.0F, 0, size, m.params, grad, momentum, NULL);
     }
-    for (size_t i = 0; i < trb_net_n_params(m.net); i++) {
+    for (size_t i = 0; i < trb_net_n_params(m.net) && steps == STEPS; i++) {
         const trb_param *p = trb_net_param(m.net, i);
         const size_t n = p->count < WHOLE ? p->count : HEAD;
         char what[96];
