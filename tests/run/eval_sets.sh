@@ -229,18 +229,10 @@ assert none.returncode == 1 and none.stderr == (f"table.py: there is no {work}/t
                                                 "`tribikos eval` has been through\n"), none
 END
 
-refused() { # STATUS MESSAGE WHAT ARGUMENTS...: one line for all ranks, and nothing is begun
-    local status=$1 message=$2 what=$3
-    shift 3
-    mpi 2 run "$conf" --run.dir="$work/other" "$@"
-    check "$what: exit $status" test $? = "$status"
-    check "$what: says why in one line" \
-        test "$(grep -c 'error: ' "$work/err")" = 1 -a "$(grep -c -e "$message" "$work/err")" = 1
-    check "$what: before anything is trained" test ! -e "$work/other/members"
-}
-refused 2 'error: ood.noise: .*1 x 20 x 28.*1 x 28 x 28' "another shape" --ood.noise.files='[small, small-labels]'
-refused 2 'error: ood.shuffled: .*nowhere.h5.*No such file' "a missing file" --ood.shuffled.files='[nowhere.h5]'
-refused 2 'error: command line: key `eval.corruptions`: expected any of .* got `rotatoin`; did you mean `rotation`' \
-    "an unknown corruption" --eval.corruptions='[rotatoin]'
-refused 3 'error: ood.noise: .*t10k-images-idx3-ubyte' "labels that are images" --ood.noise.files='[noise, t10k-images-idx3-ubyte]'
+other=(run "$conf" --run.dir="$work/other")
+refused "another shape" 2 'error: ood.noise: ' "${other[@]}" --ood.noise.files='[small, small-labels]'
+refused "a missing file" 2 'error: ood.shuffled: ' "${other[@]}" --ood.shuffled.files='[nowhere.h5]'
+refused "an unknown corruption" 2 'got `rotatoin`; did you mean `rotation`' "${other[@]}" --eval.corruptions='[rotatoin]'
+refused "labels that are images" 3 'error: ood.noise: ' "${other[@]}" --ood.noise.files='[noise, t10k-images-idx3-ubyte]'
+check "before anything is trained" test ! -e "$work/other/members"
 finish

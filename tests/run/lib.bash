@@ -8,7 +8,7 @@ trap 'rm -rf "$work"' EXIT
 
 skip() { echo "SKIPPED: $*"; exit 77; }
 ok() { passed=$((passed + 1)); echo "ok: $*"; }
-bad() { failed=$((failed + 1)); echo "FAILED: $*"; }
+bad() { failed=$((failed + 1)); echo "FAILED: $*"; return 1; }
 check() { local what=$1; shift; if "$@"; then ok "$what"; else bad "$what"; fi; }
 finish() { echo "$passed passed, $failed failed"; [ "$failed" = 0 ] && [ "$passed" -gt 0 ]; exit; }
 
@@ -34,6 +34,16 @@ cache: {shard_rows: 512, block: 128}
 students: [hydra, kd]
 student: {layers: [dense 32, relu, split, dense 32, relu, dense 10], phase1_epochs: 2, epochs: 2, batch: 60, lanes: 4}
 END
+
+# refused WHAT STATUS WORDS COMMAND...: two ranks leave with this status and say why in one line, which has these words.
+refused() {
+    local what=$1 status=$2 words=$3
+    shift 3
+    mpi 2 "$@"
+    check "$what: exit $status" test $? = "$status"
+    check "$what: one line that says why" \
+        test "$(grep -c 'error: ' "$work/err")" = 1 -a "$(grep -cF -e "$words" "$work/err")" = 1 || cat "$work/err"
+}
 
 # Digest of everything of a run that must not depend on who computed it: files by content, the report without its times.
 digest() {

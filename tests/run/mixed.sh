@@ -89,18 +89,13 @@ tribikos info "$work/one/student/hydra/weights.h5" >"$work/info"
 check "heads from a name in the student's own list" grep -q 'heads.fc2.*weight .*\[3\]' "$work/info" || cat "$work/info"
 
 # What does not fit is said before anything is trained.
-refused() { # WHAT WORDS FLAGS...
-    local what=$1 words=$2
-    shift 2
-    mpi 2 run "$conf" --run.dir="$work/bad" "$@"
-    check "$what: exit 2" test $? = 2
-    check "$what: said" grep -q "$words" "$work/err" || cat "$work/err"
-    check "$what: nothing was trained" test -z "$(find "$work/bad" -name metrics.jsonl)"
-}
-refused "other outputs" 'member 1 has 12 outputs, member 0 has 10' --members.overrides.1.layers='[lenet5 12]'
-refused "a kind that does not fit the samples" 'member 1: layers' --members.overrides.1.layers='[conv 4 40, dense 10]'
-refused "a name in no list of the student's" 'student hydra: split: no layer of "lenet5 10" has the name "stage3"' --student.hydra.split=stage3
-refused "a batch too large for one" 'member 2: a batch of 480 rows' --members.overrides.2.batch=480
+whole=(run "$conf" --run.dir="$work/bad")
+refused "other outputs" 2 'member 1 has 12 outputs, member 0 has 10' "${whole[@]}" --members.overrides.1.layers='[lenet5 12]'
+refused "a kind that does not fit the samples" 2 'member 1: layers' "${whole[@]}" --members.overrides.1.layers='[conv 4 40, dense 10]'
+refused "a name in no list of the student's" 2 'student hydra: split: no layer of "lenet5 10" has the name "stage3"' \
+    "${whole[@]}" --student.hydra.split=stage3
+refused "a batch too large for one" 2 'member 2: a batch of 480 rows' "${whole[@]}" --members.overrides.2.batch=480
+check "before anything is trained" test -z "$(find "$work/bad" -name metrics.jsonl 2>/dev/null)"
 
 # The committed example, briefly.
 $python - "$TRB_SOURCE/configs/mixed.yaml" "$work/data" "$work/brief.yaml" <<'END'

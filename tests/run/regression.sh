@@ -216,26 +216,19 @@ assert off < 1e-6 < float(mean.abs().max()) / 100
 END
 fi
 
-refused() { # STATUS MESSAGE WHAT ARGUMENTS...: one line for all ranks
-    local status=$1 message=$2 what=$3
-    shift 3
-    mpi 2 "$@"
-    check "$what: exit $status" test $? = "$status"
-    check "$what: says why in one line" \
-        test "$(grep -c 'error: ' "$work/err")" = 1 -a "$(grep -c -e "$message" "$work/err")" = 1
-}
-other="--run.dir=$work/other"
-refused 2 'error: member 0: layers end in 1 outputs; regression needs `dense 2` (mean, log variance)' "one output" \
-    run "$work/table.yaml" "$other" '--train.layers=[dense 5, tanh, dense 1]'
-refused 2 'error: student hydra: layers end in 3 outputs' "three outputs of a student" \
-    distill "$work/table.yaml" --run.dir="$work/table1" '--student.layers=[dense 5, tanh, split, dense 3]' '--students=[hydra]'
-refused 3 'error: data: the targets of all 50 training rows are 7.25' "a constant target" \
-    run "$work/table.yaml" "$other" '--data.train=[constant.h5]' --train.batch=10 --student.batch=10
-refused 3 'error: .*cache.*task' "a cache of another task" \
-    distill "$work/table.yaml" --run.dir="$work/table1" --data.task=classes '--data.train=[classes.h5]' '--data.test=[classes.h5]'
-refused 2 '`student.adversarial`.*a student sees what its members saw' "an adversary of a student" \
-    distill "$work/table.yaml" "$other" --student.adversarial=0.01
-refused 2 'error: member 0: augment: mixup mixes the losses of two labels; data.task is regression' "mixup" \
-    train "$work/table.yaml" "$other" --train.augment='[mixup 0.2]'
+other=(--run.dir="$work/other")
+table1=(distill "$work/table.yaml" --run.dir="$work/table1")
+refused "one output" 2 'error: member 0: layers end in 1 outputs; regression needs `dense 2` (mean, log variance)' \
+    run "$work/table.yaml" "${other[@]}" '--train.layers=[dense 5, tanh, dense 1]'
+refused "three outputs of a student" 2 'error: student hydra: layers end in 3 outputs' \
+    "${table1[@]}" '--student.layers=[dense 5, tanh, split, dense 3]' '--students=[hydra]'
+refused "a constant target" 3 'error: data: the targets of all 50 training rows are 7.25' \
+    run "$work/table.yaml" "${other[@]}" '--data.train=[constant.h5]' --train.batch=10 --student.batch=10
+refused "a cache of another task" 3 'task' \
+    "${table1[@]}" --data.task=classes '--data.train=[classes.h5]' '--data.test=[classes.h5]'
+refused "an adversary of a student" 2 'a student sees what its members saw' \
+    distill "$work/table.yaml" "${other[@]}" --student.adversarial=0.01
+refused "mixup" 2 'error: member 0: augment: mixup mixes the losses of two labels; data.task is regression' \
+    train "$work/table.yaml" "${other[@]}" --train.augment='[mixup 0.2]'
 check "before anything is trained" test ! -e "$work/other/members/m000"
 finish

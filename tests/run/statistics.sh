@@ -6,9 +6,6 @@ conf=$work/small.yaml
 views=(--cache.views=3 --cache.view_recipes='["crop 2, flip", "confods 25"]' --cache.view_seed=7 --students="[endd, proxy-endd, kd]"
        --student.anneal_from=1 --student.temperature=1)
 sums=("${views[@]}" --cache.holds=statistics)
-refused() { local what=$1 status=$2 fragment=$3; shift 3; mpi 2 "$@"; check "$what: exit status" test $? = "$status"
-            check "$what: the reason" grep -qF -- "$fragment" "$work/err" || cat "$work/err"; }
-same() { digest "$2" >"$work/got"; check "$1" cmp -s "$work/expected" "$work/got"; }
 
 mpi 1 train "$conf" --run.dir="$work/sums" "${views[@]}" || { cat "$work/err"; bad "train"; finish; }
 mkdir "$work/logits" && cp -r "$work/sums/members" "$work/logits/"

@@ -5,9 +5,6 @@ recipe='[crop 3, flip, cutout 5, mixup 0.4]'
 conf=$work/small.yaml
 views=(--students="[hydra, kd, two]" --train.augment="$recipe" --members.overrides.2.augment="[flip]"
        --cache.views=3 --cache.view_recipes="crop 3, flip, mixup 0.4" --cache.view_seed=7 --student.two.views=2)
-# refused WHAT STATUS FRAGMENT COMMAND...: it fails with this status, and its line says why.
-refused() { local what=$1 status=$2 fragment=$3; shift 3; mpi 2 "$@"; check "$what: exit status" test $? = "$status"
-            check "$what: the reason" grep -qF -- "$fragment" "$work/err" || cat "$work/err"; }
 
 mpi 1 run "$conf" --run.dir="$work/one" "${views[@]}" || { cat "$work/err"; bad "run on one rank"; finish; }
 digest "$work/one" >"$work/expected"

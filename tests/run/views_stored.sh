@@ -5,8 +5,6 @@ conf=$work/small.yaml
 recipes='["ods 16", "crop 2, flip, rotate 10, shift 1.5, confods 25 2", "flip, mixup 0.4, gaussian 8"]'
 views=(--cache.views=6 --cache.view_recipes="$recipes" --cache.view_seed=7 --students="[hydra, two]" --student.two.views=2
        --student.two.method=kd --members.overrides.2.layers="[conv 4 3 pad 1, norm, relu, maxpool 2, dense 10]")
-refused() { local what=$1 status=$2 fragment=$3; shift 3; mpi 2 "$@"; check "$what: exit status" test $? = "$status"
-            check "$what: the reason" grep -qF -- "$fragment" "$work/err" || cat "$work/err"; }
 
 one=("$conf" --run.dir="$work/one" "${views[@]}")
 mpi 1 run "${one[@]}" || { cat "$work/err"; bad "run on one rank"; finish; }
