@@ -36,6 +36,11 @@ static void usage(FILE *to)
                 to);
 }
 
+static bool is_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
 static const command *find(const char *name)
 {
     const char *names[N_COMMANDS];
@@ -98,12 +103,17 @@ int main(int argc, char **argv)
         usage(stderr);
         return trb_status_exit(TRB_ECONFIG);
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+    if (is_help(argv[1]) || strcmp(argv[1], "help") == 0) {
         usage(stdout);
         return 0;
     }
     trb_comm *world = NULL;
     const command *c = find(argv[1]);
+    if (c != NULL && c->local != trb__command_config && argc == 3 && is_help(argv[2])) {
+        (void)printf("tribikos %s %s%s\n  %s\n", c->name, c->operands,
+                     c->local != NULL ? "" : " [--key=value ...]      (tribikos config --help: all keys)", c->help);
+        return 0;
+    }
     trb_status st = run(argc, argv, c, &world);
     /* A rank on which MPI itself failed cannot count on the others' being where it is. */
     if (st == TRB_ECOMM && world != NULL) trb_comm_panic(st);
