@@ -38,6 +38,9 @@ fi
 tools/uci "$work" 2>"$work/err"
 check "tools/uci without RUNS: exit 2, in one line behind its usage" \
     test $? = 2 -a "$(tail -n 1 "$work/err")" = "uci: error: the following arguments are required: runs"
+tools/uci "$work" "$work/uci" --splits 3-1 2>"$work/err"
+check "tools/uci refuses splits from behind" \
+    test $? = 2 -a "$(tail -n 1 "$work/err")" = "uci: error: argument --splits: expected a number, or two such as 0-4, got 3-1"
 tools/uci "$work" "$work/uci" 2>"$work/err"
 check "tools/uci on a folder of something else says what it misses" \
     test $? = 1 -a "$(cat "$work/err")" = "there is no $work/bostonHousing/n_splits.txt; DATA is the folder that holds bostonHousing"
