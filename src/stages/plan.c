@@ -244,7 +244,10 @@ static trb_status plan(const trb_config *c, const trb__samples *s, size_t ranks,
         st = plan_student(&k, i, ranks, &p->stage[BEFORE + i]);
     }
     trb_free(k.known);
-    return st;
+    TRB_TRY(st);
+    k.progress.done = k.progress.total;
+    trb_progress_end(&k.progress, "");
+    return TRB_OK;
 }
 
 trb_status trb_stage_plan(trb_comm *world, const trb_config *c, size_t ranks, trb_plan *out)

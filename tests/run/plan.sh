@@ -21,8 +21,9 @@ wide=(--run.dir="$work/run" --train.layers="[dense 800, relu, dense 10]" --stude
 training() { for _ in 1 2 3; do mpi 1 plan "$conf" "${wide[@]}" "$@" || cat "$work/err"; seconds train; done | sort -g | head -n 1; }
 once=$(training) twice=$(training --train.adversarial=0.01)
 check "adversarial training takes two passes: $once s, $twice s" awk -v a="$once" -v b="$twice" 'BEGIN { exit !(b > 1.4 * a && b < 3 * a) }'
-mpi 1 plan "$conf" --run.dir="$work/run" --ranks=64 || cat "$work/err"
+mpi 1 plan "$conf" --run.dir="$work/run" --ranks=64 --run.progress=0 || cat "$work/err"
 check "for other ranks" grep -q '1 rank *64 ranks' "$work/out"
+check "progress has an end" grep -q '^plan: 5 networks in ' "$work/err"
 check "without views no inputs" test "$(grep -c 'cache, inputs' "$work/out")" = 0
 mpi 2 plan "$conf" --run.dir="$work/run" "${views[@]}" || cat "$work/err"
 cp "$work/out" "$work/plan"
