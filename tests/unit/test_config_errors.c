@@ -46,6 +46,7 @@ static const bad table[] = {
     {"train.lr: 1-3\n", NULL, "got `1-3`"},
     {"train.momentum: 1\n", NULL, "real [0, 1), got `1`"},
     {"train.gamma: 0\n", NULL, "real (0, 1], got `0`"},
+    {"student.temperature: 1e-46\n", NULL, "real [0.01, 1000], got `1e-46`"},
     {"train.nesterov: yes\n", NULL, "expected true or false, got `yes`"},
     {"train.optimizer: adma\n", NULL, "expected one of sgd|adam|adamw, got `adma`"},
     {"exchange: ring\n", NULL, "expected one of ordered|allreduce|server, got `ring`"},
