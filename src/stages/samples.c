@@ -266,8 +266,8 @@ trb_status trb__weights_found(const char *path, const char *config, const char *
         st = trb__config_refuse(path, info.config, config, "remove the file to train it anew");
     } else if (end != NULL && !ends_with(info.config, end)) {
         st = trb_fail(TRB_EINTEGRITY,
-                      "%s was distilled from other members than those that are there; remove it, and run "
-                      "`tribikos cache` and `tribikos distill`",
+                      "%s was distilled from other members than those that are there; remove it, and run `tribikos "
+                      "distill` (behind `tribikos cache`, if members were trained anew)",
                       path);
     } else {
         *found = true;

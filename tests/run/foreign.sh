@@ -39,4 +39,5 @@ $python "$TRB_SOURCE/tools/cache_write.py" --logits "$work/logits.npy" --x "$wor
 mpi 2 eval "$conf" --eval.split=validation
 check "students of other teachers are not evaluated beside these: exit status" test $? = 3
 check "students of other teachers: why" grep -q 'hydra/weights.h5 was distilled from other members than those that are there' "$work/err"
+check "students of other teachers: no cache of members is asked for" grep -q 'remove it, and run `tribikos distill`' "$work/err"
 finish
