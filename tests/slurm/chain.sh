@@ -7,8 +7,8 @@ ids="$(number train) $(number cache) $(number distill) $(number eval)"
 check "jobs/submit prints four numbers: $ids" test "$(wc -w <<<"$ids")" = 4
 submit
 check "a second call submits nothing" test "$(squeue -h | wc -l)" = 4 -a "$(grep -c 'in the queue' submit)" = 6
-"$TRB_SOURCE/jobs/submit" "$work/small.yaml" --members=1 2>err
-check "some of the members are not submitted by themselves" test $? = 2 -a "$(squeue -h | wc -l)" = 4
+"$TRB_SOURCE/jobs/submit" "$work/small.yaml" --members=1 >refused 2>err
+check "some of the members are not submitted by themselves" test $? = 2 -a ! -s refused -a -s err
 # Starts of srun over several nodes crash now and then, inside MPI_Init.
 LAUNCHER="srun --mpi=pmix --nodes=1" RANKS=3 MEMBERS=together submit --run.dir="$work/srun"
 (cd "$TRB_SOURCE" && RANKS=2 sbatch --output="$work/one.out" jobs/run.sbatch "$work/small.yaml" --run.dir="$work/one") \
@@ -16,7 +16,7 @@ LAUNCHER="srun --mpi=pmix --nodes=1" RANKS=3 MEMBERS=together submit --run.dir="
 mpi 2 run "$work/small.yaml" --run.dir="$work/calm" || cat err
 digest calm >expected
 
-check "all jobs end" wait_for 90 all_over
+check "all jobs end" wait_for all_over
 for id in $ids; do
     check "job $id: COMPLETED" test "$(state "$id" | sort -u)" = COMPLETED
 done

@@ -5,16 +5,16 @@
 #   submit ARGUMENTS             jobs/submit $work/small.yaml ARGUMENTS, its output in $work/submit
 #   number STAGE                 of the last job of this stage that this submitted
 #   state JOB                    PENDING, RUNNING, COMPLETED, FAILED, CANCELLED ...
-#   wait_for SECONDS COMMAND...  until it succeeds
+#   wait_for COMMAND...          until it succeeds, at most four minutes: other work may have the processors
 #   finish_jobs                  finish, with what the jobs said if a check failed
 if [ -z "${TRB_CLUSTER:-}" ]; then
-    refused() { echo "SKIPPED: $*"; exit 77; }
+    skip() { echo "SKIPPED: $*"; exit 77; }
     for program in slurmctld slurmd sbatch munged unshare ip; do
         command -v $program >/dev/null || PATH=$PATH:/usr/sbin command -v $program >/dev/null ||
-            refused "$program is not installed (packages slurmctld, slurmd, slurm-client, munge, util-linux, iproute2)"
+            skip "$program is not installed (packages slurmctld, slurmd, slurm-client, munge, util-linux, iproute2)"
     done
     apart=(unshare --pid --net --mount-proc --fork --kill-child)
-    "${apart[@]}" true || refused "no namespaces of processes and networks can be made here; it takes root"
+    "${apart[@]}" true || skip "no namespaces of processes and networks can be made here; it takes root"
     folder=$(mktemp -d "${TMPDIR:-/tmp}/tribikos-slurm.XXXXXX")
     trap 'rm -rf "$folder"' EXIT
     chmod 755 "$folder"
@@ -87,12 +87,11 @@ CONF
     for n in $(seq "$1"); do
         unshare --uts --mount sh -c "hostname n$n; mount -t tmpfs none /dev/shm; exec slurmd"
     done
-    wait_for 10 all_idle "$1" || { tail -n 20 "$d"/log/*; bad "a cluster of $1 nodes"; finish; }
+    wait_for all_idle "$1" || { tail -n 20 "$d"/log/*; bad "a cluster of $1 nodes"; finish; }
 }
 
 wait_for() {
-    local until=$((SECONDS + $1))
-    shift
+    local until=$((SECONDS + 240))
     until "$@"; do
         [ $SECONDS -lt $until ] || return 1
         sleep 0.1

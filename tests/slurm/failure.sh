@@ -17,8 +17,8 @@ export RANKS=2
 TRIBIKOS=$work/faulty submit
 train=$(number train) behind="$(number cache) $(number distill) $(number eval)"
 check "jobs/submit says what to do" grep -q 'the same command submits what is left' submit
-check "a task fails" wait_for 20 is "${train}_1" FAILED
-check "what depends on it is cancelled" wait_for 20 all_over
+check "a task fails" wait_for is "${train}_1" FAILED
+check "what depends on it is cancelled" wait_for all_over
 for id in $behind; do
     check "job $id: CANCELLED" is "$id" CANCELLED
 done
@@ -28,14 +28,14 @@ check "its reason is in the output" grep -q 'fault injected at train.step' "run/
 submit
 train=$(number train)
 check "submitted again: the member that is left" test "$(squeue -h -r -j "$train" -o %K)" = 1
-check "submitted again: everything ends" wait_for 60 all_over
+check "submitted again: everything ends" wait_for all_over
 check "submitted again: it was trained in job $train" is "$train" COMPLETED
 digest run >got
 check "submitted again: the bits of a run without Slurm" cmp -s expected got
 
 TRIBIKOS=$work/faulty submit --run.dir="$work/soon"
 train=$(number train) behind="$(number cache) $(number distill) $(number eval)"
-check "another task fails" wait_for 20 is "${train}_1" FAILED
+check "another task fails" wait_for is "${train}_1" FAILED
 check "while one is still there" test -n "$(squeue -h -j "${train}_2")"
 submit --run.dir="$work/soon"
 for id in $behind; do
@@ -43,7 +43,7 @@ for id in $behind; do
 done
 check "member 1 is submitted anew" test "$(squeue -h -r -j "$(number train)" -o %K)" = 1
 check "what comes behind waits for it and for member 2" grep -q "^cache .* behind $(number train) ${train}_2$" submit
-check "everything ends" wait_for 60 all_over
+check "everything ends" wait_for all_over
 check "member 2 was left alone" is "${train}_2" COMPLETED
 digest soon >got
 check "the bits of a run without Slurm" cmp -s expected got

@@ -21,30 +21,30 @@ export TRIBIKOS_HOME=$TRB_SOURCE
 for job in "$TRB_SOURCE"/jobs/{cache,eval}.sbatch; do
     odd+=("$(TRIBIKOS=$work/odd sbatch --parsable --output=odd-%j.out --ntasks=1 "$job" small.yaml)")
 done
-check "odd ranks are started" wait_for 20 test -e cache.started -a -e eval.started
+check "odd ranks are started" wait_for test -e cache.started -a -e eval.started
 scancel --batch --signal=USR1 "${odd[@]}"
 
 submit "${long[@]}"
 train=$(number train) distill=$(number distill)
 
 # Tasks 0 and 1 are first. Task 2, the array's last one, has the array's own number.
-check "a member is trained" wait_for 20 trains run/members/m000
+check "a member is trained" wait_for trains run/members/m000
 scontrol requeue "${train}_0"
-check "requeued: it waits" wait_for 20 is "${train}_0" PENDING
-check "the last member is trained" wait_for 20 trains run/members/m002
+check "requeued: it waits" wait_for is "${train}_0" PENDING
+check "the last member is trained" wait_for trains run/members/m002
 scancel --batch --signal=USR1 "${train}_2"
-check "USR1: it waits" wait_for 20 is "${train}_2" PENDING
+check "USR1: it waits" wait_for is "${train}_2" PENDING
 
 # Under srun the ranks stop with a checkpoint when they get TERM, too: the job must not queue itself again.
 cancelled=$(LAUNCHER="srun --mpi=pmix" sbatch --parsable --output=cancelled.out --nodes=1 --ntasks=2 \
     "$TRB_SOURCE/jobs/train.sbatch" small.yaml --run.dir="$work/cancelled" "${long[@]}")
-check "a job that will be cancelled trains" wait_for 20 trains cancelled/members/m000
+check "a job that will be cancelled trains" wait_for trains cancelled/members/m000
 scancel "$cancelled"
 
-check "a student is trained" wait_for 60 trains run/student/hydra
+check "a student is trained" wait_for trains run/student/hydra
 urgent=$(sbatch --parsable --partition=urgent --nodes=2 --exclusive --output=/dev/null --wrap true)
-check "preempted: the more urgent job has run" wait_for 20 is "$urgent" COMPLETED
-check "everything ends" wait_for 60 all_over
+check "preempted: the more urgent job has run" wait_for is "$urgent" COMPLETED
+check "everything ends" wait_for all_over
 for id in "${odd[@]}"; do
     check "job $id was started again, and ended well" test "$(state "$id") $(restarts "$id")" = "COMPLETED 1"
 done
