@@ -129,6 +129,10 @@ trb_status trb_exchange_claim(trb_exchange *x, uint64_t *step, trb_lanes *lanes)
 trb_status trb_exchange_serve(trb_exchange *x, bool (*told)(void *ctx, uint64_t step, size_t lanes, double loss),
                               trb_status (*kept)(void *ctx, uint64_t step), void *ctx);
 
+/** Whether the moments of all parameters that this rank updates are finite. One that has overflowed stays so. Local,
+ * between two steps. \return TRB_OK; TRB_ENUM, which names the parameter by its place in the slab */
+trb_status trb_exchange_finite(const trb_exchange *x);
+
 /** All parameters to all ranks. Collective over group. */
 trb_status trb_exchange_gather(trb_exchange *x);
 

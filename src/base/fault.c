@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "tribikos/log.h"
+#include "tribikos/stop.h"
 
 /* A name that no code passes would test nothing, and one that is missing here would not be walked. */
 static const char *const points[] = {"alloc",      "agree",       "file.folder", "file.create", "file.write",
@@ -76,12 +77,19 @@ void trb_fault_rank(int rank)
     my_rank = rank;
 }
 
+/* Another thread takes the signal: wait until it has, so that the passage after this one knows of it. */
+static void signal_this_process(void)
+{
+    (void)kill(getpid(), SIGUSR1);
+    for (int i = 0; i < 1000 && trb_stop_reason() == 0; i++) (void)usleep(1000);
+}
+
 static trb_status fire(void)
 {
     const char *point = points[wanted];
     if (mode == DIES) (void)kill(getpid(), SIGKILL);
     if (mode == STOPS) (void)kill(getpid(), SIGSTOP);
-    if (mode == SIGNALS) (void)kill(getpid(), SIGUSR1);
+    if (mode == SIGNALS) signal_this_process();
     if (mode == SLEEPS) {
         trb_warn("asleep for a second at %s, passage %ld (TRB_FAULT)", point, nth);
         (void)sleep(1);

@@ -1,26 +1,34 @@
+/* One thread takes the signals of the whole process (see stop.h for why), by sigtimedwait. It looks up four times a
+ * second, which is how it also notices the end of run.time_limit and of run.grace. */
 #include "tribikos/stop.h"
 
-#include <errno.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "tribikos/clock.h"
+#include "tribikos/fault.h"
+
 static const struct {
     const char *name;
     int number;
 } known[] = {{"USR1", SIGUSR1}, {"USR2", SIGUSR2}, {"TERM", SIGTERM}, {"INT", SIGINT}, {"HUP", SIGHUP}};
-enum { KNOWN = sizeof known / sizeof *known };
+enum { KNOWN = sizeof known / sizeof *known, REMEMBERED = 3 /* the first of them, before the configuration is read */ };
 
-static volatile sig_atomic_t caught; /* the first signal */
-static volatile unsigned grace;
-static void (*leave)(int status);
-static int heard;
-static bool is_open;
-static time_t deadline; /* 0: none */
-static struct sigaction before[KNOWN], alarm_before;
+static atomic_int caught;         /* the first signal */
+static atomic_int heard;          /* another rank's reason */
+static atomic_uint wanted;        /* bit i: known[i] stops the run */
+static atomic_uint grace;         /* seconds; 0: no end */
+static atomic_llong deadline;     /* Unix time; 0: none */
+static atomic_bool progressed;    /* something was done that the next run need not do again */
+static void (*leave)(int status); /* does not change while the thread runs */
+static pthread_t thread;
+static bool is_started;
 
 int trb_stop_signal(const char *name)
 {
@@ -29,84 +37,142 @@ int trb_stop_signal(const char *name)
     return 0;
 }
 
-static void say(const char *why, size_t n)
+/* Not by log.h, which is the main thread's. */
+static void say(const char *line)
 {
-    ssize_t ignored = write(STDERR_FILENO, why, n);
+    const ssize_t ignored = write(STDERR_FILENO, line, strlen(line));
     (void)ignored;
 }
 
-static void on_signal(int number)
+static bool is_wanted(int number)
 {
-    static const char again[] = "tribikos: a second signal: ending at once; what was kept before stands\n";
-    if (caught != 0) {
-        say(again, sizeof again - 1);
-        leave(128 + number);
-    }
-    caught = number;
-    if (grace > 0) (void)alarm(grace);
+    for (size_t i = 0; i < KNOWN; i++)
+        if (known[i].number == number) return (atomic_load(&wanted) >> i & 1U) != 0;
+    return false;
 }
 
-static void on_alarm(int number)
+/* What the signal would have done had nobody blocked it: nothing if it is ignored, as nohup has it. */
+static void default_effect(int number)
 {
-    static const char late[] = "tribikos: error: no end within run.grace after the signal; what was kept before "
-                               "stands; give more time, or a smaller step\n";
-    (void)number;
-    say(late, sizeof late - 1);
+    sigset_t one;
+    (void)sigemptyset(&one);
+    (void)sigaddset(&one, number);
+    (void)raise(number); /* to this thread, the only one that lets it through */
+    (void)pthread_sigmask(SIG_UNBLOCK, &one, NULL);
+    (void)pthread_sigmask(SIG_BLOCK, &one, NULL);
+}
+
+static void take(int number, double *first_s)
+{
+    static const double same_s = 1.0;
+    int before = 0;
+    if (!is_wanted(number)) {
+        default_effect(number);
+    } else if (atomic_compare_exchange_strong(&caught, &before, number)) {
+        *first_s = trb_now_s();
+    } else if (number != before || trb_now_s() - *first_s > same_s) {
+        say("tribikos: a second signal: ending at once; what was kept before stands\n");
+        leave(128 + number);
+    }
+}
+
+/* A run whose start alone takes longer than its limit would otherwise begin again and again. */
+static bool is_late(void)
+{
+    const long long end = atomic_load(&deadline);
+    return end != 0 && atomic_load(&progressed) && time(NULL) >= end;
+}
+
+/* \param[in,out] since_s  when the run was first to stop, 0 before */
+static void watch_grace(double *since_s)
+{
+    const unsigned most_s = atomic_load(&grace);
+    if (most_s == 0 || (atomic_load(&caught) == 0 && !is_late())) return;
+    if (*since_s == 0.0) *since_s = trb_now_s();
+    if (trb_now_s() - *since_s < (double)most_s) return;
+    say("tribikos: error: no end within run.grace after the signal or the time limit; what was kept before stands; "
+        "give more time, or a smaller step\n");
+    atomic_store(&grace, 0);
     leave(trb_status_exit(TRB_EIO));
 }
 
-trb_status trb_stop_open(size_t n, const int *signals, double limit_s, unsigned grace_s, void (*end)(int status))
+static void minded(sigset_t *set)
 {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, late = {.sa_handler = on_alarm};
-    (void)sigemptyset(&action.sa_mask);
-    (void)sigemptyset(&late.sa_mask);
-    caught = 0;
-    heard = 0;
-    grace = grace_s;
+    (void)sigemptyset(set);
+    for (size_t i = 0; i < KNOWN; i++) (void)sigaddset(set, known[i].number);
+}
+
+static void *wait_for_signals(void *unused)
+{
+    static const struct timespec look_up = {.tv_nsec = 250000000};
+    double first_s = 0.0, since_s = 0.0;
+    sigset_t set;
+    minded(&set);
+    for (;;) {
+        const int number = sigtimedwait(&set, NULL, &look_up);
+        if (number > 0) take(number, &first_s);
+        watch_grace(&since_s);
+    }
+    return unused;
+}
+
+trb_status trb_stop_start(void (*end)(int status))
+{
+    sigset_t set;
+    minded(&set);
+    (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
+    (void)signal(SIGPIPE, SIG_IGN); /* a reader of stderr that goes away does not end a run */
     leave = end;
-    for (size_t i = 0; i < KNOWN; i++) {
-        (void)sigaction(known[i].number, NULL, &before[i]);
-        for (size_t k = 0; k < n; k++)
-            if (signals[k] == known[i].number && sigaction(known[i].number, &action, NULL) != 0)
-                return trb_fail(TRB_EIO, "SIG%s cannot be caught: %s", known[i].name, strerror(errno));
-    }
-    (void)sigaction(SIGALRM, &late, &alarm_before);
-    is_open = true;
-    deadline = 0;
-    if (limit_s > 0.0) {
-        const char *start = getenv("SLURM_JOB_START_TIME");
-        const long long began = start == NULL ? 0 : strtoll(start, NULL, 10);
-        deadline = (began > 0 ? (time_t)began : time(NULL)) + (time_t)limit_s;
-    }
+    atomic_store(&caught, 0);
+    atomic_store(&wanted, (1U << REMEMBERED) - 1U);
+    TRB_TRY(trb_fault("thread.start"));
+    const int why = pthread_create(&thread, NULL, wait_for_signals, NULL);
+    if (why != 0) return trb_fail(TRB_EIO, "cannot start the thread that waits for signals: %s", strerror(why));
+    is_started = true;
     return TRB_OK;
+}
+
+void trb_stop_open(size_t n, const int *signals, double limit_s, unsigned grace_s)
+{
+    unsigned set = 0;
+    for (size_t i = 0; i < KNOWN; i++)
+        for (size_t k = 0; k < n; k++)
+            if (signals[k] == known[i].number) set |= 1U << i;
+    atomic_store(&wanted, set);
+    const int remembered = atomic_load(&caught);
+    if (remembered != 0 && !is_wanted(remembered)) default_effect(remembered);
+    const char *start = getenv("SLURM_JOB_START_TIME");
+    const long long began = start == NULL ? 0 : strtoll(start, NULL, 10);
+    const long long from = began > 0 ? began : (long long)time(NULL);
+    atomic_store(&heard, 0);
+    atomic_store(&progressed, false);
+    atomic_store(&grace, grace_s);
+    atomic_store(&deadline, limit_s > 0.0 ? from + (long long)limit_s : 0);
 }
 
 void trb_stop_close(void)
 {
-    if (!is_open) return;
-    (void)alarm(0);
-    for (size_t i = 0; i < KNOWN; i++) (void)sigaction(known[i].number, &before[i], NULL);
-    (void)sigaction(SIGALRM, &alarm_before, NULL);
-    is_open = false;
-    deadline = 0;
-    heard = 0;
-    caught = 0;
+    if (!is_started) return;
+    (void)pthread_cancel(thread);
+    (void)pthread_join(thread, NULL);
+    is_started = false;
 }
 
-static bool is_late(void)
+void trb_stop_progress(void)
 {
-    return deadline != 0 && time(NULL) >= deadline;
+    atomic_store(&progressed, true);
 }
 
 int trb_stop_reason(void)
 {
-    if (caught != 0) return caught;
-    return is_late() ? -1 : heard;
+    const int number = atomic_load(&caught);
+    if (number != 0) return number;
+    return is_late() ? -1 : atomic_load(&heard);
 }
 
 void trb_stop_heard(int reason)
 {
-    if (reason != 0) heard = reason;
+    if (reason != 0) atomic_store(&heard, reason);
 }
 
 trb_status trb_stop_check(void)

@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "commands.h"
 #include "tribikos/log.h"
@@ -89,6 +90,7 @@ static trb_status run(int argc, char **argv, const command *c, trb_comm **world)
     trb_status st = c == NULL ? TRB_ECONFIG : sort_arguments(argc, argv, &a);
     /* An unknown command may have been given to several ranks, and is to be reported once. */
     if (c == NULL || c->local == NULL) {
+        if (st == TRB_OK) st = trb_stop_start(_exit);
         const trb_status started = trb_comm_start(&argc, &argv, world);
         st = started != TRB_OK ? started : trb_agree(*world, st);
     }

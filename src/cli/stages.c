@@ -99,14 +99,14 @@ static trb_status take_ranks(trb__arguments *a, size_t *ranks)
     return TRB_OK;
 }
 
-static trb_status catch_signals(const trb_config *c)
+static trb_status mind_signals(const trb_config *c)
 {
     int *number = NULL;
-    trb_status st = trb_alloc(TRB_MEM_OTHER, c->run.n_signals, sizeof *number, &number);
-    for (size_t i = 0; st == TRB_OK && i < c->run.n_signals; i++) number[i] = trb_stop_signal(c->run.signals[i]);
-    if (st == TRB_OK) st = trb_stop_open(c->run.n_signals, number, c->run.time_limit, (unsigned)c->run.grace, _exit);
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, c->run.n_signals, sizeof *number, &number));
+    for (size_t i = 0; i < c->run.n_signals; i++) number[i] = trb_stop_signal(c->run.signals[i]);
+    trb_stop_open(c->run.n_signals, number, c->run.time_limit, (unsigned)c->run.grace);
     trb_free(number);
-    return st;
+    return TRB_OK;
 }
 
 static bool is_because(int error)
@@ -129,7 +129,7 @@ trb_status trb__command_stages(trb_comm *world, const trb__arguments *a)
     TRB_GO(trb_agree(world, st));
     TRB_GO(read_config(world, &own, &c, &resolved));
     trb_log_open(trb_comm_rank(world) == 0, c->run.progress);
-    TRB_GO(trb_agree(world, catch_signals(c)));
+    TRB_GO(trb_agree(world, mind_signals(c)));
     TRB_GO(trb_comm_watch(world, c->comm.stall_seconds, c->comm.timeout));
     st = trb_blas_open(c->math.threads);
     if (st == TRB_OK) st = trb_precision_set(c->math.precision);

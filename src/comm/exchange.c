@@ -202,6 +202,25 @@ trb_exchange_work trb_exchange_worked(const trb_exchange *x)
     return x->work;
 }
 
+static trb_status check_owned(const trb__segment *s, const float *values, const char *what)
+{
+    for (size_t i = 0; i < s->own_hi - s->own_lo; i++)
+        if (!isfinite(values[i]))
+            return trb_fail(TRB_ENUM, "the %s moment of parameter %zu is %g; try a smaller learning rate, or clip", what,
+                            s->own_lo + i, (double)values[i]);
+    return TRB_OK;
+}
+
+trb_status trb_exchange_finite(const trb_exchange *x)
+{
+    for (size_t i = 0; i < x->n_segments; i++) {
+        const trb__segment *s = &x->segment[i];
+        if (x->m != NULL) TRB_TRY(check_owned(s, x->m + s->moments, "first"));
+        if (x->v != NULL) TRB_TRY(check_owned(s, x->v + s->moments, "second"));
+    }
+    return TRB_OK;
+}
+
 /* ---- a step */
 
 static void update(trb_exchange *x, const trb__segment *s)

@@ -1,12 +1,17 @@
 #include "gemm_bf16.h"
 
 #include <dlfcn.h>
+#include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <dnnl.h>
 #include <omp.h>
+
+#include "tribikos/memory.h"
 
 /* cblas.h would bring a second set of prototypes that the linker then wants to satisfy; these three are all we use. */
 enum { ROW_MAJOR = 101, NO_TRANS = 111, TRANS = 112 };
@@ -30,6 +35,72 @@ static void choose_kernels(void)
         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd"))
         (void)setenv("OPENBLAS_CORETYPE", "SkylakeX", 0);
 #endif
+}
+
+/* The library takes this much for each thread at that thread's first product, and asks for it for ever if it is
+ * refused (0.3.21 to 0.3.29, x86-64 and arm64). A thread's malloc takes as much again if it can. */
+static const size_t buffer_bytes = (size_t)129 << 20;
+
+static size_t address_space(int threads)
+{
+    return (2 * (size_t)threads - 1) * buffer_bytes;
+}
+
+/* Held while the library is loaded, which takes more, and given back just before it is wanted. */
+static trb_status hold_address_space(int threads, void **out)
+{
+    const size_t bytes = address_space(threads);
+    void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (at == MAP_FAILED)
+        return trb_fail(TRB_ENOMEM,
+                        "OpenBLAS cannot have the %zu MB that its buffers take with %d thread%s: %s; raise the limit on "
+                        "the address space (ulimit -v, or the queue's), or lower math.threads",
+                        bytes >> 20, threads, threads == 1 ? "" : "s", strerror(errno));
+    *out = at;
+    return TRB_OK;
+}
+
+static void *wait_for(void *mutex)
+{
+    (void)pthread_mutex_lock(mutex);
+    (void)pthread_mutex_unlock(mutex);
+    return NULL;
+}
+
+/* The library waits for ever for a thread that it could not start. */
+static trb_status probe_threads(int threads)
+{
+    pthread_mutex_t hold = PTHREAD_MUTEX_INITIALIZER;
+    pthread_t *thread = NULL;
+    int n = 1, why = 0; /* this thread is the first */
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, (size_t)threads, sizeof *thread, &thread));
+    (void)pthread_mutex_lock(&hold);
+    while (why == 0 && n < threads) {
+        why = pthread_create(&thread[n], NULL, wait_for, &hold);
+        n += why == 0;
+    }
+    (void)pthread_mutex_unlock(&hold);
+    for (int i = 1; i < n; i++) (void)pthread_join(thread[i], NULL);
+    trb_free(thread);
+    if (why == 0) return TRB_OK;
+    return trb_fail(TRB_ENOMEM,
+                    "math.threads: %d of %d BLAS threads can be started: %s; raise the limit on processes (ulimit -u) or "
+                    "on the address space (ulimit -v), or lower math.threads",
+                    n, threads, strerror(why));
+}
+
+/* A product in which each thread takes its buffer, while it can be had: 128 rows a thread are above what the library
+ * computes without one, or on fewer threads. */
+static trb_status take_buffers(int threads)
+{
+    enum { SIDE = 128 };
+    const int rows = SIDE * threads;
+    float *zeros = NULL; /* A, B and C */
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, (size_t)(2 * rows + SIDE) * SIDE, sizeof *zeros, &zeros));
+    sgemm(ROW_MAJOR, NO_TRANS, NO_TRANS, rows, SIDE, SIDE, 1.0F, zeros, SIDE, zeros + rows * SIDE, SIDE, 0.0F,
+          zeros + (rows + SIDE) * SIDE, SIDE);
+    trb_free(zeros);
+    return TRB_OK;
 }
 
 static trb_status load(int threads)
@@ -75,11 +146,16 @@ static void describe(int threads)
 trb_status trb_blas_open(int threads)
 {
     if (threads < 1) return trb_fail(TRB_ECONFIG, "BLAS threads a rank: expected at least 1, got %d", threads);
-    if (sgemm == NULL) TRB_TRY(load(threads));
+    void *held = NULL;
+    TRB_TRY(probe_threads(threads));
+    TRB_TRY(hold_address_space(threads, &held));
+    const trb_status st = sgemm == NULL ? load(threads) : TRB_OK;
+    (void)munmap(held, address_space(threads));
+    TRB_TRY(st);
     set_threads(threads);
     omp_set_num_threads(threads);
     describe(threads);
-    return TRB_OK;
+    return take_buffers(threads);
 }
 
 trb_status trb_precision_set(trb_precision p)

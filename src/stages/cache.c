@@ -286,6 +286,7 @@ static trb_status write_shards(trb_comm *world, trb__writer *w, const trb_data *
         mine[n_mine].unit = missing[item].unit;
         own = write(w, from + missing[item].unit, &mine[n_mine].payload);
         if (own == TRB_OK) n_mine++;
+        trb_stop_progress();
     }
     trb_queue_close(w->queue);
     w->queue = NULL;

@@ -55,6 +55,7 @@ static trb_status walk_block(trb__models *models, const trb__set *set, const trb
     const float *z = NULL, *members = at->all;
     TRB_TRY(trb_fault("eval.unit"));
     TRB_TRY(trb_stop_check());
+    trb_stop_progress();
     TRB_TRY(trb_corrupt_rows(set->data, set->corrupt, set->strength, set->seed, rows,
                              set->id + set->at + i * set->batch, at->x));
     if (set->members && models->member == NULL) TRB_TRY(trb_reader_next(models->reading.reader, &members));

@@ -327,6 +327,7 @@ static trb_status end_epoch(loop *l, uint64_t e, double loss)
 
 static void between(loop *l, uint64_t steps)
 {
+    trb_stop_progress();
     trb_comm_phase(l->fit->label, steps);
     trb_progress_update(&l->progress, steps, l->note);
     if (l->fit->between != NULL) l->fit->between(l->fit->between_ctx);
@@ -361,12 +362,22 @@ static trb_status keep(trb_comm *group, loop *l, unsigned wished)
     return stopped(l);
 }
 
+/* At the end of every epoch: whether a run fails must not depend on whether a checkpoint, which is checked before it is
+ * written, falls due. */
+static trb_status check_moments(const loop *l)
+{
+    trb_status st = trb_exchange_finite(l->x);
+    if (st == TRB_OK && l->heads != NULL) st = trb_exchange_finite(trb__half_exchange(l->heads));
+    return trb_fail_of(st, "%s: ", l->fit->label);
+}
+
 static trb_status over(trb_comm *group, loop *l, uint64_t e)
 {
     double loss = 0.0;
     TRB_TRY(l->heads != NULL ? trb__half_loss(l->heads, &loss) : trb_exchange_sum(l->x, l->loss, &loss));
     for (size_t i = 0; i < l->own.count; i++) l->loss[i] = 0.0;
-    return trb_agree(group, end_epoch(l, e, loss));
+    const trb_status st = check_moments(l);
+    return trb_agree(group, st == TRB_OK ? end_epoch(l, e, loss) : st);
 }
 
 /* All ranks step by step. */
@@ -575,6 +586,7 @@ trb_status trb__fit_run(trb_comm *group, const trb__fit *f)
     if (st == TRB_OK && !free) st = in_step(group, &l);
     if (st == TRB_OK && free) {
         st = l.own.count == 0 ? serve(&l) : work_freely(&l);
+        if (st == TRB_OK) st = check_moments(&l);
         if (st == TRB_ECOMM) trb_comm_panic(st); /* others may be waiting for this rank */
         st = trb_agree(group, st);
     }
