@@ -156,10 +156,13 @@ static void the_time(void **state)
     trb_stop_open(0, NULL, 1000.0, 0);
     assert_ok(trb_stop_check());
     trb_stop_open(0, NULL, 99.0, 0);
+    assert_ok(trb_stop_check()); /* nothing is done yet */
+    trb_stop_progress();
     assert_int_equal(trb_stop_reason(), -1);
     assert_fails(trb_stop_check(), TRB_STOPPED, "run.time_limit");
     assert_int_equal(unsetenv("SLURM_JOB_START_TIME"), 0);
     trb_stop_open(0, NULL, 99.0, 0); /* from now on */
+    trb_stop_progress();
     assert_ok(trb_stop_check());
 }
 
@@ -176,6 +179,7 @@ static void too_late_after_the_limit(void **state)
 {
     (void)state;
     trb_stop_open(2, signals, 1.0, 1);
+    trb_stop_progress();
     assert_int_equal(status_after(0), 1);
 }
 
