@@ -67,7 +67,7 @@ walk() {
         local job=$! status signal=USR1
         [ $((RANDOM % 2)) = 0 ] || signal=TERM
         until all_mind "$work/hurt" "$n" || ! kill -0 $job 2>/dev/null; do sleep 0.02; done
-        sleep "$((RANDOM % 2)).$((RANDOM % 900 + 100))"
+        sleep "0.$((RANDOM % 900 + 100))"
         [ $done -ge "$stops" ] || kill -$signal $(ranks "$work/hurt") 2>/dev/null
         wait $job
         status=$?
