@@ -69,11 +69,13 @@ const trb__option trb__options[] = {
      .help = "auto: unfinished networks go on from their newest checkpoint; never; or the path of one; short flag "
              "--resume=never"},
     {TEXTS("run.signals", run.signals, run.n_signals, char *), .value = "[USR1, USR2, TERM]",
-     .help = "which of USR1, USR2, TERM, INT, HUP end the run behind a checkpoint, with exit status 75"},
+     .help = "signals (of USR1, USR2, TERM, INT, HUP) on which the run saves a checkpoint and exits with status 75"},
     {CONFIG("run.time_limit", run.time_limit), REAL(0, 1e9), .unit = "s", .value = "0",
-     .help = "from the beginning of the job, then the same; 0: none"},
+     .help = "time after the start of the job at which it saves a checkpoint and exits with status 75, but not before "
+             "it has made a step; 0 means no limit"},
     {CONFIG("run.grace", run.grace), WHOLE(0, 86400), .unit = "s", .value = "100",
-     .help = "time to end after a signal, before the process ends itself with status 1; 0: any"},
+     .help = "time that the run has to save its checkpoint after a signal or the time limit; then it ends with "
+             "status 1; 0 means no limit"},
 
     {CONFIG("checkpoint.steps", checkpoint.steps), WHOLE(0, 1e12), .unit = "steps", .value = "0",
      .help = "one after so many, besides at each end of an epoch; 0: only there"},
