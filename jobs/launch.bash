@@ -1,17 +1,15 @@
-# Sourced by the job scripts: `launch COMMAND CONFIG [--key=value ...]` runs a command of the program on the ranks of
-# the allocation, without Slurm on this machine, and returns when it has succeeded. A signal that Slurm sends to the
-# script reaches the ranks; a job that stopped with a checkpoint (exit status 75) is queued again, and goes on from it.
+# Sourced by the job scripts: `launch COMMAND CONFIG [--key=value ...]` runs a command of the
+# program on the ranks of the allocation, without Slurm on this machine, and returns when it has succeeded. A signal that
+# Slurm sends to the script reaches the ranks; a job that stopped with a checkpoint (exit status 75) is queued again, and
+# goes on from it.
 #
-# From the environment, which sbatch hands on to the jobs:
+# From the environment, which sbatch hands on to the jobs, or from the site's settings (jobs/site.example):
 #   LAUNCHER       "mpirun" (default) or "srun --mpi=pmix"
 #   RANKS          how many; as many as the allocation has tasks, without Slurm 1
-#   TRIBIKOS       the program; build/tribikos
+#   TRIBIKOS, TRIBIKOS_SITE: see jobs/setup.bash
 #   TRIBIKOS_HOME  the folder that has jobs/; the one in which sbatch was called, since Slurm runs a copy of the script
-
-# What the site needs to find MPI and the libraries:
-# module load openmpi hdf5 openblas onednn
+. "$(dirname "${BASH_SOURCE[0]}")/setup.bash" || return
 set -u
-tribikos=${TRIBIKOS:-$(dirname "${BASH_SOURCE[0]}")/../build/tribikos}
 ranks=${RANKS:-${SLURM_NTASKS:-1}}
 job=${SLURM_JOB_ID:-}
 asked='' interrupted='' child=''

@@ -33,11 +33,12 @@ check "submitted again: it was trained in job $train" is "$train" COMPLETED
 digest run >got
 check "submitted again: the bits of a run without Slurm" cmp -s expected got
 
-TRIBIKOS=$work/faulty submit --run.dir="$work/soon"
+soon='back\slash'
+TRIBIKOS=$work/faulty submit --run.dir="$work/$soon"
 train=$(number train) behind="$(number cache) $(number distill) $(number eval)"
 check "another task fails" wait_for is "${train}_1" FAILED
 check "while one is still there" test -n "$(squeue -h -j "${train}_2")"
-submit --run.dir="$work/soon"
+submit --run.dir="$work/$soon"
 for id in $behind; do
     check "job $id was replaced" is "$id" CANCELLED
 done
@@ -45,6 +46,7 @@ check "member 1 is submitted anew" test "$(squeue -h -r -j "$(number train)" -o 
 check "what comes behind waits for it and for member 2" grep -q "^cache .* behind $(number train) ${train}_2$" submit
 check "everything ends" wait_for all_over
 check "member 2 was left alone" is "${train}_2" COMPLETED
-digest soon >got
+digest "$soon" >got
 check "the bits of a run without Slurm" cmp -s expected got
+check "in a folder named $soon: a stage's output is in one file" grep -q '^ensemble' "$soon/jobs/eval.out"
 finish_jobs
