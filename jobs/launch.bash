@@ -1,4 +1,4 @@
-# Sourced by the job scripts: `launch COMMAND CONFIG [--key=value ...]` runs a command of the
+# Sourced by the job scripts and by tools/quickstart: `launch COMMAND CONFIG [--key=value ...]` runs a command of the
 # program on the ranks of the allocation, without Slurm on this machine, and returns when it has succeeded. A signal that
 # Slurm sends to the script reaches the ranks; a job that stopped with a checkpoint (exit status 75) is queued again, and
 # goes on from it.
@@ -17,15 +17,27 @@ asked='' interrupted='' child=''
 export SLURM_JOB_START_TIME=${SLURM_JOB_START_TIME:-$(date +%s)}
 [ -z "${SLURM_RESTART_COUNT:-}" ] || echo "job ${job} started again (SLURM_RESTART_COUNT=$SLURM_RESTART_COUNT)"
 
+# Open MPI's mpirun answers TERM by killing the ranks a second later, and so do its daemons on other nodes. That is too
+# soon for the checkpoint of a long step, so env starts them with TERM blocked. Ranks start with no signal blocked: Slurm
+# sends TERM to them itself; without Slurm `heed` makes mpirun pass USR1 on to them.
+block=()
+if env --block-signal=TERM true 2>/dev/null; then # needs coreutils 8.31
+    block=(env --block-signal=TERM)
+    if [ -n "$job" ]; then # Open MPI 4, and 5
+        export OMPI_MCA_orte_launch_agent=${OMPI_MCA_orte_launch_agent:-${block[*]} orted}
+        export PRTE_MCA_prte_launch_agent=${PRTE_MCA_prte_launch_agent:-${block[*]} prted}
+    fi
+fi
+
 # USR1 announces the time limit or a preemption. TERM ends the job: Slurm sends it to the ranks as well, and whether the
 # job is to run again is settled already. One that was cancelled would return from the dead if it queued itself again.
 heed() { # SIGNAL
     interrupted=yes
     [ "$asked" = TERM ] || asked=$1
-    if [ -n "$child" ] && { [ "$1" = USR1 ] || [ -z "$job" ]; }; then kill -s USR1 "$child"; fi
+    if [ -n "$child" ] && { [ "$1" = USR1 ] || [ -z "$job" ]; }; then kill -s USR1 "$child" || true; fi
 }
 trap 'heed USR1' USR1
-trap 'heed TERM' TERM
+trap 'heed TERM' TERM INT
 
 leave() { # STATUS
     local status=$1
@@ -44,7 +56,7 @@ leave() { # STATUS
 launch() { # COMMAND CONFIG [--key=value ...]
     local status
     [ -z "$asked" ] || leave 75
-    ${LAUNCHER:-mpirun} -n "$ranks" "$tribikos" "$@" &
+    "${block[@]}" ${LAUNCHER:-mpirun} -n "$ranks" "$tribikos" "$@" &
     child=$!
     [ -z "$asked" ] || kill -s USR1 "$child"
     # A signal ends `wait`, which tells the status of a child that has ended as often as it is asked.

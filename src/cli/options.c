@@ -69,7 +69,8 @@ const trb__option trb__options[] = {
      .help = "auto: unfinished networks go on from their newest checkpoint; never; or the path of one; short flag "
              "--resume=never"},
     {TEXTS("run.signals", run.signals, run.n_signals, char *), .value = "[USR1, USR2, TERM]",
-     .help = "signals (of USR1, USR2, TERM, INT, HUP) on which the run saves a checkpoint and exits with status 75"},
+     .help = "signals (of USR1, USR2, TERM, INT, HUP) on which the run saves a checkpoint and exits with status 75; "
+             "mpirun passes USR1 and USR2 on, but kills the ranks a second after TERM"},
     {CONFIG("run.time_limit", run.time_limit), REAL(0, 1e9), .unit = "s", .value = "0",
      .help = "time after the start of the job at which it saves a checkpoint and exits with status 75, but not before "
              "it has made a step; 0 means no limit"},

@@ -41,6 +41,27 @@ cancelled=$(LAUNCHER="srun --mpi=pmix" sbatch --parsable --output=cancelled.out 
 check "a job that will be cancelled trains" wait_for trains cancelled/members/m000
 scancel "$cancelled"
 
+# Under mpirun, on both nodes, the ranks have the time of their step, too: here two and a half seconds.
+cat >slow <<END2
+#!$python
+import os, signal, time
+def stop(*signal_and_frame):
+    time.sleep(2.5)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    open("slow.kept." + os.uname().nodename, "w")
+    time.sleep(0.5) # mpirun ends the others when one has left
+    os._exit(75)
+signal.signal(signal.SIGTERM, stop)
+open("slow.started." + os.uname().nodename, "w")
+while True:
+    time.sleep(60)
+END2
+chmod +x slow
+slow=$(TRIBIKOS=$work/slow sbatch --parsable --output=slow.out --nodes=2 --ntasks=2 --ntasks-per-node=1 \
+    "$TRB_SOURCE/jobs/train.sbatch" small.yaml)
+check "slow ranks are started on two nodes" wait_for test -e slow.started.n1 -a -e slow.started.n2
+scancel "$slow"
+
 check "a student is trained" wait_for trains run/student/hydra
 urgent=$(sbatch --parsable --partition=urgent --nodes=2 --exclusive --output=/dev/null --wrap true)
 check "preempted: the more urgent job has run" wait_for is "$urgent" COMPLETED
@@ -57,6 +78,8 @@ done
 check "what was said before is still there" grep -q 'stopped by SIGUSR1' "run/jobs/train-${train}_2.out"
 check "job ${train}_1 was left alone" test "$(restarts "${train}_1")" = 0
 check "the cancelled job stayed where it was" test "$(state "$cancelled") $(restarts "$cancelled")" = "CANCELLED 0"
+check "the cancelled ranks of mpirun had the time of their step" test -e slow.kept.n1 -a -e slow.kept.n2
+check "their job stayed where it was" test "$(state "$slow") $(restarts "$slow")" = "CANCELLED 0"
 
 mpi 2 run "$work/small.yaml" --run.dir="$work/calm" "${long[@]}" || cat err
 digest calm >expected
