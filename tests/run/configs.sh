@@ -49,8 +49,8 @@ if [ -r "$uci/bostonHousing/data.txt" ]; then
     few=(--train.epochs=1 --student.epochs=1 --student.phase1_epochs=1 --members.count=2)
     TRIBIKOS_DATA=$uci/bostonHousing mpi 2 run configs/uci.yaml --run.dir="$work/boston" "${few[@]}" || cat "$work/err"
     check "configs/uci.yaml with fewer epochs" grep -q '^hydra' "$work/out"
-    TRIBIKOS=$TRB_BUILD/tribikos tools/uci "$uci" "$work/uci" --sets boston,protein --splits 0-1 --train.batch=450 \
-        --student.batch=450 "${few[@]}" >"$work/out" || cat "$work/out"
+    uci() { TRIBIKOS=$TRB_BUILD/tribikos tools/uci "$uci" "$work/uci" --sets "$@" --train.batch=450 --student.batch=450 "${few[@]}"; }
+    uci boston,protein --splits 0-1 >"$work/out" || cat "$work/out"
     check "tools/uci averages over splits" $python - "$work" <<'END'
 import json, sys
 work = sys.argv[1]
@@ -67,6 +67,18 @@ for name in "boston", "protein":
 a, b = (json.load(open(f"{work}/uci/boston/{k}/report/report.json"))["models"]["ensemble"]["nll"] for k in (0, 1))
 assert a != b and f"{table['boston']['models']['hydra']['nll'][0]:.3f} ±" in open(f"{work}/out").read()
 END
+    uci boston,protein --splits 0-1 >"$work/again" 2>"$work/err"
+    check "tools/uci again: the same table, and nothing is run" test "$(cat "$work/out")" = "$(cat "$work/again" "$work/err")"
+    few+=(--train.epochs=2)
+    for other in --ranks=2 --table; do
+        uci boston $other >"$work/out" 2>"$work/err"
+        check "tools/uci again with other flags, and $other: no table of the former" test $? = 1 -a ! -s "$work/out"
+        check "tools/uci again with other flags, and $other: which" \
+            test "$(wc -l <"$work/err")" = 1 -a "$(grep -c '^boston, split 0: .*`.*epochs: [12]`' "$work/err")" = 1
+    done
+    few[-1]=--students='[kd]'
+    uci boston --splits 0 >"$work/out" 2>"$work/err" || cat "$work/err"
+    check "tools/uci again with fewer students: a new table" test "$(grep -c 'hydra\|kd' "$work/out")" = 1
 else
     echo "SKIPPED: configs/uci.yaml (no uci/bostonHousing under $TRB_SOURCE/../shared/data)"
 fi
