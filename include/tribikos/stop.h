@@ -7,8 +7,8 @@
  * rank's signal stops all.
  *
  * A second signal, or the end of run.grace, ends the process at once: files appear under their names when they are
- * whole, so what is lost is what was computed since the last checkpoint. The same signal again within a second is no
- * second one, because a batch system and a launcher often both deliver it.
+ * whole, so what is lost is what was computed since the last checkpoint. Signals within a second of the first are no
+ * second one, because a batch system, a launcher and a job script often each deliver one.
  *
  * No signal handler runs. While oneDNN multiplies it uses the stack pointer as a pointer into a workspace, so that the
  * kernel would write a handler's frame into the heap (oneDNN issue 4845). All signals that end or stop a run are

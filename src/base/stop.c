@@ -65,12 +65,12 @@ static void default_effect(int number)
 static void take(int number, double *first_s)
 {
     static const double same_s = 1.0;
-    int before = 0;
+    int none = 0;
     if (!is_wanted(number)) {
         default_effect(number);
-    } else if (atomic_compare_exchange_strong(&caught, &before, number)) {
+    } else if (atomic_compare_exchange_strong(&caught, &none, number)) {
         *first_s = trb_now_s();
-    } else if (number != before || trb_now_s() - *first_s > same_s) {
+    } else if (trb_now_s() - *first_s > same_s) {
         say("tribikos: a second signal: ending at once; what was kept before stands\n");
         leave(128 + number);
     }

@@ -200,18 +200,23 @@ for signal in USR1 USR2 TERM; do
     impatient $signal
     check "SIG$signal: exit status 75" test $? = 75
 done
-# The first sync is that of the checkpoint behind the signal, and takes longer than it may.
+# The first sync is that of the checkpoint after the signal, and takes longer than it may; or than a user waits.
+held() { # SECONDS SIGNALS...: the program is stopped there for so long, and gets these signals meanwhile
+    local seconds=$1 impatience signal
+    shift
+    TRB_FAULT=file.sync:1:0:stop impatient USR1 &
+    impatience=$!
+    until ps -eo stat,args | grep -q -- "^T.*--run.dir=$work/hurt" || ! kill -0 $impatience; do sleep 0.1; done
+    sleep "$seconds"
+    for signal in "$@" CONT; do pkill -$signal -f -- "--run.dir=$work/hurt"; done
+    wait $impatience
+}
 extra=(--run.grace=1)
-TRB_FAULT=file.sync:1:0:stop impatient USR1 &
-impatience=$!
-until ps -eo stat,args | grep -q -- "^T.*--run.dir=$work/hurt" || ! kill -0 $impatience; do sleep 0.1; done
-sleep 3
-pkill -CONT -f -- "--run.dir=$work/hurt"
-wait $impatience
+held 3
 check "no end within run.grace: exit status 1" test $? = 1
 check "no end within run.grace: said" grep -q 'no end within run.grace' "$work/err"
 extra=()
-TRB_FAULT=file.sync:1:0:sleep impatient USR1 USR2
+held 1.5 USR2
 check "a second signal: ends at once" test $? -gt 128
 check "a second signal: nothing half-written is taken for whole" test -z "$(find "$work/hurt" -name '[01].h5')"
 tribikos train "$conf" --run.dir="$work/hurt" "${one[@]}" "${long[@]}" --run.time_limit=1 2>"$work/err"
