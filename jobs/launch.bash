@@ -12,6 +12,9 @@
 set -u
 ranks=${RANKS:-${SLURM_NTASKS:-1}}
 job=${SLURM_JOB_ID:-}
+# The last task of an array has the array's own number, which would queue all of its tasks again.
+id=${SLURM_ARRAY_JOB_ID:-$job}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}
+began=$(date +%s) words=()
 asked='' interrupted='' child=''
 # Slurm says since 23.02 when the job began, from which run.time_limit counts.
 export SLURM_JOB_START_TIME=${SLURM_JOB_START_TIME:-$(date +%s)}
@@ -39,6 +42,24 @@ heed() { # SIGNAL
 trap 'heed USR1' USR1
 trap 'heed TERM' TERM INT
 
+# Whether so many starts in a row have left no new file in the run. A job whose time is shorter than its start would
+# queue itself again for ever.
+in_vain() {
+    local most=5 run record
+    run=$(run_dir "${words[@]:1}") || return 1
+    record=$run/jobs/in-vain-$id
+    if [ -n "$(find "$run" -name '*.h5' -newermt "@$began" -print -quit)" ]; then
+        rm -f "$record"
+        return 1
+    fi
+    mkdir -p "$run/jobs"
+    date >>"$record"
+    [ "$(wc -l <"$record")" -ge $most ] || return 1
+    echo "job $id was started $most times in a row and stopped before it had a new checkpoint or file; give it more time" \
+        "(--time), or checkpoints more often (checkpoint.steps); the same command goes on" >&2
+    rm -f "$record"
+}
+
 leave() { # STATUS
     local status=$1
     # Ranks that were still starting did not know the signal, and were ended by it.
@@ -46,15 +67,16 @@ leave() { # STATUS
     if [ "$status" = 75 ] && [ -z "$job" ]; then
         echo "stopped; the same command goes on from the last checkpoint" >&2
     elif [ "$status" = 75 ] && [ "$asked" != TERM ]; then
-        # The last task of an array has the array's own number, which would queue all of its tasks again.
-        scontrol requeue "${SLURM_ARRAY_JOB_ID:-$job}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}" ||
-            echo "job $job was stopped and could not be queued again; submitted anew, it goes on from there" >&2
+        if in_vain; then exit 1; fi
+        scontrol requeue "$id" ||
+            echo "job $id was stopped and could not be queued again; submitted anew, it goes on from there" >&2
     fi
     exit "$status"
 }
 
 launch() { # COMMAND CONFIG [--key=value ...]
     local status
+    words=("$@")
     [ -z "$asked" ] || leave 75
     "${block[@]}" ${LAUNCHER:-mpirun} -n "$ranks" "$tribikos" "$@" &
     child=$!

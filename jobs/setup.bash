@@ -25,3 +25,14 @@ for name in "$(dirname "${BASH_SOURCE[0]}")"/../{../../bin,build}/tribikos; do
     [ ! -x "$name" ] || tribikos=$name
 done
 tribikos=${TRIBIKOS:-$tribikos}
+
+# run_dir CONFIG [--key=value ...]: the run's folder
+run_dir() {
+    local run
+    run=$("$tribikos" config "$@" 2>/dev/null | sed -n '/^run:/,/^[^ ]/s/^  dir: //p')
+    if [[ $run == '"'* ]]; then # in quotes, with \", \\ and \xff
+        run=${run#\"} run=${run%\"}
+        eval "run=\$'${run//\'/\\\'}'"
+    fi
+    [ -n "$run" ] && printf %s "$run"
+}

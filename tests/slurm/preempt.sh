@@ -10,6 +10,7 @@ restarts() { scontrol show job "$1" | sed -n 's/.*Restarts=\([0-9]*\).*/\1/p'; }
 # In place of the program: ranks that were just started, and do not know the signal yet, and ranks that stop slowly.
 cat >odd <<'END2'
 #!/bin/bash
+[ "$1" != config ] || exit 1
 [ -z "${SLURM_RESTART_COUNT:-}" ] || exit 0
 [ "$1" = cache ] || trap 'sleep 1; squeue -h -j $SLURM_JOB_ID -o %T >kept; exit 75' USR1
 touch "$1.started"
@@ -44,7 +45,8 @@ scancel "$cancelled"
 # Under mpirun, on both nodes, the ranks have the time of their step, too: here two and a half seconds.
 cat >slow <<END2
 #!$python
-import os, signal, time
+import os, signal, sys, time
+if sys.argv[1] == "config": sys.exit(1)
 def stop(*signal_and_frame):
     time.sleep(2.5)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
