@@ -156,9 +156,10 @@ trb_status trb_shard_write(trb_shard *s, size_t rows, const void *values);
 trb_status trb_shard_publish(trb_shard *s, uint64_t *payload); /* the handle is gone afterwards */
 void trb_shard_abandon(trb_shard *s);                          /* NULL allowed */
 
-/** Read the inputs of samples [first, first + n) of a view from their shard, to which they all belong. Local.
- * \param[out] x  [n][C][H][W] as stored   \return TRB_OK; TRB_EINTEGRITY */
-trb_status trb_inputs_read(const char *dir, const trb_cache_spec *spec, size_t view, size_t first, size_t n, void *x);
+/** Read a shard of inputs, every byte of which is checked; its digest must be the one in spec->inputs_payload. Local.
+ * \param[in] unit  trb_cache_inputs_unit()   \param[out] x  [rows of the unit][C][H][W] as stored
+ * \return TRB_OK; TRB_EINTEGRITY */
+trb_status trb_inputs_read(const char *dir, const trb_cache_spec *spec, size_t unit, void *x);
 
 /** Publish the manifest: the last act, by one rank, after all agreed that their shards are published. Local.
  * \param[in] payload  [S] payload digests in unit order   \param[in] blas  trb_blas_name() */
@@ -173,6 +174,7 @@ void trb_cache_close(trb_cache *c);
 const trb_cache_spec *trb_cache_spec_of(const trb_cache *c); /* borrowed */
 const char *trb_cache_dir(const trb_cache *c);
 uint64_t trb_cache_payload(const trb_cache *c, size_t unit); /* a shard's digest as the manifest has it */
+uint64_t trb_cache_digest(const trb_cache *c);               /* the manifest's own */
 
 /** Refuse a cache that is not of this data set. Local. TRB_EINTEGRITY names both digests (or counts). */
 trb_status trb_cache_expect_data(const trb_cache *c, const trb_data *data);
@@ -193,9 +195,12 @@ trb_status trb_cache_verify_unit(const trb_cache *c, size_t unit);
  * after step, `rows` rows each. If what it serves (all samples of its views and members, in the stored precision, and
  * one step) fits `memory` bytes it is read once and kept. Otherwise a thread reads ahead: it takes the plan window by
  * window, reads each chunk that a window needs once, in file order, and fills one window while the other is served; the
- * two windows, of at least two steps each, and their index fill `memory`. What is served is the same either way. Kept
- * shards are checked by digest when they are read; streamed ones once, at the opening. A plan names samples and, if
- * there are several, views.
+ * two windows, of at least two steps each, and their index fill `memory`. What is served is the same either way. A plan
+ * names samples and, if there are several, views.
+ *
+ * Nothing is served that is not the payload which the manifest lists. Every shard is read as a whole at the opening, and
+ * checked by digest. A streamed one is opened again for each window: it must still be the shard that the manifest lists,
+ * by its attributes, and each chunk must have the digest (its *mark*) that the same rows had at the opening.
  *
  * With m0 = TRB_ALL and m_count = 1 it serves statistics, which is what a cache of them has in place of its members.
  * With m0 = TRB_INPUTS and m_count = 1 it serves stored inputs instead. Rows of a plan whose view has none are passed
@@ -211,20 +216,26 @@ trb_status trb_reader_open(const trb_cache *c, size_t views, size_t m0, size_t m
 /** Bytes that a reader keeps, and how many of them `memory` has room for beside a step. Local. */
 size_t trb_reader_bytes(const trb_cache *c, size_t views, size_t m0, size_t m_count);
 size_t trb_reader_room(const trb_cache *c, size_t m0, size_t m_count, size_t rows, size_t memory);
-/** The same for reader `part` of `parts` that are opened together, on a node, with the same views and members. Local.
- * Of the shards that have to be read at the opening it reads its part, every parts-th one: nothing may be served before
- * all are opened. \param[in] kept  NULL, or [trb_reader_bytes()] that they all share until their close: then they keep,
- * whatever `memory` says. A reader that keeps for itself reads every shard. */
+/** How many marks a reader has that streams. Local. */
+size_t trb_reader_marks(const trb_cache *c, size_t views, size_t m0, size_t m_count);
+/** What readers of a node share that are opened together, with the same views and members. Reader `part` of `parts`
+ * reads its part of the shards at the opening, every parts-th one: nothing may be served before all are opened. */
+typedef struct {
+    size_t part, parts;
+    void *kept;      /* NULL, or [trb_reader_bytes()] until their close: then they keep, whatever `memory` says */
+    uint64_t *marks; /* NULL, or [trb_reader_marks()] until their close, for readers that stream */
+} trb_reader_share;
+/** Open a reader as one of several. Local. One that lacks shared room for what it finds out reads every shard itself. */
 trb_status trb_reader_open_part(const trb_cache *c, size_t views, size_t m0, size_t m_count, size_t rows, size_t memory,
-                                size_t part, size_t parts, void *kept, trb_reader **out);
+                                trb_reader_share share, trb_reader **out);
 /** Begin a plan (an epoch's). Local. Any plan before it is dropped.
  * \param[in] sample [steps][rows] ids   \param[in] view [steps][rows] or NULL for view 0; both borrowed until the next
  * plan or the close */
 trb_status trb_reader_plan(trb_reader *r, size_t steps, const int64_t *sample, const uint16_t *view);
 /** The next step's logits, or statistics. Local.
  * \param[out] t  [rows][m_count][K], or [rows][2K+1]; borrowed until the next call
- * \return TRB_OK; what went wrong in the thread (TRB_EINTEGRITY for a row that is not finite): then only the close is
- * left */
+ * \return TRB_OK; what went wrong in the thread (TRB_EINTEGRITY for a shard that has changed since the opening): then
+ * only the close is left */
 trb_status trb_reader_next(trb_reader *r, const float **t);
 /** The same for inputs. \param[out] x  [rows][C][H][W] as stored */
 trb_status trb_reader_next_inputs(trb_reader *r, const void **x);

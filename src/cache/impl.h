@@ -10,6 +10,7 @@ enum { TRB__VERSION = 1, TRB__VERSION_LAST = 4, TRB__NAME_BYTES = 64 };
 struct trb_cache {
     char *dir;
     trb_cache_spec spec; /* its arrays are the ones below */
+    uint64_t digest;
     uint64_t *member_digest, *payload;
     trb_view *view;
     int32_t *label;
@@ -48,8 +49,13 @@ trb_status trb__shard_path(const char *dir, const trb_cache_spec *spec, size_t u
 /** The first of n stored values that is not finite, n if all are. Local. */
 size_t trb__find_nonfinite(trb_dtype type, size_t n, const void *values);
 
-/** Open a shard for reading. Local. TRB_EINTEGRITY if there is none */
-trb_status trb__shard_open(const char *dir, const trb_cache_spec *spec, size_t unit, trb_h5 **h);
+/** Open a shard of an opened cache once more: it must still say of itself what the manifest lists. Its payload is not
+ * read. Local. TRB_EINTEGRITY if there is none, or another one */
+trb_status trb__shard_reopen(const trb_cache *c, size_t unit, trb_h5 **h);
+
+/** Refuse a unit's shard if its payload digest is not the wanted one. Local. \param[in] says  who wants it */
+trb_status trb__payload_expect(const char *dir, const trb_cache_spec *spec, size_t unit, uint64_t is, uint64_t wanted,
+                               const char *says);
 
 /** Read rows [first, first + n) of a shard's values, which must be finite. Local.
  * \param[in] first,n  rows within the shard; unit names the samples in messages */

@@ -288,11 +288,11 @@ static trb_status get_truth(trb_h5 *h, trb_cache *c)
 }
 
 /* Read the table, compare the four columns that follow from the sizes, and the digest over everything. */
-static trb_status get_table(trb_h5 *h, const trb_cache *c)
+static trb_status get_table(trb_h5 *h, trb_cache *c)
 {
     trb_status st = TRB_OK;
     const size_t S = trb_cache_units(&c->spec);
-    uint64_t *wanted = NULL, *column = NULL, digest = 0, found = 0;
+    uint64_t *wanted = NULL, *column = NULL, found = 0;
     TRB_GO(trb_alloc(TRB_MEM_OTHER, S, sizeof *column, &column));
     TRB_GO(trb_h5_read_rows(h, column_name[PAYLOAD], TRB_U64, 0, S, c->payload));
     TRB_GO(make_table(&c->spec, c->payload, &wanted));
@@ -305,11 +305,11 @@ static trb_status get_table(trb_h5 *h, const trb_cache *c)
                 goto done;
             }
     }
-    TRB_GO(trb_h5_get_u64(h, "digest", &digest));
+    TRB_GO(trb_h5_get_u64(h, "digest", &c->digest));
     TRB_GO(digest_of(&c->spec, wanted, &found));
-    if (digest != found)
+    if (c->digest != found)
         st = trb_fail(TRB_EINTEGRITY, "%s: its digest is %016" PRIx64 ", but its contents give %016" PRIx64,
-                      trb_h5_path(h), digest, found);
+                      trb_h5_path(h), c->digest, found);
 done:
     trb_free(wanted);
     trb_free(column);
@@ -375,6 +375,11 @@ const trb_cache_spec *trb_cache_spec_of(const trb_cache *c)
 uint64_t trb_cache_payload(const trb_cache *c, size_t unit)
 {
     return c->payload[unit];
+}
+
+uint64_t trb_cache_digest(const trb_cache *c)
+{
+    return c->digest;
 }
 
 const char *trb_cache_dir(const trb_cache *c)
@@ -451,11 +456,7 @@ trb_status trb__unit_read(const trb_cache *c, size_t unit, trb__sink sink, void 
     uint64_t payload = 0;
     bool foreign = false;
     TRB_TRY(trb__shard_read(c->dir, &c->spec, unit, sink, ctx, &payload, &foreign));
-    if (payload == c->payload[unit]) return TRB_OK;
-    char name[TRB__NAME_BYTES];
-    trb__shard_name(&c->spec, unit, name);
-    return trb_fail(TRB_EINTEGRITY, "%s/%s: its payload digest is %016" PRIx64 ", the manifest lists %016" PRIx64,
-                    c->dir, name, payload, c->payload[unit]);
+    return trb__payload_expect(c->dir, &c->spec, unit, payload, c->payload[unit], "the manifest lists");
 }
 
 trb_status trb_cache_verify_unit(const trb_cache *c, size_t unit)

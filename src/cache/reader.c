@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tribikos/fault.h"
+#include "tribikos/hash.h"
 #include "tribikos/memory.h"
 #include "tribikos/stop.h"
 
@@ -32,6 +33,8 @@ struct trb_reader {
 
     /* Streaming. The thread owns `order`, `end`, `chunk` and the window it fills. */
     size_t window_steps, n_blocks;
+    uint64_t *mark; /* [slots][m_count][n_blocks] digests of the blocks as they were at the opening */
+    bool lent_marks;
     char *window[WINDOWS]; /* [window_steps][rows] as stored */
     uint32_t *order;       /* [window_steps * rows] rows of a window, sorted by view and block */
     uint32_t *end;         /* [views * n_blocks] where a block's run in `order` ends */
@@ -66,7 +69,7 @@ static void keep_rows(void *ctx, trb_cache_unit u, size_t first, size_t n, const
     for (size_t i = 0; i < n; i++) memcpy(to + i * r->row_bytes, from + i * r->cell_bytes, r->cell_bytes);
 }
 
-/* Read a part of the reader's shards from end to end: to keep them, or (sink NULL) to know that they are good. */
+/* Read a part of the reader's shards from end to end, to keep them or their marks. */
 static trb_status read_part(trb_reader *r, size_t part, size_t parts, trb__sink sink)
 {
     const trb_cache_spec *spec = &r->c->spec;
@@ -103,6 +106,28 @@ static const void *gather(trb_reader *r)
 
 /* ---- streamed */
 
+static uint64_t *mark_of(const trb_reader *r, trb_cache_unit u, size_t row)
+{
+    const size_t shards = r->slot[u.view] * r->m_count + (u.member - r->m0);
+    return r->mark + shards * r->n_blocks + (u.first_row + row) / r->c->spec.block;
+}
+
+static void mark_rows(void *ctx, trb_cache_unit u, size_t first, size_t n, const void *rows)
+{
+    const trb_reader *r = ctx;
+    *mark_of(r, u, first) = trb_hash_bytes(rows, n * r->cell_bytes);
+}
+
+/* Rows [first, first + n) of a shard, a block, as they were at the opening. */
+static trb_status read_block(trb_reader *r, trb_h5 *h, trb_cache_unit u, size_t first, size_t n)
+{
+    TRB_TRY(trb__shard_rows(h, &r->c->spec, u, first, n, r->chunk));
+    atomic_fetch_add(&r->cells_read, n);
+    if (trb_hash_bytes(r->chunk, n * r->cell_bytes) == *mark_of(r, u, first)) return trb_fault("cache.chunk");
+    return trb_fail(TRB_EINTEGRITY, "%s: samples %zu to %zu have other values than when the file was checked",
+                    trb_h5_path(h), u.first_row + first, u.first_row + first + n - 1);
+}
+
 /* Sort the rows of a window by view and block, by counting: linear, and without memory of its own. */
 static void sort_window(trb_reader *r, size_t first, size_t n)
 {
@@ -138,15 +163,11 @@ static trb_status fill_from(trb_reader *r, size_t unit, size_t first, char *wind
     const size_t n_blocks = (u.rows + spec->block - 1) / spec->block;
     trb_h5 *h = NULL;
     if (run_begin(r, key0) == r->end[key0 + n_blocks - 1]) return TRB_OK;
-    TRB_GO(trb__shard_open(r->c->dir, spec, unit, &h));
-    const trb__layout layout = trb__unit_layout(spec, u);
-    TRB_GO(trb_h5_expect(h, layout.name, layout.shape));
+    TRB_GO(trb__shard_reopen(r->c, unit, &h));
     for (size_t b = 0; b < n_blocks && !atomic_load(&r->stop); b++) {
         const size_t begin = run_begin(r, key0 + b), end = r->end[key0 + b], row0 = b * spec->block;
         if (begin == end) continue;
-        TRB_GO(trb__shard_rows(h, spec, u, row0, min(spec->block, u.rows - row0), r->chunk));
-        atomic_fetch_add(&r->cells_read, min(spec->block, u.rows - row0));
-        TRB_GO(trb_fault("cache.chunk"));
+        TRB_GO(read_block(r, h, u, row0, min(spec->block, u.rows - row0)));
         for (size_t i = begin; i < end; i++) {
             const size_t at = r->order[i], row = (size_t)r->sample[first + at] - u.first_row - row0;
             memcpy(window + at * r->row_bytes + (u.member - r->m0) * r->cell_bytes, r->chunk + row * r->cell_bytes,
@@ -219,14 +240,15 @@ static trb_status await_window(trb_reader *r, size_t w)
 static trb_status reserve_windows(trb_reader *r, size_t memory, size_t step_bytes)
 {
     const trb_cache_spec *spec = &r->c->spec;
-    r->n_blocks = (spec->N + spec->block - 1) / spec->block;
     const size_t n_keys = r->views * r->n_blocks, block = min(spec->block, spec->N);
-    const size_t fixed = step_bytes + block * r->cell_bytes + n_keys * sizeof *r->end;
+    const size_t marks = trb_reader_marks(r->c, r->views, r->m0, r->m_count);
+    const size_t fixed = step_bytes + block * r->cell_bytes + n_keys * sizeof *r->end + marks * sizeof *r->mark;
     const size_t a_step = r->rows * (WINDOWS * r->row_bytes + sizeof *r->order);
     if (memory < fixed || (memory - fixed) / a_step < MIN_STEPS)
         return trb_fail(TRB_ECONFIG, "%s: %zu bytes cannot hold two windows of %d steps of %zu rows; give at least %zu",
                         r->c->dir, memory, MIN_STEPS, r->rows, fixed + MIN_STEPS * a_step);
     r->window_steps = min((memory - fixed) / a_step, UINT32_MAX / r->rows);
+    if (!r->lent_marks) TRB_TRY(trb_alloc(TRB_MEM_CACHE, marks, sizeof *r->mark, &r->mark));
     TRB_TRY(trb_alloc(TRB_MEM_CACHE, block, r->cell_bytes, &r->chunk));
     TRB_TRY(trb_alloc(TRB_MEM_CACHE, n_keys, sizeof *r->end, &r->end));
     TRB_TRY(trb_alloc(TRB_MEM_CACHE, r->window_steps * r->rows, sizeof *r->order, &r->order));
@@ -241,10 +263,25 @@ static size_t served_bytes(const trb_cache_spec *spec, size_t m0, size_t m_count
     return m0 == TRB_INPUTS ? trb__row_bytes(spec, m0) : m_count * trb__values(spec, m0) * sizeof(float);
 }
 
+/* How many of the views have what it serves. */
+static size_t slots_of(const trb_cache *c, size_t views, size_t m0)
+{
+    return m0 == TRB_INPUTS ? trb__stored_views(&c->spec, views) : views;
+}
+
+static size_t blocks_of(const trb_cache_spec *spec)
+{
+    return (spec->N + spec->block - 1) / spec->block;
+}
+
 size_t trb_reader_bytes(const trb_cache *c, size_t views, size_t m0, size_t m_count)
 {
-    const size_t slots = m0 == TRB_INPUTS ? trb__stored_views(&c->spec, views) : views;
-    return slots * c->spec.N * m_count * trb__row_bytes(&c->spec, m0);
+    return slots_of(c, views, m0) * c->spec.N * m_count * trb__row_bytes(&c->spec, m0);
+}
+
+size_t trb_reader_marks(const trb_cache *c, size_t views, size_t m0, size_t m_count)
+{
+    return slots_of(c, views, m0) * m_count * blocks_of(&c->spec);
 }
 
 size_t trb_reader_room(const trb_cache *c, size_t m0, size_t m_count, size_t rows, size_t memory)
@@ -265,11 +302,11 @@ static trb_status number_slots(trb_reader *r)
 trb_status trb_reader_open(const trb_cache *c, size_t views, size_t m0, size_t m_count, size_t rows, size_t memory,
                            trb_reader **out)
 {
-    return trb_reader_open_part(c, views, m0, m_count, rows, memory, 0, 1, NULL, out);
+    return trb_reader_open_part(c, views, m0, m_count, rows, memory, (trb_reader_share){.parts = 1}, out);
 }
 
 trb_status trb_reader_open_part(const trb_cache *c, size_t views, size_t m0, size_t m_count, size_t rows, size_t memory,
-                                size_t part, size_t parts, void *kept, trb_reader **out)
+                                trb_reader_share share, trb_reader **out)
 {
     trb_status st = TRB_OK;
     const trb_cache_spec *spec = &c->spec;
@@ -294,23 +331,23 @@ trb_status trb_reader_open_part(const trb_cache *c, size_t views, size_t m0, siz
     r->cell_bytes = trb__row_bytes(spec, m0);
     r->converts = !inputs && spec->dtype == TRB_F16;
     r->row_bytes = m_count * r->cell_bytes;
+    r->n_blocks = blocks_of(spec);
     (void)pthread_mutex_init(&r->lock, NULL);
     (void)pthread_cond_init(&r->changed, NULL);
     TRB_GO(number_slots(r));
     const size_t all = trb_reader_bytes(c, views, m0, m_count);
     step_bytes = rows * served_bytes(spec, m0, m_count);
-    const bool keeps = kept != NULL || all <= trb_reader_room(c, m0, m_count, rows, memory);
+    const bool keeps = share.kept != NULL || all <= trb_reader_room(c, m0, m_count, rows, memory);
     if (!keeps && !r->converts) step_bytes = 0;
     if (step_bytes > 0) TRB_GO(trb_alloc(TRB_MEM_CACHE, step_bytes, 1, &r->step));
-    r->kept = kept;
-    r->lent = kept != NULL;
-    if (keeps && !r->lent) {
-        TRB_GO(trb_alloc(TRB_MEM_CACHE, all, 1, &r->kept));
-        part = 0;
-        parts = 1;
-    }
+    r->kept = share.kept;
+    r->lent = share.kept != NULL;
+    r->mark = share.marks;
+    r->lent_marks = share.marks != NULL;
+    if (keeps && !r->lent) TRB_GO(trb_alloc(TRB_MEM_CACHE, all, 1, &r->kept));
     if (!keeps) TRB_GO(reserve_windows(r, memory, step_bytes));
-    TRB_GO(read_part(r, part, parts, keeps ? keep_rows : NULL));
+    const bool shares = keeps ? r->lent : r->lent_marks;
+    TRB_GO(read_part(r, shares ? share.part : 0, shares ? share.parts : 1, keeps ? keep_rows : mark_rows));
     *out = r;
     r = NULL;
 done:
@@ -392,6 +429,7 @@ trb_status trb_reader_close(trb_reader *r)
     trb_free(r->end);
     trb_free(r->order);
     if (!r->lent) trb_free(r->kept);
+    if (!r->lent_marks) trb_free(r->mark);
     trb_free(r->step);
     trb_free(r->slot);
     trb_free(r);

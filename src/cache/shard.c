@@ -207,7 +207,7 @@ void trb_shard_abandon(trb_shard *s)
 
 /* ---- reading */
 
-trb_status trb__shard_open(const char *dir, const trb_cache_spec *spec, size_t unit, trb_h5 **h)
+static trb_status open_shard(const char *dir, const trb_cache_spec *spec, size_t unit, trb_h5 **h)
 {
     trb_status st = TRB_OK;
     char *path = NULL;
@@ -300,6 +300,38 @@ static trb_status expect_inputs(trb_h5 *h, const trb_cache_spec *spec, trb_cache
                     is, wanted);
 }
 
+trb_status trb__payload_expect(const char *dir, const trb_cache_spec *spec, size_t unit, uint64_t is, uint64_t wanted,
+                               const char *says)
+{
+    char name[TRB__NAME_BYTES];
+    if (is == wanted) return TRB_OK;
+    trb__shard_name(spec, unit, name);
+    return trb_fail(TRB_EINTEGRITY, "%s/%s: its payload digest is %016" PRIx64 ", %s %016" PRIx64, dir, name, is, says,
+                    wanted);
+}
+
+trb_status trb__shard_reopen(const trb_cache *c, size_t unit, trb_h5 **out)
+{
+    trb_status st = TRB_OK;
+    const trb_cache_spec *spec = &c->spec;
+    const trb_cache_unit u = trb_cache_unit_at(spec, unit);
+    const trb__layout l = trb__unit_layout(spec, u);
+    trb_h5 *h = NULL;
+    identity id = {.recipe = NULL};
+    TRB_GO(open_shard(c->dir, spec, unit, &h));
+    TRB_GO(get_identity(h, l.format, &id));
+    TRB_GO(expect_identity(trb_h5_path(h), spec, u, &id));
+    TRB_GO(expect_inputs(h, spec, u));
+    TRB_GO(trb__payload_expect(c->dir, spec, unit, id.payload_digest, c->payload[unit], "the manifest lists"));
+    TRB_GO(trb_h5_expect(h, l.name, l.shape));
+    *out = h;
+    h = NULL;
+done:
+    trb_free(id.recipe);
+    trb_h5_close(h);
+    return st;
+}
+
 /* Take the digest of the values, then of the ids, in runs of a block, and pass the values on. */
 static trb_status read_payload(trb_h5 *h, const trb_cache_spec *spec, trb_cache_unit u, uint64_t own_first,
                                trb__sink sink, void *ctx, uint64_t *digest)
@@ -349,7 +381,7 @@ trb_status trb__shard_read(const char *dir, const trb_cache_spec *spec, size_t u
     trb_h5_shape values, ids;
     uint64_t digest = 0;
     *foreign = false;
-    TRB_GO(trb__shard_open(dir, spec, unit, &h));
+    TRB_GO(open_shard(dir, spec, unit, &h));
     path = trb_h5_path(h);
     TRB_GO(get_identity(h, l.format, &id));
     TRB_GO(trb_h5_describe(h, l.name, &values));
@@ -382,17 +414,26 @@ done:
     return st;
 }
 
-trb_status trb_inputs_read(const char *dir, const trb_cache_spec *spec, size_t view, size_t first, size_t n, void *x)
+typedef struct {
+    char *to;
+    size_t row_bytes;
+} room;
+
+static void put_rows(void *ctx, trb_cache_unit u, size_t first, size_t n, const void *rows)
 {
-    const trb_cache_unit of = {.view = view, .first_row = first};
-    const size_t unit = trb_cache_inputs_unit(spec, of);
-    const trb_cache_unit u = trb_cache_unit_at(spec, unit);
-    trb_h5 *h = NULL;
-    TRB_TRY(trb__shard_open(dir, spec, unit, &h));
-    trb_status st = trb_h5_expect(h, "x", trb__unit_layout(spec, u).shape);
-    if (st == TRB_OK) st = trb__shard_rows(h, spec, u, first - u.first_row, n, x);
-    trb_h5_close(h);
-    return st;
+    const room *r = ctx;
+    (void)u;
+    memcpy(r->to + first * r->row_bytes, rows, n * r->row_bytes);
+}
+
+trb_status trb_inputs_read(const char *dir, const trb_cache_spec *spec, size_t unit, void *x)
+{
+    room r = {.to = x, .row_bytes = trb__row_bytes(spec, TRB_INPUTS)};
+    uint64_t payload = 0;
+    bool foreign = false;
+    TRB_TRY(trb__shard_read(dir, spec, unit, put_rows, &r, &payload, &foreign));
+    return trb__payload_expect(dir, spec, unit, payload, spec->inputs_payload[unit - trb_cache_logits_units(spec)],
+                               "expected");
 }
 
 trb_status trb_shard_check(const char *dir, const trb_cache_spec *spec, size_t unit, bool *good, uint64_t *payload)

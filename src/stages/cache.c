@@ -27,14 +27,7 @@ trb_status trb__writer_load(trb__writer *w, size_t m, size_t rows)
     const bool trains = rows > 0;
     if (w->loaded && w->member == m && w->trains == trains) return TRB_OK;
     trb__writer_unload(w);
-    trb_weights_info info = {0};
-    const trb__path path = trb__run_path(w->c, "members/m%03zu/weights.h5", m);
-    TRB_TRY(trb_weights_read(path.text, &info, &w->net, &w->params));
-    const uint64_t digest = info.digest;
-    trb_weights_info_clear(&info);
-    if (digest != w->spec->member_digest[m])
-        return trb_fail(TRB_EINTEGRITY, "%s changed while the cache was written; run again when nothing trains",
-                        path.text);
+    TRB_TRY(trb__member_load(w->c, m, w->spec->member_digest[m], &w->net, &w->params));
     TRB_TRY(trb_work_create(w->net, trains ? rows : w->spec->block, trains, &w->work));
     w->member = m;
     w->trains = trains;
@@ -51,18 +44,33 @@ trb_status trb__writer_go_on(trb__writer *w)
     return TRB_OK;
 }
 
+/* Have the inputs of a unit's logits. Neighbours in the queue seldom share them, so each unit reads its own once. */
+static trb_status load_inputs(trb__writer *w, trb_cache_unit u)
+{
+    const size_t unit = trb_cache_inputs_unit(w->spec, u);
+    if (w->stored_is == unit) return TRB_OK;
+    w->stored_is = SIZE_MAX;
+    TRB_TRY(trb_inputs_read(w->dir, w->spec, unit, w->stored));
+    w->stored_is = unit;
+    return TRB_OK;
+}
+
 /* What the member that is loaded says of the block at row `at` of a unit. \param[out] z  [rows][K], borrowed */
 static trb_status say(trb__writer *w, trb_cache_unit u, size_t at, size_t *rows, const float **z)
 {
     const trb_cache_spec *spec = w->spec;
+    const char *stored = NULL;
     *rows = u.rows - at < spec->block ? u.rows - at : spec->block;
     TRB_TRY(trb__writer_go_on(w));
     for (size_t i = 0; i < *rows; i++) {
         w->sample[i] = (int64_t)(u.first_row + at + i);
         w->view[i] = (uint16_t)u.view;
     }
-    if (spec->view[u.view].stored) TRB_TRY(trb_inputs_read(w->dir, spec, u.view, u.first_row + at, *rows, w->stored));
-    trb_augment_views(w->views, *rows, w->sample, w->view, w->stored, w->input);
+    if (spec->view[u.view].stored) {
+        TRB_TRY(load_inputs(w, u));
+        stored = w->stored + at * trb_shape_size(spec->shape) * trb_dtype_bytes(spec->x_dtype);
+    }
+    trb_augment_views(w->views, *rows, w->sample, w->view, stored, w->input);
     return trb_net_forward(w->net, w->work, w->params, *rows, w->input, NULL, z);
 }
 
@@ -230,7 +238,9 @@ static trb_status reserve(trb__writer *w, const trb__samples *s)
     TRB_TRY(trb_alloc(TRB_MEM_DATA, spec->block, sizeof *w->sample, &w->sample));
     TRB_TRY(trb_alloc(TRB_MEM_DATA, spec->block, sizeof *w->view, &w->view));
     TRB_TRY(trb_alloc(TRB_MEM_ACTIVATIONS, spec->block * D, sizeof *w->input, &w->input));
-    if (stored) TRB_TRY(trb_alloc(TRB_MEM_CACHE, spec->block * D, trb_dtype_bytes(spec->x_dtype), &w->stored));
+    const size_t rows = spec->shard_rows < spec->N ? spec->shard_rows : spec->N;
+    w->stored_is = SIZE_MAX;
+    if (stored) TRB_TRY(trb_alloc(TRB_MEM_CACHE, rows * D, trb_dtype_bytes(spec->x_dtype), &w->stored));
     return trb__views_create(w->c, s, spec->V, &w->views);
 }
 

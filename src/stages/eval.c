@@ -69,7 +69,7 @@ static trb_status load_sets(trb_comm *world, evaluation *e)
 /* ---- the models */
 
 /* Members by their weights if all are there, else by the cache's logits, which are of the training set. Collective over
- * world; the status is yet to be agreed. */
+ * world; the status is agreed. */
 static trb_status load_models(trb_comm *world, evaluation *e)
 {
     const trb_config *c = e->c;
@@ -95,7 +95,9 @@ static trb_status load_models(trb_comm *world, evaluation *e)
     if (models->cache != NULL)
         memcpy(digest, trb_cache_spec_of(models->cache)->member_digest, models->M * sizeof *digest);
     st = trb__members_text(models->M, digest, &followed);
-    if (st == TRB_OK) st = trb__models_load(c, &e->train.data, weights, followed, models);
+    if (st == TRB_OK) st = trb__models_load(c, &e->train.data, weights ? digest : NULL, followed, models);
+    TRB_GO(trb_agree(world, st));
+    st = trb_comm_same(world, models->students_digest, "the students' weights");
 done:
     trb_free(followed);
     trb_free(digest);

@@ -25,9 +25,10 @@ typedef struct {
 
 typedef struct {
     size_t M, S, K, batch;
-    trb__model *member;  /* [M]; NULL if the members' logits come from the cache */
-    trb__model *student; /* [S] */
-    trb_cache *cache;    /* or NULL */
+    trb__model *member;       /* [M]; NULL if the members' logits come from the cache */
+    trb__model *student;      /* [S] */
+    uint64_t students_digest; /* of all their weights' digests */
+    trb_cache *cache;         /* or NULL */
     trb__reading reading;
 } trb__models;
 
@@ -77,10 +78,11 @@ extern const trb__task trb__task_classes, trb__task_regression;
 
 /* ---- eval_models.c */
 
-/** The weights of members, if `members`, and of all students, and what they need for blocks of `batch` rows.
+/** The weights of members, and of all students, and what they need for blocks of `batch` rows. Local.
+ * \param[in] digest  [M] of the members' weights, which must still be those; NULL: members are not loaded
  * \param[in] followed  how a student's text must end: the members that are there; "" if they are not known */
-trb_status trb__models_load(const trb_config *c, const trb_data *trained_on, bool members, const char *followed,
-                            trb__models *models);
+trb_status trb__models_load(const trb_config *c, const trb_data *trained_on, const uint64_t *digest,
+                            const char *followed, trb__models *models);
 /** Members' logits of the training set from the cache, for want of weights. Collective over world; the status is
  * agreed. */
 trb_status trb__models_read(trb_comm *world, const trb_config *c, const trb_data *trained_on, trb__models *models);

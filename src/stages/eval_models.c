@@ -1,10 +1,11 @@
 /* What is evaluated: members, from their weights or from the cache, and students. */
 #include "eval.h"
+#include "tribikos/hash.h"
 #include "tribikos/memory.h"
 
-static trb_status load_model(const char *path, size_t rows, size_t K, const trb_data *data, trb__model *m)
+/* Whether a network that is loaded fits, and what it needs. */
+static trb_status prepare(const char *path, size_t rows, size_t K, const trb_data *data, trb__model *m)
 {
-    TRB_TRY(trb_weights_read(path, NULL, &m->net, &m->params));
     m->predict = trb_predict_mixture;
     m->several = trb_net_heads(m->net) > 1;
     const trb_shape is = trb_net_shape(m->net), asked = data->shape;
@@ -22,36 +23,54 @@ static trb_status load_model(const char *path, size_t rows, size_t K, const trb_
     return trb_work_create(m->net, rows, false, &m->work);
 }
 
-trb_status trb__models_load(const trb_config *c, const trb_data *trained_on, bool members, const char *followed,
-                            trb__models *models)
+static trb_status load_members(const trb_config *c, const trb_data *trained_on, const uint64_t *digest,
+                               trb__models *models)
 {
-    if (members) {
-        TRB_TRY(trb_alloc(TRB_MEM_OTHER, models->M, sizeof *models->member, &models->member));
-        for (size_t m = 0; m < models->M; m++) {
-            TRB_TRY(load_model(trb__run_path(c, "members/m%03zu/weights.h5", m).text, models->batch, models->K,
-                               trained_on, &models->member[m]));
-            models->K = trb_net_outputs(models->member[m].net);
-        }
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, models->M, sizeof *models->member, &models->member));
+    for (size_t m = 0; m < models->M; m++) {
+        trb__model *member = &models->member[m];
+        TRB_TRY(trb__member_load(c, m, digest[m], &member->net, &member->params));
+        TRB_TRY(prepare(trb__run_path(c, "members/m%03zu/weights.h5", m).text, models->batch, models->K, trained_on,
+                        member));
+        models->K = trb_net_outputs(member->net);
     }
+    return TRB_OK;
+}
+
+static trb_status load_student(const trb_config *c, const trb_data *trained_on, size_t s, const char *followed,
+                               trb__models *models, uint64_t *digest)
+{
+    const trb__path path = trb__run_path(c, "student/%s/weights.h5", c->student[s].name);
+    trb__model *student = &models->student[s];
+    char *config = NULL;
+    bool found = false;
+    TRB_TRY(trb__student_text(c, s, trained_on, NULL, &config));
+    const trb_status st =
+        trb__weights_load(path.text, config, followed, &found, digest, &student->net, &student->params);
+    trb_free(config);
+    TRB_TRY(st);
+    if (!found)
+        return trb_fail(TRB_ECONFIG, "student %s is not trained yet (no %s); run `tribikos distill` first",
+                        c->student[s].name, path.text);
+    TRB_TRY(prepare(path.text, models->batch, models->K, trained_on, student));
+    models->K = trb_net_outputs(student->net);
+    const trb__method *method = trb__method_of(c->student[s].method, c->data.task);
+    if (method == NULL || method->dirichlet == TRB_DIRICHLET_NONE) return TRB_OK;
+    student->predict = trb_predict_of(method->dirichlet);
+    student->several = true;
+    return TRB_OK;
+}
+
+trb_status trb__models_load(const trb_config *c, const trb_data *trained_on, const uint64_t *digest,
+                            const char *followed, trb__models *models)
+{
+    if (digest != NULL) TRB_TRY(load_members(c, trained_on, digest, models));
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, c->n_students, sizeof *models->student, &models->student));
     models->S = c->n_students;
     for (size_t s = 0; s < models->S; s++) {
-        const trb__path path = trb__run_path(c, "student/%s/weights.h5", c->student[s].name);
-        char *config = NULL;
-        bool found = false;
-        TRB_TRY(trb__student_text(c, s, trained_on, NULL, &config));
-        const trb_status st = trb__weights_found(path.text, config, followed, &found, NULL);
-        trb_free(config);
-        TRB_TRY(st);
-        if (!found)
-            return trb_fail(TRB_ECONFIG, "student %s is not trained yet (no %s); run `tribikos distill` first",
-                            c->student[s].name, path.text);
-        TRB_TRY(load_model(path.text, models->batch, models->K, trained_on, &models->student[s]));
-        models->K = trb_net_outputs(models->student[s].net);
-        const trb__method *method = trb__method_of(c->student[s].method, c->data.task);
-        if (method == NULL || method->dirichlet == TRB_DIRICHLET_NONE) continue;
-        models->student[s].predict = trb_predict_of(method->dirichlet);
-        models->student[s].several = true;
+        uint64_t of[2] = {models->students_digest, 0};
+        TRB_TRY(load_student(c, trained_on, s, followed, models, &of[1]));
+        models->students_digest = trb_hash_bytes(of, sizeof of);
     }
     return TRB_OK;
 }

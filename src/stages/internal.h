@@ -74,6 +74,15 @@ trb_status trb__members_text(size_t M, const uint64_t *digest, char **text);
  * \param[out] found  false if there is no file  \param[out] digest  of the weights if found; may be NULL
  * \return TRB_OK; TRB_EINTEGRITY if the file is damaged or of another configuration: it is not overwritten */
 trb_status trb__weights_found(const char *path, const char *config, const char *end, bool *found, uint64_t *digest);
+/** The same, and have the network, from one reading of the file. Local. \param[out] net,params  the caller's, also
+ * after a failure, where not NULL */
+trb_status trb__weights_load(const char *path, const char *config, const char *end, bool *found, uint64_t *digest,
+                             trb_net **net, float **params);
+
+/** Have the network of member m, whose file was identified before. Local.
+ * \param[out] net,params  the caller's, also after a failure, where not NULL
+ * \return TRB_OK; TRB_EINTEGRITY if its digest is another one now */
+trb_status trb__member_load(const trb_config *c, size_t m, uint64_t digest, trb_net **net, float **params);
 
 /** Digests of all members' weights, read by rank 0; each must be of the configuration asked for. Collective over world.
  * \param[in]  needed  a missing member is an error; else its digest is 0   \param[out] digest [members.count] */

@@ -70,15 +70,17 @@ trb_status trb__reading_open(trb_comm *world, int color, const trb_cache *cache,
     trb__reading r = {0};
     bool keeps = false;
     const size_t bytes = trb_reader_bytes(cache, views, m0, m_count);
+    const size_t marks = trb_reader_marks(cache, views, m0, m_count) * sizeof(uint64_t);
     trb_status st = TRB_OK;
     TRB_TRY(trb_comm_node(world, rows > 0 ? color : INT_MAX, &node));
     if (rows == 0) goto done;
     trb_comm_phase("reading the cache", 0);
-    const size_t part = (size_t)trb_comm_rank(node), parts = (size_t)trb_comm_size(node);
+    trb_reader_share share = {.part = (size_t)trb_comm_rank(node), .parts = (size_t)trb_comm_size(node)};
     TRB_GO(may_keep(node, bytes, trb_reader_room(cache, m0, m_count, rows, memory), &keeps));
-    if (keeps) TRB_GO(trb_shared_open(node, TRB_MEM_CACHE, bytes, &r.block));
-    st = trb_reader_open_part(cache, views, m0, m_count, rows, memory, part, parts,
-                              r.block == NULL ? NULL : trb_shared_at(r.block), &r.reader);
+    TRB_GO(trb_shared_open(node, TRB_MEM_CACHE, keeps ? bytes : marks, &r.block));
+    if (r.block != NULL && keeps) share.kept = trb_shared_at(r.block);
+    if (r.block != NULL && !keeps) share.marks = trb_shared_at(r.block);
+    st = trb_reader_open_part(cache, views, m0, m_count, rows, memory, share, &r.reader);
     TRB_GO(trb_agree_on_files(node, st));
 done:
     trb_comm_close(node);

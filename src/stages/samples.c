@@ -255,12 +255,13 @@ static bool ends_with(const char *text, const char *end)
     return n >= e && strcmp(text + n - e, end) == 0;
 }
 
-trb_status trb__weights_found(const char *path, const char *config, const char *end, bool *found, uint64_t *digest)
+trb_status trb__weights_load(const char *path, const char *config, const char *end, bool *found, uint64_t *digest,
+                             trb_net **net, float **params)
 {
     *found = false;
     if (!trb_file_exists(path)) return TRB_OK;
     trb_weights_info info = {0};
-    TRB_TRY(trb_weights_read(path, &info, NULL, NULL));
+    TRB_TRY(trb_weights_read(path, &info, net, params));
     trb_status st = TRB_OK;
     if (end == NULL ? strcmp(info.config, config) != 0 : strncmp(info.config, config, strlen(config)) != 0) {
         st = trb__config_refuse(path, info.config, config, "remove the file to train it anew");
@@ -275,6 +276,25 @@ trb_status trb__weights_found(const char *path, const char *config, const char *
     }
     trb_weights_info_clear(&info);
     return st;
+}
+
+trb_status trb__weights_found(const char *path, const char *config, const char *end, bool *found, uint64_t *digest)
+{
+    return trb__weights_load(path, config, end, found, digest, NULL, NULL);
+}
+
+trb_status trb__member_load(const trb_config *c, size_t m, uint64_t digest, trb_net **net, float **params)
+{
+    trb_weights_info info = {0};
+    const trb__path path = trb__run_path(c, "members/m%03zu/weights.h5", m);
+    TRB_TRY(trb_weights_read(path.text, &info, net, params));
+    const uint64_t is = info.digest;
+    trb_weights_info_clear(&info);
+    if (is == digest) return TRB_OK;
+    return trb_fail(TRB_EINTEGRITY,
+                    "%s: its digest is %016" PRIx64 ", but was %016" PRIx64
+                    " when this stage began; run again when nothing trains",
+                    path.text, is, digest);
 }
 
 static trb_status read_digests(const trb_config *c, const trb_data *data, bool needed, uint64_t *digest)
@@ -347,8 +367,7 @@ trb_status trb__cache_open(trb_comm *world, const trb_config *c, const trb_data 
     if (st == TRB_OK) st = trb_cache_expect_views(found, c->cache.views, view);
     TRB_GO(trb_agree(world, st));
     spec = trb_cache_spec_of(found);
-    TRB_GO(trb_comm_same(world, trb_hash_bytes(spec->member_digest, spec->M * sizeof *spec->member_digest) ^ spec->K,
-                         "the cache's manifest"));
+    TRB_GO(trb_comm_same(world, trb_cache_digest(found), "the cache's manifest"));
     /* Members from elsewhere have no weights file here; then the cache's word is all there is. */
     TRB_GO(trb__member_digests(world, c, data, false, digest));
     for (size_t m = 0; st == TRB_OK && m < spec->M; m++)

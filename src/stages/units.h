@@ -21,10 +21,11 @@ typedef struct {
     float *params;
     trb_work *work;
 
-    int64_t *sample; /* [block] */
-    uint16_t *view;  /* [block] */
-    float *input;    /* [block][D] */
-    char *stored;    /* [block][D] inputs as stored; NULL if no view has some */
+    int64_t *sample;  /* [block] */
+    uint16_t *view;   /* [block] */
+    float *input;     /* [block][D] */
+    char *stored;     /* [rows of a shard][D] inputs as stored; NULL if no view has some */
+    size_t stored_is; /* the unit that they are of; SIZE_MAX if there are none yet */
 } trb__writer;
 
 /** Have the weights of a member, for gradients in calls of `rows` rows, or for inference by blocks if rows is 0. Local.

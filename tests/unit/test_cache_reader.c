@@ -1,6 +1,8 @@
 /* Reading by batch: kept and streamed serve the same values, whatever the plan. */
 #include "ensemble.h"
 
+#include <hdf5.h>
+
 enum { N = 1000, K = 5, M = 4, V = 2, ROWS = 32 };
 static trb_cache_spec spec;
 
@@ -14,7 +16,7 @@ static size_t width(size_t m0)
 static size_t memory_for(size_t m_count, size_t steps)
 {
     const size_t row = m_count * K * trb_dtype_bytes(spec.dtype);
-    const size_t fixed = ROWS * m_count * K * sizeof(float) + spec.block * row + V * (N / 16 + 1) * 4;
+    const size_t fixed = ROWS * m_count * K * sizeof(float) + spec.block * row + V * (N / 16 + 1) * (4 + 8 * m_count);
     return fixed + steps * ROWS * (2 * row + 4);
 }
 
@@ -99,7 +101,7 @@ static void statistics(void **state)
     ensemble_make(dir, &spec);
     const size_t row = TRB_STATISTICS(K) * sizeof(float), step = ROWS * row;
     serve(dir, TRB_ALL, 1, V * N * row + step, false);
-    const size_t fixed = spec.block * row + V * (N / 16 + 1) * 4 + 2 * ROWS * 4;
+    const size_t fixed = spec.block * row + V * (N / 16 + 1) * 12 + 2 * ROWS * 4;
     serve(dir, TRB_ALL, 1, fixed + 4 * step, true);
     serve(dir, TRB_ALL, 1, fixed + 9 * step, true);
     trb_cache *c = NULL;
@@ -134,7 +136,7 @@ static void inputs(void **state)
         assert_int_equal(trb_reader_bytes(c, VIEWS, TRB_INPUTS, 1), 2 * N * row);
         assert_int_equal(trb_reader_bytes(c, 3, TRB_INPUTS, 1), N * row);
         assert_int_equal(trb_reader_bytes(c, 1, TRB_INPUTS, 1), 0);
-        const size_t fixed = spec.block * row + VIEWS * (N / 16 + 1) * 4, all = 2 * N * row + ROWS * row;
+        const size_t fixed = spec.block * row + (VIEWS * 4 + 2 * 8) * (N / 16 + 1), all = 2 * N * row + ROWS * row;
         const size_t memory[] = {all, fixed + 2 * ROWS * (2 * row + 4), fixed + 7 * ROWS * (2 * row + 4)};
         for (size_t k = 0; k < 3; k++) {
             trb_reader *r = NULL;
@@ -162,11 +164,12 @@ static void inputs(void **state)
             assert_ok(trb_reader_plan(r, 0, NULL, NULL));
             assert_ok(trb_reader_close(r));
         }
-        uint16_t rows[20 * ENSEMBLE_D];
-        assert_ok(trb_inputs_read(in_scratch("inputs%d", half), &spec, 3, 300, 20, rows));
-        for (size_t i = 0; i < 20 * ENSEMBLE_D; i++)
+        uint16_t rows[256 * ENSEMBLE_D];
+        const size_t unit = trb_cache_inputs_unit(&spec, (trb_cache_unit){.view = 3, .first_row = 256});
+        assert_ok(trb_inputs_read(in_scratch("inputs%d", half), &spec, unit, rows));
+        for (size_t i = 0; i < 256 * ENSEMBLE_D; i++)
             assert_int_equal(half ? rows[i] : ((uint8_t *)rows)[i],
-                             ensemble_input(type, 3, 300 + i / ENSEMBLE_D, i % ENSEMBLE_D));
+                             ensemble_input(type, 3, 256 + i / ENSEMBLE_D, i % ENSEMBLE_D));
         trb_cache_close(c);
     }
 }
@@ -304,6 +307,129 @@ static void late_damage(void **state)
     trb_cache_close(c);
 }
 
+/* Other values in the place of a shard's, under attributes, digests and checksums that are still those of the manifest:
+ * nothing but the values themselves says so. */
+static void forge(const char *file, float by)
+{
+    float rows[64 * K];
+    trb_h5 *h = NULL;
+    assert_ok(trb_h5_open(file, &h));
+    assert_ok(trb_h5_read_rows(h, "logits", TRB_F32, 0, 64, rows));
+    trb_h5_close(h);
+    const hid_t f = H5Fopen(file, H5F_ACC_RDWR, H5P_DEFAULT), set = H5Dopen2(f, "logits", H5P_DEFAULT);
+    rows[63 * K] += by;
+    assert_true(f >= 0 && set >= 0 && H5Dwrite(set, H5T_IEEE_F32LE, H5S_ALL, H5S_ALL, H5P_DEFAULT, rows) >= 0);
+    assert_true(H5Dclose(set) >= 0 && H5Fclose(f) >= 0);
+}
+
+static void exchange(const char *a, const char *b)
+{
+    assert_int_equal(rename(a, in_scratch("aside")), 0);
+    assert_int_equal(rename(b, a), 0);
+    assert_int_equal(rename(in_scratch("aside"), b), 0);
+}
+
+/* Shards of something else in the place of those that were there at the opening, as whole as these. */
+static void late_exchange(void **state)
+{
+    (void)state;
+    static const char *const says[] = {
+        "v00/m000-s00005.h5: member is 1, expected 0",
+        "v00/m000-s00005.h5: is of the view [mixup 0.5], seed 11, expected [identity]",
+        "v00/m000-s00005.h5: is of the data set with digest",
+        "v00/m000-s00005.h5: is of a member with digest",
+        "v00/m000-s00005.h5: its payload digest is",
+        "v00/m000-s00005.h5: samples 368 to 383 have other values than when the file was checked",
+    };
+    enum { STEPS = 30, UNIT = 5, FORGED = sizeof says / sizeof *says - 1 };
+    spec = ensemble_spec(N, K, M, V);
+    static int64_t sample[STEPS * ROWS];
+    for (size_t i = 0; i < STEPS * ROWS; i++) sample[i] = (int64_t)i % N;
+    for (size_t flaw = 0; flaw <= FORGED; flaw++) {
+        trb_reader *r = NULL;
+        const float *t = NULL;
+        uint64_t payload = 0;
+        trb_cache *c = ensemble_open(in_scratch("late"), &spec);
+        const char *file = in_scratch("late/v00/m000-s00005.h5");
+        assert_ok(trb_reader_open(c, V, 0, M, ROWS, memory_for(M, 2), &r));
+        trb_cache_spec other = spec;
+        const trb_view views[V] = {ensemble_view[1], ensemble_view[0]};
+        if (flaw == 0) exchange(file, in_scratch("late/v00/m001-s00005.h5"));
+        if (flaw == 1) other.view = views;
+        if (flaw == 2) other.data_digest++;
+        if (flaw == 3) ensemble_digest[0]++;
+        if (flaw > 0 && flaw < 4) assert_ok(ensemble_write(in_scratch("late"), &other, UNIT, 16, &payload));
+        if (flaw == 3) ensemble_digest[0]--;
+        if (flaw == 4) {
+            trb_shard *s = NULL;
+            const float rows[64 * K] = {1};
+            assert_ok(trb_shard_create(in_scratch("late"), &spec, UNIT, &s));
+            assert_ok(trb_shard_write(s, 64, rows));
+            assert_ok(trb_shard_publish(s, &payload));
+        }
+        if (flaw == FORGED) forge(file, 0.5F);
+        /* Windows of two steps: the shard of samples 320 to 383 is first needed in the fifth. */
+        assert_ok(trb_reader_plan(r, STEPS, sample, NULL));
+        for (int s = 0; s < 10; s++) {
+            assert_ok(trb_reader_next(r, &t));
+            expect_step(t, 0, M, sample + s * ROWS, NULL);
+        }
+        const trb_status st = trb_reader_next(r, &t);
+        if (st != TRB_EINTEGRITY || strstr(trb_fail_message(), says[flaw]) == NULL)
+            fail_msg("flaw %zu: %d \"%s\", expected \"%s\"", flaw, st, trb_fail_message(), says[flaw]);
+        assert_int_equal(trb_reader_close(r), TRB_EINTEGRITY);
+        trb_fail_clear();
+        trb_cache_close(c);
+    }
+}
+
+/* The same of stored inputs, which are read as a whole or streamed, and of the logits that are of other inputs. */
+static void late_inputs(void **state)
+{
+    (void)state;
+    enum { VIEWS = 4, STEPS = 8, STORED = 3, UNIT = 2 * VIEWS * 16 + 16 };
+    spec = ensemble_spec(N, K, 2, VIEWS);
+    ensemble_store(&spec, TRB_U8);
+    static int64_t sample[STEPS * ROWS];
+    static uint16_t view[STEPS * ROWS];
+    uint8_t rows[64 * ENSEMBLE_D];
+    for (size_t i = 0; i < STEPS * ROWS; i++) view[i] = STORED;
+    trb_cache *c = ensemble_open(in_scratch("x"), &spec);
+    assert_int_equal(trb_cache_unit_at(&spec, UNIT).view, STORED);
+    const size_t row = ENSEMBLE_D, fixed = spec.block * row + (VIEWS * 4 + 2 * 8) * (N / 16 + 1);
+    trb_reader *inputs = NULL, *logits = NULL;
+    const void *x = NULL;
+    const float *t = NULL;
+    assert_ok(trb_inputs_read(in_scratch("x"), &spec, UNIT, rows));
+    assert_ok(trb_reader_open(c, VIEWS, TRB_INPUTS, 1, ROWS, fixed + 2 * ROWS * (2 * row + 4), &inputs));
+    assert_ok(trb_reader_open(c, VIEWS, 0, 1, ROWS, memory_for(1, 9), &logits));
+    assert_true(trb_reader_streams(inputs) && trb_reader_streams(logits));
+    /* Another writer's inputs, and logits that are of them. */
+    uint64_t payload = 0;
+    trb_shard *s = NULL;
+    for (size_t i = 0; i < sizeof rows; i++) rows[i] ^= 1;
+    assert_ok(trb_shard_create(in_scratch("x"), &spec, UNIT, &s));
+    assert_ok(trb_shard_write(s, 64, rows));
+    assert_ok(trb_shard_publish(s, &payload));
+    assert_fails(trb_inputs_read(in_scratch("x"), &spec, UNIT, rows), TRB_EINTEGRITY,
+                 "v03/x-s00000.h5: its payload digest is");
+    const uint64_t was = ensemble_inputs_payload[16];
+    ensemble_inputs_payload[16] = payload;
+    assert_ok(ensemble_write(in_scratch("x"), &spec, STORED * 2 * 16, 16, &payload));
+    ensemble_inputs_payload[16] = was;
+    assert_ok(trb_reader_plan(inputs, STEPS, sample, view));
+    assert_int_equal(trb_reader_next_inputs(inputs, &x), TRB_EINTEGRITY);
+    assert_non_null(strstr(trb_fail_message(), "v03/x-s00000.h5: its payload digest is"));
+    assert_int_equal(trb_reader_close(inputs), TRB_EINTEGRITY);
+    trb_fail_clear();
+    assert_ok(trb_reader_plan(logits, STEPS, sample, view));
+    assert_int_equal(trb_reader_next(logits, &t), TRB_EINTEGRITY);
+    assert_non_null(strstr(trb_fail_message(), "v03/m000-s00000.h5: is of inputs with digest"));
+    assert_int_equal(trb_reader_close(logits), TRB_EINTEGRITY);
+    trb_fail_clear();
+    trb_cache_close(c);
+}
+
 /* Closing and dropping do not wait for the plan to be read, of which nobody takes a step; if they waited for the
  * thread, it would be for ever. Each time it reads at most the two windows that there are. */
 static void prompt(void **state)
@@ -333,7 +459,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_values), cmocka_unit_test(inputs),        cmocka_unit_test(memory_limits),
         cmocka_unit_test(first_views), cmocka_unit_test(no_allocation), cmocka_unit_test(late_damage),
-        cmocka_unit_test(prompt),      cmocka_unit_test(statistics),
+        cmocka_unit_test(prompt),      cmocka_unit_test(statistics),    cmocka_unit_test(late_exchange),
+        cmocka_unit_test(late_inputs),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }
