@@ -75,7 +75,7 @@ def figures(name, p):
 train, test = records("train")[0], records("test")
 label = test[1]
 members = sorted(glob.glob(f"{run}/members/m*/weights.h5"))
-bf16 = text(h5py.File(members[0]).attrs["blas"]).endswith(", bf16")
+bf16 = ", bf16" in text(h5py.File(members[0]).attrs["blas"])
 # Logits are sums of some hundred products of order one in float32, in another order and through several layers: 1e-4 is some ten
 # times their rounding error. bfloat16 products round both operands by at most 2^-9 of them; through 20 to 60 layers such errors
 # add up like a random walk, to 0.012 to 0.021 of the logits (measured: at most 0.007 of the largest). Probabilities move by at

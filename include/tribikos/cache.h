@@ -79,7 +79,7 @@
  *     if inputs are stored, version is 2, and there are inputs_dtype "uint8" or "float16"; channels, height, width
  *     (uint64); and view_00_stored (uint64), ... for each view, 1 if its inputs are;
  *     of statistics, version is 3, with stored inputs 4, and there is holds "statistics" (text);
- *     blas: the kernels that computed the logits (text; "" if unknown)
+ *     blas: the kernels that computed the logits (text; "" if unknown; of several "A; B")
  *     digest          uint64  digest of, in this order: the texts task and dtype; with versions 3 and 4 the text
  *                             holds; N, K, M, V, block, R, data_digest; each view's recipe text and seed; with versions
  *                             2 and 4 inputs_dtype, channels, height, width and each view's stored; /shard/member,
@@ -173,6 +173,7 @@ trb_status trb_cache_open(const char *dir, trb_cache **out);
 void trb_cache_close(trb_cache *c);
 const trb_cache_spec *trb_cache_spec_of(const trb_cache *c); /* borrowed */
 const char *trb_cache_dir(const trb_cache *c);
+const char *trb_cache_blas(const trb_cache *c);              /* what computed the logits; "" if it is not known */
 uint64_t trb_cache_payload(const trb_cache *c, size_t unit); /* a shard's digest as the manifest has it */
 uint64_t trb_cache_digest(const trb_cache *c);               /* the manifest's own */
 

@@ -136,9 +136,12 @@ trb_status trb_exchange_finite(const trb_exchange *x);
 /** All parameters to all ranks. Collective over group. */
 trb_status trb_exchange_gather(trb_exchange *x);
 
-/** Go on behind so many steps: parameters are those behind them already. Local; before the first step.
- * \param[in] moment  [trb_optim_moments] slabs [trb_net_size], of which this rank copies its own part */
-void trb_exchange_resume(trb_exchange *x, uint64_t step, const float *const *moment);
+/** Go on after so many steps. Local; before the first step. Parameters and moments after them come by
+ * trb_exchange_put(). */
+void trb_exchange_resume(trb_exchange *x, uint64_t step);
+/** Values [at, at + n) of a slab [trb_net_size]: parameters (which 0), or a moment (1, 2), of which this rank copies its
+ * own part. Local; before the first step. */
+void trb_exchange_put(trb_exchange *x, size_t which, size_t at, size_t n, const float *values);
 
 /** Keeping what a step makes of parameters and moments, for a checkpoint: owners copy what they update while it is in
  * their caches, and send it to one rank while the next steps are computed.

@@ -42,6 +42,10 @@ void trb_mem_release(trb_mem kind, size_t bytes);
 /** Bytes held now in one kind, or in all if kind is TRB_MEM_KINDS. Local. */
 size_t trb_mem_bytes(trb_mem kind);
 
+/** The most bytes held at one time, in all kinds together, since the last trb_mem_peak_begin(). Local. */
+size_t trb_mem_peak(void);
+void trb_mem_peak_begin(void); /* Local. Not beside another thread that allocates. */
+
 /** How many allocations this process has made through trb_alloc() so far. Local. */
 size_t trb_mem_allocations(void);
 

@@ -70,6 +70,7 @@ trb_status trb_h5_put_text(trb_h5 *h, const char *name, const char *value);
 trb_status trb_h5_get_u64(trb_h5 *h, const char *name, uint64_t *value);
 trb_status trb_h5_get_text(trb_h5 *h, const char *name, char **value);
 bool trb_h5_has(trb_h5 *h, const char *dataset);
+bool trb_h5_has_attr(trb_h5 *h, const char *name);
 
 /** Layout of a data set that is written in pieces: rows are the first dimension. */
 typedef struct {
@@ -120,7 +121,7 @@ trb_status trb_h5_each_attr(trb_h5 *h, trb_status (*visit)(void *ctx, const char
  *   regression: "target.mean", "target.scale" [1] float64: a target is mean + scale * output
  *   attributes: format "tribikos weights"; version 1; layers (net.h's list); input_c, input_h, input_w; heads;
  *   config (what the network was trained with, one "key: value" a line); config_digest (XXH3 of that text);
- *   blas (kernels and threads); digest (XXH3 of `layers`, the four sizes as uint64, the constants above and the slab's
+ *   blas (kernels and threads, see trb_weights_write()); digest (XXH3 of `layers`, the four sizes as uint64, the constants above and the slab's
  *   bytes)
  */
 typedef struct {
@@ -139,9 +140,11 @@ typedef struct {
 void trb_weights_info_clear(trb_weights_info *info); /* releases the strings */
 
 /** Publish a network's parameters. TRB_ENUM, naming the tensor, if one is not finite.
- * \param[in] config  the text to store  \param[out] digest may be NULL */
+ * \param[in] config  the text to store   \param[in] blas  what computed them: trb_blas_name(); or, if others took part,
+ * all in their order, "A; B", each with " on " and the processor behind it if that is known
+ * \param[out] digest may be NULL */
 trb_status trb_weights_write(const char *path, const trb_net *net, const float *params, trb_norm norm,
-                             const char *config, uint64_t *digest);
+                             const char *config, const char *blas, uint64_t *digest);
 
 /** Open a weights file, build its network, read and check everything.
  * \param[out] info    NULL to skip; cleared by trb_weights_info_clear()
@@ -157,22 +160,21 @@ trb_status trb_weights_read(const char *path, trb_weights_info *info, trb_net **
  *   "loss_sums" float64: what the losses of the epoch under way add up to, one a lane, head lanes one after the other
  *   "metrics" uint8: metrics.jsonl up to here; absent if empty
  *   attributes: format "tribikos checkpoint"; version 1; layers, input_c, input_h, input_w, heads, config, blas as in a
- *   weights file; phase (from 1) and step (taken in the phase), from which order, views and masks follow; digest (XXH3
- *   of all of it)
+ *   weights file; processor (trb_machine_name(); files of earlier versions have none); phase (from 1) and step (taken
+ *   in the phase), from which order, views and masks follow; digest (XXH3 of all of it but blas and processor)
  *
  * Checkpoints of one training lie in a folder of their own in N slots, "0.h5" to "N-1.h5", of which the next one takes
  * the place of the oldest. One under its name is complete: the rename is the last that is done to it.
  */
-enum { TRB_CHECKPOINT_SLABS = 3, TRB_CHECKPOINT_PATH = 1100 };
+enum { TRB_CHECKPOINT_SLABS = 3, TRB_CHECKPOINT_PATH = 1100, TRB_CHECKPOINT_PIECE = 1 << 18 };
 typedef struct {
-    char *config, *metrics;
-    uint64_t phase, step;
+    char *config, *metrics, *blas, *processor; /* processor: "" if it is not known */
+    uint64_t phase, step, digest;
     size_t n_sums, n_slabs;
     double *sum;
-    const float *slab[TRB_CHECKPOINT_SLABS];
+    const float *slab[TRB_CHECKPOINT_SLABS]; /* to be written; of one that was read they are nowhere */
     const trb_net *net;
-    trb_net *built; /* of one that was read: what the above borrow */
-    float *held;
+    trb_net *built; /* of one that was read: what `net` borrows */
 } trb_checkpoint;
 
 /** Publish a checkpoint. TRB_ENUM if a value is not finite. \param[out] digest  may be NULL */
@@ -180,9 +182,15 @@ trb_status trb_checkpoint_write(const char *path, const trb_checkpoint *c, uint6
 /** The same in a slot of a folder, which is made if need be. */
 trb_status trb_checkpoint_publish(const char *folder, size_t slot, const trb_checkpoint *c);
 
-/** Read and check everything. \param[out] c  trb_checkpoint_clear() \return TRB_OK; TRB_ECONFIG if absent;
- * TRB_EINTEGRITY if anything is not what it says */
-trb_status trb_checkpoint_read(const char *path, trb_checkpoint *c);
+/** Takes values [at, at + n) of a slab, at most TRB_CHECKPOINT_PIECE, while a checkpoint is read: slab by slab, from
+ * their beginning to their end. */
+typedef trb_status trb_checkpoint_taker(void *ctx, size_t slab, size_t at, size_t n, const float *values);
+
+/** Read and check everything, a piece at a time: a checkpoint may be several times as large as what a rank holds.
+ * \param[in] take  NULL if nobody wants the slabs. What it was given is good only if TRB_OK is returned
+ * \param[out] c  trb_checkpoint_clear() \return TRB_OK; TRB_ECONFIG if absent; TRB_EINTEGRITY if anything is not what
+ * it says; a failure of `take` */
+trb_status trb_checkpoint_read(const char *path, trb_checkpoint_taker *take, void *ctx, trb_checkpoint *c);
 void trb_checkpoint_clear(trb_checkpoint *c);
 
 /** Read the newest checkpoint of a folder that is good.

@@ -16,7 +16,7 @@ typedef struct {
 enum { ALIGN = 64 };
 
 static atomic_size_t held[TRB_MEM_KINDS];
-static atomic_size_t allocations;
+static atomic_size_t allocations, peak;
 
 static const char *const names[TRB_MEM_KINDS + 1] = {"other", "weights", "gradients",  "moments", "activations",
                                                      "data",  "cache",   "checkpoint", "all"};
@@ -64,6 +64,10 @@ trb_status trb_strdup(const char *text, char **out)
 void trb_mem_hold(trb_mem kind, size_t bytes)
 {
     atomic_fetch_add(&held[kind], bytes);
+    const size_t now = trb_mem_bytes(TRB_MEM_KINDS);
+    size_t most = atomic_load(&peak);
+    while (now > most && !atomic_compare_exchange_weak(&peak, &most, now)) {
+    }
 }
 
 void trb_mem_release(trb_mem kind, size_t bytes)
@@ -77,6 +81,16 @@ size_t trb_mem_bytes(trb_mem kind)
     size_t sum = 0;
     for (int k = 0; k < TRB_MEM_KINDS; k++) sum += atomic_load(&held[k]);
     return sum;
+}
+
+size_t trb_mem_peak(void)
+{
+    return atomic_load(&peak);
+}
+
+void trb_mem_peak_begin(void)
+{
+    atomic_store(&peak, trb_mem_bytes(TRB_MEM_KINDS));
 }
 
 size_t trb_mem_allocations(void)

@@ -333,6 +333,7 @@ trb_status trb_cache_open(const char *dir, trb_cache **out)
     TRB_GO(trb_strdup(dir, &c->dir));
     TRB_GO(trb_h5_open(path, &h));
     TRB_GO(get_header(h, &c->spec, &inputs));
+    TRB_GO(trb_h5_has_attr(h, "blas") ? trb_h5_get_text(h, "blas", &c->blas) : trb_strdup("", &c->blas));
     TRB_GO(get_views(h, c->spec.V, inputs, &c->view));
     c->spec.view = c->view;
     TRB_GO(expect_sizes(h, &c->spec));
@@ -363,6 +364,7 @@ void trb_cache_close(trb_cache *c)
     trb_free(c->payload);
     trb_free(c->member_digest);
     trb_free(c->view);
+    trb_free(c->blas);
     trb_free(c->dir);
     trb_free(c);
 }
@@ -375,6 +377,11 @@ const trb_cache_spec *trb_cache_spec_of(const trb_cache *c)
 uint64_t trb_cache_payload(const trb_cache *c, size_t unit)
 {
     return c->payload[unit];
+}
+
+const char *trb_cache_blas(const trb_cache *c)
+{
+    return c->blas;
 }
 
 uint64_t trb_cache_digest(const trb_cache *c)

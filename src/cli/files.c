@@ -149,7 +149,7 @@ trb_status trb__command_info(const trb__arguments *a)
     }
     if (strcmp(format, "tribikos checkpoint") == 0) {
         trb_checkpoint c = {.config = NULL};
-        TRB_GO(trb_checkpoint_read(a->operand[0], &c));
+        TRB_GO(trb_checkpoint_read(a->operand[0], NULL, NULL, &c));
         (void)puts("everything was read; the digest is as recorded");
         trb_checkpoint_clear(&c);
     }

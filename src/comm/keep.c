@@ -232,15 +232,24 @@ const float *trb_exchange_kept_slab(const trb_exchange *x, size_t part, size_t w
     return k->whole + (part * k->slabs + which) * x->size;
 }
 
-void trb_exchange_resume(trb_exchange *x, uint64_t step, const float *const *moment)
+/* What this rank owns of a segment, of the values [at, at + n) of a slab of moments. */
+static void put_moment(const trb__segment *s, float *moment, size_t at, size_t n, const float *values)
+{
+    const size_t lo = s->own_lo > at ? s->own_lo : at, hi = s->own_hi < at + n ? s->own_hi : at + n;
+    if (lo < hi) memcpy(moment + s->moments + (lo - s->own_lo), values + (lo - at), (hi - lo) * sizeof *moment);
+}
+
+void trb_exchange_put(trb_exchange *x, size_t which, size_t at, size_t n, const float *values)
+{
+    float *const moment[] = {x->m, x->v};
+    if (which == 0)
+        memcpy(x->params + at, values, n * sizeof *values);
+    else
+        for (size_t i = 0; i < x->n_segments; i++) put_moment(&x->segment[i], moment[which - 1], at, n, values);
+}
+
+void trb_exchange_resume(trb_exchange *x, uint64_t step)
 {
     const uint64_t updates = trb_exchange_is_free(x) ? (uint64_t)x->group->size - x->how.servers : 1;
     x->step = step * updates;
-    float *const slab[] = {x->m, x->v};
-    for (size_t j = 0; j < trb_optim_moments(&x->opt); j++) {
-        for (size_t i = 0; i < x->n_segments; i++) {
-            const trb__segment *s = &x->segment[i];
-            memcpy(slab[j] + s->moments, moment[j] + s->own_lo, (s->own_hi - s->own_lo) * sizeof **slab);
-        }
-    }
 }

@@ -314,9 +314,9 @@ done:
     return st;
 }
 
-/* Inputs come first: logits are of them. */
+/* Inputs come first: logits are of them. \param[out] kept  of the shards of logits so many were there already */
 static trb_status complete(trb_comm *world, const trb_config *c, trb_cache_spec *spec, const trb__samples *s,
-                           const char *dir, uint64_t *payload)
+                           const char *dir, uint64_t *payload, size_t *kept)
 {
     const size_t S = trb_cache_units(spec), logits = trb_cache_logits_units(spec);
     trb__writer w = {.c = c, .spec = spec, .dir = dir};
@@ -332,6 +332,7 @@ static trb_status complete(trb_comm *world, const trb_config *c, trb_cache_spec 
         spec->inputs_payload = payload + logits;
     }
     TRB_GO(check_shards(world, spec, dir, 0, logits, all));
+    for (size_t i = 0; i < logits; i++) *kept += all[i].good;
     TRB_GO(write_shards(world, &w, &s->data, "shards", write_unit, 0, logits, all));
     for (size_t i = 0; i < logits; i++) payload[i] = all[i].payload;
 done:
@@ -372,13 +373,14 @@ static trb_status expect_own_kind(const char *dir, const trb_cache_spec *spec)
 }
 
 /* Whether the manifest that is there says what a new one would. Then it stays: it names the kernels that computed the
- * logits, and they may have been another machine's. That there is none, or a damaged one, is an answer; that it could
- * not be read is not. */
-static trb_status manifest_stands(const char *dir, const trb_cache_spec *spec, const uint64_t *payload, bool *stands)
+ * logits, and they may have been another machine's, which a new one names too if shards of theirs were kept. That there
+ * is none, or a damaged one, is an answer; that it could not be read is not. */
+static trb_status manifest_stands(const char *dir, const trb_cache_spec *spec, const uint64_t *payload, size_t kept,
+                                  bool *stands, char **makers)
 {
     trb_cache *cache = NULL;
     bool same = false;
-    const trb_status st = trb_cache_open(dir, &cache);
+    trb_status st = trb_cache_open(dir, &cache);
     if (st != TRB_OK && st != TRB_ECONFIG && st != TRB_EINTEGRITY) return st;
     if (st == TRB_OK) {
         const trb_cache_spec *is = trb_cache_spec_of(cache);
@@ -389,16 +391,30 @@ static trb_status manifest_stands(const char *dir, const trb_cache_spec *spec, c
                trb_cache_expect_views(cache, spec->V, spec->view) == TRB_OK;
         for (size_t i = 0; same && i < trb_cache_units(spec); i++) same = trb_cache_payload(cache, i) == payload[i];
     }
-    trb_cache_close(cache);
     trb_fail_clear();
+    st = cache == NULL || same || kept == 0 ? TRB_OK : trb__makers(dir, trb_cache_blas(cache), "", makers);
+    trb_cache_close(cache);
     *stands = same;
-    return TRB_OK;
+    return st;
+}
+
+/* The last act of rank 0. */
+static trb_status publish(const char *dir, const trb_cache_spec *spec, const uint64_t *payload, size_t kept)
+{
+    char *makers = NULL;
+    bool stands = false;
+    trb_status st = trb_strdup(trb_blas_name(), &makers);
+    if (st == TRB_OK) st = manifest_stands(dir, spec, payload, kept, &stands, &makers);
+    if (st == TRB_OK && !stands) st = trb_manifest_publish(dir, spec, payload, makers);
+    trb_free(makers);
+    return st;
 }
 
 trb_status trb_stage_cache(trb_comm *world, const trb_config *c)
 {
     trb__samples s = {0};
     uint64_t *digest = NULL, *payload = NULL;
+    size_t kept = 0;
     trb_view *view = NULL;
     trb_lock *lock = NULL;
     const trb__path dir = trb__run_path(c, "cache");
@@ -430,11 +446,8 @@ trb_status trb_stage_cache(trb_comm *world, const trb_config *c)
     if (trb_comm_rank(world) == 0 && st == TRB_OK) st = expect_own_kind(dir.text, &spec);
     if (trb_comm_rank(world) == 0 && st == TRB_OK) st = trb_mkdirs(dir.text);
     TRB_GO(trb__lock_share(world, c, st, &lock));
-    TRB_GO(complete(world, c, &spec, &s, dir.text, payload));
-    bool stands = trb_comm_rank(world) > 0;
-    if (!stands) st = manifest_stands(dir.text, &spec, payload, &stands);
-    if (st == TRB_OK && !stands) st = trb_manifest_publish(dir.text, &spec, payload, trb_blas_name());
-    st = trb_agree(world, st);
+    TRB_GO(complete(world, c, &spec, &s, dir.text, payload, &kept));
+    st = trb_agree(world, trb_comm_rank(world) == 0 ? publish(dir.text, &spec, payload, kept) : TRB_OK);
 done:
     trb_lock_close(lock);
     trb_free(payload);

@@ -7,6 +7,7 @@
 #include "tribikos/clock.h"
 #include "tribikos/fault.h"
 #include "tribikos/log.h"
+#include "tribikos/machine.h"
 #include "tribikos/memory.h"
 #include "tribikos/stop.h"
 
@@ -50,37 +51,39 @@ static trb_status expect_config(const char *path, const trb_checkpoint *c, const
     return st;
 }
 
-static trb_status find(const trb_config *c, const trb__place *place, trb_checkpoint *out, size_t *next)
+static trb_status find(const trb_config *c, trb__place *place, trb_checkpoint *out)
 {
     const char *how = c->run.resume;
-    char path[TRB_CHECKPOINT_PATH] = "";
+    char *path = place->from;
+    char what[TRB_CHECKPOINT_PATH + 128];
     size_t slot = 0;
-    *next = 0;
+    place->slot = 0;
     if (strcmp(how, "never") == 0) { /* nor shall the next run, which would take the farthest for the newest */
         trb_checkpoint_remove(place->folder.text, c->checkpoint.keep);
         return TRB_OK;
     }
     if (strcmp(how, "auto") != 0) {
-        (void)snprintf(path, sizeof path, "%s", how);
-        TRB_TRY(trb_checkpoint_read(path, out));
+        (void)snprintf(path, TRB_CHECKPOINT_PATH, "%s", how);
+        TRB_TRY(trb_checkpoint_read(path, NULL, NULL, out));
     } else if (c->checkpoint.keep > 0) {
         TRB_TRY(trb_checkpoint_newest(place->folder.text, c->checkpoint.keep, tell_damage, out, &slot, path));
         if (out->config == NULL) return TRB_OK;
-        *next = (slot + 1) % c->checkpoint.keep;
+        place->slot = (slot + 1) % c->checkpoint.keep;
     } else {
         return TRB_OK;
     }
     TRB_TRY(expect_config(path, out, place->config));
     trb_info("%s: goes on from %s, phase %llu, step %llu", place->who, path, (unsigned long long)out->phase,
              (unsigned long long)out->step);
-    return TRB_OK;
+    (void)snprintf(what, sizeof what, "%s: %s", place->who, path);
+    return trb__makers(what, out->blas, out->processor, &place->blas);
 }
 
-/* Rank 0's checkpoint to all. */
+/* What rank 0 has found to all. */
 static trb_status share(trb_comm *group, trb_checkpoint *c)
 {
     const bool leads = trb_comm_rank(group) == 0;
-    uint64_t head[5] = {c->phase, c->step, c->n_sums, c->n_slabs, leads ? trb_net_size(c->net) : 0};
+    uint64_t head[4] = {c->phase, c->step, c->n_sums, c->n_slabs};
     TRB_TRY(trb_comm_bcast(group, head, sizeof head, 0));
     if (!leads) {
         c->phase = head[0];
@@ -88,12 +91,8 @@ static trb_status share(trb_comm *group, trb_checkpoint *c)
         c->n_sums = head[2];
         c->n_slabs = head[3];
     }
-    trb_status st = leads ? TRB_OK : trb_alloc(TRB_MEM_CHECKPOINT, c->n_sums, sizeof *c->sum, &c->sum);
-    if (st == TRB_OK && !leads) st = trb_alloc(TRB_MEM_CHECKPOINT, c->n_slabs * head[4], sizeof *c->held, &c->held);
-    TRB_TRY(trb_agree(group, st));
-    for (size_t i = 0; i < c->n_slabs; i++) c->slab[i] = c->held + i * head[4];
-    TRB_TRY(trb_comm_bcast(group, c->sum, c->n_sums * sizeof *c->sum, 0));
-    return trb_comm_bcast(group, c->held, c->n_slabs * head[4] * sizeof *c->held, 0);
+    TRB_TRY(trb_agree(group, leads ? TRB_OK : trb_alloc(TRB_MEM_CHECKPOINT, c->n_sums, sizeof *c->sum, &c->sum)));
+    return trb_comm_bcast(group, c->sum, c->n_sums * sizeof *c->sum, 0);
 }
 
 trb_status trb__resume_check(const trb_config *c, size_t n)
@@ -109,27 +108,12 @@ trb_status trb__checkpoint_find(trb_comm *group, const trb_config *c, trb__place
 {
     trb_status st = TRB_OK;
     uint64_t found = 0;
-    if (trb_comm_rank(group) == 0) st = find(c, place, out, &place->slot);
+    if (trb_comm_rank(group) == 0) st = find(c, place, out);
     found = out->config != NULL;
     st = trb_agree(group, st);
     if (st == TRB_OK) st = trb_comm_bcast(group, &found, sizeof found, 0);
     if (st == TRB_OK && found != 0) st = share(group, out);
     if (st != TRB_OK) trb_checkpoint_clear(out);
-    return st;
-}
-
-/* What a part of the network has of it: parameters, and through its exchange the moments. */
-static trb_status take(const trb_checkpoint *c, const trb_net *from, const trb_net *part, float *params,
-                       trb_exchange *x)
-{
-    float *slab[TRB_CHECKPOINT_SLABS] = {params};
-    trb_status st = TRB_OK;
-    for (size_t i = 0; st == TRB_OK && i < c->n_slabs; i++) {
-        if (i > 0) st = trb_alloc(TRB_MEM_CHECKPOINT, trb_net_size(part), sizeof **slab, &slab[i]);
-        if (st == TRB_OK) st = trb_net_copy(from, c->slab[i], part, 0, trb_net_heads(part), slab[i]);
-    }
-    if (st == TRB_OK) trb_exchange_resume(x, c->step, (const float *const *)(slab + 1));
-    for (size_t i = 1; i < TRB_CHECKPOINT_SLABS; i++) trb_free(slab[i]);
     return st;
 }
 
@@ -150,14 +134,100 @@ trb_status trb__checkpoint_check(const trb_checkpoint *c, const trb__fit *f, uin
     return TRB_OK;
 }
 
-trb_status trb__checkpoint_use(const trb_checkpoint *c, const trb__fit *f, trb_exchange *x, trb_exchange *heads)
+/* Where what a rank holds is in the slabs of the whole network: all of it, or a body and some of the heads. */
+typedef struct {
+    const trb_net *whole, *part; /* whole: through a window on the part's heads */
+    trb_exchange *x;
+} landing;
+
+typedef struct {
+    trb_comm *group;
+    landing part[2];
+    size_t n_parts;
+} relay;
+
+static const trb_param *named(const trb_net *net, const char *name)
 {
-    if (heads == NULL) return take(c, f->net, f->net, f->params, x);
+    for (size_t i = 0; i < trb_net_n_params(net); i++)
+        if (strcmp(trb_net_param(net, i)->name, name) == 0) return trb_net_param(net, i);
+    return NULL;
+}
+
+/* Values [at, at + n) of a slab of the whole network: what the part has of them. */
+static void land(const landing *l, size_t slab, size_t at, size_t n, const float *values)
+{
+    for (size_t i = 0; i < trb_net_n_params(l->part); i++) {
+        const trb_param *to = trb_net_param(l->part, i), *from = named(l->whole, to->name);
+        if (from == NULL) continue;
+        const size_t end = from->offset + from->count;
+        const size_t lo = from->offset > at ? from->offset : at, hi = end < at + n ? end : at + n;
+        if (lo < hi) trb_exchange_put(l->x, slab, to->offset + (lo - from->offset), hi - lo, values + (lo - at));
+    }
+}
+
+static void land_all(const relay *r, const uint64_t head[3], const float *values)
+{
+    for (size_t i = 0; i < r->n_parts; i++) land(&r->part[i], head[0], head[1], head[2], values);
+}
+
+/* Rank 0, for each piece that it has read. */
+static trb_status hand_round(void *ctx, size_t slab, size_t at, size_t n, const float *values)
+{
+    const relay *r = ctx;
+    uint64_t head[3] = {slab, at, n};
+    TRB_TRY(trb_comm_bcast(r->group, head, sizeof head, 0));
+    TRB_TRY(trb_comm_bcast(r->group, (void *)(uintptr_t)values, n * sizeof *values, 0));
+    land_all(r, head, values);
+    return TRB_OK;
+}
+
+/* The others, until rank 0 says that there are no more. \param[in] piece  [TRB_CHECKPOINT_PIECE] */
+static trb_status receive(const relay *r, float *piece)
+{
+    for (;;) {
+        uint64_t head[3] = {0};
+        TRB_TRY(trb_comm_bcast(r->group, head, sizeof head, 0));
+        if (head[2] == 0) return TRB_OK;
+        TRB_TRY(trb_comm_bcast(r->group, piece, head[2] * sizeof *piece, 0));
+        land_all(r, head, piece);
+    }
+}
+
+/* Whatever becomes of the reading, the others hear of its end. */
+static trb_status read_again(const char *path, const trb_checkpoint *c, relay *r)
+{
+    trb_checkpoint again = {.config = NULL};
+    uint64_t end[3] = {0};
+    trb_status st = trb_checkpoint_read(path, hand_round, r, &again);
+    if (st == TRB_OK && again.digest != c->digest)
+        st = trb_fail(TRB_EINTEGRITY, "%s: changed while it was read; run again when no other job writes it", path);
+    trb_checkpoint_clear(&again);
+    if (st == TRB_ECOMM) return st;
+    const trb_status told = trb_comm_bcast(r->group, end, sizeof end, 0);
+    return st != TRB_OK ? st : told;
+}
+
+trb_status trb__checkpoint_use(trb_comm *group, const trb_checkpoint *c, const trb__fit *f, trb_exchange *x,
+                               trb_exchange *heads)
+{
+    const bool leads = trb_comm_rank(group) == 0, cut = heads != NULL;
+    relay r = {.group = group, .n_parts = cut ? 2 : 1};
     trb_net *own = NULL;
-    const size_t n = trb_net_heads(f->heads->net);
-    trb_status st = take(c, f->place->net, f->net, f->params, x);
-    if (st == TRB_OK) st = trb_net_window(f->place->net, (size_t)trb_comm_rank(f->heads->row) * n, n, &own);
-    if (st == TRB_OK) st = take(c, own, f->heads->net, f->heads->params, heads);
+    float *piece = NULL;
+    trb_status st = TRB_OK;
+    r.part[0] = (landing){.whole = cut ? f->place->net : f->net, .part = f->net, .x = x};
+    if (cut) {
+        const size_t n = trb_net_heads(f->heads->net);
+        st = trb_net_window(f->place->net, (size_t)trb_comm_rank(f->heads->row) * n, n, &own);
+        r.part[1] = (landing){.whole = own, .part = f->heads->net, .x = heads};
+    }
+    if (st == TRB_OK && !leads) st = trb_alloc(TRB_MEM_CHECKPOINT, TRB_CHECKPOINT_PIECE, sizeof *piece, &piece);
+    TRB_GO(trb_agree(group, st));
+    st = trb_agree(group, leads ? read_again(f->place->from, c, &r) : receive(&r, piece));
+    trb_exchange_resume(x, c->step);
+    if (cut) trb_exchange_resume(heads, c->step);
+done:
+    trb_free(piece);
     trb_net_destroy(own);
     return st;
 }
@@ -201,6 +271,8 @@ static trb_status reserve(trb__saver *s)
     s->at.phase = (uint64_t)s->fit->phase;
     s->at.net = whole;
     s->at.config = s->place->config;
+    s->at.blas = s->place->blas;
+    s->at.processor = (char *)(uintptr_t)trb_machine_name();
     TRB_TRY(trb_alloc(TRB_MEM_CHECKPOINT, s->at.n_sums, sizeof *s->at.sum, &s->at.sum));
     if (!s->writes || heads == NULL) return TRB_OK;
     return trb_alloc(TRB_MEM_CHECKPOINT, TRB_CHECKPOINT_SLABS * trb_net_size(whole), sizeof *s->joined, &s->joined);

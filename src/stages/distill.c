@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "internal.h"
+#include "tribikos/blas.h"
 #include "tribikos/log.h"
 #include "tribikos/loss.h"
 #include "tribikos/memory.h"
@@ -365,7 +366,7 @@ static trb_status write_weights(const student *d)
     const trb_net *net = d->plain != NULL ? d->plain : d->matched != NULL ? d->matched : trained;
     const float *params = d->plain != NULL ? d->params_plain : has_heads(d) ? d->params_many : d->params_one;
     return trb_weights_write(trb__run_path(d->c, "student/%s/weights.h5", d->o->name).text, net, params,
-                             trb__samples_norm(d->s), d->place.config, NULL);
+                             trb__samples_norm(d->s), d->place.config, d->place.blas, NULL);
 }
 
 /* Phase 1 trains one head on all members together; phase 2 gives every member a copy of it. A student of another kind
@@ -498,7 +499,9 @@ static trb_status open_readings(student *d, const trb_cache *cache)
                        memory - for_inputs, for_inputs);
 }
 
-static trb_status distill(trb_comm *world, const trb_config *c, const trb__samples *s, const trb_cache *cache, size_t i)
+/* \param[in] makers  who computes it, and who has computed the cache */
+static trb_status distill(trb_comm *world, const trb_config *c, const trb__samples *s, const trb_cache *cache,
+                          const char *makers, size_t i)
 {
     const trb_student_opts *o = &c->student[i];
     const int G = (int)o->head_groups, r = trb_comm_rank(world);
@@ -509,6 +512,7 @@ static trb_status distill(trb_comm *world, const trb_config *c, const trb__sampl
     d.place = (trb__place){.c = c, .folder = trb__run_path(c, "student/%s/checkpoint", o->name), .who = who};
     trb_status st = trb_fail_of(trb_stop_check(), "before %s: ", who);
     if (st == TRB_OK) st = trb__student_text(c, i, &s->data, d.spec, &d.place.config);
+    if (st == TRB_OK) st = trb_strdup(makers, &d.place.blas);
     TRB_GO(trb_agree(world, st));
     TRB_GO(trb__checkpoint_find(world, c, &d.place, &d.from));
     TRB_GO(trb_agree(world, prepare(&d, i)));
@@ -533,6 +537,7 @@ done:
     (void)trb__reading_close(&d.inputs);
     release(&d);
     trb_free(d.place.config);
+    trb_free(d.place.blas);
     return st;
 }
 
@@ -541,6 +546,7 @@ trb_status trb_stage_distill(trb_comm *world, const trb_config *c)
     trb__samples s = {0};
     trb_cache *cache = NULL;
     uint64_t *found = NULL;
+    char *makers = NULL;
     trb_lock *lock = NULL;
     TRB_TRY(trb__samples_load(world, c, &s));
     trb_status st = trb_alloc(TRB_MEM_OTHER, c->n_students, sizeof *found, &found);
@@ -549,9 +555,16 @@ trb_status trb_stage_distill(trb_comm *world, const trb_config *c)
     st = check_students(world, c, &s, trb_cache_spec_of(cache), found, &lock);
     TRB_GO(trb__lock_share(world, c, st, &lock));
     TRB_GO(trb_comm_bcast(world, found, c->n_students * sizeof *found, 0));
-    for (size_t i = 0; i < c->n_students; i++)
-        if (!found[i]) TRB_GO(distill(world, c, &s, cache, i));
+    size_t first = 0;
+    while (first < c->n_students && found[first]) first++;
+    st = trb_strdup(trb_blas_name(), &makers);
+    if (st == TRB_OK && first < c->n_students)
+        st = trb__makers(trb_cache_dir(cache), trb_cache_blas(cache), "", &makers);
+    TRB_GO(trb_agree(world, st));
+    for (size_t i = first; i < c->n_students; i++)
+        if (!found[i]) TRB_GO(distill(world, c, &s, cache, makers, i));
 done:
+    trb_free(makers);
     trb_lock_close(lock);
     trb_free(found);
     trb_cache_close(cache);

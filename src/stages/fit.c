@@ -473,7 +473,7 @@ static trb_status go_on(trb_comm *group, loop *l)
     if (from == NULL || from->n_slabs == 0) return TRB_OK;
     TRB_TRY(trb_agree(group, trb__checkpoint_check(from, f, f->epochs * l->steps)));
     trb_exchange *heads = l->heads == NULL ? NULL : trb__half_exchange(l->heads);
-    TRB_TRY(trb_agree(group, trb__checkpoint_use(from, f, l->x, heads)));
+    TRB_TRY(trb__checkpoint_use(group, from, f, l->x, heads));
     l->taken = l->progress.from = from->step;
     if (l->heads != NULL) trb__half_go_on(l->heads, from->sum);
     for (size_t i = 0; l->heads == NULL && i < l->own.count; i++)
@@ -490,7 +490,7 @@ static trb_status go_on(trb_comm *group, loop *l)
 }
 
 /* What a rank reports of a training: its costs, and what its memory is taken by. */
-enum { WAITED, BYTES, HELD, FIGURES = HELD + TRB_MEM_KINDS };
+enum { WAITED, BYTES, PEAK, HELD, FIGURES = HELD + TRB_MEM_KINDS };
 
 static void own_figures(const loop *l, double *figure)
 {
@@ -500,14 +500,8 @@ static void own_figures(const loop *l, double *figure)
     if (l->heads != NULL) trb__half_worked(l->heads, &waited, &bytes);
     figure[WAITED] = work.waited_s + waited;
     figure[BYTES] = (double)(work.bytes_sent + bytes);
+    figure[PEAK] = (double)trb_mem_peak();
     for (int k = 0; k < TRB_MEM_KINDS; k++) figure[HELD + k] = (double)trb_mem_bytes((trb_mem)k);
-}
-
-static double held(const double *figure)
-{
-    double sum = 0.0;
-    for (int k = 0; k < TRB_MEM_KINDS; k++) sum += figure[HELD + k];
-    return sum;
 }
 
 static void show_memory(const loop *l, const double *figure)
@@ -517,7 +511,7 @@ static void show_memory(const loop *l, const double *figure)
     for (int k = TRB_MEM_OTHER + 1; k < TRB_MEM_KINDS && used < sizeof kinds; k++)
         used += (size_t)snprintf(kinds + used, sizeof kinds - used, ", %s %.1f", trb_mem_name((trb_mem)k),
                                  figure[HELD + k] * 1e-6);
-    trb_info("%s: a rank holds up to %.1f MB:%s", l->fit->label, held(figure) * 1e-6, kinds + 1);
+    trb_info("%s: a rank held up to %.1f MB; at the end%s", l->fit->label, figure[PEAK] * 1e-6, kinds + 1);
 }
 
 static void show_exchange(const loop *l, size_t P, const double *all)
@@ -552,7 +546,7 @@ static trb_status report_costs(trb_comm *group, const loop *l)
     if (st == TRB_OK) {
         const double *largest = all;
         for (size_t r = 1; r < P; r++)
-            if (held(all + FIGURES * r) > held(largest)) largest = all + FIGURES * r;
+            if (all[FIGURES * r + PEAK] > largest[PEAK]) largest = all + FIGURES * r;
         show_exchange(l, P, all);
         show_memory(l, largest);
     }
@@ -565,6 +559,7 @@ trb_status trb__fit_run(trb_comm *group, const trb__fit *f)
     const int P = trb_comm_size(group), r = trb_comm_rank(group);
     loop l = {.fit = f, .steps = f->samples->n_train / f->opts->batch, .rows = f->opts->batch / f->opts->lanes};
     l.opt = optimiser(f, l.steps);
+    trb_mem_peak_begin();
     const uint64_t steps = f->epochs * l.steps;
     TRB_TRY(trb_exchange_open(group, f->exchange, f->net, &l.opt, f->opts->lanes, steps, f->params, &l.x));
     l.own = l.row = trb_exchange_lanes(l.x);

@@ -195,18 +195,28 @@ typedef struct {
 typedef struct trb__place {
     const trb_config *c;
     trb__path folder;
-    const char *who;    /* "member 3" */
-    char *config;       /* text of what is trained, as the weights file will have it */
-    size_t slot;        /* the next one to be written; rank 0 */
-    const trb_net *net; /* the whole network where that of the training is its body, else NULL */
+    const char *who;     /* "member 3" */
+    char *config, *blas; /* text of what is trained, and what computes it, as the weights file will have them */
+    char from[TRB_CHECKPOINT_PATH]; /* the checkpoint that it goes on from; rank 0 */
+    size_t slot;                    /* the next one to be written; rank 0 */
+    const trb_net *net;             /* the whole network where that of the training is its body, else NULL */
 } trb__place;
 
 /** Refuse `run.resume` with a file's name if another number of networks than one is to be trained. Local. */
 trb_status trb__resume_check(const trb_config *c, size_t n);
 
-/** What the training shall go on from, by `run.resume`. Rank 0 reads, all get it. Collective over group.
- * \param[out] out  trb_checkpoint_clear(); n_slabs is 0 if there is nothing: it begins. On other ranks than 0 only
- * numbers and arrays
+/** Which kernels, and which processors, computed what this run goes on with: says so if they are others than this
+ * run's. Local, for the rank that writes.
+ * \param[in] what  for the message   \param[in] blas,processor  as a file has them; "" if it does not say
+ * \param[in,out] makers  trb_blas_name(), or what trb_weights_write() says of several; the same with these in front of
+ * it, trb_free() */
+trb_status trb__makers(const char *what, const char *blas, const char *processor, char **makers);
+
+/** What the training shall go on from, by `run.resume`. Rank 0 reads and checks all of it, without holding it; all ranks
+ * get numbers and sums. Collective over group.
+ * \param[in,out] place  slot and from are found; blas names the checkpoint's makers too
+ * \param[out] out  trb_checkpoint_clear(); n_slabs is 0 if there is nothing: it begins. On other ranks than 0 there are
+ * no texts and no network
  * \return the agreed status */
 trb_status trb__checkpoint_find(trb_comm *group, const trb_config *c, trb__place *place, trb_checkpoint *out);
 
@@ -276,9 +286,13 @@ void trb__half_go_on(trb__half *h, const double *all); /* Local: the losses are 
 /** Refuse a checkpoint that is not of this training, of so many steps. Only rank 0 has the network that the file names,
  * so that no rank may use one before all have agreed. Local. */
 trb_status trb__checkpoint_check(const trb_checkpoint *c, const trb__fit *f, uint64_t steps);
-/** Go on from a checkpoint that all have let pass: parameters and moments. Local; before the first step.
- * \param[in] heads  exchange of the heads if they are cut, else NULL */
-trb_status trb__checkpoint_use(const trb_checkpoint *c, const trb__fit *f, trb_exchange *x, trb_exchange *heads);
+/** Go on from a checkpoint that all have let pass: parameters and moments. Rank 0 reads it once more, it must still be
+ * the one that was found, and hands it round in pieces, of which each rank takes what it holds. Collective over group;
+ * before the first step.
+ * \param[in] heads  exchange of the heads if they are cut, else NULL   \return the agreed status; after a failure
+ * parameters and moments are lost */
+trb_status trb__checkpoint_use(trb_comm *group, const trb_checkpoint *c, const trb__fit *f, trb_exchange *x,
+                               trb_exchange *heads);
 
 /** Writing checkpoints of one training (checkpoint.c): rank 0 of the group decides when one is due, all ranks keep a
  * step, and when all is with rank 0 a thread writes it. NULL for s is a training without. */

@@ -1,6 +1,7 @@
 #include <stdio.h>
 
 #include "internal.h"
+#include "tribikos/blas.h"
 #include "tribikos/log.h"
 #include "tribikos/loss.h"
 #include "tribikos/memory.h"
@@ -103,12 +104,13 @@ static trb_status train_member(trb_comm *group, const trb_config *c, const trb__
 {
     const trb_fit_opts *o = &c->member[m];
     const bool leads = trb_comm_rank(group) == 0;
-    char label[48], *config = NULL;
+    char label[48];
     trb_net *net = NULL;
     float *params = NULL;
     trb_jsonl *metrics = NULL;
     trb_augment *augment = NULL;
     trb_checkpoint from = {.config = NULL};
+    trb__place place = {.c = c, .folder = trb__run_path(c, "members/m%03zu/checkpoint", m), .who = label};
     member_loss loss = {.s = s};
     (void)snprintf(label, sizeof label, "member %zu", m);
 
@@ -118,11 +120,10 @@ static trb_status train_member(trb_comm *group, const trb_config *c, const trb__
     if (st == TRB_OK) st = reserve_loss(o->batch / o->lanes, &loss);
     if (st == TRB_OK)
         st = trb_augment_create(&s->data, 1, &o->augment, o->seed, TRB_USE_AUGMENT, m, s->n_train, s->train, &augment);
-    if (st == TRB_OK) st = trb__member_text(c, m, &s->data, &config);
+    if (st == TRB_OK) st = trb__member_text(c, m, &s->data, &place.config);
+    if (st == TRB_OK) st = trb_strdup(trb_blas_name(), &place.blas);
     TRB_GO(trb_agree(group, st));
     loss.K = trb_net_outputs(net);
-    trb__place place = {
-        .c = c, .folder = trb__run_path(c, "members/m%03zu/checkpoint", m), .who = label, .config = config};
     TRB_GO(trb__checkpoint_find(group, c, &place, &from));
     trb_net_init(net, o->init, o->seed, m, params);
     if (leads) st = trb_jsonl_open(trb__run_path(c, "members/m%03zu/metrics.jsonl", m).text, from.metrics, &metrics);
@@ -152,14 +153,15 @@ static trb_status train_member(trb_comm *group, const trb_config *c, const trb__
         metrics = NULL;
         if (st == TRB_OK)
             st = trb_weights_write(trb__run_path(c, "members/m%03zu/weights.h5", m).text, net, params,
-                                   trb__samples_norm(s), config, NULL);
+                                   trb__samples_norm(s), place.config, place.blas, NULL);
         if (st == TRB_OK) trb_checkpoint_remove(place.folder.text, c->checkpoint.keep);
     }
     st = trb_agree(group, st);
 done:
     trb_checkpoint_clear(&from);
     (void)trb_jsonl_close(metrics);
-    trb_free(config);
+    trb_free(place.blas);
+    trb_free(place.config);
     release_loss(&loss);
     trb_augment_destroy(augment);
     trb_free(params);

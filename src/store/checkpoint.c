@@ -5,7 +5,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tribikos/blas.h"
 #include "tribikos/hash.h"
 #include "tribikos/memory.h"
 
@@ -14,45 +13,56 @@ enum { VERSION = 1 };
 
 static const char *const slabs[TRB_CHECKPOINT_SLABS] = {"weights", "moment1", "moment2"};
 
-/* All that goes on from a checkpoint is in its digest. */
-static trb_status digest_of(const trb_checkpoint *c, uint64_t *digest)
+/* All that goes on from a checkpoint is in its digest: first what is not in slabs, then the slabs. */
+static void hash_head(trb_hash *hash, const trb_checkpoint *c)
 {
-    trb_hash *hash = NULL;
     const trb_shape in = trb_net_shape(c->net);
     const uint64_t numbers[] = {in.c, in.h, in.w, trb_net_heads(c->net), c->phase, c->step, c->n_sums, c->n_slabs};
     const char *const texts[] = {trb_net_layers(c->net), c->config, c->metrics};
-    TRB_TRY(trb_hash_open(&hash));
     trb_hash_add(hash, numbers, sizeof numbers);
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) trb_hash_add(hash, texts[i], strlen(texts[i]) + 1);
     trb_hash_add(hash, c->sum, c->n_sums * sizeof *c->sum);
+}
+
+/* Values [at, at + n) of a slab. */
+static trb_status check(const char *path, trb_status st, const trb_net *net, size_t slab, size_t at, size_t n,
+                        const float *values)
+{
+    for (size_t i = 0; slab == 0 && i < trb_net_n_params(net); i++) {
+        const trb_param *p = trb_net_param(net, i);
+        const size_t lo = p->offset > at ? p->offset : at;
+        const size_t end = p->offset + p->count, hi = end < at + n ? end : at + n;
+        if (lo < hi) TRB_TRY(trb__values_check(path, st, p, lo - p->offset, hi - lo, values + (lo - at)));
+    }
+    for (size_t k = 0; slab > 0 && k < n; k++)
+        if (!isfinite(values[k])) return trb_fail(st, "%s: value %zu of %s is not finite", path, at + k, slabs[slab]);
+    return TRB_OK;
+}
+
+static trb_status digest_of(const trb_checkpoint *c, uint64_t *digest)
+{
+    trb_hash *hash = NULL;
+    TRB_TRY(trb_hash_open(&hash));
+    hash_head(hash, c);
     for (size_t i = 0; i < c->n_slabs; i++) trb_hash_add(hash, c->slab[i], trb_net_size(c->net) * sizeof *c->slab[i]);
     *digest = trb_hash_value(hash);
     trb_hash_close(hash);
     return TRB_OK;
 }
 
-static trb_status check(const char *path, trb_status st, const trb_checkpoint *c)
-{
-    for (size_t i = 0; i < trb_net_n_params(c->net); i++)
-        TRB_TRY(trb__values_check(path, st, trb_net_param(c->net, i), c->slab[0]));
-    for (size_t i = 1; i < c->n_slabs; i++)
-        for (size_t k = 0; k < trb_net_size(c->net); k++)
-            if (!isfinite(c->slab[i][k])) return trb_fail(st, "%s: value %zu of %s is not finite", path, k, slabs[i]);
-    return TRB_OK;
-}
-
 trb_status trb_checkpoint_write(const char *path, const trb_checkpoint *c, uint64_t *digest)
 {
-    const trb_h5_shape slab = {TRB_F32, 1, {trb_net_size(c->net)}}, sums = {TRB_F64, 1, {c->n_sums}};
-    const size_t bytes = strlen(c->metrics);
+    const size_t size = trb_net_size(c->net), bytes = strlen(c->metrics);
+    const trb_h5_shape slab = {TRB_F32, 1, {size}}, sums = {TRB_F64, 1, {c->n_sums}};
     trb_h5 *h = NULL;
     uint64_t value = 0;
     trb_status st = TRB_OK;
-    TRB_GO(check(path, TRB_ENUM, c));
+    for (size_t i = 0; i < c->n_slabs; i++) TRB_GO(check(path, TRB_ENUM, c->net, i, 0, size, c->slab[i]));
     TRB_GO(digest_of(c, &value));
     TRB_GO(trb_h5_create(path, &h));
     TRB_GO(trb__header_put(h, FORMAT, VERSION, c->net, c->config));
-    TRB_GO(trb_h5_put_text(h, "blas", trb_blas_name()));
+    TRB_GO(trb_h5_put_text(h, "blas", c->blas));
+    TRB_GO(trb_h5_put_text(h, "processor", c->processor));
     TRB_GO(trb_h5_put_u64(h, "phase", c->phase));
     TRB_GO(trb_h5_put_u64(h, "step", c->step));
     TRB_GO(trb_h5_put_u64(h, "digest", value));
@@ -70,15 +80,35 @@ done:
 void trb_checkpoint_clear(trb_checkpoint *c)
 {
     trb_net_destroy(c->built);
-    void *const blocks[] = {c->config, c->metrics, c->sum, c->held};
+    void *const blocks[] = {c->config, c->metrics, c->blas, c->processor, c->sum};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) trb_free(blocks[i]);
     *c = (trb_checkpoint){.config = NULL};
 }
 
+static trb_status read_head(trb_h5 *h, trb_checkpoint *c)
+{
+    char *layers = NULL;
+    trb_shape input = {0};
+    size_t heads = 0;
+    trb_status st = TRB_OK;
+    TRB_GO(trb__header_get(h, FORMAT, VERSION, &layers, &input, &heads, &c->config));
+    TRB_GO(trb_h5_get_text(h, "blas", &c->blas));
+    TRB_GO(trb_h5_has_attr(h, "processor") ? trb_h5_get_text(h, "processor", &c->processor)
+                                           : trb_strdup("", &c->processor));
+    TRB_GO(trb_h5_get_u64(h, "phase", &c->phase));
+    TRB_GO(trb_h5_get_u64(h, "step", &c->step));
+    TRB_GO(trb_h5_get_u64(h, "digest", &c->digest));
+    TRB_GO(trb__net_build(h, layers, input, heads, &c->built));
+    c->net = c->built;
+done:
+    trb_free(layers);
+    return st;
+}
+
+/* What is not in slabs; of these how many there are. */
 static trb_status read_arrays(trb_h5 *h, trb_checkpoint *c)
 {
     trb_h5_shape shape = {0};
-    const size_t size = trb_net_size(c->net);
     TRB_TRY(trb_h5_describe(h, "loss_sums", &shape));
     c->n_sums = shape.dim[0];
     TRB_TRY(trb_h5_expect(h, "loss_sums", (trb_h5_shape){TRB_F64, 1, {c->n_sums}}));
@@ -93,42 +123,51 @@ static trb_status read_arrays(trb_h5 *h, trb_checkpoint *c)
     TRB_TRY(trb_alloc(TRB_MEM_CHECKPOINT, bytes + 1, 1, &c->metrics));
     if (bytes > 0) TRB_TRY(trb_h5_read_rows(h, "metrics", TRB_U8, 0, bytes, c->metrics));
     for (; c->n_slabs < TRB_CHECKPOINT_SLABS && trb_h5_has(h, slabs[c->n_slabs]); c->n_slabs++)
-        TRB_TRY(trb_h5_expect(h, slabs[c->n_slabs], (trb_h5_shape){TRB_F32, 1, {size}}));
+        TRB_TRY(trb_h5_expect(h, slabs[c->n_slabs], (trb_h5_shape){TRB_F32, 1, {trb_net_size(c->net)}}));
     if (c->n_slabs == 0) return trb_fail(TRB_EINTEGRITY, "%s: there are no weights in it", trb_h5_path(h));
-    TRB_TRY(trb_alloc(TRB_MEM_CHECKPOINT, c->n_slabs * size, sizeof *c->held, &c->held));
-    for (size_t i = 0; i < c->n_slabs; i++) {
-        TRB_TRY(trb_h5_read_rows(h, slabs[i], TRB_F32, 0, size, c->held + i * size));
-        c->slab[i] = c->held + i * size;
+    return TRB_OK;
+}
+
+/* \param[in] piece  [TRB_CHECKPOINT_PIECE] */
+static trb_status read_slab(trb_h5 *h, const trb_checkpoint *c, size_t slab, trb_checkpoint_taker *take, void *ctx,
+                            trb_hash *hash, float *piece)
+{
+    const size_t size = trb_net_size(c->net);
+    for (size_t at = 0; at < size; at += TRB_CHECKPOINT_PIECE) {
+        const size_t n = size - at < TRB_CHECKPOINT_PIECE ? size - at : TRB_CHECKPOINT_PIECE;
+        TRB_TRY(trb_h5_read_rows(h, slabs[slab], TRB_F32, at, n, piece));
+        TRB_TRY(check(trb_h5_path(h), TRB_EINTEGRITY, c->net, slab, at, n, piece));
+        trb_hash_add(hash, piece, n * sizeof *piece);
+        if (take != NULL) TRB_TRY(take(ctx, slab, at, n, piece));
     }
     return TRB_OK;
 }
 
-trb_status trb_checkpoint_read(const char *path, trb_checkpoint *out)
+trb_status trb_checkpoint_read(const char *path, trb_checkpoint_taker *take, void *ctx, trb_checkpoint *out)
 {
     trb_checkpoint c = {.config = NULL};
     trb_h5 *h = NULL;
-    char *layers = NULL;
-    trb_shape input = {0};
-    size_t heads = 0;
-    uint64_t expected = 0, digest = 0;
+    trb_hash *hash = NULL;
+    float *piece = NULL;
     trb_status st = TRB_OK;
     TRB_GO(trb_h5_open(path, &h));
-    TRB_GO(trb__header_get(h, FORMAT, VERSION, &layers, &input, &heads, &c.config));
-    TRB_GO(trb_h5_get_u64(h, "phase", &c.phase));
-    TRB_GO(trb_h5_get_u64(h, "step", &c.step));
-    TRB_GO(trb_h5_get_u64(h, "digest", &expected));
-    TRB_GO(trb__net_build(h, layers, input, heads, &c.built));
-    c.net = c.built;
+    TRB_GO(read_head(h, &c));
     TRB_GO(read_arrays(h, &c));
-    TRB_GO(digest_of(&c, &digest));
-    if (digest != expected)
+    const size_t size = trb_net_size(c.net);
+    TRB_GO(trb_hash_open(&hash));
+    TRB_GO(trb_alloc(TRB_MEM_CHECKPOINT, size < TRB_CHECKPOINT_PIECE ? size : TRB_CHECKPOINT_PIECE, sizeof *piece,
+                     &piece));
+    hash_head(hash, &c);
+    for (size_t i = 0; i < c.n_slabs; i++) TRB_GO(read_slab(h, &c, i, take, ctx, hash, piece));
+    const uint64_t digest = trb_hash_value(hash);
+    if (digest != c.digest)
         TRB_GO(trb_fail(TRB_EINTEGRITY, "%s: its digest is %016" PRIx64 ", but its contents give %016" PRIx64, path,
-                        expected, digest));
-    TRB_GO(check(path, TRB_EINTEGRITY, &c));
+                        c.digest, digest));
     *out = c;
     c = (trb_checkpoint){.config = NULL};
 done:
-    trb_free(layers);
+    trb_free(piece);
+    trb_hash_close(hash);
     trb_checkpoint_clear(&c);
     trb_h5_close(h);
     return st;
@@ -167,7 +206,7 @@ trb_status trb_checkpoint_newest(const char *folder, size_t slots, void (*damage
             if (i >= slots) break; /* there may have been more of them */
             continue;
         }
-        st = trb_checkpoint_read(name, &one);
+        st = trb_checkpoint_read(name, NULL, NULL, &one);
         if (st == TRB_EINTEGRITY) {
             damaged(trb_fail_message());
             trb_fail_clear();

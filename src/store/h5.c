@@ -312,6 +312,14 @@ trb_status trb_h5_put_text(trb_h5 *h, const char *name, const char *value)
     return st;
 }
 
+bool trb_h5_has_attr(trb_h5 *h, const char *name)
+{
+    trb__h5_lock();
+    const bool has = H5Aexists(h->file, name) > 0;
+    trb__h5_unlock();
+    return has;
+}
+
 /* Open a scalar attribute. \param[out] attr,type  to be closed by the caller, even after a failure, where not negative
  */
 static trb_status open_attr(trb_h5 *h, const char *name, hid_t *attr, hid_t *type)

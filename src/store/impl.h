@@ -48,7 +48,8 @@ trb_status trb__header_get(trb_h5 *h, const char *format, uint64_t version, char
 /** Build it; TRB_EINTEGRITY if that cannot be done. */
 trb_status trb__net_build(trb_h5 *h, const char *layers, trb_shape input, size_t heads, trb_net **net);
 
-/** Refuse, with `st`, values of a tensor that no parameters can have. */
-trb_status trb__values_check(const char *path, trb_status st, const trb_param *p, const float *params);
+/** Refuse, with `st`, values [from, from + n) of a tensor that no parameters can have. */
+trb_status trb__values_check(const char *path, trb_status st, const trb_param *p, size_t from, size_t n,
+                             const float *values);
 
 #endif

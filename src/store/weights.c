@@ -4,7 +4,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "tribikos/blas.h"
 #include "tribikos/hash.h"
 #include "tribikos/memory.h"
 
@@ -51,15 +50,16 @@ static trb_status digest_of(const char *layers, const trb_net *net, const float 
     return TRB_OK;
 }
 
-trb_status trb__values_check(const char *path, trb_status st, const trb_param *p, const float *params)
+trb_status trb__values_check(const char *path, trb_status st, const trb_param *p, size_t from, size_t n,
+                             const float *values)
 {
     const bool variance = p->statistic && p->start > 0.0F; /* which begins at one, as means do at zero */
-    for (size_t i = 0; i < p->count; i++) {
-        const float value = params[p->offset + i];
-        if (!isfinite(value)) return trb_fail(st, "%s: value %zu of tensor %s is not finite", path, i, p->name);
-        if (variance && value < 0.0F)
-            return trb_fail(st, "%s: value %zu of tensor %s is %g, a variance below 0", path, i, p->name,
-                            (double)value);
+    for (size_t i = 0; i < n; i++) {
+        if (!isfinite(values[i]))
+            return trb_fail(st, "%s: value %zu of tensor %s is not finite", path, from + i, p->name);
+        if (variance && values[i] < 0.0F)
+            return trb_fail(st, "%s: value %zu of tensor %s is %g, a variance below 0", path, from + i, p->name,
+                            (double)values[i]);
     }
     return TRB_OK;
 }
@@ -105,7 +105,7 @@ trb_status trb__header_put(trb_h5 *h, const char *format, uint64_t version, cons
 }
 
 trb_status trb_weights_write(const char *path, const trb_net *net, const float *params, trb_norm norm,
-                             const char *config, uint64_t *digest)
+                             const char *config, const char *blas, uint64_t *digest)
 {
     trb_status st = TRB_OK;
     trb_h5 *h = NULL;
@@ -114,12 +114,12 @@ trb_status trb_weights_write(const char *path, const trb_net *net, const float *
     TRB_GO(trb_h5_create(path, &h));
     TRB_GO(trb__header_put(h, FORMAT, VERSION, net, config));
     TRB_GO(trb_h5_put_u64(h, "config_digest", trb_hash_text(config)));
-    TRB_GO(trb_h5_put_text(h, "blas", trb_blas_name()));
+    TRB_GO(trb_h5_put_text(h, "blas", blas));
     TRB_GO(trb_h5_put_u64(h, "digest", value));
     TRB_GO(write_constants(h, trb_net_shape(net).c, norm));
     for (size_t i = 0; i < trb_net_n_params(net); i++) {
         const trb_param *p = trb_net_param(net, i);
-        TRB_GO(trb__values_check(path, TRB_ENUM, p, params));
+        TRB_GO(trb__values_check(path, TRB_ENUM, p, 0, p->count, params + p->offset));
         TRB_GO(trb_h5_put(h, p->name, tensor_shape(p), params + p->offset));
     }
     st = trb_h5_publish(h);
@@ -217,7 +217,7 @@ static trb_status read_tensors(trb_h5 *h, const trb_net *net, float **params)
     for (size_t i = 0; i < trb_net_n_params(net); i++) {
         const trb_param *p = trb_net_param(net, i);
         TRB_GO(trb_h5_read_rows(h, p->name, TRB_F32, 0, p->shape[0], values + p->offset));
-        TRB_GO(trb__values_check(trb_h5_path(h), TRB_EINTEGRITY, p, values));
+        TRB_GO(trb__values_check(trb_h5_path(h), TRB_EINTEGRITY, p, 0, p->count, values + p->offset));
     }
     *params = values;
     values = NULL;

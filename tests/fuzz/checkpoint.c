@@ -8,7 +8,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     (void)argc, (void)argv;
     static float values[64];
     static const double sum[2] = {0.5, 0.25};
-    static char config[] = "seed: 1\n", metrics[] = "{\"epoch\": 1}\n";
+    static char config[] = "seed: 1\n", metrics[] = "{\"epoch\": 1}\n", nothing[] = "";
     trb_net *net = NULL;
     FUZZ_MUST(trb_net_create("dense 3, relu, dense 2", (trb_shape){2, 1, 1}, 1, &net) == TRB_OK);
     FUZZ_MUST(trb_net_size(net) <= 64);
@@ -16,6 +16,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     trb_checkpoint c = {.net = net,
                         .config = config,
                         .metrics = metrics,
+                        .blas = nothing,
+                        .processor = nothing,
                         .phase = 1,
                         .step = 7,
                         .n_sums = 2,
@@ -31,7 +33,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     trb_checkpoint c;
-    const trb_status st = trb_checkpoint_read(fuzz_base_edit(&base, "c.h5", (fuzz_input){data, n}), &c);
+    const trb_status st = trb_checkpoint_read(fuzz_base_edit(&base, "c.h5", (fuzz_input){data, n}), NULL, NULL, &c);
     if (st == TRB_OK) trb_checkpoint_clear(&c);
     fuzz_settle(st);
     return 0;

@@ -46,6 +46,16 @@ static void collect(trb_comm *w, trb_exchange *x, size_t n, state *to)
     }
 }
 
+/* In pieces that end where no segment does. */
+static void go_on(trb_exchange *x, size_t n, uint64_t from, size_t slabs, const state *begin)
+{
+    enum { PIECE = 7777 };
+    for (size_t i = 0; i < slabs; i++)
+        for (size_t at = 0; at < n; at += PIECE)
+            trb_exchange_put(x, i, at, n - at < PIECE ? n - at : PIECE, begin->slab[i] + at);
+    trb_exchange_resume(x, from);
+}
+
 /* Steps [from, to); what the steps of `keeps` make is kept in `kept`, in turn. */
 static void train(trb_comm *w, const trb_exchange_opts *how, const trb_net *net, const trb_optim *o, uint64_t from,
                   uint64_t to, const state *begin, const uint64_t keeps[2], state *kept, float *params)
@@ -54,9 +64,8 @@ static void train(trb_comm *w, const trb_exchange_opts *how, const trb_net *net,
     const uint64_t P = (uint64_t)trb_comm_size(w), r = (uint64_t)trb_comm_rank(w);
     trb_exchange *x = NULL;
     trb_net_init(net, TRB_INIT_HE, 1, 0, params);
-    if (begin != NULL) memcpy(params, begin->slab[0], n * sizeof *params);
     CHECK(trb_exchange_open(w, how, net, o, LANES, STEPS, params, &x) == TRB_OK);
-    if (begin != NULL) trb_exchange_resume(x, from, (const float *const *)(begin->slab + 1));
+    if (begin != NULL) go_on(x, n, from, 1 + moments, begin);
     if (kept != NULL) CHECK(trb_exchange_keep_open(x, w, 0, 1) == TRB_OK);
     const trb_lanes own = trb_exchange_lanes(x);
     const size_t before = trb_mem_allocations();
@@ -199,11 +208,10 @@ static trb_status run_free(trb_comm *w, const trb_exchange_opts *how, const trb_
                            float *params)
 {
     const trb_optim o = {.kind = TRB_OPTIM_SGD, .lr = 0.25};
-    const float *const none[2] = {NULL, NULL};
     trb_status st = TRB_OK;
     CHECK(trb_exchange_open(w, how, net, &o, LANES, STEPS, params, &b->x) == TRB_OK);
     CHECK(trb_exchange_keep_open(b->x, w, 0, 1) == TRB_OK);
-    trb_exchange_resume(b->x, from, none);
+    trb_exchange_resume(b->x, from);
     trb_lanes own = trb_exchange_lanes(b->x);
     if (own.count == 0) st = trb_exchange_serve(b->x, from == 0 ? ask : NULL, look, b);
     for (uint64_t step = 0; own.count > 0;) {

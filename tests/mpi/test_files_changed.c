@@ -27,7 +27,7 @@ static void write_member(trb_comm *w, const scene *of, size_t m, float factor)
         CHECK(trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(net), sizeof *params, &params) == TRB_OK);
         for (size_t i = 0; i < trb_net_size(net); i++) params[i] = factor * (float)(i % 7 + m);
         CHECK(trb_weights_write(trb__run_path(of->c, "members/m%03zu/weights.h5", m).text, net, params,
-                                trb__samples_norm(&of->s), config, NULL) == TRB_OK);
+                                trb__samples_norm(&of->s), config, trb_blas_name(), NULL) == TRB_OK);
     }
     trb_free(params);
     trb_net_destroy(net);
@@ -76,7 +76,8 @@ static void change_student(trb_comm *w, const scene *of)
     if (trb_comm_rank(w) == 0) {
         CHECK(trb_weights_read(path.text, &info, &net, &params) == TRB_OK);
         params[3] += 1.0F;
-        CHECK(trb_weights_write(path.text, net, params, trb__samples_norm(&of->s), info.config, NULL) == TRB_OK);
+        CHECK(trb_weights_write(path.text, net, params, trb__samples_norm(&of->s), info.config, info.blas, NULL) ==
+              TRB_OK);
     }
     trb_weights_info_clear(&info);
     trb_net_destroy(net);

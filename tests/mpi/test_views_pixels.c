@@ -32,7 +32,7 @@ static void write_member(trb_comm *w, const scene *of, size_t m, const trb_net *
     CHECK(trb_mkdirs(trb__run_path(of->c, "members/m%03zu", m).text) == TRB_OK);
     CHECK(trb__member_text(of->c, m, &of->s.data, &config) == TRB_OK);
     CHECK(trb_weights_write(trb__run_path(of->c, "members/m%03zu/weights.h5", m).text, net, params,
-                            trb__samples_norm(&of->s), config, NULL) == TRB_OK);
+                            trb__samples_norm(&of->s), config, trb_blas_name(), NULL) == TRB_OK);
     trb_free(config);
 }
 

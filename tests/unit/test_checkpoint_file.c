@@ -7,6 +7,7 @@
 
 static const char *const LAYERS = "dense 5, relu, split, dense 4, norm, relu, dense 3";
 static char config[] = "seed: 1\nlayers: dense 5\n", metrics[] = "{\"epoch\": 1}\n", nothing[] = "";
+static char blas[] = "A, 1 thread", processor[] = "Z80";
 static double sums[4] = {0.5, 1.0 / 3, 0, 7};
 
 typedef struct {
@@ -15,16 +16,18 @@ typedef struct {
     trb_checkpoint c;
 } kept;
 
-static void make(kept *k, size_t n_slabs, uint64_t phase, uint64_t step)
+static void make_of(const char *layers, kept *k, size_t n_slabs, uint64_t phase, uint64_t step)
 {
     *k = (kept){.c = {.config = config,
                       .metrics = metrics,
+                      .blas = blas,
+                      .processor = processor,
                       .phase = phase,
                       .step = step,
                       .n_sums = 4,
                       .sum = sums,
                       .n_slabs = n_slabs}};
-    assert_ok(trb_net_create(LAYERS, (trb_shape){6, 1, 1}, 2, &k->net));
+    assert_ok(trb_net_create(layers, (trb_shape){6, 1, 1}, 2, &k->net));
     k->c.net = k->net;
     for (size_t i = 0; i < n_slabs; i++) {
         assert_ok(trb_alloc(TRB_MEM_OTHER, trb_net_size(k->net), sizeof(float), &k->slab[i]));
@@ -33,22 +36,46 @@ static void make(kept *k, size_t n_slabs, uint64_t phase, uint64_t step)
     }
 }
 
+static void make(kept *k, size_t n_slabs, uint64_t phase, uint64_t step)
+{
+    make_of(LAYERS, k, n_slabs, phase, step);
+}
+
 static void drop(kept *k)
 {
     for (size_t i = 0; i < 3; i++) trb_free(k->slab[i]);
     trb_net_destroy(k->net);
 }
 
+/* Slabs of one that is read. */
+typedef struct {
+    size_t pieces, slab, at; /* so many have come, of which the next one begins here */
+    float *values[3];        /* [trb_net_size]; NULL: not wanted */
+} taken;
+
+static trb_status take(void *ctx, size_t slab, size_t at, size_t n, const float *values)
+{
+    taken *t = ctx;
+    assert_true(n > 0 && n <= TRB_CHECKPOINT_PIECE);
+    if (slab != t->slab) assert_true(slab == t->slab + 1 && at == 0);
+    if (slab == t->slab) assert_int_equal(at, t->at);
+    memcpy(t->values[slab] + at, values, n * sizeof *values);
+    t->pieces++;
+    t->slab = slab;
+    t->at = at + n;
+    return TRB_OK;
+}
+
 static void same(const trb_checkpoint *a, const trb_checkpoint *b)
 {
     assert_string_equal(a->config, b->config);
+    assert_string_equal(a->blas, b->blas);
+    assert_string_equal(a->processor, b->processor);
     assert_string_equal(a->metrics, b->metrics);
     assert_true(a->phase == b->phase && a->step == b->step && a->n_sums == b->n_sums && a->n_slabs == b->n_slabs);
     assert_memory_equal(a->sum, b->sum, a->n_sums * sizeof *a->sum);
     assert_string_equal(trb_net_layers(a->net), trb_net_layers(b->net));
     assert_int_equal(trb_net_heads(a->net), trb_net_heads(b->net));
-    for (size_t i = 0; i < a->n_slabs; i++)
-        assert_memory_equal(a->slab[i], b->slab[i], trb_net_size(a->net) * sizeof *a->slab[i]);
 }
 
 static void round_trip(void **state)
@@ -66,11 +93,53 @@ static void round_trip(void **state)
         assert_true(bytes[0] == bytes[1] && memcmp(a, b, bytes[0]) == 0);
         free(a);
         free(b);
-        assert_ok(trb_checkpoint_read(in_scratch("a.h5"), &read));
+        taken t = {.pieces = 0};
+        float *slabs = NULL;
+        const size_t size = trb_net_size(k.net);
+        assert_ok(trb_alloc(TRB_MEM_OTHER, n * size, sizeof *slabs, &slabs));
+        for (size_t i = 0; i < n; i++) t.values[i] = slabs + i * size;
+        assert_ok(trb_checkpoint_read(in_scratch("a.h5"), take, &t, &read));
         same(&read, &k.c);
+        assert_int_equal(t.pieces, n);
+        for (size_t i = 0; i < n; i++) assert_memory_equal(t.values[i], k.slab[i], size * sizeof *slabs);
         trb_checkpoint_clear(&read);
+        trb_free(slabs);
         drop(&k);
     }
+}
+
+static trb_status refuse(void *ctx, size_t slab, size_t at, size_t n, const float *values)
+{
+    (void)at, (void)n, (void)values;
+    return slab == *(size_t *)ctx ? trb_fail(TRB_ENUM, "no room") : TRB_OK;
+}
+
+/* Larger than a piece: as many as it takes, and never more than one is held. */
+static void pieces(void **state)
+{
+    (void)state;
+    kept k;
+    trb_checkpoint read = {.config = NULL};
+    taken t = {.pieces = 0};
+    float *slabs = NULL;
+    make_of("dense 400, relu, split, dense 400, relu, dense 3", &k, 3, 1, 17);
+    const size_t size = trb_net_size(k.net), a_piece = TRB_CHECKPOINT_PIECE * sizeof(float);
+    assert_true(size > TRB_CHECKPOINT_PIECE && size < 2 * TRB_CHECKPOINT_PIECE);
+    assert_ok(trb_checkpoint_write(in_scratch("l.h5"), &k.c, NULL));
+    assert_ok(trb_alloc(TRB_MEM_OTHER, 3 * size, sizeof *slabs, &slabs));
+    for (size_t i = 0; i < 3; i++) t.values[i] = slabs + i * size;
+    const size_t before = trb_mem_bytes(TRB_MEM_KINDS);
+    trb_mem_peak_begin();
+    assert_ok(trb_checkpoint_read(in_scratch("l.h5"), take, &t, &read));
+    assert_in_range(trb_mem_peak() - before, a_piece, a_piece + 65536);
+    assert_int_equal(t.pieces, 6);
+    for (size_t i = 0; i < 3; i++) assert_memory_equal(t.values[i], k.slab[i], size * sizeof *slabs);
+    trb_checkpoint_clear(&read);
+    size_t slab = 1;
+    assert_fails(trb_checkpoint_read(in_scratch("l.h5"), refuse, &slab, &read), TRB_ENUM, "no room");
+    assert_null(read.config);
+    trb_free(slabs);
+    drop(&k);
 }
 
 static void refused(void **state)
@@ -79,7 +148,7 @@ static void refused(void **state)
     kept k;
     trb_checkpoint read = {.config = NULL};
     make(&k, 3, 1, 17);
-    assert_fails(trb_checkpoint_read(in_scratch("none.h5"), &read), TRB_ECONFIG, "none.h5: cannot open");
+    assert_fails(trb_checkpoint_read(in_scratch("none.h5"), NULL, NULL, &read), TRB_ECONFIG, "none.h5: cannot open");
     const char *const places[] = {"tensor body.0.weight is not finite", "value 3 of moment1", "value 3 of moment2"};
     for (size_t i = 0; i < 3; i++) {
         const float was = k.slab[i][3];
@@ -89,8 +158,9 @@ static void refused(void **state)
         assert_int_equal(count_files(scratch, "n.h5"), 0);
     }
     const trb_norm norm = {(const float[6]){0}, (const float[6]){1, 1, 1, 1, 1, 1}, 0, 0};
-    assert_ok(trb_weights_write(in_scratch("w.h5"), k.net, k.slab[0], norm, config, NULL));
-    assert_fails(trb_checkpoint_read(in_scratch("w.h5"), &read), TRB_EINTEGRITY, "expected \"tribikos checkpoint\"");
+    assert_ok(trb_weights_write(in_scratch("w.h5"), k.net, k.slab[0], norm, config, "none", NULL));
+    assert_fails(trb_checkpoint_read(in_scratch("w.h5"), NULL, NULL, &read), TRB_EINTEGRITY,
+                 "expected \"tribikos checkpoint\"");
     assert_null(read.config);
     drop(&k);
 }
@@ -147,7 +217,7 @@ static void newest(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(round_trip), cmocka_unit_test(refused),
-                                       cmocka_unit_test(newest)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(round_trip), cmocka_unit_test(pieces),
+                                       cmocka_unit_test(refused), cmocka_unit_test(newest)};
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -28,8 +28,8 @@ static void round_trip(void **state)
     trb_net *net = make_net(&params), *built = NULL;
     trb_weights_info info = {.layers = NULL};
     uint64_t digest = 0;
-    assert_ok(trb_weights_write(in_scratch("w.h5"), net, params, NORM, CONFIG, &digest));
-    assert_ok(trb_weights_write(in_scratch("w.h5"), net, params, NORM, CONFIG, NULL));
+    assert_ok(trb_weights_write(in_scratch("w.h5"), net, params, NORM, CONFIG, "A, 1 thread", &digest));
+    assert_ok(trb_weights_write(in_scratch("w.h5"), net, params, NORM, CONFIG, "A, 1 thread", NULL));
     assert_ok(trb_weights_read(in_scratch("w.h5"), &info, &built, &read));
     assert_string_equal(info.layers, trb_net_layers(net));
     assert_string_equal(info.config, CONFIG);
@@ -126,7 +126,7 @@ static void refusals(void **state)
     trb_net *net = make_net(&params), *built = NULL;
     trb_weights_info info = {.layers = NULL};
     uint64_t digest = 0;
-    assert_ok(trb_weights_write(in_scratch("w.h5"), net, params, NORM, CONFIG, &digest));
+    assert_ok(trb_weights_write(in_scratch("w.h5"), net, params, NORM, CONFIG, "A, 1 thread", &digest));
     write_flawed(in_scratch("f.h5"), net, params, digest, NO_FLAW);
     assert_ok(trb_weights_read(in_scratch("f.h5"), NULL, NULL, NULL));
     const struct {
@@ -156,7 +156,7 @@ static void refusals(void **state)
     assert_true(info.layers == NULL && built == NULL && read == NULL);
     params[40] = INFINITY;
     digest = 5;
-    assert_fails(trb_weights_write(in_scratch("bad.h5"), net, params, NORM, CONFIG, &digest), TRB_ENUM,
+    assert_fails(trb_weights_write(in_scratch("bad.h5"), net, params, NORM, CONFIG, "A, 1 thread", &digest), TRB_ENUM,
                  "is not finite");
     assert_int_equal(count_files(scratch, "bad"), 0);
     assert_true(digest == 5);
