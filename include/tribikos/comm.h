@@ -34,6 +34,10 @@ int trb_comm_size(const trb_comm *c); /* Local. */
 trb_status trb_comm_split(trb_comm *c, int color, trb_comm **out);
 void trb_comm_close(trb_comm *c); /* Collective over c; NULL allowed. */
 
+/** A group in which this rank is rank 0 of `size`, and alone. What is opened in it takes the memory that it takes in a
+ * real group; nothing may be sent. Local. \param[out] out  closed by trb_comm_close() */
+trb_status trb_comm_pretend(int size, trb_comm **out);
+
 /** The same among ranks on one host, which can share memory: a node's ranks of one colour. Collective over c. */
 trb_status trb_comm_node(trb_comm *c, int color, trb_comm **out);
 

@@ -41,6 +41,9 @@ typedef struct {
 typedef struct {
     char name[64];
     double one_s, all_s; /* of one rank; of all */
+    /* Most bytes of rank 0, which holds most, from the beginning of a training and going on from a checkpoint; NaN if so
+     * many ranks cannot share it; 0 of the stages of the cache. */
+    double begin_bytes, resume_bytes;
 } trb_plan_stage;
 
 typedef struct {
@@ -50,9 +53,10 @@ typedef struct {
 } trb_plan;
 
 /** Say what all that is configured will take, as if nothing were there yet: files and bytes of the cache by their
- * layout; times from calls of the configured networks that are measured here, so much for each that no other is like.
- * Not counted: exchange between ranks, reading and augmentation, which run beside the steps, and evaluation. Nothing is
- * written. Collective over world. \param[in] ranks  for so many; 0: as many as world has
+ * layout; times from calls of the configured networks that are measured here, so much for each that no other is like;
+ * memory by opening the trainings as they will be, which takes about as much here. Not counted are, of time, exchange
+ * between ranks, reading and augmentation, which run beside the steps, and evaluation; of memory, what libraries hold
+ * (MPI, HDF5, oneDNN). Nothing is written. Collective over world. \param[in] ranks  for so many; 0: as many as world has
  * \param[out] plan  trb_plan_clear() */
 trb_status trb_stage_plan(trb_comm *world, const trb_config *c, size_t ranks, trb_plan *plan);
 void trb_plan_clear(trb_plan *p);

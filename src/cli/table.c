@@ -160,6 +160,15 @@ static const char *time_text(double seconds, char text[24])
     return text;
 }
 
+static void print_memory(const char *what, double begin, double resume)
+{
+    char text[24], again[24];
+    if (isnan(begin))
+        (void)printf("%-40s  %12s  %12s\n", what, "-", "-");
+    else
+        (void)printf("%-40s  %12s  %12s\n", what, size_text(begin, text), size_text(resume, again));
+}
+
 static void print_times(const char *what, double one_s, double all_s)
 {
     char one[24], all[24];
@@ -190,4 +199,8 @@ void trb__print_plan(const trb_plan *p)
         if (stage->one_s > 0.0) print_times(stage->name, stage->one_s, stage->all_s);
     }
     print_times("all", one, all);
+    (void)printf("\n%-40s  %12s  %12s\n", "memory of a rank at most", "beginning", "resuming");
+    for (size_t i = 0; i < p->n_stages; i++)
+        if (p->stage[i].begin_bytes != 0.0)
+            print_memory(p->stage[i].name, p->stage[i].begin_bytes, p->stage[i].resume_bytes);
 }

@@ -278,6 +278,16 @@ static trb_status reserve(trb__saver *s)
     return trb_alloc(TRB_MEM_CHECKPOINT, TRB_CHECKPOINT_SLABS * trb_net_size(whole), sizeof *s->joined, &s->joined);
 }
 
+size_t trb__saver_bytes(const trb__fit *f, size_t columns)
+{
+    const size_t slabs = slabs_of(f->opts);
+    if (f->place->c->checkpoint.keep == 0) return 0;
+    size_t floats = slabs * trb_net_size(f->net);
+    if (f->heads != NULL)
+        floats += columns * slabs * trb_net_size(f->heads->net) + TRB_CHECKPOINT_SLABS * trb_net_size(f->place->net);
+    return floats * sizeof(float);
+}
+
 trb_status trb__saver_open(trb_comm *group, const trb__fit *f, trb_exchange *x, trb_exchange *heads, size_t steps,
                            trb__saver **out)
 {

@@ -554,25 +554,54 @@ static trb_status report_costs(trb_comm *group, const loop *l)
     return st;
 }
 
-trb_status trb__fit_run(trb_comm *group, const trb__fit *f)
+/* All that steps need but checkpoints. Collective over group; \return the agreed status, after which close_all() is due */
+static trb_status open_all(trb_comm *group, const trb__fit *f, loop *l)
 {
     const int P = trb_comm_size(group), r = trb_comm_rank(group);
-    loop l = {.fit = f, .steps = f->samples->n_train / f->opts->batch, .rows = f->opts->batch / f->opts->lanes};
-    l.opt = optimiser(f, l.steps);
-    trb_mem_peak_begin();
-    const uint64_t steps = f->epochs * l.steps;
-    TRB_TRY(trb_exchange_open(group, f->exchange, f->net, &l.opt, f->opts->lanes, steps, f->params, &l.x));
-    l.own = l.row = trb_exchange_lanes(l.x);
-    l.columns = f->exchange->columns > 1 ? (size_t)f->exchange->columns : 1;
-    l.column = (size_t)r % l.columns;
-    if (l.columns > 1) {
+    *l = (loop){.fit = f, .steps = f->samples->n_train / f->opts->batch, .rows = f->opts->batch / f->opts->lanes};
+    l->opt = optimiser(f, l->steps);
+    const uint64_t steps = f->epochs * l->steps;
+    TRB_TRY(trb_exchange_open(group, f->exchange, f->net, &l->opt, f->opts->lanes, steps, f->params, &l->x));
+    l->own = l->row = trb_exchange_lanes(l->x);
+    l->columns = f->exchange->columns > 1 ? (size_t)f->exchange->columns : 1;
+    l->column = (size_t)r % l->columns;
+    if (l->columns > 1) {
         const trb_exchange_opts by_rows = {.kind = f->exchange->kind};
-        l.row = trb_exchange_share(&by_rows, f->opts->lanes, r / (int)l.columns, P / (int)l.columns);
+        l->row = trb_exchange_share(&by_rows, f->opts->lanes, r / (int)l->columns, P / (int)l->columns);
     }
-    const bool free = trb_exchange_is_free(l.x);
-    l.planned = free ? 1 : l.steps;
-    trb_status st = f->heads == NULL ? TRB_OK : trb__half_open(group, f, &l.opt, steps, &l.heads);
-    if (st == TRB_OK) st = trb_agree(group, reserve(&l));
+    l->planned = trb_exchange_is_free(l->x) ? 1 : l->steps;
+    if (f->heads != NULL) TRB_TRY(trb__half_open(group, f, &l->opt, steps, &l->heads));
+    return trb_agree(group, reserve(l));
+}
+
+static void close_all(loop *l)
+{
+    trb__saver_close(l->saver);
+    release(l);
+    trb__half_close(l->heads);
+    trb_exchange_close(l->x);
+}
+
+trb_status trb__fit_measure(const trb__fit *f, int P, size_t *bytes)
+{
+    loop l = {.fit = f};
+    trb_comm *group = NULL;
+    TRB_TRY(trb_comm_pretend(P, &group));
+    const size_t before = trb_mem_bytes(TRB_MEM_KINDS);
+    const trb_status st = open_all(group, f, &l);
+    *bytes = trb_mem_bytes(TRB_MEM_KINDS) - before;
+    close_all(&l);
+    trb_comm_close(group);
+    return st;
+}
+
+trb_status trb__fit_run(trb_comm *group, const trb__fit *f)
+{
+    loop l = {.fit = f};
+    trb_mem_peak_begin();
+    trb_status st = open_all(group, f, &l);
+    const uint64_t steps = f->epochs * l.steps;
+    const bool free = st == TRB_OK && trb_exchange_is_free(l.x);
     if (st == TRB_OK)
         st = trb__saver_open(group, f, l.x, l.heads == NULL ? NULL : trb__half_exchange(l.heads), l.steps, &l.saver);
     trb_progress_begin(&l.progress, steps, "steps", "%s", f->label);
@@ -591,9 +620,6 @@ trb_status trb__fit_run(trb_comm *group, const trb__fit *f)
     if (st == TRB_OK && !free) trb__saver_report(l.saver, (trb_now_s() - begun) / (double)(steps - l.progress.from));
     if (st == TRB_OK) st = report_costs(group, &l);
     (void)drop_plan(&l);
-    trb__saver_close(l.saver);
-    release(&l);
-    trb__half_close(l.heads);
-    trb_exchange_close(l.x);
+    close_all(&l);
     return st;
 }

@@ -301,6 +301,8 @@ typedef struct trb__saver trb__saver;
  * \param[in] steps  an epoch   \param[out] out  NULL if none are to be written */
 trb_status trb__saver_open(trb_comm *group, const trb__fit *f, trb_exchange *x, trb_exchange *heads, size_t steps,
                            trb__saver **out);
+/** Bytes that it takes on rank 0 of a group with so many columns, but for sums and texts. Local. */
+size_t trb__saver_bytes(const trb__fit *f, size_t columns);
 void trb__saver_close(trb__saver *s); /* Local; a file that is being written is finished. */
 /** Whether the step that ends with so many taken shall be kept; false but on rank 0. If true, it will be. Local. */
 bool trb__saver_due(trb__saver *s, uint64_t taken);
@@ -321,6 +323,16 @@ trb_status trb__saver_finish(trb__saver *s);
 /** Collective over group. \return the agreed status; params are defined only if it is TRB_OK. TRB_STOPPED: a
  * checkpoint is written, if there are any */
 trb_status trb__fit_run(trb_comm *group, const trb__fit *fit);
+
+/** Bytes that a training takes on rank 0 of P ranks, but for parameters and checkpoints: it is opened in a group without
+ * others (trb_comm_pretend()), as those of `heads` have to be. Local. \return TRB_OK; TRB_ECONFIG if so many ranks
+ * cannot share it; TRB_ENOMEM */
+trb_status trb__fit_measure(const trb__fit *fit, int P, size_t *bytes);
+
+/** What rank 0 of so many holds at most while members and students are trained; NaN where so many ranks cannot share a
+ * training. Local. \param[in,out] members,students  begin_bytes and resume_bytes of the one, and of each, from 0 */
+trb_status trb__plan_memory(const trb_config *c, const trb__samples *s, size_t K, size_t ranks, trb_plan_stage *members,
+                            trb_plan_stage *students);
 
 /** Refuse a batch or an augmentation that does not fit the samples. Local. \param[in] who  for the message, e.g.
  * "member 3" */

@@ -244,6 +244,7 @@ static trb_status plan(const trb_config *c, const trb__samples *s, size_t ranks,
         st = plan_student(&k, i, ranks, &p->stage[BEFORE + i]);
     }
     trb_free(k.known);
+    if (st == TRB_OK) st = trb__plan_memory(c, s, K, ranks, &p->stage[0], &p->stage[BEFORE]);
     TRB_TRY(st);
     k.progress.done = k.progress.total;
     trb_progress_end(&k.progress, "");

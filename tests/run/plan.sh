@@ -1,4 +1,4 @@
-# A plan tells files and bytes of the cache as they are going to be, and writes nothing; refusals come before it measures.
+# A plan tells files and bytes of the cache, and the memory of trainings, as they are going to be, and writes nothing; refusals come before it measures.
 . "$(dirname "$0")/lib.bash"
 conf=$work/small.yaml
 views=(--cache.views=4 --cache.view_recipes='["crop 2, flip", "confods 25"]' --cache.dtype=float16)
@@ -12,7 +12,7 @@ check "each stage is there" grep -qzP 'train .*\ncache, inputs .*\ncache, logits
 check "for the ranks that there are" grep -q '1 rank *2 ranks' "$work/out"
 # Seconds of a row's first column.
 seconds() { awk -v row="$1 " 'BEGIN { unit["s"] = 1; unit["min"] = 60; unit["h"] = 3600 }
-            index($0, row) == 1 { print $(NF - 3) * unit[$(NF - 2)] }' "$work/out"; }
+            index($0, row) == 1 { print $(NF - 3) * unit[$(NF - 2)]; exit }' "$work/out"; }
 check "what libraries do in their first call is not taken for the work" \
     awk -v t="$(seconds 'cache, inputs')" 'BEGIN { exit !(t < 1) }'
 wide=(--run.dir="$work/run" --train.layers="[dense 800, relu, dense 10]" --students="[]" --train.epochs=1000
@@ -62,6 +62,40 @@ ratio = float(beside[1]) * unit[beside[2]] / (float(alone[1]) * unit[alone[2]])
 print(f"training {alone[1]} {alone[2]}; beside four a core {beside[1]} {beside[2]}, {ratio:.2f} times")
 assert 0.4 < ratio < 2.5
 PYTHON
+# Memory, from the beginning and resuming, is what a rank then says that it held.
+megabytes() { # ROW COLUMN: of the plan in $work/planned
+    awk -v row="$1 " -v from_end=$((2 * (2 - $2))) 'BEGIN { unit["kB"] = 1e-3; unit["MB"] = 1; unit["GB"] = 1e3 }
+        /^memory/ { on = 1 } on && index($0, row) == 1 { print $(NF - 1 - from_end) * unit[$(NF - from_end)] }' "$work/planned"
+}
+held() { sed -nE "s/^$1.*: a rank held up to ([0-9.]+) MB.*/\\1/p" "$work/err" | sort -g | tail -n 1; }
+near() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a > 0.95 * b && a < 1.05 * b) }'; }
+memory() { # WHAT RANKS STEP STAGE ROW LINE FLAGS...: stopped at that step
+    local what=$1 n=$2 at=$3 stage=$4 row=$5 line=$6
+    shift 6
+    mpi 1 plan "$conf" --run.dir="$work/run" --ranks="$n" "$@" || cat "$work/err"
+    cp "$work/out" "$work/planned"
+    rm -rf "$work/run/student" "$work/run/members/m000"
+    mpi "$n" $stage "$conf" --run.dir="$work/run" "$@" || cat "$work/err"
+    local begin=$(megabytes "$row" 1) resume=$(megabytes "$row" 2)
+    check "$what, memory: $(held "$line") MB, planned $begin" near "$(held "$line")" "$begin"
+    rm -rf "$work/run/student" "$work/run/members/m000"
+    TRB_FAULT=train.step:$at:0:usr1 mpi "$n" $stage "$conf" --run.dir="$work/run" "$@"
+    check "$what: stopped" test $? = 75
+    mpi "$n" $stage "$conf" --run.dir="$work/run" "$@" || cat "$work/err"
+    check "$what, memory when it goes on: $(held "$line") MB, planned $resume" near "$(held "$line")" "$resume"
+}
+member=(--members.count=1 --students='[]' --train.layers='[dense 500, relu, dense 500, relu, dense 10]' --train.epochs=1)
+sed -i 's/^members: .*/members: {count: 4}/' "$conf"
+memory "a member" 2 12 train train 'member 0' "${member[@]}"
+rm -rf "$work/run"
+mpi 2 run "$conf" --run.dir="$work/run" --students='[]' || cat "$work/err"
+wide=(--students='[hydra]' --student.layers='[dense 64, relu, split, dense 1000, relu, dense 10]' --student.phase1_epochs=1 --student.epochs=1)
+memory "heads in one piece" 2 35 distill 'distill hydra' 'student hydra' "${wide[@]}"
+memory "heads in groups" 2 35 distill 'distill hydra' 'student hydra' "${wide[@]}" --student.head_lanes=2 --student.head_groups=2
+mpi 1 plan "$conf" --run.dir="$work/run" --ranks=3 "${wide[@]}" --student.head_lanes=2 --student.head_groups=2 || cat "$work/err"
+check "ranks that cannot share a training: not known" grep -qE '^distill hydra +- +-$' "$work/out"
+mpi 1 plan "$conf" --run.dir="$work/run" --ranks=4 "${wide[@]}" --exchange=server --server.ranks=2 --server.staleness=2 || cat "$work/err"
+check "servers have some too" grep -qE '^distill hydra +[0-9.]+ MB +[0-9.]+ MB$' "$work/out"
 mpi 2 plan "$conf" --run.dir="$work/no" --ranks=0
 check "no ranks: exit status" test $? = 2
 check "no ranks: the reason" grep -q 'expected a whole number from 1 to 1000000, got `0`' "$work/err"
