@@ -12,14 +12,14 @@
  * Local. \param[in] interval_s  seconds between plain progress lines, >= 0 */
 void trb_log_open(bool speaks, double interval_s);
 
-/** One line of information, of warning, or of what ended the program. Local. */
+/** One line of information, of warning, or of what ended the program; made harmless by trb_printable(). Local. */
 void trb_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void trb_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void trb_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /** Progress of one long act. Plain data; on a terminal a bar that is redrawn, elsewhere a line an interval. */
 typedef struct {
-    char label[64];
+    char label[128]; /* longer than that of the longest name, "student NAME, 1000000 heads" */
     const char *unit;
     uint64_t done, total, from; /* from: what was done before it began; 0 unless set */
     double start_s, shown_s;

@@ -42,8 +42,8 @@ int trb_status_exit(trb_status st);
 /** Record why something failed. Local, thread-safe.
  *
  * \param[in] st   the status to return; not TRB_OK
- * \param[in] fmt  printf format of one line without a newline; longer than TRB_FAIL_BYTES is cut, and
- *                 control characters become question marks
+ * \param[in] fmt  printf format of one line without a newline; what is longer than TRB_FAIL_BYTES is cut in the middle,
+ *                 and control characters become question marks (trb_printable(), text.h)
  * \return st, so that `return trb_fail(TRB_EIO, "...")` reads as one act
  */
 #define TRB_FAIL_BYTES 1024

@@ -3,10 +3,12 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "tribikos/clock.h"
+#include "tribikos/text.h"
 
 static bool speaks = true;
 static double interval_s = 10.0;
@@ -20,12 +22,13 @@ void trb_log_open(bool this_process_speaks, double progress_interval_s)
 
 static void say(const char *prefix, const char *fmt, va_list args)
 {
+    char *line = NULL;
     if (!speaks) return;
-    if (bar_open) (void)fputs("\r\033[K", stderr);
+    if (vasprintf(&line, fmt, args) < 0) line = NULL;
+    (void)fprintf(stderr, "%s%s%s\n", bar_open ? "\r\033[K" : "", prefix,
+                  line != NULL ? trb_printable(line) : "no memory for a line");
     bar_open = false;
-    (void)fputs(prefix, stderr);
-    (void)vfprintf(stderr, fmt, args);
-    (void)fputc('\n', stderr);
+    free(line);
 }
 
 void trb_info(const char *fmt, ...)
@@ -70,6 +73,7 @@ void trb_progress_begin(trb_progress *p, uint64_t total, const char *unit, const
     *p = (trb_progress){.unit = unit, .total = total, .start_s = trb_now_s()};
     (void)vsnprintf(p->label, sizeof p->label, fmt, args);
     va_end(args);
+    (void)trb_printable(p->label);
     p->shown_s = p->start_s;
 }
 

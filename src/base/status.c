@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tribikos/text.h"
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char message[TRB_FAIL_BYTES];
 
@@ -33,11 +35,22 @@ int trb_status_exit(trb_status st)
     return 1;
 }
 
-/* What files and flags say of themselves is quoted in lines, and must not break them, nor command a terminal. */
-static void make_printable(char *line)
+/* Put words in front of the message. A line begins with what happened and ends with what to do: one that is too long is
+ * cut in the middle. No memory is reserved, since there may be none. */
+static void put_in_front(const char *fmt, va_list args)
 {
-    for (; *line != '\0'; line++)
-        if ((*line > '\0' && *line < ' ') || *line == 0x7f) *line = '?';
+    static char line[16 * TRB_FAIL_BYTES]; /* room for lines with several paths */
+    static const char gap[] = " ... ";
+    enum { HALF = (TRB_FAIL_BYTES - sizeof gap) / 2 };
+    if (vsnprintf(line, sizeof line, fmt, args) < 0) line[0] = '\0';
+    size_t n = strlen(line);
+    (void)snprintf(line + n, sizeof line - n, "%s", message);
+    n += strlen(line + n);
+    if (n < sizeof message)
+        memcpy(message, line, n + 1);
+    else
+        (void)snprintf(message, sizeof message, "%.*s%s%s", HALF, line, gap, line + n - HALF);
+    (void)trb_printable(message);
 }
 
 trb_status trb_fail(trb_status st, const char *fmt, ...)
@@ -45,10 +58,7 @@ trb_status trb_fail(trb_status st, const char *fmt, ...)
     va_list args;
     va_start(args, fmt);
     pthread_mutex_lock(&lock);
-    if (message[0] == '\0') {
-        (void)vsnprintf(message, sizeof message, fmt, args);
-        make_printable(message);
-    }
+    if (message[0] == '\0') put_in_front(fmt, args);
     pthread_mutex_unlock(&lock);
     va_end(args);
     return st;
@@ -57,16 +67,10 @@ trb_status trb_fail(trb_status st, const char *fmt, ...)
 trb_status trb_fail_of(trb_status st, const char *fmt, ...)
 {
     if (st == TRB_OK) return st;
-    char line[TRB_FAIL_BYTES];
     va_list args;
     va_start(args, fmt);
     pthread_mutex_lock(&lock);
-    const int n = vsnprintf(line, sizeof line, fmt, args);
-    if (n >= 0 && (size_t)n < sizeof line) {
-        (void)snprintf(line + n, sizeof line - (size_t)n, "%s", message);
-        memcpy(message, line, sizeof message);
-        make_printable(message);
-    }
+    put_in_front(fmt, args);
     pthread_mutex_unlock(&lock);
     va_end(args);
     return st;

@@ -4,6 +4,33 @@
 
 enum { LONGEST = 255 };
 
+/* Bytes of the character at `at`, which may be shown; 0 if it may not. C1, from U+0080 to U+009F, commands a terminal as
+ * ESC does. An encoding that is longer than need be could hide one of these characters. */
+static size_t shown_bytes(const unsigned char *at)
+{
+    static const unsigned least[] = {0, 0, 0xa0, 0x800, 0x10000};
+    const unsigned first = at[0];
+    if (first < 0x80) return first >= ' ' && first != 0x7f;
+    const size_t n = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+    unsigned code = first & (0x7fU >> n);
+    if (first < 0xc0 || first >= 0xf8) return 0;
+    for (size_t i = 1; i < n; i++) {
+        if ((at[i] & 0xc0) != 0x80) return 0; /* also where the text ends */
+        code = code << 6 | (at[i] & 0x3f);
+    }
+    return code >= least[n] && code <= 0x10ffff ? n : 0;
+}
+
+char *trb_printable(char *text)
+{
+    for (char *at = text; *at != '\0';) {
+        const size_t n = shown_bytes((const unsigned char *)at);
+        if (n == 0) *at = '?';
+        at += n == 0 ? 1 : n;
+    }
+    return text;
+}
+
 static size_t least(size_t a, size_t b)
 {
     return a < b ? a : b;
