@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "tribikos/hash.h"
 #include "tribikos/log.h"
 #include "tribikos/memory.h"
+#include "tribikos/text.h"
 
 trb_status trb__read_text(const char *path, char **text)
 {
@@ -65,6 +67,22 @@ done:
     return st;
 }
 
+static trb_status show(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* A line of output, harmless for a terminal whatever a file says of itself. */
+static trb_status show(const char *fmt, ...)
+{
+    char *line = NULL;
+    va_list args;
+    va_start(args, fmt);
+    const int n = vasprintf(&line, fmt, args);
+    va_end(args);
+    if (n < 0) return trb_fail(TRB_ENOMEM, "no memory for a line of output");
+    (void)puts(trb_printable(line));
+    free(line);
+    return TRB_OK;
+}
+
 trb_status trb__command_verify(const trb__arguments *a)
 {
     trb_cache *cache = NULL;
@@ -89,15 +107,15 @@ trb_status trb__command_verify(const trb__arguments *a)
         trb_progress_update(&progress, i + 1, "");
     }
     trb_progress_end(&progress, "");
-    if (bad == 0)
-        (void)printf("%s: %zu shards of %zu members, %zu samples, %zu outputs: all good\n", a->operand[0], units,
-                     spec->M, spec->N, spec->K);
+    const trb_status st =
+        bad == 0
+            ? show("%s: %zu shards of %zu members, %zu samples, %zu outputs: all good", a->operand[0], units, spec->M,
+                   spec->N, spec->K)
+            : trb_fail(TRB_EINTEGRITY,
+                       "%s: %zu of %zu shards are bad; write them anew (`tribikos cache`, or what wrote this cache)",
+                       a->operand[0], bad, units);
     trb_cache_close(cache);
-    return bad == 0
-               ? TRB_OK
-               : trb_fail(TRB_EINTEGRITY,
-                          "%s: %zu of %zu shards are bad; write them anew (`tribikos cache`, or what wrote this cache)",
-                          a->operand[0], bad, units);
+    return st;
 }
 
 static trb_status print_attribute(void *ctx, const char *name, const char *value)
@@ -112,7 +130,7 @@ static trb_status print_attribute(void *ctx, const char *name, const char *value
     /* The configuration text is several lines; they are indented under their name. */
     for (const char *label = name; *value != '\0' || label == name; label = "") {
         const size_t n = strcspn(value, "\n");
-        (void)printf("  %-16s %.*s\n", label, (int)n, value);
+        TRB_TRY(show("  %-16s %.*s", label, (int)n, value));
         value += n + (value[n] == '\n');
     }
     return TRB_OK;
@@ -121,10 +139,10 @@ static trb_status print_attribute(void *ctx, const char *name, const char *value
 static trb_status print_dataset(void *ctx, const char *name, const trb_h5_shape *shape)
 {
     (void)ctx;
-    (void)printf("  %-24s %-8s", name, trb_dtype_name(shape->type));
-    for (size_t i = 0; i < shape->ndim; i++) (void)printf(" [%zu]", shape->dim[i]);
-    (void)putchar('\n');
-    return TRB_OK;
+    enum { DIMENSION = 24 }; /* bytes of " [18446744073709551615]" */
+    char extent[TRB_H5_MAX_DIM * DIMENSION] = "";
+    for (size_t i = 0, n = 0; i < shape->ndim; i++) n += (size_t)sprintf(extent + n, " [%zu]", shape->dim[i]);
+    return show("  %-24s %-8s%s", name, trb_dtype_name(shape->type), extent);
 }
 
 trb_status trb__command_info(const trb__arguments *a)
@@ -135,7 +153,7 @@ trb_status trb__command_info(const trb__arguments *a)
     TRB_TRY(one_operand(a, "file"));
     TRB_GO(trb_h5_open(a->operand[0], &h));
     TRB_GO(trb_h5_get_text(h, "format", &format));
-    (void)printf("%s: %s\n", a->operand[0], format);
+    TRB_GO(show("%s: %s", a->operand[0], format));
     TRB_GO(trb_h5_each_attr(h, print_attribute, NULL));
     /* A manifest's virtual data set is never opened (see cache.h); what it holds follows from the attributes. */
     if (strcmp(format, "tribikos cache") != 0) TRB_GO(trb_h5_each(h, print_dataset, NULL));
@@ -144,14 +162,14 @@ trb_status trb__command_info(const trb__arguments *a)
         char hex[17];
         TRB_GO(trb_weights_read(a->operand[0], &info, NULL, NULL));
         trb_hash_hex(info.digest, hex);
-        (void)printf("every tensor was read; the digest is %s, as recorded\n", hex);
         trb_weights_info_clear(&info);
+        TRB_GO(show("every tensor was read; the digest is %s, as recorded", hex));
     }
     if (strcmp(format, "tribikos checkpoint") == 0) {
         trb_checkpoint c = {.config = NULL};
         TRB_GO(trb_checkpoint_read(a->operand[0], NULL, NULL, &c));
-        (void)puts("everything was read; the digest is as recorded");
         trb_checkpoint_clear(&c);
+        TRB_GO(show("everything was read; the digest is as recorded"));
     }
 done:
     trb_free(format);

@@ -405,6 +405,8 @@ static void write_text(FILE *f, const char *text)
             (void)fprintf(f, "\\%c", *p);
         else if ((unsigned char)*p < 0x20 || *p == 0x7f)
             (void)fprintf(f, "\\x%02x", (unsigned char)*p);
+        else if ((unsigned char)p[0] == 0xc2 && (unsigned char)p[1] < 0xa0) /* C1, which YAML takes escaped alone */
+            (void)fprintf(f, "\\x%02x", (unsigned char)*++p);
         else
             (void)fputc(*p, f);
     }
