@@ -37,6 +37,10 @@ void trb_f32_from_f16(size_t n, const uint16_t *from, float *to);
 /** Make a folder and its parents. TRB_EIO says which one failed and why. */
 trb_status trb_mkdirs(const char *path);
 bool trb_file_exists(const char *path);
+/** Open a file: a FIFO, which would be waited for, a device, a socket or a folder is refused. \param[in] flags  of
+ * open(2); with O_NOFOLLOW a symbolic link is refused too   \param[out] fd  closed by execve(2)
+ * \return TRB_OK; TRB_ECONFIG if there is no file of this name; TRB_EIO */
+trb_status trb_file_open(const char *path, int flags, int *fd);
 /** Remove the .tmp files that crashed writers of this very name left; those of living processes stay (jobs of an array
  * may write the same config.yaml at the same time). */
 void trb_file_sweep(const char *path);
@@ -204,13 +208,13 @@ void trb_checkpoint_remove(const char *folder, size_t slots);
 /* ---- metrics.jsonl: one JSON object a line, numbers that round-trip (%.17g; not-finite ones as null) */
 
 typedef struct trb_jsonl trb_jsonl;
-/** Begin a file anew (whatever an unfinished run left is replaced). \param[in] text  what it begins with, NULL for
+/** Begin a file anew (whatever an unfinished run left is replaced; a symbolic link is refused). \param[in] text  what it begins with, NULL for
  * nothing */
 trb_status trb_jsonl_open(const char *path, const char *text, trb_jsonl **out);
 /** All that is in it. \param[out] text  trb_free() */
 trb_status trb_jsonl_text(const trb_jsonl *j, char **text);
 /** One line. \param[in] fmt  names and kinds, e.g. "epoch:u loss:f lr:f"; u: unsigned long long, f: double, s: text */
 trb_status trb_jsonl_line(trb_jsonl *j, const char *fmt, ...);
-trb_status trb_jsonl_close(trb_jsonl *j); /* NULL allowed */
+trb_status trb_jsonl_close(trb_jsonl *j); /* after a sync; NULL allowed */
 
 #endif

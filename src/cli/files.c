@@ -1,9 +1,11 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "commands.h"
 #include "tribikos/cache.h"
@@ -18,9 +20,14 @@ trb_status trb__read_text(const char *path, char **text)
     enum { LARGEST = 1 << 20 }; /* a configuration; anything larger is a mistake */
     char *content = NULL;
     trb_status st = TRB_OK;
+    int fd = -1;
     TRB_TRY(trb_fault("file.open"));
-    FILE *f = fopen(path, "rb");
-    if (f == NULL) return trb_fail(TRB_ECONFIG, "%s: cannot be read: %s", path, strerror(errno));
+    if (trb_file_open(path, O_RDONLY, &fd) != TRB_OK) return TRB_ECONFIG;
+    FILE *f = fdopen(fd, "rb");
+    if (f == NULL) {
+        (void)close(fd);
+        return trb_fail(TRB_ENOMEM, "%s: cannot be read: %s", path, strerror(errno));
+    }
     TRB_GO(trb_alloc(TRB_MEM_OTHER, LARGEST + 1, 1, &content));
     TRB_GO(trb_fault("file.read"));
     const size_t n = fread(content, 1, LARGEST + 1, f);

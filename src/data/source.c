@@ -32,18 +32,14 @@ trb_status trb__source_open(const char *path, trb__source *s)
     struct stat info;
     unsigned char magic[2] = {0, 0};
     TRB_TRY(trb_fault("file.open"));
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        const bool absent = errno == ENOENT;
-        return trb_fail(absent ? TRB_ECONFIG : TRB_EIO, "%s: cannot be read: %s%s", path, strerror(errno),
-                        absent ? "; see `data.root` (or TRIBIKOS_DATA) and the names in `data`" : "");
-    }
+    int fd = -1;
+    if (!trb_file_exists(path))
+        return trb_fail(TRB_ECONFIG,
+                        "%s: cannot be read: %s; see `data.root` (or TRIBIKOS_DATA) and the names in `data`", path,
+                        strerror(ENOENT));
+    TRB_TRY(trb_file_open(path, O_RDONLY, &fd));
     if (fstat(fd, &info) != 0) {
         st = trb_fail(TRB_EIO, "%s: cannot be examined: %s", path, strerror(errno));
-        goto done;
-    }
-    if (!S_ISREG(info.st_mode)) {
-        st = trb_fail(TRB_ECONFIG, "%s: expected a file, got a folder or device", path);
         goto done;
     }
     const ssize_t got = pread(fd, magic, sizeof magic, 0);

@@ -67,6 +67,49 @@ bool trb_file_exists(const char *path)
     return stat(path, &info) == 0 || (errno != ENOENT && errno != ENOTDIR);
 }
 
+static int look(const char *path, int flags, struct stat *info)
+{
+    return (flags & O_NOFOLLOW) != 0 ? lstat(path, info) : stat(path, info);
+}
+
+int trb__open(const char *path, int flags)
+{
+    struct stat info;
+    const int fd = open(path, flags | O_NONBLOCK | O_CLOEXEC, 0666); /* which files do not mind */
+    int why = errno;
+    if (fd >= 0 && fstat(fd, &info) == 0 && S_ISREG(info.st_mode)) return fd;
+    if (fd >= 0 || (look(path, flags, &info) == 0 && !S_ISREG(info.st_mode))) why = EMEDIUMTYPE;
+    if (fd >= 0) (void)close(fd);
+    errno = why;
+    return -1;
+}
+
+static const char *kind_of(mode_t mode)
+{
+    return S_ISDIR(mode)    ? "a folder"
+           : S_ISFIFO(mode) ? "a FIFO"
+           : S_ISLNK(mode)  ? "a symbolic link"
+           : S_ISSOCK(mode) ? "a socket"
+                            : "a device";
+}
+
+trb_status trb__open_failed(const char *path, int flags, int why)
+{
+    struct stat info;
+    const bool reads = (flags & O_ACCMODE) == O_RDONLY;
+    if (why == EMEDIUMTYPE)
+        return trb_fail(TRB_ECONFIG, "%s: expected a file, got %s", path,
+                        look(path, flags, &info) == 0 ? kind_of(info.st_mode) : "something else");
+    return trb_fail(reads && (why == ENOENT || why == ENOTDIR) ? TRB_ECONFIG : TRB_EIO, "%s: cannot be %s: %s", path,
+                    reads ? "read" : "written", strerror(why));
+}
+
+trb_status trb_file_open(const char *path, int flags, int *fd)
+{
+    *fd = trb__open(path, flags);
+    return *fd < 0 ? trb__open_failed(path, flags, errno) : TRB_OK;
+}
+
 /* The part of a temporary name behind ".tmp.": this host and the number of a process. */
 static void writer_of(char *text, size_t n, long pid)
 {
@@ -142,6 +185,7 @@ trb_status trb__file_aside(const char *path, char **tmp)
     const size_t bytes = strlen(path) + strlen(writer) + 8;
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, bytes, 1, &name));
     (void)snprintf(name, bytes, "%s.tmp.%s", path, writer);
+    (void)unlink(name); /* of an earlier process with this number, or a link that somebody has put there */
     *tmp = name;
     return TRB_OK;
 }
@@ -184,7 +228,7 @@ trb_status trb_file_publish_text(const char *path, const char *text)
     FILE *fp = NULL;
     bool begun = false;
     TRB_GO(trb__file_aside(path, &tmp));
-    fp = fopen(tmp, "we");
+    fp = fopen(tmp, "wxe");
     if (fp == NULL) {
         st = trb_fail(TRB_EIO, "%s: cannot create: %s", path, strerror(errno));
         goto done;

@@ -150,6 +150,16 @@ static herr_t add_unplaced(hid_t group, const char *name, const H5O_info_t *info
     return 0;
 }
 
+/* \return 0; an errno if the disk is full or broken. Whatever else is the matter, nothing could be reserved, and that is
+ * all: the file is written all the same. */
+static int reserve_bytes(int fd, off_t bytes)
+{
+    int why = 0;
+    do why = fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, bytes) == 0 ? 0 : errno;
+    while (why == EINTR);
+    return why == ENOSPC || why == EDQUOT || why == EFBIG || why == EIO ? why : 0;
+}
+
 /* Take from the disk all that the file will need. A flush of HDF5's that fails half-way leaves a file that can neither
  * be flushed nor closed again and ends the process in a crash: so a full disk has to be met before the flush. File
  * systems that cannot reserve are mostly those across a network, which keep such news for the sync anyway. */
@@ -162,9 +172,8 @@ static trb_status reserve(trb_h5 *h)
         H5Ovisit2(h->file, H5_INDEX_NAME, H5_ITER_NATIVE, add_unplaced, &unplaced, H5O_INFO_META_SIZE) < 0)
         return trb__h5_fail(h, TRB_EIO, "cannot write", NULL);
     bytes += unplaced;
-    if (fallocate(descriptor(h), FALLOC_FL_KEEP_SIZE, 0, (off_t)bytes) != 0 && errno != EOPNOTSUPP && errno != ENOSYS)
-        return trb_fail(TRB_EIO, "%s: cannot write: %s", h->path, strerror(errno));
-    return TRB_OK;
+    const int why = reserve_bytes(descriptor(h), (off_t)bytes);
+    return why == 0 ? TRB_OK : trb_fail(TRB_EIO, "%s: cannot write: %s", h->path, strerror(why));
 }
 
 /* Give back what was reserved and not needed. */
@@ -194,7 +203,7 @@ trb_status trb_h5_create(const char *path, trb_h5 **out)
     trb__h5_lock();
     TRB_GO(handle_create(path, &h));
     TRB_GO(trb__file_aside(path, &h->tmp));
-    h->file = H5Fcreate(h->tmp, H5F_ACC_TRUNC, file_creation, file_access);
+    h->file = H5Fcreate(h->tmp, H5F_ACC_EXCL, file_creation, file_access);
     if (h->file < 0) {
         st = trb__h5_fail(h, TRB_EIO, "cannot create", NULL);
         (void)unlink(h->tmp); /* on a full disk the name is there, and the first bytes are not */
@@ -229,14 +238,11 @@ trb_status trb_h5_open(const char *path, trb_h5 **out)
 {
     trb_status st = TRB_OK;
     trb_h5 *h = NULL;
-    struct stat info;
+    int fd = -1;
     trb__h5_lock();
     TRB_GO(trb_fault("file.open"));
-    if (stat(path, &info) != 0) {
-        const bool absent = errno == ENOENT || errno == ENOTDIR;
-        st = trb_fail(absent ? TRB_ECONFIG : TRB_EIO, "%s: cannot open: %s", path, strerror(errno));
-        goto done;
-    }
+    TRB_GO(trb_file_open(path, O_RDONLY, &fd)); /* HDF5 would wait for a FIFO, and does not say why it cannot open */
+    (void)close(fd);
     TRB_GO(handle_create(path, &h));
     h->file = H5Fopen(path, H5F_ACC_RDONLY, file_access);
     if (h->file < 0) {

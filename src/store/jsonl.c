@@ -1,10 +1,12 @@
 #include "tribikos/store.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tribikos/fault.h"
 #include "tribikos/lock.h"
@@ -31,19 +33,23 @@ trb_status trb_jsonl_open(const char *path, const char *text, trb_jsonl **out)
 {
     trb_status st = TRB_OK;
     trb_jsonl *j = NULL;
+    int fd = -1;
     TRB_TRY(trb_lock_check(path));
     TRB_TRY(trb_fault("file.create"));
     TRB_GO(trb_alloc(TRB_MEM_OTHER, 1, sizeof *j, &j));
     TRB_GO(trb_strdup(path, &j->path));
     j->copy = open_memstream(&j->text, &j->bytes);
     if (j->copy == NULL) TRB_GO(trb_fail(TRB_ENOMEM, "%s: no memory", path));
-    j->fp = fopen(path, "we");
+    TRB_GO(trb_file_open(path, O_WRONLY | O_CREAT | O_NOFOLLOW, &fd));
+    j->fp = ftruncate(fd, 0) == 0 ? fdopen(fd, "w") : NULL;
     if (j->fp == NULL) TRB_GO(trb_fail(TRB_EIO, "%s: cannot create: %s", path, strerror(errno)));
+    fd = -1;
     (void)fputs(text == NULL ? "" : text, j->copy);
     TRB_GO(pass_on(j, 0));
     *out = j;
     j = NULL;
 done:
+    if (fd >= 0) (void)close(fd);
     (void)trb_jsonl_close(j);
     return st;
 }
@@ -101,12 +107,20 @@ done:
     return st;
 }
 
+static trb_status close_file(trb_jsonl *j)
+{
+    trb_status st = trb_fault("file.sync");
+    if (st == TRB_OK && fsync(fileno(j->fp)) != 0)
+        st = trb_fail(TRB_EIO, "%s: cannot sync to disk: %s", j->path, strerror(errno));
+    if (st == TRB_OK) st = trb_fault("file.write");
+    if (fclose(j->fp) != 0 && st == TRB_OK) st = trb_fail(TRB_EIO, "%s: cannot close: %s", j->path, strerror(errno));
+    return st;
+}
+
 trb_status trb_jsonl_close(trb_jsonl *j)
 {
     if (j == NULL) return TRB_OK;
-    trb_status st = j->fp == NULL ? TRB_OK : trb_fault("file.write");
-    if (j->fp != NULL && fclose(j->fp) != 0 && st == TRB_OK)
-        st = trb_fail(TRB_EIO, "%s: cannot close: %s", j->path, strerror(errno));
+    const trb_status st = j->fp == NULL ? TRB_OK : close_file(j);
     if (j->copy != NULL) (void)fclose(j->copy);
     free(j->text);
     trb_free(j->path);

@@ -122,13 +122,13 @@ static void parse(const char *text, holder *h)
 static int open_anew(const char *path)
 {
     char folder[PATH_MAX];
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    const int fd = trb__open(path, O_RDONLY | O_NOFOLLOW);
     if (fd >= 0 || (errno != ENOENT && errno != ESTALE)) return fd;
     (void)snprintf(folder, sizeof folder, "%s", path);
     *strrchr(folder, '/') = '\0';
     const int opened = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (opened >= 0) (void)close(opened);
-    return open(path, O_RDONLY | O_CLOEXEC);
+    return trb__open(path, O_RDONLY | O_NOFOLLOW);
 }
 
 /* \return 0; ENOENT if there is no lock; another errno */
@@ -149,7 +149,7 @@ static trb_status look(const char *path, holder *h, bool *found)
     TRB_TRY(trb_fault("file.open"));
     const int why = see(path, h);
     *found = why == 0;
-    return why == 0 || why == ENOENT ? TRB_OK : trb_fail(TRB_EIO, "%s: cannot read: %s", path, strerror(why));
+    return why == 0 || why == ENOENT ? TRB_OK : trb__open_failed(path, O_RDONLY | O_NOFOLLOW, why);
 }
 
 static bool is_of(const holder *h, const char *token)
@@ -184,15 +184,15 @@ static void read_beat(const trb_lock *l, const char *token, char beat[BEAT_BYTES
     if (fd >= 0) (void)close(fd);
 }
 
-/* In place, so that a full disk is no obstacle. Created if need be: who takes over a lock removes the beat, but a
- * holder that lives after all may have others. No fault point is passed: a beat that is lost is no failure, and when
- * one is due is not the same from run to run. */
+/* In place, so that a full disk is no obstacle, and not synced: after a crash of the machine nobody asks for it. Created
+ * if need be: who takes over a lock removes the beat, but a holder that lives after all may have others. No fault point
+ * is passed: a beat that is lost is no failure, and when one is due is not the same from run to run. */
 static void write_beat(trb_lock *l)
 {
     char path[PATH_MAX], text[BEAT_BYTES];
     beat_path(l, l->self.token, path);
     const int n = snprintf(text, sizeof text, "%020llu\n", l->beats++);
-    const int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    const int fd = trb__open(path, O_WRONLY | O_CREAT | O_NOFOLLOW);
     int why = fd < 0 ? errno : 0;
     if (fd >= 0 && write(fd, text, (size_t)n) != n) why = errno == 0 ? EIO : errno;
     if (fd >= 0 && close(fd) != 0) why = errno;
@@ -262,7 +262,7 @@ static int put(const trb_lock *l, const char *path)
     const int n = snprintf(text, sizeof text, FORMAT, h->host, h->machine, h->pid, h->started, h->since, h->job,
                            h->seconds, h->token);
     errno = ENOSPC; /* if it is written in part */
-    int why = write(fd, text, (size_t)n) == n ? 0 : errno;
+    int why = write(fd, text, (size_t)n) == n && fsync(fd) == 0 ? 0 : errno;
     if (close(fd) != 0 && why == 0) why = errno;
     if (why != 0) (void)unlink(path);
     return why;

@@ -148,7 +148,7 @@ static void refused(void **state)
     kept k;
     trb_checkpoint read = {.config = NULL};
     make(&k, 3, 1, 17);
-    assert_fails(trb_checkpoint_read(in_scratch("none.h5"), NULL, NULL, &read), TRB_ECONFIG, "none.h5: cannot open");
+    assert_fails(trb_checkpoint_read(in_scratch("none.h5"), NULL, NULL, &read), TRB_ECONFIG, "none.h5: cannot be read");
     const char *const places[] = {"tensor body.0.weight is not finite", "value 3 of moment1", "value 3 of moment2"};
     for (size_t i = 0; i < 3; i++) {
         const float was = k.slab[i][3];

@@ -8,6 +8,7 @@
 
 #include "fault_walk.h"
 #include "small_disk.h"
+#include "synced.h"
 #include "tribikos/clock.h"
 #include "tribikos/lock.h"
 #include "tribikos/log.h"
@@ -471,6 +472,27 @@ static void full_disk(void **state)
     small_disk_unmount(path);
 }
 
+/* What is no lock is not waited for, nor followed; a lock is on the disk before anything is written under it. */
+static void odd_locks(void **state)
+{
+    (void)state;
+    trb_lock *l = NULL;
+    (void)mkdir(in_scratch(".lock"), 0777);
+    assert_int_equal(mkfifo(in_scratch(".lock/a"), 0666), 0);
+    assert_int_equal(symlink("elsewhere", in_scratch(".lock/b")), 0);
+    assert_ok(trb_lock_open(scratch, SHORT, NULL, &l));
+    assert_fails(trb_lock_take(l, "a"), TRB_ECONFIG, "/.lock/a: expected a file, got a FIFO");
+    assert_fails(trb_lock_take(l, "b"), TRB_ECONFIG, "/.lock/b: expected a file, got a symbolic link");
+    assert_ok(trb_lock_take(l, "c"));
+    assert_string_equal(synced, in_scratch(".lock/c"));
+    assert_fails(trb_lock_check(in_scratch("a/result")), TRB_ECONFIG, "got a FIFO");
+    trb_lock_close(l);
+    assert_int_equal(entries(), 2);
+    assert_false(trb_file_exists(in_scratch(".lock/elsewhere")));
+    (void)unlink(in_scratch(".lock/a"));
+    (void)unlink(in_scratch(".lock/b"));
+}
+
 static void no_folder(void **state)
 {
     (void)state;
@@ -493,7 +515,7 @@ int main(void)
         cmocka_unit_test(gone),        cmocka_unit_test(silent),
         cmocka_unit_test(alive),       cmocka_unit_test(lives_on),
         cmocka_unit_test(many_takers), cmocka_unit_test(claim_left),
-        cmocka_unit_test(no_folder),
+        cmocka_unit_test(odd_locks),   cmocka_unit_test(no_folder),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -78,6 +78,53 @@ static void sweep(void **state)
     assert_false(trb_file_exists(in_scratch("%s", names[0])));
 }
 
+/* A file alone is opened; what is none is not waited for. */
+static void odd_files(void **state)
+{
+    (void)state;
+    int fd = -1;
+    spill(in_scratch("plain"), "x", 1);
+    assert_int_equal(mkfifo(in_scratch("fifo"), 0666), 0);
+    assert_int_equal(symlink("plain", in_scratch("link")), 0);
+    assert_int_equal(symlink("fifo", in_scratch("to_fifo")), 0);
+    const int flags[] = {O_RDONLY, O_WRONLY | O_CREAT, O_RDONLY | O_NOFOLLOW};
+    for (size_t i = 0; i < 3; i++) {
+        assert_ok(trb_file_open(in_scratch("plain"), flags[i], &fd));
+        assert_int_equal(close(fd), 0);
+        assert_fails(trb_file_open(in_scratch("fifo"), flags[i], &fd), TRB_ECONFIG,
+                     "fifo: expected a file, got a FIFO");
+        assert_fails(trb_file_open(scratch, flags[i], &fd), TRB_ECONFIG, "expected a file, got a folder");
+        assert_fails(trb_file_open("/dev/null", flags[i], &fd), TRB_ECONFIG, "expected a file, got a device");
+        assert_int_equal(fd, -1);
+    }
+    assert_ok(trb_file_open(in_scratch("link"), O_RDONLY, &fd));
+    assert_int_equal(close(fd), 0);
+    assert_fails(trb_file_open(in_scratch("to_fifo"), O_RDONLY, &fd), TRB_ECONFIG, "got a FIFO");
+    assert_fails(trb_file_open(in_scratch("link"), O_RDONLY | O_NOFOLLOW, &fd), TRB_ECONFIG, "got a symbolic link");
+    assert_fails(trb_file_open(in_scratch("gone"), O_RDONLY, &fd), TRB_ECONFIG, "cannot be read: No such file");
+    assert_fails(trb_file_open(in_scratch("gone/x"), O_WRONLY | O_CREAT, &fd), TRB_EIO, "cannot be written: No such");
+}
+
+/* Somebody has put a link where the file is going to be written aside. */
+static void link_aside(void **state)
+{
+    (void)state;
+    char host[200] = "";
+    trb_h5 *h = NULL;
+    (void)gethostname(host, sizeof host - 1);
+    const char *const names[] = {"aside", "aside.h5"};
+    spill(in_scratch("target"), "mine", 4);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(symlink("target", in_scratch("%s.tmp.%s.%d", names[i], host, (int)getpid())), 0);
+    assert_ok(trb_file_publish_text(in_scratch("aside"), "text"));
+    assert_ok(trb_h5_create(in_scratch("aside.h5"), &h));
+    assert_ok(trb_h5_publish(h));
+    char *found = slurp(in_scratch("target"), NULL);
+    assert_string_equal(found, "mine");
+    free(found);
+    assert_int_equal(count_files(scratch, ".tmp."), 0);
+}
+
 /* binary16 by its definition, IEEE 754-2008 sec. 3.4. */
 static double half_value(unsigned h)
 {
@@ -147,8 +194,9 @@ static void half_rounds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(text_faults), cmocka_unit_test(text),     cmocka_unit_test(folders),
-        cmocka_unit_test(sweep),       cmocka_unit_test(half_all), cmocka_unit_test(half_rounds),
+        cmocka_unit_test(text_faults), cmocka_unit_test(text),        cmocka_unit_test(folders),
+        cmocka_unit_test(odd_files),   cmocka_unit_test(link_aside),  cmocka_unit_test(sweep),
+        cmocka_unit_test(half_all),    cmocka_unit_test(half_rounds),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -2,9 +2,20 @@
 #include "scratch.h"
 
 #include <pthread.h>
+#include <sys/syscall.h>
 
 #include "small_disk.h"
 #include "tribikos/store.h"
+
+/* In the place of fallocate(2): fails so often with this error. */
+static int refusals_left, refusal;
+
+int fallocate(int fd, int mode, off_t from, off_t n)
+{
+    if (refusals_left-- <= 0) return (int)syscall(SYS_fallocate, fd, mode, from, n);
+    errno = refusal;
+    return -1;
+}
 
 enum { ROWS = 100, COLS = 6 };
 static float values[ROWS][COLS];
@@ -130,7 +141,9 @@ static void refusals(void **state)
     trb_h5_shape shape = {.ndim = 99};
     uint16_t read[ROWS][COLS];
     assert_ok(write_example(in_scratch("a.h5")));
-    assert_fails(trb_h5_open(in_scratch("none.h5"), &h), TRB_ECONFIG, "none.h5: cannot open: No such file");
+    assert_fails(trb_h5_open(in_scratch("none.h5"), &h), TRB_ECONFIG, "none.h5: cannot be read: No such file");
+    assert_int_equal(mkfifo(in_scratch("fifo.h5"), 0666), 0);
+    assert_fails(trb_h5_open(in_scratch("fifo.h5"), &h), TRB_ECONFIG, "fifo.h5: expected a file, got a FIFO");
     spill(in_scratch("text.h5"), "hello", 5);
     assert_fails(trb_h5_open(in_scratch("text.h5"), &h), TRB_EINTEGRITY, "text.h5: is no whole HDF5 file");
     size_t bytes = 0;
@@ -288,6 +301,29 @@ static void full_disk(void **state)
     assert_ok(fill(in_scratch("after.h5"), 192, true));
 }
 
+/* To reserve is a precaution: only a disk that is full or broken ends a file. */
+static void reserving_fails(void **state)
+{
+    (void)state;
+    const struct {
+        int why, times;
+        bool ends;
+    } cases[] = {{ENOSPC, 1, true},      {EDQUOT, 1, true},  {EFBIG, 1, true},   {EIO, 1, true},
+                 {EINTR, 1, false},      {EINTR, 5, false},  {EINVAL, 1, false}, {EPERM, 1, false},
+                 {EOPNOTSUPP, 1, false}, {ENOSYS, 1, false}, {ENODEV, 1, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        refusal = cases[i].why;
+        refusals_left = cases[i].times;
+        if (cases[i].ends)
+            assert_fails(write_example(in_scratch("reserve.h5")), TRB_EIO, strerror(cases[i].why));
+        else
+            assert_ok(write_example(in_scratch("reserve.h5")));
+        assert_int_equal(refusals_left, cases[i].why == EINTR ? -1 : 0);
+        assert_int_equal(count_files(scratch, "reserve"), !cases[i].ends);
+        (void)unlink(in_scratch("reserve.h5"));
+    }
+}
+
 typedef struct {
     char path[128];
     trb_status st;
@@ -359,9 +395,10 @@ int main(void)
     for (int i = 0; i < ROWS * COLS; i++) values[i / COLS][i % COLS] = (float)(i * 7 % 1000) / 8;
     trb_f16_from_f32(ROWS * COLS, &values[0][0], &halves[0][0]);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(faults),       cmocka_unit_test(round_trip),  cmocka_unit_test(refusals),
-        cmocka_unit_test(empty_claims), cmocka_unit_test(same_bytes),  cmocka_unit_test(aside),
-        cmocka_unit_test(full_disk),    cmocka_unit_test(two_threads), cmocka_unit_test(silence),
+        cmocka_unit_test(faults),       cmocka_unit_test(round_trip),      cmocka_unit_test(refusals),
+        cmocka_unit_test(empty_claims), cmocka_unit_test(same_bytes),      cmocka_unit_test(aside),
+        cmocka_unit_test(full_disk),    cmocka_unit_test(reserving_fails), cmocka_unit_test(two_threads),
+        cmocka_unit_test(silence),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }
