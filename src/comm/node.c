@@ -42,7 +42,8 @@ static trb_status make(size_t bytes, place *p)
     if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < bytes)
         return trb_fail(TRB_ENOMEM, "files are limited to %llu bytes, it takes %zu", (unsigned long long)limit.rlim_cur,
                         bytes);
-    if (fallocate(p->fd, 0, 0, (off_t)bytes) != 0) return refused("fallocate");
+    while (fallocate(p->fd, 0, 0, (off_t)bytes) != 0)
+        if (errno != EINTR) return refused("fallocate");
     if (fstat(p->fd, &info) != 0) return refused("fstat");
     p->pid = (int)getpid();
     p->device = info.st_dev;

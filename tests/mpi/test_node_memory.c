@@ -1,11 +1,24 @@
 /* Memory that a node's ranks hold once; where it is refused to one of them, all have none. */
+#include <errno.h>
+#include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "mpi/check.h"
 #include "tribikos/log.h"
 
 enum { BYTES = 3 * 1024 * 1024 + 5 };
+
+/* In the place of fallocate(2): is interrupted so often. */
+static int interruptions;
+
+int fallocate(int fd, int mode, off_t from, off_t n)
+{
+    if (interruptions-- <= 0) return (int)syscall(SYS_fallocate, fd, mode, from, n);
+    errno = EINTR;
+    return -1;
+}
 
 static void quiet(trb_comm *w)
 {
@@ -73,6 +86,14 @@ static void all_ranks_hold_it_once(trb_comm *w)
     trb_comm_close(node);
 }
 
+static void a_signal_does_not_mind(trb_comm *w)
+{
+    interruptions = 3;
+    all_ranks_hold_it_once(w);
+    CHECK(interruptions < 0 || trb_comm_rank(w) > 0 || trb_comm_size(w) == 1);
+    interruptions = 0;
+}
+
 static void colours_hold_their_own(trb_comm *w)
 {
     const int r = trb_comm_rank(w), P = trb_comm_size(w);
@@ -128,7 +149,11 @@ static void files_name_no_reader(trb_comm *w)
 
 int main(int argc, char **argv)
 {
-    const mpi_test tests[] = {quiet, all_ranks_hold_it_once, colours_hold_their_own, what_one_is_refused_none_has,
+    const mpi_test tests[] = {quiet,
+                              all_ranks_hold_it_once,
+                              a_signal_does_not_mind,
+                              colours_hold_their_own,
+                              what_one_is_refused_none_has,
                               files_name_no_reader};
     return run_tests(argc, argv, sizeof tests / sizeof *tests, tests);
 }
