@@ -12,6 +12,9 @@
 #include "tribikos/cache.h"
 #include "tribikos/exchange.h"
 
+/** The most letters that a name of a student, or of a set, may have. */
+enum { TRB_NAME_MAX = 40 };
+
 /** How one network is trained: a member's (train.*, members.overrides.M.*) or a student's (student.*, student.NAME.*).
  */
 typedef struct {

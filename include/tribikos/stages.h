@@ -39,8 +39,8 @@ typedef struct {
 } trb_plan_view;
 
 typedef struct {
-    char name[64];
-    double one_s, all_s; /* of one rank; of all */
+    char name[TRB_NAME_MAX + 16]; /* "distill NAME" */
+    double one_s, all_s;          /* of one rank; of all */
     /* Most bytes of rank 0, which holds most, from the beginning of a training and going on from a checkpoint; NaN if so
      * many ranks cannot share it; 0 of the stages of the cache. */
     double begin_bytes, resume_bytes;
@@ -63,7 +63,7 @@ void trb_plan_clear(trb_plan *p);
 
 /** One row of the report. */
 typedef struct {
-    char name[64];
+    char name[TRB_NAME_MAX + 1];
     bool several; /* has model uncertainty: more than one head or member, or a Dirichlet */
     trb_metrics metrics;
     uint64_t params;      /* trained ones; 0: not known (members from elsewhere) */

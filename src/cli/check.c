@@ -318,6 +318,9 @@ trb_status trb__config_check(const trb_config *c, const trb__items *items)
     if (strlen(c->run.dir) > 800)
         return trb_fail(TRB_ECONFIG, "%s: key `run.dir`: %zu characters, expected at most 800", items->name,
                         strlen(c->run.dir));
+    if (strlen(c->run.resume) >= TRB_CHECKPOINT_PATH)
+        return trb__item_fail(items, source_of(&top, "run.resume"), "%zu characters, expected at most %d",
+                              strlen(c->run.resume), TRB_CHECKPOINT_PATH - 1);
     for (size_t i = 0; i < c->run.n_signals; i++)
         if (trb_stop_signal(c->run.signals[i]) == 0)
             return trb__item_fail(items, source_of(&top, "run.signals"),
@@ -373,7 +376,7 @@ trb_status trb__config_check(const trb_config *c, const trb__items *items)
     }
 
     for (size_t s = 0; s < c->n_students; s++) {
-        char own[64];
+        char own[TRB_NAME_MAX + 16];
         (void)snprintf(own, sizeof own, "student.%s.", c->student[s].name);
         const place p = {items, own, "student."};
         TRB_TRY(check_student(c, &p, &c->student[s]));

@@ -109,9 +109,10 @@ static trb_status resolve_members(trb_config *c, const trb__items *items)
 static trb_status check_word(const trb__items *items, const trb__item *item, const char *name)
 {
     const size_t n = strlen(name);
-    if (n > 0 && n <= 40 && strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == n)
+    if (n > 0 && n <= TRB_NAME_MAX &&
+        strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == n)
         return TRB_OK;
-    return trb__item_fail(items, item, "a name is 1 to 40 letters, digits, - and _, got `%s`", name);
+    return trb__item_fail(items, item, "a name is 1 to %d letters, digits, - and _, got `%s`", TRB_NAME_MAX, name);
 }
 
 static trb_status check_name(const trb_config *c, const trb__items *items, size_t s)
@@ -126,8 +127,9 @@ static trb_status check_name(const trb_config *c, const trb__items *items, size_
     static const char *const rows[] = {"member_mean", "ensemble", "label", "sample_id", "uncertainty"};
     const size_t n = strlen(name);
     const bool member = name[0] == 'm' && n > 1 && strspn(name + 1, "0123456789") == n - 1;
+    const bool target = c->data.task == TRB_TASK_REGRESSION && strcmp(name, "target") == 0;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (member || strcmp(rows[i], name) == 0)
+        if (member || target || strcmp(rows[i], name) == 0)
             return trb__item_fail(items, item, "the name `%s` is one that the report itself uses", name);
     for (size_t other = 0; other < s; other++)
         if (strcmp(c->student[other].name, name) == 0)
@@ -148,7 +150,7 @@ static void name_method(trb_student_opts *s)
 
 static bool gives(const trb__items *items, const char *prefix, const char *key)
 {
-    char name[80];
+    char name[TRB_NAME_MAX + 32];
     (void)snprintf(name, sizeof name, "%s%s", prefix, key);
     const trb__item *item = trb__items_find(items, name);
     return item != NULL && item->n > 0 && item->value[0][0] != '\0';
@@ -156,7 +158,7 @@ static bool gives(const trb__items *items, const char *prefix, const char *key)
 
 static trb_status resolve_student(trb_student_opts *s, const trb__items *items)
 {
-    char prefix[64];
+    char prefix[TRB_NAME_MAX + 16];
     TRB_TRY(fill(items, TRB__STUDENT, "student.", s));
     TRB_TRY(fill(items, TRB__FIT, "student.", &s->fit));
     name_method(s);
@@ -202,7 +204,7 @@ static trb_status resolve_ood(trb_config *c, const trb__items *items)
     const trb__item *item = trb__items_find(items, "eval.ood");
     for (size_t i = 0; i < c->eval.n_ood; i++) {
         trb_ood_opts *set = &c->eval.ood[i];
-        char prefix[64];
+        char prefix[TRB_NAME_MAX + 16];
         TRB_TRY(check_word(items, item, set->name));
         if (strcmp(set->name, "test") == 0 || strcmp(set->name, "validation") == 0 || strcmp(set->name, "train") == 0)
             return trb__item_fail(items, item, "the name `%s` is one that the report itself uses", set->name);
@@ -311,7 +313,7 @@ static const char *owner(const trb_config *c, const char *key, char prefix[160],
 /* Say what is wrong with a key that no row, member or student has taken. */
 static trb_status refuse_unknown(const trb_config *c, const trb__items *items, const trb__item *item)
 {
-    char prefix[160], names[200];
+    char prefix[160], names[TRB_FAIL_BYTES];
     const char *name = NULL;
     size_t n = 0;
     for (size_t i = 0; i < items->n; i++)

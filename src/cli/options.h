@@ -5,6 +5,7 @@
 #ifndef TRB__OPTIONS_H
 #define TRB__OPTIONS_H
 
+#include <limits.h>
 #include <stdio.h>
 
 #include "tribikos/config.h"
@@ -84,7 +85,7 @@ void trb__items_clear(trb__items *items);
 trb__item *trb__items_find(const trb__items *items, const char *key); /* NULL if absent */
 
 /* "mnist.yaml:3", "command line" or "default". */
-enum { TRB__WHERE = 300 };
+enum { TRB__WHERE = PATH_MAX + 24 };
 const char *trb__item_where(const trb__items *items, const trb__item *item, char text[TRB__WHERE]);
 /* Fail with TRB_ECONFIG; the line begins with the place and the key. */
 trb_status trb__item_fail(const trb__items *items, const trb__item *item, const char *fmt, ...)

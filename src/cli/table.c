@@ -1,5 +1,6 @@
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "commands.h"
 
@@ -59,15 +60,29 @@ static void print_figures(const column *c, const trb_report_row *row)
     }
 }
 
+static int wider(int width, const char *name)
+{
+    const int n = (int)strlen(name);
+    return n > width ? n : width;
+}
+
+static int name_width(const trb_report *r)
+{
+    int width = 16;
+    for (size_t i = 0; i < r->n; i++) width = wider(width, r->row[i].name);
+    return width;
+}
+
 static void print_models(const trb_report *r)
 {
     const column *columns = r->task == TRB_TASK_REGRESSION ? of_regression : of_classes;
-    (void)printf("%-16s", "model");
+    const int names = name_width(r);
+    (void)printf("%-*s", names, "model");
     for (const column *c = columns; c->width > 0; c++) (void)printf("  %*s", c->width, c->is.name);
     (void)printf("  %10s  %9s\n", "parameters", "ms/sample");
     for (size_t i = 0; i < r->n; i++) {
         const trb_report_row *row = &r->row[i];
-        (void)printf("%-16s", row->name);
+        (void)printf("%-*s", names, row->name);
         print_figures(columns, row);
         if (row->params > 0)
             (void)printf("  %10llu", (unsigned long long)row->params);
@@ -78,21 +93,27 @@ static void print_models(const trb_report *r)
     }
 }
 
-/* A set's columns: AUROC by model uncertainty, total uncertainty, largest probability. */
+/* A set's columns: AUROC by model uncertainty, total uncertainty, largest probability; together as wide as its name, by
+ * a first one that is wider. */
 static void print_ood(const trb_report *r, const trb_config *c)
 {
-    enum { WIDTH = 6, SET = TRB_SCORES * (WIDTH + 2) - 2 };
+    enum { WIDTH = 6, OTHERS = (TRB_SCORES - 1) * (WIDTH + 2) };
+    const int names = name_width(r);
     (void)printf("\nAUROC, out of distribution, by model uncertainty (MU), total uncertainty (TU), largest probability "
-                 "(maxP)\n%-16s",
-                 "");
-    for (size_t i = 0; i < c->eval.n_ood; i++) (void)printf("  %*.*s", SET, SET, c->eval.ood[i].name);
-    (void)printf("\n%-16s", "model");
-    for (size_t i = 0; i < c->eval.n_ood; i++) (void)printf("  %*s  %*s  %*s", WIDTH, "MU", WIDTH, "TU", WIDTH, "maxP");
+                 "(maxP)\n%-*s",
+                 names, "");
+    for (size_t i = 0; i < c->eval.n_ood; i++) (void)printf("  %*s", WIDTH + OTHERS, c->eval.ood[i].name);
+    (void)printf("\n%-*s", names, "model");
+    for (size_t i = 0; i < c->eval.n_ood; i++)
+        (void)printf("  %*s  %*s  %*s", wider(WIDTH + OTHERS, c->eval.ood[i].name) - OTHERS, "MU", WIDTH, "TU", WIDTH,
+                     "maxP");
     (void)putchar('\n');
     for (size_t row = 0; row < r->n; row++) {
-        (void)printf("%-16s", r->row[row].name);
+        (void)printf("%-*s", names, r->row[row].name);
         for (size_t i = 0; i < c->eval.n_ood; i++)
-            for (size_t k = 0; k < TRB_SCORES; k++) figure(r->ood[(i * r->n + row) * TRB_SCORES + k].auroc, WIDTH, 4);
+            for (size_t k = 0; k < TRB_SCORES; k++)
+                figure(r->ood[(i * r->n + row) * TRB_SCORES + k].auroc,
+                       k == 0 ? wider(WIDTH + OTHERS, c->eval.ood[i].name) - OTHERS : WIDTH, 4);
         (void)putchar('\n');
     }
 }
@@ -101,13 +122,14 @@ static void print_ood(const trb_report *r, const trb_config *c)
 static void print_corruptions(const trb_report *r, const trb_config *c)
 {
     const size_t copies = c->eval.n_corruptions * TRB_CORRUPT_STRENGTHS;
-    (void)printf("\ncorrupted samples, means over %d strengths: accuracy each; accuracy, NLL, ECE of all\n%-16s",
-                 TRB_CORRUPT_STRENGTHS, "model");
+    const int names = name_width(r);
+    (void)printf("\ncorrupted samples, means over %d strengths: accuracy each; accuracy, NLL, ECE of all\n%-*s",
+                 TRB_CORRUPT_STRENGTHS, names, "model");
     for (size_t i = 0; i < c->eval.n_corruptions; i++) (void)printf("  %8s", c->eval.corruptions[i]);
     (void)printf("  %8s  %7s  %7s\n", "all", "NLL", "ECE");
     for (size_t row = 0; row < r->n; row++) {
         double accuracy = 0.0, nll = 0.0, ece = 0.0;
-        (void)printf("%-16s", r->row[row].name);
+        (void)printf("%-*s", names, r->row[row].name);
         for (size_t i = 0; i < c->eval.n_corruptions; i++) {
             double of_this = 0.0;
             for (size_t s = 0; s < TRB_CORRUPT_STRENGTHS; s++) {
@@ -160,19 +182,19 @@ static const char *time_text(double seconds, char text[24])
     return text;
 }
 
-static void print_memory(const char *what, double begin, double resume)
+static void print_memory(int names, const char *what, double begin, double resume)
 {
     char text[24], again[24];
     if (isnan(begin))
-        (void)printf("%-40s  %12s  %12s\n", what, "-", "-");
+        (void)printf("%-*s  %12s  %12s\n", names, what, "-", "-");
     else
-        (void)printf("%-40s  %12s  %12s\n", what, size_text(begin, text), size_text(resume, again));
+        (void)printf("%-*s  %12s  %12s\n", names, what, size_text(begin, text), size_text(resume, again));
 }
 
-static void print_times(const char *what, double one_s, double all_s)
+static void print_times(int names, const char *what, double one_s, double all_s)
 {
     char one[24], all[24];
-    (void)printf("%-40s  %12s  %12s\n", what, time_text(one_s, one), time_text(all_s, all));
+    (void)printf("%-*s  %12s  %12s\n", names, what, time_text(one_s, one), time_text(all_s, all));
 }
 
 void trb__print_plan(const trb_plan *p)
@@ -191,16 +213,18 @@ void trb__print_plan(const trb_plan *p)
     (void)printf("%5s  %zu samples%*s  %6zu  %9s\n\n", "all", p->samples,
                  (int)(40 - snprintf(NULL, 0, "%zu", p->samples)), "", files, size_text(bytes, text));
     (void)snprintf(ranks, sizeof ranks, "%zu %s", p->ranks, p->ranks == 1 ? "rank" : "ranks");
-    (void)printf("%-40s  %12s  %12s\n", "computing", "1 rank", ranks);
+    int names = 40;
+    for (size_t i = 0; i < p->n_stages; i++) names = wider(names, p->stage[i].name);
+    (void)printf("%-*s  %12s  %12s\n", names, "computing", "1 rank", ranks);
     for (size_t i = 0; i < p->n_stages; i++) {
         const trb_plan_stage *stage = &p->stage[i];
         one += stage->one_s;
         all += stage->all_s;
-        if (stage->one_s > 0.0) print_times(stage->name, stage->one_s, stage->all_s);
+        if (stage->one_s > 0.0) print_times(names, stage->name, stage->one_s, stage->all_s);
     }
-    print_times("all", one, all);
-    (void)printf("\n%-40s  %12s  %12s\n", "memory of a rank at most", "beginning", "resuming");
+    print_times(names, "all", one, all);
+    (void)printf("\n%-*s  %12s  %12s\n", names, "memory of a rank at most", "beginning", "resuming");
     for (size_t i = 0; i < p->n_stages; i++)
         if (p->stage[i].begin_bytes != 0.0)
-            print_memory(p->stage[i].name, p->stage[i].begin_bytes, p->stage[i].resume_bytes);
+            print_memory(names, p->stage[i].name, p->stage[i].begin_bytes, p->stage[i].resume_bytes);
 }

@@ -156,7 +156,7 @@ typedef struct {
     float *params_body, *params_behind;
     size_t n_lanes, m0, m_count; /* this column's head lanes, and its members */
     size_t own_rows;             /* of a lane, if this rank has some */
-    char label[96];
+    char label[TRB_NAME_MAX + 48];
 } student;
 
 static bool in_grid(const student *d)
@@ -413,7 +413,7 @@ trb_status trb__student_check(const trb_config *c, size_t index, const trb__samp
                               size_t K)
 {
     const trb_student_opts *o = &c->student[index];
-    char who[128];
+    char who[TRB_NAME_MAX + 16];
     trb_net *net = NULL;
     (void)snprintf(who, sizeof who, "student %s", o->name);
     const trb__head_kind heads = trb__method_of(o->method, samples->data.task)->heads;
@@ -447,7 +447,7 @@ static trb_status check_students(trb_comm *world, const trb_config *c, const trb
     size_t left = 0;
     for (size_t i = 0; i < c->n_students; i++) {
         bool there = false;
-        char folder[128], *config = NULL;
+        char folder[TRB_NAME_MAX + 16], *config = NULL;
         TRB_TRY(trb__student_check(c, i, s, trb_comm_size(world), spec->M, spec->K));
         if (trb_comm_rank(world) != 0) continue;
         TRB_TRY(trb__student_text(c, i, &s->data, spec, &config));
@@ -506,7 +506,7 @@ static trb_status distill(trb_comm *world, const trb_config *c, const trb__sampl
     const trb_student_opts *o = &c->student[i];
     const int G = (int)o->head_groups, r = trb_comm_rank(world);
     student d = {.world = world, .c = c, .o = o, .s = s, .spec = trb_cache_spec_of(cache), .exchange = c->exchange};
-    char who[64];
+    char who[TRB_NAME_MAX + 16];
     (void)snprintf(who, sizeof who, "student %s", o->name);
     d.exchange.columns = o->head_groups;
     d.place = (trb__place){.c = c, .folder = trb__run_path(c, "student/%s/checkpoint", o->name), .who = who};

@@ -34,7 +34,7 @@ typedef struct {
 
 /** Rows to evaluate. Plain data but for id and label. */
 typedef struct {
-    char name[64];        /* for messages */
+    char name[TRB_NAME_MAX + 1];
     const trb_data *data; /* the set that `id` counts in */
     size_t n;
     int64_t *id;            /* [n] */

@@ -85,7 +85,7 @@ trb_status trb__walk(trb__models *models, const trb__set *set, const trb__task *
     room at = {0};
     int64_t *plan = NULL;
     trb__result *r = NULL;
-    char note[80];
+    char note[TRB_NAME_MAX + 8];
     trb_status st = TRB_OK;
     TRB_GO(trb_alloc(TRB_MEM_OTHER, trb__slots(models), sizeof *r, &r));
     *out = r;

@@ -159,7 +159,7 @@ done:
 
 trb_status trb__predictions_add(trb__predictions *f, const char *name, trb_h5_shape shape, const float *p)
 {
-    char place[80];
+    char place[TRB_NAME_MAX + 2];
     (void)snprintf(place, sizeof place, "/%s", name);
     return trb_h5_put(f, place, shape, p);
 }
@@ -171,7 +171,7 @@ trb_status trb__predictions_add_uncertainty(trb__predictions *f, const char *set
     double *value = NULL;
     trb_status st = trb_alloc(TRB_MEM_OTHER, n, sizeof *value, &value);
     for (size_t k = 0; st == TRB_OK && k < (several ? 3 : 2); k++) {
-        char place[160];
+        char place[2 * TRB_NAME_MAX + 64];
         if (k == 1 && isnan(row[0].doubt)) continue; /* of regression */
         for (size_t i = 0; i < n; i++)
             value[i] = k == 0 ? row[i].total : k == 1 ? 1.0 - row[i].doubt : row[i].total - row[i].data;

@@ -121,6 +121,7 @@ static trb_status handle_create(const char *path, trb_h5 **out)
 
 static void handle_destroy(trb_h5 *h)
 {
+    trb_free(h->set_name);
     trb_free(h->tmp);
     trb_free(h->path);
     trb_free(h);

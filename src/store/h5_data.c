@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "tribikos/fault.h"
+#include "tribikos/memory.h"
 
 /* Deflate cannot pack more than 1032 to 1. A filtered data set that claims more values than its bytes can hold is
  * damaged, and no memory may be reserved for it. */
@@ -29,34 +30,45 @@ bool trb_h5_has(trb_h5 *h, const char *dataset)
     return has;
 }
 
+/* The one before is closed, and the next one is going to have this name. */
+static trb_status change_set(trb_h5 *h, const char *name)
+{
+    char *copy = NULL;
+    TRB_TRY(trb__h5_release_set(h));
+    TRB_TRY(trb_strdup(name, &copy));
+    trb_free(h->set_name);
+    h->set_name = copy;
+    return TRB_OK;
+}
+
 static trb_status open_set(trb_h5 *h, const char *name)
 {
     if (h->set >= 0 && strcmp(name, h->set_name) == 0) return TRB_OK;
-    TRB_TRY(trb__h5_release_set(h));
-    if (strlen(name) >= sizeof h->set_name)
-        return trb_fail(TRB_EINTEGRITY, "%s: the name of data set %s is too long", h->path, name);
+    TRB_TRY(change_set(h, name));
     if (H5Lexists(h->file, name, H5P_DEFAULT) <= 0)
         return trb_fail(TRB_EINTEGRITY, "%s: there is no data set %s in it", h->path, name);
     h->set = H5Dopen2(h->file, name, H5P_DEFAULT);
-    if (h->set < 0) return trb__h5_fail(h, TRB_EINTEGRITY, "cannot open data set", name);
-    (void)strcpy(h->set_name, name);
-    return TRB_OK;
+    return h->set < 0 ? trb__h5_fail(h, TRB_EINTEGRITY, "cannot open data set", name) : TRB_OK;
 }
 
 /* The groups that a data set's name leads through. HDF5 could make them on the way, but would note the time in them. */
 static trb_status make_groups(trb_h5 *h, const char *name)
 {
     trb_status st = TRB_OK;
-    char part[sizeof h->set_name];
+    char *part = NULL;
+    TRB_TRY(trb_strdup(name, &part));
     const hid_t creation = H5Pcreate(H5P_GROUP_CREATE);
     (void)H5Pset_obj_track_times(creation, 0);
-    for (const char *slash = strchr(name + 1, '/'); slash != NULL && st == TRB_OK; slash = strchr(slash + 1, '/')) {
-        (void)snprintf(part, sizeof part, "%.*s", (int)(slash - name), name);
-        if (H5Lexists(h->file, part, H5P_DEFAULT) > 0) continue;
-        const hid_t group = H5Gcreate2(h->file, part, H5P_DEFAULT, creation, H5P_DEFAULT);
-        if (group < 0 || H5Gclose(group) < 0) st = trb__h5_fail(h, TRB_EIO, "cannot make group", part);
+    for (char *slash = strchr(part + 1, '/'); slash != NULL && st == TRB_OK; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        if (H5Lexists(h->file, part, H5P_DEFAULT) <= 0) {
+            const hid_t group = H5Gcreate2(h->file, part, H5P_DEFAULT, creation, H5P_DEFAULT);
+            if (group < 0 || H5Gclose(group) < 0) st = trb__h5_fail(h, TRB_EIO, "cannot make group", part);
+        }
+        *slash = '/';
     }
     (void)H5Pclose(creation);
+    trb_free(part);
     return st;
 }
 
@@ -67,17 +79,12 @@ static trb_status make(trb_h5 *h, const char *name, const trb_h5_shape *shape, h
     hsize_t dim[TRB_H5_MAX_DIM];
     to_hsize(shape, dim);
     TRB_TRY(trb_fault("file.write"));
-    TRB_TRY(trb__h5_release_set(h));
-    if (strlen(name) >= sizeof h->set_name)
-        return trb_fail(TRB_EINTERNAL, "%s: the name of data set %s is too long", h->path, name);
+    TRB_TRY(change_set(h, name));
     TRB_TRY(make_groups(h, name));
     (void)H5Pset_obj_track_times(creation, 0);
     const hid_t space = H5Screate_simple((int)shape->ndim, dim, NULL);
     h->set = H5Dcreate2(h->file, name, trb__h5_type(shape->type), space, H5P_DEFAULT, creation, H5P_DEFAULT);
-    if (h->set < 0)
-        st = trb__h5_fail(h, TRB_EIO, "cannot make data set", name);
-    else
-        (void)strcpy(h->set_name, name);
+    if (h->set < 0) st = trb__h5_fail(h, TRB_EIO, "cannot make data set", name);
     (void)H5Sclose(space);
     return st;
 }

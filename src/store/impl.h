@@ -11,7 +11,7 @@ struct trb_h5 {
     char *tmp;  /* the name while it is written; NULL of a file that was opened for reading */
     hid_t file;
     hid_t set; /* the data set used last stays open: its chunk index is then read once */
-    char set_name[64];
+    char *set_name;
 };
 
 /** As trb_file_open(), but records no failure. \return -1 with errno, which is EMEDIUMTYPE where something else than a

@@ -82,6 +82,9 @@ static void said(void **state)
     trb_info("of %s", "a\x1b[31m");
     trb_warn("of %s", "b\nc");
     trb_error("of %s", "d\xc2\x9b");
+    const char *longest = "0123456789012345678901234567890123456789"; /* as long as a name may be */
+    trb_progress_begin(&progress, 2, "steps", "student %s, 1000000 heads", longest);
+    assert_non_null(strstr(progress.label, "9, 1000000 heads"));
     trb_progress_begin(&progress, 2, "steps", "student %s", "e\x1b[2J");
     progress.drawn = true;
     trb_progress_end(&progress, "");
