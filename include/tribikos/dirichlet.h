@@ -5,7 +5,8 @@
  * the digamma function, l = log. All functions are local, compute in double and return TRB_OK, TRB_ECONFIG if K is not
  * in 2..TRB_LOSS_K_MAX, or TRB_ENUM with a line that names the row if a logit is not finite, or if a precision is above
  * 1e30; the outputs are then not defined. Statistics are those of loss.h: sums over the M members here, divided by the
- * `of` members of the ensemble. `batch` as in loss.h.
+ * `of` members of the ensemble; what makes them needs room for TRB_STATISTICS_WORK(K) numbers, `work`, whose contents mean
+ * nothing before and after. `batch` as in loss.h.
  */
 #ifndef TRB_DIRICHLET_H
 #define TRB_DIRICHLET_H
@@ -13,6 +14,8 @@
 #include <stddef.h>
 
 #include "tribikos/status.h"
+
+#define TRB_STATISTICS_WORK(K) (3 * (K))
 
 /** Distribution distillation (EnDD: Malinin, Mlodozeniec and Gales 2019, arXiv:1905.00076): a Dirichlet is
  * fitted to the members' tempered probabilities by likelihood. Its sufficient statistics:
@@ -25,7 +28,8 @@
  * \param[in] t  [rows][M][K]   \param[out] s  [rows][K]
  */
 #define TRB_ENDD_SMOOTHING 1e-4
-trb_status trb_endd_statistics(size_t rows, size_t M, size_t of, size_t K, float T, const float *t, float *s);
+trb_status trb_endd_statistics(size_t rows, size_t M, size_t of, size_t K, float T, const float *t, double *work,
+                               float *s);
 
 /** Its loss (ibid.), with alpha = exp(z/T).
  *
@@ -48,7 +52,8 @@ trb_status trb_loss_endd(size_t rows, size_t K, size_t batch, float T, const flo
  *
  * \param[in] t  [rows][M][K]   \param[out] s  [rows][2][K]: pi, q
  */
-trb_status trb_proxy_endd_statistics(size_t rows, size_t M, size_t of, size_t K, float T, const float *t, float *s);
+trb_status trb_proxy_endd_statistics(size_t rows, size_t M, size_t of, size_t K, float T, const float *t, double *work,
+                                     float *s);
 
 /** What the loss needs of them (ibid.). The members' proxy is a Dirichlet of precision and concentrations
  *
@@ -81,7 +86,7 @@ trb_status trb_loss_proxy_endd(size_t rows, size_t K, size_t batch, float T, con
  * \param[in] t  [rows][M][K]   \param[out] s  [rows][TRB_STATISTICS(K)]
  */
 #define TRB_STATISTICS(K) (2 * (K) + 1)
-trb_status trb_statistics(size_t rows, size_t M, size_t K, const float *t, float *s);
+trb_status trb_statistics(size_t rows, size_t M, size_t K, const float *t, double *work, float *s);
 
 /** How concentrations follow from logits at temperature 1. */
 typedef enum {

@@ -13,7 +13,7 @@
 
 #include "tribikos/status.h"
 
-/** The most outputs a head may have: a row of exponentials is kept on the stack. */
+/** The most outputs a head may have; a label beyond that is taken for a mistake. */
 enum { TRB_LOSS_K_MAX = 32768 };
 
 /** p = softmax(z / T) over K, row by row, computed as exp((z - max z) / T) / sum. p may be z.

@@ -35,10 +35,11 @@ static void log_softmax(size_t K, double T, const float *x, double *log_p)
     for (size_t k = 0; k < K; k++) log_p[k] -= log_sum;
 }
 
-trb_status trb_endd_statistics(size_t rows, size_t M, size_t of, size_t K, float T, const float *t, float *s)
+trb_status trb_endd_statistics(size_t rows, size_t M, size_t of, size_t K, float T, const float *t, double *work,
+                               float *s)
 {
     TRB_TRY(expect_classes(K));
-    double sum[TRB_LOSS_K_MAX], log_p[TRB_LOSS_K_MAX];
+    double *sum = work, *log_p = work + K;
     const double e = TRB_ENDD_SMOOTHING;
     for (size_t b = 0; b < rows; b++, s += K) {
         memset(sum, 0, K * sizeof *sum);
@@ -52,46 +53,64 @@ trb_status trb_endd_statistics(size_t rows, size_t M, size_t of, size_t K, float
     return TRB_OK;
 }
 
+/* Of a row so many values are kept from one pass over it to the next; those beyond are computed again, so that nothing
+ * on the stack grows with K. */
+enum { KEPT = 1024 };
+
+static double alpha_of(float z, float T)
+{
+    return exp(fmax((double)z / (double)T, -700.0)); /* psi has no value at 0 */
+}
+
 trb_status trb_loss_endd(size_t rows, size_t K, size_t batch, float T, const float *z, const float *s, double *loss,
                          float *dz)
 {
     TRB_TRY(expect_classes(K));
-    double alpha[TRB_LOSS_K_MAX], total = 0.0;
+    double kept[KEPT], total = 0.0;
     const double share = 1.0 / (double)batch, by_z = share / (double)T;
     for (size_t b = 0; b < rows; b++, z += K, s += K, dz += K) {
         TRB_TRY(trb__loss_finite(1, K, z, "the student's logits", b, 1));
         double alpha0 = 0.0;
         for (size_t k = 0; k < K; k++) {
-            alpha[k] = exp(fmax((double)z[k] / (double)T, -700.0)); /* psi has no value at 0 */
-            alpha0 += alpha[k];
+            const double alpha = alpha_of(z[k], T);
+            if (k < KEPT) kept[k] = alpha;
+            alpha0 += alpha;
         }
         TRB_TRY(expect_precision(alpha0, b));
         const double psi0 = trb_digamma(alpha0);
         total -= trb_log_gamma(alpha0);
         for (size_t k = 0; k < K; k++) {
-            total += trb_log_gamma(alpha[k]) - (alpha[k] - 1.0) * (double)s[k];
-            dz[k] = (float)(by_z * alpha[k] * (trb_digamma(alpha[k]) - psi0 - (double)s[k]));
+            const double alpha = k < KEPT ? kept[k] : alpha_of(z[k], T);
+            total += trb_log_gamma(alpha) - (alpha - 1.0) * (double)s[k];
+            dz[k] = (float)(by_z * alpha * (trb_digamma(alpha) - psi0 - (double)s[k]));
         }
     }
     *loss = share * total;
     return TRB_OK;
 }
 
-trb_status trb_proxy_endd_statistics(size_t rows, size_t M, size_t of, size_t K, float T, const float *t, float *s)
+/* Sums of probabilities and of their logarithms over the members of a row: the first and the second K of `work`. */
+static void add_members(size_t M, size_t K, float T, const float *t, double *work)
+{
+    double *restrict p = work, *restrict sum = work + K, *restrict log_p = work + 2 * K;
+    memset(work, 0, 2 * K * sizeof *work);
+    for (size_t m = 0; m < M; m++, t += K) {
+        log_softmax(K, (double)T, t, log_p);
+        for (size_t k = 0; k < K; k++) {
+            p[k] += exp(log_p[k]);
+            sum[k] += log_p[k];
+        }
+    }
+}
+
+trb_status trb_proxy_endd_statistics(size_t rows, size_t M, size_t of, size_t K, float T, const float *t, double *work,
+                                     float *s)
 {
     TRB_TRY(expect_classes(K));
-    double p[TRB_LOSS_K_MAX], sum[TRB_LOSS_K_MAX], log_p[TRB_LOSS_K_MAX];
-    for (size_t b = 0; b < rows; b++, s += 2 * K) {
-        memset(p, 0, K * sizeof *p);
-        memset(sum, 0, K * sizeof *sum);
+    const double *p = work, *sum = work + K;
+    for (size_t b = 0; b < rows; b++, t += M * K, s += 2 * K) {
         TRB_TRY(trb__loss_finite(M, K, t, "the members' logits", b * M, M));
-        for (size_t m = 0; m < M; m++, t += K) {
-            log_softmax(K, (double)T, t, log_p);
-            for (size_t k = 0; k < K; k++) {
-                p[k] += exp(log_p[k]);
-                sum[k] += log_p[k];
-            }
-        }
+        add_members(M, K, T, t, work);
         for (size_t k = 0; k < K; k++) {
             s[k] = (float)(p[k] / (double)of);
             s[K + k] = (float)(sum[k] / (double)of);
@@ -100,34 +119,42 @@ trb_status trb_proxy_endd_statistics(size_t rows, size_t M, size_t of, size_t K,
     return TRB_OK;
 }
 
-/* 1/beta_0. Rounding may have made the mean KL of members that agree a little negative. */
-static double inverse_precision(size_t K, const float *pi, const float *q)
+/* A class's part of the mean KL. */
+static double part_of_kl(float pi, float q)
 {
-    double mkl = 0.0;
-    for (size_t k = 0; k < K; k++)
-        if (pi[k] > 0.0F) mkl += (double)pi[k] * (log((double)pi[k]) - (double)q[k]);
-    return fmax(0.0, 2.0 * mkl / (double)(K - 1));
+    return pi > 0.0F ? (double)pi * (log((double)pi) - (double)q) : 0.0;
+}
+
+/* 1/beta_0. Rounding may have made the mean KL of members that agree a little negative. */
+static float inverse_precision(size_t K, double kl)
+{
+    return (float)fmax(0.0, 2.0 * kl / (double)(K - 1));
 }
 
 void trb_proxy_endd_targets(size_t rows, size_t K, float *s)
 {
     float *to = s;
     for (size_t b = 0; b < rows; b++, s += 2 * K, to += K + 1) {
-        const float w = (float)inverse_precision(K, s, s + K);
+        double kl = 0.0;
+        for (size_t k = 0; k < K; k++) kl += part_of_kl(s[k], s[K + k]);
         memmove(to, s, K * sizeof *s);
-        to[K] = w;
+        to[K] = inverse_precision(K, kl);
     }
 }
 
-trb_status trb_statistics(size_t rows, size_t M, size_t K, const float *t, float *s)
+trb_status trb_statistics(size_t rows, size_t M, size_t K, const float *t, double *work, float *s)
 {
-    float proxy[2 * TRB_LOSS_K_MAX];
     TRB_TRY(expect_classes(K));
+    const double *p = work, *sum = work + K;
     for (size_t b = 0; b < rows; b++, t += M * K, s += TRB_STATISTICS(K)) {
-        TRB_TRY(trb_endd_statistics(1, M, M, K, 1.0F, t, s));
-        TRB_TRY(trb_proxy_endd_statistics(1, M, M, K, 1.0F, t, proxy));
-        trb_proxy_endd_targets(1, K, proxy);
-        memcpy(s + K, proxy, (K + 1) * sizeof *s);
+        double kl = 0.0;
+        TRB_TRY(trb_endd_statistics(1, M, M, K, 1.0F, t, work, s));
+        add_members(M, K, 1.0F, t, work);
+        for (size_t k = 0; k < K; k++) {
+            s[K + k] = (float)(p[k] / (double)M);
+            kl += part_of_kl(s[K + k], (float)(sum[k] / (double)M));
+        }
+        s[2 * K] = inverse_precision(K, kl);
     }
     return TRB_OK;
 }
@@ -136,24 +163,26 @@ trb_status trb_loss_proxy_endd(size_t rows, size_t K, size_t batch, float T, con
                                double *loss, float *dz)
 {
     TRB_TRY(expect_classes(K));
-    double e[TRB_LOSS_K_MAX], total = 0.0; /* alpha - 1 */
+    double kept[KEPT], total = 0.0; /* alpha - 1 */
     const double share = 1.0 / (double)batch, by_z = share / (double)T, log_flat = trb_log_gamma((double)K);
     for (size_t b = 0; b < rows; b++, z += K, s += K + 1, dz += K) {
         TRB_TRY(trb__loss_finite(1, K, z, "the student's logits", b, 1));
         double sum = 0.0; /* alpha_0 - K */
         for (size_t k = 0; k < K; k++) {
-            e[k] = exp((double)z[k] / (double)T);
-            sum += e[k];
+            const double e = exp((double)z[k] / (double)T);
+            if (k < KEPT) kept[k] = e;
+            sum += e;
         }
         const double alpha0 = sum + (double)K, w = (double)s[K];
         TRB_TRY(expect_precision(alpha0, b));
         const double psi0 = trb_digamma(alpha0), slope0 = trb_trigamma(alpha0);
         double follow = psi0, flat = trb_log_gamma(alpha0) - log_flat;
         for (size_t k = 0; k < K; k++) {
-            const double alpha = e[k] + 1.0, pi = (double)s[k], psi = trb_digamma(alpha), slope = trb_trigamma(alpha);
+            const double e = k < KEPT ? kept[k] : exp((double)z[k] / (double)T), alpha = e + 1.0, pi = (double)s[k];
+            const double psi = trb_digamma(alpha), slope = trb_trigamma(alpha);
             follow -= pi * psi;
-            flat += e[k] * (psi - psi0) - trb_log_gamma(alpha);
-            dz[k] = (float)(by_z * e[k] * (slope0 - pi * slope + w * (e[k] * slope - sum * slope0)));
+            flat += e * (psi - psi0) - trb_log_gamma(alpha);
+            dz[k] = (float)(by_z * e * (slope0 - pi * slope + w * (e * slope - sum * slope0)));
         }
         total += follow + w * flat;
     }

@@ -32,8 +32,9 @@ static inline float exp_neg(float x)
 }
 
 /* Rows are worked on in runs of about RUN numbers, so that the exponentials of a run are one loop whatever K is and
- * stay in the first-level cache. */
-enum { RUN = 1024, K_MAX = TRB_LOSS_K_MAX };
+ * stay in the first-level cache. Of a row that is longer than RUN they are made in pieces, and made again where they are
+ * wanted twice: nothing on the stack grows with K. */
+enum { RUN = 1024 };
 
 static size_t run_rows(size_t K)
 {
@@ -45,22 +46,64 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+static float largest(size_t K, const float *x)
+{
+    float m = x[0];
+    for (size_t k = 1; k < K; k++) m = x[k] > m ? x[k] : m;
+    return m;
+}
+
+/* e = exp((x - max) / T) for n numbers. */
+static void exp_piece(size_t n, float T, const float *x, float max, float *e)
+{
+    const float inverse_T = 1.0F / T;
+    for (size_t k = 0; k < n; k++) e[k] = (x[k] - max) * inverse_T;
+    for (size_t k = 0; k < n; k++) e[k] = exp_neg(e[k]);
+}
+
 /* e = exp((x - max x) / T) for n <= RUN rows, with the maximum and the sum of each. */
 static void exp_rows(size_t n, size_t K, float T, const float *x, float *e, float *max, double *sum)
 {
     const float inverse_T = 1.0F / T;
     for (size_t r = 0; r < n; r++) {
         const float *row = x + r * K;
-        float m = row[0];
-        for (size_t k = 1; k < K; k++) m = row[k] > m ? row[k] : m;
-        max[r] = m;
-        for (size_t k = 0; k < K; k++) e[r * K + k] = (row[k] - m) * inverse_T;
+        max[r] = largest(K, row);
+        for (size_t k = 0; k < K; k++) e[r * K + k] = (row[k] - max[r]) * inverse_T;
     }
     for (size_t i = 0; i < n * K; i++) e[i] = exp_neg(e[i]);
     for (size_t r = 0; r < n; r++) {
         sum[r] = 0.0;
         for (size_t k = 0; k < K; k++) sum[r] += (double)e[r * K + k];
     }
+}
+
+/* A run of rows: maxima and sums, and the exponentials, or of a longer row a piece of them. */
+typedef struct {
+    float e[RUN], max[RUN];
+    double sum[RUN];
+} run;
+
+static void run_make(run *w, size_t n, size_t K, float T, const float *x)
+{
+    if (K <= RUN) {
+        exp_rows(n, K, T, x, w->e, w->max, w->sum);
+        return;
+    }
+    w->max[0] = largest(K, x);
+    w->sum[0] = 0.0;
+    for (size_t k0 = 0; k0 < K; k0 += RUN) {
+        const size_t piece = least(RUN, K - k0);
+        exp_piece(piece, T, x + k0, w->max[0], w->e);
+        for (size_t k = 0; k < piece; k++) w->sum[0] += (double)w->e[k];
+    }
+}
+
+/* Exponentials [k0, k0 + RUN) of row r, as far as there are some. \param[in] x  that row */
+static const float *run_piece(run *w, size_t r, size_t K, float T, const float *x, size_t k0)
+{
+    if (K <= RUN) return w->e + r * K;
+    exp_piece(least(RUN, K - k0), T, x + k0, w->max[0], w->e);
+    return w->e;
 }
 
 trb_status trb__loss_finite(size_t n, size_t K, const float *x, const char *whose, size_t first, size_t M)
@@ -77,8 +120,8 @@ trb_status trb__loss_finite(size_t n, size_t K, const float *x, const char *whos
 
 trb_status trb__loss_classes(size_t K)
 {
-    if (K <= K_MAX) return TRB_OK;
-    return trb_fail(TRB_ECONFIG, "loss: %zu outputs a head, at most %d are supported", K, K_MAX);
+    if (K <= TRB_LOSS_K_MAX) return TRB_OK;
+    return trb_fail(TRB_ECONFIG, "loss: %zu outputs a head, at most %d are supported", K, TRB_LOSS_K_MAX);
 }
 
 void trb_softmax(size_t rows, size_t K, float T, const float *z, float *p)
@@ -101,27 +144,29 @@ static trb_status cross_entropy(size_t rows, size_t M, size_t K, size_t batch, c
                                 const int32_t *other, const float *weight, double *loss, float *dz)
 {
     TRB_TRY(trb__loss_classes(K));
-    float scratch[K_MAX], max[RUN];
-    double S[RUN], total = 0.0;
+    run w;
+    double total = 0.0;
     const double share = 1.0 / ((double)batch * (double)M);
     const size_t step = run_rows(K);
     for (size_t r0 = 0; r0 < rows * M; r0 += step) {
         const size_t n = least(step, rows * M - r0);
-        float *e = dz == NULL ? scratch : dz + r0 * K;
         TRB_TRY(trb__loss_finite(n, K, z + r0 * K, "the logits", r0, M));
-        exp_rows(n, K, 1.0F, z + r0 * K, e, max, S);
+        if (dz == NULL)
+            run_make(&w, n, K, 1.0F, z + r0 * K);
+        else
+            exp_rows(n, K, 1.0F, z + r0 * K, dz + r0 * K, w.max, w.sum);
         for (size_t r = 0; r < n; r++) {
-            const size_t b = (r0 + r) / M, y = (size_t)label[b];
+            const size_t b = (r0 + r) / M, y = (size_t)label[b], o = other == NULL ? y : (size_t)other[b];
             const float *zr = z + (r0 + r) * K;
-            const float scale = (float)(share / S[r]);
-            const double w = weight == NULL ? 1.0 : (double)weight[b];
-            total += log(S[r]) - w * ((double)zr[y] - (double)max[r]);
-            for (size_t k = 0; k < K; k++) e[r * K + k] *= scale;
-            e[r * K + y] -= (float)(share * w);
-            if (weight == NULL) continue;
-            const size_t o = (size_t)other[b];
-            total -= (1.0 - w) * ((double)zr[o] - (double)max[r]);
-            e[r * K + o] -= (float)(share * (1.0 - w));
+            const double p = weight == NULL ? 1.0 : (double)weight[b];
+            total += log(w.sum[r]) - p * ((double)zr[y] - (double)w.max[r]);
+            if (weight != NULL) total -= (1.0 - p) * ((double)zr[o] - (double)w.max[r]);
+            if (dz == NULL) continue;
+            float *d = dz + (r0 + r) * K;
+            const float scale = (float)(share / w.sum[r]);
+            for (size_t k = 0; k < K; k++) d[k] *= scale;
+            d[y] -= (float)(share * p);
+            if (weight != NULL) d[o] -= (float)(share * (1.0 - p));
         }
     }
     *loss = share * total;
@@ -144,25 +189,30 @@ trb_status trb_loss_kd(size_t rows, size_t M, size_t K, size_t batch, float T, c
                        double *loss, float *dz)
 {
     TRB_TRY(trb__loss_classes(K));
-    float scratch[K_MAX], z_max[RUN], t_max[RUN];
-    double S_z[RUN], S_t[RUN], total = 0.0;
+    run w;
+    float t_max[RUN];
+    double S_t[RUN], total = 0.0;
     const double share = (double)T / ((double)batch * (double)M);
     const size_t step = run_rows(K);
     for (size_t r0 = 0; r0 < rows * M; r0 += step) {
         const size_t n = least(step, rows * M - r0);
         TRB_TRY(trb__loss_finite(n, K, z + r0 * K, "the student's logits", r0, M));
         TRB_TRY(trb__loss_finite(n, K, t + r0 * K, "the member's logits", r0, M));
-        exp_rows(n, K, T, z + r0 * K, scratch, z_max, S_z);
+        run_make(&w, n, K, T, z + r0 * K);
         exp_rows(n, K, T, t + r0 * K, dz + r0 * K, t_max, S_t);
         for (size_t r = 0; r < n; r++) {
-            const float *zr = z + (r0 + r) * K, *tr = t + (r0 + r) * K, *e_z = scratch + r * K;
+            const float *zr = z + (r0 + r) * K, *tr = t + (r0 + r) * K;
             float *d = dz + (r0 + r) * K; /* holds exp((t - max t)/T) */
+            const double S_z = w.sum[r];
             /* T KL = sum_k p_t ((t - max t) - (z - max z)) - T log S_t + T log S_z */
             double cross = 0.0;
             for (size_t k = 0; k < K; k++) cross += (double)d[k] * ((double)tr[k] - (double)zr[k]);
-            total += cross / S_t[r] - ((double)t_max[r] - (double)z_max[r]) + (double)T * log(S_z[r] / S_t[r]);
-            const float by_z = (float)(share / S_z[r]), by_t = (float)(share / S_t[r]);
-            for (size_t k = 0; k < K; k++) d[k] = by_z * e_z[k] - by_t * d[k];
+            total += cross / S_t[r] - ((double)t_max[r] - (double)w.max[r]) + (double)T * log(S_z / S_t[r]);
+            const float by_z = (float)(share / S_z), by_t = (float)(share / S_t[r]);
+            for (size_t k0 = 0; k0 < K; k0 += RUN, d += RUN) {
+                const float *e_z = run_piece(&w, r, K, T, zr, k0);
+                for (size_t k = 0; k < least(RUN, K - k0); k++) d[k] = by_z * e_z[k] - by_t * d[k];
+            }
         }
     }
     *loss = share * total;
@@ -172,8 +222,7 @@ trb_status trb_loss_kd(size_t rows, size_t M, size_t K, size_t batch, float T, c
 trb_status trb_soft_targets(size_t rows, size_t M, size_t of, size_t K, float T, const float *t, float *q)
 {
     TRB_TRY(trb__loss_classes(K));
-    float scratch[K_MAX], max[RUN];
-    double S[RUN];
+    run w;
     const size_t step = run_rows(K);
     memset(q, 0, rows * K * sizeof *q);
     for (size_t b = 0; b < rows; b++, q += K) {
@@ -181,10 +230,13 @@ trb_status trb_soft_targets(size_t rows, size_t M, size_t of, size_t K, float T,
             const size_t n = least(step, M - m0);
             const float *tr = t + (b * M + m0) * K;
             TRB_TRY(trb__loss_finite(n, K, tr, "the members' logits", b * M + m0, M));
-            exp_rows(n, K, T, tr, scratch, max, S);
+            run_make(&w, n, K, T, tr);
             for (size_t m = 0; m < n; m++) {
-                const float scale = (float)(1.0 / (S[m] * (double)of));
-                for (size_t k = 0; k < K; k++) q[k] += scale * scratch[m * K + k];
+                const float scale = (float)(1.0 / (w.sum[m] * (double)of));
+                for (size_t k0 = 0; k0 < K; k0 += RUN) {
+                    const float *e = run_piece(&w, m, K, T, tr, k0);
+                    for (size_t k = 0; k < least(RUN, K - k0); k++) q[k0 + k] += scale * e[k];
+                }
             }
         }
     }
@@ -195,17 +247,20 @@ trb_status trb_loss_soft(size_t rows, size_t K, size_t batch, float T, const flo
                          float *dz)
 {
     TRB_TRY(trb__loss_classes(K));
-    float scratch[K_MAX], max[1];
-    double S[1], total = 0.0;
+    run w;
+    double total = 0.0;
     const double share = (double)T / (double)batch;
     for (size_t b = 0; b < rows; b++, z += K, q += K, dz += K) {
         TRB_TRY(trb__loss_finite(1, K, z, "the student's logits", b, 1));
-        exp_rows(1, K, T, z, scratch, max, S);
-        const double log_S = log(S[0]), scale = share / S[0];
-        for (size_t k = 0; k < K; k++) {
-            const double log_p = ((double)z[k] - (double)max[0]) / (double)T - log_S, w = (double)q[k];
-            total += w > 0.0 ? w * (log(w) - log_p) : 0.0;
-            dz[k] = (float)(scale * (double)scratch[k] - share * w);
+        run_make(&w, 1, K, T, z);
+        const double log_S = log(w.sum[0]), scale = share / w.sum[0];
+        for (size_t k0 = 0; k0 < K; k0 += RUN) {
+            const float *e = run_piece(&w, 0, K, T, z, k0);
+            for (size_t k = k0; k < k0 + least(RUN, K - k0); k++) {
+                const double log_p = ((double)z[k] - (double)w.max[0]) / (double)T - log_S, p = (double)q[k];
+                total += p > 0.0 ? p * (log(p) - log_p) : 0.0;
+                dz[k] = (float)(scale * (double)e[k - k0] - share * p);
+            }
         }
     }
     *loss = share * (double)T * total;
@@ -216,18 +271,21 @@ trb_status trb_loss_add_labels(size_t rows, size_t M, size_t K, size_t batch, fl
                                const int32_t *label, double *loss, float *dz)
 {
     TRB_TRY(trb__loss_classes(K));
-    float scratch[K_MAX], max[1];
-    double S[1], total = 0.0;
+    run own;
+    double total = 0.0;
     const double share = (double)w / ((double)batch * (double)M);
     for (size_t i = 0; i < rows * M * K; i++) dz[i] *= 1.0F - w;
     for (size_t r = 0; r < rows * M; r++, z += K, dz += K) {
         if (label[r / M] < 0) continue;
         const size_t y = (size_t)label[r / M];
         TRB_TRY(trb__loss_finite(1, K, z, "the logits", r, M));
-        exp_rows(1, K, 1.0F, z, scratch, max, S);
-        total += log(S[0]) - ((double)z[y] - (double)max[0]);
-        const float scale = (float)(share / S[0]);
-        for (size_t k = 0; k < K; k++) dz[k] += scale * scratch[k];
+        run_make(&own, 1, K, 1.0F, z);
+        total += log(own.sum[0]) - ((double)z[y] - (double)own.max[0]);
+        const float scale = (float)(share / own.sum[0]);
+        for (size_t k0 = 0; k0 < K; k0 += RUN) {
+            const float *e = run_piece(&own, 0, K, 1.0F, z, k0);
+            for (size_t k = 0; k < least(RUN, K - k0); k++) dz[k0 + k] += scale * e[k];
+        }
         dz[y] -= (float)share;
     }
     *loss = (1.0 - (double)w) * *loss + share * total;

@@ -117,8 +117,10 @@ static trb_status write_statistics(trb__writer *w, trb_cache_unit u, trb_shard *
     const size_t M = spec->M, K = spec->K, most = rows_at_once(w, u);
     trb_status st = TRB_OK;
     float *t = NULL, *s = NULL; /* [most][M][K], [most][2K+1] */
+    double *work = NULL;
     TRB_GO(trb_alloc(TRB_MEM_CACHE, most * M, K * sizeof *t, &t));
     TRB_GO(trb_alloc(TRB_MEM_CACHE, most, TRB_STATISTICS(K) * sizeof *s, &s));
+    TRB_GO(trb_alloc(TRB_MEM_CACHE, TRB_STATISTICS_WORK(K), sizeof *work, &work));
     for (size_t first = 0; first < u.rows; first += most) {
         const size_t n = u.rows - first < most ? u.rows - first : most;
         for (size_t m = 0; m < M; m++) {
@@ -130,10 +132,11 @@ static trb_status write_statistics(trb__writer *w, trb_cache_unit u, trb_shard *
                 TRB_GO(put_beside(spec, u, m, first + at, rows, z, t + at * M * K));
             }
         }
-        TRB_GO(trb_statistics(n, M, K, t, s));
+        TRB_GO(trb_statistics(n, M, K, t, work, s));
         TRB_GO(trb_shard_write(shard, n, s));
     }
 done:
+    trb_free(work);
     trb_free(s);
     trb_free(t);
     return st;

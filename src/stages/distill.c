@@ -25,6 +25,7 @@ typedef struct {
     trb_row *row;          /* while one head follows all members together; NULL outside a grid */
     size_t columns;        /* of the row */
     float *statistics;     /* [rows][width] of a lane; in a grid [own lanes][rows][width] of the step */
+    double *work;          /* [TRB_STATISTICS_WORK(K)] */
     size_t parts;          /* this rank's head lanes */
     float *part;           /* [rows][M / parts][K] */
     const trb_data *data;
@@ -68,7 +69,8 @@ static trb_status gather_statistics(teachers *t, trb_status st)
             for (size_t i = 0; i < t->parts; i++) {
                 float *s = trb_row_answer(t->row);
                 const float *said = st == TRB_OK ? part_of(t, (first + j) * t->rows, i) : NULL;
-                if (st == TRB_OK) st = t->method->statistics(t->rows, t->M / t->parts, t->of, t->K, t->T, said, s);
+                if (st == TRB_OK)
+                    st = t->method->statistics(t->rows, t->M / t->parts, t->of, t->K, t->T, said, t->work, s);
                 const trb_status answered = trb_row_answered(t->row);
                 if (st == TRB_OK) st = answered;
             }
@@ -117,7 +119,7 @@ static trb_status loss_of_one(void *ctx, const trb__lane *l, const float *z, dou
     else if (t->sums)
         pick(t, l->rows, said, s);
     else
-        TRB_TRY(method->statistics(l->rows, t->M, t->of, t->K, t->T, said, s));
+        TRB_TRY(method->statistics(l->rows, t->M, t->of, t->K, t->T, said, t->work, s));
     if (method->targets != NULL && !t->sums) method->targets(l->rows, t->K, s);
     TRB_TRY(method->loss(l->rows, t->K, l->batch, t->T, z, s, loss, dz));
     return add_labels(t, l, 1, z, loss, dz);
@@ -184,7 +186,7 @@ static void release(student *d)
     trb_net *const nets[] = {d->one, d->many, d->plain, d->matched, d->body, d->behind};
     for (size_t i = 0; i < sizeof nets / sizeof *nets; i++) trb_net_destroy(nets[i]);
     void *const blocks[] = {d->params_one,    d->params_many,  d->params_plain, d->lane,   d->params_body,
-                            d->params_behind, d->t.statistics, d->t.part,       d->t.label};
+                            d->params_behind, d->t.statistics, d->t.work,       d->t.part, d->t.label};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) trb_free(blocks[i]);
     trb_comm_close(d->column);
     trb_comm_close(d->row);
@@ -233,6 +235,7 @@ static trb_status prepare(student *d, size_t index)
     if (d->o->label_weight > 0.0) TRB_TRY(trb_alloc(TRB_MEM_DATA, rows, sizeof *d->t.label, &d->t.label));
     const size_t lanes_at_once = in_grid(d) ? own : 1;
     TRB_TRY(trb_alloc(TRB_MEM_CACHE, lanes_at_once * rows * width(&d->t), sizeof *d->t.statistics, &d->t.statistics));
+    TRB_TRY(trb_alloc(TRB_MEM_CACHE, TRB_STATISTICS_WORK(K), sizeof *d->t.work, &d->t.work));
     if (in_grid(d))
         TRB_TRY(trb_alloc(TRB_MEM_CACHE, rows * d->m_count / d->n_lanes * K, sizeof *d->t.part, &d->t.part));
     if (r > 0) return TRB_OK;

@@ -145,8 +145,9 @@ typedef struct {
     /** Temperature of a training with one head, where this share of its steps is done, in [0, 1). */
     double (*temperature)(const trb_student_opts *o, double done);
     /** \param[in] M  members here   \param[in] of  members of the ensemble   \param[in] t  [rows][M][K]
-     * \param[out] s  [rows][sets * K] */
-    trb_status (*statistics)(size_t rows, size_t M, size_t of, size_t K, float T, const float *t, float *s);
+     * \param[in] work  [TRB_STATISTICS_WORK(K)]   \param[out] s  [rows][sets * K] */
+    trb_status (*statistics)(size_t rows, size_t M, size_t of, size_t K, float T, const float *t, double *work,
+                             float *s);
     /** In place, from statistics of all members what the loss takes, [rows][K + 1]; NULL if it takes them as they are,
      * [rows][K]. */
     void (*targets)(size_t rows, size_t K, float *s);

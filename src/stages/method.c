@@ -20,10 +20,17 @@ static double one(const trb_student_opts *o, double done)
     return 1.0;
 }
 
+static trb_status soft_targets(size_t rows, size_t M, size_t of, size_t K, float T, const float *t, double *work,
+                               float *s)
+{
+    (void)work;
+    return trb_soft_targets(rows, M, of, K, T, t, s);
+}
+
 static const trb__method methods[] = {
-    [TRB_METHOD_HYDRA] = {"hydra", TRB__COPIED_HEADS, TRB_DIRICHLET_NONE, 1, 1, constant, trb_soft_targets, NULL,
+    [TRB_METHOD_HYDRA] = {"hydra", TRB__COPIED_HEADS, TRB_DIRICHLET_NONE, 1, 1, constant, soft_targets, NULL,
                           trb_loss_soft, trb_loss_kd},
-    [TRB_METHOD_KD] = {"kd", TRB__ONE_HEAD, TRB_DIRICHLET_NONE, 1, 1, constant, trb_soft_targets, NULL, trb_loss_soft,
+    [TRB_METHOD_KD] = {"kd", TRB__ONE_HEAD, TRB_DIRICHLET_NONE, 1, 1, constant, soft_targets, NULL, trb_loss_soft,
                        NULL},
     [TRB_METHOD_ENDD] = {"endd", TRB__ONE_HEAD, TRB_DIRICHLET_EXP, 1, 0, annealed, trb_endd_statistics, NULL,
                          trb_loss_endd, NULL},
@@ -36,10 +43,11 @@ static const trb__method methods[] = {
 };
 
 /* Regression: two outputs, and nothing to temper. */
-static trb_status moments(size_t rows, size_t M, size_t of, size_t K, float T, const float *t, float *s)
+static trb_status moments(size_t rows, size_t M, size_t of, size_t K, float T, const float *t, double *work, float *s)
 {
     (void)K;
     (void)T;
+    (void)work;
     return trb_gaussian_moments(rows, M, of, t, s);
 }
 

@@ -9,6 +9,8 @@
 
 enum { B = 7, M = 3, K = 10 };
 
+static double work[TRB_STATISTICS_WORK(K)];
+
 typedef struct {
     trb_h5 *h;
     float *z, *t, *s, *dz; /* s: room for statistics */
@@ -70,7 +72,7 @@ static void check_endd(const char *name, float T)
     inputs in = read_inputs();
     double *s = golden(in.h, name, "s", B * K), *dz = golden(in.h, name, "dz", B * K), loss = 0.0, off = 0.0;
     double *expected = golden(in.h, name, "loss", 1);
-    assert_ok(trb_endd_statistics(B, M, M, K, T, in.t, in.s));
+    assert_ok(trb_endd_statistics(B, M, M, K, T, in.t, work, in.s));
     for (size_t i = 0; i < B * K; i++) assert_near((double)in.s[i], s[i], 1.001 * ROUNDING * fabs(s[i]));
     assert_ok(trb_loss_endd(B, K, B, T, in.z, in.s, &loss, in.dz));
     for (size_t i = 0; i < B * K; i++) {
@@ -105,7 +107,7 @@ static void proxy_endd(void **state)
     inputs in = read_inputs();
     double *s = golden(in.h, "proxy_endd", "s", B * 2 * K), *dz = golden(in.h, "proxy_endd", "dz", B * K);
     double *expected = golden(in.h, "proxy_endd", "loss", 1), loss = 0.0, off = 0.0;
-    assert_ok(trb_proxy_endd_statistics(B, M, M, K, 1.0F, in.t, in.s));
+    assert_ok(trb_proxy_endd_statistics(B, M, M, K, 1.0F, in.t, work, in.s));
     for (size_t i = 0; i < B * 2 * K; i++)
         assert_near((double)in.s[i], s[i], 1.001 * ROUNDING * fabs(s[i]) + 1e-15 * (s[i] > 0.0));
     trb_proxy_endd_targets(B, K, in.s);
@@ -143,7 +145,7 @@ static void differences(void **state)
         const float T = 2.5F;
         trb_status (*const loss_of)(size_t, size_t, size_t, float, const float *, const float *, double *, float *) =
             proxy ? trb_loss_proxy_endd : trb_loss_endd;
-        assert_ok((proxy ? trb_proxy_endd_statistics : trb_endd_statistics)(B, M, M, K, T, in.t, in.s));
+        assert_ok((proxy ? trb_proxy_endd_statistics : trb_endd_statistics)(B, M, M, K, T, in.t, work, in.s));
         if (proxy) trb_proxy_endd_targets(B, K, in.s);
         double loss = 0.0, above = 0.0, below = 0.0;
         float *ignored = room(B * K, sizeof *ignored);
@@ -170,7 +172,7 @@ static void the_proxy_is_the_optimum(void **state)
     (void)state;
     inputs in = read_inputs();
     double loss = 0.0;
-    assert_ok(trb_proxy_endd_statistics(B, M, M, K, 1.0F, in.t, in.s));
+    assert_ok(trb_proxy_endd_statistics(B, M, M, K, 1.0F, in.t, work, in.s));
     for (size_t b = 2; b < B; b++) { /* rows whose members differ */
         float *s = in.s + b * 2 * K;
         const double w = inverse_precision(s);
@@ -190,7 +192,7 @@ static void a_class_may_be_out_of_reach(void **state)
     const float t[2 * 3] = {2.0F, -1.0F, -200.0F, -1.0F, 2.0F, -200.0F};
     float s[6], z[3], dz[3];
     double loss = 0.0;
-    assert_ok(trb_proxy_endd_statistics(1, 2, 2, 3, 1.0F, t, s));
+    assert_ok(trb_proxy_endd_statistics(1, 2, 2, 3, 1.0F, t, work, s));
     assert_true(s[2] == 0.0F && s[5] < -200.0F);
     const double p = 1.0 / (1.0 + exp(-3.0)), w = log(0.5) - 0.5 * (log(p) + log(1.0 - p)); /* K - 1 = 2 */
     z[0] = z[1] = (float)log(0.5 / w);
@@ -210,7 +212,7 @@ static void agreement_rewards_nothing(void **state)
     for (size_t b = 0; b < ROWS; b++) {
         double loss = 0.0, alpha0 = 0.0, follow = 0.0;
         for (size_t i = 0; i < 2 * K; i++) two[i] = t[b * K + i % K];
-        assert_ok(trb_proxy_endd_statistics(1, 2, 2, K, 1.0F, two, s));
+        assert_ok(trb_proxy_endd_statistics(1, 2, 2, K, 1.0F, two, work, s));
         for (size_t k = 0; k < K; k++) {
             z[k] = (float)log((double)s[k] * 1e12);
             alpha0 += exp((double)z[k]) + 1.0;
@@ -231,11 +233,11 @@ static void parts_add_up(void **state)
     (void)state;
     float *t = normals(4 * K, 5.0F, 3), whole[2 * K], a[2 * K], b[2 * K];
     for (int proxy = 0; proxy < 2; proxy++) {
-        trb_status (*const statistics)(size_t, size_t, size_t, size_t, float, const float *, float *) =
+        trb_status (*const statistics)(size_t, size_t, size_t, size_t, float, const float *, double *, float *) =
             proxy ? trb_proxy_endd_statistics : trb_endd_statistics;
-        assert_ok(statistics(1, 4, 4, K, 3.0F, t, whole));
-        assert_ok(statistics(1, 1, 4, K, 3.0F, t, a));
-        assert_ok(statistics(1, 3, 4, K, 3.0F, t + K, b));
+        assert_ok(statistics(1, 4, 4, K, 3.0F, t, work, whole));
+        assert_ok(statistics(1, 1, 4, K, 3.0F, t, work, a));
+        assert_ok(statistics(1, 3, 4, K, 3.0F, t + K, work, b));
         for (size_t i = 0; i < (size_t)(1 + proxy) * K; i++)
             assert_near((double)a[i] + (double)b[i], (double)whole[i], 3 * ROUNDING * fabs((double)whole[i]));
     }
@@ -248,18 +250,18 @@ static void of_a_cache(void **state)
     (void)state;
     inputs in = read_inputs();
     float cached[B * TRB_STATISTICS(K)];
-    assert_ok(trb_statistics(B, M, K, in.t, cached));
-    assert_ok(trb_endd_statistics(B, M, M, K, 1.0F, in.t, in.s));
+    assert_ok(trb_statistics(B, M, K, in.t, work, cached));
+    assert_ok(trb_endd_statistics(B, M, M, K, 1.0F, in.t, work, in.s));
     for (size_t b = 0; b < B; b++) assert_memory_equal(cached + b * TRB_STATISTICS(K), in.s + b * K, K * sizeof(float));
-    assert_ok(trb_proxy_endd_statistics(B, M, M, K, 1.0F, in.t, in.s));
+    assert_ok(trb_proxy_endd_statistics(B, M, M, K, 1.0F, in.t, work, in.s));
     trb_proxy_endd_targets(B, K, in.s);
     for (size_t b = 0; b < B; b++)
         assert_memory_equal(cached + b * TRB_STATISTICS(K) + K, in.s + b * (K + 1), (K + 1) * sizeof(float));
     /* Nor is a class lost on which a member's log-probability is beyond single precision. */
     const float sure[2 * 2] = {3e38F, -3e38F, 3e38F, -3e38F};
-    assert_ok(trb_statistics(1, 2, 2, sure, cached));
+    assert_ok(trb_statistics(1, 2, 2, sure, work, cached));
     for (size_t i = 0; i < TRB_STATISTICS(2); i++) assert_true(isfinite(cached[i]));
-    assert_fails(trb_statistics(1, 1, 1, in.t, cached), TRB_ECONFIG, "2 or more classes, got 1");
+    assert_fails(trb_statistics(1, 1, 1, in.t, work, cached), TRB_ECONFIG, "2 or more classes, got 1");
     clear(in);
 }
 
@@ -270,7 +272,7 @@ static void extremes(void **state)
     const float sure[2 * 3] = {80.0F, -80.0F, -3e38F, 80.0F, -80.0F, -3e38F};
     float s[6], dz[3];
     double loss = 0.0;
-    assert_ok(trb_endd_statistics(1, 2, 2, 3, 1.0F, sure, s));
+    assert_ok(trb_endd_statistics(1, 2, 2, 3, 1.0F, sure, work, s));
     assert_near((double)s[2], log(TRB_ENDD_SMOOTHING / 3.0), 1e-5);
     static const float students[][3] = {
         {0.0F, 0.0F, 0.0F}, {60.0F, -60.0F, -60.0F}, {-3e38F, -900.0F, -100.0F}, {40.0F, 40.0F, 40.0F}};
@@ -282,7 +284,7 @@ static void extremes(void **state)
                  "row 0 has a precision of 2.5");
     assert_fails(trb_loss_endd(1, 3, 1, 1.0F, (float[]){3e38F, 0.0F, 0.0F}, s, &loss, dz), TRB_ENUM, "inf");
 
-    assert_ok(trb_proxy_endd_statistics(1, 2, 2, 3, 1.0F, sure, s));
+    assert_ok(trb_proxy_endd_statistics(1, 2, 2, 3, 1.0F, sure, work, s));
     trb_proxy_endd_targets(1, 3, s);
     for (size_t i = 0; i < 4; i++) {
         assert_ok(trb_loss_proxy_endd(1, 3, 1, 1.0F, students[i], s, &loss, dz));
@@ -298,14 +300,15 @@ static void what_is_refused(void **state)
     (void)state;
     inputs in = read_inputs();
     double loss = 0.0;
-    assert_ok(trb_endd_statistics(B, M, M, K, 1.0F, in.t, in.s));
+    assert_ok(trb_endd_statistics(B, M, M, K, 1.0F, in.t, work, in.s));
     in.t[(5 * M + 2) * K + 9] = NAN;
-    assert_fails(trb_endd_statistics(B, M, M, K, 1.0F, in.t, in.s), TRB_ENUM, "members' logits of row 5, head 2");
-    assert_fails(trb_proxy_endd_statistics(B, M, M, K, 1.0F, in.t, in.s), TRB_ENUM, "members' logits of row 5, head 2");
+    assert_fails(trb_endd_statistics(B, M, M, K, 1.0F, in.t, work, in.s), TRB_ENUM, "members' logits of row 5, head 2");
+    assert_fails(trb_proxy_endd_statistics(B, M, M, K, 1.0F, in.t, work, in.s), TRB_ENUM,
+                 "members' logits of row 5, head 2");
     in.z[6 * K] = INFINITY;
     assert_fails(trb_loss_endd(B, K, B, 1.0F, in.z, in.s, &loss, in.dz), TRB_ENUM, "student's logits of row 6, head 0");
     assert_fails(trb_loss_proxy_endd(B, K, B, 1.0F, in.z, in.s, &loss, in.dz), TRB_ENUM, "student's logits of row 6");
-    assert_fails(trb_endd_statistics(1, 1, 1, 1, 1.0F, in.z, in.s), TRB_ECONFIG, "2 or more classes, got 1");
+    assert_fails(trb_endd_statistics(1, 1, 1, 1, 1.0F, in.z, work, in.s), TRB_ECONFIG, "2 or more classes, got 1");
     assert_fails(trb_loss_proxy_endd(1, 1, 1, 1.0F, in.z, in.s, &loss, in.dz), TRB_ECONFIG, "got 1");
     assert_fails(trb_loss_endd(1, TRB_LOSS_K_MAX + 1, 1, 1.0F, in.z, in.s, &loss, in.dz), TRB_ECONFIG, "32769");
     clear(in);
