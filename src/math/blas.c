@@ -18,10 +18,12 @@ enum { ROW_MAJOR = 101, NO_TRANS = 111, TRANS = 112 };
 typedef void sgemm_fn(int order, int ta, int tb, int m, int n, int k, float alpha, const float *a, int lda,
                       const float *b, int ldb, float beta, float *c, int ldc);
 typedef void set_threads_fn(int threads);
+typedef int get_threads_fn(void);
 typedef char *text_fn(void);
 
 static sgemm_fn *sgemm;
 static set_threads_fn *set_threads;
+static get_threads_fn *get_threads;
 static text_fn *corename, *config;
 static char name[160];
 static trb_precision precision;
@@ -120,9 +122,10 @@ static trb_status load(int threads)
                         dlerror());
     sgemm_fn *gemm = (sgemm_fn *)dlsym(library, "cblas_sgemm");
     set_threads = (set_threads_fn *)dlsym(library, "openblas_set_num_threads");
+    get_threads = (get_threads_fn *)dlsym(library, "openblas_get_num_threads");
     corename = (text_fn *)dlsym(library, "openblas_get_corename");
     config = (text_fn *)dlsym(library, "openblas_get_config");
-    if (gemm == NULL || set_threads == NULL || corename == NULL || config == NULL)
+    if (gemm == NULL || set_threads == NULL || get_threads == NULL || corename == NULL || config == NULL)
         return trb_fail(TRB_EIO, "the OpenBLAS found (%s) lacks a function: %s", TRB_OPENBLAS, dlerror());
     /* The environment could make oneDNN round the operands of single precision (ONEDNN_DEFAULT_FPMATH_MODE). */
     if (dnnl_set_default_fpmath_mode(dnnl_fpmath_mode_strict) != dnnl_success)
@@ -143,6 +146,23 @@ static void describe(int threads)
                    precision == TRB_PRECISION_BF16 ? ", bf16" : "");
 }
 
+/* Bits depend on the number of threads, which the environment can limit without a word. */
+static trb_status expect_threads(int threads)
+{
+    int got = get_threads();
+    if (got != threads)
+        return trb_fail(TRB_ECONFIG, "math.threads: expected %d threads, got %d of OpenBLAS; set it to %d", threads,
+                        got, got);
+#pragma omp parallel
+#pragma omp single
+    got = omp_get_num_threads();
+    if (got == threads) return TRB_OK;
+    return trb_fail(TRB_ECONFIG,
+                    "math.threads: expected %d threads, got %d of OpenMP; unset OMP_THREAD_LIMIT and "
+                    "OMP_MAX_ACTIVE_LEVELS, or set it to %d",
+                    threads, got, got);
+}
+
 trb_status trb_blas_open(int threads)
 {
     if (threads < 1) return trb_fail(TRB_ECONFIG, "BLAS threads a rank: expected at least 1, got %d", threads);
@@ -153,7 +173,9 @@ trb_status trb_blas_open(int threads)
     (void)munmap(held, address_space(threads));
     TRB_TRY(st);
     set_threads(threads);
+    omp_set_dynamic(0); /* else OMP_DYNAMIC lets the load of the machine decide */
     omp_set_num_threads(threads);
+    TRB_TRY(expect_threads(threads));
     describe(threads);
     return take_buffers(threads);
 }
