@@ -17,7 +17,8 @@
 #include "tribikos/metrics.h"
 #include "tribikos/ranks.h"
 
-/** Look at what all four stages will need, before the first one takes its hours: data files, layer lists, ranks. */
+/** Look at what all four stages will need, before the first one takes its hours: data files, layer lists, batches, ranks.
+ */
 trb_status trb_stage_check(trb_comm *world, const trb_config *c);
 
 /** Train the members that are asked for and missing. Groups of ranks take members from a queue, the costliest first;
@@ -56,7 +57,8 @@ typedef struct {
  * layout; times from calls of the configured networks that are measured here, so much for each that no other is like;
  * memory by opening the trainings as they will be, which takes about as much here. Not counted are, of time, exchange
  * between ranks, reading and augmentation, which run beside the steps, and evaluation; of memory, what libraries hold
- * (MPI, HDF5, oneDNN). Nothing is written. Collective over world. \param[in] ranks  for so many; 0: as many as world has
+ * (MPI, HDF5, oneDNN). What a stage would refuse is refused, but for the number of ranks, which is said. Nothing is
+ * written. Collective over world. \param[in] ranks  for so many; 0: as many as world has
  * \param[out] plan  trb_plan_clear() */
 trb_status trb_stage_plan(trb_comm *world, const trb_config *c, size_t ranks, trb_plan *plan);
 void trb_plan_clear(trb_plan *p);

@@ -412,14 +412,22 @@ static trb_status finish(student *d)
     return trb_agree(d->world, st);
 }
 
-trb_status trb__student_check(const trb_config *c, size_t index, const trb__samples *samples, int ranks, size_t M,
-                              size_t K)
+trb_status trb__student_ranks(const trb_config *c, size_t index, int ranks)
+{
+    const trb_student_opts *o = &c->student[index];
+    trb_exchange_opts exchange = c->exchange;
+    exchange.columns = o->head_groups;
+    return trb_fail_of(trb_exchange_check(&exchange, o->fit.lanes, ranks), "student %s: ", o->name);
+}
+
+trb_status trb__student_check(const trb_config *c, size_t index, const trb__samples *samples, size_t M, size_t K)
 {
     const trb_student_opts *o = &c->student[index];
     char who[TRB_NAME_MAX + 16];
     trb_net *net = NULL;
     (void)snprintf(who, sizeof who, "student %s", o->name);
-    const trb__head_kind heads = trb__method_of(o->method, samples->data.task)->heads;
+    const trb__method *method = trb__method_of(o->method, samples->data.task);
+    const trb__head_kind heads = method->heads;
     const bool several = heads != TRB__ONE_HEAD;
     TRB_TRY(trb__student_net(c, index, &samples->data, several ? M : 1, &net));
     const size_t outputs = trb_net_outputs(net);
@@ -436,9 +444,9 @@ trb_status trb__student_check(const trb_config *c, size_t index, const trb__samp
     trb_net_destroy(net);
     TRB_TRY(st);
     if (outputs != K) return trb_fail(TRB_ECONFIG, "%s has %zu outputs, the members have %zu", who, outputs, K);
-    trb_exchange_opts exchange = c->exchange;
-    exchange.columns = o->head_groups;
-    TRB_TRY(trb_fail_of(trb_exchange_check(&exchange, o->fit.lanes, ranks), "%s: ", who));
+    if (method->dirichlet != TRB_DIRICHLET_NONE && K < 2)
+        return trb_fail(TRB_ECONFIG, "%s: method %s fits a distribution over 2 or more classes, got %zu output", who,
+                        method->name, K);
     return trb__fit_check(&o->fit, samples, who);
 }
 
@@ -451,7 +459,8 @@ static trb_status check_students(trb_comm *world, const trb_config *c, const trb
     for (size_t i = 0; i < c->n_students; i++) {
         bool there = false;
         char folder[TRB_NAME_MAX + 16], *config = NULL;
-        TRB_TRY(trb__student_check(c, i, s, trb_comm_size(world), spec->M, spec->K));
+        TRB_TRY(trb__student_check(c, i, s, spec->M, spec->K));
+        TRB_TRY(trb__student_ranks(c, i, trb_comm_size(world)));
         if (trb_comm_rank(world) != 0) continue;
         TRB_TRY(trb__student_text(c, i, &s->data, spec, &config));
         (void)snprintf(folder, sizeof folder, "student/%s", c->student[i].name);

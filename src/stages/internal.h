@@ -161,9 +161,13 @@ typedef struct {
 /** The method as it is for a task; regression has none of the Dirichlets. Local. */
 const trb__method *trb__method_of(trb_method m, trb_task task);
 
-/** Whether student s can be trained by this many ranks on these samples with M members of K outputs. Local. */
-trb_status trb__student_check(const trb_config *c, size_t s, const trb__samples *samples, int ranks, size_t M,
-                              size_t K);
+/** Whether student s can be trained on these samples with M members of K outputs; and by so many ranks. Local. */
+trb_status trb__student_check(const trb_config *c, size_t s, const trb__samples *samples, size_t M, size_t K);
+trb_status trb__student_ranks(const trb_config *c, size_t s, int ranks);
+
+/** Whether all stages can do what is configured, on some number of ranks. Collective over world; the status is agreed.
+ * \param[in] s  the training set */
+trb_status trb__check(trb_comm *world, const trb_config *c, const trb__samples *s);
 
 /** How far a student's heads are to be spread, together with what its list says of it (trb_net_spread): so that their
  * mean model uncertainty on the validation part is that of the members' logits, as far as a factor from 0.25 to 4 does

@@ -224,8 +224,6 @@ static trb_status plan(const trb_config *c, const trb__samples *s, size_t ranks,
     meter k = {.c = c, .data = &s->data};
     size_t K = 0;
     TRB_TRY(trb__common_outputs(c, &s->data, &K));
-    for (size_t i = 0; i < c->cache.n_recipes; i++)
-        TRB_TRY(trb_fail_of(trb_recipe_check(&c->cache.recipe[i], s->data.shape), "cache.view_recipes: "));
     p->ranks = ranks;
     p->samples = s->data.n;
     p->n_views = c->cache.views;
@@ -251,12 +249,25 @@ static trb_status plan(const trb_config *c, const trb__samples *s, size_t ranks,
     return TRB_OK;
 }
 
+/* A stage is a job of its own, and may be given other ranks than these. */
+static void warn_of_ranks(const trb_config *c, size_t ranks)
+{
+    for (size_t i = 0; i < c->n_students; i++)
+        if (trb__student_ranks(c, i, (int)ranks) != TRB_OK) {
+            trb_warn("on so many ranks `distill` refuses %s", trb_fail_message());
+            trb_fail_clear();
+        }
+}
+
 trb_status trb_stage_plan(trb_comm *world, const trb_config *c, size_t ranks, trb_plan *out)
 {
     trb__samples s = {0};
+    const size_t P = ranks == 0 ? (size_t)trb_comm_size(world) : ranks;
     *out = (trb_plan){0};
     TRB_TRY(trb__samples_load(world, c, &s));
-    const trb_status st = trb_agree(world, plan(c, &s, ranks == 0 ? (size_t)trb_comm_size(world) : ranks, out));
+    trb_status st = trb__check(world, c, &s);
+    if (st == TRB_OK) warn_of_ranks(c, P);
+    if (st == TRB_OK) st = trb_agree(world, plan(c, &s, P, out));
     trb__samples_clear(&s);
     if (st != TRB_OK) trb_plan_clear(out);
     return st;

@@ -5,6 +5,7 @@
 
 #include "internal.h"
 #include "tribikos/hash.h"
+#include "tribikos/loss.h"
 #include "tribikos/memory.h"
 
 /* The training set, or the test set. */
@@ -90,6 +91,8 @@ static trb_status check_outputs(const trb_net *net, const trb_data *data)
         return trb_fail(TRB_ECONFIG,
                         "layers end in %zu outputs, but the data set has labels 0 to %zu; end in `dense %zu`", K,
                         data->classes - 1, data->classes);
+    if (K > TRB_LOSS_K_MAX)
+        return trb_fail(TRB_ECONFIG, "layers end in %zu outputs; at most %d are supported", K, TRB_LOSS_K_MAX);
     return TRB_OK;
 }
 

@@ -23,6 +23,7 @@ once=$(training) twice=$(training --train.adversarial=0.01)
 check "adversarial training takes two passes: $once s, $twice s" awk -v a="$once" -v b="$twice" 'BEGIN { exit !(b > 1.4 * a && b < 3 * a) }'
 mpi 1 plan "$conf" --run.dir="$work/run" --ranks=64 --run.progress=0 || cat "$work/err"
 check "for other ranks" grep -q '1 rank *64 ranks' "$work/out"
+check "what so many ranks cannot do is said" test "$(grep -c '^warning: on so many ranks `distill` refuses student [a-z]*: 64 ranks share a batch of 4 lanes' "$work/err")" = 2
 check "progress has an end" grep -q '^plan: 5 networks in ' "$work/err"
 check "without views no inputs" test "$(grep -c 'cache, inputs' "$work/out")" = 0
 mpi 2 plan "$conf" --run.dir="$work/run" "${views[@]}" || cat "$work/err"
