@@ -32,16 +32,21 @@ static size_t count_of(const trb__option *o, const void *base)
 /* ---- numbers */
 
 /* Decimal digits and nothing else: no sign, space, separator or exponent. */
-static bool read_whole(const char *text, uint64_t *value)
+static bool read_digits(const char *from, const char *end, uint64_t *value)
 {
     uint64_t v = 0;
-    if (text[0] == '\0') return false;
-    for (; *text != '\0'; text++) {
-        if (*text < '0' || *text > '9') return false;
-        if (__builtin_mul_overflow(v, 10U, &v) || __builtin_add_overflow(v, (uint64_t)(*text - '0'), &v)) return false;
+    if (from == end) return false;
+    for (; from < end; from++) {
+        if (*from < '0' || *from > '9') return false;
+        if (__builtin_mul_overflow(v, 10U, &v) || __builtin_add_overflow(v, (uint64_t)(*from - '0'), &v)) return false;
     }
     *value = v;
     return true;
+}
+
+static bool read_whole(const char *text, uint64_t *value)
+{
+    return read_digits(text, text + strlen(text), value);
 }
 
 /* strtod() and printf() follow the process's locale, in which a decimal point may be a comma. */
@@ -310,13 +315,10 @@ static trb_status set_members(const trb__option *o, const trb__items *items, con
     }
     for (size_t i = 0; i < item->n; i++) {
         for (const char *from = item->value[i];;) {
-            char run[64];
-            const size_t n = strcspn(from, ",");
-            (void)snprintf(run, sizeof run, "%.*s", (int)(n < sizeof run ? n : sizeof run), from);
-            char *dash = strchr(run, '-');
-            if (dash != NULL) *dash = '\0';
+            const char *end = from + strcspn(from, ","), *dash = memchr(from, '-', (size_t)(end - from));
             uint64_t lo = 0, hi = 0;
-            if (!read_whole(run, &lo) || !read_whole(dash != NULL ? dash + 1 : run, &hi) || hi < lo)
+            if (!read_digits(from, dash != NULL ? dash : end, &lo) ||
+                !read_digits(dash != NULL ? dash + 1 : from, end, &hi) || hi < lo)
                 return trb__item_fail(items, item, "expected all or members such as 3 or 0-4,7, got `%s`",
                                       item->value[i]);
             if (hi >= count)
@@ -324,8 +326,8 @@ static trb_status set_members(const trb__option *o, const trb__items *items, con
                                       "there is no member %" PRIu64 ": `members.count` is %zu, the last is %zu", hi,
                                       count, count - 1);
             memset(only + lo, true, hi - lo + 1);
-            if (from[n] == '\0') break;
-            from += n + 1;
+            if (*end == '\0') break;
+            from = end + 1;
         }
     }
     return TRB_OK;

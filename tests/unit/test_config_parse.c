@@ -230,10 +230,13 @@ static void flags_are_yaml(void **state)
     assert_int_equal(c->n_students, 0);
     trb_config_destroy(c);
 
-    const char *one[] = {"--members=3"};
-    c = parse(SMALL, 1, one);
-    for (size_t m = 0; m < 5; m++) assert_int_equal(c->members.only[m], m == 3);
-    trb_config_destroy(c);
+    /* Also by 64 digits. */
+    const char *one[] = {"--members=3", "--members=0000000000000000000000000000000000000000000000000000000000000003"};
+    for (size_t i = 0; i < 2; i++) {
+        c = parse(SMALL, 1, one + i);
+        for (size_t m = 0; m < 5; m++) assert_int_equal(c->members.only[m], m == 3);
+        trb_config_destroy(c);
+    }
 }
 
 static void layers_in_every_spelling(void **state)
