@@ -2,7 +2,7 @@
  *
  * A file under its final name is whole. It is written to NAME.tmp.HOST.PID in the same folder, closed with the result
  * checked, synced, renamed, and the folder is synced. A crash leaves at most a .tmp file that nobody reads and that the
- * next writer of the same name removes. The same calls give the same bytes: no time stamps, no addresses.
+ * next stage which writes into the folder removes. The same calls give the same bytes: no time stamps, no addresses.
  *
  * Files are written in the format of HDF5 1.10 (libver v110), whose checksums cover what describes the data, and texts
  * with a fixed length, which h5py shows as bytes; texts that h5py stored as str are read as well. A flipped bit in such
@@ -41,9 +41,10 @@ bool trb_file_exists(const char *path);
  * open(2); with O_NOFOLLOW a symbolic link is refused too   \param[out] fd  closed by execve(2)
  * \return TRB_OK; TRB_ECONFIG if there is no file of this name; TRB_EIO */
 trb_status trb_file_open(const char *path, int flags, int *fd);
-/** Remove the .tmp files that crashed writers of this very name left; those of living processes stay (jobs of an array
- * may write the same config.yaml at the same time). */
-void trb_file_sweep(const char *path);
+/** Remove the .tmp files that crashed writers left in a folder; those of living processes stay (jobs of an array may
+ * write the same config.yaml at the same time), and those of other hosts for a day. Reads the whole folder: for the
+ * beginning of a stage. */
+void trb_folder_sweep(const char *folder);
 /** Publish text as a file (written aside, synced, renamed). */
 trb_status trb_file_publish_text(const char *path, const char *text);
 

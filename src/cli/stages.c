@@ -53,6 +53,7 @@ static trb_status publish_config(trb_config *c)
     (void)snprintf(path, sizeof path, "%s/config.yaml", c->run.dir);
     for (uint64_t m = 0; m < c->members.count; m++) c->members.only[m] = true;
     TRB_TRY(trb_config_print(c, &resolved));
+    trb_folder_sweep(c->run.dir);
     const trb_status st = trb_file_publish_text(path, resolved);
     trb_free(resolved);
     return st;

@@ -416,6 +416,19 @@ static trb_status publish(const char *dir, const trb_cache_spec *spec, const uin
     return st;
 }
 
+/* One rank of each node removes what died with its node's processes. */
+static trb_status sweep(trb_comm *world, const trb_config *c, const char *dir)
+{
+    trb_comm *node = NULL;
+    TRB_TRY(trb_comm_node(world, 0, &node));
+    if (trb_comm_rank(node) == 0) {
+        trb_folder_sweep(dir);
+        for (size_t v = 0; v < c->cache.views; v++) trb_folder_sweep(trb__run_path(c, "cache/v%02zu", v).text);
+    }
+    trb_comm_close(node);
+    return TRB_OK;
+}
+
 trb_status trb_stage_cache(trb_comm *world, const trb_config *c)
 {
     trb__samples s = {0};
@@ -452,6 +465,7 @@ trb_status trb_stage_cache(trb_comm *world, const trb_config *c)
     if (trb_comm_rank(world) == 0 && st == TRB_OK) st = expect_own_kind(dir.text, &spec);
     if (trb_comm_rank(world) == 0 && st == TRB_OK) st = trb_mkdirs(dir.text);
     TRB_GO(trb__lock_share(world, c, st, &lock));
+    TRB_GO(sweep(world, c, dir.text));
     TRB_GO(complete(world, c, &spec, &s, dir.text, payload, &kept));
     st = trb_agree(world, trb_comm_rank(world) == 0 ? publish(dir.text, &spec, payload, kept) : TRB_OK);
 done:

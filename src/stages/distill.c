@@ -526,6 +526,8 @@ static trb_status distill(trb_comm *world, const trb_config *c, const trb__sampl
     if (st == TRB_OK) st = trb__student_text(c, i, &s->data, d.spec, &d.place.config);
     if (st == TRB_OK) st = trb_strdup(makers, &d.place.blas);
     TRB_GO(trb_agree(world, st));
+    if (r == 0) trb_folder_sweep(trb__run_path(c, "student/%s", o->name).text);
+    if (r == 0) trb_folder_sweep(d.place.folder.text);
     TRB_GO(trb__checkpoint_find(world, c, &d.place, &d.from));
     TRB_GO(trb_agree(world, prepare(&d, i)));
     TRB_GO(open_readings(&d, cache));

@@ -319,6 +319,7 @@ static trb_status publish(trb_comm *world, const evaluation *e, const trb_report
     const bool leads = trb_comm_rank(world) == 0;
     trb__predictions *file = NULL;
     trb_status st = leads ? trb_mkdirs(trb__run_path(c, "report").text) : TRB_OK;
+    if (leads) trb_folder_sweep(trb__run_path(c, "report").text);
     if (st == TRB_OK && leads)
         st = trb__predictions_create(trb__run_path(c, "report/predictions.h5").text, e->set.data, e->set.n, e->set.id,
                                      &file);

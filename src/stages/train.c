@@ -124,6 +124,8 @@ static trb_status train_member(trb_comm *group, const trb_config *c, const trb__
     if (st == TRB_OK) st = trb_strdup(trb_blas_name(), &place.blas);
     TRB_GO(trb_agree(group, st));
     loss.K = trb_net_outputs(net);
+    if (leads) trb_folder_sweep(trb__run_path(c, "members/m%03zu", m).text);
+    if (leads) trb_folder_sweep(place.folder.text);
     TRB_GO(trb__checkpoint_find(group, c, &place, &from));
     trb_net_init(net, o->init, o->seed, m, params);
     if (leads) st = trb_jsonl_open(trb__run_path(c, "members/m%03zu/metrics.jsonl", m).text, from.metrics, &metrics);

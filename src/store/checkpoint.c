@@ -232,10 +232,10 @@ done:
 
 void trb_checkpoint_remove(const char *folder, size_t slots)
 {
+    trb_folder_sweep(folder);
     for (size_t i = 0;; i++) {
         char path[TRB_CHECKPOINT_PATH];
         slot_path(folder, i, path);
-        trb_file_sweep(path);
         if (unlink(path) != 0 && i >= slots) break;
     }
     (void)rmdir(folder);

@@ -110,7 +110,10 @@ trb_status trb_file_open(const char *path, int flags, int *fd)
     return *fd < 0 ? trb__open_failed(path, flags, errno) : TRB_OK;
 }
 
-/* The part of a temporary name behind ".tmp.": this host and the number of a process. */
+/* Between the name of a file and that of its writer, while it is written. */
+static const char TMP[] = ".tmp.";
+
+/* The part of a temporary name behind that: this host and the number of a process. */
 static void writer_of(char *text, size_t n, long pid)
 {
     char host[256] = "";
@@ -162,29 +165,41 @@ static bool is_abandoned(int folder, const char *name, const char *writer)
     return fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) == 0 && time(NULL) - info.st_mtime > 24 * 3600;
 }
 
-void trb_file_sweep(const char *path)
+/* Who writes a file of this name, NAME.tmp.HOST.PID with a NAME as files of a run have it; NULL if it is none. */
+static const char *writer_in(const char *name)
 {
-    char folder[PATH_MAX], prefix[PATH_MAX];
-    folder_of(path, folder);
-    const int length = snprintf(prefix, sizeof prefix, "%s.tmp.", name_of(path));
+    static const char *const ends[] = {".h5", ".yaml", ".json"};
+    const char *mark = NULL;
+    for (const char *at = strstr(name, TMP); at != NULL; at = strstr(at + 1, TMP)) mark = at;
+    const char *dot = mark == NULL ? NULL : strrchr(mark + strlen(TMP), '.');
+    if (dot == NULL || dot[1] == '\0' || strspn(dot + 1, "0123456789") != strlen(dot + 1)) return NULL;
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        const size_t n = strlen(ends[i]);
+        if ((size_t)(mark - name) > n && memcmp(mark - n, ends[i], n) == 0) return mark + strlen(TMP);
+    }
+    return NULL;
+}
+
+void trb_folder_sweep(const char *folder)
+{
     DIR *dir = opendir(folder);
     if (dir == NULL) return;
-    for (const struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir))
-        if (strncmp(entry->d_name, prefix, (size_t)length) == 0 &&
-            is_abandoned(dirfd(dir), entry->d_name, entry->d_name + length))
+    for (const struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
+        const char *writer = writer_in(entry->d_name);
+        if (writer != NULL && is_abandoned(dirfd(dir), entry->d_name, writer))
             (void)unlinkat(dirfd(dir), entry->d_name, 0);
+    }
     (void)closedir(dir);
 }
 
 trb_status trb__file_aside(const char *path, char **tmp)
 {
     TRB_TRY(trb_fault("file.create"));
-    trb_file_sweep(path);
     char writer[300], *name = NULL;
     writer_of(writer, sizeof writer, (long)getpid());
     const size_t bytes = strlen(path) + strlen(writer) + 8;
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, bytes, 1, &name));
-    (void)snprintf(name, bytes, "%s.tmp.%s", path, writer);
+    (void)snprintf(name, bytes, "%s%s%s", path, TMP, writer);
     (void)unlink(name); /* of an earlier process with this number, or a link that somebody has put there */
     *tmp = name;
     return TRB_OK;

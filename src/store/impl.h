@@ -20,8 +20,7 @@ int trb__open(const char *path, int flags);
 /** Record that trb__open() has failed with `why`. \return the status */
 trb_status trb__open_failed(const char *path, int flags, int why);
 
-/** Begin a file aside: sweeps what crashed writers left and makes the temporary name, which nothing has then.
- * \param[out] tmp owned */
+/** Begin a file aside: makes the temporary name, which nothing has then. \param[out] tmp owned */
 trb_status trb__file_aside(const char *path, char **tmp);
 /** The other end: sync, rename, sync the folder. The temporary file is removed on failure. */
 trb_status trb__file_settle(const char *tmp, const char *path);

@@ -18,6 +18,7 @@
 #include "tribikos/log.h"
 #include "tribikos/memory.h"
 #include "tribikos/stop.h"
+#include "tribikos/text.h"
 
 enum { TEXT_BYTES = 1024, BEAT_BYTES = 32, TOKEN_BYTES = 33, TRIES = 100, SECONDS_MAX = 1000000 };
 
@@ -97,6 +98,7 @@ static trb_status introduce(holder *h, double seconds)
     if (localtime_r(&now, &local) == NULL || strftime(h->since, sizeof h->since, "%F %T %z", &local) == 0)
         (void)strcpy(h->since, "-");
     (void)snprintf(h->job, sizeof h->job, "%s", job == NULL || job[0] == '\0' ? "-" : job);
+    (void)trb_printable(h->job); /* it stands in a line of its own */
     h->seconds = seconds;
     if (getrandom(random, sizeof random, 0) != sizeof random)
         return trb_fail(TRB_EIO, "no random number for a lock: %s", strerror(errno));

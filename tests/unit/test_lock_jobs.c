@@ -480,7 +480,9 @@ static void odd_locks(void **state)
     (void)mkdir(in_scratch(".lock"), 0777);
     assert_int_equal(mkfifo(in_scratch(".lock/a"), 0666), 0);
     assert_int_equal(symlink("elsewhere", in_scratch(".lock/b")), 0);
+    (void)setenv("SLURM_JOB_ID", "7\nseconds 0", 1); /* which is to stay one line */
     assert_ok(trb_lock_open(scratch, SHORT, NULL, &l));
+    (void)unsetenv("SLURM_JOB_ID");
     assert_fails(trb_lock_take(l, "a"), TRB_ECONFIG, "/.lock/a: expected a file, got a FIFO");
     assert_fails(trb_lock_take(l, "b"), TRB_ECONFIG, "/.lock/b: expected a file, got a symbolic link");
     assert_ok(trb_lock_take(l, "c"));

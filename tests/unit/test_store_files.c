@@ -53,29 +53,64 @@ static void folders(void **state)
     assert_fails(trb_mkdirs(in_scratch("a/file/below")), TRB_EIO, "a/file: cannot make the folder");
 }
 
-/* Only the leftovers of this very name, and only of writers that are gone: a number that no process can have, or
- * another host's file that is two days old. */
+/* Only the leftovers of writers that are gone: a number that no process can have, or another host's file that is two days
+ * old. What users call their files stays. */
 static void sweep(void **state)
 {
     (void)state;
-    enum { GONE = 2, N = 7 };
+    enum { GONE = 4, N = 13 };
     char host[200] = "", names[N][256];
     (void)gethostname(host, sizeof host - 1);
     (void)snprintf(names[0], 256, "s.h5.tmp.%s.99999999", host);
     (void)snprintf(names[1], 256, "s.h5.tmp.node7.123");
-    (void)snprintf(names[2], 256, "s.h5.tmp.node8.123");
-    (void)snprintf(names[3], 256, "s.h5.tmp.%s.%d", host, (int)getppid());
-    (void)snprintf(names[4], 256, "ss.h5.tmp.%s.99999999", host);
-    (void)snprintf(names[5], 256, "s.h5");
-    (void)snprintf(names[6], 256, "s.h5.tmp");
-    for (size_t i = 0; i < N; i++) spill(in_scratch("%s", names[i]), "", 0);
-    const struct timespec old[2] = {{.tv_sec = time(NULL) - 48 * 3600}, {.tv_sec = time(NULL) - 48 * 3600}};
-    assert_int_equal(utimensat(AT_FDCWD, in_scratch("%s", names[1]), old, 0), 0);
-    trb_file_sweep(in_scratch("s.h5"));
-    for (size_t i = 0; i < N; i++) assert_int_equal(trb_file_exists(in_scratch("%s", names[i])), i >= GONE);
-    spill(in_scratch("%s", names[0]), "", 0);
-    assert_ok(trb_file_publish_text(in_scratch("s.h5"), "x"));
-    assert_false(trb_file_exists(in_scratch("%s", names[0])));
+    (void)snprintf(names[2], 256, "config.yaml.tmp.%s.99999999", host);
+    (void)snprintf(names[3], 256, "s.json.tmp.x.tmp.s.h5.tmp.%s.99999999", host);
+    (void)snprintf(names[4], 256, "s.h5.tmp.node8.123"); /* written to an hour ago */
+    (void)snprintf(names[5], 256, "s.h5.tmp.%s.%d", host, (int)getppid());
+    (void)snprintf(names[6], 256, "s.h5");
+    (void)snprintf(names[7], 256, "s.h5.tmp");
+    (void)snprintf(names[8], 256, "s.h5.tmp.%s.", host);
+    (void)snprintf(names[9], 256, "s.h5.tmp.99999999");
+    (void)snprintf(names[10], 256, "s.h5.tmp.%s.9x", host);
+    (void)snprintf(names[11], 256, "notes.txt.tmp.%s.99999999", host);
+    (void)snprintf(names[12], 256, ".h5.tmp.%s.99999999", host);
+    const time_t now = time(NULL);
+    for (size_t i = 0; i < N; i++) {
+        const time_t then = now - (i == 4 ? 3600 : 48 * 3600);
+        const struct timespec times[2] = {{.tv_sec = then}, {.tv_sec = then}};
+        spill(in_scratch("%s", names[i]), "", 0);
+        assert_int_equal(utimensat(AT_FDCWD, in_scratch("%s", names[i]), times, 0), 0);
+    }
+    trb_folder_sweep(in_scratch("nothing"));
+    trb_folder_sweep(scratch);
+    for (size_t i = 0; i < N; i++) {
+        assert_int_equal(trb_file_exists(in_scratch("%s", names[i])), i >= GONE);
+        (void)unlink(in_scratch("%s", names[i]));
+    }
+}
+
+/* In the place of opendir(3). */
+static int opened;
+
+DIR *opendir(const char *path)
+{
+    opened++;
+    const int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 ? NULL : fdopendir(fd);
+}
+
+/* A folder with a hundred thousand shards is not read for each that is added. */
+static void no_sweep_a_file(void **state)
+{
+    (void)state;
+    trb_h5 *h = NULL;
+    opened = 0;
+    assert_ok(trb_file_publish_text(in_scratch("note"), "text"));
+    assert_ok(trb_h5_create(in_scratch("note.h5"), &h));
+    assert_ok(trb_h5_publish(h));
+    assert_int_equal(opened, 0);
+    trb_folder_sweep(scratch);
+    assert_int_equal(opened, 1);
 }
 
 /* A file alone is opened; what is none is not waited for. */
@@ -194,9 +229,9 @@ static void half_rounds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(text_faults), cmocka_unit_test(text),        cmocka_unit_test(folders),
-        cmocka_unit_test(odd_files),   cmocka_unit_test(link_aside),  cmocka_unit_test(sweep),
-        cmocka_unit_test(half_all),    cmocka_unit_test(half_rounds),
+        cmocka_unit_test(text_faults),     cmocka_unit_test(text),       cmocka_unit_test(folders),
+        cmocka_unit_test(odd_files),       cmocka_unit_test(link_aside), cmocka_unit_test(sweep),
+        cmocka_unit_test(no_sweep_a_file), cmocka_unit_test(half_all),   cmocka_unit_test(half_rounds),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }
