@@ -89,6 +89,7 @@ static trb_status run(int argc, char **argv, const command *c, trb_comm **world)
     trb_status st = c == NULL ? TRB_ECONFIG : sort_arguments(argc, argv, &a);
     /* An unknown command may have been given to several ranks, and is to be reported once. */
     if (c == NULL || c->local == NULL) {
+        trb__watch_by_flags(&a);
         const trb_status started = trb_comm_start(&argc, &argv, world);
         st = started != TRB_OK ? started : trb_agree(*world, st);
     }
