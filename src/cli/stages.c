@@ -127,6 +127,15 @@ void trb__watch_by_flags(const trb__arguments *a)
     trb_comm_watch(seconds_of(a, "comm.stall_seconds"), seconds_of(a, "comm.timeout"));
 }
 
+/* Ranks of different builds would train together without a word, and give other weights. */
+static trb_status compare_programs(trb_comm *world)
+{
+    uint64_t digest = 0;
+    if (trb_comm_size(world) == 1) return TRB_OK;
+    TRB_TRY(trb_agree(world, trb_hash_file("/proc/self/exe", &digest)));
+    return trb_comm_same(world, digest, "the program");
+}
+
 static bool is_because(int error)
 {
     return strstr(trb_fail_message(), strerror(error)) != NULL;
@@ -141,7 +150,9 @@ trb_status trb__command_stages(trb_comm *world, const trb__arguments *a)
     const bool plans = strcmp(a->command, "plan") == 0;
     size_t ranks = 0;
     trb_log_open(trb_comm_rank(world) == 0, 10.0);
-    trb_status st = trb_alloc(TRB_MEM_OTHER, a->n_flags, sizeof *own.flag, &own.flag);
+    trb_status st = TRB_OK;
+    TRB_GO(compare_programs(world));
+    st = trb_alloc(TRB_MEM_OTHER, a->n_flags, sizeof *own.flag, &own.flag);
     if (st == TRB_OK && a->n_flags > 0) memcpy(own.flag, a->flag, a->n_flags * sizeof *own.flag);
     if (st == TRB_OK && plans) st = take_ranks(&own, &ranks);
     TRB_GO(trb_agree(world, st));

@@ -26,7 +26,7 @@ for fault in train.step:20:1 train.step:70:2 cache.unit:2:1 eval.unit:1:2; do
 done
 
 # Shards that are there are checked with signs of life, or a large cache would outlast comm.timeout. (A short stall: often a sign.)
-TRB_FAULT=file.open:3:2:stop mpi 3 cache "$conf" --run.dir="$work/calm" --comm.stall_seconds=0.001 --comm.timeout=4
+TRB_FAULT=file.open:4:2:stop mpi 3 cache "$conf" --run.dir="$work/calm" --comm.stall_seconds=0.001 --comm.timeout=4
 check "a check of shards stops: exit status 1" test $? = 1
 check "a check of shards stops: at which" grep -qE "waiting for rank 2 \($host\), .* s behind: checking shards, step [012]," "$work/err" ||
     cat "$work/err"
@@ -36,7 +36,7 @@ check "rank 0 stops: exit status 1" test $? = 1
 check "rank 0 stops: the others say so" grep -qE "no sign of life from rank 0 for [45] s" "$work/err"
 rm -rf "$work/hurt"
 
-# The flags hold before the configuration is read: from the first time that all ranks agree to the last.
+# The flags hold before the configuration is read: from the first time that all ranks agree, on the program, to the last.
 for nth in 1 4 8; do
     TRB_FAULT=agree:$nth:1:stop mpi 3 run "$conf" --run.dir="$work/hurt" --comm.stall_seconds=0.5 --comm.timeout=2
     check "agreement $nth stops: exit status 1" test $? = 1
