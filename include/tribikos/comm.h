@@ -14,13 +14,14 @@
 
 typedef struct trb_comm trb_comm;
 
-/** Start MPI (thread level FUNNELED: only the thread that calls this may call anything of this folder).
- * Collective over all processes of the job. \param[out] world  the group of all ranks, closed by trb_comm_stop()
+/** Start MPI (thread level FUNNELED: only the thread that calls this may call anything of this folder), and watch over
+ * it as trb_comm_watch() says. Collective over all processes of the job.
+ * \param[out] world  the group of all ranks, closed by trb_comm_stop()
  * \return TRB_OK; TRB_ECONFIG if this process is alone although its launcher or batch system started several ranks
  * (each would believe that it is rank 0 of 1); TRB_ECOMM */
 trb_status trb_comm_start(int *argc, char ***argv, trb_comm **world);
 
-/** End MPI. Collective over world. */
+/** End MPI, when all ranks have come here. Collective over world. */
 void trb_comm_stop(trb_comm *world);
 
 /** End the whole job at once because a peer may be waiting for ever: prints the recorded line with this rank's number.
@@ -41,14 +42,18 @@ trb_status trb_comm_pretend(int size, trb_comm **out);
 /** The same among ranks on one host, which can share memory: a node's ranks of one colour. Collective over c. */
 trb_status trb_comm_node(trb_comm *c, int color, trb_comm **out);
 
-/** Watch over waiting from now on. Collective over world.
+/** How long waiting may take from now on. Local; call it before trb_comm_start() too, or starting has no limits.
  *
- * Whoever waits polls, and ranks give each other signs of life while they work and wait. After stall_s seconds in one
- * wait rank 0 warns who is behind: rank, host, what it is at, seconds. A rank that has not been heard of for timeout_s
- * seconds while another waits for it ends the job. Only rank 0 hears of all others, the others of rank 0.
- * \param[in] stall_s,timeout_s  0: never */
-trb_status trb_comm_watch(trb_comm *world, double stall_s, double timeout_s);
-void trb_comm_unwatch(void); /* Local. trb_comm_stop() does it. */
+ * A rank that waits polls, and ranks give each other signs of life while they work and wait, and while they read files
+ * (alive.h). After stall_s seconds in one wait rank 0 warns who is behind: rank, host, what it is at, seconds; after
+ * stall_s seconds without a sign of a rank it warns too, also if nobody waits for that rank. A rank that has not been
+ * heard of for timeout_s seconds while another waits for it ends the job. Only rank 0 hears of all others; the others
+ * hear of rank 0, and through it of the rank that has been silent for longest. Time during which a rank does not
+ * listen, because it is busy or because the whole job is suspended, is no silence of the others.
+ * Where MPI cannot be polled (starting and ending it, splitting groups), the limits hold for the time that the call
+ * takes, at least two minutes, and nobody can say who is missing.
+ * \param[in] stall_s,timeout_s  0: never, as before the first call */
+void trb_comm_watch(double stall_s, double timeout_s);
 
 /** Say what this rank is at, and that it is alive; call it at least every few seconds. Local, cheap. */
 void trb_comm_phase(const char *phase, uint64_t step);

@@ -24,6 +24,9 @@ void trb_hash_add(trb_hash *h, const void *bytes, size_t n);
 uint64_t trb_hash_value(const trb_hash *h);
 void trb_hash_close(trb_hash *h);
 
+/** The digest of a file's bytes. Local. \param[out] digest  untouched on failure \return TRB_OK; TRB_EIO, TRB_ENOMEM */
+trb_status trb_hash_file(const char *path, uint64_t *digest);
+
 /** A digest as files and messages show it: 16 hexadecimal digits. Local. \param[out] text [17] */
 void trb_hash_hex(uint64_t digest, char text[17]);
 

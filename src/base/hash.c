@@ -1,12 +1,17 @@
 #include "tribikos/hash.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <xxhash.h>
 
+#include "tribikos/alive.h"
 #include "tribikos/fault.h"
+#include "tribikos/memory.h"
 
 uint64_t trb_hash_bytes(const void *bytes, size_t n)
 {
@@ -32,7 +37,12 @@ trb_status trb_hash_open(trb_hash **out)
 
 void trb_hash_add(trb_hash *h, const void *bytes, size_t n)
 {
-    (void)XXH3_64bits_update((XXH3_state_t *)h, bytes, n);
+    /* A whole data set takes a while. */
+    enum { PIECE = 1 << 26 };
+    for (size_t at = 0; at < n; at += PIECE) {
+        (void)XXH3_64bits_update((XXH3_state_t *)h, (const char *)bytes + at, n - at < PIECE ? n - at : PIECE);
+        trb_alive();
+    }
 }
 
 uint64_t trb_hash_value(const trb_hash *h)
@@ -43,6 +53,38 @@ uint64_t trb_hash_value(const trb_hash *h)
 void trb_hash_close(trb_hash *h)
 {
     (void)XXH3_freeState((XXH3_state_t *)h);
+}
+
+static trb_status add_file(trb_hash *h, const char *path, int fd, size_t room, void *bytes)
+{
+    for (;;) {
+        TRB_TRY(trb_fault("file.read"));
+        const ssize_t n = read(fd, bytes, room);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return trb_fail(TRB_EIO, "%s: cannot be read: %s", path, strerror(errno));
+        if (n == 0) return TRB_OK;
+        trb_hash_add(h, bytes, (size_t)n);
+    }
+}
+
+trb_status trb_hash_file(const char *path, uint64_t *digest)
+{
+    enum { PIECE = 1 << 20 };
+    trb_status st = TRB_OK;
+    trb_hash *h = NULL;
+    void *bytes = NULL;
+    TRB_TRY(trb_fault("file.open"));
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return trb_fail(TRB_EIO, "%s: cannot be opened: %s", path, strerror(errno));
+    TRB_GO(trb_alloc(TRB_MEM_OTHER, PIECE, 1, &bytes));
+    TRB_GO(trb_hash_open(&h));
+    TRB_GO(add_file(h, path, fd, PIECE, bytes));
+    *digest = trb_hash_value(h);
+done:
+    trb_hash_close(h);
+    trb_free(bytes);
+    (void)close(fd);
+    return st;
 }
 
 void trb_hash_hex(uint64_t digest, char text[17])

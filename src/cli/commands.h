@@ -11,6 +11,10 @@ typedef struct {
     char **operand, **flag;
 } trb__arguments;
 
+/** Limit waiting (trb_comm_watch()) by what the flags say, or else by the defaults: for the time before the
+ * configuration is read. Local. */
+void trb__watch_by_flags(const trb__arguments *a);
+
 /** run, train, cache, distill, eval, plan: read the configuration together, then walk the stages. Collective over
  * world. */
 trb_status trb__command_stages(trb_comm *world, const trb__arguments *a);

@@ -92,6 +92,7 @@ static trb_status run(int argc, char **argv, const command *c, trb_comm **world)
     /* An unknown command may have been given to several ranks, and is to be reported once. */
     if (c == NULL || c->local == NULL) {
         if (st == TRB_OK) st = trb_stop_start(_exit);
+        trb__watch_by_flags(&a);
         const trb_status started = trb_comm_start(&argc, &argv, world);
         st = started != TRB_OK ? started : trb_agree(*world, st);
     }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "options.h"
 #include "tribikos/blas.h"
 #include "tribikos/hash.h"
 #include "tribikos/log.h"
@@ -110,6 +111,32 @@ static trb_status mind_signals(const trb_config *c)
     return TRB_OK;
 }
 
+/* Whether the text is right is seen when the configuration is read. */
+static double seconds_of(const trb__arguments *a, const char *key)
+{
+    const size_t n = strlen(key);
+    const char *text = "0";
+    for (size_t i = 0; i < trb__n_options; i++)
+        if (strcmp(trb__options[i].key, key) == 0) text = trb__options[i].value;
+    for (size_t i = 0; i < a->n_flags; i++)
+        if (strncmp(a->flag[i] + 2, key, n) == 0 && a->flag[i][2 + n] == '=') text = a->flag[i] + 2 + n + 1;
+    return strtod(text, NULL);
+}
+
+void trb__watch_by_flags(const trb__arguments *a)
+{
+    trb_comm_watch(seconds_of(a, "comm.stall_seconds"), seconds_of(a, "comm.timeout"));
+}
+
+/* Ranks of different builds would train together without a word, and give other weights. */
+static trb_status compare_programs(trb_comm *world)
+{
+    uint64_t digest = 0;
+    if (trb_comm_size(world) == 1) return TRB_OK;
+    TRB_TRY(trb_agree(world, trb_hash_file("/proc/self/exe", &digest)));
+    return trb_comm_same(world, digest, "the program");
+}
+
 static bool is_because(int error)
 {
     return strstr(trb_fail_message(), strerror(error)) != NULL;
@@ -124,14 +151,16 @@ trb_status trb__command_stages(trb_comm *world, const trb__arguments *a)
     const bool plans = strcmp(a->command, "plan") == 0;
     size_t ranks = 0;
     trb_log_open(trb_comm_rank(world) == 0, 10.0);
-    trb_status st = trb_alloc(TRB_MEM_OTHER, a->n_flags, sizeof *own.flag, &own.flag);
+    trb_status st = TRB_OK;
+    TRB_GO(compare_programs(world));
+    st = trb_alloc(TRB_MEM_OTHER, a->n_flags, sizeof *own.flag, &own.flag);
     if (st == TRB_OK && a->n_flags > 0) memcpy(own.flag, a->flag, a->n_flags * sizeof *own.flag);
     if (st == TRB_OK && plans) st = take_ranks(&own, &ranks);
     TRB_GO(trb_agree(world, st));
     TRB_GO(read_config(world, &own, &c, &resolved));
     trb_log_open(trb_comm_rank(world) == 0, c->run.progress);
     TRB_GO(trb_agree(world, mind_signals(c)));
-    TRB_GO(trb_comm_watch(world, c->comm.stall_seconds, c->comm.timeout));
+    trb_comm_watch(c->comm.stall_seconds, c->comm.timeout);
     st = trb_blas_open(c->math.threads);
     if (st == TRB_OK) st = trb_precision_set(c->math.precision);
     TRB_GO(trb_agree(world, st));

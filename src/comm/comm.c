@@ -19,65 +19,83 @@ trb_status trb__mpi(int code, const char *call)
 /* \param[in,out] c  with room in c->member */
 static trb_status describe(trb_comm *c)
 {
-    (void)MPI_Comm_set_errhandler(c->mpi, MPI_ERRORS_RETURN);
+    MPI_Group all, own;
     (void)MPI_Comm_rank(c->mpi, &c->rank);
-    (void)MPI_Comm_size(c->mpi, &c->size);
     (void)MPI_Comm_rank(MPI_COMM_WORLD, &c->world_rank);
-    return trb__mpi(MPI_Allgather(&c->world_rank, 1, MPI_INT, c->member, 1, MPI_INT, c->mpi), "MPI_Allgather");
+    TRB_TRY(trb__mpi(MPI_Comm_group(MPI_COMM_WORLD, &all), "MPI_Comm_group"));
+    TRB_TRY(trb__mpi(MPI_Comm_group(c->mpi, &own), "MPI_Comm_group"));
+    (void)MPI_Group_size(own, &c->size);
+    trb_status st = TRB_OK;
+    for (int i = 0; i < c->size && st == TRB_OK; i++)
+        st = trb__mpi(MPI_Group_translate_ranks(own, 1, &i, all, &c->member[i]), "MPI_Group_translate_ranks");
+    (void)MPI_Group_free(&own);
+    (void)MPI_Group_free(&all);
+    return st;
 }
 
-/* The number of processes that were started, and the variable that says so. The launcher's word goes before the batch
- * system's: one rank in an allocation of many is what `mpirun -n 1` asks for. */
-static long announced_size(const char **variable)
+trb_status trb__duplicate(const trb_comm *c, MPI_Comm *out)
 {
-    static const char *const sizes[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS"};
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        const char *value = getenv(sizes[i]);
-        if (value != NULL) {
-            *variable = sizes[i];
-            return strtol(value, NULL, 10);
-        }
-    }
-    return 1;
+    MPI_Request request;
+    TRB_TRY(trb__mpi(MPI_Comm_idup(c->mpi, out, &request), "MPI_Comm_idup"));
+    return trb__wait(c, &request, "MPI_Comm_idup");
+}
+
+/* The watch sees the first call that takes all ranks already. */
+static trb_status open_world(trb_comm *c)
+{
+    c->mpi = MPI_COMM_WORLD;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, (size_t)c->size, sizeof *c->member, &c->member));
+    TRB_TRY(describe(c));
+    TRB_TRY(trb__watch_open(c));
+    return trb__duplicate(c, &c->mpi);
 }
 
 trb_status trb_comm_start(int *argc, char ***argv, trb_comm **world)
 {
-    int level = 0;
-    if (MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &level) != MPI_SUCCESS)
+    int level = 0, size = 0;
+    const char *variable = NULL;
+    trb__enter("MPI_Init");
+    const int code = MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &level);
+    trb__leave();
+    if (code != MPI_SUCCESS)
         return trb_fail(TRB_ECOMM,
                         "MPI does not start; is the program run by the mpirun of the MPI it was built with?");
     if (level < MPI_THREAD_FUNNELED) return trb_fail(TRB_ECOMM, "this MPI was built without thread support (FUNNELED)");
-    trb_comm *c = NULL;
-    if (trb_alloc(TRB_MEM_OTHER, 1, sizeof *c, &c) != TRB_OK) trb_comm_panic(TRB_ENOMEM);
-    c->mpi = MPI_COMM_WORLD;
-    (void)MPI_Comm_size(MPI_COMM_WORLD, &c->size);
-    trb_status st = trb_alloc(TRB_MEM_OTHER, (size_t)c->size, sizeof *c->member, &c->member);
-    if (st == TRB_OK) st = describe(c);
-    if (st != TRB_OK) trb_comm_panic(st);
-    trb_fault_rank(c->rank);
-    const char *variable = NULL;
-    const long announced = announced_size(&variable);
-    if (c->size == 1 && announced > 1) {
-        trb_free(c->member);
-        trb_free(c);
+    (void)MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN); /* which all others inherit */
+    (void)MPI_Comm_size(MPI_COMM_WORLD, &size);
+    const long announced = trb__announced_size(&variable);
+    if (size == 1 && announced > 1)
         return trb_fail(TRB_ECONFIG,
                         "%s is %ld, but MPI sees one process: each would run the whole job by itself; start with "
                         "`mpirun -n %ld tribikos ...` or `srun --mpi=pmix tribikos ...`",
                         variable, announced, announced);
+    trb_comm *c = NULL;
+    trb_status st = trb_alloc(TRB_MEM_OTHER, 1, sizeof *c, &c);
+    if (st == TRB_OK) {
+        c->size = size;
+        st = open_world(c);
     }
+    if (st != TRB_OK) trb_comm_panic(st);
+    trb_fault_rank(c->rank);
     *world = c;
     return TRB_OK;
 }
 
 void trb_comm_stop(trb_comm *world)
 {
-    trb_comm_unwatch();
-    if (world != NULL) trb_free(world->member);
-    trb_free(world);
     int started = 0;
     (void)MPI_Initialized(&started);
-    if (started) (void)MPI_Finalize();
+    if (world != NULL) {
+        (void)trb_comm_barrier(world); /* MPI_Finalize would wait unwatched */
+        trb__watch_close();
+        (void)MPI_Comm_free(&world->mpi);
+        trb_free(world->member);
+    }
+    trb_free(world);
+    if (!started) return;
+    trb__enter("MPI_Finalize");
+    (void)MPI_Finalize();
+    trb__leave();
 }
 
 void trb_comm_panic(trb_status st)
@@ -99,14 +117,30 @@ int trb_comm_size(const trb_comm *c)
     return c->size;
 }
 
-/* MPI_Comm_split, or the same within each node of c. */
+static trb_status split_by_color(MPI_Comm from, int color, int rank, MPI_Comm *out)
+{
+    trb__enter("MPI_Comm_split");
+    const trb_status st = trb__mpi(MPI_Comm_split(from, color, rank, out), "MPI_Comm_split");
+    trb__leave();
+    return st;
+}
+
+trb_status trb__split_by_node(const trb_comm *c, MPI_Comm *out)
+{
+    trb__enter("MPI_Comm_split_type");
+    const trb_status st =
+        trb__mpi(MPI_Comm_split_type(c->mpi, MPI_COMM_TYPE_SHARED, c->rank, MPI_INFO_NULL, out), "MPI_Comm_split_type");
+    trb__leave();
+    return st;
+}
+
+/* All ranks of c are there: they have just agreed. */
 static trb_status split(const trb_comm *c, int color, bool by_node, MPI_Comm *out)
 {
-    if (!by_node) return trb__mpi(MPI_Comm_split(c->mpi, color, c->rank, out), "MPI_Comm_split");
+    if (!by_node) return split_by_color(c->mpi, color, c->rank, out);
     MPI_Comm node;
-    TRB_TRY(trb__mpi(MPI_Comm_split_type(c->mpi, MPI_COMM_TYPE_SHARED, c->rank, MPI_INFO_NULL, &node),
-                     "MPI_Comm_split_type"));
-    const trb_status st = trb__mpi(MPI_Comm_split(node, color, c->rank, out), "MPI_Comm_split");
+    TRB_TRY(trb__split_by_node(c, &node));
+    const trb_status st = split_by_color(node, color, c->rank, out);
     (void)MPI_Comm_free(&node);
     return st;
 }

@@ -134,20 +134,25 @@ static trb_status reserve(trb_exchange *x)
 }
 
 /* Ranks of a node, if every node has as many and ranks fill one node after the other; otherwise 1. */
-static trb_status ranks_a_node(trb_comm *group, int *ranks)
+static trb_status ranks_a_node(const trb_comm *group, int *ranks)
 {
     MPI_Comm node = MPI_COMM_NULL;
-    int size = 0, leader = group->rank, even = 0;
-    TRB_TRY(trb__mpi(MPI_Comm_split_type(group->mpi, MPI_COMM_TYPE_SHARED, group->rank, MPI_INFO_NULL, &node),
-                     "MPI_Comm_split_type"));
-    trb_status st = trb__mpi(MPI_Comm_size(node, &size), "MPI_Comm_size");
-    if (st == TRB_OK) st = trb__mpi(MPI_Bcast(&leader, 1, MPI_INT, 0, node), "MPI_Bcast");
+    MPI_Group here = MPI_GROUP_NULL, all = MPI_GROUP_NULL;
+    MPI_Request request;
+    int size = 0, first = 0, leader = 0;
+    TRB_TRY(trb__split_by_node(group, &node));
+    (void)MPI_Comm_group(node, &here);
+    (void)MPI_Comm_group(group->mpi, &all);
+    (void)MPI_Group_size(here, &size);
+    trb_status st = trb__mpi(MPI_Group_translate_ranks(here, 1, &first, all, &leader), "MPI_Group_translate_ranks");
+    (void)MPI_Group_free(&here);
+    (void)MPI_Group_free(&all);
     (void)MPI_Comm_free(&node);
     TRB_TRY(st);
-    int mine[3] = {size, -size, leader == group->rank - group->rank % size ? 0 : 1}, worst[3];
-    TRB_TRY(trb__mpi(MPI_Allreduce(mine, worst, 3, MPI_INT, MPI_MAX, group->mpi), "MPI_Allreduce"));
-    even = worst[0] == -worst[1] && worst[2] == 0;
-    *ranks = even ? size : 1;
+    int most[3] = {size, -size, leader == group->rank - group->rank % size ? 0 : 1};
+    TRB_TRY(trb__mpi(MPI_Iallreduce(MPI_IN_PLACE, most, 3, MPI_INT, MPI_MAX, group->mpi, &request), "MPI_Iallreduce"));
+    TRB_TRY(trb__wait(group, &request, "MPI_Iallreduce"));
+    *ranks = most[0] == -most[1] && most[2] == 0 ? size : 1;
     return TRB_OK;
 }
 

@@ -29,9 +29,11 @@ trb_status trb_queue_open(trb_comm *world, trb_comm *group, size_t n, trb_queue 
     q->rank = world->rank;
     q->n = n;
     const int leads = group != NULL && group->rank == 0;
-    st = trb__mpi(MPI_Comm_dup(world->mpi, &q->mpi), "MPI_Comm_dup");
+    MPI_Request request;
+    st = trb__duplicate(world, &q->mpi);
     if (st == TRB_OK)
-        st = trb__mpi(MPI_Allreduce(&leads, &q->groups_left, 1, MPI_INT, MPI_SUM, q->mpi), "MPI_Allreduce");
+        st = trb__mpi(MPI_Iallreduce(&leads, &q->groups_left, 1, MPI_INT, MPI_SUM, q->mpi, &request), "MPI_Iallreduce");
+    if (st == TRB_OK) st = trb__wait(world, &request, "MPI_Iallreduce");
     if (st != TRB_OK) {
         trb_free(q);
         return st;

@@ -1,90 +1,111 @@
-#include <fcntl.h>
-#include <signal.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "internal.h"
+#include "tribikos/alive.h"
 #include "tribikos/clock.h"
 #include "tribikos/log.h"
 #include "tribikos/memory.h"
 #include "tribikos/stop.h"
 
 /* Signs of life. Each rank tells rank 0 now and then what it is at and whether it waits, and rank 0 tells all others
- * that it lives; both say whether the run is to stop. They are sent and read wherever a rank polls: behind layers,
- * between steps, and while it waits; a rank that is stuck elsewhere falls silent. */
+ * that it lives, and who is silent; both say whether the run is to stop. They are sent and read wherever a rank polls:
+ * after layers, between steps, after each piece of a file, and while it waits; a rank that is stuck elsewhere falls
+ * silent.
+ *
+ * They travel on MPI_COMM_WORLD, which nothing else uses: so they begin before there is any other communicator. */
 
 typedef struct {
-    char phase[64];
+    char host[64], phase[64];
     uint64_t step;
     uint32_t waits;
-    int32_t stop; /* why the run is to stop, or 0 */
+    int32_t stop;    /* why the run is to stop, or 0 */
+    int32_t silent;  /* rank 0 says: the rank that has been silent for longest */
+    double silent_s; /* and for how long; 0: nobody is */
 } sign;
-
-typedef struct {
-    char text[64];
-} host;
 
 static struct {
     bool on;
-    MPI_Comm mpi;
     int rank, size;
     double stall_s, timeout_s, interval_s;
-    double due, warn_at; /* the next sign, the next warning */
+    double due, warn_at; /* the next sign, the next warning of a wait */
+    double looked, clock;
     sign mine, *sent, *last, incoming;
-    double *heard; /* [size] when, on this rank's clock */
-    host *host;
+    double *heard;  /* [size] when, on `clock` */
+    double *warned; /* [size] of how long a silence rank 0 has warned; 0: of none */
     MPI_Request *sending, receiving;
 } watch;
 
-trb_status trb_comm_watch(trb_comm *world, double stall_s, double timeout_s)
+void trb_comm_watch(double stall_s, double timeout_s)
 {
-    host mine = {""};
-    trb_status st = TRB_OK;
-    trb_comm_unwatch();
-    if (world->size == 1) return TRB_OK;
-    watch.rank = world->rank;
-    watch.size = world->size;
     watch.stall_s = stall_s;
     watch.timeout_s = timeout_s;
     watch.interval_s = 1.0;
     if (stall_s > 0.0 && stall_s / 4 < watch.interval_s) watch.interval_s = stall_s / 4;
     if (timeout_s > 0.0 && timeout_s / 4 < watch.interval_s) watch.interval_s = timeout_s / 4;
-    const size_t P = (size_t)world->size;
-    st = trb_alloc(TRB_MEM_OTHER, P, sizeof *watch.last, &watch.last);
-    if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, P, sizeof *watch.sent, &watch.sent);
-    if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, P, sizeof *watch.heard, &watch.heard);
-    if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, P, sizeof *watch.host, &watch.host);
-    if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, P, sizeof *watch.sending, &watch.sending);
-    st = trb_agree(world, st);
-    (void)gethostname(mine.text, sizeof mine.text - 1);
-    if (st == TRB_OK) st = trb_comm_gather(world, &mine, 1, sizeof mine, watch.host);
-    if (st == TRB_OK) st = trb__mpi(MPI_Comm_dup(world->mpi, &watch.mpi), "MPI_Comm_dup");
-    if (st == TRB_OK)
-        st =
-            trb__mpi(MPI_Irecv(&watch.incoming, sizeof(sign), MPI_BYTE, MPI_ANY_SOURCE, 0, watch.mpi, &watch.receiving),
-                     "MPI_Irecv");
-    watch.on = st == TRB_OK;
-    for (size_t r = 0; watch.on && r < P; r++) {
-        watch.sending[r] = MPI_REQUEST_NULL;
-        watch.heard[r] = trb_now_s();
-    }
-    if (!watch.on) trb_comm_unwatch();
-    return st;
+    for (int r = 0; watch.on && r < watch.size; r++) watch.heard[r] = watch.clock;
+    watch.due = 0.0;
+    trb__alive();
 }
 
-void trb_comm_unwatch(void)
+void trb__enter(const char *call)
+{
+    /* MPI_Init of a large job is slow without being silent. */
+    enum { LEAST_S = 120 };
+    trb__guard(call, watch.stall_s, watch.timeout_s > 0.0 ? fmax(watch.timeout_s, LEAST_S) : 0.0);
+}
+
+void trb__leave(void)
+{
+    trb__unguard();
+}
+
+static trb_status reserve(size_t P)
+{
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, P, sizeof *watch.last, &watch.last));
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, P, sizeof *watch.sent, &watch.sent));
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, P, sizeof *watch.heard, &watch.heard));
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, P, sizeof *watch.warned, &watch.warned));
+    return trb_alloc(TRB_MEM_OTHER, P, sizeof *watch.sending, &watch.sending);
+}
+
+static trb_status listen(void)
+{
+    return trb__mpi(
+        MPI_Irecv(&watch.incoming, sizeof(sign), MPI_BYTE, MPI_ANY_SOURCE, 0, MPI_COMM_WORLD, &watch.receiving),
+        "MPI_Irecv");
+}
+
+trb_status trb__watch_open(const trb_comm *world)
+{
+    if (world->size == 1) return TRB_OK;
+    watch.rank = world->rank;
+    watch.size = world->size;
+    TRB_TRY(reserve((size_t)world->size));
+    for (int r = 0; r < world->size; r++) watch.sending[r] = MPI_REQUEST_NULL;
+    (void)gethostname(watch.mine.host, sizeof watch.mine.host - 1);
+    TRB_TRY(listen());
+    watch.on = true;
+    watch.looked = trb_now_s();
+    trb_alive_open(trb__alive);
+    trb__alive();
+    return TRB_OK;
+}
+
+void trb__watch_close(void)
 {
     if (watch.on) {
+        trb_alive_open(NULL);
         /* Nobody receives the last signs any more, but they are small enough to be on their way without a receiver. */
         (void)MPI_Waitall(watch.size, watch.sending, MPI_STATUSES_IGNORE);
         (void)MPI_Cancel(&watch.receiving);
         (void)MPI_Wait(&watch.receiving, MPI_STATUS_IGNORE);
-        (void)MPI_Comm_free(&watch.mpi);
     }
-    void *const blocks[] = {watch.last, watch.sent, watch.heard, watch.host, watch.sending};
+    watch.on = false;
+    void *const blocks[] = {watch.last, watch.sent, watch.heard, watch.warned, watch.sending};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) trb_free(blocks[i]);
-    memset(&watch, 0, sizeof watch);
 }
 
 static void send_to(int r)
@@ -93,71 +114,38 @@ static void send_to(int r)
     if (watch.sending[r] != MPI_REQUEST_NULL) (void)MPI_Test(&watch.sending[r], &through, MPI_STATUS_IGNORE);
     if (!through) return; /* it does not read them; one is enough */
     watch.sent[r] = watch.mine;
-    (void)MPI_Isend(&watch.sent[r], sizeof(sign), MPI_BYTE, r, 0, watch.mpi, &watch.sending[r]);
+    (void)MPI_Isend(&watch.sent[r], sizeof(sign), MPI_BYTE, r, 0, MPI_COMM_WORLD, &watch.sending[r]);
 }
 
-void trb__alive(void)
+static void read_signs(void)
 {
-    if (!watch.on) return;
-    const double now = trb_now_s();
-    if (now < watch.due) return;
-    watch.due = now + watch.interval_s;
-    watch.mine.stop = trb_stop_reason();
-    for (int r = watch.rank == 0 ? 1 : 0; r < (watch.rank == 0 ? watch.size : 1); r++) send_to(r);
     for (;;) {
         int there = 0;
         MPI_Status from;
         if (MPI_Test(&watch.receiving, &there, &from) != MPI_SUCCESS || !there) return;
         trb_stop_heard(watch.incoming.stop);
         watch.last[from.MPI_SOURCE] = watch.incoming;
-        watch.heard[from.MPI_SOURCE] = now;
-        if (MPI_Irecv(&watch.incoming, sizeof(sign), MPI_BYTE, MPI_ANY_SOURCE, 0, watch.mpi, &watch.receiving) !=
-            MPI_SUCCESS)
-            return;
+        watch.heard[from.MPI_SOURCE] = watch.clock;
+        watch.warned[from.MPI_SOURCE] = 0.0;
+        if (listen() != TRB_OK) return;
     }
 }
 
-void trb_comm_phase(const char *phase, uint64_t step)
+static bool is_in(const trb_comm *c, int r)
 {
-    if (!watch.on) return;
-    (void)snprintf(watch.mine.phase, sizeof watch.mine.phase, "%s", phase);
-    watch.mine.step = step;
-    watch.mine.waits = 0;
-    trb__alive();
+    for (int i = 0; i < c->size; i++)
+        if (c->member[i] == r) return true;
+    return false;
 }
 
-/* Open MPI's launcher ends a job only when all its daemons say that they are done, and the one of a host that cannot be
- * reached says nothing: the launcher, and with it the allocation, would wait for many minutes. So if it is still there
- * some seconds after the job was aborted, a process that has nothing to do with the job any more kills it. Other
- * launchers (srun) are left alone. */
-static void see_to_the_end(void)
+static double silence(int r)
 {
-    enum { GRACE_S = 10 };
-    static const char *const launchers[] = {"mpirun\n", "mpiexec\n", "orterun\n", "orted\n"};
-    const pid_t launcher = getppid();
-    char path[40], name[32] = "";
-    (void)snprintf(path, sizeof path, "/proc/%d/comm", (int)launcher);
-    if (fork() != 0) return;
-    (void)setsid();
-    (void)sleep(GRACE_S);
-    const int fd = open(path, O_RDONLY);
-    if (fd < 0 || read(fd, name, sizeof name - 1) < 0) _exit(0);
-    for (size_t i = 0; i < sizeof launchers / sizeof *launchers; i++)
-        if (strcmp(name, launchers[i]) == 0) (void)kill(launcher, SIGKILL);
-    _exit(0);
+    return watch.clock - watch.heard[r];
 }
 
-/* The longest that a rank of c which this one hears of has been silent. */
-static double longest_silence(const trb_comm *c, double now, int *who)
+static const char *host_of(int r)
 {
-    double longest = -1.0;
-    for (int i = 0; i < c->size; i++) {
-        const int r = c->member[i];
-        if (r == watch.rank || (watch.rank != 0 && r != 0) || now - watch.heard[r] <= longest) continue;
-        longest = now - watch.heard[r];
-        *who = r;
-    }
-    return longest;
+    return watch.last[r].host[0] == '\0' ? "never heard of" : watch.last[r].host;
 }
 
 /* No phase is named before the data set is read. */
@@ -166,21 +154,118 @@ static const char *phase_of(const sign *s)
     return s->phase[0] == '\0' ? "starting" : s->phase;
 }
 
-static void name_the_slow(const trb_comm *c, double now, double since)
+enum { NAMED = 4 };
+
+/* Rank 0: who is silent, whether somebody waits for it or not. Of those that rank 0 itself waits for, name_the_slow()
+ * tells. */
+static void name_the_silent(const trb_comm *waited)
 {
-    enum { NAMED = 4 };
+    int n = 0;
+    for (int r = 1; r < watch.size; r++) {
+        const double s = silence(r);
+        if (s < watch.stall_s || s < 2.0 * watch.warned[r] || (waited != NULL && is_in(waited, r))) continue;
+        watch.warned[r] = s;
+        if (++n > NAMED) continue;
+        trb_warn("nothing has been heard of rank %d (%s) for %.0f s; it was last at: %s, step %llu", r, host_of(r), s,
+                 phase_of(&watch.last[r]), (unsigned long long)watch.last[r].step);
+    }
+    if (n > NAMED) trb_warn("... nor of %d more ranks", n - NAMED);
+}
+
+/* Rank 0: who is silent for longest, for the others to know. */
+static void find_the_silent(void)
+{
+    watch.mine.silent_s = 0.0;
+    for (int r = 1; r < watch.size; r++) {
+        if (silence(r) <= watch.mine.silent_s) continue;
+        watch.mine.silent = r;
+        watch.mine.silent_s = silence(r);
+    }
+}
+
+/* Signs that come in while a rank computes, or is suspended with all others, are not read: its clock of silences then
+ * goes on by little, and runs on when it looks again. */
+static void advance_clock(double now)
+{
+    const double most = watch.timeout_s > 0.0 && watch.timeout_s < 4.0 ? watch.timeout_s / 4 : 1.0;
+    const double gap = now - watch.looked;
+    watch.clock += gap < most ? gap : most;
+    watch.looked = now;
+}
+
+/* \param[in] waited  the group that this rank waits for; NULL: it works */
+static void look(const trb_comm *waited, double now)
+{
+    advance_clock(now);
+    if (now < watch.due) return;
+    watch.due = now + watch.interval_s;
+    read_signs();
+    if (watch.rank == 0) find_the_silent();
+    watch.mine.stop = trb_stop_reason();
+    watch.mine.waits = waited != NULL;
+    for (int r = watch.rank == 0 ? 1 : 0; r < (watch.rank == 0 ? watch.size : 1); r++) send_to(r);
+    if (watch.rank == 0 && watch.stall_s > 0.0) name_the_silent(waited);
+}
+
+void trb__alive(void)
+{
+    if (watch.on) look(NULL, trb_now_s());
+}
+
+void trb_comm_phase(const char *phase, uint64_t step)
+{
+    if (!watch.on) return;
+    if (strcmp(phase, watch.mine.phase) != 0) watch.due = 0.0; /* where a rank falls silent is worth knowing */
+    (void)snprintf(watch.mine.phase, sizeof watch.mine.phase, "%s", phase);
+    watch.mine.step = step;
+    trb__alive();
+}
+
+/* The longest that a rank of c has been silent; by what this rank hears itself, or by what rank 0 says. */
+static double longest_silence(const trb_comm *c, int *who)
+{
+    double longest = -1.0;
+    for (int i = 0; i < c->size; i++) {
+        const int r = c->member[i];
+        if (r == watch.rank || (watch.rank != 0 && r != 0) || silence(r) <= longest) continue;
+        longest = silence(r);
+        *who = r;
+    }
+    const sign *said = &watch.last[0];
+    if (watch.rank == 0 || said->silent_s <= longest || said->silent == watch.rank || !is_in(c, said->silent))
+        return longest;
+    *who = said->silent;
+    return said->silent_s;
+}
+
+static void name_the_slow(const trb_comm *c, double waited_s)
+{
     int n = 0;
     for (int i = 0; i < c->size; i++) {
         const int r = c->member[i];
-        const double silent = now - watch.heard[r];
         const sign *s = &watch.last[r];
-        if (r == watch.rank || (s->waits && silent < watch.stall_s)) continue;
+        if (r == watch.rank || (s->waits && silence(r) < watch.stall_s)) continue;
         if (++n > NAMED) continue;
-        trb_warn("waiting for rank %d (%s), %.0f s behind: %s, step %llu, last heard of %.0f s ago", r,
-                 watch.host[r].text, silent > now - since ? silent : now - since, phase_of(s),
-                 (unsigned long long)s->step, silent);
+        trb_warn("waiting for rank %d (%s), %.0f s behind: %s, step %llu, last heard of %.0f s ago", r, host_of(r),
+                 silence(r) > waited_s ? silence(r) : waited_s, phase_of(s), (unsigned long long)s->step, silence(r));
     }
     if (n > NAMED) trb_warn("... and for %d more ranks", n - NAMED);
+}
+
+static void end_the_job(int who, double silent_s)
+{
+    const sign *last = &watch.last[who], *mine = &watch.mine;
+    char name[80] = "", at[120] = "";
+    trb__see_to_the_end();
+    trb_fail_clear();
+    if (watch.rank == 0) (void)snprintf(name, sizeof name, " (%s)", host_of(who));
+    if (watch.rank == 0 || who == 0)
+        (void)snprintf(at, sizeof at, "; it was last at `%s`, step %llu", phase_of(last),
+                       (unsigned long long)last->step);
+    trb_comm_panic(trb_fail(TRB_ECOMM,
+                            "no sign of life from rank %d%s for %.0f s (comm.timeout), which this rank waits for at "
+                            "`%s`, step %llu%s. Is its node, or the network, down?",
+                            who, name, silent_s, phase_of(mine), (unsigned long long)mine->step, at));
 }
 
 void trb__waits(const trb_comm *c, double since)
@@ -188,26 +273,15 @@ void trb__waits(const trb_comm *c, double since)
     trb__progress();
     if (!watch.on) return;
     const double now = trb_now_s();
-    watch.mine.waits = 1;
-    trb__alive();
+    look(c, now);
     if (now - since < watch.interval_s) return;
     if (watch.rank == 0 && watch.stall_s > 0.0 && now - since > watch.stall_s && now > watch.warn_at) {
-        name_the_slow(c, now, since);
+        name_the_slow(c, now - since);
         watch.warn_at = now + (now - since); /* less and less often */
     }
     int who = 0;
-    const double silence = longest_silence(c, now, &who);
-    if (watch.timeout_s <= 0.0 || silence < watch.timeout_s) return;
-    see_to_the_end();
-    trb_fail_clear();
-    char name[80] = "";
-    if (watch.rank == 0) (void)snprintf(name, sizeof name, " (%s)", watch.host[who].text);
-    const sign *last = &watch.last[who], *mine = &watch.mine;
-    trb_comm_panic(trb_fail(TRB_ECOMM,
-                            "no sign of life from rank %d%s for %.0f s (comm.timeout), which this rank waits for at "
-                            "`%s`, step %llu; it was last at `%s`, step %llu. Is its node, or the network, down?",
-                            who, name, silence, phase_of(mine), (unsigned long long)mine->step, phase_of(last),
-                            (unsigned long long)last->step));
+    const double silent_s = watch.timeout_s > 0.0 ? longest_silence(c, &who) : 0.0;
+    if (watch.timeout_s > 0.0 && silent_s >= watch.timeout_s) end_the_job(who, silent_s);
 }
 
 trb_status trb__wait(const trb_comm *c, MPI_Request *request, const char *call)
@@ -215,9 +289,7 @@ trb_status trb__wait(const trb_comm *c, MPI_Request *request, const char *call)
     const double since = trb_now_s();
     for (int through = 0;;) {
         TRB_TRY(trb__mpi(MPI_Test(request, &through, MPI_STATUS_IGNORE), call));
-        if (through) break;
+        if (through) return TRB_OK;
         trb__waits(c, since);
     }
-    watch.mine.waits = 0;
-    return TRB_OK;
 }

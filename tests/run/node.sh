@@ -17,7 +17,7 @@ check "three ranks: they share" test "$(grep -c 'cannot share memory' "$work/err
 
 # Rank 1 is in the midst of its shards, the others wait until theirs and its are read.
 rm -r "$work/run/student"
-TRB_FAULT=file.open:3:1:stop mpi 3 distill "$conf" --comm.stall_seconds=1 --comm.timeout=4
+TRB_FAULT=file.open:4:1:stop mpi 3 distill "$conf" --comm.stall_seconds=1 --comm.timeout=4
 check "stuck while it reads shards: exit status 1" test $? = 1
 check "stuck while it reads shards: it is named" grep -qE "rank 0: no sign of life from rank 1 \(.*\) for [45] s .* at .reading the cache" "$work/err"
 

@@ -47,7 +47,7 @@ done
 mkdir "$work/reading"
 cp -r "$work/calm/members" "$work/calm/cache" "$work/reading"
 for stage in cache distill; do
-    TRB_FAULT=file.open:2:1:usr1 mpi 2 $stage "$conf" --run.dir="$work/reading"
+    TRB_FAULT=file.open:3:1:usr1 mpi 2 $stage "$conf" --run.dir="$work/reading"
     check "$stage, while shards are read: exit status 75" test $? = 75
     check "$stage, while shards are read: nothing is begun" grep -q '^stopped by SIGUSR1' "$work/err"
 done

@@ -1,5 +1,6 @@
-/* Digests: XXH3's published values, and that pieces do not matter. */
+/* Digests: XXH3's published values, and that neither pieces matter nor where bytes come from. */
 #include "numbers.h"
+#include "scratch.h"
 
 #include "tribikos/hash.h"
 
@@ -50,12 +51,38 @@ static void every_bit_counts(void **state)
     }
 }
 
+/* Of a file: the same, whatever its size; what cannot be read has none. */
+static void files_too(void **state)
+{
+    (void)state;
+    enum { N = (1 << 20) + 77 };
+    unsigned char *bytes = calloc(N, 1);
+    assert_non_null(bytes);
+    for (size_t i = 0; i < N; i++) bytes[i] = (unsigned char)(i * i >> 5);
+    const size_t sizes[] = {0, 1, 1 << 20, N};
+    uint64_t digest = 7;
+    for (size_t i = 0; i < 4; i++) {
+        spill(in_scratch("file"), bytes, sizes[i]);
+        assert_ok(trb_hash_file(in_scratch("file"), &digest));
+        assert_true(digest == trb_hash_bytes(bytes, sizes[i]));
+    }
+    digest = 7;
+    assert_int_equal(trb_hash_file(in_scratch("none"), &digest), TRB_EIO);
+    assert_non_null(strstr(trb_fail_message(), "/none: cannot be opened: "));
+    trb_fail_clear();
+    assert_int_equal(trb_hash_file(scratch, &digest), TRB_EIO); /* a folder */
+    trb_fail_clear();
+    assert_true(digest == 7);
+    free(bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(digests_are_xxh3),
         cmocka_unit_test(pieces_do_not_matter),
         cmocka_unit_test(every_bit_counts),
+        cmocka_unit_test_setup_teardown(files_too, scratch_make, scratch_remove),
         cmocka_unit_test(nothing_is_held),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

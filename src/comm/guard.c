@@ -1,0 +1,86 @@
+/* Some calls of MPI return only when all ranks have made them, and cannot be polled: MPI_Init, MPI_Comm_split,
+ * MPI_Finalize. A thread looks at the clock meanwhile. It may not call MPI and hears of nobody, so that it can say how
+ * long the call takes, but not whose fault that is, and ends this process alone; the launcher then ends the others. */
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "internal.h"
+#include "tribikos/clock.h"
+#include "tribikos/log.h"
+
+static struct {
+    const char *call; /* NULL: there is no thread */
+    double stall_s, timeout_s;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool over;
+} guard = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+static void wait_a_little(double s)
+{
+    struct timespec until;
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    const double at = (double)until.tv_nsec + 1e9 * s;
+    until.tv_sec += (time_t)(at / 1e9);
+    until.tv_nsec = (long)fmod(at, 1e9);
+    (void)pthread_cond_timedwait(&guard.changed, &guard.lock, &until);
+}
+
+static void give_up(double waited)
+{
+    (void)fprintf(
+        stderr,
+        "tribikos: rank %ld: %s has not returned for %.0f s (comm.timeout): it waits for all processes of the "
+        "job. Is a node, or the network, down?\n",
+        trb__announced_rank(), guard.call, waited);
+    trb__see_to_the_end();
+    _exit(trb_status_exit(TRB_ECOMM));
+}
+
+static void *look_at_the_clock(void *unused)
+{
+    enum { LOOKS = 4 }; /* until a limit is reached */
+    const double stall = guard.stall_s, timeout = guard.timeout_s;
+    const double tick = fmin(1.0, fmin(stall > 0.0 ? stall : 4.0, timeout > 0.0 ? timeout : 4.0) / LOOKS);
+    double waited = 0.0, last = trb_now_s(), warn_at = stall;
+    (void)pthread_mutex_lock(&guard.lock);
+    while (!guard.over) {
+        wait_a_little(tick);
+        waited += fmin(trb_now_s() - last, 2.0 * tick); /* a suspended job does not wait */
+        last = trb_now_s();
+        if (guard.over) break;
+        if (timeout > 0.0 && waited >= timeout) give_up(waited);
+        if (stall <= 0.0 || waited < warn_at) continue;
+        warn_at = 2.0 * waited;
+        if (trb__announced_rank() == 0)
+            trb_warn("%s has not returned for %.0f s: it waits for all processes of the job", guard.call, waited);
+    }
+    (void)pthread_mutex_unlock(&guard.lock);
+    return unused;
+}
+
+void trb__guard(const char *call, double stall_s, double timeout_s)
+{
+    if (stall_s <= 0.0 && timeout_s <= 0.0) return;
+    guard.call = call;
+    guard.stall_s = stall_s;
+    guard.timeout_s = timeout_s;
+    guard.over = false;
+    /* Without a thread the call is made all the same, as it would be without limits. */
+    if (pthread_create(&guard.thread, NULL, look_at_the_clock, NULL) != 0) guard.call = NULL;
+}
+
+void trb__unguard(void)
+{
+    if (guard.call == NULL) return;
+    (void)pthread_mutex_lock(&guard.lock);
+    guard.over = true;
+    (void)pthread_cond_signal(&guard.changed);
+    (void)pthread_mutex_unlock(&guard.lock);
+    (void)pthread_join(guard.thread, NULL);
+    guard.call = NULL;
+}
