@@ -104,8 +104,8 @@ enum { WINOGRAD_CHANNELS = 32 };
 
 static bool winograd_leads(const trb_conv_spec *s)
 {
-    return trb_precision_get() == TRB_PRECISION_F32 && s->groups == 1 && s->kernel == 3 && s->stride == 1 &&
-           s->in.c >= WINOGRAD_CHANNELS && s->filters >= WINOGRAD_CHANNELS;
+    return TRB__WINOGRAD && trb_precision_get() == TRB_PRECISION_F32 && s->groups == 1 && s->kernel == 3 &&
+           s->stride == 1 && s->in.c >= WINOGRAD_CHANNELS && s->filters >= WINOGRAD_CHANNELS;
 }
 
 /* With exactly one block of channels, [C / block][H][W][block] is [H][W][C]: the same bytes under a name for which the
@@ -154,7 +154,7 @@ static trb_status describe_best(const trb_conv_spec *s, dnnl_prop_kind_t pass, c
     if (*pd == NULL && pass == forward_pass(s) && one_block(src) && one_block(dst)) {
         const trb_layout from = channels_last(*src), to = channels_last(*dst);
         TRB_TRY(describe(s, pass, dnnl_convolution_direct, &from, &to, NULL, pd));
-        if (*pd != NULL && !is_of(*pd, "brgconv")) drop(pd);
+        if (*pd != NULL && !is_of(*pd, "brg")) drop(pd);
     }
     if (*pd == NULL) TRB_TRY(describe_by(s, pass, dnnl_convolution_direct, src, dst, pd));
     if (*pd == NULL)

@@ -24,6 +24,9 @@ typedef const dnnl_memory_desc_t *trb__md;
 /** Whether the backward pass of normalisation refuses to be given the shift, which it does not need. */
 enum { TRB__NO_SHIFT = DNNL_VERSION_MAJOR >= 3 };
 
+/** Whether there is Winograd's algorithm for the processor: version 3 has given it up. */
+enum { TRB__WINOGRAD = DNNL_VERSION_MAJOR < 3 };
+
 /** A tensor in plain words. */
 typedef struct {
     int n; /* dimensions */
