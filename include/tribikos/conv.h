@@ -18,14 +18,17 @@
 #include "tribikos/shape.h"
 #include "tribikos/status.h"
 
-/** How a batch of images lies in memory, and of what type. Plain data, its content the library's. */
-enum { TRB_LAYOUT_BYTES = 768 };
+/** How a batch of images lies in memory, and of what type: row behind row, in each [C / block][H][W][block], the last
+ * block filled up with zeros. */
 typedef struct {
-    _Alignas(16) unsigned char opaque[TRB_LAYOUT_BYTES];
+    size_t rows;
+    trb_shape shape;
+    int block; /* channels side by side: 1, 4, 8, 16 or 32; 0: all of them, [H][W][C] */
+    bool bf16; /* else float32 */
 } trb_layout;
 
 /** float32 [rows][c][h][w]. */
-trb_status trb_layout_plain(size_t rows, trb_shape s, trb_layout *out);
+trb_layout trb_layout_plain(size_t rows, trb_shape s);
 bool trb_layout_is_plain(const trb_layout *l);
 bool trb_layout_same(const trb_layout *a, const trb_layout *b);
 size_t trb_layout_bytes(const trb_layout *l);

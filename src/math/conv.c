@@ -24,84 +24,69 @@ struct trb_conv {
 
 /* ---- descriptors */
 
+/* The parameters as they are given, and how the windows move. */
 typedef struct {
-    dnnl_dims_t src, dst, weights, bias, strides, pad;
-    int weights_n;
-    dnnl_format_tag_t weights_plain;
+    trb__tensor weights, bias;
+    trb__windows windows;
 } extent;
 
 static extent extent_of(const trb_conv_spec *s)
 {
-    const dnnl_dim_t B = (dnnl_dim_t)s->rows, C = (dnnl_dim_t)s->in.c, N = (dnnl_dim_t)s->filters;
+    const dnnl_dim_t C = (dnnl_dim_t)s->in.c, N = (dnnl_dim_t)s->filters;
     const dnnl_dim_t G = (dnnl_dim_t)s->groups, k = (dnnl_dim_t)s->kernel, S = (dnnl_dim_t)s->stride,
                      P = (dnnl_dim_t)s->pad;
-    const dnnl_dim_t h = ((dnnl_dim_t)s->in.h + 2 * P - k) / S + 1, w = ((dnnl_dim_t)s->in.w + 2 * P - k) / S + 1;
-    extent e = {.src = {B, C, (dnnl_dim_t)s->in.h, (dnnl_dim_t)s->in.w},
-                .dst = {B, N, h, w},
-                .weights = {N, C, k, k},
-                .bias = {N},
-                .strides = {S, S},
-                .pad = {P, P},
-                .weights_n = 4,
-                .weights_plain = dnnl_oihw};
-    if (G > 1) {
-        const dnnl_dims_t grouped = {G, N / G, C / G, k, k};
-        memcpy(e.weights, grouped, sizeof grouped);
-        e.weights_n = 5;
-        e.weights_plain = dnnl_goihw;
-    }
+    extent e = {.weights = {.n = 4, .dims = {N, C, k, k}, .type = dnnl_f32, .tag = dnnl_oihw},
+                .bias = {.n = 1, .dims = {N}, .type = dnnl_f32, .tag = dnnl_a},
+                .windows = {.strides = {S, S}, .pad = {P, P}}};
+    if (G > 1) e.weights = (trb__tensor){.n = 5, .dims = {G, N / G, C / G, k, k}, .type = dnnl_f32, .tag = dnnl_goihw};
     return e;
 }
 
-static trb_layout layout(int n, const dnnl_dim_t *dims, dnnl_data_type_t type, dnnl_format_tag_t tag)
+/* Images of the present precision. */
+static trb_layout layout_of_source(const trb_conv_spec *s, int block)
 {
-    trb_layout l = {0};
-    (void)dnnl_memory_desc_init_by_tag(trb__md(&l), n, dims, type, tag);
+    return (trb_layout){
+        .rows = s->rows, .shape = s->in, .block = block, .bf16 = trb_precision_get() == TRB_PRECISION_BF16};
+}
+
+static trb_layout layout_of_result(const trb_conv_spec *s, int block)
+{
+    trb_layout l = layout_of_source(s, block);
+    l.shape = (trb_shape){s->filters, (s->in.h + 2 * s->pad - s->kernel) / s->stride + 1,
+                          (s->in.w + 2 * s->pad - s->kernel) / s->stride + 1};
     return l;
 }
 
-typedef enum { FORWARD, BACKWARD_DATA, BACKWARD_WEIGHTS } direction;
-
-/* A description of one pass; NULL if the library has none. `hint` is that of the forward pass. */
-static trb_status describe(const trb_conv_spec *s, direction way, dnnl_alg_kind_t algorithm, const trb_layout *src,
-                           const trb_layout *dst, dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *pd)
+/* A description of one pass; NULL if the library has none. `forward` is that of the forward pass. */
+static trb_status describe(const trb_conv_spec *s, dnnl_prop_kind_t pass, dnnl_alg_kind_t algorithm,
+                           const trb_layout *src, const trb_layout *dst, dnnl_primitive_desc_t forward,
+                           dnnl_primitive_desc_t *pd)
 {
     const extent e = extent_of(s);
-    const dnnl_data_type_t type = trb__image_type();
-    const trb_layout w = layout(e.weights_n, e.weights, way == BACKWARD_WEIGHTS ? dnnl_f32 : type, dnnl_format_tag_any);
-    const trb_layout b = layout(1, e.bias, dnnl_f32, dnnl_a);
-    const dnnl_memory_desc_t *bias = s->bias || s->fold ? trb__md_of(&b) : NULL;
-    dnnl_convolution_desc_t d;
+    const trb__tensor x = trb__images(src), y = trb__images(dst);
+    trb__tensor w = e.weights;
+    w.tag = dnnl_format_tag_any;
+    if (pass != dnnl_backward_weights) w.type = x.type;
     dnnl_engine_t engine = NULL;
     dnnl_primitive_attr_t attributes = NULL;
     dnnl_post_ops_t ops = NULL;
-    dnnl_status_t st = dnnl_success;
     *pd = NULL;
     TRB_TRY(trb__engine(&engine));
-    switch (way) {
-    case FORWARD:
-        st = dnnl_convolution_forward_desc_init(&d, s->training ? dnnl_forward_training : dnnl_forward_inference,
-                                                algorithm, trb__md_of(src), trb__md_of(&w), bias, trb__md_of(dst),
-                                                e.strides, e.pad, e.pad);
-        break;
-    case BACKWARD_DATA:
-        st = dnnl_convolution_backward_data_desc_init(&d, algorithm, trb__md_of(src), trb__md_of(&w), trb__md_of(dst),
-                                                      e.strides, e.pad, e.pad);
-        break;
-    case BACKWARD_WEIGHTS:
-        st = dnnl_convolution_backward_weights_desc_init(&d, algorithm, trb__md_of(src), trb__md_of(&w), bias,
-                                                         trb__md_of(dst), e.strides, e.pad, e.pad);
-        break;
-    }
-    if (st == dnnl_success) st = dnnl_primitive_attr_create(&attributes);
+    dnnl_status_t st = dnnl_primitive_attr_create(&attributes);
     if (st == dnnl_success) st = dnnl_post_ops_create(&ops);
-    if (st == dnnl_success && s->sum) st = dnnl_post_ops_append_sum(ops, 1.0F);
-    if (st == dnnl_success && s->relu) st = dnnl_post_ops_append_eltwise(ops, 1.0F, dnnl_eltwise_relu, 0.0F, 0.0F);
+    if (st == dnnl_success) st = trb__append(ops, s->sum, s->relu);
     if (st == dnnl_success) st = dnnl_primitive_attr_set_post_ops(attributes, ops);
-    if (st == dnnl_success) st = dnnl_primitive_desc_create(pd, &d, attributes, engine, hint);
+    if (st == dnnl_success)
+        st = trb__describe_conv(pass, algorithm, &x, &w, s->bias || s->fold ? &e.bias : NULL, &y, &e.windows,
+                                attributes, engine, forward, pd);
     if (ops != NULL) (void)dnnl_post_ops_destroy(ops);
     if (attributes != NULL) (void)dnnl_primitive_attr_destroy(attributes);
     return st == dnnl_unimplemented ? TRB_OK : trb__dnnl(st, "a convolution");
+}
+
+static dnnl_prop_kind_t forward_pass(const trb_conv_spec *s)
+{
+    return s->training ? dnnl_forward_training : dnnl_forward_inference;
 }
 
 /* ---- which algorithm
@@ -119,24 +104,21 @@ enum { WINOGRAD_CHANNELS = 32 };
 
 static bool winograd_leads(const trb_conv_spec *s)
 {
-    return trb_precision_get() == TRB_PRECISION_F32 && s->groups == 1 && s->kernel == 3 && s->stride == 1 &&
-           s->in.c >= WINOGRAD_CHANNELS && s->filters >= WINOGRAD_CHANNELS;
+    return TRB__WINOGRAD && trb_precision_get() == TRB_PRECISION_F32 && s->groups == 1 && s->kernel == 3 &&
+           s->stride == 1 && s->in.c >= WINOGRAD_CHANNELS && s->filters >= WINOGRAD_CHANNELS;
 }
 
 /* With exactly one block of channels, [C / block][H][W][block] is [H][W][C]: the same bytes under a name for which the
  * library has a faster forward pass. */
 static bool one_block(const trb_layout *l)
 {
-    const dnnl_memory_desc_t *md = trb__md_of(l);
-    const dnnl_blocking_desc_t *b = &md->format_desc.blocking;
-    return md->format_kind == dnnl_blocked && b->inner_nblks == 1 && b->inner_idxs[0] == 1 &&
-           b->inner_blks[0] == md->dims[1];
+    return l->block > 1 && (size_t)l->block == l->shape.c;
 }
 
-static trb_layout channels_last(const trb_layout *l)
+static trb_layout channels_last(trb_layout l)
 {
-    const dnnl_memory_desc_t *md = trb__md_of(l);
-    return layout(4, md->dims, md->data_type, dnnl_nhwc);
+    l.block = 0;
+    return l;
 }
 
 /* Whether an implementation is of a family, by the beginning of its name. */
@@ -153,30 +135,35 @@ static void drop(dnnl_primitive_desc_t *pd)
     *pd = NULL;
 }
 
-static trb_status describe_by(const trb_conv_spec *s, direction way, dnnl_alg_kind_t algorithm, const trb_layout *src,
-                              const trb_layout *dst, dnnl_primitive_desc_t *pd)
+static trb_status describe_by(const trb_conv_spec *s, dnnl_prop_kind_t pass, dnnl_alg_kind_t algorithm,
+                              const trb_layout *src, const trb_layout *dst, dnnl_primitive_desc_t *pd)
 {
-    dnnl_primitive_desc_t hint = NULL;
+    dnnl_primitive_desc_t forward = NULL;
     trb_status st = TRB_OK;
-    if (way != FORWARD) st = describe(s, FORWARD, algorithm, src, dst, NULL, &hint);
-    if (st == TRB_OK) st = describe(s, way, algorithm, src, dst, hint, pd);
-    drop(&hint);
+    if (pass != forward_pass(s)) st = describe(s, forward_pass(s), algorithm, src, dst, NULL, &forward);
+    if (st == TRB_OK) st = describe(s, pass, algorithm, src, dst, forward, pd);
+    drop(&forward);
     return st;
 }
 
-static trb_status describe_best(const trb_conv_spec *s, direction way, const trb_layout *src, const trb_layout *dst,
-                                dnnl_primitive_desc_t *pd)
+static trb_status describe_best(const trb_conv_spec *s, dnnl_prop_kind_t pass, const trb_layout *src,
+                                const trb_layout *dst, dnnl_primitive_desc_t *pd)
 {
-    static const char *const passes[] = {"forward pass", "gradient by the input", "gradient by the weights"};
     *pd = NULL;
-    if (winograd_leads(s)) TRB_TRY(describe_by(s, way, dnnl_convolution_winograd, src, dst, pd));
-    if (*pd == NULL && way == FORWARD && one_block(src) && one_block(dst)) {
-        const trb_layout from = channels_last(src), to = channels_last(dst);
-        TRB_TRY(describe(s, way, dnnl_convolution_direct, &from, &to, NULL, pd));
-        if (*pd != NULL && !is_of(*pd, "brgconv")) drop(pd);
+    if (winograd_leads(s)) TRB_TRY(describe_by(s, pass, dnnl_convolution_winograd, src, dst, pd));
+    if (*pd == NULL && pass == forward_pass(s) && one_block(src) && one_block(dst)) {
+        const trb_layout from = channels_last(*src), to = channels_last(*dst);
+        TRB_TRY(describe(s, pass, dnnl_convolution_direct, &from, &to, NULL, pd));
+        if (*pd != NULL && !is_of(*pd, "brg")) drop(pd);
     }
-    if (*pd == NULL) TRB_TRY(describe_by(s, way, dnnl_convolution_direct, src, dst, pd));
-    if (*pd == NULL) return trb_fail(TRB_EINTERNAL, "oneDNN has no %s of this convolution", passes[way]);
+    if (*pd == NULL) TRB_TRY(describe_by(s, pass, dnnl_convolution_direct, src, dst, pd));
+    if (*pd == NULL)
+        return trb_fail(TRB_EINTERNAL,
+                        "oneDNN has no %s of a convolution of %zu x %zu x %zu by %zu filters of %zu x %zu",
+                        pass == dnnl_backward_data      ? "gradient by the input"
+                        : pass == dnnl_backward_weights ? "gradient by the weights"
+                                                        : "forward pass",
+                        s->in.c, s->in.h, s->in.w, s->filters, s->kernel, s->kernel);
     return TRB_OK;
 }
 
@@ -203,10 +190,7 @@ static bool layout_of_part(const trb_layout *whole, size_t parts, trb_layout *pa
 {
     trb_layout back;
     *part = *whole;
-    dnnl_memory_desc_t *md = trb__md(part);
-    md->dims[1] /= (dnnl_dim_t)parts;
-    md->padded_dims[1] /= (dnnl_dim_t)parts;
-    md->format_desc.blocking.strides[0] /= (dnnl_dim_t)parts;
+    part->shape.c /= parts;
     return trb_layout_whole(part, parts, &back) && trb_layout_same(&back, whole);
 }
 
@@ -283,14 +267,14 @@ static trb_status backward_parts(trb_conv *c, const void *x, const void *dy, flo
 /* Whether, in the layouts of this forward pass, the library has nothing but its reference code for one of the passes, a
  * hundred times slower than others: so for a block of channels that is not full (LeNet's 6). In the plain layout it
  * multiplies matrices. \param[in] first  it reads samples, whose gradient training does not want */
-static trb_status falls_back(const trb_conv_spec *s, dnnl_primitive_desc_t forward, bool first, bool *slow)
+static trb_status falls_back(const trb_conv_spec *s, dnnl_primitive_desc_t forward, const trb_layout *src,
+                             const trb_layout *dst, bool first, bool *slow)
 {
-    const trb_layout src = trb__layout_of(forward, DNNL_ARG_SRC), dst = trb__layout_of(forward, DNNL_ARG_DST);
-    static const direction backward[] = {BACKWARD_DATA, BACKWARD_WEIGHTS};
+    static const dnnl_prop_kind_t backward[] = {dnnl_backward_data, dnnl_backward_weights};
     *slow = is_of(forward, "ref");
     for (size_t i = first ? 1 : 0; s->training && !*slow && i < sizeof backward / sizeof *backward; i++) {
         dnnl_primitive_desc_t pd = NULL;
-        TRB_TRY(describe_by(s, backward[i], dnnl_convolution_direct, &src, &dst, &pd));
+        TRB_TRY(describe_by(s, backward[i], dnnl_convolution_direct, src, dst, &pd));
         *slow = pd != NULL && is_of(pd, "ref");
         drop(&pd);
     }
@@ -306,49 +290,59 @@ static trb_status choose_layouts(trb_conv *c, const trb_layout *in, trb_layout *
     trb_conv_spec asked = *s;
     asked.training = true;
     asked.sum = asked.relu = false;
-    const extent e = extent_of(s);
-    const dnnl_data_type_t type = trb__image_type();
     const bool first = trb_layout_is_plain(in);
-    trb_layout src = first ? layout(4, e.src, type, dnnl_format_tag_any) : *in;
-    trb_layout dst = s->sum ? *out : layout(4, e.dst, type, dnnl_format_tag_any);
     dnnl_primitive_desc_t pd = NULL;
     bool slow = false;
-    TRB_TRY(describe(&asked, FORWARD, dnnl_convolution_direct, &src, &dst, NULL, &pd));
-    if (pd != NULL) TRB_TRY(falls_back(s, pd, first, &slow));
+    c->src = first ? layout_of_source(s, TRB__ANY) : *in;
+    c->dst = s->sum ? *out : layout_of_result(s, TRB__ANY);
+    TRB_TRY(describe(&asked, dnnl_forward_training, dnnl_convolution_direct, &c->src, &c->dst, NULL, &pd));
+    slow = pd == NULL || !trb__layout_find(pd, DNNL_ARG_SRC, &c->src) || !trb__layout_find(pd, DNNL_ARG_DST, &c->dst);
+    const trb_status st = slow ? TRB_OK : falls_back(s, pd, &c->src, &c->dst, first, &slow);
+    drop(&pd);
+    TRB_TRY(st);
     if (slow && !s->sum) {
-        drop(&pd);
-        src = layout(4, e.src, type, dnnl_nchw);
-        dst = layout(4, e.dst, type, dnnl_nchw);
-        TRB_TRY(describe(&asked, FORWARD, dnnl_convolution_direct, &src, &dst, NULL, &pd));
+        c->src = layout_of_source(s, 1);
+        c->dst = layout_of_result(s, 1);
     }
-    if (pd == NULL)
-        return trb_fail(TRB_EINTERNAL, "oneDNN has no convolution of %zu x %zu x %zu by %zu filters of %zu x %zu",
-                        s->in.c, s->in.h, s->in.w, s->filters, s->kernel, s->kernel);
-    c->src = trb__layout_of(pd, DNNL_ARG_SRC);
-    c->dst = *out = trb__layout_of(pd, DNNL_ARG_DST);
-    (void)dnnl_primitive_desc_destroy(pd);
+    *out = c->dst;
     return TRB_OK;
 }
 
 /* A conversion and room for its result (or, going `back`, for what it begins with); nothing if both are the same. */
-static trb_status convert(const trb_layout *from, const trb_layout *to, bool back, trb_reorder **r, void **room)
+static trb_status convert_images(const trb_layout *from, const trb_layout *to, bool back, trb_reorder **r, void **room)
 {
     if (trb_layout_same(from, to)) return TRB_OK;
     TRB_TRY(trb_alloc(TRB_MEM_ACTIVATIONS, trb_layout_bytes(back ? from : to), 1, room));
     return trb_reorder_create(from, to, r);
 }
 
-static trb_status make_forward(trb_conv *c, const trb_layout *in, const trb_layout *plain)
+/* The same between the weights as they are given and as this argument of a primitive wants or makes them. */
+static trb_status convert_weights(const trb_conv_spec *s, const_dnnl_primitive_desc_t pd, int arg, bool back,
+                                  trb_reorder **r, void **room)
+{
+    const extent e = extent_of(s);
+    const trb__md packed = dnnl_primitive_desc_query_md(pd, dnnl_query_exec_arg_md, arg);
+    trb__desc plain;
+    trb_status st = TRB_OK;
+    TRB_TRY(trb__dnnl(trb__desc_make(&e.weights, &plain), "weights"));
+    const trb__md given = trb__desc_md(&plain);
+    if (dnnl_memory_desc_equal(given, packed) == 0) {
+        st = trb_alloc(TRB_MEM_ACTIVATIONS, trb__bytes_of(pd, arg), 1, room);
+        if (st == TRB_OK) st = trb__reorder_make(back ? packed : given, back ? given : packed, r);
+    }
+    trb__desc_drop(&plain);
+    return st;
+}
+
+static trb_status make_forward(trb_conv *c, const trb_layout *in)
 {
     static const int args[] = {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST, DNNL_ARG_BIAS};
     dnnl_primitive_desc_t pd = NULL;
-    trb_layout packed;
     trb_status st = TRB_OK;
-    TRB_GO(describe_best(&c->spec, FORWARD, &c->src, &c->dst, &pd));
-    packed = trb__layout_of(pd, DNNL_ARG_WEIGHTS);
+    TRB_GO(describe_best(&c->spec, forward_pass(&c->spec), &c->src, &c->dst, &pd));
     TRB_GO(trb__primitive_make(pd, c->spec.bias || c->spec.fold ? 4 : 3, args, &c->forward));
-    TRB_GO(convert(plain, &packed, false, &c->pack, &c->packed));
-    TRB_GO(convert(in, &c->src, false, &c->enter, &c->entered));
+    TRB_GO(convert_weights(&c->spec, pd, DNNL_ARG_WEIGHTS, false, &c->pack, &c->packed));
+    TRB_GO(convert_images(in, &c->src, false, &c->enter, &c->entered));
 done:
     drop(&pd);
     return st;
@@ -356,42 +350,38 @@ done:
 
 /* The gradient by the input. Of a first layer, whose input has few channels and is plain, the library has none but its
  * reference code if the output is in blocks. In the plain layout it multiplies matrices: gradients by 64 samples of
- * 3 x 32 x 32 for 16 filters of 3 x 3 take 900 ms by the one and 5 ms by the other, going there included. */
-static trb_status describe_data(const trb_conv_spec *s, const trb_layout *src, const trb_layout *dst,
-                                dnnl_primitive_desc_t *pd)
+ * 3 x 32 x 32 for 16 filters of 3 x 3 take 900 ms by the one and 5 ms by the other, going there included.
+ * \param[in,out] src,dst  the layouts to have; those that it has */
+static trb_status describe_data(const trb_conv_spec *s, trb_layout *src, trb_layout *dst, dnnl_primitive_desc_t *pd)
 {
-    const extent e = extent_of(s);
-    const trb_layout from = layout(4, e.src, trb__image_type(), dnnl_nchw),
-                     to = layout(4, e.dst, trb__image_type(), dnnl_nchw);
+    const trb_layout from = layout_of_source(s, 1), to = layout_of_result(s, 1);
     dnnl_primitive_desc_t plain = NULL;
-    TRB_TRY(describe_best(s, BACKWARD_DATA, src, dst, pd));
+    TRB_TRY(describe_best(s, dnnl_backward_data, src, dst, pd));
     if (!is_of(*pd, "ref")) return TRB_OK;
-    TRB_TRY(describe_by(s, BACKWARD_DATA, dnnl_convolution_direct, &from, &to, &plain));
+    TRB_TRY(describe_by(s, dnnl_backward_data, dnnl_convolution_direct, &from, &to, &plain));
     if (plain == NULL) return TRB_OK;
     drop(pd);
     *pd = plain;
+    *src = from;
+    *dst = to;
     return TRB_OK;
 }
 
-static trb_status make_backward(trb_conv *c, const trb_layout *in, const trb_layout *plain)
+static trb_status make_backward(trb_conv *c, const trb_layout *in)
 {
     static const int data_args[] = {DNNL_ARG_DIFF_DST, DNNL_ARG_WEIGHTS, DNNL_ARG_DIFF_SRC};
     static const int weights_args[] = {DNNL_ARG_SRC, DNNL_ARG_DIFF_DST, DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_BIAS};
     dnnl_primitive_desc_t data = NULL, weights = NULL;
-    trb_layout packed, gradient, dx, dy;
+    trb_layout dx = c->src, dy = c->dst;
     trb_status st = TRB_OK;
-    TRB_GO(describe_data(&c->spec, &c->src, &c->dst, &data));
-    TRB_GO(describe_best(&c->spec, BACKWARD_WEIGHTS, &c->src, &c->dst, &weights));
-    packed = trb__layout_of(data, DNNL_ARG_WEIGHTS);
-    gradient = trb__layout_of(weights, DNNL_ARG_DIFF_WEIGHTS);
-    dx = trb__layout_of(data, DNNL_ARG_DIFF_SRC);
-    dy = trb__layout_of(data, DNNL_ARG_DIFF_DST);
+    TRB_GO(describe_data(&c->spec, &dx, &dy, &data));
+    TRB_GO(describe_best(&c->spec, dnnl_backward_weights, &c->src, &c->dst, &weights));
     TRB_GO(trb__primitive_make(data, 3, data_args, &c->data));
     TRB_GO(trb__primitive_make(weights, c->spec.bias ? 4 : 3, weights_args, &c->weights));
-    TRB_GO(convert(plain, &packed, false, &c->pack_back, &c->packed_back));
-    TRB_GO(convert(&gradient, plain, true, &c->unpack, &c->gradient));
-    TRB_GO(convert(&c->dst, &dy, false, &c->enter_back, &c->entered_back));
-    TRB_GO(convert(&dx, in, true, &c->leave, &c->left));
+    TRB_GO(convert_weights(&c->spec, data, DNNL_ARG_WEIGHTS, false, &c->pack_back, &c->packed_back));
+    TRB_GO(convert_weights(&c->spec, weights, DNNL_ARG_DIFF_WEIGHTS, true, &c->unpack, &c->gradient));
+    TRB_GO(convert_images(&c->dst, &dy, false, &c->enter_back, &c->entered_back));
+    TRB_GO(convert_images(&dx, in, true, &c->leave, &c->left));
 done:
     drop(&data);
     drop(&weights);
@@ -400,19 +390,17 @@ done:
 
 trb_status trb_conv_create(const trb_conv_spec *spec, const trb_layout *in, trb_layout *out, trb_conv **conv)
 {
-    const extent e = extent_of(spec);
-    const trb_layout plain = layout(e.weights_n, e.weights, dnnl_f32, e.weights_plain);
     trb_conv *c = NULL;
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, 1, sizeof *c, &c));
     c->spec = *spec;
     trb_status st = choose_layouts(c, in, out);
     if (st == TRB_OK && spec->fold) {
-        st = trb_alloc(TRB_MEM_WEIGHTS, trb_layout_bytes(&plain), 1, &c->folded);
+        st = trb_alloc(TRB_MEM_WEIGHTS, spec->filters * weights_a_filter(spec), sizeof *c->folded, &c->folded);
         if (st == TRB_OK) st = trb_alloc(TRB_MEM_WEIGHTS, spec->filters, sizeof *c->shift, &c->shift);
     }
     if (st == TRB_OK && trb_layout_same(in, &c->src)) st = make_parts(c);
-    if (st == TRB_OK && c->part == NULL) st = make_forward(c, in, &plain);
-    if (st == TRB_OK && c->part == NULL && spec->training) st = make_backward(c, in, &plain);
+    if (st == TRB_OK && c->part == NULL) st = make_forward(c, in);
+    if (st == TRB_OK && c->part == NULL && spec->training) st = make_backward(c, in);
     if (st == TRB_OK)
         *conv = c;
     else

@@ -31,19 +31,13 @@ static trb_status make(product *p)
 {
     static const int args[] = {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST};
     const dnnl_dim_t m = (dnnl_dim_t)p->m, n = (dnnl_dim_t)p->n, k = (dnnl_dim_t)p->k;
-    const dnnl_dims_t a_dims = {m, k}, b_dims = {k, n}, c_dims = {m, n};
-    const dnnl_dims_t a_strides = {p->ta ? 1 : k, p->ta ? m : 1}, b_strides = {p->tb ? 1 : n, p->tb ? k : 1};
-    const dnnl_dims_t c_strides = {(dnnl_dim_t)p->ldc, 1};
-    dnnl_memory_desc_t a, b, c;
-    dnnl_matmul_desc_t d;
+    const trb__tensor a = {.n = 2, .dims = {m, k}, .type = dnnl_bf16, .strides = {p->ta ? 1 : k, p->ta ? m : 1}},
+                      b = {.n = 2, .dims = {k, n}, .type = dnnl_bf16, .strides = {p->tb ? 1 : n, p->tb ? k : 1}},
+                      c = {.n = 2, .dims = {m, n}, .type = dnnl_f32, .strides = {(dnnl_dim_t)p->ldc, 1}};
     dnnl_engine_t engine = NULL;
     dnnl_primitive_desc_t pd = NULL;
     TRB_TRY(trb__engine(&engine));
-    TRB_TRY(trb__dnnl(dnnl_memory_desc_init_by_strides(&a, 2, a_dims, dnnl_bf16, a_strides), "an operand"));
-    TRB_TRY(trb__dnnl(dnnl_memory_desc_init_by_strides(&b, 2, b_dims, dnnl_bf16, b_strides), "an operand"));
-    TRB_TRY(trb__dnnl(dnnl_memory_desc_init_by_strides(&c, 2, c_dims, dnnl_f32, c_strides), "a product"));
-    TRB_TRY(trb__dnnl(dnnl_matmul_desc_init(&d, &a, &b, NULL, &c), "a product"));
-    TRB_TRY(trb__dnnl(dnnl_primitive_desc_create(&pd, &d, NULL, engine, NULL), "a product"));
+    TRB_TRY(trb__dnnl(trb__describe_product(&a, &b, &c, engine, &pd), "a product"));
     const trb_status st = trb__primitive_make(pd, 3, args, &p->primitive);
     (void)dnnl_primitive_desc_destroy(pd);
     if (st != TRB_OK) trb__primitive_clear(&p->primitive);

@@ -7,46 +7,81 @@
 
 #include "tribikos/memory.h"
 
-trb_status trb_layout_plain(size_t rows, trb_shape s, trb_layout *out)
+/* The library's names for [C / block][H][W][block]. */
+static const struct {
+    int block;
+    dnnl_format_tag_t tag;
+} orders[] = {{TRB__ANY, dnnl_format_tag_any},
+              {1, dnnl_nchw},
+              {0, dnnl_nhwc},
+              {4, dnnl_nChw4c},
+              {8, dnnl_nChw8c},
+              {16, dnnl_nChw16c},
+              {32, dnnl_nChw32c}};
+enum { ORDERS = sizeof orders / sizeof *orders };
+
+trb__tensor trb__images(const trb_layout *l)
 {
-    const dnnl_dims_t dims = {(dnnl_dim_t)rows, (dnnl_dim_t)s.c, (dnnl_dim_t)s.h, (dnnl_dim_t)s.w};
-    memset(out, 0, sizeof *out);
-    return trb__dnnl(dnnl_memory_desc_init_by_tag(trb__md(out), 4, dims, dnnl_f32, dnnl_nchw), "a layout");
+    trb__tensor t = {
+        .n = 4,
+        .dims = {(dnnl_dim_t)l->rows, (dnnl_dim_t)l->shape.c, (dnnl_dim_t)l->shape.h, (dnnl_dim_t)l->shape.w},
+        .type = l->bf16 ? dnnl_bf16 : dnnl_f32};
+    for (size_t i = 0; i < ORDERS; i++)
+        if (orders[i].block == l->block) t.tag = orders[i].tag;
+    return t;
+}
+
+bool trb__layout_find(const_dnnl_primitive_desc_t pd, int arg, trb_layout *l)
+{
+    const trb__md md = dnnl_primitive_desc_query_md(pd, dnnl_query_exec_arg_md, arg);
+    for (size_t i = 1; i < ORDERS; i++) {
+        trb_layout candidate = *l;
+        candidate.block = orders[i].block;
+        const trb__tensor t = trb__images(&candidate);
+        trb__desc d;
+        if (trb__desc_make(&t, &d) != dnnl_success) continue;
+        const bool same = dnnl_memory_desc_equal(md, trb__desc_md(&d)) != 0;
+        trb__desc_drop(&d);
+        if (same) {
+            *l = candidate;
+            return true;
+        }
+    }
+    return false;
+}
+
+trb_layout trb_layout_plain(size_t rows, trb_shape s)
+{
+    return (trb_layout){.rows = rows, .shape = s, .block = 1};
 }
 
 bool trb_layout_same(const trb_layout *a, const trb_layout *b)
 {
-    return dnnl_memory_desc_equal(trb__md_of(a), trb__md_of(b)) != 0;
+    return a->rows == b->rows && trb_shape_same(a->shape, b->shape) && a->block == b->block && a->bf16 == b->bf16;
 }
 
 bool trb_layout_is_plain(const trb_layout *l)
 {
-    const dnnl_dim_t *d = trb__md_of(l)->dims;
-    trb_layout plain;
-    return trb_layout_plain((size_t)d[0], (trb_shape){(size_t)d[1], (size_t)d[2], (size_t)d[3]}, &plain) == TRB_OK &&
-           trb_layout_same(l, &plain);
+    return l->block == 1 && !l->bf16;
+}
+
+static size_t elements(const trb_layout *l)
+{
+    const size_t block = l->block > 1 ? (size_t)l->block : 1, blocks = (l->shape.c + block - 1) / block;
+    return l->rows * blocks * block * l->shape.h * l->shape.w;
 }
 
 size_t trb_layout_bytes(const trb_layout *l)
 {
-    return dnnl_memory_desc_get_size(trb__md_of(l));
+    return elements(l) * (l->bf16 ? sizeof(uint16_t) : sizeof(float));
 }
 
 bool trb_layout_whole(const trb_layout *part, size_t M, trb_layout *whole)
 {
-    const dnnl_memory_desc_t *md = trb__md_of(part);
-    const dnnl_blocking_desc_t *in = &md->format_desc.blocking;
-    const dnnl_dim_t parts = (dnnl_dim_t)M, area = md->dims[2] * md->dims[3];
-    if (md->format_kind != dnnl_blocked || in->inner_nblks > 1 || (in->inner_nblks == 1 && in->inner_idxs[0] != 1))
-        return false;
     /* Channels (or blocks of them) must be outermost within a row, without padding. */
-    const dnnl_dim_t block = in->inner_nblks == 1 ? in->inner_blks[0] : 1;
-    if (md->dims[1] % block != 0 || in->strides[1] != area * block || in->strides[0] != md->dims[1] * area)
-        return false;
+    if (part->block == 0 ? part->shape.h * part->shape.w > 1 : part->shape.c % (size_t)part->block != 0) return false;
     *whole = *part;
-    dnnl_memory_desc_t *w = trb__md(whole);
-    w->dims[1] = w->padded_dims[1] = md->dims[1] * parts;
-    w->format_desc.blocking.strides[0] = in->strides[0] * parts;
+    whole->shape.c *= M;
     return true;
 }
 
@@ -54,7 +89,7 @@ struct trb_reorder {
     trb__primitive primitive;
 };
 
-trb_status trb_reorder_create(const trb_layout *from, const trb_layout *to, trb_reorder **out)
+trb_status trb__reorder_make(trb__md from, trb__md to, trb_reorder **out)
 {
     static const int args[] = {DNNL_ARG_FROM, DNNL_ARG_TO};
     dnnl_engine_t engine = NULL;
@@ -63,8 +98,7 @@ trb_status trb_reorder_create(const trb_layout *from, const trb_layout *to, trb_
     trb_status st = TRB_OK;
     TRB_GO(trb__engine(&engine));
     TRB_GO(trb_alloc(TRB_MEM_OTHER, 1, sizeof *r, &r));
-    TRB_GO(trb__dnnl(dnnl_reorder_primitive_desc_create(&pd, trb__md_of(from), engine, trb__md_of(to), engine, NULL),
-                     "a change of layout"));
+    TRB_GO(trb__dnnl(dnnl_reorder_primitive_desc_create(&pd, from, engine, to, engine, NULL), "a change of layout"));
     TRB_GO(trb__primitive_make(pd, 2, args, &r->primitive));
 done:
     if (pd != NULL) (void)dnnl_primitive_desc_destroy(pd);
@@ -72,6 +106,20 @@ done:
         *out = r;
     else
         trb_reorder_destroy(r);
+    return st;
+}
+
+trb_status trb_reorder_create(const trb_layout *from, const trb_layout *to, trb_reorder **out)
+{
+    const trb__tensor a = trb__images(from), b = trb__images(to);
+    trb__desc of_a, of_b;
+    TRB_TRY(trb__dnnl(trb__desc_make(&a, &of_a), "a layout"));
+    trb_status st = trb__dnnl(trb__desc_make(&b, &of_b), "a layout");
+    if (st == TRB_OK) {
+        st = trb__reorder_make(trb__desc_md(&of_a), trb__desc_md(&of_b), out);
+        trb__desc_drop(&of_b);
+    }
+    trb__desc_drop(&of_a);
     return st;
 }
 
@@ -89,20 +137,10 @@ trb_status trb_reorder_run(trb_reorder *r, const void *from, void *to)
 
 /* ---- element by element; padding is zero on both sides of each of these and stays so */
 
-static bool is_bf16(const trb_layout *l)
-{
-    return trb__md_of(l)->data_type == dnnl_bf16;
-}
-
-static size_t elements(const trb_layout *l)
-{
-    return trb_layout_bytes(l) / (is_bf16(l) ? sizeof(uint16_t) : sizeof(float));
-}
-
 void trb_layout_relu(const trb_layout *l, const void *x, void *y)
 {
     const size_t n = elements(l);
-    if (is_bf16(l)) { /* the sign is that of the 16 bits */
+    if (l->bf16) { /* the sign is that of the 16 bits */
         const uint16_t *a = x;
         uint16_t *to = y;
         for (size_t i = 0; i < n; i++) to[i] = (a[i] & 0x8000U) != 0 && (a[i] & 0x7FFFU) <= 0x7F80U ? 0 : a[i];
@@ -116,7 +154,7 @@ void trb_layout_relu(const trb_layout *l, const void *x, void *y)
 void trb_layout_relu_back(const trb_layout *l, const void *y, const void *dy, void *dx)
 {
     const size_t n = elements(l);
-    if (is_bf16(l)) {
+    if (l->bf16) {
         const uint16_t *a = y, *d = dy;
         uint16_t *to = dx;
         for (size_t i = 0; i < n; i++) to[i] = (uint16_t)(a[i] - 1U) < 0x7FFFU ? d[i] : 0;
@@ -130,7 +168,7 @@ void trb_layout_relu_back(const trb_layout *l, const void *y, const void *dy, vo
 void trb_layout_add(const trb_layout *l, const void *a, const void *b, bool relu, void *y)
 {
     const size_t n = elements(l);
-    if (is_bf16(l)) {
+    if (l->bf16) {
         const uint16_t *p = a, *q = b;
         uint16_t *to = y;
         for (size_t i = 0; i < n; i++) {
@@ -157,7 +195,7 @@ void trb_layout_gather(const trb_layout *l, size_t rows, size_t M, const void *y
 {
     const size_t part = elements(l) / rows / M;
     for (size_t r = 0; r < rows; r++) {
-        if (is_bf16(l)) {
+        if (l->bf16) {
             const uint16_t *from = (const uint16_t *)y + r * M * part;
             uint16_t *to = (uint16_t *)x + r * part;
             for (size_t j = 0; j < part; j++) {

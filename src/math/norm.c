@@ -21,35 +21,29 @@ static trb_status make(trb_norm_op *n, const trb_layout *l, bool relu, bool trai
 {
     static const int forward_args[] = {DNNL_ARG_SRC,      DNNL_ARG_SCALE, DNNL_ARG_SHIFT,    DNNL_ARG_MEAN,
                                        DNNL_ARG_VARIANCE, DNNL_ARG_DST,   DNNL_ARG_WORKSPACE};
-    static const int backward_args[] = {DNNL_ARG_SRC,        DNNL_ARG_SCALE,    DNNL_ARG_SHIFT,    DNNL_ARG_MEAN,
+    static const int backward_args[] = {DNNL_ARG_SHIFT,      DNNL_ARG_SRC,      DNNL_ARG_SCALE,    DNNL_ARG_MEAN,
                                         DNNL_ARG_VARIANCE,   DNNL_ARG_DIFF_DST, DNNL_ARG_DIFF_SRC, DNNL_ARG_DIFF_SCALE,
                                         DNNL_ARG_DIFF_SHIFT, DNNL_ARG_WORKSPACE};
     const int n_forward = sizeof forward_args / sizeof *forward_args,
-              n_backward = sizeof backward_args / sizeof *backward_args;
-    const dnnl_memory_desc_t *md = trb__md_of(l);
+              n_backward = sizeof backward_args / sizeof *backward_args - TRB__NO_SHIFT;
+    const trb__tensor images = trb__images(l);
     const unsigned flags = (unsigned)dnnl_use_scale | (unsigned)dnnl_use_shift |
                            (relu ? (unsigned)dnnl_fuse_norm_relu : 0U) |
                            (w == GIVEN ? (unsigned)dnnl_use_global_stats : 0U);
     const bool masked = relu && training;
-    dnnl_batch_normalization_desc_t d;
     dnnl_primitive_desc_t pd = NULL, back = NULL;
     dnnl_engine_t engine = NULL;
     trb_status st = TRB_OK;
     TRB_GO(trb__engine(&engine));
-    TRB_GO(trb__dnnl(dnnl_batch_normalization_forward_desc_init(
-                         &d, training ? dnnl_forward_training : dnnl_forward_inference, md, TRB_NORM_EPS, flags),
+    TRB_GO(trb__dnnl(trb__describe_norm(training ? dnnl_forward_training : dnnl_forward_inference, &images,
+                                        TRB_NORM_EPS, flags, engine, NULL, &pd),
                      "batch normalisation"));
-    TRB_GO(trb__dnnl(dnnl_primitive_desc_create(&pd, &d, NULL, engine, NULL), "batch normalisation"));
     TRB_GO(trb__primitive_make(pd, n_forward - !masked, forward_args, &n->forward[w]));
     if (!training) goto done;
-    if (masked) {
-        const trb_layout mask = trb__layout_of(pd, DNNL_ARG_WORKSPACE);
-        TRB_GO(trb_alloc(TRB_MEM_ACTIVATIONS, trb_layout_bytes(&mask), 1, &n->mask[w]));
-    }
-    TRB_GO(trb__dnnl(dnnl_batch_normalization_backward_desc_init(&d, dnnl_backward, md, md, TRB_NORM_EPS, flags),
+    if (masked) TRB_GO(trb_alloc(TRB_MEM_ACTIVATIONS, trb__bytes_of(pd, DNNL_ARG_WORKSPACE), 1, &n->mask[w]));
+    TRB_GO(trb__dnnl(trb__describe_norm(dnnl_backward, &images, TRB_NORM_EPS, flags, engine, pd, &back),
                      "batch normalisation's gradient"));
-    TRB_GO(trb__dnnl(dnnl_primitive_desc_create(&back, &d, NULL, engine, pd), "batch normalisation's gradient"));
-    TRB_GO(trb__primitive_make(back, n_backward - !masked, backward_args, &n->backward[w]));
+    TRB_GO(trb__primitive_make(back, n_backward - !masked, backward_args + TRB__NO_SHIFT, &n->backward[w]));
 done:
     if (pd != NULL) (void)dnnl_primitive_desc_destroy(pd);
     if (back != NULL) (void)dnnl_primitive_desc_destroy(back);
@@ -58,11 +52,10 @@ done:
 
 trb_status trb_norm_create(const trb_layout *layout, bool relu, bool training, trb_norm_op **out)
 {
-    const dnnl_dim_t *dims = trb__md_of(layout)->dims;
     trb_norm_op *n = NULL;
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, 1, sizeof *n, &n));
-    n->channels = (size_t)dims[1];
-    n->count = (size_t)(dims[0] * dims[2] * dims[3]);
+    n->channels = layout->shape.c;
+    n->count = layout->rows * layout->shape.h * layout->shape.w;
     trb_status st = trb_alloc(TRB_MEM_ACTIVATIONS, 4 * n->channels, sizeof *n->mean, &n->mean);
     if (st == TRB_OK) {
         n->variance = n->mean + n->channels;
@@ -112,9 +105,9 @@ trb_status trb_norm_forward(trb_norm_op *n, const trb_norm_params *p, const void
 trb_status trb_norm_backward(trb_norm_op *n, const trb_norm_params *p, const void *x, const void *dy, float *dscale,
                              float *dshift, void *dx)
 {
-    void *const data[] = {trb__unconst(x),
+    void *const data[] = {trb__unconst(p->shift),
+                          trb__unconst(x),
                           trb__unconst(p->scale),
-                          trb__unconst(p->shift),
                           n->last == OF_BATCH ? n->mean : trb__unconst(p->mean),
                           n->last == OF_BATCH ? n->variance : trb__unconst(p->variance),
                           trb__unconst(dy),
@@ -122,7 +115,7 @@ trb_status trb_norm_backward(trb_norm_op *n, const trb_norm_params *p, const voi
                           dscale != NULL ? dscale : n->unwanted,
                           dshift != NULL ? dshift : n->unwanted + n->channels,
                           n->mask[n->last]};
-    return trb__primitive_run(&n->backward[n->last], data);
+    return trb__primitive_run(&n->backward[n->last], data + TRB__NO_SHIFT);
 }
 
 void trb_norm_statistics(const trb_norm_op *n, float *mean, float *variance)

@@ -18,35 +18,27 @@ trb_status trb_pool_create(const trb_pool_spec *s, const trb_layout *in, trb_lay
     const dnnl_alg_kind_t algorithm = s->max ? dnnl_pooling_max : dnnl_pooling_avg_include_padding;
     const dnnl_dim_t S = (dnnl_dim_t)s->stride, P = (dnnl_dim_t)s->pad, H = (dnnl_dim_t)s->kernel_h,
                      W = (dnnl_dim_t)s->kernel_w;
-    const dnnl_dims_t strides = {S, S}, pad = {P, P}, kernel = {H, W};
-    const dnnl_dims_t dims = {(dnnl_dim_t)s->rows, (dnnl_dim_t)s->in.c, ((dnnl_dim_t)s->in.h + 2 * P - H) / S + 1,
-                              ((dnnl_dim_t)s->in.w + 2 * P - W) / S + 1};
+    const trb__windows windows = {.kernel = {H, W}, .strides = {S, S}, .pad = {P, P}};
     const bool remembers = s->max && s->training;
-    dnnl_pooling_desc_t d;
-    dnnl_memory_desc_t dst;
+    trb_layout y = *in;
     dnnl_primitive_desc_t pd = NULL, back = NULL;
     dnnl_engine_t engine = NULL;
     trb_pool *p = NULL;
     trb_status st = TRB_OK;
+    y.shape.h = (s->in.h + 2 * s->pad - s->kernel_h) / s->stride + 1;
+    y.shape.w = (s->in.w + 2 * s->pad - s->kernel_w) / s->stride + 1;
+    const trb__tensor src = trb__images(in), dst = trb__images(&y);
     TRB_GO(trb__engine(&engine));
     TRB_GO(trb_alloc(TRB_MEM_OTHER, 1, sizeof *p, &p));
-    TRB_GO(trb__dnnl(dnnl_memory_desc_init_by_tag(&dst, 4, dims, trb__md_of(in)->data_type, dnnl_format_tag_any),
-                     "a layout"));
-    TRB_GO(trb__dnnl(dnnl_pooling_forward_desc_init(&d, s->training ? dnnl_forward_training : dnnl_forward_inference,
-                                                    algorithm, trb__md_of(in), &dst, strides, kernel, pad, pad),
+    TRB_GO(trb__dnnl(trb__describe_pool(s->training ? dnnl_forward_training : dnnl_forward_inference, algorithm, &src,
+                                        &dst, &windows, engine, NULL, &pd),
                      "pooling"));
-    TRB_GO(trb__dnnl(dnnl_primitive_desc_create(&pd, &d, NULL, engine, NULL), "pooling"));
     TRB_GO(trb__primitive_make(pd, remembers ? 3 : 2, forward_args, &p->forward));
-    *out = trb__layout_of(pd, DNNL_ARG_DST);
+    *out = y;
     if (!s->training) goto done;
-    if (remembers) {
-        const trb_layout where = trb__layout_of(pd, DNNL_ARG_WORKSPACE);
-        TRB_GO(trb_alloc(TRB_MEM_ACTIVATIONS, trb_layout_bytes(&where), 1, &p->where));
-    }
-    TRB_GO(trb__dnnl(
-        dnnl_pooling_backward_desc_init(&d, algorithm, trb__md_of(in), trb__md_of(out), strides, kernel, pad, pad),
-        "pooling's gradient"));
-    TRB_GO(trb__dnnl(dnnl_primitive_desc_create(&back, &d, NULL, engine, pd), "pooling's gradient"));
+    if (remembers) TRB_GO(trb_alloc(TRB_MEM_ACTIVATIONS, trb__bytes_of(pd, DNNL_ARG_WORKSPACE), 1, &p->where));
+    TRB_GO(trb__dnnl(trb__describe_pool(dnnl_backward_data, algorithm, &src, &dst, &windows, engine, pd, &back),
+                     "pooling's gradient"));
     TRB_GO(trb__primitive_make(back, remembers ? 3 : 2, backward_args, &p->backward));
 done:
     if (pd != NULL) (void)dnnl_primitive_desc_destroy(pd);

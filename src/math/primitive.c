@@ -1,9 +1,5 @@
 #include "primitive.h"
 
-#include <string.h>
-
-_Static_assert(sizeof(dnnl_memory_desc_t) <= TRB_LAYOUT_BYTES, "a layout holds a memory descriptor");
-
 static dnnl_engine_t engine;
 static dnnl_stream_t stream;
 
@@ -24,16 +20,9 @@ trb_status trb__engine(dnnl_engine_t *out)
     return TRB_OK;
 }
 
-dnnl_data_type_t trb__image_type(void)
+size_t trb__bytes_of(const_dnnl_primitive_desc_t pd, int arg)
 {
-    return trb_precision_get() == TRB_PRECISION_BF16 ? dnnl_bf16 : dnnl_f32;
-}
-
-trb_layout trb__layout_of(const_dnnl_primitive_desc_t pd, int arg)
-{
-    trb_layout l = {0};
-    *trb__md(&l) = *dnnl_primitive_desc_query_md(pd, dnnl_query_exec_arg_md, arg);
-    return l;
+    return dnnl_memory_desc_get_size(dnnl_primitive_desc_query_md(pd, dnnl_query_exec_arg_md, arg));
 }
 
 trb_status trb__primitive_make(const_dnnl_primitive_desc_t pd, int n, const int *arg, trb__primitive *p)

@@ -5,8 +5,7 @@
 
 #include <stdint.h>
 
-#include <dnnl.h>
-
+#include "onednn.h"
 #include "tribikos/blas.h"
 #include "tribikos/conv.h"
 
@@ -16,17 +15,14 @@ trb_status trb__dnnl(dnnl_status_t st, const char *what);
 /** The processor's engine, made at the first call. */
 trb_status trb__engine(dnnl_engine_t *engine);
 
-static inline dnnl_memory_desc_t *trb__md(trb_layout *l)
-{
-    return (dnnl_memory_desc_t *)(void *)l->opaque;
-}
-static inline const dnnl_memory_desc_t *trb__md_of(const trb_layout *l)
-{
-    return (const dnnl_memory_desc_t *)(const void *)l->opaque;
-}
+/** In a layout's place of `block`: the library is to choose. */
+enum { TRB__ANY = -1 };
 
-/** The type that convolutions of the present precision take. */
-dnnl_data_type_t trb__image_type(void);
+/** Images as a tensor of the library. */
+trb__tensor trb__images(const trb_layout *l);
+/** How the library wants the images of this argument of a primitive to lie; `l` says all but that, which it gets.
+ * \return false if they lie in no way that a trb_layout knows; `l` is then as it was */
+bool trb__layout_find(const_dnnl_primitive_desc_t pd, int arg, trb_layout *l);
 
 /** The library reads through pointers that are not const. */
 static inline void *trb__unconst(const void *p)
@@ -48,7 +44,9 @@ void trb__primitive_clear(trb__primitive *p);
 /** Run it on data[k] for the k-th argument. */
 trb_status trb__primitive_run(trb__primitive *p, void *const *data);
 
-/** The layout of one of the arguments of a primitive description. */
-trb_layout trb__layout_of(const_dnnl_primitive_desc_t pd, int arg);
+/** Bytes of one of the arguments of a primitive description. */
+size_t trb__bytes_of(const_dnnl_primitive_desc_t pd, int arg);
+/** A conversion between descriptors of one shape. */
+trb_status trb__reorder_make(trb__md from, trb__md to, trb_reorder **out);
 
 #endif

@@ -96,8 +96,7 @@ static trb_status change_layout(planner *p, value *v, const trb_layout *to)
 
 static trb_status to_plain(planner *p, value *v, trb_shape one)
 {
-    trb_layout plain;
-    TRB_TRY(trb_layout_plain(p->work->slice, (trb_shape){v->copies * one.c, one.h, one.w}, &plain));
+    const trb_layout plain = trb_layout_plain(p->work->slice, (trb_shape){v->copies * one.c, one.h, one.w});
     return change_layout(p, v, &plain);
 }
 
@@ -107,7 +106,7 @@ static trb_status copy_to_heads(planner *p, value *v, trb_shape one, size_t M)
     trb_layout whole;
     if (!trb_layout_whole(&v->layout, M, &whole)) {
         TRB_TRY(to_plain(p, v, one));
-        TRB_TRY(trb_layout_plain(p->work->slice, (trb_shape){M * one.c, one.h, one.w}, &whole));
+        whole = trb_layout_plain(p->work->slice, (trb_shape){M * one.c, one.h, one.w});
     }
     trb__step *s = new_step(p, &trb__copy_kind, NULL, v);
     s->y_layout = whole;
@@ -219,8 +218,7 @@ static trb_status plan_layer(planner *p, size_t *i)
     }
     s->copies = l->y_copies;
     if (l->kind->plain)
-        TRB_TRY(
-            trb_layout_plain(p->work->slice, (trb_shape){l->y_copies * l->out.c, l->out.h, l->out.w}, &s->y_layout));
+        s->y_layout = trb_layout_plain(p->work->slice, (trb_shape){l->y_copies * l->out.c, l->out.h, l->out.w});
     TRB_TRY(end_step(p, s, &p->now));
     if (s->sum) p->forked = false;
     return TRB_OK;
@@ -238,7 +236,7 @@ static trb_status plan(trb_work *w)
         w->fixed = w->fixed || (!net->layer[i].kind->plain && !net->layer[i].kind->elementwise);
     w->slice = w->fixed && !w->training && w->rows > SLICE ? SLICE : w->rows;
     planner p = {.work = w, .now = {.copies = 1, .place = CALLER}};
-    TRB_TRY(trb_layout_plain(w->slice, net->input, &p.now.layout));
+    p.now.layout = trb_layout_plain(w->slice, net->input);
     for (size_t i = 0; i < net->n_layers; i++) TRB_TRY(plan_layer(&p, &i));
     TRB_TRY(to_plain(&p, &p.now, net->layer[net->n_layers - 1].out));
     while (!has_weights(&w->step[w->first_trained])) w->first_trained++;

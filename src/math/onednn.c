@@ -1,0 +1,228 @@
+#include "onednn.h"
+
+#if DNNL_VERSION_MAJOR >= 3
+
+static dnnl_status_t make(const trb__tensor *t, dnnl_memory_desc_t *md)
+{
+    return t->tag == dnnl_format_tag_undef
+               ? dnnl_memory_desc_create_with_strides(md, t->n, t->dims, t->type, t->strides)
+               : dnnl_memory_desc_create_with_tag(md, t->n, t->dims, t->type, t->tag);
+}
+
+void trb__desc_drop(trb__desc *d)
+{
+    (void)dnnl_memory_desc_destroy(d->md);
+}
+
+trb__md trb__desc_md(const trb__desc *d)
+{
+    return d->md;
+}
+
+static const dnnl_dims_t dense; /* windows without holes */
+
+static dnnl_status_t conv(dnnl_prop_kind_t pass, dnnl_alg_kind_t algorithm, const trb__md md[4], const trb__windows *w,
+                          dnnl_primitive_attr_t attributes, dnnl_engine_t engine, dnnl_primitive_desc_t forward,
+                          dnnl_primitive_desc_t *pd)
+{
+    if (pass == dnnl_backward_data)
+        return dnnl_convolution_backward_data_primitive_desc_create(
+            pd, engine, algorithm, md[0], md[1], md[3], w->strides, dense, w->pad, w->pad, forward, attributes);
+    if (pass == dnnl_backward_weights)
+        return dnnl_convolution_backward_weights_primitive_desc_create(
+            pd, engine, algorithm, md[0], md[1], md[2], md[3], w->strides, dense, w->pad, w->pad, forward, attributes);
+    return dnnl_convolution_forward_primitive_desc_create(pd, engine, pass, algorithm, md[0], md[1], md[2], md[3],
+                                                          w->strides, dense, w->pad, w->pad, attributes);
+}
+
+static dnnl_status_t norm(dnnl_prop_kind_t pass, trb__md md, float epsilon, unsigned flags, dnnl_engine_t engine,
+                          dnnl_primitive_desc_t forward, dnnl_primitive_desc_t *pd)
+{
+    if (pass == dnnl_backward)
+        return dnnl_batch_normalization_backward_primitive_desc_create(pd, engine, pass, md, md, md, epsilon, flags,
+                                                                       forward, NULL);
+    return dnnl_batch_normalization_forward_primitive_desc_create(pd, engine, pass, md, md, epsilon, flags, NULL);
+}
+
+static dnnl_status_t pool(dnnl_prop_kind_t pass, dnnl_alg_kind_t algorithm, trb__md src, trb__md dst,
+                          const trb__windows *w, dnnl_engine_t engine, dnnl_primitive_desc_t forward,
+                          dnnl_primitive_desc_t *pd)
+{
+    if (pass == dnnl_backward_data)
+        return dnnl_pooling_backward_primitive_desc_create(pd, engine, algorithm, src, dst, w->strides, w->kernel,
+                                                           dense, w->pad, w->pad, forward, NULL);
+    return dnnl_pooling_forward_primitive_desc_create(pd, engine, pass, algorithm, src, dst, w->strides, w->kernel,
+                                                      dense, w->pad, w->pad, NULL);
+}
+
+static dnnl_status_t product(trb__md a, trb__md b, trb__md c, dnnl_engine_t engine, dnnl_primitive_desc_t *pd)
+{
+    return dnnl_matmul_primitive_desc_create(pd, engine, a, b, NULL, c, NULL);
+}
+
+static dnnl_status_t append_sum(dnnl_post_ops_t ops)
+{
+    return dnnl_post_ops_append_sum(ops, 1.0F, 0, dnnl_data_type_undef);
+}
+
+static dnnl_status_t append_relu(dnnl_post_ops_t ops)
+{
+    return dnnl_post_ops_append_eltwise(ops, dnnl_eltwise_relu, 0.0F, 0.0F);
+}
+
+#else
+
+static dnnl_status_t make(const trb__tensor *t, dnnl_memory_desc_t *md)
+{
+    return t->tag == dnnl_format_tag_undef ? dnnl_memory_desc_init_by_strides(md, t->n, t->dims, t->type, t->strides)
+                                           : dnnl_memory_desc_init_by_tag(md, t->n, t->dims, t->type, t->tag);
+}
+
+void trb__desc_drop(trb__desc *d)
+{
+    (void)d;
+}
+
+trb__md trb__desc_md(const trb__desc *d)
+{
+    return &d->md;
+}
+
+static dnnl_status_t conv(dnnl_prop_kind_t pass, dnnl_alg_kind_t algorithm, const trb__md md[4], const trb__windows *w,
+                          dnnl_primitive_attr_t attributes, dnnl_engine_t engine, dnnl_primitive_desc_t forward,
+                          dnnl_primitive_desc_t *pd)
+{
+    dnnl_convolution_desc_t d;
+    const dnnl_status_t st =
+        pass == dnnl_backward_data
+            ? dnnl_convolution_backward_data_desc_init(&d, algorithm, md[0], md[1], md[3], w->strides, w->pad, w->pad)
+        : pass == dnnl_backward_weights ? dnnl_convolution_backward_weights_desc_init(
+                                              &d, algorithm, md[0], md[1], md[2], md[3], w->strides, w->pad, w->pad)
+                                        : dnnl_convolution_forward_desc_init(&d, pass, algorithm, md[0], md[1], md[2],
+                                                                             md[3], w->strides, w->pad, w->pad);
+    return st != dnnl_success ? st : dnnl_primitive_desc_create(pd, &d, attributes, engine, forward);
+}
+
+static dnnl_status_t norm(dnnl_prop_kind_t pass, trb__md md, float epsilon, unsigned flags, dnnl_engine_t engine,
+                          dnnl_primitive_desc_t forward, dnnl_primitive_desc_t *pd)
+{
+    dnnl_batch_normalization_desc_t d;
+    const dnnl_status_t st = pass == dnnl_backward
+                                 ? dnnl_batch_normalization_backward_desc_init(&d, pass, md, md, epsilon, flags)
+                                 : dnnl_batch_normalization_forward_desc_init(&d, pass, md, epsilon, flags);
+    return st != dnnl_success ? st : dnnl_primitive_desc_create(pd, &d, NULL, engine, forward);
+}
+
+static dnnl_status_t pool(dnnl_prop_kind_t pass, dnnl_alg_kind_t algorithm, trb__md src, trb__md dst,
+                          const trb__windows *w, dnnl_engine_t engine, dnnl_primitive_desc_t forward,
+                          dnnl_primitive_desc_t *pd)
+{
+    dnnl_pooling_desc_t d;
+    const dnnl_status_t st =
+        pass == dnnl_backward_data
+            ? dnnl_pooling_backward_desc_init(&d, algorithm, src, dst, w->strides, w->kernel, w->pad, w->pad)
+            : dnnl_pooling_forward_desc_init(&d, pass, algorithm, src, dst, w->strides, w->kernel, w->pad, w->pad);
+    return st != dnnl_success ? st : dnnl_primitive_desc_create(pd, &d, NULL, engine, forward);
+}
+
+static dnnl_status_t product(trb__md a, trb__md b, trb__md c, dnnl_engine_t engine, dnnl_primitive_desc_t *pd)
+{
+    dnnl_matmul_desc_t d;
+    const dnnl_status_t st = dnnl_matmul_desc_init(&d, a, b, NULL, c);
+    return st != dnnl_success ? st : dnnl_primitive_desc_create(pd, &d, NULL, engine, NULL);
+}
+
+static dnnl_status_t append_sum(dnnl_post_ops_t ops)
+{
+    return dnnl_post_ops_append_sum(ops, 1.0F);
+}
+
+static dnnl_status_t append_relu(dnnl_post_ops_t ops)
+{
+    return dnnl_post_ops_append_eltwise(ops, 1.0F, dnnl_eltwise_relu, 0.0F, 0.0F);
+}
+
+#endif
+
+/* ---- the same for both */
+
+dnnl_status_t trb__desc_make(const trb__tensor *t, trb__desc *d)
+{
+    return make(t, &d->md);
+}
+
+/* The descriptors of up to four tensors; NULL for a tensor that is not there. To be closed, also after a failure. */
+enum { MOST = 4 };
+typedef struct {
+    size_t n;
+    trb__desc own[MOST];
+    trb__md md[MOST];
+} descs;
+
+static dnnl_status_t open(const trb__tensor *const *t, size_t n, descs *d)
+{
+    dnnl_status_t st = dnnl_success;
+    *d = (descs){.n = n};
+    for (size_t i = 0; st == dnnl_success && i < n; i++) {
+        if (t[i] == NULL) continue;
+        st = trb__desc_make(t[i], &d->own[i]);
+        if (st == dnnl_success) d->md[i] = trb__desc_md(&d->own[i]);
+    }
+    return st;
+}
+
+static void close(descs *d)
+{
+    for (size_t i = 0; i < d->n; i++)
+        if (d->md[i] != NULL) trb__desc_drop(&d->own[i]);
+}
+
+dnnl_status_t trb__describe_conv(dnnl_prop_kind_t pass, dnnl_alg_kind_t algorithm, const trb__tensor *src,
+                                 const trb__tensor *weights, const trb__tensor *bias, const trb__tensor *dst,
+                                 const trb__windows *windows, dnnl_primitive_attr_t attributes, dnnl_engine_t engine,
+                                 dnnl_primitive_desc_t forward, dnnl_primitive_desc_t *pd)
+{
+    descs d;
+    dnnl_status_t st = open((const trb__tensor *const[]){src, weights, bias, dst}, 4, &d);
+    if (st == dnnl_success) st = conv(pass, algorithm, d.md, windows, attributes, engine, forward, pd);
+    close(&d);
+    return st;
+}
+
+dnnl_status_t trb__describe_norm(dnnl_prop_kind_t pass, const trb__tensor *images, float epsilon, unsigned flags,
+                                 dnnl_engine_t engine, dnnl_primitive_desc_t forward, dnnl_primitive_desc_t *pd)
+{
+    descs d;
+    dnnl_status_t st = open(&images, 1, &d);
+    if (st == dnnl_success) st = norm(pass, d.md[0], epsilon, flags, engine, forward, pd);
+    close(&d);
+    return st;
+}
+
+dnnl_status_t trb__describe_pool(dnnl_prop_kind_t pass, dnnl_alg_kind_t algorithm, const trb__tensor *src,
+                                 const trb__tensor *dst, const trb__windows *windows, dnnl_engine_t engine,
+                                 dnnl_primitive_desc_t forward, dnnl_primitive_desc_t *pd)
+{
+    descs d;
+    dnnl_status_t st = open((const trb__tensor *const[]){src, dst}, 2, &d);
+    if (st == dnnl_success) st = pool(pass, algorithm, d.md[0], d.md[1], windows, engine, forward, pd);
+    close(&d);
+    return st;
+}
+
+dnnl_status_t trb__describe_product(const trb__tensor *a, const trb__tensor *b, const trb__tensor *c,
+                                    dnnl_engine_t engine, dnnl_primitive_desc_t *pd)
+{
+    descs d;
+    dnnl_status_t st = open((const trb__tensor *const[]){a, b, c}, 3, &d);
+    if (st == dnnl_success) st = product(d.md[0], d.md[1], d.md[2], engine, pd);
+    close(&d);
+    return st;
+}
+
+dnnl_status_t trb__append(dnnl_post_ops_t ops, bool sum, bool relu)
+{
+    dnnl_status_t st = sum ? append_sum(ops) : dnnl_success;
+    if (st == dnnl_success && relu) st = append_relu(ops);
+    return st;
+}

@@ -1,0 +1,71 @@
+/** What differs between oneDNN 2 and 3, and nothing else: how tensors and operations are described to the library.
+ *
+ * Version 3 hides the descriptor of a tensor, which was a plain struct, behind a pointer that somebody owns, and makes
+ * the description of a primitive in one call, where version 2 wanted a descriptor of the operation first. Here a tensor
+ * is plain data with either. All functions are local and answer in the library's words. */
+#ifndef TRB_MATH_ONEDNN_H
+#define TRB_MATH_ONEDNN_H
+
+#include <stdbool.h>
+
+#include <dnnl.h>
+
+#if DNNL_VERSION_MAJOR < 2 || (DNNL_VERSION_MAJOR == 2 && DNNL_VERSION_MINOR < 6)
+#error "oneDNN is too old: 2.6 or newer is needed"
+#endif
+
+/** The library's own descriptor of a tensor, borrowed from whoever made it. */
+#if DNNL_VERSION_MAJOR >= 3
+typedef const_dnnl_memory_desc_t trb__md;
+#else
+typedef const dnnl_memory_desc_t *trb__md;
+#endif
+
+/** Whether the backward pass of normalisation refuses to be given the shift, which it does not need. */
+enum { TRB__NO_SHIFT = DNNL_VERSION_MAJOR >= 3 };
+
+/** Whether there is Winograd's algorithm for the processor: version 3 has given it up. */
+enum { TRB__WINOGRAD = DNNL_VERSION_MAJOR < 3 };
+
+/** A tensor in plain words. */
+typedef struct {
+    int n; /* dimensions */
+    dnnl_dims_t dims;
+    dnnl_data_type_t type;
+    dnnl_format_tag_t tag; /* dnnl_format_tag_any: the library chooses; dnnl_format_tag_undef: as `strides` say */
+    dnnl_dims_t strides;
+} trb__tensor;
+
+/** The library's own descriptor, owned: trb__desc_make() it, and trb__desc_drop() it if that succeeded. */
+typedef struct {
+    dnnl_memory_desc_t md;
+} trb__desc;
+dnnl_status_t trb__desc_make(const trb__tensor *t, trb__desc *d);
+void trb__desc_drop(trb__desc *d);
+trb__md trb__desc_md(const trb__desc *d);
+
+/** How windows move over an image: [2] each, by height and width. */
+typedef struct {
+    dnnl_dims_t kernel; /* read for pooling only */
+    dnnl_dims_t strides, pad;
+} trb__windows;
+
+/** Descriptions of primitives; `pass` is dnnl_forward_training, dnnl_forward_inference, dnnl_backward (of normalisation),
+ * dnnl_backward_data or dnnl_backward_weights (of convolution and pooling). Backward, a tensor is the gradient by it, and
+ * `forward` is the description of the forward pass. Without bias and attributes these are NULL. */
+dnnl_status_t trb__describe_conv(dnnl_prop_kind_t pass, dnnl_alg_kind_t algorithm, const trb__tensor *src,
+                                 const trb__tensor *weights, const trb__tensor *bias, const trb__tensor *dst,
+                                 const trb__windows *windows, dnnl_primitive_attr_t attributes, dnnl_engine_t engine,
+                                 dnnl_primitive_desc_t forward, dnnl_primitive_desc_t *pd);
+dnnl_status_t trb__describe_norm(dnnl_prop_kind_t pass, const trb__tensor *images, float epsilon, unsigned flags,
+                                 dnnl_engine_t engine, dnnl_primitive_desc_t forward, dnnl_primitive_desc_t *pd);
+dnnl_status_t trb__describe_pool(dnnl_prop_kind_t pass, dnnl_alg_kind_t algorithm, const trb__tensor *src,
+                                 const trb__tensor *dst, const trb__windows *windows, dnnl_engine_t engine,
+                                 dnnl_primitive_desc_t forward, dnnl_primitive_desc_t *pd);
+dnnl_status_t trb__describe_product(const trb__tensor *a, const trb__tensor *b, const trb__tensor *c,
+                                    dnnl_engine_t engine, dnnl_primitive_desc_t *pd);
+
+/** What a convolution does behind its sum: y += what y was, if `sum`; y = max(0, y), if `relu`. */
+dnnl_status_t trb__append(dnnl_post_ops_t ops, bool sum, bool relu);
+
+#endif
