@@ -18,7 +18,8 @@ typedef enum { TRB_PRECISION_F32, TRB_PRECISION_BF16 } trb_precision;
 
 /** In which precision the layers that are made from now on multiply. bf16: convolutions, and matrix products where it
  * pays, take bfloat16 operands (8 bits of mantissa) and add up in single precision; weights, statistics, losses and
- * updates stay single. Local. \return TRB_OK; TRB_ECONFIG if the processor has no bfloat16 products (avx512_bf16) */
+ * updates stay single. Local. \return TRB_OK; TRB_ECONFIG if oneDNN finds no processor with bfloat16 products
+ * (avx512_bf16) */
 trb_status trb_precision_set(trb_precision p);
 trb_precision trb_precision_get(void);
 

@@ -232,6 +232,9 @@ typedef struct {
 
 /** Forward pass.
  *
+ * The outputs' bits follow from the parameters and from all `rows` rows of the call. In a call of other rows the same
+ * sample may get logits that differ in their last bits, because the libraries choose other kernels for other shapes.
+ *
  * \param[in]  x     [rows][D]; borrowed until the backward pass of the same workspace is over
  * \param[in]  draw  where dropout masks come from; batch normalisation is then by the statistics of these rows. NULL:
  *                   inference; dropout does nothing, normalisation is by running statistics

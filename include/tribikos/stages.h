@@ -88,7 +88,12 @@ typedef struct {
     double *nll_by_size;        /* [members] calibrated NLL of ensembles of 1..M members; NULL if not calibrated */
 } trb_report;
 
-/** Evaluate and publish RUN/report. \param[out] report  on every rank; cleared by trb_report_clear() */
+/** Evaluate and publish RUN/report.
+ *
+ * The figures have the same bits on any number of ranks, since every call is of eval.batch rows. Members whose weights
+ * are missing are evaluated by the cache's logits, which calls of cache.block rows made. The figures then equal those
+ * of the weights up to rounding (net.h): bit for bit only if both calls take the same rows at once.
+ * \param[out] report  on every rank; cleared by trb_report_clear() */
 trb_status trb_stage_eval(trb_comm *world, const trb_config *c, trb_report *report);
 void trb_report_clear(trb_report *r);
 

@@ -6,6 +6,7 @@
 #include "commands.h"
 #include "tribikos/log.h"
 #include "tribikos/memory.h"
+#include "tribikos/processor.h"
 #include "tribikos/stop.h"
 #include "tribikos/text.h"
 
@@ -88,7 +89,8 @@ static void release_arguments(trb__arguments *a)
 static trb_status run(int argc, char **argv, const command *c, trb_comm **world)
 {
     trb__arguments a = {.command = argv[1]};
-    trb_status st = c == NULL ? TRB_ECONFIG : sort_arguments(argc, argv, &a);
+    trb_status st = trb_processor_check(); /* before anything that is compiled for a processor */
+    if (st == TRB_OK) st = c == NULL ? TRB_ECONFIG : sort_arguments(argc, argv, &a);
     /* An unknown command may have been given to several ranks, and is to be reported once. */
     if (c == NULL || c->local == NULL) {
         if (st == TRB_OK) st = trb_stop_start(_exit);

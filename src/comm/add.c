@@ -1,7 +1,14 @@
 #include "tree.h"
 
+#include "tribikos/wide.h"
+
+TRB_WIDE static void add(size_t n, float *restrict into, const float *restrict from)
+{
+    for (size_t i = 0; i < n; i++) into[i] += from[i];
+}
+
 /* In a file of its own so that a simulation of the exchange can put the seconds that it takes in its place. */
 void trb__add(size_t n, float *restrict into, const float *restrict from)
 {
-    for (size_t i = 0; i < n; i++) into[i] += from[i];
+    add(n, into, from);
 }

@@ -2,8 +2,9 @@
 #include <math.h>
 
 #include "internal.h"
+#include "tribikos/wide.h"
 
-void trb__affine_move(const trb_data *d, const trb__affine *map, const float *restrict from, float *restrict to)
+TRB_WIDE static void move(const trb_data *d, const trb__affine *map, const float *restrict from, float *restrict to)
 {
     const size_t h = d->shape.h, w = d->shape.w, area = h * w;
     for (size_t i = 0; i < h; i++) {
@@ -29,4 +30,9 @@ void trb__affine_move(const trb_data *d, const trb__affine *map, const float *re
             }
         }
     }
+}
+
+void trb__affine_move(const trb_data *d, const trb__affine *map, const float *restrict from, float *restrict to)
+{
+    move(d, map, from, to);
 }

@@ -6,6 +6,7 @@
 
 #include "internal.h"
 #include "tribikos/memory.h"
+#include "tribikos/wide.h"
 
 static const double DEGREE = 3.14159265358979323846 / 180.0;
 
@@ -168,7 +169,7 @@ static void vary(const trb_augment *a, const trb_recipe *r, trb_rng *rng, int64_
     }
 }
 
-static void mix_with(size_t n, float weight, const float *restrict other, float *restrict x)
+TRB_WIDE static void mix_with(size_t n, float weight, const float *restrict other, float *restrict x)
 {
     const float rest = 1.0F - weight;
     for (size_t i = 0; i < n; i++) x[i] = weight * x[i] + rest * other[i];

@@ -7,6 +7,7 @@
 
 #include "internal.h"
 #include "tribikos/memory.h"
+#include "tribikos/wide.h"
 
 /* What is constant may show a deviation of rounding alone: it is left alone, not blown up. Below FLT_MIN the inverse is
  * beyond what a float32 holds. */
@@ -146,23 +147,23 @@ trb_status trb_data_normalize_as(trb_data *d, const trb_data *other)
 }
 
 /* One loop a type and a kind of shape, each simple enough for the compiler to vectorise. */
-static void bytes_area(size_t n, const uint8_t *restrict from, float mean, float scale, float *restrict to)
+TRB_WIDE static void bytes_area(size_t n, const uint8_t *restrict from, float mean, float scale, float *restrict to)
 {
     for (size_t j = 0; j < n; j++) to[j] = ((float)from[j] - mean) * scale;
 }
 
-static void floats_area(size_t n, const float *restrict from, float mean, float scale, float *restrict to)
+TRB_WIDE static void floats_area(size_t n, const float *restrict from, float mean, float scale, float *restrict to)
 {
     for (size_t j = 0; j < n; j++) to[j] = (from[j] - mean) * scale;
 }
 
-static void bytes_columns(size_t n, const uint8_t *restrict from, const float *restrict mean,
+TRB_WIDE static void bytes_columns(size_t n, const uint8_t *restrict from, const float *restrict mean,
                           const float *restrict scale, float *restrict to)
 {
     for (size_t j = 0; j < n; j++) to[j] = ((float)from[j] - mean[j]) * scale[j];
 }
 
-static void floats_columns(size_t n, const float *restrict from, const float *restrict mean,
+TRB_WIDE static void floats_columns(size_t n, const float *restrict from, const float *restrict mean,
                            const float *restrict scale, float *restrict to)
 {
     for (size_t j = 0; j < n; j++) to[j] = (from[j] - mean[j]) * scale[j];

@@ -184,10 +184,13 @@ trb_status trb_precision_set(trb_precision p)
 {
     bool able = p == TRB_PRECISION_F32;
 #if defined(__x86_64__)
-    able = able || __builtin_cpu_supports("avx512bf16");
+    const unsigned wanted = dnnl_cpu_isa_avx512_core_bf16, has = (unsigned)dnnl_get_effective_cpu_isa();
+    able = able || (has & wanted) == wanted;
 #endif
     if (!able)
-        return trb_fail(TRB_ECONFIG, "math.precision: this processor has no bfloat16 products (avx512_bf16); use f32");
+        return trb_fail(TRB_ECONFIG,
+                        "math.precision: this processor has no bfloat16 products (avx512_bf16), or ONEDNN_MAX_CPU_ISA "
+                        "hides them; use f32");
     if (p != precision) trb__gemm_bf16_release();
     precision = p;
     if (sgemm != NULL) describe(omp_get_max_threads());

@@ -22,7 +22,7 @@ void trb_temperature_sums(size_t rows, size_t K, const float *log_p, const int32
         const float *l = log_p + i * K;
         const double y = (double)l[label[i]];
         double max = (double)l[0], S = 0.0, first = 0.0, second = 0.0;
-        for (size_t k = 1; k < K; k++) max = fmax(max, (double)l[k]);
+        for (size_t k = 1; k < K; k++) max = (double)l[k] > max ? (double)l[k] : max;
         for (size_t k = 0; k < K; k++) { /* moments around the largest: no cancellation of what all share */
             const double away = (double)l[k] - max, e = exp(b * away);
             S += e;

@@ -197,7 +197,7 @@ void trb_dirichlet_predict(trb_dirichlet kind, size_t K, const float *z, double 
     for (size_t k = 0; k < K; k++) {
         const double x = (double)z[k];
         log_p[k] = kind == TRB_DIRICHLET_EXP ? x : fmax(x, 0.0) + log1p(exp(-fabs(x))); /* log alpha_k */
-        max = fmax(max, log_p[k]);
+        max = log_p[k] > max ? log_p[k] : max;
     }
     for (size_t k = 0; k < K; k++) sum += exp(log_p[k] - max);
     const double log_sum = log(sum);

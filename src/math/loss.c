@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "loss_check.h"
+#include "tribikos/wide.h"
 
 /* e^x for x <= 0, wrong by at most 2 units in the last place; 0 for x < -87. The C library's expf is
  * a call an element; this has no branch and no call, so that loops over it become vector code (5 times as fast), and
@@ -62,7 +63,7 @@ static void exp_piece(size_t n, float T, const float *x, float max, float *e)
 }
 
 /* e = exp((x - max x) / T) for n <= RUN rows, with the maximum and the sum of each. */
-static void exp_rows(size_t n, size_t K, float T, const float *x, float *e, float *max, double *sum)
+TRB_WIDE static void exp_rows(size_t n, size_t K, float T, const float *x, float *e, float *max, double *sum)
 {
     const float inverse_T = 1.0F / T;
     for (size_t r = 0; r < n; r++) {

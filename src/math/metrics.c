@@ -177,8 +177,8 @@ void trb_metrics_fidelity(size_t rows, size_t M, size_t K, const float *members,
         const float *t = members + i * K, *z = heads + i * K;
         double t_max = (double)t[0], z_max = (double)z[0], t_S = 0.0, z_S = 0.0, kl = 0.0;
         for (size_t k = 1; k < K; k++) {
-            t_max = fmax(t_max, (double)t[k]);
-            z_max = fmax(z_max, (double)z[k]);
+            t_max = (double)t[k] > t_max ? (double)t[k] : t_max;
+            z_max = (double)z[k] > z_max ? (double)z[k] : z_max;
         }
         for (size_t k = 0; k < K; k++) {
             t_S += exp((double)t[k] - t_max);

@@ -6,6 +6,7 @@
 
 #include "tribikos/blas.h"
 #include "tribikos/rng.h"
+#include "tribikos/wide.h"
 
 /* Dense, but for rank1, which has a file of its own. The copies of x are multiplied one by one, each by its part of the
  * weights [y_copies * units][inputs]: one product in the body, one for all heads in the first layer behind the split
@@ -51,19 +52,28 @@ static trb_status multiply(const trb__step *s, const trb__pass *p, float *y)
     return TRB_OK;
 }
 
+TRB_WIDE static void add_bias(size_t rows, size_t width, const float *restrict bias, bool clips, float *restrict y)
+{
+    for (size_t r = 0; r < rows; r++, y += width) {
+        if (clips)
+            for (size_t j = 0; j < width; j++) y[j] = clip(y[j] + bias[j]);
+        else
+            for (size_t j = 0; j < width; j++) y[j] += bias[j];
+    }
+}
+
+TRB_WIDE static void sum_rows(size_t rows, size_t width, const float *restrict dy, float *restrict db)
+{
+    memset(db, 0, width * sizeof *db);
+    for (size_t r = 0; r < rows; r++, dy += width)
+        for (size_t j = 0; j < width; j++) db[j] += dy[j];
+}
+
 static trb_status dense_forward(const trb__step *s, const trb__pass *p)
 {
     const trb__layer *l = s->l;
-    float *to = s->y;
-    TRB_TRY(l->argument.rank1 ? trb__rank1_dense_forward(s, p, to) : multiply(s, p, to));
-    const float *restrict bias = p->params + l->bias;
-    for (size_t r = 0; r < p->rows; r++) {
-        float *restrict y = to + r * l->y_width;
-        if (l->fused)
-            for (size_t j = 0; j < l->y_width; j++) y[j] = clip(y[j] + bias[j]);
-        else
-            for (size_t j = 0; j < l->y_width; j++) y[j] += bias[j];
-    }
+    TRB_TRY(l->argument.rank1 ? trb__rank1_dense_forward(s, p, s->y) : multiply(s, p, s->y));
+    add_bias(p->rows, l->y_width, p->params + l->bias, l->fused, s->y);
     return TRB_OK;
 }
 
@@ -73,12 +83,7 @@ static trb_status dense_backward(const trb__step *s, const trb__pass *p, const v
     const float *x = p->x, *dy = dy_;
     float *dx = dx_;
     const size_t n = l->y_width / l->x_copies, k = l->x_width / l->x_copies;
-    if (!l->fused && p->grad != NULL) {
-        float *restrict db = p->grad + l->bias;
-        memset(db, 0, l->y_width * sizeof *db);
-        for (size_t r = 0; r < p->rows; r++)
-            for (size_t j = 0; j < l->y_width; j++) db[j] += dy[r * l->y_width + j];
-    }
+    if (!l->fused && p->grad != NULL) sum_rows(p->rows, l->y_width, dy, p->grad + l->bias);
     if (l->argument.rank1) return trb__rank1_dense_backward(s, p, dy, dx);
     for (size_t i = 0; i < l->x_copies; i++) {
         const size_t w = l->weight + i * n * k;
@@ -94,39 +99,46 @@ static trb_status dense_backward(const trb__step *s, const trb__pass *p, const v
 
 /* Relu and tanh: the gradient follows from the output. */
 
+TRB_WIDE static void clip_all(size_t n, const float *x, float *y)
+{
+    for (size_t i = 0; i < n; i++) y[i] = clip(x[i]);
+}
+
+TRB_WIDE static void let_through(size_t n, const float *restrict y, float *restrict d)
+{
+    for (size_t i = 0; i < n; i++) d[i] = y[i] > 0.0F ? d[i] : 0.0F;
+}
+
+/* Also the sums over rows of what is let through. */
+TRB_WIDE static void let_through_rows(size_t rows, size_t width, const float *restrict y, float *restrict d,
+                                      float *restrict db)
+{
+    memset(db, 0, width * sizeof *db);
+    for (size_t r = 0; r < rows; r++, y += width, d += width)
+        for (size_t j = 0; j < width; j++) {
+            d[j] = y[j] > 0.0F ? d[j] : 0.0F;
+            db[j] += d[j];
+        }
+}
+
 static trb_status relu_forward(const trb__step *s, const trb__pass *p)
 {
-    const float *x = p->x;
-    float *y = s->y;
-    if (!trb_layout_is_plain(&s->x_layout)) {
+    if (!trb_layout_is_plain(&s->x_layout))
         trb_layout_relu(&s->x_layout, p->x, s->y);
-        return TRB_OK;
-    }
-    for (size_t i = 0; i < p->rows * s->l->y_width && !s->l->fused; i++) y[i] = clip(x[i]);
+    else if (!s->l->fused)
+        clip_all(p->rows * s->l->y_width, p->x, s->y);
     return TRB_OK;
 }
 
 static trb_status relu_backward(const trb__step *s, const trb__pass *p, const void *dy, void *dx)
 {
     const trb__layer *l = s->l;
-    const float *restrict y = s->y;
-    float *restrict d = dx;
-    if (!trb_layout_is_plain(&s->x_layout)) {
+    if (!trb_layout_is_plain(&s->x_layout))
         trb_layout_relu_back(&s->x_layout, s->y, dy, dx);
-        return TRB_OK;
-    }
-    if (!l->fused || p->grad == NULL) {
-        for (size_t i = 0; i < p->rows * l->y_width; i++) d[i] = y[i] > 0.0F ? d[i] : 0.0F;
-        return TRB_OK;
-    }
-    float *restrict db = p->grad + l->bias;
-    memset(db, 0, l->y_width * sizeof *db);
-    for (size_t r = 0; r < p->rows; r++, y += l->y_width, d += l->y_width) {
-        for (size_t j = 0; j < l->y_width; j++) {
-            d[j] = y[j] > 0.0F ? d[j] : 0.0F;
-            db[j] += d[j];
-        }
-    }
+    else if (!l->fused || p->grad == NULL)
+        let_through(p->rows * l->y_width, s->y, dx);
+    else
+        let_through_rows(p->rows, l->y_width, s->y, dx, p->grad + l->bias);
     return TRB_OK;
 }
 

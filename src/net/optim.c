@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "tribikos/wide.h"
+
 double trb_optim_rate(const trb_optim *o, uint64_t t)
 {
     t += o->first_step;
@@ -29,14 +31,14 @@ size_t trb_optim_moments(const trb_optim *o)
 /* The loops below run over [0, n) of one tensor's part of a slice. Constants are computed in double and rounded once.
  */
 
-static void sgd(size_t n, float rate, float decay, float scale, float *restrict w, const float *restrict g)
+TRB_WIDE static void sgd(size_t n, float rate, float decay, float scale, float *restrict w, const float *restrict g)
 {
     for (size_t i = 0; i < n; i++) w[i] -= rate * (scale * g[i] + decay * w[i]);
 }
 
 /* From v: plain momentum steps along v, Nesterov's along g + momentum v. */
-static void momentum(const trb_optim *o, size_t n, float rate, float decay, float scale, float *restrict w,
-                     const float *restrict g, float *restrict v)
+TRB_WIDE static void momentum(const trb_optim *o, size_t n, float rate, float decay, float scale, float *restrict w,
+                              const float *restrict g, float *restrict v)
 {
     const float mu = (float)o->momentum, along_g = o->nesterov ? 1.0F : 0.0F, along_v = o->nesterov ? mu : 1.0F;
     for (size_t i = 0; i < n; i++) {
@@ -46,8 +48,8 @@ static void momentum(const trb_optim *o, size_t n, float rate, float decay, floa
     }
 }
 
-static void adam(const trb_optim *o, uint64_t t, size_t n, double lr, float decay, float shrink, float scale,
-                 float *restrict w, const float *restrict g, float *restrict m, float *restrict v)
+TRB_WIDE static void adam(const trb_optim *o, uint64_t t, size_t n, double lr, float decay, float shrink, float scale,
+                          float *restrict w, const float *restrict g, float *restrict m, float *restrict v)
 {
     /* The bias corrections as factors: one square root and one division an element. */
     const float rate = (float)(lr / (1.0 - pow(o->beta1, (double)t)));
@@ -62,7 +64,7 @@ static void adam(const trb_optim *o, uint64_t t, size_t n, double lr, float deca
     }
 }
 
-static void average(const trb_optim *o, size_t n, float *restrict r, const float *restrict g)
+TRB_WIDE static void average(const trb_optim *o, size_t n, float *restrict r, const float *restrict g)
 {
     const float a = (float)TRB_STATISTICS_MOMENTUM, each = (float)(1.0 / (double)o->lanes);
     for (size_t i = 0; i < n; i++) r[i] += a * (g[i] * each - r[i]);

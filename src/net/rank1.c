@@ -12,6 +12,7 @@
 
 #include "tribikos/blas.h"
 #include "tribikos/memory.h"
+#include "tribikos/wide.h"
 
 trb_status trb__rank1_factors(trb_net *net, trb__layer *l, size_t inputs, size_t outputs)
 {
@@ -47,12 +48,12 @@ trb_status trb__rank1_dense_open(trb__step *s, size_t rows, bool training)
 }
 
 /* Where head m's input of a row begins; the first layer behind the split has one for all. */
-static size_t input_of(const trb__layer *l, const dense *d, size_t row, size_t m)
+static inline size_t input_of(const trb__layer *l, const dense *d, size_t row, size_t m)
 {
     return row * l->x_width + (l->x_copies > 1 ? m * d->k : 0);
 }
 
-static void scale_inputs(const trb__layer *l, const dense *d, const trb__pass *p)
+TRB_WIDE static void scale_inputs(const trb__layer *l, const dense *d, const trb__pass *p)
 {
     for (size_t row = 0; row < p->rows; row++)
         for (size_t m = 0; m < d->M; m++) {
@@ -63,22 +64,27 @@ static void scale_inputs(const trb__layer *l, const dense *d, const trb__pass *p
         }
 }
 
+TRB_WIDE static void scale_outputs(const trb__layer *l, const dense *d, const trb__pass *p, float *to)
+{
+    for (size_t row = 0; row < p->rows; row++) {
+        const float *restrict u = d->u + row * l->y_width, *restrict factor = p->params + l->s;
+        float *restrict y = to + row * l->y_width;
+        for (size_t j = 0; j < l->y_width; j++) y[j] = u[j] * factor[j];
+    }
+}
+
 trb_status trb__rank1_dense_forward(const trb__step *s, const trb__pass *p, float *to)
 {
     const trb__layer *l = s->l;
     const dense d = dense_of(s);
     scale_inputs(l, &d, p);
     TRB_TRY(trb_gemm(false, true, p->rows * d.M, d.n, d.k, d.xr, d.k, p->params + l->weight, d.k, 0.0F, d.u, d.n));
-    for (size_t row = 0; row < p->rows; row++) {
-        const float *restrict u = d.u + row * l->y_width, *restrict factor = p->params + l->s;
-        float *restrict y = to + row * l->y_width;
-        for (size_t j = 0; j < l->y_width; j++) y[j] = u[j] * factor[j];
-    }
+    scale_outputs(l, &d, p, to);
     return TRB_OK;
 }
 
 /* du = dy o s, ds = sum over rows of dy o u. */
-static void back_over_outputs(const trb__layer *l, const dense *d, const trb__pass *p, const float *dy)
+TRB_WIDE static void back_over_outputs(const trb__layer *l, const dense *d, const trb__pass *p, const float *dy)
 {
     const float *restrict factor = p->params + l->s;
     float *restrict ds = p->grad == NULL ? NULL : p->grad + l->s;
@@ -93,7 +99,7 @@ static void back_over_outputs(const trb__layer *l, const dense *d, const trb__pa
 
 /* From the gradient by the scaled inputs: dr = sum over rows of it times x, dx = it times r, of one input for all heads
  * the sum over them. */
-static void back_over_inputs(const trb__layer *l, const dense *d, const trb__pass *p, float *to)
+TRB_WIDE static void back_over_inputs(const trb__layer *l, const dense *d, const trb__pass *p, float *to)
 {
     if (p->grad != NULL) memset(p->grad + l->r, 0, d->M * d->k * sizeof *p->grad);
     if (to != NULL) memset(to, 0, p->rows * l->x_width * sizeof *to);

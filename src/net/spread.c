@@ -6,9 +6,10 @@
 #include <string.h>
 
 #include "tribikos/memory.h"
+#include "tribikos/wide.h"
 
 /* y may be x. The mean is in double, over the heads in their order. */
-static void widen(const trb__step *s, size_t rows, const float *x, float *y)
+TRB_WIDE static void widen(const trb__step *s, size_t rows, const float *x, float *y)
 {
     enum { CHUNK = 64 };
     const trb__layer *l = s->l;

@@ -2,67 +2,62 @@
 
 #include <string.h>
 
-#ifdef __F16C__
-#include <immintrin.h>
-#endif
+#include "tribikos/wide.h"
 
-/* IEEE 754 binary16 in portable integer arithmetic; also the remainder of the vector loops, so that both agree is
- * tested. */
-static uint16_t narrow(float value)
+/* IEEE 754 binary16 without branches, so that compilers make vectors of it for every processor. All ways are computed
+ * and one is taken. */
+
+static inline uint32_t bits_of(float value)
 {
-    uint32_t bits = 0;
+    uint32_t bits;
     memcpy(&bits, &value, sizeof bits);
-    const uint16_t sign = (uint16_t)(bits >> 16 & 0x8000u);
-    const uint32_t magnitude = bits & 0x7fffffffu;
-    if (magnitude > 0x7f800000u) return (uint16_t)(sign | 0x7e00u | (magnitude >> 13 & 0x3ffu)); /* NaN, made quiet */
-    if (magnitude >= 0x477ff000u) return sign | 0x7c00u; /* 65520 and above round to infinity */
-    uint32_t mantissa = magnitude, shift = 13;
-    if (magnitude < 0x38800000u) { /* below 2^-14: subnormal, in units of 2^-24 */
-        if (magnitude < 0x33000000u) return sign;
-        shift = 126 - (magnitude >> 23);
-        mantissa = (magnitude & 0x7fffffu) | 0x800000u;
-    } else {
-        mantissa -= 112u << 23; /* from bias 127 to bias 15 */
-    }
-    const uint32_t half = 1u << (shift - 1), rest = mantissa & ((1u << shift) - 1);
-    uint32_t result = mantissa >> shift;
-    if (rest > half || (rest == half && (result & 1u))) result++; /* a carry into the exponent is right as it is */
-    return (uint16_t)(sign | result);
+    return bits;
 }
 
-static float widen(uint16_t half)
+static inline float from_bits(uint32_t bits)
 {
-    const uint32_t sign = (uint32_t)(half & 0x8000u) << 16, exponent = half >> 10 & 0x1fu, mantissa = half & 0x3ffu;
-    uint32_t bits = 0;
-    float value = 0;
-    if (exponent == 0) { /* zero or subnormal: an exact product */
-        value = (float)mantissa * 0x1p-24f;
-        memcpy(&bits, &value, sizeof bits);
-    } else if (exponent == 31) {
-        bits = 0x7f800000u | mantissa << 13 | (mantissa ? 0x400000u : 0u);
-    } else {
-        bits = (exponent + 112) << 23 | mantissa << 13;
-    }
-    bits |= sign;
+    float value;
     memcpy(&value, &bits, sizeof value);
     return value;
 }
 
+/* To the nearest, ties to even; what is not a number stays so, and is quiet. */
+static inline uint16_t narrow(float value)
+{
+    const uint32_t bits = bits_of(value), magnitude = bits & 0x7fffffffu, sign = bits >> 16 & 0x8000u;
+    /* Below 2^-14 the half is subnormal, in units of 2^-24: those of single precision from 0.5 on. */
+    const uint32_t subnormal = bits_of(from_bits(magnitude) + 0.5F) - 0x3f000000u;
+    /* From bias 127 to bias 15. A carry into the exponent is right as it is. */
+    const uint32_t normal = (magnitude - (112u << 23) + 0xfffu + (magnitude >> 13 & 1u)) >> 13;
+    const uint32_t finite = magnitude < 0x38800000u ? subnormal : normal;
+    const uint32_t number = magnitude >= 0x477ff000u ? 0x7c00u : finite; /* 65520 and above round to infinity */
+    return (uint16_t)(sign | (magnitude > 0x7f800000u ? 0x7e00u | (magnitude >> 13 & 0x3ffu) : number));
+}
+
+static inline float widen(uint16_t half)
+{
+    const uint32_t magnitude = half & 0x7fffu, sign = (uint32_t)(half & 0x8000u) << 16;
+    const uint32_t finite = bits_of(from_bits(magnitude << 13) * 0x1p112F); /* exact; subnormals become normal */
+    const uint32_t quiet = magnitude > 0x7c00u ? 0x400000u : 0u;
+    return from_bits(sign | (magnitude >= 0x7c00u ? 0x7f800000u | magnitude << 13 | quiet : finite));
+}
+
+TRB_WIDE static void narrow_all(size_t n, const float *restrict from, uint16_t *restrict to)
+{
+    for (size_t i = 0; i < n; i++) to[i] = narrow(from[i]);
+}
+
+TRB_WIDE static void widen_all(size_t n, const uint16_t *restrict from, float *restrict to)
+{
+    for (size_t i = 0; i < n; i++) to[i] = widen(from[i]);
+}
+
 void trb_f16_from_f32(size_t n, const float *from, uint16_t *to)
 {
-    size_t i = 0;
-#ifdef __F16C__
-    for (; i + 8 <= n; i += 8)
-        _mm_storeu_si128((__m128i *)(to + i), _mm256_cvtps_ph(_mm256_loadu_ps(from + i), _MM_FROUND_TO_NEAREST_INT));
-#endif
-    for (; i < n; i++) to[i] = narrow(from[i]);
+    narrow_all(n, from, to);
 }
 
 void trb_f32_from_f16(size_t n, const uint16_t *from, float *to)
 {
-    size_t i = 0;
-#ifdef __F16C__
-    for (; i + 8 <= n; i += 8) _mm256_storeu_ps(to + i, _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(from + i))));
-#endif
-    for (; i < n; i++) to[i] = widen(from[i]);
+    widen_all(n, from, to);
 }

@@ -98,7 +98,7 @@ for name, stem, rows in (("data_batch", "train", 80), ("test_batch", "t10k", 100
             np.concatenate([label[part, None], label[part, None], images], 1).tofile(f"{work}/cifar10/test_by_class.bin")
 END
 precision=f32
-grep -qw avx512_bf16 /proc/cpuinfo && precision=bf16
+has_bf16 && precision=bf16
 TRIBIKOS_DATA=$work/cifar10 mpi 2 run configs/cifar10.yaml --run.dir="$work/cifar" --math.precision=$precision --members.count=2 \
     --train.epochs=2 --student.phase1_epochs=2 --student.epochs=2 --cache.views=2 || cat "$work/err"
 check "configs/cifar10.yaml on a few hundred images" grep -q '^hydra' "$work/out"

@@ -10,7 +10,7 @@ net=(--train.layers="[resnet8 10]" --members.count=2 --members.overrides.1.layer
 
 for precision in f32 bf16; do
     if ! mpi 1 run "$conf" --run.dir="$work/$precision" "${net[@]}" --math.precision=$precision; then
-        if [ $precision = bf16 ] && ! grep -q avx512_bf16 /proc/cpuinfo; then
+        if [ $precision = bf16 ] && ! has_bf16; then
             check "bf16 is refused where the processor has none" grep -q "math.precision" "$work/err"
             continue
         fi

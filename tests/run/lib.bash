@@ -12,6 +12,9 @@ bad() { failed=$((failed + 1)); echo "FAILED: $*"; return 1; }
 check() { local what=$1; shift; if "$@"; then ok "$what"; else bad "$what"; fi; }
 finish() { echo "$passed passed, $failed failed"; [ "$failed" = 0 ] && [ "$passed" -gt 0 ]; exit; }
 
+# Whether math.precision: bf16 can be had here.
+has_bf16() { grep -qw avx512_bf16 /proc/cpuinfo && [ -z "${ONEDNN_MAX_CPU_ISA:-}" ]; }
+
 tribikos() { "$TRB_BUILD/tribikos" "$@"; }
 # mpi RANKS COMMAND...: run the program on several ranks, its output in $work/out and $work/err.
 mpi() { local n=$1; shift; mpirun -n "$n" "$TRB_BUILD/tribikos" "$@" >"$work/out" 2>"$work/err" </dev/null; }

@@ -52,8 +52,8 @@ static void separators(void **state)
         "1, 2.5 ,-3 \n 4 ,\t5,60\n7,8,.9e1",
         " 1  2.5 -3\n\t4 5\t60 \n\n7 8 9\n \t\n",
         "1,2.5,-3\r\n4,5,60\r\n\r\n7,8,9\r\n",
-        "\xef\xbb\xbf"
-        "1 2.5 -3\n4,5,60\n7 8 +9",
+        ("\xef\xbb\xbf"
+         "1 2.5 -3\n4,5,60\n7 8 +9"),
         "a,b c,d\n1,2.5,-3\n4,5,60\n7,8,9\n",
         "\n# one two three four\n1 2.5 -3\n4 5 60\n7 8 9\n",
         "\"x;y\"\r\n1 2.5 -3\r\n4 5 60\r\n7 8 9",
