@@ -33,11 +33,18 @@ bool trb_h5_has(trb_h5 *h, const char *dataset)
 /* The one before is closed, and the next one is going to have this name. */
 static trb_status change_set(trb_h5 *h, const char *name)
 {
-    char *copy = NULL;
+    enum { PIECE = 128 };
+    const size_t bytes = strlen(name) + 1;
     TRB_TRY(trb__h5_release_set(h));
-    TRB_TRY(trb_strdup(name, &copy));
-    trb_free(h->set_name);
-    h->set_name = copy;
+    if (bytes > h->set_room) {
+        const size_t more = (bytes + PIECE - 1) / PIECE * PIECE;
+        char *room = NULL;
+        TRB_TRY(trb_alloc(TRB_MEM_OTHER, more, 1, &room));
+        trb_free(h->set_name);
+        h->set_name = room;
+        h->set_room = more;
+    }
+    memcpy(h->set_name, name, bytes);
     return TRB_OK;
 }
 
@@ -56,6 +63,7 @@ static trb_status make_groups(trb_h5 *h, const char *name)
 {
     trb_status st = TRB_OK;
     char *part = NULL;
+    if (strchr(name + 1, '/') == NULL) return TRB_OK;
     TRB_TRY(trb_strdup(name, &part));
     const hid_t creation = H5Pcreate(H5P_GROUP_CREATE);
     (void)H5Pset_obj_track_times(creation, 0);

@@ -12,6 +12,7 @@ struct trb_h5 {
     hid_t file;
     hid_t set; /* the data set used last stays open: its chunk index is then read once */
     char *set_name;
+    size_t set_room; /* bytes of it */
 };
 
 /** As trb_file_open(), but records no failure. \return -1 with errno, which is EMEDIUMTYPE where something else than a
