@@ -38,7 +38,7 @@ trb_status trb_hash_open(trb_hash **out)
 void trb_hash_add(trb_hash *h, const void *bytes, size_t n)
 {
     /* A whole data set takes a while. */
-    enum { PIECE = 1 << 26 };
+    enum { PIECE = 1 << 24 };
     for (size_t at = 0; at < n; at += PIECE) {
         (void)XXH3_64bits_update((XXH3_state_t *)h, (const char *)bytes + at, n - at < PIECE ? n - at : PIECE);
         trb_alive();

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "tribikos/alive.h"
 #include "tribikos/fault.h"
 #include "tribikos/hash.h"
 #include "tribikos/memory.h"
@@ -217,7 +218,7 @@ static trb_status halt(trb_reader *r)
     atomic_store(&r->stop, true);
     (void)pthread_cond_broadcast(&r->changed);
     (void)pthread_mutex_unlock(&r->lock);
-    (void)pthread_join(r->thread, NULL);
+    trb_alive_join(r->thread);
     r->running = false;
     return r->st;
 }
@@ -228,7 +229,7 @@ static trb_status await_window(trb_reader *r, size_t w)
     (void)pthread_mutex_lock(&r->lock);
     r->released = w;
     (void)pthread_cond_broadcast(&r->changed);
-    while (r->filled <= w && r->st == TRB_OK) (void)pthread_cond_wait(&r->changed, &r->lock);
+    while (r->filled <= w && r->st == TRB_OK) trb_alive_wait(&r->changed, &r->lock);
     const trb_status st = r->filled > w ? TRB_OK : r->st;
     (void)pthread_mutex_unlock(&r->lock);
     return st;

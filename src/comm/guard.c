@@ -22,12 +22,9 @@ static struct {
 
 static void wait_a_little(double s)
 {
-    struct timespec until;
-    (void)clock_gettime(CLOCK_REALTIME, &until);
-    const double at = (double)until.tv_nsec + 1e9 * s;
-    until.tv_sec += (time_t)(at / 1e9);
-    until.tv_nsec = (long)fmod(at, 1e9);
-    (void)pthread_cond_timedwait(&guard.changed, &guard.lock, &until);
+    const double at = trb_now_s() + s;
+    const struct timespec until = {.tv_sec = (time_t)at, .tv_nsec = (long)(1e9 * fmod(at, 1.0))};
+    (void)pthread_cond_clockwait(&guard.changed, &guard.lock, CLOCK_MONOTONIC, &until);
 }
 
 static void give_up(double waited)

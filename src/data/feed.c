@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "tribikos/alive.h"
 #include "tribikos/fault.h"
 #include "tribikos/memory.h"
 
@@ -104,7 +105,7 @@ trb_status trb_feed_plan(trb_feed *f, uint64_t epoch, size_t parts, const int64_
 {
     (void)pthread_mutex_lock(&f->lock);
     f->parts = f->made; /* nothing more of the old plan is begun */
-    while (f->busy) (void)pthread_cond_wait(&f->changed, &f->lock);
+    while (f->busy) trb_alive_wait(&f->changed, &f->lock);
     if (f->stored.plan != NULL && f->st == TRB_OK) f->st = f->stored.plan(f->stored.ctx, parts, sample, view);
     f->epoch = epoch;
     f->parts = parts;
@@ -126,7 +127,7 @@ trb_status trb_feed_next(trb_feed *f, const float **x, const trb_mix **mix)
         (void)pthread_mutex_lock(&f->lock);
         f->released = part;
         (void)pthread_cond_broadcast(&f->changed);
-        while (f->made <= part && f->st == TRB_OK) (void)pthread_cond_wait(&f->changed, &f->lock);
+        while (f->made <= part && f->st == TRB_OK) trb_alive_wait(&f->changed, &f->lock);
         if (f->made <= part) st = f->st;
         (void)pthread_mutex_unlock(&f->lock);
     } else {
@@ -146,7 +147,7 @@ void trb_feed_close(trb_feed *f)
         f->stop = true;
         (void)pthread_cond_broadcast(&f->changed);
         (void)pthread_mutex_unlock(&f->lock);
-        (void)pthread_join(f->thread, NULL);
+        trb_alive_join(f->thread);
     }
     if (f->stored.plan != NULL) (void)f->stored.plan(f->stored.ctx, 0, NULL, NULL);
     (void)pthread_cond_destroy(&f->changed);

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "tribikos/alive.h"
 #include "tribikos/loss.h"
 #include "tribikos/memory.h"
 
@@ -82,10 +83,12 @@ static trb_status convert(const char *path, const trb_h5_shape *y, const uint8_t
 
 static trb_status check_finite(const char *path, size_t n, size_t columns, const float *x)
 {
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
+        trb_alive_at(i);
         for (size_t j = 0; j < columns; j++)
             if (!isfinite(x[i * columns + j]))
                 return trb_fail(TRB_EINPUT, "%s: /x: value %zu of row %zu is not finite", path, j, i);
+    }
     return TRB_OK;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "internal.h"
+#include "tribikos/alive.h"
 #include "tribikos/memory.h"
 #include "tribikos/wide.h"
 
@@ -25,6 +26,7 @@ static trb_status standardize_bytes(trb_data *d, size_t n, const int64_t *ids)
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, 2 * channels, sizeof *sum, &sum));
     uint64_t *squares = sum + channels;
     for (size_t i = 0; i < n; i++) {
+        trb_alive_at(i);
         const uint8_t *x = (const uint8_t *)d->x + (size_t)ids[i] * channels * area;
         for (size_t c = 0; c < channels; c++, x += area) {
             uint64_t s = 0, q = 0;
@@ -56,11 +58,13 @@ static trb_status standardize_floats(trb_data *d, size_t n, const int64_t *ids)
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, 2 * channels, sizeof *mean, &mean));
     double *squares = mean + channels;
     for (size_t i = 0; i < n; i++) {
+        trb_alive_at(i);
         const float *x = (const float *)d->x + (size_t)ids[i] * channels * area;
         for (size_t k = 0; k < channels * area; k++) mean[k / area] += (double)x[k];
     }
     for (size_t c = 0; c < channels; c++) mean[c] /= count;
     for (size_t i = 0; i < n; i++) {
+        trb_alive_at(i);
         const float *x = (const float *)d->x + (size_t)ids[i] * channels * area;
         for (size_t k = 0; k < channels * area; k++) {
             const double away = (double)x[k] - mean[k / area];

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "internal.h"
+#include "tribikos/alive.h"
 #include "tribikos/memory.h"
 
 struct trb_data_part {
@@ -86,6 +87,7 @@ void trb_data_part_put(trb_data_part *p, void *room)
         place(p, i, &x, &y);
         memcpy((char *)room + x, p->own[i].x.at, p->own[i].x.n);
         memcpy((char *)room + y, p->own[i].y.at, p->own[i].y.n);
+        trb_alive();
         drop(&p->own[i]);
     }
 }

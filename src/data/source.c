@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tribikos/alive.h"
 #include "tribikos/fault.h"
 #include "tribikos/memory.h"
 
@@ -84,6 +85,7 @@ static trb_status read_some(trb__source *s, size_t n, uint8_t *out, size_t *got)
             return trb_fail(TRB_EINPUT, "%s: damaged or truncated gzip file (%s)", s->path, why);
         if (r == 0) break;
         have += (size_t)r;
+        trb_alive();
     }
     *got = have;
     return TRB_OK;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tribikos/alive.h"
 #include "tribikos/loss.h"
 #include "tribikos/memory.h"
 
@@ -78,7 +79,7 @@ static bool next_line(cursor *c)
         const char *at = c->next, *newline = memchr(at, '\n', (size_t)(c->end - at));
         c->line_end = newline != NULL ? newline : c->end;
         c->next = newline != NULL ? newline + 1 : c->end;
-        c->line++;
+        trb_alive_at(c->line++);
         trim(&at, &c->line_end);
         if (at == c->line_end) continue;
         c->commas = memchr(at, ',', (size_t)(c->line_end - at)) != NULL;

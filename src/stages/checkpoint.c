@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "internal.h"
+#include "tribikos/alive.h"
 #include "tribikos/clock.h"
 #include "tribikos/fault.h"
 #include "tribikos/log.h"
@@ -353,7 +354,7 @@ static trb_status begin_writing(trb__saver *s)
 static trb_status end_writing(trb__saver *s)
 {
     if (!s->running) return TRB_OK;
-    (void)pthread_join(s->thread, NULL);
+    trb_alive_join(s->thread);
     s->running = false;
     s->written += s->st == TRB_OK;
     s->place->slot = (s->place->slot + 1) % s->c->checkpoint.keep;

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "tribikos/alive.h"
 #include "tribikos/fault.h"
 #include "tribikos/memory.h"
 
@@ -223,13 +224,52 @@ trb_status trb_h5_expect(trb_h5 *h, const char *name, trb_h5_shape shape)
                     shape_text(&shape, wanted));
 }
 
+static size_t row_bytes(trb_dtype type, int ndim, const hsize_t *dim)
+{
+    size_t bytes = trb_dtype_bytes(type);
+    for (int d = 1; d < ndim; d++)
+        if (__builtin_mul_overflow(bytes, (size_t)dim[d], &bytes)) return SIZE_MAX;
+    return bytes;
+}
+
+/* Rows that are read in one call: a few megabytes of them, and whole chunks, because HDF5 unpacks a chunk anew for each
+ * call that wants a part of it. */
+static size_t rows_a_call(const trb_h5 *h, size_t bytes)
+{
+    enum { PIECE = 1 << 22 };
+    hsize_t chunk[H5S_MAX_RANK] = {1};
+    const hid_t creation = H5Dget_create_plist(h->set);
+    if (creation >= 0 && H5Pget_layout(creation) == H5D_CHUNKED) (void)H5Pget_chunk(creation, H5S_MAX_RANK, chunk);
+    if (creation >= 0) (void)H5Pclose(creation);
+    const size_t rows = bytes > 0 ? PIECE / bytes : PIECE, whole = (size_t)chunk[0];
+    return rows < whole ? whole : rows / whole * whole;
+}
+
+/* Rows [first, first + n) of the open data set, whose type and extent these are. */
+static trb_status move(trb_h5 *h, hid_t stored, hid_t space, int ndim, const hsize_t *dim, size_t first, size_t n,
+                       const void *from, void *to)
+{
+    trb_status st = TRB_OK;
+    hsize_t start[H5S_MAX_RANK] = {first}, count[H5S_MAX_RANK];
+    memcpy(count, dim, (size_t)ndim * sizeof *count);
+    count[0] = n;
+    const hid_t memory = H5Screate_simple(ndim, count, NULL);
+    if (H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, count, NULL) < 0 ||
+        (from != NULL ? H5Dwrite(h->set, stored, memory, space, H5P_DEFAULT, from)
+                      : H5Dread(h->set, stored, memory, space, H5P_DEFAULT, to)) < 0)
+        st = trb__h5_fail(h, TRB_EINTEGRITY, from != NULL ? "cannot write to data set" : "cannot read data set",
+                          h->set_name);
+    if (memory >= 0) (void)H5Sclose(memory);
+    trb_alive();
+    return st;
+}
+
 /* One transfer of rows, `from` memory or `to` it, memory and file of one type: HDF5 converts nothing. */
 static trb_status transfer(trb_h5 *h, const char *name, trb_dtype type, size_t first, size_t n, const void *from,
                            void *to)
 {
     trb_status st = TRB_OK;
-    hsize_t dim[H5S_MAX_RANK], start[H5S_MAX_RANK] = {first};
-    hid_t memory = H5I_INVALID_HID;
+    hsize_t dim[H5S_MAX_RANK];
     TRB_TRY(trb_fault(from != NULL ? "file.write" : "file.read"));
     TRB_TRY(open_set(h, name));
     const hid_t stored = H5Dget_type(h->set), space = H5Dget_space(h->set);
@@ -248,14 +288,13 @@ static trb_status transfer(trb_h5 *h, const char *name, trb_dtype type, size_t f
                       (unsigned long long)dim[0], first, first + n);
         goto done;
     }
-    dim[0] = n;
-    memory = H5Screate_simple(ndim, dim, NULL);
-    if (H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, dim, NULL) < 0 ||
-        (from != NULL ? H5Dwrite(h->set, stored, memory, space, H5P_DEFAULT, from)
-                      : H5Dread(h->set, stored, memory, space, H5P_DEFAULT, to)) < 0)
-        st = trb__h5_fail(h, TRB_EINTEGRITY, what, name);
+    const size_t bytes = row_bytes(type, ndim, dim), step = to != NULL ? rows_a_call(h, bytes) : SIZE_MAX;
+    for (size_t at = 0, rows = 0; at < n && st == TRB_OK; at += rows) {
+        const size_t left = step - (first + at) % step;
+        rows = left < n - at ? left : n - at;
+        st = move(h, stored, space, ndim, dim, first + at, rows, from, to != NULL ? (char *)to + at * bytes : NULL);
+    }
 done:
-    if (memory >= 0) (void)H5Sclose(memory);
     if (space >= 0) (void)H5Sclose(space);
     if (stored >= 0) (void)H5Tclose(stored);
     return st;

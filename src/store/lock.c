@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "impl.h"
+#include "tribikos/alive.h"
 #include "tribikos/fault.h"
 #include "tribikos/log.h"
 #include "tribikos/memory.h"
@@ -247,7 +248,7 @@ static void stop(trb_lock *l)
     l->stop = true;
     (void)pthread_cond_signal(&l->changed);
     (void)pthread_mutex_unlock(&l->mutex);
-    (void)pthread_join(l->thread, NULL);
+    trb_alive_join(l->thread);
     (void)pthread_cond_destroy(&l->changed);
     (void)pthread_mutex_destroy(&l->mutex);
 }

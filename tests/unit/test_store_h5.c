@@ -241,6 +241,31 @@ done:
     return st;
 }
 
+/* Rows that are read in several calls, contiguous and in chunks that the calls' rows are no multiple of. */
+static void in_pieces(void **state)
+{
+    (void)state;
+    enum { N = 3001, WIDE = 1000, CHUNK = 700, FIRST = 10, WANTED = 2950 };
+    float *written = calloc((size_t)N * WIDE, sizeof *written), *read = calloc((size_t)WANTED * WIDE, sizeof *read);
+    assert_true(written != NULL && read != NULL);
+    for (size_t i = 0; i < (size_t)N * WIDE; i++) written[i] = (float)(i % 65521);
+    for (int chunked = 0; chunked < 2; chunked++) {
+        trb_h5 *h = NULL;
+        assert_ok(trb_h5_create(in_scratch("pieces.h5"), &h));
+        assert_ok(trb_h5_make(h, "x", (trb_h5_shape){TRB_F32, 2, {N, WIDE}},
+                              (trb_h5_layout){.chunk_rows = chunked ? CHUNK : 0, .deflate = chunked ? 1 : 0}));
+        assert_ok(trb_h5_write_rows(h, "x", 0, N, written));
+        assert_ok(trb_h5_publish(h));
+        assert_ok(trb_h5_open(in_scratch("pieces.h5"), &h));
+        memset(read, 0, (size_t)WANTED * WIDE * sizeof *read);
+        assert_ok(trb_h5_read_rows(h, "x", TRB_F32, FIRST, WANTED, read));
+        assert_memory_equal(read, written + FIRST * WIDE, (size_t)WANTED * WIDE * sizeof *read);
+        trb_h5_close(h);
+    }
+    free(read);
+    free(written);
+}
+
 /* What describes a file can be most of it: attributes beyond the eighth have no place before the file is closed. */
 static trb_status describe_much(const char *path)
 {
@@ -394,7 +419,7 @@ int main(void)
         cmocka_unit_test(faults),       cmocka_unit_test(round_trip),      cmocka_unit_test(refusals),
         cmocka_unit_test(empty_claims), cmocka_unit_test(same_bytes),      cmocka_unit_test(aside),
         cmocka_unit_test(full_disk),    cmocka_unit_test(reserving_fails), cmocka_unit_test(two_threads),
-        cmocka_unit_test(silence),
+        cmocka_unit_test(silence),      cmocka_unit_test(in_pieces),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }
