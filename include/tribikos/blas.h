@@ -25,7 +25,8 @@ trb_precision trb_precision_get(void);
 
 /** Load the library and fix its thread count. Local; call once before any other function of this folder; a second call
  * may only change the thread count. \param[in] threads  BLAS threads a rank, >= 1; 1 is fastest on layer-sized shapes
- * \return TRB_OK; TRB_ECONFIG if threads < 1, or if there cannot be so many; TRB_EIO if the library cannot be loaded */
+ * \return TRB_OK; TRB_ECONFIG if threads < 1, if there cannot be so many, or if the processor lacks what
+ * OPENBLAS_CORETYPE asks for; TRB_EIO if the library cannot be loaded */
 trb_status trb_blas_open(int threads);
 
 /** Give back what products of bf16 keep from one call to the next: a primitive for each shape, made at its first use,

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/mman.h>
 
 #include <dnnl.h>
@@ -28,16 +29,38 @@ static text_fn *corename, *config;
 static char name[160];
 static trb_precision precision;
 
+#if defined(__x86_64__)
 /* The library's own detection takes a processor that is newer than itself for an old one. Every processor with these
  * five features runs the SkylakeX kernels, at up to twice the speed of the Haswell ones. */
-static void choose_kernels(void)
+static bool has_avx512(void)
 {
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd"))
-        (void)setenv("OPENBLAS_CORETYPE", "SkylakeX", 0);
-#endif
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512cd");
 }
+
+/* The library does not look whether the processor has what the user's choice needs. */
+static trb_status choose_kernels(void)
+{
+    static const struct {
+        const char *core;
+        bool avx512;
+    } known[] = {{"Haswell", false}, {"Zen", false}, {"SkylakeX", true}, {"Cooperlake", true}, {"SapphireRapids", true}};
+    const char *asked = getenv("OPENBLAS_CORETYPE");
+    if (asked == NULL && has_avx512()) (void)setenv("OPENBLAS_CORETYPE", "SkylakeX", 0);
+    for (size_t i = 0; asked != NULL && i < sizeof known / sizeof *known; i++)
+        if (strcasecmp(asked, known[i].core) == 0 &&
+            !(known[i].avx512 ? has_avx512() : __builtin_cpu_supports("avx2") != 0))
+            return trb_fail(TRB_ECONFIG, "OPENBLAS_CORETYPE=%s: these kernels need %s, which this processor lacks; unset it",
+                            asked, known[i].avx512 ? "AVX-512" : "AVX2");
+    return TRB_OK;
+}
+#else
+static trb_status choose_kernels(void)
+{
+    return TRB_OK;
+}
+#endif
 
 /* The library takes this much for each thread at that thread's first product, and asks for it for ever if it is
  * refused (0.3.21 to 0.3.29, x86-64 and arm64). A thread's malloc takes as much again if it can. */
@@ -111,7 +134,7 @@ static trb_status load(int threads)
     char count[16];
     (void)snprintf(count, sizeof count, "%d", threads);
     (void)setenv("OPENBLAS_NUM_THREADS", count, 1); /* otherwise the library starts a thread a core when it loads */
-    choose_kernels();
+    TRB_TRY(choose_kernels());
 
     void *library = NULL;
     for (size_t i = 0; i < sizeof places / sizeof *places && library == NULL; i++)
