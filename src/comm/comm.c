@@ -277,25 +277,47 @@ trb_status trb_comm_barrier(trb_comm *c)
     return trb__wait(c, &request, "MPI_Ibarrier");
 }
 
+/* From every rank its items, one after the other, and not by MPI_Igatherv, whose places in `all` are int. */
+static trb_status collect(const trb_comm *c, const void *items, MPI_Datatype type, size_t size, const int *counts,
+                          void *all)
+{
+    enum { TAG = 32767 }; /* no exchange has as many segments */
+    MPI_Request request;
+    char *to = all;
+    if (c->rank != 0) {
+        if (counts[c->rank] == 0) return TRB_OK;
+        TRB_TRY(trb__mpi(MPI_Isend(items, counts[c->rank], type, 0, TAG, c->mpi, &request), "MPI_Isend"));
+        return trb__wait(c, &request, "MPI_Isend");
+    }
+    for (int r = 0; r < c->size; to += (size_t)counts[r++] * size) {
+        if (counts[r] == 0) continue;
+        if (r == 0) {
+            memcpy(to, items, (size_t)counts[0] * size);
+            continue;
+        }
+        TRB_TRY(trb__mpi(MPI_Irecv(to, counts[r], type, r, TAG, c->mpi, &request), "MPI_Irecv"));
+        TRB_TRY(trb__wait(c, &request, "MPI_Irecv"));
+    }
+    return TRB_OK;
+}
+
 trb_status trb_comm_gather(trb_comm *c, const void *items, size_t n, size_t size, void *all)
 {
     /* One item is one MPI element, so that counts stay small however large an item is. */
-    int item = 0, mine = 0, *counts = NULL, *starts = NULL;
+    int item = 0, mine = 0, *counts = NULL;
     MPI_Datatype type = MPI_DATATYPE_NULL;
     MPI_Request request;
     trb_status st = TRB_OK;
     st = trb_to_int(size, &item);
     if (st == TRB_OK) st = trb_to_int(n, &mine);
+    if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, (size_t)c->size, sizeof *counts, &counts);
     TRB_GO(trb_agree(c, st));
-    TRB_GO(trb_agree(c, trb_alloc(TRB_MEM_OTHER, 2 * (size_t)c->size, sizeof *counts, &counts)));
-    starts = counts + c->size;
     TRB_GO(trb__mpi(MPI_Type_contiguous(item, MPI_BYTE, &type), "MPI_Type_contiguous"));
     TRB_GO(trb__mpi(MPI_Type_commit(&type), "MPI_Type_commit"));
     TRB_GO(trb__mpi(MPI_Igather(&mine, 1, MPI_INT, counts, 1, MPI_INT, 0, c->mpi, &request), "MPI_Igather"));
     TRB_GO(trb__wait(c, &request, "MPI_Igather"));
-    for (int r = 1; r < c->size; r++) starts[r] = starts[r - 1] + counts[r - 1];
-    TRB_GO(trb__mpi(MPI_Igatherv(items, mine, type, all, counts, starts, type, 0, c->mpi, &request), "MPI_Igatherv"));
-    TRB_GO(trb__wait(c, &request, "MPI_Igatherv"));
+    counts[c->rank] = mine;
+    st = collect(c, items, type, size, counts, all);
 done:
     if (type != MPI_DATATYPE_NULL) (void)MPI_Type_free(&type);
     trb_free(counts);
@@ -305,6 +327,7 @@ done:
 trb_status trb_comm_allgather(trb_comm *c, const double *items, size_t n, double *all)
 {
     int mine = 0, *counts = NULL, *starts = NULL;
+    size_t before = 0;
     MPI_Request request;
     trb_status st = TRB_OK;
     TRB_GO(trb_agree(c, trb_to_int(n, &mine)));
@@ -312,7 +335,7 @@ trb_status trb_comm_allgather(trb_comm *c, const double *items, size_t n, double
     starts = counts + c->size;
     TRB_GO(trb__mpi(MPI_Iallgather(&mine, 1, MPI_INT, counts, 1, MPI_INT, c->mpi, &request), "MPI_Iallgather"));
     TRB_GO(trb__wait(c, &request, "MPI_Iallgather"));
-    for (int r = 1; r < c->size; r++) starts[r] = starts[r - 1] + counts[r - 1];
+    for (int r = 0; r < c->size; before += (size_t)counts[r++]) TRB_GO(trb_to_int(before, &starts[r])); /* all alike */
     TRB_GO(trb__mpi(MPI_Iallgatherv(items, mine, MPI_DOUBLE, all, counts, starts, MPI_DOUBLE, c->mpi, &request),
                     "MPI_Iallgatherv"));
     TRB_GO(trb__wait(c, &request, "MPI_Iallgatherv"));

@@ -1,4 +1,7 @@
 /* Agreement, gathering and sharing: the same on every rank, whoever fails, however uneven the parts. */
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "mpi/check.h"
 
 static void worst_status_wins_everywhere(trb_comm *w)
@@ -80,6 +83,34 @@ static void uneven_parts_are_gathered_in_rank_order(trb_comm *w)
     }
 }
 
+/* n addresses, PIECE of memory under all of them: many bytes take little of it. */
+enum { PIECE = 1 << 21 };
+static char *few_under_many(size_t n)
+{
+    const int fd = memfd_create("few", 0);
+    CHECK(fd >= 0 && ftruncate(fd, PIECE) == 0);
+    char *at = mmap(NULL, n, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    CHECK(at != MAP_FAILED);
+    for (size_t i = 0; i < n; i += PIECE)
+        CHECK(mmap(at + i, PIECE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == at + i);
+    CHECK(close(fd) == 0);
+    return at;
+}
+
+/* More items than an int counts: the last rank's begin beyond it. */
+static void many_items_are_gathered(trb_comm *w)
+{
+    enum { P = 3, EACH = (1 << 30) + PIECE };
+    const int r = trb_comm_rank(w);
+    if (trb_comm_size(w) != P) return;
+    char *items = few_under_many(EACH), *all = r == 0 ? few_under_many((size_t)P * EACH) : NULL;
+    memset(items, 'a' + r, PIECE);
+    CHECK(trb_comm_gather(w, items, r < P - 1 ? EACH : PIECE, 1, all) == TRB_OK);
+    for (size_t i = 0; r == 0 && i < PIECE; i++) CHECK(all[i] == 'a' + P - 1); /* it came last */
+    CHECK(r != 0 || munmap(all, (size_t)P * EACH) == 0);
+    CHECK(munmap(items, EACH) == 0);
+}
+
 int main(int argc, char **argv)
 {
     const mpi_test tests[] = {worst_status_wins_everywhere,
@@ -87,6 +118,7 @@ int main(int argc, char **argv)
                               inner_groups_keep_the_culprit,
                               differing_values_are_refused,
                               texts_reach_all,
-                              uneven_parts_are_gathered_in_rank_order};
+                              uneven_parts_are_gathered_in_rank_order,
+                              many_items_are_gathered};
     return run_tests(argc, argv, sizeof tests / sizeof *tests, tests);
 }
