@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <signal.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -186,6 +187,9 @@ static void name_the_slow(const trb_comm *c, double now, double since)
 void trb__waits(const trb_comm *c, double since)
 {
     trb__progress();
+#ifndef OPEN_MPI /* which does this by itself where ranks share a core */
+    (void)sched_yield();
+#endif
     if (!watch.on) return;
     const double now = trb_now_s();
     watch.mine.waits = 1;
