@@ -1,4 +1,5 @@
 #include <math.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -271,6 +272,9 @@ static void end_the_job(int who, double silent_s)
 void trb__waits(const trb_comm *c, double since)
 {
     trb__progress();
+#ifndef OPEN_MPI /* which does this by itself where ranks share a core */
+    (void)sched_yield();
+#endif
     if (!watch.on) return;
     const double now = trb_now_s();
     look(c, now);

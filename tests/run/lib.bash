@@ -17,7 +17,7 @@ has_bf16() { grep -qw avx512_bf16 /proc/cpuinfo && [ -z "${ONEDNN_MAX_CPU_ISA:-}
 
 tribikos() { "$TRB_BUILD/tribikos" "$@"; }
 # mpi RANKS COMMAND...: run the program on several ranks, its output in $work/out and $work/err.
-mpi() { local n=$1; shift; mpirun -n "$n" "$TRB_BUILD/tribikos" "$@" >"$work/out" 2>"$work/err" </dev/null; }
+mpi() { local n=$1; shift; "${TRB_MPIRUN:-mpirun}" -n "$n" "$TRB_BUILD/tribikos" "$@" >"$work/out" 2>"$work/err" </dev/null; }
 
 fashion=/usr/share/datasets/fashion-mnist
 [ -r $fashion/train-images-idx3-ubyte.gz ] || skip "the package dataset-fashion-mnist is not installed"
