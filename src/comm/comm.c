@@ -204,10 +204,9 @@ static trb_status agree(trb_comm *c, trb_status st, bool on_files)
          * already. */
         const bool nobodys = agreed == TRB_STOPPED || agreed == TRB_ECONFIG ||
                              (on_files && (agreed == TRB_EINPUT || agreed == TRB_EINTEGRITY));
-        if (all_alike || nobodys || strncmp(trb_fail_message(), "rank ", 5) == 0)
-            (void)snprintf(line, sizeof line, "%s", trb_fail_message());
-        else
-            (void)snprintf(line, sizeof line, "rank %d (%s): %.900s", c->world_rank, host, trb_fail_message());
+        if (!all_alike && !nobodys && strncmp(trb_fail_message(), "rank ", 5) != 0)
+            (void)trb_fail_of(agreed, "rank %d (%s): ", c->world_rank, host);
+        (void)snprintf(line, sizeof line, "%s", trb_fail_message());
     }
     TRB_TRY(trb_comm_bcast(c, line, sizeof line, worst[0].rank));
     trb_fail_clear();

@@ -19,6 +19,18 @@ static void worst_status_wins_everywhere(trb_comm *w)
     CHECK(P == 1 || strncmp(trb_fail_message(), name, strlen(name)) == 0);
 }
 
+static void a_long_line_says_what_to_do(trb_comm *w)
+{
+    char line[4 * TRB_FAIL_BYTES];
+    memset(line, 'x', sizeof line - 1);
+    line[sizeof line - 1] = '\0';
+    const bool last = trb_comm_rank(w) == trb_comm_size(w) - 1;
+    CHECK(trb_agree(w, last ? trb_fail(TRB_EIO, "%s; do this", line) : TRB_OK) == TRB_EIO);
+    const char *said = trb_fail_message();
+    CHECK(strlen(said) > 9 && strcmp(said + strlen(said) - 9, "; do this") == 0);
+    CHECK(strncmp(said, trb_comm_size(w) == 1 ? "xxx" : "rank ", 3) == 0);
+}
+
 static void a_failure_of_all_names_nobody(trb_comm *w)
 {
     CHECK(trb_agree(w, trb_fail(TRB_EINPUT, "data.idx: bad magic")) == TRB_EINPUT);
@@ -114,6 +126,7 @@ static void many_items_are_gathered(trb_comm *w)
 int main(int argc, char **argv)
 {
     const mpi_test tests[] = {worst_status_wins_everywhere,
+                              a_long_line_says_what_to_do,
                               a_failure_of_all_names_nobody,
                               inner_groups_keep_the_culprit,
                               differing_values_are_refused,
