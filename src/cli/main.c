@@ -89,12 +89,13 @@ static void release_arguments(trb__arguments *a)
 static trb_status run(int argc, char **argv, const command *c, trb_comm **world)
 {
     trb__arguments a = {.command = argv[1]};
-    trb_status st = trb_processor_check(); /* before anything that is compiled for a processor */
+    const trb_status fits = trb_processor_check(); /* before anything that is compiled for a processor */
+    trb_status st = fits;
     if (st == TRB_OK) st = c == NULL ? TRB_ECONFIG : sort_arguments(argc, argv, &a);
     /* An unknown command may have been given to several ranks, and is to be reported once. */
     if (c == NULL || c->local == NULL) {
         if (st == TRB_OK) st = trb_stop_start(_exit);
-        trb__watch_by_flags(&a);
+        if (fits == TRB_OK) trb__watch_by_flags(&a);
         const trb_status started = trb_comm_start(&argc, &argv, world);
         st = started != TRB_OK ? started : trb_agree(*world, st);
     }

@@ -3,6 +3,7 @@
 #include "bf16.h"
 #include "primitive.h"
 #include "tribikos/memory.h"
+#include "tribikos/wide.h"
 
 /* Measured on one core of a Zen 4 (oneDNN 2.6), GFLOP/s with the rounding of both operands, against trb_gemm in single
  * precision: 128x4000x200 NT 185/87, 128x200x4000 NN 180/106, 4000x200x128 TN 192/107, 32x4000x200 NT 158/65,
@@ -70,7 +71,8 @@ static trb_status find(const product *like, product **out)
     return TRB_OK;
 }
 
-static void round_all(size_t rows, size_t columns, const float *restrict from, size_t ld, uint16_t *restrict to)
+TRB_WIDE static void round_all(size_t rows, size_t columns, const float *restrict from, size_t ld,
+                               uint16_t *restrict to)
 {
     for (size_t r = 0; r < rows; r++, from += ld, to += columns)
         for (size_t i = 0; i < columns; i++) to[i] = trb__narrow(from[i]);

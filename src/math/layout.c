@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "tribikos/memory.h"
+#include "tribikos/wide.h"
 
 /* The library's names for [C / block][H][W][block]. */
 static const struct {
@@ -137,52 +138,72 @@ trb_status trb_reorder_run(trb_reorder *r, const void *from, void *to)
 
 /* ---- element by element; padding is zero on both sides of each of these and stays so */
 
+TRB_WIDE static void relu_f32(size_t n, const float *x, float *y)
+{
+    for (size_t i = 0; i < n; i++) y[i] = x[i] < 0.0F ? 0.0F : x[i];
+}
+
+/* The sign is that of the 16 bits. */
+TRB_WIDE static void relu_bf16(size_t n, const uint16_t *x, uint16_t *y)
+{
+    for (size_t i = 0; i < n; i++) y[i] = (x[i] & 0x8000U) != 0 && (x[i] & 0x7FFFU) <= 0x7F80U ? 0 : x[i];
+}
+
 void trb_layout_relu(const trb_layout *l, const void *x, void *y)
 {
-    const size_t n = elements(l);
-    if (l->bf16) { /* the sign is that of the 16 bits */
-        const uint16_t *a = x;
-        uint16_t *to = y;
-        for (size_t i = 0; i < n; i++) to[i] = (a[i] & 0x8000U) != 0 && (a[i] & 0x7FFFU) <= 0x7F80U ? 0 : a[i];
-    } else {
-        const float *a = x;
-        float *to = y;
-        for (size_t i = 0; i < n; i++) to[i] = a[i] < 0.0F ? 0.0F : a[i];
+    if (l->bf16)
+        relu_bf16(elements(l), x, y);
+    else
+        relu_f32(elements(l), x, y);
+}
+
+/* Each gradient is read, wanted or not, so that the loop has no branch. */
+TRB_WIDE static void relu_back_f32(size_t n, const float *y, const float *dy, float *dx)
+{
+    for (size_t i = 0; i < n; i++) {
+        const float d = dy[i];
+        dx[i] = y[i] > 0.0F ? d : 0.0F;
+    }
+}
+
+TRB_WIDE static void relu_back_bf16(size_t n, const uint16_t *y, const uint16_t *dy, uint16_t *dx)
+{
+    for (size_t i = 0; i < n; i++) {
+        const uint16_t d = dy[i];
+        dx[i] = (uint16_t)(y[i] - 1U) < 0x7FFFU ? d : 0;
     }
 }
 
 void trb_layout_relu_back(const trb_layout *l, const void *y, const void *dy, void *dx)
 {
-    const size_t n = elements(l);
-    if (l->bf16) {
-        const uint16_t *a = y, *d = dy;
-        uint16_t *to = dx;
-        for (size_t i = 0; i < n; i++) to[i] = (uint16_t)(a[i] - 1U) < 0x7FFFU ? d[i] : 0;
-    } else {
-        const float *a = y, *d = dy;
-        float *to = dx;
-        for (size_t i = 0; i < n; i++) to[i] = a[i] > 0.0F ? d[i] : 0.0F;
+    if (l->bf16)
+        relu_back_bf16(elements(l), y, dy, dx);
+    else
+        relu_back_f32(elements(l), y, dy, dx);
+}
+
+TRB_WIDE static void add_f32(size_t n, const float *a, const float *b, bool relu, float *y)
+{
+    for (size_t i = 0; i < n; i++) {
+        const float sum = a[i] + b[i];
+        y[i] = relu && sum < 0.0F ? 0.0F : sum;
+    }
+}
+
+TRB_WIDE static void add_bf16(size_t n, const uint16_t *a, const uint16_t *b, bool relu, uint16_t *y)
+{
+    for (size_t i = 0; i < n; i++) {
+        const float sum = trb__widen(a[i]) + trb__widen(b[i]);
+        y[i] = trb__narrow(relu && sum < 0.0F ? 0.0F : sum);
     }
 }
 
 void trb_layout_add(const trb_layout *l, const void *a, const void *b, bool relu, void *y)
 {
-    const size_t n = elements(l);
-    if (l->bf16) {
-        const uint16_t *p = a, *q = b;
-        uint16_t *to = y;
-        for (size_t i = 0; i < n; i++) {
-            const float sum = trb__widen(p[i]) + trb__widen(q[i]);
-            to[i] = trb__narrow(relu && sum < 0.0F ? 0.0F : sum);
-        }
-    } else {
-        const float *p = a, *q = b;
-        float *to = y;
-        for (size_t i = 0; i < n; i++) {
-            const float sum = p[i] + q[i];
-            to[i] = relu && sum < 0.0F ? 0.0F : sum;
-        }
-    }
+    if (l->bf16)
+        add_bf16(elements(l), a, b, relu, y);
+    else
+        add_f32(elements(l), a, b, relu, y);
 }
 
 void trb_layout_spread(const trb_layout *l, size_t rows, size_t M, const void *x, void *y)
@@ -191,24 +212,30 @@ void trb_layout_spread(const trb_layout *l, size_t rows, size_t M, const void *x
     for (size_t i = 0; i < rows * M; i++) memcpy((char *)y + i * part, (const char *)x + i / M * part, part);
 }
 
+/* One row: the sum of M parts, one behind the other. */
+TRB_WIDE static void gather_f32(size_t part, size_t M, const float *restrict from, float *restrict to)
+{
+    memcpy(to, from, part * sizeof *to);
+    for (size_t m = 1; m < M; m++)
+        for (size_t j = 0; j < part; j++) to[j] += from[m * part + j];
+}
+
+TRB_WIDE static void gather_bf16(size_t part, size_t M, const uint16_t *restrict from, uint16_t *restrict to)
+{
+    for (size_t j = 0; j < part; j++) {
+        float sum = trb__widen(from[j]);
+        for (size_t m = 1; m < M; m++) sum += trb__widen(from[m * part + j]);
+        to[j] = trb__narrow(sum);
+    }
+}
+
 void trb_layout_gather(const trb_layout *l, size_t rows, size_t M, const void *y, void *x)
 {
     const size_t part = elements(l) / rows / M;
     for (size_t r = 0; r < rows; r++) {
-        if (l->bf16) {
-            const uint16_t *from = (const uint16_t *)y + r * M * part;
-            uint16_t *to = (uint16_t *)x + r * part;
-            for (size_t j = 0; j < part; j++) {
-                float sum = trb__widen(from[j]);
-                for (size_t m = 1; m < M; m++) sum += trb__widen(from[m * part + j]);
-                to[j] = trb__narrow(sum);
-            }
-        } else {
-            const float *from = (const float *)y + r * M * part;
-            float *to = (float *)x + r * part;
-            memcpy(to, from, part * sizeof *to);
-            for (size_t m = 1; m < M; m++)
-                for (size_t j = 0; j < part; j++) to[j] += from[m * part + j];
-        }
+        if (l->bf16)
+            gather_bf16(part, M, (const uint16_t *)y + r * M * part, (uint16_t *)x + r * part);
+        else
+            gather_f32(part, M, (const float *)y + r * M * part, (float *)x + r * part);
     }
 }
