@@ -12,5 +12,7 @@ const trb__command trb__commands[TRB__COMMANDS] = {
     {"verify", "CACHE", "check every byte of a cache", trb__command_verify},
     {"info", "FILE", "say what a weights file, checkpoint, shard or manifest is", trb__command_info},
     {"config", "CONFIG", "print the resolved configuration (config --help: all keys)", trb__command_config},
+    {"page", "PAGE", "print the manual page tribikos.1 or tribikos_config.5, or completion for bash (bash)",
+     trb__command_page},
     {"version", "", "print the versions of program, kernels and libraries (also --version)", trb__command_version},
 };
