@@ -37,6 +37,8 @@ void trb_blas_close(void);
  * "OpenBLAS 0.3.21 SkylakeX, oneDNN 2.6.3 isa 0xe7, 1 thread, bf16" (without the last word in single precision; isa is
  * oneDNN's dnnl_cpu_isa_t, the processor's features that it uses). Local; borrowed; "" before trb_blas_open(). */
 const char *trb_blas_name(void);
+/** The first part of it, libraries and kernels. */
+const char *trb_blas_libraries(void);
 
 /** C = op(A) op(B) + beta C, row-major, single precision. Local.
  *

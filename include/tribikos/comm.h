@@ -21,6 +21,9 @@ typedef struct trb_comm trb_comm;
  * (each would believe that it is rank 0 of 1); TRB_ECOMM */
 trb_status trb_comm_start(int *argc, char ***argv, trb_comm **world);
 
+/** The MPI and its version, e.g. "Open MPI v4.1.4". Local; also before MPI is started; borrowed. */
+const char *trb_comm_library(void);
+
 /** End MPI, when all ranks have come here. Collective over world. */
 void trb_comm_stop(trb_comm *world);
 

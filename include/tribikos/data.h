@@ -63,6 +63,8 @@ typedef struct {
  */
 trb_status trb_data_load(const trb_data_files *files, trb_data *out);
 void trb_data_clear(trb_data *d);
+/** "zlib 1.2.13". Borrowed. */
+const char *trb_data_library(void);
 
 /** What one unit of a data set holds: a file, of idx a pair. Plain numbers, for others to know. */
 typedef struct {

@@ -30,4 +30,7 @@ trb_status trb_hash_file(const char *path, uint64_t *digest);
 /** A digest as files and messages show it: 16 hexadecimal digits. Local. \param[out] text [17] */
 void trb_hash_hex(uint64_t digest, char text[17]);
 
+/** "xxHash 0.8.1". Local; borrowed. */
+const char *trb_hash_library(void);
+
 #endif

@@ -52,6 +52,9 @@ trb_status trb_file_publish_text(const char *path, const char *text);
 
 typedef struct trb_h5 trb_h5;
 
+/** "HDF5 1.10.8". Borrowed. */
+const char *trb_h5_library(void);
+
 enum { TRB_H5_MAX_DIM = 5 };
 typedef struct {
     trb_dtype type;
@@ -126,8 +129,9 @@ trb_status trb_h5_each_attr(trb_h5 *h, trb_status (*visit)(void *ctx, const char
  *   regression: "target.mean", "target.scale" [1] float64: a target is mean + scale * output
  *   attributes: format "tribikos weights"; version 1; layers (net.h's list); input_c, input_h, input_w; heads;
  *   config (what the network was trained with, one "key: value" a line); config_digest (XXH3 of that text);
- *   blas (kernels and threads, see trb_weights_write()); digest (XXH3 of `layers`, the four sizes as uint64, the constants above and the slab's
- *   bytes)
+ *   blas (kernels and threads, see trb_weights_write()); program (trb_version(); absent from files of before there was one,
+ *   and of programs that did not set it); digest (XXH3 of `layers`, the four sizes as uint64, the constants above and the
+ *   slab's bytes)
  */
 typedef struct {
     char *layers, *config, *blas;

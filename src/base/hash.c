@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include "tribikos/alive.h"
@@ -90,4 +91,12 @@ done:
 void trb_hash_hex(uint64_t digest, char text[17])
 {
     (void)snprintf(text, 17, "%016" PRIx64, digest);
+}
+
+#define TEXT_OF(number) #number
+#define VERSION(major, minor, release) TEXT_OF(major) "." TEXT_OF(minor) "." TEXT_OF(release)
+
+const char *trb_hash_library(void)
+{
+    return "xxHash " VERSION(XXH_VERSION_MAJOR, XXH_VERSION_MINOR, XXH_VERSION_RELEASE);
 }

@@ -11,6 +11,15 @@ typedef struct {
     char **operand, **flag;
 } trb__arguments;
 
+/** A command as `tribikos --help`, the manual page and completion show it. */
+typedef struct {
+    const char *name, *operands, *help;
+    trb_status (*local)(const trb__arguments *a); /* NULL: a job of all ranks */
+} trb__command;
+
+enum { TRB__COMMANDS = 11 };
+extern const trb__command trb__commands[TRB__COMMANDS];
+
 /** Limit waiting (trb_comm_watch()) by what the flags say, or else by the defaults: for the time before the
  * configuration is read. Local. */
 void trb__watch_by_flags(const trb__arguments *a);
@@ -25,6 +34,13 @@ trb_status trb__command_config(const trb__arguments *a);
 trb_status trb__command_verify(const trb__arguments *a);
 /** info FILE: say what a file of ours is. Local. */
 trb_status trb__command_info(const trb__arguments *a);
+
+/** page tribikos.1, tribikos_config.5, bash: print what is made of the tables of commands and options. Local. */
+trb_status trb__command_page(const trb__arguments *a);
+/** version: print trb_version(). Local. */
+trb_status trb__command_version(const trb__arguments *a);
+/** Give trb_version() its text, after trb_blas_open(). Local. */
+void trb__version_compose(void);
 
 /** A file's content as text. Local. \param[out] text  trb_free() */
 trb_status trb__read_text(const char *path, char **text);

@@ -10,30 +10,11 @@
 #include "tribikos/stop.h"
 #include "tribikos/text.h"
 
-typedef struct {
-    const char *name, *operands, *help;
-    trb_status (*local)(const trb__arguments *a); /* NULL: a job of all ranks */
-} command;
-
-static const command commands[] = {
-    {"run", "CONFIG", "train, cache, distil and evaluate, one after the other", NULL},
-    {"train", "CONFIG", "train the members (--members=0-4,7: only these)", NULL},
-    {"cache", "CONFIG", "write every member's logits to the sharded cache", NULL},
-    {"distill", "CONFIG", "train the students from the cache alone", NULL},
-    {"eval", "CONFIG", "evaluate members, ensemble and students", NULL},
-    {"plan", "CONFIG", "say what a configuration will take: files, bytes, hours, memory (--ranks=64: on so many)",
-     NULL},
-    {"verify", "CACHE", "check every byte of a cache", trb__command_verify},
-    {"info", "FILE", "say what a weights file, checkpoint, shard or manifest is", trb__command_info},
-    {"config", "CONFIG", "print the resolved configuration (config --help: all keys)", trb__command_config},
-};
-enum { N_COMMANDS = sizeof commands / sizeof *commands };
-
 static void usage(FILE *to)
 {
     (void)fputs("usage: mpirun -n RANKS tribikos COMMAND CONFIG [--key=value ...]\n\n", to);
-    for (size_t i = 0; i < N_COMMANDS; i++)
-        (void)fprintf(to, "  %-8s %-7s %s\n", commands[i].name, commands[i].operands, commands[i].help);
+    for (size_t i = 0; i < TRB__COMMANDS; i++)
+        (void)fprintf(to, "  %-8s %-7s %s\n", trb__commands[i].name, trb__commands[i].operands, trb__commands[i].help);
     (void)fputs("\nexit status: 0 done, 1 failed, 2 usage or configuration, 3 integrity (a file is not what it says),\n"
                 "75 stopped by a signal or run.time_limit (the same command goes on)\n",
                 to);
@@ -44,15 +25,15 @@ static bool is_help(const char *word)
     return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
 }
 
-static const command *find(const char *name)
+static const trb__command *find(const char *name)
 {
-    const char *names[N_COMMANDS];
-    for (size_t i = 0; i < N_COMMANDS; i++) {
-        if (strcmp(commands[i].name, name) == 0) return &commands[i];
-        names[i] = commands[i].name;
+    const char *names[TRB__COMMANDS];
+    for (size_t i = 0; i < TRB__COMMANDS; i++) {
+        if (strcmp(trb__commands[i].name, name) == 0) return &trb__commands[i];
+        names[i] = trb__commands[i].name;
     }
     (void)trb_fail(TRB_ECONFIG, "unknown command `%s`; nearest is `%s`; `tribikos --help` lists all", name,
-                   trb_nearest(name, N_COMMANDS, names));
+                   trb_nearest(name, TRB__COMMANDS, names));
     return NULL;
 }
 
@@ -86,7 +67,7 @@ static void release_arguments(trb__arguments *a)
     trb_free(a->flag);
 }
 
-static trb_status run(int argc, char **argv, const command *c, trb_comm **world)
+static trb_status run(int argc, char **argv, const trb__command *c, trb_comm **world)
 {
     trb__arguments a = {.command = argv[1]};
     const trb_status fits = trb_processor_check(); /* before anything that is compiled for a processor */
@@ -114,8 +95,9 @@ int main(int argc, char **argv)
         usage(stdout);
         return 0;
     }
+    if (strcmp(argv[1], "--version") == 0) argv[1] = "version";
     trb_comm *world = NULL;
-    const command *c = find(argv[1]);
+    const trb__command *c = find(argv[1]);
     if (c != NULL && c->local != trb__command_config && argc == 3 && is_help(argv[2])) {
         (void)printf("tribikos %s %s%s\n  %s\n", c->name, c->operands,
                      c->local != NULL ? "" : " [--key=value ...]      (tribikos config --help: all keys)", c->help);

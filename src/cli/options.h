@@ -96,6 +96,13 @@ trb_status trb__option_set(const trb__option *o, const trb__items *items, const 
 /* The value as YAML that reads back to the same value; released with trb_free(). */
 trb_status trb__option_text(const trb__option *o, const void *base, char **out);
 void trb__option_clear(const trb__option *o, void *base);
+/* The whole key as the reference names it: "train.lr", "student.split", "ood.NAME.files". \return text */
+enum { TRB__KEY = 64 };
+const char *trb__option_key(const trb__option *o, char text[TRB__KEY]);
+/* The default as the reference shows it, with its unit. \return text */
+const char *trb__option_default(const trb__option *o, char text[TRB__KEY]);
+/* Whether two rows stand under one heading: rows of one scope, or keys that are equal up to the dot. */
+bool trb__option_neighbours(const trb__option *a, const trb__option *b);
 /* "whole 1..100000", "real > 0", "sgd|adam|adamw", ... */
 void trb__option_range(const trb__option *o, size_t n, char *text);
 

@@ -106,8 +106,7 @@ static trb_status print_ood(page *p, const trb_config *c)
     return TRB_OK;
 }
 
-/* Whether two rows stand under one heading: rows of one scope, or keys that are equal up to the dot. */
-static bool same_section(const trb__option *a, const trb__option *b)
+bool trb__option_neighbours(const trb__option *a, const trb__option *b)
 {
     const size_t n = strcspn(a->key, ".");
     return a->scope == b->scope &&
@@ -120,7 +119,7 @@ static trb_status print_all(page *p, const trb_config *c)
         const trb__option *o = &trb__options[i];
         /* The rows of the other scopes stand together: their whole section is printed at the first of them. */
         if (o->scope != TRB__CONFIG) {
-            if (same_section(o, o - 1)) continue;
+            if (trb__option_neighbours(o, o - 1)) continue;
             if (o->scope == TRB__FIT) {
                 TRB_TRY(print_overrides(p, c));
                 (void)fputs("train:\n", p->f);
@@ -137,7 +136,7 @@ static trb_status print_all(page *p, const trb_config *c)
             TRB_TRY(print_option(p, 0, o->key, o, c));
             continue;
         }
-        if (i == 0 || !same_section(o, o - 1)) (void)fprintf(p->f, "%.*s:\n", (int)n, o->key);
+        if (i == 0 || !trb__option_neighbours(o, o - 1)) (void)fprintf(p->f, "%.*s:\n", (int)n, o->key);
         TRB_TRY(print_option(p, 2, o->key + n + 1, o, c));
     }
     return TRB_OK;
@@ -171,20 +170,28 @@ static void print_wrapped(page *p, int indent, const char *text)
     (void)fputc('\n', p->f);
 }
 
+const char *trb__option_key(const trb__option *o, char text[TRB__KEY])
+{
+    static const char *const section[] = {
+        [TRB__CONFIG] = "", [TRB__FIT] = "train.", [TRB__STUDENT] = "student.", [TRB__OOD] = "ood.NAME."};
+    (void)snprintf(text, TRB__KEY, "%s%s", section[o->scope], o->key);
+    return text;
+}
+
+const char *trb__option_default(const trb__option *o, char text[TRB__KEY])
+{
+    (void)snprintf(text, TRB__KEY, "%s%s%s", o->value != NULL ? o->value : "run.seed", o->unit != NULL ? " " : "",
+                   o->unit != NULL ? o->unit : "");
+    return text;
+}
+
 static void print_row(page *p, const trb__option *o)
 {
-    char key[40], range[120], value[60];
-    (void)snprintf(key, sizeof key, "%s%s",
-                   o->scope == TRB__FIT       ? "train."
-                   : o->scope == TRB__STUDENT ? "student."
-                   : o->scope == TRB__OOD     ? "ood.NAME."
-                                              : "",
-                   o->key);
+    char key[TRB__KEY], range[120], value[TRB__KEY];
     trb__option_range(o, sizeof range, range);
-    (void)snprintf(value, sizeof value, "%s%s%s", o->value != NULL ? o->value : "run.seed", o->unit != NULL ? " " : "",
-                   o->unit != NULL ? o->unit : "");
     const int indent = KEY_WIDTH + RANGE_WIDTH + DEFAULT_WIDTH + 3;
-    if (fprintf(p->f, "%-*s %-*s %-*s ", KEY_WIDTH, key, RANGE_WIDTH, range, DEFAULT_WIDTH, value) > indent)
+    if (fprintf(p->f, "%-*s %-*s %-*s ", KEY_WIDTH, trb__option_key(o, key), RANGE_WIDTH, range, DEFAULT_WIDTH,
+                trb__option_default(o, value)) > indent)
         (void)fprintf(p->f, "\n%*s", indent, "");
     print_wrapped(p, indent, o->help);
 }
@@ -198,7 +205,7 @@ static void print_help(page *p)
                   "DEFAULT", "MEANING");
     for (size_t i = 0; i < trb__n_options; i++) {
         const trb__option *o = &trb__options[i];
-        if (i == 0 || !same_section(o, o - 1)) (void)fputc('\n', p->f);
+        if (i == 0 || !trb__option_neighbours(o, o - 1)) (void)fputc('\n', p->f);
         print_row(p, o);
     }
     (void)fputs(

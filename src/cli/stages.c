@@ -164,6 +164,7 @@ trb_status trb__command_stages(trb_comm *world, const trb__arguments *a)
     st = trb_blas_open(c->math.threads);
     if (st == TRB_OK) st = trb_precision_set(c->math.precision);
     TRB_GO(trb_agree(world, st));
+    trb__version_compose();
     st = trb_comm_same(world, trb_hash_text(trb_blas_name()), "the BLAS kernels");
     if (st != TRB_OK && st != TRB_ECONFIG) goto done;
     if (st != TRB_OK) {

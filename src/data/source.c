@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -137,4 +138,11 @@ trb_status trb__source_expect_end(trb__source *s)
     size_t got = 0;
     TRB_TRY(read_some(s, 1, &byte, &got));
     return got == 0 ? TRB_OK : trb_fail(TRB_EINPUT, "%s: more bytes than its header promises", s->path);
+}
+
+const char *trb_data_library(void)
+{
+    static char text[40];
+    (void)snprintf(text, sizeof text, "zlib %s", zlibVersion());
+    return text;
 }

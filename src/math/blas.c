@@ -26,7 +26,7 @@ static sgemm_fn *sgemm;
 static set_threads_fn *set_threads;
 static get_threads_fn *get_threads;
 static text_fn *corename, *config;
-static char name[160];
+static char libraries[120], name[160];
 static trb_precision precision;
 
 #if defined(__x86_64__)
@@ -163,9 +163,10 @@ static void describe(int threads)
     const dnnl_version_t *v = dnnl_version();
     const char *openblas = config(); /* begins with name and version */
     const size_t version = strcspn(openblas, " ") + 1;
-    (void)snprintf(name, sizeof name, "%.*s %s, oneDNN %d.%d.%d isa 0x%x, %d thread%s%s",
+    (void)snprintf(libraries, sizeof libraries, "%.*s %s, oneDNN %d.%d.%d isa 0x%x",
                    (int)(version + strcspn(openblas + version, " ")), openblas, corename(), v->major, v->minor,
-                   v->patch, (unsigned)dnnl_get_effective_cpu_isa(), threads, threads == 1 ? "" : "s",
+                   v->patch, (unsigned)dnnl_get_effective_cpu_isa());
+    (void)snprintf(name, sizeof name, "%s, %d thread%s%s", libraries, threads, threads == 1 ? "" : "s",
                    precision == TRB_PRECISION_BF16 ? ", bf16" : "");
 }
 
@@ -233,6 +234,11 @@ void trb_blas_close(void)
 const char *trb_blas_name(void)
 {
     return name;
+}
+
+const char *trb_blas_libraries(void)
+{
+    return libraries;
 }
 
 /* Which library computes a product, and in which pieces, follows from the shape alone, so that the same product always

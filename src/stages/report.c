@@ -7,6 +7,7 @@
 
 #include "tribikos/fault.h"
 #include "tribikos/memory.h"
+#include "tribikos/version.h"
 #include "tribikos/store.h"
 
 static void last(FILE *f, const char *name, double value)
@@ -96,6 +97,16 @@ static void write_corruption(FILE *f, const trb_report *r, const trb_metrics *of
     }
 }
 
+static void write_program(FILE *f)
+{
+    (void)fputs("{\"program\": \"", f);
+    for (const char *p = trb_version(); *p != '\0'; p++) {
+        if (*p == '"' || *p == '\\') (void)fputc('\\', f);
+        (void)(*p == '\n' ? fputs("\\n", f) : fputc(*p, f));
+    }
+    (void)fputs("\",\n", f);
+}
+
 trb_status trb__report_publish(const char *path, const trb_config *c, const trb_report *r)
 {
     char *text = NULL;
@@ -103,7 +114,8 @@ trb_status trb__report_publish(const char *path, const trb_config *c, const trb_
     TRB_TRY(trb_fault("alloc"));
     FILE *f = open_memstream(&text, &bytes);
     if (f == NULL) return trb_fail(TRB_ENOMEM, "%s: no memory to compose it", path);
-    (void)fprintf(f, "{\"split\": \"%s\", \"samples\": %zu, \"models\": {", c->eval.split, r->samples);
+    write_program(f);
+    (void)fprintf(f, "\"split\": \"%s\", \"samples\": %zu, \"models\": {", c->eval.split, r->samples);
     write_models(f, r);
     (void)fputs("\n},\n\"ensembles\": {", f);
     if (r->nll_by_size != NULL)

@@ -7,7 +7,7 @@
 
 /** report.json:
  *
- *   "split": ..., "samples": N, "models": {MODEL: {"accuracy": ..., ...}}       the figures of metrics.h, and more
+ *   "program": trb_version(), "split": ..., "samples": N, "models": {MODEL: {"accuracy": ..., ...}}       the figures of metrics.h, and more
  *   "ensembles": {"calibrated_nll": [...]}                                      of 1..M members; null if not calibrated
  *   "ood": {SET: {"samples": N, "models": {MODEL: {SCORE: {"auroc": ..., "aupr": ..., "fpr95": ...}}}}}
  *   "corruptions": {NAME: {MODEL: {"accuracy": [...], "nll": [...], "ece": [...]}}}   by strength

@@ -21,6 +21,15 @@ static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 static hid_t types[TRB_F64 + 1];
 static hid_t file_access, file_creation;
 
+const char *trb_h5_library(void)
+{
+    static char text[40];
+    unsigned major = 0, minor = 0, release = 0;
+    (void)H5get_libversion(&major, &minor, &release);
+    (void)snprintf(text, sizeof text, "HDF5 %u.%u.%u", major, minor, release);
+    return text;
+}
+
 static void begin(void)
 {
     /* HDF5 1.10 locks every file it opens with flock(), which Lustre and NFS often refuse: the open then fails. Nothing

@@ -6,6 +6,7 @@
 
 #include "tribikos/hash.h"
 #include "tribikos/memory.h"
+#include "tribikos/version.h"
 
 static const char *const FORMAT = "tribikos weights";
 enum { VERSION = 1 };
@@ -115,6 +116,7 @@ trb_status trb_weights_write(const char *path, const trb_net *net, const float *
     TRB_GO(trb__header_put(h, FORMAT, VERSION, net, config));
     TRB_GO(trb_h5_put_u64(h, "config_digest", trb_hash_text(config)));
     TRB_GO(trb_h5_put_text(h, "blas", blas));
+    if (trb_version()[0] != '\0') TRB_GO(trb_h5_put_text(h, "program", trb_version()));
     TRB_GO(trb_h5_put_u64(h, "digest", value));
     TRB_GO(write_constants(h, trb_net_shape(net).c, norm));
     for (size_t i = 0; i < trb_net_n_params(net); i++) {

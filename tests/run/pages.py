@@ -23,8 +23,8 @@ import tempfile
 SOURCE, BUILD = os.environ["TRB_SOURCE"], os.environ["TRB_BUILD"]
 FOLDERS = "configs", "jobs", "tools", "include", "tests", "src"
 README_LINES = 170
-SYSTEM = "mpirun srun sbatch scancel squeue bash python3 cmake ctest git grep"  # programs that are not ours
-FOREIGN = {"send_user_signal"}  # words of other programs
+SYSTEM = "mpirun srun sbatch scancel squeue bash python3 cmake ctest git grep module"  # programs that are not ours
+FOREIGN = {"send_user_signal", "MPI_HOME", "CMAKE_PREFIX_PATH"}  # words of other programs
 ENDINGS = r"\.(c|h|sh|py|bash|sbatch|yaml|md|svg|png|txt|model|csv)$"
 
 

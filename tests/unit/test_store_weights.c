@@ -5,6 +5,7 @@
 
 #include "tribikos/hash.h"
 #include "tribikos/store.h"
+#include "tribikos/version.h"
 
 static const char *const LAYERS = "dense 5, relu, split, dense 4, relu, dense 3";
 static const char *const CONFIG = "seed: 1\nlayers: dense 5\n";
@@ -56,6 +57,33 @@ static void round_trip(void **state)
     trb_net_destroy(built);
     trb_net_destroy(net);
     trb_free(read);
+    trb_free(params);
+}
+
+/* Files from before there was the attribute have none, and are read all the same. */
+static void the_program_is_recorded(void **state)
+{
+    (void)state;
+    static const char *const said[] = {"", "tribikos 1\nlibraries: \"some\""};
+    float *params = NULL;
+    uint64_t digest[2] = {0, 1};
+    trb_net *net = make_net(&params);
+    for (size_t i = 0; i < 2; i++) {
+        trb_h5 *h = NULL;
+        char *found = NULL;
+        trb_version_set(said[i]);
+        assert_ok(trb_weights_write(in_scratch("w.h5"), net, params, NORM, CONFIG, "", &digest[i]));
+        assert_ok(trb_weights_read(in_scratch("w.h5"), NULL, NULL, NULL));
+        assert_ok(trb_h5_open(in_scratch("w.h5"), &h));
+        if (i == 0) assert_fails(trb_h5_get_text(h, "program", &found), TRB_EINTEGRITY, "program");
+        if (i == 1) assert_ok(trb_h5_get_text(h, "program", &found));
+        if (i == 1) assert_string_equal(found, said[i]);
+        trb_free(found);
+        trb_h5_close(h);
+    }
+    assert_true(digest[0] == digest[1]);
+    trb_version_set("");
+    trb_net_destroy(net);
     trb_free(params);
 }
 
@@ -166,6 +194,7 @@ static void refusals(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(round_trip), cmocka_unit_test(refusals)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(round_trip), cmocka_unit_test(the_program_is_recorded),
+                                       cmocka_unit_test(refusals)};
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

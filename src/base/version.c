@@ -1,0 +1,15 @@
+#include "tribikos/version.h"
+
+#include <stdio.h>
+
+static char kept[1024];
+
+void trb_version_set(const char *text)
+{
+    (void)snprintf(kept, sizeof kept, "%s", text);
+}
+
+const char *trb_version(void)
+{
+    return kept;
+}

@@ -1,0 +1,37 @@
+# Writes OUT, a header with the commit of the source in IN, at every build: cmake -DIN=... -DOUT=... -P commit.cmake
+# A file that says the same already keeps its time, so that nothing is compiled again.
+
+# `git archive` writes both in here (see .gitattributes), so that an archive of the source knows its commit, too.
+set(commit "$Format:%H$")
+set(day "$Format:%cs$")
+if(commit MATCHES Format)
+  set(commit unknown)
+  string(TIMESTAMP day "%Y-%m-%d" UTC)
+  find_package(Git QUIET)
+  function(git out)
+    execute_process(COMMAND ${GIT_EXECUTABLE} -C ${IN} ${ARGN} OUTPUT_VARIABLE said ERROR_QUIET RESULT_VARIABLE status
+                    OUTPUT_STRIP_TRAILING_WHITESPACE)
+    if(status EQUAL 0)
+      set(${out} "${said}" PARENT_SCOPE)
+    endif()
+  endfunction()
+  # A source without a repository may lie inside another one, Spack's or a home's.
+  if(GIT_FOUND)
+    git(top rev-parse --show-toplevel)
+    get_filename_component(here "${IN}" REALPATH)
+    if("${top}" STREQUAL "${here}")
+      git(commit describe --always --abbrev=40 --exclude=* --dirty)
+      git(day log -1 --format=%cs)
+    endif()
+  endif()
+endif()
+string(REGEX REPLACE "-dirty$" "" whole "${commit}")
+string(SUBSTRING "${whole}" 0 12 short)
+string(REPLACE "${whole}" "${short}" commit "${commit}")
+set(text "#define TRB_COMMIT \"${commit}\"\n#define TRB_COMMIT_DAY \"${day}\"\n")
+if(EXISTS "${OUT}")
+  file(READ "${OUT}" before)
+endif()
+if(NOT "${text}" STREQUAL "${before}")
+  file(WRITE "${OUT}" "${text}")
+endif()
