@@ -103,6 +103,9 @@ static void kept_once(trb_comm *w)
     }
 }
 
+/* Each reading opens a file twice: the store looks at what it is, and HDF5 reads it. */
+enum { OPENS = 2 };
+
 /* One colour reads the first member alone, the other the last two, and those shards are all that it opens. The last
  * rank has no rows, and another rank fewer than the others. */
 static void colours_read_their_members(trb_comm *w)
@@ -114,7 +117,7 @@ static void colours_read_their_members(trb_comm *w)
     trb__reading reading;
     opens_begin();
     CHECK(trb__reading_open(w, color, c, V, m0, m_count, rows, LOTS, &reading) == TRB_OK);
-    const int count = opens_of(".h5");
+    const int count = opens_of(".h5") / OPENS;
     CHECK((reading.reader == NULL) == (rows == 0));
     CHECK(rows > 0 || count == 0);
     if (rows > 0) serve(w, reading.reader, m0, m_count, rows);
@@ -139,7 +142,7 @@ static void each_shard_is_read_once(trb_comm *w)
         for (size_t i = 0; i < V * M * SHARDS; i++) {
             char name[64];
             (void)snprintf(name, sizeof name, "v%02zu/m%03zu-s%05zu.h5", i / (M * SHARDS), i / SHARDS % M, i % SHARDS);
-            CHECK(opens_of(name) == ((int)i % trb_comm_size(w) == trb_comm_rank(w)));
+            CHECK(opens_of(name) == OPENS * ((int)i % trb_comm_size(w) == trb_comm_rank(w)));
         }
         CHECK(trb__reading_close(&r) == TRB_OK);
     }
