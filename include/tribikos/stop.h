@@ -38,7 +38,7 @@ trb_status trb_stop_start(void (*end)(int status));
  * \param[in] grace_s  seconds that the program has to end after the first signal or the limit; 0: as many as it takes */
 void trb_stop_open(size_t n, const int *signals, double limit_s, unsigned grace_s);
 
-/** Say that a step, a shard or a block is done: only now may the time limit end this run, so that a limit that is shorter
+/** Say that a step, a shard or a block is done, or that another job is waited for: only now may the time limit end this run, so that a limit that is shorter
  * than the start does not make a job begin again for ever. Local. */
 void trb_stop_progress(void);
 

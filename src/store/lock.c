@@ -297,6 +297,7 @@ static trb_status watch(trb_lock *l, const char *path, const holder *h, bool *de
         holder next;
         bool found = false;
         if (l->idle != NULL) l->idle();
+        trb_stop_progress(); /* what is waited for is another job, which no further start of this one would hurry */
         TRB_TRY(trb_fail_of(trb_stop_check(), "waiting for %s: ", path));
         (void)nanosleep(&nap, NULL);
         silent += pause;
