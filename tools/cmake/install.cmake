@@ -13,7 +13,6 @@ install(PROGRAMS tools/cache_torch.py tools/cache_write.py tools/check_torch.py 
 install(FILES tools/views.py DESTINATION ${TRB_HOME}/tools ${aside})
 
 set(pages ${CMAKE_BINARY_DIR}/pages)
-file(MAKE_DIRECTORY ${pages})
 add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/pages.made
                    COMMAND ${CMAKE_COMMAND} -DPROGRAM=$<TARGET_FILE:tribikos> "-DEMULATOR=${CMAKE_CROSSCOMPILING_EMULATOR}"
                            -DFOREIGN=${CMAKE_CROSSCOMPILING} -DOUT=${pages} -P ${CMAKE_SOURCE_DIR}/tools/cmake/pages.cmake
