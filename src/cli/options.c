@@ -214,9 +214,9 @@ const trb__option trb__options[] = {
     {CONFIG("server.staleness", exchange.staleness), WHOLE(0, 1e6), .endless = true, .unit = "steps", .value = "0",
      .help = "how far a rank may run ahead of the slowest; 0: the bits of ordered"},
     {CONFIG("comm.stall_seconds", comm.stall_seconds), REAL(0, 1e6), .unit = "s", .value = "60",
-     .help = "a wait after which the ranks that are behind are named; 0: never"},
+     .help = "after so long a wait, or a silence of a rank, rank 0 names who is behind or silent; 0: never"},
     {CONFIG("comm.timeout", comm.timeout), REAL(0, 1e6), .unit = "s", .value = "1800",
-     .help = "a silence of a rank that others wait for after which the job ends; 0: never"},
+     .help = "after so long a silence of a rank that another one waits for, the job ends; 0: never"},
 
     {CONFIG("eval.split", eval.split), TEXT, .choices = splits, .value = "test", .help = "samples of the report"},
     {CONFIG("eval.batch", eval.batch), WHOLE(1, 1e6), .unit = "samples", .value = "256", .help = "samples a call"},
