@@ -1,8 +1,8 @@
 # Signals: no handler runs on a thread that computes; a reader of stderr that goes away ends nothing; and jobs that are stopped at
 # random moments, again and again, end with 75 each time and in the bits of a job that was left alone.
-#     tests/run/signals.sh [STOPS]      how many stops each of the five jobs takes at least (default 20)
+#     tests/run/signals.sh [STOPS]      how many stops each of the five jobs takes at least (default 8)
 source "$(dirname "$0")/lib.bash"
-stops=${1:-20}
+stops=${1:-8}
 conf=$work/small.yaml
 
 # ---- who catches what
