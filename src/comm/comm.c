@@ -85,16 +85,15 @@ void trb_comm_stop(trb_comm *world)
 {
     int started = 0;
     (void)MPI_Initialized(&started);
+    if (world != NULL) (void)trb_comm_barrier(world); /* what follows waits unwatched */
+    trb__enter("MPI_Finalize");
     if (world != NULL) {
-        (void)trb_comm_barrier(world); /* MPI_Finalize would wait unwatched */
         trb__watch_close();
         (void)MPI_Comm_free(&world->mpi);
         trb_free(world->member);
     }
     trb_free(world);
-    if (!started) return;
-    trb__enter("MPI_Finalize");
-    (void)MPI_Finalize();
+    if (started) (void)MPI_Finalize();
     trb__leave();
 }
 

@@ -36,6 +36,7 @@ void trb__alive(void);
 
 /** Signs of life from now on, on MPI_COMM_WORLD, which nothing else may use. Local. */
 trb_status trb__watch_open(const trb_comm *world);
+/** Collective over the job, whose ranks should just have met. */
 void trb__watch_close(void);
 
 /** Around a call of MPI that cannot be polled: the watch's limits hold for it as far as they can (guard.c). */

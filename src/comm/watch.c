@@ -22,6 +22,7 @@ typedef struct {
     char host[64], phase[64];
     uint64_t step;
     uint32_t waits;
+    int32_t ends;    /* no sign follows */
     int32_t stop;    /* why the run is to stop, or 0 */
     int32_t silent;  /* rank 0 says: the rank that has been silent for longest */
     double silent_s; /* and for how long; 0: nobody is */
@@ -37,7 +38,7 @@ static struct {
     double *heard;  /* [size] when, on `clock` */
     double *warned; /* [size] of how long a silence rank 0 has warned; 0: of none */
     MPI_Request *sending, receiving;
-} watch;
+} watch = {.interval_s = 1.0};
 
 void trb_comm_watch(double stall_s, double timeout_s)
 {
@@ -95,16 +96,41 @@ trb_status trb__watch_open(const trb_comm *world)
     return TRB_OK;
 }
 
+/* Each rank has others that it tells and hears: rank 0 all, the others rank 0. */
+static int first_other(void)
+{
+    return watch.rank == 0 ? 1 : 0;
+}
+
+static int end_of_others(void)
+{
+    return watch.rank == 0 ? watch.size : 1;
+}
+
+/* Messages that nobody receives would be complained of, or worse, when MPI ends. All ranks are here, so that it takes
+ * as long as a message does. */
+static void part(void)
+{
+    sign end = {.ends = 1};
+    int left = end_of_others() - first_other();
+    (void)MPI_Waitall(watch.size, watch.sending, MPI_STATUSES_IGNORE);
+    for (int r = first_other(); r < end_of_others(); r++)
+        (void)MPI_Isend(&end, sizeof end, MPI_BYTE, r, 0, MPI_COMM_WORLD, &watch.sending[r]);
+    for (;;) {
+        if (MPI_Wait(&watch.receiving, MPI_STATUS_IGNORE) != MPI_SUCCESS) break;
+        left -= watch.incoming.ends;
+        if (left == 0 || listen() != TRB_OK) break;
+    }
+    (void)MPI_Waitall(watch.size, watch.sending, MPI_STATUSES_IGNORE);
+}
+
 void trb__watch_close(void)
 {
     if (watch.on) {
+        watch.on = false;
         trb_alive_open(NULL);
-        /* Nobody receives the last signs any more, but they are small enough to be on their way without a receiver. */
-        (void)MPI_Waitall(watch.size, watch.sending, MPI_STATUSES_IGNORE);
-        (void)MPI_Cancel(&watch.receiving);
-        (void)MPI_Wait(&watch.receiving, MPI_STATUS_IGNORE);
+        part();
     }
-    watch.on = false;
     void *const blocks[] = {watch.last, watch.sent, watch.heard, watch.warned, watch.sending};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) trb_free(blocks[i]);
 }
@@ -204,7 +230,7 @@ static void look(const trb_comm *waited, double now)
     if (watch.rank == 0) find_the_silent();
     watch.mine.stop = trb_stop_reason();
     watch.mine.waits = waited != NULL;
-    for (int r = watch.rank == 0 ? 1 : 0; r < (watch.rank == 0 ? watch.size : 1); r++) send_to(r);
+    for (int r = first_other(); r < end_of_others(); r++) send_to(r);
     if (watch.rank == 0 && watch.stall_s > 0.0) name_the_silent(waited);
 }
 

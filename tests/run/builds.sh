@@ -9,7 +9,8 @@ builds() { # PROGRAM FLAGS...: two ranks of the usual build, and then one of thi
     local program=$1
     shift
     local arguments=(train "$conf" --train.epochs=1 "$@")
-    mpirun -n 2 "$TRB_BUILD/tribikos" "${arguments[@]}" : -n 1 "$program" "${arguments[@]}" >"$work/out" 2>"$work/err" </dev/null
+    "${TRB_MPIRUN:-mpirun}" -n 2 "$TRB_BUILD/tribikos" "${arguments[@]}" : -n 1 "$program" "${arguments[@]}" \
+        >"$work/out" 2>"$work/err" </dev/null
 }
 builds "$work/other"
 check "another build: exit status 2" test $? = 2

@@ -73,7 +73,7 @@ until_said 'waiting for rank 1'
 pkill -STOP -f -- "--run.dir=$work/hurt"
 sleep 4
 for process in $(pgrep -f -- "--run.dir=$work/hurt"); do
-    grep -qz '^OMPI_COMM_WORLD_RANK=0$' "/proc/$process/environ" && kill -CONT "$process"
+    grep -qzE '^(OMPI_COMM_WORLD|PMI)_RANK=0$' "/proc/$process/environ" && kill -CONT "$process"
 done
 sleep 0.5
 pkill -CONT -f -- "--run.dir=$work/hurt"
