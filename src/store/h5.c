@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tribikos/alive.h"
 #include "tribikos/fault.h"
 #include "tribikos/memory.h"
 
@@ -261,6 +262,7 @@ trb_status trb_h5_open(const char *path, trb_h5 **out)
     }
     *out = h;
     h = NULL;
+    trb_alive();
 done:
     if (h != NULL) handle_destroy(h);
     trb__h5_unlock();

@@ -208,6 +208,7 @@ trb_status trb_h5_describe(trb_h5 *h, const char *name, trb_h5_shape *shape)
     trb__h5_lock();
     trb_status st = open_set(h, name);
     if (st == TRB_OK) st = describe(h, name, shape);
+    trb_alive();
     trb__h5_unlock();
     return st;
 }
