@@ -1,15 +1,17 @@
-"""Times PyTorch's step on synthetic data: bench_torch.py WORK SECONDS [VARIANT]. One thread a process.
+"""Times PyTorch's step on synthetic data: bench_torch.py WORK SECONDS [VARIANT], or bench_torch.py versions. One thread a process.
 
 Prints "median_ms M images_s R peak_mb P (VARIANT)": the median step, what it makes of its batch of 128, and the most memory that
 the process ever held. Without VARIANT each way to write the work runs in a process of its own for its share of the seconds, and
-the fastest is printed.
+the fastest is printed. From PyTorch 2 on each way is also tried after torch.compile. A work whose name ends in _bf16 runs in
+bfloat16 by autocast.
 
-    mlp, hydra       784-200-200-10, and the student with 20 heads of 200 hidden units; Adam, plain and multi-tensor. The heads are
-                     batched products, or the same with one Linear for all first layers, or a loop over modules
+    mlp, hydra       784-200-200-10, and the student with 20 heads of 200 hidden units; Adam, plain, multi-tensor and fused. The
+                     heads are batched products, or the same with one Linear for all first layers, or a loop over modules
     resnet20         a training step, SGD with Nesterov momentum, in both memory formats
     hydra_ddp        hydra in two processes, by DistributedDataParallel over gloo
     resnet20_infer   the forward pass in eval mode, in both memory formats
     resnet20_frozen  the same after torch.jit.optimize_for_inference, which folds the norms and keeps oneDNN's layouts
+    resnet20_onnx    the same by ONNX Runtime, where that is installed
     resnet20_ddp     two processes, DistributedDataParallel over gloo, a batch of 128 for each and a processor of TRB_BENCH_CPUS
                      ("0,1"), with and without sending the running statistics round
     hydra_fc         distilling ResNet-20 with 20 linear heads, which are one Linear of 200 outputs
@@ -17,12 +19,15 @@ the fastest is printed.
 
 The inputs are float tensors in memory, so PyTorch neither gathers, normalises nor augments, which is in its favour: our side does.
 Denormal numbers are flushed to zero: Adam's moments of dead units become such, and arithmetic with them is slow."""
+import contextlib
 import os
+import re
 import resource
 import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 import torch
@@ -30,6 +35,10 @@ import torch.nn.functional as F
 from torch import nn
 
 BATCH, T = 128, 4.0
+VERSION = tuple(int(n) for n in re.findall(r"\d+", torch.__version__)[:2])
+ADAMS = ("plain", "foreach") + (("fused",) if VERSION >= (2, 4) else ())
+COMPILED = "compiled, "  # how the names of such variants begin
+compiling, autocast = False, contextlib.nullcontext  # as the variant and the work ask
 
 
 class Batched(nn.Module):
@@ -154,18 +163,27 @@ def cross_entropy():
     return lambda z: F.cross_entropy(z, y)
 
 
-def adam(net, foreach):
-    return torch.optim.Adam(net.parameters(), lr=1e-3, foreach=foreach)
+def adam(net, how):
+    return torch.optim.Adam(net.parameters(), lr=1e-3, **{"plain": {"foreach": False}}.get(how, {how: True}))
 
 
 def sgd(net):
-    return torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4, foreach=True)
+    how = {"fused": True} if VERSION >= (2, 4) else {"foreach": True}
+    return torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4, **how)
+
+
+def compiled(function):
+    return torch.compile(function) if compiling else function
 
 
 def training(net, x, loss, optimiser):
+    forward = compiled(lambda: loss(net(x)))
+
     def step():
         optimiser.zero_grad(set_to_none=True)
-        loss(net(x)).backward()
+        with autocast():
+            value = forward()
+        value.backward()
         optimiser.step()
     return step
 
@@ -176,14 +194,14 @@ def images(net, memory_format):
     return net.to(memory_format=memory_format), torch.randn(BATCH, 3, 32, 32).to(memory_format=memory_format)
 
 
-def mlp(foreach):
+def mlp(how):
     net = nn.Sequential(nn.Linear(784, 200), nn.ReLU(), nn.Linear(200, 200), nn.ReLU(), nn.Linear(200, 10))
-    return training(net, torch.rand(BATCH, 784), cross_entropy(), adam(net, foreach))
+    return training(net, torch.rand(BATCH, 784), cross_entropy(), adam(net, how))
 
 
-def hydra(kind, foreach):
+def hydra(kind, how):
     net = kind(20)
-    return training(net, torch.rand(BATCH, 784), kd((20, BATCH, 10)), adam(net, foreach))
+    return training(net, torch.rand(BATCH, 784), kd((20, BATCH, 10)), adam(net, how))
 
 
 def student(kind, M, memory_format):
@@ -200,11 +218,25 @@ def resnet20_infer(frozen, memory_format):
     net, x = images(resnet20().eval(), memory_format)
     if frozen:
         net = torch.jit.optimize_for_inference(torch.jit.script(net))
+    net = compiled(net)
 
     def step():
-        with torch.inference_mode():
+        with torch.inference_mode(), autocast():
             net(x)
     return step
+
+
+def resnet20_onnx():
+    import onnxruntime
+    net, x = resnet20().eval(), torch.randn(BATCH, 3, 32, 32)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.set_denormal_as_zero", "1")
+    with tempfile.NamedTemporaryFile(suffix=".onnx") as file:
+        torch.onnx.export(net, x, file.name, opset_version=17)
+        session = onnxruntime.InferenceSession(file.name, options, providers=["CPUExecutionProvider"])
+    inputs = {session.get_inputs()[0].name: x.numpy()}
+    return lambda: session.run(None, inputs)
 
 
 def resnet20_ddp(broadcast_buffers, memory_format):
@@ -218,27 +250,48 @@ def resnet20_ddp(broadcast_buffers, memory_format):
 def hydra_ddp(kind):
     torch.distributed.init_process_group("gloo")
     net = nn.parallel.DistributedDataParallel(kind(20), gradient_as_bucket_view=True)
-    return training(net, torch.rand(BATCH, 784), kd((20, BATCH, 10)), adam(net, True))
+    return training(net, torch.rand(BATCH, 784), kd((20, BATCH, 10)), adam(net, ADAMS[-1]))
 
 
 def formats(work, *arguments, name=""):
     return {name + f: (work, *arguments, f) for f in ("contiguous_format", "channels_last")}
 
 
+def and_compiled(ways):
+    """Each way as it is, and after torch.compile."""
+    return ways | ({COMPILED + name: way for name, way in ways.items()} if VERSION >= (2, 0) else {})
+
+
 WORKS = {
-    "mlp": {f"foreach={f}": (mlp, f) for f in (False, True)},
-    "hydra": {f"{kind.__name__}, foreach={f}": (hydra, kind, f) for kind in (Batched, Joined, Looped) for f in (False, True)},
-    "resnet20": formats(resnet20_train),
-    "resnet20_infer": formats(resnet20_infer, False),
+    "mlp": and_compiled({how: (mlp, how) for how in ADAMS}),
+    "hydra": and_compiled({f"{kind.__name__}, {how}": (hydra, kind, how) for kind in (Batched, Joined, Looped) for how in ADAMS}),
+    "resnet20": and_compiled(formats(resnet20_train)),
+    "resnet20_infer": and_compiled(formats(resnet20_infer, False)),
     "resnet20_frozen": formats(resnet20_infer, True),
+    "resnet20_onnx": {"ONNX Runtime": (resnet20_onnx,)},
     "resnet20_ddp": {**formats(resnet20_ddp, True), **formats(resnet20_ddp, False, name="broadcast_buffers=False, ")},
     "hydra_ddp": {kind.__name__: (hydra_ddp, kind) for kind in (Batched, Joined, Looped)},
-    "hydra_fc": formats(student, LinearHeads, 20),
-    "hydra_block": {**formats(student, LoopedBlocks, 10, name="a loop, "), **formats(student, GroupedBlocks, 10, name="groups, ")},
+    "hydra_fc": and_compiled(formats(student, LinearHeads, 20)),
+    "hydra_block": and_compiled({**formats(student, LoopedBlocks, 10, name="a loop, "),
+                                 **formats(student, GroupedBlocks, 10, name="groups, ")}),
 }
+WORKS |= {f"{work}_bf16": WORKS[work] for work in ("resnet20", "resnet20_infer")}
+
+
+def versions():
+    onednn = re.search(r"(?:oneDNN|MKL-DNN\)?) v([0-9.]+)", torch.__config__.show())
+    said = f"PyTorch {torch.__version__} with oneDNN {onednn.group(1) if onednn else '(not said)'}"
+    with contextlib.suppress(ImportError):
+        import onnxruntime
+        said += f", ONNX Runtime {onnxruntime.__version__}"
+    return said
 
 
 def measure(work, seconds, variant):
+    global compiling, autocast
+    compiling = variant.startswith(COMPILED)
+    if work.endswith("_bf16"):
+        autocast = lambda: torch.autocast("cpu", torch.bfloat16)
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     torch.manual_seed(1)
@@ -262,14 +315,18 @@ def measure(work, seconds, variant):
 
 
 def run(work, seconds, variant):
-    """measure() in a process of its own; for DistributedDataParallel in two. Its line."""
+    """measure() in a process of its own; for DistributedDataParallel in two. Its line, "" if it failed."""
     command = [sys.executable, __file__, work, str(seconds), variant]
     if not work.endswith("_ddp"):
-        return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+        alone = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        if alone.returncode:
+            why = [line for line in alone.stderr.splitlines() if re.match(r"[\w.]+(Error|Exit|Failed)\b", line)]
+            print(f"{work}, {variant}: not measured: {(why or ['?'])[-1]}", file=sys.stderr)
+        return alone.stdout if alone.returncode == 0 else ""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
-    meet = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
+    meet = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "USE_LIBUV": "0"}
     cpus = os.environ.get("TRB_BENCH_CPUS", "0,1").split(",")
     both = [subprocess.Popen(["taskset", "-c", cpu, *command], env={**os.environ, **meet, "RANK": str(rank)},
                              stdout=subprocess.PIPE, text=True) for rank, cpu in enumerate(cpus[:2])]
@@ -280,15 +337,20 @@ def run(work, seconds, variant):
 
 
 def main():
+    if sys.argv[1:] == ["versions"]:
+        print(versions())
+        return
     if len(sys.argv) not in (3, 4) or sys.argv[1] not in WORKS:
-        raise SystemExit(f"usage: bench_torch.py {'|'.join(WORKS)} SECONDS [VARIANT]")
+        raise SystemExit(f"usage: bench_torch.py {'|'.join(WORKS)} SECONDS [VARIANT], or bench_torch.py versions")
     work, seconds = sys.argv[1], float(sys.argv[2])
     if len(sys.argv) == 4 and (not work.endswith("_ddp") or "RANK" in os.environ):
         measure(work, seconds, sys.argv[3])
         return
     variants = sys.argv[3:] or WORKS[work]
     lines = [run(work, seconds / len(variants), variant) for variant in variants]
-    print(min(lines, key=lambda line: float(line.split()[1])), end="")
+    if not any(lines):
+        raise SystemExit(f"{work}: no way to write it ran")
+    print(min(filter(None, lines), key=lambda line: float(line.split()[1])), end="")
 
 
 if __name__ == "__main__":
