@@ -98,7 +98,11 @@ static dnnl_prop_kind_t forward_pass(const trb_conv_spec *s)
  *     3x3, 64 channels on  8 x  8:  direct 130/130/ 90   Winograd 228/227/212
  * In bfloat16 there is no Winograd: 200/201/148, 252/251/190, 255/249/136. Nor is there for groups: a step
  * of 32 rows of a ResNet-20 with ten heads of one block took 125 ms with grouped convolutions and 101 ms with ten by
- * Winograd, moving their channels included (both on a busy machine). */
+ * Winograd, moving their channels included (both on a busy machine).
+ *
+ * oneDNN 3 has no Winograd for processors. On one core of a Zen 5 a step of ResNet-20 (128 images, 4 lanes) takes 154 ms
+ * with oneDNN 2.6.3 and 166 ms with 3.7.2, whose direct convolutions run at 0.84 of what the core multiplies at best.
+ * In the layout [H][W][C] for all layers it takes 184 ms, for those of 64 channels 183 ms, of 32 and more 206 ms. */
 
 enum { WINOGRAD_CHANNELS = 32 };
 
