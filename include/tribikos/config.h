@@ -1,7 +1,7 @@
 /** Configuration: one table, from which files and flags are read, checked, printed and explained.
  *
  * A YAML file is flattened to dotted keys ("student.temperature"); flags `--key=value` win over the file. The table
- * (src/cli/options.c) holds key, type, unit, default, range and help of each, and is the only place that knows them.
+ * (src/config/options.c) holds key, type, unit, default, range and help of each, and is the only place that knows them.
  * Stages see the typed structs of this header and nothing else.
  */
 #ifndef TRB_CONFIG_H
@@ -149,5 +149,8 @@ void trb_config_destroy(trb_config *c);
 trb_status trb_config_print(const trb_config *c, char **out);
 /** The reference of all keys. Local. \param[out] out  trb_free() */
 trb_status trb_config_help(char **out);
+
+/** Name and version of the library that reads YAML. Local. */
+const char *trb_config_library(void);
 
 #endif

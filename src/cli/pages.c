@@ -5,7 +5,7 @@
 
 #include "commands.h"
 #include "commit.h"
-#include "options.h"
+#include "../config/options.h"
 
 /* Text for people as roff, in lines of at most 80 characters: what stands between two backticks is bold. */
 static void put(const char *text)

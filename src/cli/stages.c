@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "commands.h"
-#include "options.h"
+#include "../config/options.h"
 #include "tribikos/blas.h"
 #include "tribikos/hash.h"
 #include "tribikos/log.h"

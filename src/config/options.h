@@ -1,4 +1,4 @@
-/* Shared inside src/cli: the option table, the items that a file and the flags give, and values by type.
+/* Shared inside src/config: the option table, the items that a file and the flags give, and values by type.
  *
  * A configuration comes from three sources: the table's defaults, the file, the command line. All three are YAML, are
  * flattened to items of one list, and the list holds at most one item a key: the one of the strongest source. */

@@ -20,6 +20,13 @@ typedef struct {
     char key[KEY_BYTES]; /* of the node that is being read */
 } reader;
 
+const char *trb_config_library(void)
+{
+    static char text[40];
+    (void)snprintf(text, sizeof text, "libyaml %s", yaml_get_version_string());
+    return text;
+}
+
 const char *trb__item_where(const trb__items *items, const trb__item *item, char text[TRB__WHERE])
 {
     if (item->source == TRB__FILE)
