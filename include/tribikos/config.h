@@ -147,7 +147,22 @@ void trb_config_destroy(trb_config *c);
 
 /** The resolved configuration as YAML: every key, ready to be read again. Local. \param[out] out  trb_free() */
 trb_status trb_config_print(const trb_config *c, char **out);
-/** The reference of all keys. Local. \param[out] out  trb_free() */
+
+/** A key, as the reference shows it. */
+typedef struct {
+    char name[64];             /* "train.lr", "student.split", "ood.NAME.files" */
+    char range[120];           /* type and range */
+    const char *value;         /* default */
+    const char *student_value; /* default of student.KEY, where it differs from that of train.KEY */
+    const char *unit;          /* "" for none */
+    const char *help;
+    bool begins;      /* the first key under its heading */
+    bool of_students; /* train.KEY also exists as student.KEY */
+    bool words;       /* `range` is all values, with | between them */
+} trb_config_key;
+/** Key i of the table, from 0. Local. \return false behind the last */
+bool trb_config_reference(size_t i, trb_config_key *key);
+/** The reference of all keys as one text. Local. \param[out] out  trb_free() */
 trb_status trb_config_help(char **out);
 
 /** Name and version of the library that reads YAML. Local. */

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include "commands.h"
-#include "../config/options.h"
 #include "tribikos/blas.h"
 #include "tribikos/hash.h"
 #include "tribikos/log.h"
@@ -115,9 +114,9 @@ static trb_status mind_signals(const trb_config *c)
 static double seconds_of(const trb__arguments *a, const char *key)
 {
     const size_t n = strlen(key);
-    const char *text = "0";
-    for (size_t i = 0; i < trb__n_options; i++)
-        if (strcmp(trb__options[i].key, key) == 0) text = trb__options[i].value;
+    trb_config_key option;
+    for (size_t i = 0; trb_config_reference(i, &option) && strcmp(option.name, key) != 0;) i++;
+    const char *text = option.value;
     for (size_t i = 0; i < a->n_flags; i++)
         if (strncmp(a->flag[i] + 2, key, n) == 0 && a->flag[i][2 + n] == '=') text = a->flag[i] + 2 + n + 1;
     return strtod(text, NULL);

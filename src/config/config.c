@@ -1,5 +1,5 @@
 /* From defaults, file and flags to a checked configuration. */
-#include "options.h"
+#include "internal.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

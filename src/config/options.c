@@ -1,4 +1,4 @@
-#include "options.h"
+#include "internal.h"
 
 /* The only place that knows keys, defaults, ranges and help. The order is that of the printed file; an option that
  * needs another one to be read (members.only needs members.count) stands behind it. */
@@ -38,22 +38,23 @@ static const trb__choice splits[] = {{"test", 0}, {"validation", 1}, {"train", 2
 #define FIT(name, field) .scope = TRB__FIT, .key = (name), AT(trb_fit_opts, field)
 #define STUDENT(name, field) .scope = TRB__STUDENT, .key = (name), AT(trb_student_opts, field)
 #define OOD(name, field) .scope = TRB__OOD, .key = (name), AT(trb_ood_opts, field)
-#define BOOL .type = TRB__BOOL
-#define TEXT .type = TRB__TEXT
-#define LAYERS .type = TRB__LAYERS
-#define RECIPE .type = TRB__RECIPE
-#define CHOICE(list) .type = TRB__CHOICE, .choices = (list)
-#define WHOLE(lo, hi) .type = TRB__WHOLE, .min = (lo), .max = (hi)
-#define REAL(lo, hi) .type = TRB__REAL, .min = (lo), .max = (hi)
+#define BOOL .type = &trb__type_bool
+#define TEXT .type = &trb__type_text
+#define LAYERS .type = &trb__type_layers
+#define RECIPE .type = &trb__type_recipe
+#define WORD(list) .type = &trb__type_word, .choices = (list)
+#define CHOICE(list) .type = &trb__type_choice, .choices = (list)
+#define WHOLE(lo, hi) .type = &trb__type_whole, .min = (lo), .max = (hi)
+#define REAL(lo, hi) .type = &trb__type_real, .min = (lo), .max = (hi)
 #define ABOVE(lo) REAL(lo, 1e30), .above_min = true
 #define BELOW(lo, hi) REAL(lo, hi), .below_max = true
 #define TEXTS(name, field, count, element)                                                                             \
-    .scope = TRB__CONFIG, .key = (name), .type = TRB__TEXTS, .offset = offsetof(trb_config, field),                    \
+    .scope = TRB__CONFIG, .key = (name), .type = &trb__type_texts, .offset = offsetof(trb_config, field),              \
     .bytes = sizeof(element), .count_offset = offsetof(trb_config, count)
 #define REALS(name, field, count)                                                                                      \
-    .scope = TRB__CONFIG, .key = (name), .type = TRB__REALS, AT(trb_config, field),                                    \
+    .scope = TRB__CONFIG, .key = (name), .type = &trb__type_reals, AT(trb_config, field),                              \
     .count_offset = offsetof(trb_config, count)
-#define MEMBERS .type = TRB__MEMBERS, .count_offset = offsetof(trb_config, members.count)
+#define MEMBERS .type = &trb__type_members, .count_offset = offsetof(trb_config, members.count)
 
 /* Larger whole numbers would not survive programs that keep every number as a double. */
 #define SEED_MAX 9007199254740991.0
@@ -153,7 +154,7 @@ const trb__option trb__options[] = {
      .help = "variants of a sample; the first is the sample itself, the others follow cache.view_recipes in turn"},
     {.scope = TRB__CONFIG,
      .key = "cache.view_recipes",
-     .type = TRB__RECIPES,
+     .type = &trb__type_recipes,
      AT(trb_config, cache.recipe),
      .count_offset = offsetof(trb_config, cache.n_recipes),
      .value = "[]",
@@ -218,7 +219,7 @@ const trb__option trb__options[] = {
     {CONFIG("comm.timeout", comm.timeout), REAL(0, 1e6), .unit = "s", .value = "1800",
      .help = "after so long a silence of a rank that another one waits for, the job ends; 0: never"},
 
-    {CONFIG("eval.split", eval.split), TEXT, .choices = splits, .value = "test", .help = "samples of the report"},
+    {CONFIG("eval.split", eval.split), WORD(splits), .value = "test", .help = "samples of the report"},
     {CONFIG("eval.batch", eval.batch), WHOLE(1, 1e6), .unit = "samples", .value = "256", .help = "samples a call"},
     {CONFIG("eval.bins", eval.bins), WHOLE(1, 100), .value = "15", .help = "of the calibration error"},
     {TEXTS("eval.ood", eval.ood, eval.n_ood, trb_ood_opts), .value = "[]",
@@ -228,7 +229,7 @@ const trb__option trb__options[] = {
 
     {.scope = TRB__OOD,
      .key = "files",
-     .type = TRB__TEXTS,
+     .type = &trb__type_texts,
      .offset = offsetof(trb_ood_opts, files),
      .bytes = sizeof(char *),
      .count_offset = offsetof(trb_ood_opts, n_files),

@@ -1,5 +1,5 @@
-/* One value of the configuration: from text, to text, by the type in its row of the table. */
-#include "options.h"
+/* Values of the configuration, a type after the other: its functions, then its row (trb__type). */
+#include "internal.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tribikos/fault.h"
 #include "tribikos/memory.h"
 
 static void *field(const trb__option *o, void *base)
@@ -29,7 +28,38 @@ static size_t count_of(const trb__option *o, const void *base)
     return n;
 }
 
-/* ---- numbers */
+/* Of what lies behind a pointer; the slot is NULL where nothing was read. */
+static void clear_pointer(const trb__option *o, void *base)
+{
+    char **slot = field(o, base);
+    trb_free(*slot);
+    *slot = NULL;
+}
+
+/* ---- true or false */
+
+static trb_status parse_bool(const trb__option *o, const trb__items *items, const trb__item *item, void *base)
+{
+    const char *text = item->value[0];
+    if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
+        return trb__item_fail(items, item, "expected true or false, got `%s`", text);
+    *(bool *)field(o, base) = text[0] == 't';
+    return TRB_OK;
+}
+
+static void print_bool(FILE *f, const trb__option *o, const void *base)
+{
+    (void)fputs(*(const bool *)field_of(o, base) ? "true" : "false", f);
+}
+
+const trb__type trb__type_bool = {.words = true, .range = "true|false", .parse = parse_bool, .print = print_bool};
+
+/* ---- whole numbers */
+
+static bool in_range(const trb__option *o, double v)
+{
+    return (o->above_min ? v > o->min : v >= o->min) && (o->below_max ? v < o->max : v <= o->max);
+}
 
 /* Decimal digits and nothing else: no sign, space, separator or exponent. */
 static bool read_digits(const char *from, const char *end, uint64_t *value)
@@ -44,10 +74,46 @@ static bool read_digits(const char *from, const char *end, uint64_t *value)
     return true;
 }
 
-static bool read_whole(const char *text, uint64_t *value)
+static void describe_whole(const trb__option *o, size_t n, char *text)
 {
-    return read_digits(text, text + strlen(text), value);
+    if (o->max >= 1e9)
+        (void)snprintf(text, n, "whole >= %.0f", o->min);
+    else
+        (void)snprintf(text, n, "whole %.0f..%.0f%s", o->min, o->max, o->endless ? "|unbounded" : "");
 }
+
+static trb_status parse_whole(const trb__option *o, const trb__items *items, const trb__item *item, void *base)
+{
+    const char *text = item->value[0];
+    uint64_t whole = 0;
+    if (o->endless && strcmp(text, "unbounded") == 0)
+        whole = UINT64_MAX;
+    else if (!read_digits(text, text + strlen(text), &whole) || !in_range(o, (double)whole))
+        return trb__item_fail(items, item, "expected a whole number from %.0f to %.0f%s, got `%s`", o->min, o->max,
+                              o->endless ? ", or unbounded" : "", text);
+    else if (o->factor > 0)
+        whole *= o->factor;
+    if (o->bytes == sizeof(int))
+        *(int *)field(o, base) = (int)whole;
+    else
+        *(uint64_t *)field(o, base) = whole;
+    return TRB_OK;
+}
+
+static void print_whole(FILE *f, const trb__option *o, const void *base)
+{
+    const void *at = field_of(o, base);
+    if (o->bytes == sizeof(int))
+        (void)fprintf(f, "%d", *(const int *)at);
+    else if (o->endless && *(const uint64_t *)at == UINT64_MAX)
+        (void)fputs("unbounded", f);
+    else
+        (void)fprintf(f, "%" PRIu64, *(const uint64_t *)at / (o->factor > 0 ? o->factor : 1));
+}
+
+const trb__type trb__type_whole = {.describe = describe_whole, .parse = parse_whole, .print = print_whole};
+
+/* ---- real numbers */
 
 /* strtod() and printf() follow the process's locale, in which a decimal point may be a comma. */
 static locale_t enter_c_locale(locale_t *old)
@@ -101,116 +167,34 @@ static void write_real(FILE *f, double value)
     leave_c_locale(c, old);
 }
 
-static bool in_range(const trb__option *o, double v)
+static void describe_real(const trb__option *o, size_t n, char *text)
 {
-    return (o->above_min ? v > o->min : v >= o->min) && (o->below_max ? v < o->max : v <= o->max);
+    if (o->max >= 1e6)
+        (void)snprintf(text, n, "real %s %g", o->above_min ? ">" : ">=", o->min);
+    else
+        (void)snprintf(text, n, "real %c%g, %g%c", o->above_min ? '(' : '[', o->min, o->max, o->below_max ? ')' : ']');
 }
 
-void trb__option_range(const trb__option *o, size_t n, char *text)
+static trb_status parse_real(const trb__option *o, const trb__items *items, const trb__item *item, void *base)
 {
-    size_t used = 0;
-    text[0] = '\0';
-    switch (o->type) {
-    case TRB__BOOL:
-        (void)snprintf(text, n, "true|false");
-        return;
-    case TRB__WHOLE:
-        if (o->max >= 1e9)
-            (void)snprintf(text, n, "whole >= %.0f", o->min);
-        else
-            (void)snprintf(text, n, "whole %.0f..%.0f%s", o->min, o->max, o->endless ? "|unbounded" : "");
-        return;
-    case TRB__REAL:
-        if (o->max >= 1e6)
-            (void)snprintf(text, n, "real %s %g", o->above_min ? ">" : ">=", o->min);
-        else
-            (void)snprintf(text, n, "real %c%g, %g%c", o->above_min ? '(' : '[', o->min, o->max,
-                           o->below_max ? ')' : ']');
-        return;
-    case TRB__TEXTS:
-        (void)snprintf(text, n, "list");
-        return;
-    case TRB__REALS:
-        (void)snprintf(text, n, "e.g. [0.49, 0.48, 0.45]");
-        return;
-    case TRB__LAYERS:
-        (void)snprintf(text, n, "layers");
-        return;
-    case TRB__RECIPE:
-        (void)snprintf(text, n, "e.g. [crop 4, flip]");
-        return;
-    case TRB__RECIPES:
-        (void)snprintf(text, n, "e.g. [\"flip\", \"ods 9\"]");
-        return;
-    case TRB__MEMBERS:
-        (void)snprintf(text, n, "members");
-        return;
-    case TRB__TEXT:
-    case TRB__CHOICE:
-        break;
-    }
-    if (o->choices == NULL) (void)snprintf(text, n, "text");
-    for (const trb__choice *c = o->choices; c != NULL && c->name != NULL && used < n; c++)
-        used += (size_t)snprintf(text + used, n - used, "%s%s", c == o->choices ? "" : "|", c->name);
-}
-
-/* ---- reading */
-
-static trb_status set_number(const trb__option *o, const trb__items *items, const trb__item *item, void *base)
-{
-    const char *text = item->value[0];
-    uint64_t whole = 0;
     double real = 0.0;
-    if (o->type == TRB__WHOLE) {
-        if (o->endless && strcmp(text, "unbounded") == 0)
-            whole = UINT64_MAX;
-        else if (!read_whole(text, &whole) || !in_range(o, (double)whole))
-            return trb__item_fail(items, item, "expected a whole number from %.0f to %.0f%s, got `%s`", o->min, o->max,
-                                  o->endless ? ", or unbounded" : "", text);
-        else if (o->factor > 0)
-            whole *= o->factor;
-        if (o->bytes == sizeof(int))
-            *(int *)field(o, base) = (int)whole;
-        else
-            *(uint64_t *)field(o, base) = whole;
-        return TRB_OK;
-    }
-    if (!read_real(text, &real) || !in_range(o, real)) {
-        char range[80];
-        trb__option_range(o, sizeof range, range);
-        return trb__item_fail(items, item, "expected a number, %s, got `%s`", range, text);
+    if (!read_real(item->value[0], &real) || !in_range(o, real)) {
+        char range[TRB__RANGE];
+        describe_real(o, sizeof range, range);
+        return trb__item_fail(items, item, "expected a number, %s, got `%s`", range, item->value[0]);
     }
     *(double *)field(o, base) = real;
     return TRB_OK;
 }
 
-static trb_status set_choice(const trb__option *o, const trb__items *items, const trb__item *item, void *base)
+static void print_real(FILE *f, const trb__option *o, const void *base)
 {
-    const char *text = item->value[0];
-    const trb__choice *c = o->choices;
-    while (c->name != NULL && strcmp(c->name, text) != 0) c++;
-    if (c->name == NULL) {
-        char known[120];
-        trb__option_range(o, sizeof known, known);
-        return trb__item_fail(items, item, "expected %s%s, got `%s`", strchr(known, '|') != NULL ? "one of " : "",
-                              known, text);
-    }
-    if (o->type == TRB__TEXT) return trb_strdup(text, field(o, base));
-    memcpy(field(o, base), &c->value, o->bytes);
-    return TRB_OK;
+    write_real(f, *(const double *)field_of(o, base));
 }
 
-static trb_status set_texts(const trb__option *o, const trb__item *item, void *base)
-{
-    char *array = NULL;
-    TRB_TRY(trb_alloc(TRB_MEM_OTHER, item->n, o->bytes, &array));
-    *(void **)field(o, base) = array;
-    memcpy((char *)base + o->count_offset, &item->n, sizeof item->n);
-    for (size_t i = 0; i < item->n; i++) TRB_TRY(trb_strdup(item->value[i], (char **)(array + i * o->bytes)));
-    return TRB_OK;
-}
+const trb__type trb__type_real = {.describe = describe_real, .parse = parse_real, .print = print_real};
 
-static trb_status set_reals(const trb__option *o, const trb__items *items, const trb__item *item, void *base)
+static trb_status parse_reals(const trb__option *o, const trb__items *items, const trb__item *item, void *base)
 {
     double *array = NULL;
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, item->n, sizeof *array, &array));
@@ -223,8 +207,156 @@ static trb_status set_reals(const trb__option *o, const trb__items *items, const
     return TRB_OK;
 }
 
+static void print_reals(FILE *f, const trb__option *o, const void *base)
+{
+    const double *array = *(double *const *)field_of(o, base);
+    (void)fputc('[', f);
+    for (size_t i = 0; i < count_of(o, base); i++) {
+        if (i > 0) (void)fputs(", ", f);
+        write_real(f, array[i]);
+    }
+    (void)fputc(']', f);
+}
+
+const trb__type trb__type_reals = {.lists = true,
+                                   .range = "e.g. [0.49, 0.48, 0.45]",
+                                   .parse = parse_reals,
+                                   .print = print_reals,
+                                   .clear = clear_pointer};
+
+/* ---- texts */
+
+static trb_status parse_text(const trb__option *o, const trb__items *items, const trb__item *item, void *base)
+{
+    (void)items;
+    return trb_strdup(item->value[0], field(o, base));
+}
+
+/* Plain where no reader can take the text for anything else, else in double quotes. */
+static void write_text(FILE *f, const char *text)
+{
+    static const char *const words[] = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"};
+    bool plain = isalpha((unsigned char)text[0]) || text[0] == '/' || text[0] == '_';
+    for (const char *p = text; *p != '\0'; p++)
+        if (!isalnum((unsigned char)*p) && strchr("/._-", *p) == NULL) plain = false;
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strcasecmp(text, words[i]) == 0) plain = false;
+    if (plain) {
+        (void)fputs(text, f);
+        return;
+    }
+    (void)fputc('"', f);
+    for (const char *p = text; *p != '\0'; p++) {
+        if (*p == '"' || *p == '\\')
+            (void)fprintf(f, "\\%c", *p);
+        else if ((unsigned char)*p < 0x20 || *p == 0x7f)
+            (void)fprintf(f, "\\x%02x", (unsigned char)*p);
+        else if ((unsigned char)p[0] == 0xc2 && (unsigned char)p[1] < 0xa0) /* C1, which YAML takes escaped alone */
+            (void)fprintf(f, "\\x%02x", (unsigned char)*++p);
+        else
+            (void)fputc(*p, f);
+    }
+    (void)fputc('"', f);
+}
+
+static void print_text(FILE *f, const trb__option *o, const void *base)
+{
+    write_text(f, *(char *const *)field_of(o, base));
+}
+
+const trb__type trb__type_text = {.range = "text", .parse = parse_text, .print = print_text, .clear = clear_pointer};
+
+static trb_status parse_texts(const trb__option *o, const trb__items *items, const trb__item *item, void *base)
+{
+    (void)items;
+    char *array = NULL;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, item->n, o->bytes, &array));
+    *(void **)field(o, base) = array;
+    memcpy((char *)base + o->count_offset, &item->n, sizeof item->n);
+    for (size_t i = 0; i < item->n; i++) TRB_TRY(trb_strdup(item->value[i], (char **)(array + i * o->bytes)));
+    return TRB_OK;
+}
+
+static void print_texts(FILE *f, const trb__option *o, const void *base)
+{
+    const char *array = *(char *const *)field_of(o, base);
+    (void)fputc('[', f);
+    for (size_t i = 0; i < count_of(o, base); i++) {
+        if (i > 0) (void)fputs(", ", f);
+        write_text(f, *(char *const *)(array + i * o->bytes));
+    }
+    (void)fputc(']', f);
+}
+
+static void clear_texts(const trb__option *o, void *base)
+{
+    char *array = *(char **)field(o, base);
+    for (size_t i = 0; array != NULL && i < count_of(o, base); i++) trb_free(*(char **)(array + i * o->bytes));
+    clear_pointer(o, base);
+}
+
+const trb__type trb__type_texts = {
+    .lists = true, .range = "list", .parse = parse_texts, .print = print_texts, .clear = clear_texts};
+
+/* ---- words out of a few */
+
+static trb_status refuse_word(const trb__option *o, const trb__items *items, const trb__item *item)
+{
+    char known[TRB__RANGE];
+    trb__option_range(o, sizeof known, known);
+    return trb__item_fail(items, item, "expected %s%s, got `%s`", strchr(known, '|') != NULL ? "one of " : "", known,
+                          item->value[0]);
+}
+
+static void describe_choice(const trb__option *o, size_t n, char *text)
+{
+    size_t used = 0;
+    for (const trb__choice *c = o->choices; c->name != NULL && used < n; c++)
+        used += (size_t)snprintf(text + used, n - used, "%s%s", c == o->choices ? "" : "|", c->name);
+}
+
+static trb_status find_choice(const trb__option *o, const trb__items *items, const trb__item *item,
+                              const trb__choice **found)
+{
+    const trb__choice *c = o->choices;
+    while (c->name != NULL && strcmp(c->name, item->value[0]) != 0) c++;
+    *found = c;
+    return c->name != NULL ? TRB_OK : refuse_word(o, items, item);
+}
+
+static trb_status parse_choice(const trb__option *o, const trb__items *items, const trb__item *item, void *base)
+{
+    const trb__choice *c = NULL;
+    TRB_TRY(find_choice(o, items, item, &c));
+    memcpy(field(o, base), &c->value, o->bytes);
+    return TRB_OK;
+}
+
+static void print_choice(FILE *f, const trb__option *o, const void *base)
+{
+    int value = 0;
+    memcpy(&value, field_of(o, base), sizeof value);
+    for (const trb__choice *c = o->choices; c->name != NULL; c++)
+        if (c->value == value) (void)fputs(c->name, f);
+}
+
+const trb__type trb__type_choice = {
+    .words = true, .describe = describe_choice, .parse = parse_choice, .print = print_choice};
+
+static trb_status parse_word(const trb__option *o, const trb__items *items, const trb__item *item, void *base)
+{
+    const trb__choice *c = NULL;
+    TRB_TRY(find_choice(o, items, item, &c));
+    return trb_strdup(c->name, field(o, base));
+}
+
+const trb__type trb__type_word = {
+    .words = true, .describe = describe_choice, .parse = parse_word, .print = print_text, .clear = clear_pointer};
+
+/* ---- layers */
+
 /* Layers may come as a list, as one text with commas, or mixed; blanks do not count. */
-static trb_status set_layers(const trb__option *o, const trb__items *items, const trb__item *item, void *base)
+static trb_status parse_layers(const trb__option *o, const trb__items *items, const trb__item *item, void *base)
 {
     size_t bytes = 1;
     char *list = NULL;
@@ -262,7 +394,29 @@ static trb_status set_layers(const trb__option *o, const trb__items *items, cons
     return TRB_OK;
 }
 
-static trb_status parse_recipe(const trb__items *items, const trb__item *item, const char *text, trb_recipe *r)
+static void print_layers(FILE *f, const trb__option *o, const void *base)
+{
+    (void)fprintf(f, "[%s]", *(char *const *)field_of(o, base));
+}
+
+const trb__type trb__type_layers = {
+    .lists = true, .range = "layers", .parse = parse_layers, .print = print_layers, .clear = clear_pointer};
+
+size_t trb__layers_count(const char *layers, const char *word)
+{
+    size_t n = 0;
+    const size_t length = strlen(word);
+    for (const char *at = layers; at != NULL; at = strchr(at, ',')) {
+        at += strspn(at, ", ");
+        n += strncmp(at, word, length) == 0 && (at[length] == '\0' || at[length] == ',');
+        if (*at == '\0') break;
+    }
+    return n;
+}
+
+/* ---- recipes */
+
+static trb_status read_recipe(const trb__items *items, const trb__item *item, const char *text, trb_recipe *r)
 {
     char why[TRB_FAIL_BYTES];
     if (trb_recipe_parse(text, r) == TRB_OK) return TRB_OK;
@@ -272,7 +426,7 @@ static trb_status parse_recipe(const trb__items *items, const trb__item *item, c
 }
 
 /* Like layers, a recipe may come as a list or as one text with commas. */
-static trb_status set_recipe(const trb__option *o, const trb__items *items, const trb__item *item, void *base)
+static trb_status parse_recipe(const trb__option *o, const trb__items *items, const trb__item *item, void *base)
 {
     char text[TRB_RECIPE_BYTES] = "";
     size_t n = 0;
@@ -281,11 +435,21 @@ static trb_status set_recipe(const trb__option *o, const trb__items *items, cons
     if (n >= sizeof text)
         return trb__item_fail(items, item, "expected a recipe such as [crop 4, flip], got more than %zu characters",
                               sizeof text - 1);
-    return parse_recipe(items, item, text, field(o, base));
+    return read_recipe(items, item, text, field(o, base));
 }
 
+static void print_recipe(FILE *f, const trb__option *o, const void *base)
+{
+    char text[TRB_RECIPE_BYTES];
+    trb_recipe_text(field_of(o, base), text);
+    (void)fprintf(f, "[%s]", text);
+}
+
+const trb__type trb__type_recipe = {
+    .lists = true, .range = "e.g. [crop 4, flip]", .parse = parse_recipe, .print = print_recipe};
+
 /* A list of texts, each a recipe with commas; one text is one recipe. */
-static trb_status set_recipes(const trb__option *o, const trb__items *items, const trb__item *item, void *base)
+static trb_status parse_recipes(const trb__option *o, const trb__items *items, const trb__item *item, void *base)
 {
     const size_t n = item->n == 1 && item->kind == TRB__SCALAR && item->value[0][0] == '\0' ? 0 : item->n;
     trb_recipe *array = NULL;
@@ -293,7 +457,7 @@ static trb_status set_recipes(const trb__option *o, const trb__items *items, con
     *(trb_recipe **)field(o, base) = array;
     memcpy((char *)base + o->count_offset, &n, sizeof n);
     for (size_t i = 0; i < n; i++) {
-        TRB_TRY(parse_recipe(items, item, item->value[i], &array[i]));
+        TRB_TRY(read_recipe(items, item, item->value[i], &array[i]));
         if (trb_recipe_empty(&array[i]))
             return trb__item_fail(
                 items, item, "recipe %zu of the list is empty; the sample itself is the first view without one", i);
@@ -301,8 +465,27 @@ static trb_status set_recipes(const trb__option *o, const trb__items *items, con
     return TRB_OK;
 }
 
+static void print_recipes(FILE *f, const trb__option *o, const void *base)
+{
+    const trb_recipe *array = *(trb_recipe *const *)field_of(o, base);
+    char text[TRB_RECIPE_BYTES];
+    for (size_t i = 0; i < count_of(o, base); i++) {
+        trb_recipe_text(&array[i], text);
+        (void)fprintf(f, "%s\"%s\"", i > 0 ? ", " : "[", text);
+    }
+    (void)fputs(count_of(o, base) > 0 ? "]" : "[]", f);
+}
+
+const trb__type trb__type_recipes = {.lists = true,
+                                     .range = "e.g. [\"flip\", \"ods 9\"]",
+                                     .parse = parse_recipes,
+                                     .print = print_recipes,
+                                     .clear = clear_pointer};
+
+/* ---- members */
+
 /* "all", or numbers and runs of numbers: "0-4,7". */
-static trb_status set_members(const trb__option *o, const trb__items *items, const trb__item *item, void *base)
+static trb_status parse_members(const trb__option *o, const trb__items *items, const trb__item *item, void *base)
 {
     const size_t count = count_of(o, base);
     bool *only = NULL;
@@ -333,90 +516,10 @@ static trb_status set_members(const trb__option *o, const trb__items *items, con
     return TRB_OK;
 }
 
-trb_status trb__option_set(const trb__option *o, const trb__items *items, const trb__item *item, void *base)
+static void print_members(FILE *f, const trb__option *o, const void *base)
 {
-    const bool takes_list = o->type == TRB__TEXTS || o->type == TRB__REALS || o->type == TRB__LAYERS ||
-                            o->type == TRB__RECIPE || o->type == TRB__RECIPES || o->type == TRB__MEMBERS;
-    if (item->kind == TRB__SECTION || (item->kind == TRB__LIST && !takes_list)) {
-        char range[120];
-        trb__option_range(o, sizeof range, range);
-        return trb__item_fail(items, item, "expected %s, got a %s", range,
-                              item->kind == TRB__LIST ? "list" : "section");
-    }
-    switch (o->type) {
-    case TRB__BOOL:
-        if (strcmp(item->value[0], "true") != 0 && strcmp(item->value[0], "false") != 0)
-            return trb__item_fail(items, item, "expected true or false, got `%s`", item->value[0]);
-        *(bool *)field(o, base) = item->value[0][0] == 't';
-        return TRB_OK;
-    case TRB__WHOLE:
-    case TRB__REAL:
-        return set_number(o, items, item, base);
-    case TRB__TEXT:
-        if (o->choices == NULL) return trb_strdup(item->value[0], field(o, base));
-        return set_choice(o, items, item, base);
-    case TRB__CHOICE:
-        return set_choice(o, items, item, base);
-    case TRB__TEXTS:
-        return set_texts(o, item, base);
-    case TRB__REALS:
-        return set_reals(o, items, item, base);
-    case TRB__LAYERS:
-        return set_layers(o, items, item, base);
-    case TRB__RECIPE:
-        return set_recipe(o, items, item, base);
-    case TRB__RECIPES:
-        return set_recipes(o, items, item, base);
-    case TRB__MEMBERS:
-        return set_members(o, items, item, base);
-    }
-    return trb_fail(TRB_EINTERNAL, "key `%s` has no type", o->key);
-}
-
-void trb__option_clear(const trb__option *o, void *base)
-{
-    const bool texts = o->type == TRB__TEXTS;
-    if (o->type != TRB__TEXT && o->type != TRB__LAYERS && o->type != TRB__MEMBERS && o->type != TRB__REALS &&
-        o->type != TRB__RECIPES && !texts)
-        return;
-    char **slot = field(o, base);
-    if (texts && *slot != NULL)
-        for (size_t i = 0; i < count_of(o, base); i++) trb_free(*(char **)(*slot + i * o->bytes));
-    trb_free(*slot);
-    *slot = NULL;
-}
-
-/* ---- writing */
-
-/* Plain where no reader can take the text for anything else, else in double quotes. */
-static void write_text(FILE *f, const char *text)
-{
-    static const char *const words[] = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"};
-    bool plain = isalpha((unsigned char)text[0]) || text[0] == '/' || text[0] == '_';
-    for (const char *p = text; *p != '\0'; p++)
-        if (!isalnum((unsigned char)*p) && strchr("/._-", *p) == NULL) plain = false;
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        if (strcasecmp(text, words[i]) == 0) plain = false;
-    if (plain) {
-        (void)fputs(text, f);
-        return;
-    }
-    (void)fputc('"', f);
-    for (const char *p = text; *p != '\0'; p++) {
-        if (*p == '"' || *p == '\\')
-            (void)fprintf(f, "\\%c", *p);
-        else if ((unsigned char)*p < 0x20 || *p == 0x7f)
-            (void)fprintf(f, "\\x%02x", (unsigned char)*p);
-        else if ((unsigned char)p[0] == 0xc2 && (unsigned char)p[1] < 0xa0) /* C1, which YAML takes escaped alone */
-            (void)fprintf(f, "\\x%02x", (unsigned char)*++p);
-        else
-            (void)fputc(*p, f);
-    }
-    (void)fputc('"', f);
-}
-
-static void write_members(FILE *f, size_t count, const bool *only)
-{
+    const bool *only = *(bool *const *)field_of(o, base);
+    const size_t count = count_of(o, base);
     size_t chosen = 0;
     for (size_t m = 0; m < count; m++) chosen += only[m];
     if (chosen == count) {
@@ -435,104 +538,31 @@ static void write_members(FILE *f, size_t count, const bool *only)
     (void)fputc('"', f);
 }
 
-static void write_value(FILE *f, const trb__option *o, const void *base)
-{
-    const void *at = field_of(o, base);
-    int value = 0;
-    switch (o->type) {
-    case TRB__BOOL:
-        (void)fputs(*(const bool *)at ? "true" : "false", f);
-        return;
-    case TRB__WHOLE:
-        if (o->bytes == sizeof(int))
-            (void)fprintf(f, "%d", *(const int *)at);
-        else if (o->endless && *(const uint64_t *)at == UINT64_MAX)
-            (void)fputs("unbounded", f);
-        else
-            (void)fprintf(f, "%" PRIu64, *(const uint64_t *)at / (o->factor > 0 ? o->factor : 1));
-        return;
-    case TRB__REAL:
-        write_real(f, *(const double *)at);
-        return;
-    case TRB__TEXT:
-        write_text(f, *(char *const *)at);
-        return;
-    case TRB__CHOICE:
-        memcpy(&value, at, sizeof value);
-        for (const trb__choice *c = o->choices; c->name != NULL; c++)
-            if (c->value == value) (void)fputs(c->name, f);
-        return;
-    case TRB__TEXTS: {
-        const char *array = *(char *const *)at;
-        (void)fputc('[', f);
-        for (size_t i = 0; i < count_of(o, base); i++) {
-            if (i > 0) (void)fputs(", ", f);
-            write_text(f, *(char *const *)(array + i * o->bytes));
-        }
-        (void)fputc(']', f);
-        return;
-    }
-    case TRB__REALS: {
-        const double *array = *(double *const *)at;
-        (void)fputc('[', f);
-        for (size_t i = 0; i < count_of(o, base); i++) {
-            if (i > 0) (void)fputs(", ", f);
-            write_real(f, array[i]);
-        }
-        (void)fputc(']', f);
-        return;
-    }
-    case TRB__LAYERS:
-        (void)fprintf(f, "[%s]", *(char *const *)at);
-        return;
-    case TRB__RECIPE: {
-        char text[TRB_RECIPE_BYTES];
-        trb_recipe_text(at, text);
-        (void)fprintf(f, "[%s]", text);
-        return;
-    }
-    case TRB__RECIPES: {
-        const trb_recipe *array = *(trb_recipe *const *)at;
-        char text[TRB_RECIPE_BYTES];
-        for (size_t i = 0; i < count_of(o, base); i++) {
-            trb_recipe_text(&array[i], text);
-            (void)fprintf(f, "%s\"%s\"", i > 0 ? ", " : "[", text);
-        }
-        (void)fputs(count_of(o, base) > 0 ? "]" : "[]", f);
-        return;
-    }
-    case TRB__MEMBERS:
-        write_members(f, count_of(o, base), *(bool *const *)at);
-        return;
-    }
-}
+const trb__type trb__type_members = {
+    .lists = true, .range = "members", .parse = parse_members, .print = print_members, .clear = clear_pointer};
 
-trb_status trb__option_text(const trb__option *o, const void *base, char **out)
+/* ---- any of them */
+
+void trb__option_range(const trb__option *o, size_t n, char *text)
 {
-    char *text = NULL;
-    size_t n = 0;
-    TRB_TRY(trb_fault("alloc"));
-    FILE *f = open_memstream(&text, &n);
-    if (f == NULL) return trb_fail(TRB_ENOMEM, "no memory to print `%s`", o->key);
-    write_value(f, o, base);
-    const bool failed = ferror(f) != 0;
-    trb_status st = TRB_OK;
-    if (fclose(f) != 0 || failed)
-        st = trb_fail(TRB_ENOMEM, "no memory to print `%s`", o->key);
+    if (o->type->describe != NULL)
+        o->type->describe(o, n, text);
     else
-        st = trb_strdup(text, out);
-    free(text);
-    return st;
+        (void)snprintf(text, n, "%s", o->type->range);
 }
 
-size_t trb__layers_count(const char *layers, const char *word)
+trb_status trb__option_set(const trb__option *o, const trb__items *items, const trb__item *item, void *base)
 {
-    size_t n = 0;
-    const size_t length = strlen(word);
-    for (const char *at = layers; at != NULL; at = strchr(at, ',')) {
-        at += strspn(at, ", ");
-        n += strncmp(at, word, length) == 0 && (at[length] == '\0' || at[length] == ',');
-        if (*at == '\0') break;
+    if (item->kind == TRB__SECTION || (item->kind == TRB__LIST && !o->type->lists)) {
+        char range[TRB__RANGE];
+        trb__option_range(o, sizeof range, range);
+        return trb__item_fail(items, item, "expected %s, got a %s", range,
+                              item->kind == TRB__LIST ? "list" : "section");
     }
-    return n;
+    return o->type->parse(o, items, item, base);
+}
+
+void trb__option_clear(const trb__option *o, void *base)
+{
+    if (o->type->clear != NULL) o->type->clear(o, base);
 }

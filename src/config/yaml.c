@@ -1,6 +1,6 @@
 /* YAML to a flat list of items, through libyaml's events: its document interface would have resolved aliases already,
  * which are refused here (with anchors, tags and further documents), because a configuration needs none of them. */
-#include "options.h"
+#include "internal.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
