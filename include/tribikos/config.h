@@ -32,7 +32,6 @@ typedef struct {
     trb_init init;
     trb_recipe augment; /* members only */
     double adversarial; /* members only; of each input's range; 0: none */
-    char *decides; /* everything of the configuration that decides this network's weights, one "key: value" a line */
 } trb_fit_opts;
 
 typedef enum {

@@ -15,6 +15,14 @@
  * out of distribution (ood.NAME.*). */
 typedef enum { TRB__CONFIG, TRB__FIT, TRB__STUDENT, TRB__OOD } trb__scope;
 
+/* Whether a key is part of the identity of networks (identity.h). */
+typedef enum {
+    TRB__BY_SCOPE, /* options of a training and of a student are, all others are not */
+    TRB__PART,
+    TRB__NO_PART,
+    TRB__PART_IF_SET /* only where it is not at its default: so files from before there was the key stay good */
+} trb__part;
+
 typedef struct {
     const char *name;
     int value;
@@ -35,10 +43,7 @@ typedef struct {
     const trb__choice *choices;
     uint64_t factor; /* stored = given * factor; 0 stands for 1 */
     size_t offset, bytes, count_offset;
-    bool
-        decides; /* the bits of members and students depend on it, as on all options of a training but `bitless` ones */
-    bool bitless;
-    bool unsaid; /* where it has its default it is not said: so files from before there was the option stay good */
+    trb__part identity;
     const char *help;
 } trb__option;
 
@@ -120,10 +125,6 @@ size_t trb__layers_count(const char *layers, const char *word);
 
 /* Contradictions between values that are fine by themselves. */
 trb_status trb__config_check(const trb_config *c, const trb__items *items);
-
-/* What decides member m's, student s's weights; see trb_fit_opts.decides. The texts are the caller's (trb_free). */
-trb_status trb__config_member_text(const trb_config *c, size_t m, char **out);
-trb_status trb__config_student_text(const trb_config *c, size_t s, char **out);
 
 /* Text that grows; its memory comes from the C library until it is handed out. */
 typedef struct {

@@ -86,7 +86,8 @@ const trb__option trb__options[] = {
     {CONFIG("checkpoint.keep", checkpoint.keep), WHOLE(0, 100), .value = "2",
      .help = "of each network while it is trained; 0: none are written or looked for"},
 
-    {CONFIG("data.task", data.task), CHOICE(tasks), .value = "classes", .decides = true, .help = "what is predicted"},
+    {CONFIG("data.task", data.task), CHOICE(tasks), .value = "classes", .identity = TRB__PART,
+     .help = "what is predicted"},
     {CONFIG("data.format", data.format), CHOICE(formats), .value = "idx", .help = "of the files"},
     {CONFIG("data.root", data.root), TEXT, .value = "\"\"",
      .help = "folder in front of relative names; if empty $TRIBIKOS_DATA, else the current folder"},
@@ -100,14 +101,14 @@ const trb__option trb__options[] = {
      .help = "table: the inputs: columns from 0 such as [0-7, 9], or files that list some; []: all but the target"},
     {CONFIG("data.target", data.target), TEXT, .value = "\"\"",
      .help = "table: the column of labels or targets, or a file that names it; if empty the last"},
-    {CONFIG("data.validation", data.validation), WHOLE(0, 1e12), .unit = "samples", .value = "0", .decides = true,
+    {CONFIG("data.validation", data.validation), WHOLE(0, 1e12), .unit = "samples", .value = "0", .identity = TRB__PART,
      .help = "held out of the training set"},
-    {CONFIG("data.normalize", data.normalize), CHOICE(normalizes), .value = "standard", .decides = true,
+    {CONFIG("data.normalize", data.normalize), CHOICE(normalizes), .value = "standard", .identity = TRB__PART,
      .help = "unit: bytes / 255; standard: mean 0, deviation 1 a channel or column; given: by data.mean, data.std"},
-    {REALS("data.mean", data.mean, data.n_mean), .min = -1e30, .max = 1e30, .value = "[]", .decides = true,
+    {REALS("data.mean", data.mean, data.n_mean), .min = -1e30, .max = 1e30, .value = "[]", .identity = TRB__PART_IF_SET,
      .help = "given: of bytes / 255 (floats as they are), one number or one a channel"},
-    {REALS("data.std", data.std, data.n_std), .max = 1e30, .above_min = true, .value = "[]", .decides = true,
-     .help = "given: deviations, likewise"},
+    {REALS("data.std", data.std, data.n_std), .max = 1e30, .above_min = true, .value = "[]",
+     .identity = TRB__PART_IF_SET, .help = "given: deviations, likewise"},
 
     {CONFIG("members.count", members.count), WHOLE(1, 10000), .value = "5", .help = "size of the ensemble"},
     {CONFIG("members.only", members.only), MEMBERS, .value = "all",
@@ -141,7 +142,7 @@ const trb__option trb__options[] = {
     {FIT("augment", augment), RECIPE, .value = "[]",
      .help = "new variants of the samples each epoch: any of [crop 4, flip, rotate 15, zoom 0.1, shift 1.5, cutout 8, "
              "mixup 0.2, gaussian 8]; members only"},
-    {FIT("adversarial", adversarial), REAL(0, 1), .value = "0", .unsaid = true,
+    {FIT("adversarial", adversarial), REAL(0, 1), .value = "0", .identity = TRB__PART_IF_SET,
      .help = "half of the loss is on inputs moved by this share of each one's range where the loss grows; 0: none; "
              "members only"},
 
@@ -182,13 +183,13 @@ const trb__option trb__options[] = {
              "position, from 0, or a name such as stage3.block3"},
     {STUDENT("temperature", temperature), REAL(0.01, 1000), .value = "4",
      .help = "hydra, kd: softens members' and student's probabilities"},
-    {STUDENT("factors", factors), REAL(0, 10), .value = "0", .unsaid = true,
+    {STUDENT("factors", factors), REAL(0, 10), .value = "0", .identity = TRB__PART_IF_SET,
      .help = "batchensemble, latentbe: deviation around 1 of the factors at first; 0: random signs, latentbe 0.1"},
-    {STUDENT("anneal_from", anneal_from), REAL(1, 1000), .value = "10", .unsaid = true,
+    {STUDENT("anneal_from", anneal_from), REAL(1, 1000), .value = "10", .identity = TRB__PART_IF_SET,
      .help = "endd: temperature at the beginning, from where it falls to 1"},
-    {STUDENT("anneal_share", anneal_share), REAL(0, 1), .value = "0.5", .unsaid = true,
+    {STUDENT("anneal_share", anneal_share), REAL(0, 1), .value = "0.5", .identity = TRB__PART_IF_SET,
      .help = "endd: over which share of the epochs it falls"},
-    {STUDENT("label_weight", label_weight), REAL(0, 1), .value = "0", .unsaid = true,
+    {STUDENT("label_weight", label_weight), REAL(0, 1), .value = "0", .identity = TRB__PART_IF_SET,
      .help = "hydra, kd: share of the label's cross entropy in the loss, on samples as they are; the rest is the "
              "members'"},
     {STUDENT("phase1_epochs", phase1_epochs), WHOLE(0, 1e6), .unit = "epochs", .value = "20",
@@ -197,18 +198,18 @@ const trb__option trb__options[] = {
      .help = "hydra: phase 2 runs through the schedule anew; false: one schedule over both phases"},
     {STUDENT("views", views), WHOLE(0, 1000), .value = "0",
      .help = "how many of the cache's views it sees, one of them a sample an epoch; 0: all"},
-    {STUDENT("clean", clean), REAL(0, 1), .value = "0", .unsaid = true,
+    {STUDENT("clean", clean), REAL(0, 1), .value = "0", .identity = TRB__PART_IF_SET,
      .help = "share of rows that show the sample itself, where there are other views; 0: as often as any of them"},
-    {STUDENT("match_uncertainty", match_uncertainty), BOOL, .value = "false", .unsaid = true,
+    {STUDENT("match_uncertainty", match_uncertainty), BOOL, .value = "false", .identity = TRB__PART_IF_SET,
      .help =
          "hydra, batchensemble: after the training heads are spread around their mean, by one factor, so that their "
          "model uncertainty on the validation part is the members'"},
-    {STUDENT("head_lanes", head_lanes), WHOLE(1, 10000), .value = "1", .unsaid = true,
+    {STUDENT("head_lanes", head_lanes), WHOLE(1, 10000), .value = "1", .identity = TRB__PART_IF_SET,
      .help = "equal parts of the heads, the most groups that can share them; decides bits"},
-    {STUDENT("head_groups", head_groups), WHOLE(1, 10000), .value = "1", .bitless = true,
+    {STUDENT("head_groups", head_groups), WHOLE(1, 10000), .value = "1", .identity = TRB__NO_PART,
      .help = "ranks form rows of so many; each holds its part of the heads and opens only their members' shards"},
 
-    {CONFIG("exchange", exchange.kind), CHOICE(exchanges), .value = "ordered", .decides = true,
+    {CONFIG("exchange", exchange.kind), CHOICE(exchanges), .value = "ordered", .identity = TRB__PART,
      .help = "of parameters between ranks; ordered: the same bits for any number of ranks"},
     {CONFIG("server.ranks", exchange.servers), WHOLE(1, 65536), .value = "1",
      .help = "exchange: server: the first ranks hold the parameters, the others compute"},
@@ -240,7 +241,7 @@ const trb__option trb__options[] = {
 
     {CONFIG("math.threads", math.threads), WHOLE(1, 1024), .value = "1",
      .help = "threads a rank in matrix products; another number, other bits"},
-    {CONFIG("math.precision", math.precision), CHOICE(precisions), .value = "f32", .decides = true,
+    {CONFIG("math.precision", math.precision), CHOICE(precisions), .value = "f32", .identity = TRB__PART,
      .help = "of the operands of convolutions and matrix products; bf16: bfloat16, where the processor has it"},
 };
 

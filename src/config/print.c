@@ -1,4 +1,4 @@
-/* The configuration as text: the resolved file, and what decides a network's bits. Both from the table. */
+/* The resolved configuration as a file that can be read again. */
 #include "internal.h"
 
 #include <inttypes.h>
@@ -138,70 +138,4 @@ trb_status trb_config_print(const trb_config *c, char **out)
     trb__page p;
     TRB_TRY(trb__page_open(&p));
     return trb__page_close(&p, print_all(p.f, c), out);
-}
-
-/* ---- what decides bits */
-
-static trb_status print_deciding(FILE *f, const trb_config *of)
-{
-    trb_config without_server = *of;
-    const trb_config *c = &without_server;
-    /* Servers without staleness are another way to the same bits. */
-    if (c->exchange.kind == TRB_EXCHANGE_SERVER && c->exchange.staleness == 0)
-        without_server.exchange.kind = TRB_EXCHANGE_ORDERED;
-    if (c->exchange.kind == TRB_EXCHANGE_SERVER)
-        (void)fprintf(f, "server.staleness: %" PRIu64 "\n", c->exchange.staleness);
-    for (size_t i = 0; i < trb__n_options; i++) {
-        const trb__option *o = &trb__options[i];
-        /* Constants of normalisation stand there if they are given, and are contradicted otherwise. */
-        if (o->type == &trb__type_reals && c->data.normalize != TRB_NORMALIZE_GIVEN) continue;
-        if (!o->decides) continue;
-        (void)fprintf(f, "%s: ", o->key);
-        o->type->print(f, o, c);
-        (void)fputc('\n', f);
-    }
-    /* The seed of the run decides which samples are held out, and nothing else that is not said by another key. */
-    if (c->data.validation > 0) (void)fprintf(f, "run.seed: %" PRIu64 "\n", c->run.seed);
-    return TRB_OK;
-}
-
-/* The options of one training. */
-static trb_status print_training(FILE *f, trb__scope scope, const void *base)
-{
-    for (size_t i = 0; i < trb__n_options; i++) {
-        const trb__option *o = &trb__options[i];
-        char *value = NULL;
-        if (o->scope != scope || o->bitless) continue;
-        TRB_TRY(trb__option_text(o, base, &value));
-        if (!o->unsaid || strcmp(value, o->value) != 0) (void)fprintf(f, "%s: %s\n", o->key, value);
-        trb_free(value);
-    }
-    return TRB_OK;
-}
-
-trb_status trb__config_member_text(const trb_config *c, size_t m, char **out)
-{
-    trb__page p;
-    trb_status st = TRB_OK;
-    TRB_TRY(trb__page_open(&p));
-    /* Random numbers are keyed by the member's number too. */
-    (void)fprintf(p.f, "member: %zu\n", m);
-    TRB_GO(print_deciding(p.f, c));
-    TRB_GO(print_training(p.f, TRB__FIT, &c->member[m]));
-done:
-    return trb__page_close(&p, st, out);
-}
-
-trb_status trb__config_student_text(const trb_config *c, size_t s, char **out)
-{
-    trb__page p;
-    trb_status st = TRB_OK;
-    const trb_student_opts *student = &c->student[s];
-    TRB_TRY(trb__page_open(&p));
-    TRB_GO(print_deciding(p.f, c));
-    TRB_GO(print_training(p.f, TRB__STUDENT, student));
-    TRB_GO(print_training(p.f, TRB__FIT, &student->fit));
-    if (student->fit.layers[0] == '\0') (void)fprintf(p.f, "train.layers: [%s]\n", c->train.layers);
-done:
-    return trb__page_close(&p, st, out);
 }
