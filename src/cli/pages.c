@@ -53,13 +53,23 @@ static void print_command(const trb__command *c)
     put(c->help);
 }
 
+static void print_flag(const trb__command *c)
+{
+    char term[40], text[160];
+    if (c->flag.name == NULL) return;
+    (void)snprintf(term, sizeof term, "`--%s=`%s", c->flag.name, c->flag.value);
+    (void)snprintf(text, sizeof text, "With `%s`: %s", c->name, c->flag.help);
+    entries(1, &(const char *const[2]){term, text});
+}
+
 static void page_commands(void)
 {
     static const char *const flags[][2] = {
         {"`--`KEY`=`VALUE", "A key of the configuration, see `tribikos_config`(5). It wins over the file."},
         {"`--members=`LIST", "Train these members only: `3`, or `0-4,7`."},
         {"`--resume=`HOW", "The key `run.resume`: `auto`, `never`, or the path of a checkpoint."},
-        {"`--ranks=`P", "With `plan`: as if there were P ranks."},
+    };
+    static const char *const more_flags[][2] = {
         {"`--help`, `--version`", "Print what the program takes, or what it is made of."}};
     static const char *const statuses[][2] = {
         {"`0`", "Done."},
@@ -86,6 +96,8 @@ static void page_commands(void)
     for (size_t i = 0; i < TRB__COMMANDS; i++) print_command(&trb__commands[i]);
     (void)puts(".SH OPTIONS");
     ENTRIES(flags);
+    for (size_t i = 0; i < TRB__COMMANDS; i++) print_flag(&trb__commands[i]);
+    ENTRIES(more_flags);
     (void)puts(".SH EXIT STATUS");
     ENTRIES(statuses);
     (void)puts(".SH ENVIRONMENT");
@@ -149,7 +161,10 @@ static void page_bash(void)
         print_values(key.name, &key);
         if (key.of_students) print_values(student, &key);
     }
-    (void)puts("    [members]='' [resume]='auto never' [ranks]=''\n)\n_tribikos_commands='");
+    (void)fputs("    [members]='' [resume]='auto never'", stdout);
+    for (size_t i = 0; i < TRB__COMMANDS; i++)
+        if (trb__commands[i].flag.name != NULL) (void)printf(" [%s]=''", trb__commands[i].flag.name);
+    (void)puts("\n)\n_tribikos_commands='");
     for (size_t i = 0; i < TRB__COMMANDS; i++) (void)printf("%s ", trb__commands[i].name);
     (void)puts("--help --version'\n"
                "_tribikos() {\n"
