@@ -1,7 +1,7 @@
 /** Configuration: one table, from which files and flags are read, checked, printed and explained.
  *
  * A YAML file is flattened to dotted keys ("student.temperature"); flags `--key=value` win over the file. The table
- * (src/cli/options.c) holds key, type, unit, default, range and help of each, and is the only place that knows them.
+ * (src/config/options.c) holds key, type, unit, default, range and help of each, and is the only place that knows them.
  * Stages see the typed structs of this header and nothing else.
  */
 #ifndef TRB_CONFIG_H
@@ -32,7 +32,6 @@ typedef struct {
     trb_init init;
     trb_recipe augment; /* members only */
     double adversarial; /* members only; of each input's range; 0: none */
-    char *decides; /* everything of the configuration that decides this network's weights, one "key: value" a line */
 } trb_fit_opts;
 
 typedef enum {
@@ -147,7 +146,25 @@ void trb_config_destroy(trb_config *c);
 
 /** The resolved configuration as YAML: every key, ready to be read again. Local. \param[out] out  trb_free() */
 trb_status trb_config_print(const trb_config *c, char **out);
-/** The reference of all keys. Local. \param[out] out  trb_free() */
+
+/** A key, as the reference shows it. */
+typedef struct {
+    char name[64];             /* "train.lr", "student.split", "ood.NAME.files" */
+    char range[120];           /* type and range */
+    const char *value;         /* default */
+    const char *student_value; /* default of student.KEY, where it differs from that of train.KEY */
+    const char *unit;          /* "" for none */
+    const char *help;
+    bool begins;      /* the first key under its heading */
+    bool of_students; /* train.KEY also exists as student.KEY */
+    bool words;       /* `range` is all values, with | between them */
+} trb_config_key;
+/** Key i of the table, from 0. Local. \return false behind the last */
+bool trb_config_reference(size_t i, trb_config_key *key);
+/** The reference of all keys as one text. Local. \param[out] out  trb_free() */
 trb_status trb_config_help(char **out);
+
+/** Name and version of the library that reads YAML. Local. */
+const char *trb_config_library(void);
 
 #endif

@@ -218,7 +218,7 @@ typedef struct {
     /* Of one sample: multiply-adds, and bytes of activations that are read and written. */
     double forward_macs, backward_macs, forward_bytes, backward_bytes;
 } trb_time;
-enum { TRB_TIMES_MAX = 16 };
+enum { TRB_TIMES_MAX = 24 }; /* at least as many as there are kinds, which the compiler checks (src/net/layers.c) */
 /** Measure from now on. */
 void trb_work_measure(trb_work *work);
 /** \param[out] times  [TRB_TIMES_MAX]   \return how many were written */

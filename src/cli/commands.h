@@ -4,18 +4,34 @@
 
 #include "tribikos/stages.h"
 
-/** What a command is given: its operands, and flags as "--key=value". */
+enum { TRB__STAGES = 5 };
+typedef struct trb__command trb__command;
+
+/** What a command is given: its operands, and flags as "--key=value", except those of its own. */
 typedef struct {
-    const char *command;
+    const trb__command *command; /* NULL: there is none of that name */
     size_t n_operands, n_flags;
     char **operand, **flag;
+    size_t ranks; /* `plan`: 0 if nothing is said */
 } trb__arguments;
 
-/** A command as `tribikos --help`, the manual page and completion show it. */
+/** A flag that one command alone takes, and that is no key of the configuration: --NAME=VALUE. */
 typedef struct {
+    const char *name, *value, *help;
+    trb_status (*take)(const char *value, trb__arguments *a); /* Local. */
+} trb__flag;
+
+/** A command: what `tribikos --help`, the manual page and completion show, what it takes, and what it does. It is a
+ * command of one process (`local`), or of all ranks, which read the configuration together. These either look at it
+ * alone (`look`), or run stages, one after the other, that write into run.dir. */
+struct trb__command {
     const char *name, *operands, *help;
-    trb_status (*local)(const trb__arguments *a); /* NULL: a job of all ranks */
-} trb__command;
+    trb__flag flag; /* no name: it has no flag of its own */
+    bool own_help;  /* --help is a flag that the command itself takes */
+    trb_status (*local)(const trb__arguments *a);
+    trb_status (*look)(trb_comm *world, const trb_config *c, const trb__arguments *a);
+    trb_status (*stage[TRB__STAGES])(trb_comm *world, const trb_config *c);
+};
 
 enum { TRB__COMMANDS = 11 };
 extern const trb__command trb__commands[TRB__COMMANDS];
@@ -24,9 +40,14 @@ extern const trb__command trb__commands[TRB__COMMANDS];
  * configuration is read. Local. */
 void trb__watch_by_flags(const trb__arguments *a);
 
-/** run, train, cache, distill, eval, plan: read the configuration together, then walk the stages. Collective over
+/** Do what a command of all ranks does: read the configuration together, then look or run the stages. Collective over
  * world. */
-trb_status trb__command_stages(trb_comm *world, const trb__arguments *a);
+trb_status trb__command_together(trb_comm *world, const trb__arguments *a);
+/** eval, also the last stage of run: evaluate, and print the report. Collective over world. */
+trb_status trb__evaluate(trb_comm *world, const trb_config *c);
+/** plan CONFIG: print the plan for `a->ranks` ranks. Collective over world. */
+trb_status trb__plan(trb_comm *world, const trb_config *c, const trb__arguments *a);
+trb_status trb__take_ranks(const char *value, trb__arguments *a);
 
 /** config CONFIG: print the resolved configuration; config --help: the reference. Local. */
 trb_status trb__command_config(const trb__arguments *a);

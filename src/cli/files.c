@@ -49,7 +49,7 @@ done:
 static trb_status one_operand(const trb__arguments *a, const char *what)
 {
     if (a->n_operands == 1 && a->n_flags == 0) return TRB_OK;
-    return trb_fail(TRB_ECONFIG, "`tribikos %s` takes one %s and no flags", a->command, what);
+    return trb_fail(TRB_ECONFIG, "`tribikos %s` takes one %s and no flags", a->command->name, what);
 }
 
 trb_status trb__command_config(const trb__arguments *a)

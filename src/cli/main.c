@@ -37,6 +37,14 @@ static const trb__command *find(const char *name)
     return NULL;
 }
 
+/* The value of a flag if it is the command's own. */
+static const char *own_value(const trb__command *c, const char *flag)
+{
+    const char *name = c->flag.name;
+    const size_t n = name == NULL ? 0 : strlen(name);
+    return n > 0 && strncmp(flag + 2, name, n) == 0 && flag[2 + n] == '=' ? flag + 2 + n + 1 : NULL;
+}
+
 /* Sort the words behind the command into operands and flags; `--key value` becomes `--key=value`. */
 static trb_status sort_arguments(int argc, char **argv, trb__arguments *a)
 {
@@ -53,8 +61,15 @@ static trb_status sort_arguments(int argc, char **argv, trb__arguments *a)
         const size_t bytes = strlen(word) + (value == NULL ? 0 : strlen(value) + 1) + 1;
         char **flag = &a->flag[a->n_flags];
         TRB_TRY(trb_alloc(TRB_MEM_OTHER, bytes, 1, flag));
-        a->n_flags++;
         (void)snprintf(*flag, bytes, "%s%s%s", word, value == NULL ? "" : "=", value == NULL ? "" : value);
+        const char *own = own_value(a->command, *flag);
+        if (own == NULL) {
+            a->n_flags++;
+            continue;
+        }
+        const trb_status st = a->command->flag.take(own, a);
+        trb_free(*flag);
+        TRB_TRY(st);
     }
     return TRB_OK;
 }
@@ -69,7 +84,7 @@ static void release_arguments(trb__arguments *a)
 
 static trb_status run(int argc, char **argv, const trb__command *c, trb_comm **world)
 {
-    trb__arguments a = {.command = argv[1]};
+    trb__arguments a = {.command = c};
     const trb_status fits = trb_processor_check(); /* before anything that is compiled for a processor */
     trb_status st = fits;
     if (st == TRB_OK) st = c == NULL ? TRB_ECONFIG : sort_arguments(argc, argv, &a);
@@ -80,7 +95,7 @@ static trb_status run(int argc, char **argv, const trb__command *c, trb_comm **w
         const trb_status started = trb_comm_start(&argc, &argv, world);
         st = started != TRB_OK ? started : trb_agree(*world, st);
     }
-    if (st == TRB_OK) st = c->local != NULL ? c->local(&a) : trb__command_stages(*world, &a);
+    if (st == TRB_OK) st = c->local != NULL ? c->local(&a) : trb__command_together(*world, &a);
     release_arguments(&a);
     return st;
 }
@@ -98,7 +113,7 @@ int main(int argc, char **argv)
     if (strcmp(argv[1], "--version") == 0) argv[1] = "version";
     trb_comm *world = NULL;
     const trb__command *c = find(argv[1]);
-    if (c != NULL && c->local != trb__command_config && argc == 3 && is_help(argv[2])) {
+    if (c != NULL && !c->own_help && argc == 3 && is_help(argv[2])) {
         (void)printf("tribikos %s %s%s\n  %s\n", c->name, c->operands,
                      c->local != NULL ? "" : " [--key=value ...]      (tribikos config --help: all keys)", c->help);
         return 0;

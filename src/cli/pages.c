@@ -5,7 +5,6 @@
 
 #include "commands.h"
 #include "commit.h"
-#include "options.h"
 
 /* Text for people as roff, in lines of at most 80 characters: what stands between two backticks is bold. */
 static void put(const char *text)
@@ -54,13 +53,23 @@ static void print_command(const trb__command *c)
     put(c->help);
 }
 
+static void print_flag(const trb__command *c)
+{
+    char term[40], text[160];
+    if (c->flag.name == NULL) return;
+    (void)snprintf(term, sizeof term, "`--%s=`%s", c->flag.name, c->flag.value);
+    (void)snprintf(text, sizeof text, "With `%s`: %s", c->name, c->flag.help);
+    entries(1, &(const char *const[2]){term, text});
+}
+
 static void page_commands(void)
 {
     static const char *const flags[][2] = {
         {"`--`KEY`=`VALUE", "A key of the configuration, see `tribikos_config`(5). It wins over the file."},
         {"`--members=`LIST", "Train these members only: `3`, or `0-4,7`."},
         {"`--resume=`HOW", "The key `run.resume`: `auto`, `never`, or the path of a checkpoint."},
-        {"`--ranks=`P", "With `plan`: as if there were P ranks."},
+    };
+    static const char *const more_flags[][2] = {
         {"`--help`, `--version`", "Print what the program takes, or what it is made of."}};
     static const char *const statuses[][2] = {
         {"`0`", "Done."},
@@ -87,6 +96,8 @@ static void page_commands(void)
     for (size_t i = 0; i < TRB__COMMANDS; i++) print_command(&trb__commands[i]);
     (void)puts(".SH OPTIONS");
     ENTRIES(flags);
+    for (size_t i = 0; i < TRB__COMMANDS; i++) print_flag(&trb__commands[i]);
+    ENTRIES(more_flags);
     (void)puts(".SH EXIT STATUS");
     ENTRIES(statuses);
     (void)puts(".SH ENVIRONMENT");
@@ -100,20 +111,22 @@ static void page_commands(void)
 
 /* ---- the keys */
 
-static void print_key(const trb__option *o)
+static void print_key(const trb_config_key *key)
 {
-    char key[TRB__KEY], value[TRB__KEY], range[120], text[TRB__KEY + 160];
-    trb__option_range(o, sizeof range, range);
-    (void)printf(".TP\n\\fB%s\\fR\n", trb__option_key(o, key));
-    (void)snprintf(text, sizeof text, "%s; default %s%s%s", range, trb__option_default(o, value),
-                   o->student_value != NULL ? ", of students " : "", o->student_value != NULL ? o->student_value : "");
+    char text[sizeof *key];
+    if (key->begins) (void)printf(".SS %.*s\n", (int)strcspn(key->name, "."), key->name);
+    (void)printf(".TP\n\\fB%s\\fR\n", key->name);
+    (void)snprintf(text, sizeof text, "%s; default %s%s%s%s%s", key->range, key->value, key->unit[0] != '\0' ? " " : "",
+                   key->unit, key->student_value != NULL ? ", of students " : "",
+                   key->student_value != NULL ? key->student_value : "");
     put(text);
     (void)puts(".br");
-    put(o->help);
+    put(key->help);
 }
 
 static void page_keys(void)
 {
+    trb_config_key key;
     title("TRIBIKOS_CONFIG", "tribikos_config", 5, "configuration of tribikos");
     (void)puts(".SH DESCRIPTION");
     put("A configuration is a YAML file. Sections nest: `train: {lr: 1e-3}` is the key `train.lr`. Every key is also a "
@@ -124,39 +137,34 @@ static void page_keys(void)
         "`student.`KEY for all students, and every `student.`KEY as `student.`NAME`.`KEY for the student NAME alone. "
         "Students have the defaults below, not the members' values.");
     (void)puts(".SH KEYS");
-    for (size_t i = 0; i < trb__n_options; i++) {
-        const trb__option *o = &trb__options[i];
-        char key[TRB__KEY];
-        if (i == 0 || !trb__option_neighbours(o, o - 1))
-            (void)printf(".SS %.*s\n", (int)strcspn(trb__option_key(o, key), "."), key);
-        print_key(o);
-    }
+    for (size_t i = 0; trb_config_reference(i, &key); i++) print_key(&key);
     (void)puts(".SH SEE ALSO\n\\fBtribikos\\fR(1)");
 }
 
 /* ---- completion */
 
 /* A line of the array: the key, and the values that it takes if they are a few words. */
-static void print_values(const char *prefix, const trb__option *o)
+static void print_values(const char *name, const trb_config_key *key)
 {
-    (void)printf("    [%s%s]='", prefix, o->key);
-    if (o->type == TRB__BOOL) (void)fputs("true false", stdout);
-    for (const trb__choice *k = o->choices; k != NULL && k->name != NULL; k++)
-        (void)printf("%s%s", k == o->choices ? "" : " ", k->name);
+    (void)printf("    [%s]='", name);
+    for (const char *p = key->range; key->words && *p != '\0'; p++) (void)putchar(*p == '|' ? ' ' : *p);
     (void)puts("'");
 }
 
 static void page_bash(void)
 {
+    trb_config_key key;
     (void)puts("# Completion of bash for tribikos; made by `tribikos page bash`.\ndeclare -gA _tribikos_values=(");
-    for (size_t i = 0; i < trb__n_options; i++) {
-        const trb__option *o = &trb__options[i];
-        if (o->scope == TRB__CONFIG) print_values("", o);
-        if (o->scope == TRB__FIT) print_values("train.", o);
-        if (o->scope == TRB__FIT || o->scope == TRB__STUDENT) print_values("student.", o);
-        if (o->scope == TRB__OOD) print_values("ood.NAME.", o);
+    for (size_t i = 0; trb_config_reference(i, &key); i++) {
+        char student[sizeof key.name + 2];
+        (void)snprintf(student, sizeof student, "student%s", strchr(key.name, '.'));
+        print_values(key.name, &key);
+        if (key.of_students) print_values(student, &key);
     }
-    (void)puts("    [members]='' [resume]='auto never' [ranks]=''\n)\n_tribikos_commands='");
+    (void)fputs("    [members]='' [resume]='auto never'", stdout);
+    for (size_t i = 0; i < TRB__COMMANDS; i++)
+        if (trb__commands[i].flag.name != NULL) (void)printf(" [%s]=''", trb__commands[i].flag.name);
+    (void)puts("\n)\n_tribikos_commands='");
     for (size_t i = 0; i < TRB__COMMANDS; i++) (void)printf("%s ", trb__commands[i].name);
     (void)puts("--help --version'\n"
                "_tribikos() {\n"

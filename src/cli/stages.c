@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include "commands.h"
-#include "options.h"
 #include "tribikos/blas.h"
 #include "tribikos/hash.h"
 #include "tribikos/log.h"
@@ -30,7 +29,7 @@ static trb_status read_config(trb_comm *world, const trb__arguments *a, trb_conf
     char *text = NULL, *shared = NULL;
     trb_status st = TRB_OK;
     if (a->n_operands != 1)
-        st = trb_fail(TRB_ECONFIG, "`tribikos %s` takes one configuration file, got %zu operands", a->command,
+        st = trb_fail(TRB_ECONFIG, "`tribikos %s` takes one configuration file, got %zu operands", a->command->name,
                       a->n_operands);
     if (st == TRB_OK && trb_comm_rank(world) == 0) st = trb__read_text(a->operand[0], &text);
     TRB_GO(trb_agree(world, st));
@@ -60,7 +59,7 @@ static trb_status publish_config(trb_config *c)
     return st;
 }
 
-static trb_status evaluate(trb_comm *world, const trb_config *c)
+trb_status trb__evaluate(trb_comm *world, const trb_config *c)
 {
     trb_report report;
     TRB_TRY(trb_stage_eval(world, c, &report));
@@ -69,36 +68,23 @@ static trb_status evaluate(trb_comm *world, const trb_config *c)
     return TRB_OK;
 }
 
-static trb_status plan(trb_comm *world, const trb_config *c, size_t ranks)
+trb_status trb__plan(trb_comm *world, const trb_config *c, const trb__arguments *a)
 {
     trb_plan p;
-    TRB_TRY(trb_stage_plan(world, c, ranks, &p));
+    TRB_TRY(trb_stage_plan(world, c, a->ranks, &p));
     if (trb_comm_rank(world) == 0) trb__print_plan(&p);
     trb_plan_clear(&p);
     return TRB_OK;
 }
 
-/* --ranks is no key of a configuration. \param[in,out] a  loses the flag   \param[out] ranks  0 if there is none */
-static trb_status take_ranks(trb__arguments *a, size_t *ranks)
+trb_status trb__take_ranks(const char *value, trb__arguments *a)
 {
     enum { MOST = 1000000 };
-    static const char name[] = "--ranks=";
-    size_t kept = 0;
-    *ranks = 0;
-    for (size_t i = 0; i < a->n_flags; i++) {
-        if (strncmp(a->flag[i], name, sizeof name - 1) != 0) {
-            a->flag[kept++] = a->flag[i];
-            continue;
-        }
-        const char *digits = a->flag[i] + sizeof name - 1;
-        const size_t n = strlen(digits);
-        *ranks = strtoul(digits, NULL, 10);
-        if (n == 0 || n > 7 || strspn(digits, "0123456789") != n || *ranks < 1 || *ranks > MOST)
-            return trb_fail(TRB_ECONFIG, "command line: `--ranks`: expected a whole number from 1 to %d, got `%s`",
-                            MOST, digits);
-    }
-    a->n_flags = kept;
-    return TRB_OK;
+    const size_t n = strlen(value);
+    a->ranks = strtoul(value, NULL, 10);
+    if (n > 0 && n <= 7 && strspn(value, "0123456789") == n && a->ranks >= 1 && a->ranks <= MOST) return TRB_OK;
+    return trb_fail(TRB_ECONFIG, "command line: `--ranks`: expected a whole number from 1 to %d, got `%s`", MOST,
+                    value);
 }
 
 static trb_status mind_signals(const trb_config *c)
@@ -115,9 +101,9 @@ static trb_status mind_signals(const trb_config *c)
 static double seconds_of(const trb__arguments *a, const char *key)
 {
     const size_t n = strlen(key);
-    const char *text = "0";
-    for (size_t i = 0; i < trb__n_options; i++)
-        if (strcmp(trb__options[i].key, key) == 0) text = trb__options[i].value;
+    trb_config_key option;
+    for (size_t i = 0; trb_config_reference(i, &option) && strcmp(option.name, key) != 0;) i++;
+    const char *text = option.value;
     for (size_t i = 0; i < a->n_flags; i++)
         if (strncmp(a->flag[i] + 2, key, n) == 0 && a->flag[i][2 + n] == '=') text = a->flag[i] + 2 + n + 1;
     return strtod(text, NULL);
@@ -142,22 +128,14 @@ static bool is_because(int error)
     return strstr(trb_fail_message(), strerror(error)) != NULL;
 }
 
-trb_status trb__command_stages(trb_comm *world, const trb__arguments *a)
+trb_status trb__command_together(trb_comm *world, const trb__arguments *a)
 {
     trb_config *c = NULL;
     char *resolved = NULL;
-    trb__arguments own = *a;
-    own.flag = NULL;
-    const bool plans = strcmp(a->command, "plan") == 0;
-    size_t ranks = 0;
     trb_log_open(trb_comm_rank(world) == 0, 10.0);
     trb_status st = TRB_OK;
     TRB_GO(compare_programs(world));
-    st = trb_alloc(TRB_MEM_OTHER, a->n_flags, sizeof *own.flag, &own.flag);
-    if (st == TRB_OK && a->n_flags > 0) memcpy(own.flag, a->flag, a->n_flags * sizeof *own.flag);
-    if (st == TRB_OK && plans) st = take_ranks(&own, &ranks);
-    TRB_GO(trb_agree(world, st));
-    TRB_GO(read_config(world, &own, &c, &resolved));
+    TRB_GO(read_config(world, a, &c, &resolved));
     trb_log_open(trb_comm_rank(world) == 0, c->run.progress);
     TRB_GO(trb_agree(world, mind_signals(c)));
     trb_comm_watch(c->comm.stall_seconds, c->comm.timeout);
@@ -172,26 +150,19 @@ trb_status trb__command_stages(trb_comm *world, const trb__arguments *a)
         trb_warn(
             "the nodes' processors differ, and so do their BLAS kernels: results depend on which node computes what");
     }
-    if (plans) {
-        st = plan(world, c, ranks);
+    if (a->command->look != NULL) {
+        st = a->command->look(world, c, a);
         goto done;
     }
     st = trb_comm_rank(world) == 0 ? trb_mkdirs(c->run.dir) : TRB_OK;
     /* Here the mistake is the key's, but for a disk that is full or broken. */
     if (st == TRB_EIO && !is_because(ENOSPC) && !is_because(EDQUOT) && !is_because(EIO)) st = TRB_ECONFIG;
     TRB_GO(trb_agree(world, st));
-
-    const bool all = strcmp(a->command, "run") == 0;
-    if (all) TRB_GO(trb_stage_check(world, c));
-    if (all || strcmp(a->command, "train") == 0) TRB_GO(trb_stage_train(world, c));
-    if (all || strcmp(a->command, "cache") == 0) TRB_GO(trb_stage_cache(world, c));
-    if (all || strcmp(a->command, "distill") == 0) TRB_GO(trb_stage_distill(world, c));
-    if (all || strcmp(a->command, "eval") == 0) TRB_GO(evaluate(world, c));
+    for (size_t i = 0; i < TRB__STAGES && a->command->stage[i] != NULL; i++) TRB_GO(a->command->stage[i](world, c));
     TRB_GO(trb_agree(world, trb_comm_rank(world) == 0 ? publish_config(c) : TRB_OK));
 done:
     trb_blas_close();
     trb_free(resolved);
-    trb_free(own.flag);
     trb_config_destroy(c);
     return st;
 }

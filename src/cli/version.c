@@ -1,7 +1,5 @@
 #include <stdio.h>
 
-#include <yaml.h>
-
 #include "commands.h"
 #include "commit.h"
 #include "tribikos/blas.h"
@@ -23,9 +21,9 @@ void trb__version_compose(void)
                    "built by " COMPILER " for %s\n"
                    "kernels: %s\n"
                    "MPI: %s\n"
-                   "libraries: %s, libyaml %s, %s, %s",
+                   "libraries: %s, %s, %s, %s",
                    trb_processor_built_for(), trb_blas_libraries(), trb_comm_library(), trb_h5_library(),
-                   yaml_get_version_string(), trb_data_library(), trb_hash_library());
+                   trb_config_library(), trb_data_library(), trb_hash_library());
     trb_version_set(text);
 }
 

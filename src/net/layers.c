@@ -287,3 +287,4 @@ const trb__kind trb__kinds[] = {
     {.name = "add", .path = TRB__ADDS, .forward = trb__add_step},
 };
 const size_t trb__n_kinds = sizeof trb__kinds / sizeof *trb__kinds;
+_Static_assert(sizeof trb__kinds / sizeof *trb__kinds + 2 <= TRB_TIMES_MAX, "each kind, reorder and copy have a time");

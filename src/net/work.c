@@ -506,7 +506,6 @@ size_t trb_work_measured(const trb_work *w, trb_time *rows)
         const trb__step *s = &w->step[i];
         size_t at = 0;
         while (at < n && strcmp(rows[at].kind, s->kind->name) != 0) at++;
-        if (at == TRB_TIMES_MAX) return n;
         if (at == n) rows[n++] = (trb_time){.kind = s->kind->name};
         const double macs = s->l == NULL ? 0.0 : trb__layer_macs(s->l);
         const double x = (double)(trb_layout_bytes(&s->x_layout) / s->rows),

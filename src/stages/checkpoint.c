@@ -24,34 +24,6 @@ static void tell_damage(const char *why)
     trb_warn("%s; the checkpoint before it is taken, if there is one", why);
 }
 
-/* A training may go on by another exchange: parameters and moments are the same. */
-static trb_status without_exchange(const char *text, char **out)
-{
-    TRB_TRY(trb_strdup(text, out));
-    char *to = *out;
-    for (const char *line = text, *next = text; *line != '\0'; line = next) {
-        next = line + strcspn(line, "\n");
-        next += *next == '\n';
-        if (strncmp(line, "exchange:", 9) == 0 || strncmp(line, "server.", 7) == 0) continue;
-        memcpy(to, line, (size_t)(next - line));
-        to += next - line;
-    }
-    *to = '\0';
-    return TRB_OK;
-}
-
-static trb_status expect_config(const char *path, const trb_checkpoint *c, const char *config)
-{
-    char *found = NULL, *asked = NULL;
-    trb_status st = without_exchange(c->config, &found);
-    if (st == TRB_OK) st = without_exchange(config, &asked);
-    if (st == TRB_OK && strcmp(found, asked) != 0)
-        st = trb__config_refuse(path, found, asked, "--resume=never begins anew");
-    trb_free(found);
-    trb_free(asked);
-    return st;
-}
-
 static trb_status find(const trb_config *c, trb__place *place, trb_checkpoint *out)
 {
     const char *how = c->run.resume;
@@ -73,7 +45,7 @@ static trb_status find(const trb_config *c, trb__place *place, trb_checkpoint *o
     } else {
         return TRB_OK;
     }
-    TRB_TRY(expect_config(path, out, place->config));
+    TRB_TRY(trb_identity_resume(path, out->config, place->config));
     trb_info("%s: goes on from %s, phase %llu, step %llu", place->who, path, (unsigned long long)out->phase,
              (unsigned long long)out->step);
     (void)snprintf(what, sizeof what, "%s: %s", place->who, path);

@@ -462,7 +462,7 @@ static trb_status check_students(trb_comm *world, const trb_config *c, const trb
         TRB_TRY(trb__student_check(c, i, s, spec->M, spec->K));
         TRB_TRY(trb__student_ranks(c, i, trb_comm_size(world)));
         if (trb_comm_rank(world) != 0) continue;
-        TRB_TRY(trb__student_text(c, i, &s->data, spec, &config));
+        TRB_TRY(trb_identity_student(c, i, &s->data, spec, &config));
         (void)snprintf(folder, sizeof folder, "student/%s", c->student[i].name);
         const trb_status st = trb__lock_missing(c, folder, config, lock, &there);
         trb_free(config);
@@ -523,7 +523,7 @@ static trb_status distill(trb_comm *world, const trb_config *c, const trb__sampl
     d.exchange.columns = o->head_groups;
     d.place = (trb__place){.c = c, .folder = trb__run_path(c, "student/%s/checkpoint", o->name), .who = who};
     trb_status st = trb_fail_of(trb_stop_check(), "before %s: ", who);
-    if (st == TRB_OK) st = trb__student_text(c, i, &s->data, d.spec, &d.place.config);
+    if (st == TRB_OK) st = trb_identity_student(c, i, &s->data, d.spec, &d.place.config);
     if (st == TRB_OK) st = trb_strdup(makers, &d.place.blas);
     TRB_GO(trb_agree(world, st));
     if (r == 0) trb_folder_sweep(trb__run_path(c, "student/%s", o->name).text);

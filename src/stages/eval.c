@@ -94,7 +94,7 @@ static trb_status load_models(trb_comm *world, evaluation *e)
     for (size_t i = 0; i < c->eval.n_ood; i++) e->ood[i].members = weights;
     if (models->cache != NULL)
         memcpy(digest, trb_cache_spec_of(models->cache)->member_digest, models->M * sizeof *digest);
-    st = trb__members_text(models->M, digest, &followed);
+    st = trb_identity_followed(models->M, digest, &followed);
     if (st == TRB_OK) st = trb__models_load(c, &e->train.data, weights ? digest : NULL, followed, models);
     TRB_GO(trb_agree(world, st));
     st = trb_comm_same(world, models->students_digest, "the students' weights");

@@ -44,9 +44,9 @@ static trb_status load_student(const trb_config *c, const trb_data *trained_on, 
     trb__model *student = &models->student[s];
     char *config = NULL;
     bool found = false;
-    TRB_TRY(trb__student_text(c, s, trained_on, NULL, &config));
+    TRB_TRY(trb_identity_student(c, s, trained_on, NULL, &config));
     const trb_status st =
-        trb__weights_load(path.text, config, followed, &found, digest, &student->net, &student->params);
+        trb_identity_load(path.text, config, followed, &found, digest, &student->net, &student->params);
     trb_free(config);
     TRB_TRY(st);
     if (!found)

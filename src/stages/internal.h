@@ -4,6 +4,7 @@
 
 #include "tribikos/cache.h"
 #include "tribikos/dirichlet.h"
+#include "tribikos/identity.h"
 #include "tribikos/lock.h"
 #include "tribikos/row.h"
 #include "tribikos/stages.h"
@@ -51,33 +52,10 @@ trb_status trb__lock(const trb_config *c, const char *folder, trb_lock **lock);
  * \param[in] st  how the locking went   \param[in,out] lock  rank 0's; the others get theirs, to be closed likewise
  * \return the agreed status */
 trb_status trb__lock_share(trb_comm *world, const trb_config *c, trb_status st, trb_lock **lock);
-/** See whether the network that `config` describes is to be trained by this job; if it is, its folder is locked. Local,
- * for rank 0. \param[out] found  its weights are there already; else as trb__weights_found() */
-trb_status trb__lock_missing(const trb_config *c, const char *folder, const char *config, trb_lock **lock, bool *found);
-
-/** Refuse a file that was made by another configuration, by the first line in which the two texts differ. Local.
- * \param[in] instead  what can be done about it   \return TRB_EINTEGRITY */
-trb_status trb__config_refuse(const char *path, const char *found, const char *asked, const char *instead);
-
-/** What decides a member's, a student's weights: the configuration's part, the data set, and for a student the cache
- * and its members. Two networks of the same text are the same network. Local. \param[in] cache  NULL: the beginning of
- * a student's text, up to the data set  \param[out] text  trb_free() */
-trb_status trb__member_text(const trb_config *c, size_t m, const trb_data *data, char **text);
-trb_status trb__student_text(const trb_config *c, size_t s, const trb_data *data, const trb_cache_spec *cache,
-                             char **text);
-
-/** The last lines of a student's text: whom it follows. Local. \param[out] text  trb_free() */
-trb_status trb__members_text(size_t M, const uint64_t *digest, char **text);
-
-/** Whether the network that `config` describes is in this weights file already. Local.
- * \param[in]  end    NULL: the file's text must be `config`; else it must begin with `config` and end with `end`
- * \param[out] found  false if there is no file  \param[out] digest  of the weights if found; may be NULL
- * \return TRB_OK; TRB_EINTEGRITY if the file is damaged or of another configuration: it is not overwritten */
-trb_status trb__weights_found(const char *path, const char *config, const char *end, bool *found, uint64_t *digest);
-/** The same, and have the network, from one reading of the file. Local. \param[out] net,params  the caller's, also
- * after a failure, where not NULL */
-trb_status trb__weights_load(const char *path, const char *config, const char *end, bool *found, uint64_t *digest,
-                             trb_net **net, float **params);
+/** See whether the network of this identity is to be trained by this job; if it is, its folder is locked. Local, for rank
+ * 0. \param[out] found  its weights are there already; else as trb_identity_load() */
+trb_status trb__lock_missing(const trb_config *c, const char *folder, const char *identity, trb_lock **lock,
+                             bool *found);
 
 /** Have the network of member m, whose file was identified before. Local.
  * \param[out] net,params  the caller's, also after a failure, where not NULL

@@ -23,12 +23,13 @@ trb_status trb__lock_share(trb_comm *world, const trb_config *c, trb_status st, 
     return trb_agree(world, st);
 }
 
-trb_status trb__lock_missing(const trb_config *c, const char *folder, const char *config, trb_lock **lock, bool *found)
+trb_status trb__lock_missing(const trb_config *c, const char *folder, const char *identity, trb_lock **lock,
+                             bool *found)
 {
     const trb__path path = trb__run_path(c, "%s/weights.h5", folder);
-    TRB_TRY(trb__weights_found(path.text, config, NULL, found, NULL));
+    TRB_TRY(trb_identity_load(path.text, identity, NULL, found, NULL, NULL, NULL));
     if (*found) return TRB_OK;
     TRB_TRY(trb__lock(c, folder, lock));
     /* Until now another job may have held the lock, and have trained it. */
-    return trb__weights_found(path.text, config, NULL, found, NULL);
+    return trb_identity_load(path.text, identity, NULL, found, NULL, NULL, NULL);
 }

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "internal.h"
-#include "tribikos/hash.h"
 #include "tribikos/loss.h"
 #include "tribikos/memory.h"
 
@@ -151,141 +150,6 @@ trb__path trb__run_path(const trb_config *c, const char *fmt, ...)
     return p;
 }
 
-/* The configuration's part, then what the data set is (the digest sees its bytes, not their arrangement). */
-static trb_status with_data(const char *head, const trb_data *data, size_t more, char **text, int *used)
-{
-    const size_t room = strlen(head) + 160 + more;
-    char hex[17];
-    TRB_TRY(trb_alloc(TRB_MEM_OTHER, room, 1, text));
-    trb_hash_hex(data->digest, hex);
-    *used = snprintf(*text, room, "%sdata: %zu x %zu x %zu %s\ndata_digest: %s\n", head, data->shape.c, data->shape.h,
-                     data->shape.w, trb_dtype_name(data->type), hex);
-    return TRB_OK;
-}
-
-trb_status trb__member_text(const trb_config *c, size_t m, const trb_data *data, char **text)
-{
-    int used = 0;
-    return with_data(c->member[m].decides, data, 0, text, &used);
-}
-
-enum { DIGEST_LINE = 64 };
-
-trb_status trb__members_text(size_t M, const uint64_t *digest, char **text)
-{
-    char *t = NULL, hex[17];
-    int used = 0;
-    TRB_TRY(trb_alloc(TRB_MEM_OTHER, M * DIGEST_LINE + 1, 1, &t));
-    for (size_t m = 0; m < M; m++) {
-        trb_hash_hex(digest[m], hex);
-        used += snprintf(t + used, DIGEST_LINE, "member_digest.%zu: %s\n", m, hex);
-    }
-    *text = t;
-    return TRB_OK;
-}
-
-trb_status trb__student_text(const trb_config *c, size_t s, const trb_data *data, const trb_cache_spec *cache,
-                             char **text)
-{
-    int used = 0;
-    char *members = NULL, recipe[TRB_RECIPE_BYTES];
-    /* Of the recipes those that make views which it sees. */
-    const size_t others = c->student[s].views - 1;
-    const size_t recipes = others < c->cache.n_recipes ? others : c->cache.n_recipes;
-    const size_t more = recipes * (sizeof recipe + 2) + ((cache != NULL ? cache->M : 0) + 4) * DIGEST_LINE;
-    if (cache != NULL) TRB_TRY(trb__members_text(cache->M, cache->member_digest, &members));
-    const trb_status st = with_data(c->student[s].fit.decides, data, more, text, &used);
-    /* What a student does not see of a cache is nothing to it, so that views can be added: neither how many there are
-     * nor, if it sees the samples alone, how they are made. */
-    if (st == TRB_OK && c->student[s].views > 1) {
-        used += snprintf(*text + used, more, "cache.view_recipes: [");
-        for (size_t i = 0; i < recipes; i++) {
-            trb_view_text(&c->cache.recipe[i], data, c->data.validation, c->run.seed, recipe);
-            used += snprintf(*text + used, more, "%s%s", i > 0 ? "; " : "", recipe);
-        }
-        used += snprintf(*text + used, more, "]\ncache.view_seed: %" PRIu64 "\n", c->cache.view_seed);
-    }
-    if (st == TRB_OK && cache != NULL)
-        (void)snprintf(*text + used, more, "cache: %s, blocks of %zu\n%s", trb_dtype_name(cache->dtype), cache->block,
-                       members);
-    trb_free(members);
-    return st;
-}
-
-/* Whether a text has a line with the key of this one. */
-static bool has_key(const char *text, const char *line)
-{
-    const size_t n = strcspn(line, ":\n") + 1;
-    while (*text != '\0' && strncmp(text, line, n) != 0) {
-        text += strcspn(text, "\n");
-        text += *text == '\n';
-    }
-    return *text != '\0';
-}
-
-/* The first line in which two "key: value" texts differ, so that the user sees what to change. A key that only one of
- * them has is at its default in the other. */
-trb_status trb__config_refuse(const char *path, const char *found, const char *asked, const char *instead)
-{
-    while (*found != '\0' && *asked != '\0') {
-        const size_t f = strcspn(found, "\n"), a = strcspn(asked, "\n");
-        if (f == a && strncmp(found, asked, f) == 0) {
-            found += f + (found[f] == '\n');
-            asked += a + (asked[a] == '\n');
-            continue;
-        }
-        if (!has_key(asked, found))
-            return trb_fail(TRB_EINTEGRITY,
-                            "%s was trained with `%.*s`, the configuration asks for the default; use another run.dir, "
-                            "or %s",
-                            path, (int)f, found, instead);
-        if (!has_key(found, asked))
-            return trb_fail(TRB_EINTEGRITY,
-                            "%s was trained with the default of `%.*s`, the configuration asks for `%.*s`; use another "
-                            "run.dir, or %s",
-                            path, (int)strcspn(asked, ":\n"), asked, (int)a, asked, instead);
-        return trb_fail(TRB_EINTEGRITY,
-                        "%s was trained with `%.*s`, the configuration asks for `%.*s`; use another run.dir, or %s",
-                        path, (int)f, found, (int)a, asked, instead);
-    }
-    return trb_fail(TRB_EINTEGRITY, "%s was trained with another configuration; use another run.dir, or %s", path,
-                    instead);
-}
-
-static bool ends_with(const char *text, const char *end)
-{
-    const size_t n = strlen(text), e = strlen(end);
-    return n >= e && strcmp(text + n - e, end) == 0;
-}
-
-trb_status trb__weights_load(const char *path, const char *config, const char *end, bool *found, uint64_t *digest,
-                             trb_net **net, float **params)
-{
-    *found = false;
-    if (!trb_file_exists(path)) return TRB_OK;
-    trb_weights_info info = {0};
-    TRB_TRY(trb_weights_read(path, &info, net, params));
-    trb_status st = TRB_OK;
-    if (end == NULL ? strcmp(info.config, config) != 0 : strncmp(info.config, config, strlen(config)) != 0) {
-        st = trb__config_refuse(path, info.config, config, "remove the file to train it anew");
-    } else if (end != NULL && !ends_with(info.config, end)) {
-        st = trb_fail(TRB_EINTEGRITY,
-                      "%s was distilled from other members than those that are there; remove it, and run `tribikos "
-                      "distill` (behind `tribikos cache`, if members were trained anew)",
-                      path);
-    } else {
-        *found = true;
-        if (digest != NULL) *digest = info.digest;
-    }
-    trb_weights_info_clear(&info);
-    return st;
-}
-
-trb_status trb__weights_found(const char *path, const char *config, const char *end, bool *found, uint64_t *digest)
-{
-    return trb__weights_load(path, config, end, found, digest, NULL, NULL);
-}
-
 trb_status trb__member_load(const trb_config *c, size_t m, uint64_t digest, trb_net **net, float **params)
 {
     trb_weights_info info = {0};
@@ -307,8 +171,8 @@ static trb_status read_digests(const trb_config *c, const trb_data *data, bool n
         char *config = NULL;
         bool found = false;
         digest[m] = 0;
-        TRB_TRY(trb__member_text(c, m, data, &config));
-        const trb_status st = trb__weights_found(path.text, config, NULL, &found, &digest[m]);
+        TRB_TRY(trb_identity_member(c, m, data, &config));
+        const trb_status st = trb_identity_load(path.text, config, NULL, &found, &digest[m], NULL, NULL);
         trb_free(config);
         TRB_TRY(st);
         if (!found && needed)

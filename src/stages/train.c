@@ -32,7 +32,7 @@ static trb_status find_todo(const trb_config *c, const trb__samples *s, todo_lis
         const double cost = trb_net_macs(net) * (double)c->member[m].epochs;
         trb_net_destroy(net);
         TRB_GO(trb__fit_check(&c->member[m], s, who));
-        TRB_GO(trb__member_text(c, m, &s->data, &config));
+        TRB_GO(trb_identity_member(c, m, &s->data, &config));
         st = trb__lock_missing(c, folder, config, lock, &found);
         trb_free(config);
         TRB_GO(st);
@@ -120,7 +120,7 @@ static trb_status train_member(trb_comm *group, const trb_config *c, const trb__
     if (st == TRB_OK) st = reserve_loss(o->batch / o->lanes, &loss);
     if (st == TRB_OK)
         st = trb_augment_create(&s->data, 1, &o->augment, o->seed, TRB_USE_AUGMENT, m, s->n_train, s->train, &augment);
-    if (st == TRB_OK) st = trb__member_text(c, m, &s->data, &place.config);
+    if (st == TRB_OK) st = trb_identity_member(c, m, &s->data, &place.config);
     if (st == TRB_OK) st = trb_strdup(trb_blas_name(), &place.blas);
     TRB_GO(trb_agree(group, st));
     loss.K = trb_net_outputs(net);

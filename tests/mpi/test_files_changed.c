@@ -22,7 +22,7 @@ static void write_member(trb_comm *w, const scene *of, size_t m, float factor)
     trb_net *net = NULL;
     if (trb_comm_rank(w) == 0) {
         CHECK(trb_mkdirs(trb__run_path(of->c, "members/m%03zu", m).text) == TRB_OK);
-        CHECK(trb__member_text(of->c, m, &of->s.data, &config) == TRB_OK);
+        CHECK(trb_identity_member(of->c, m, &of->s.data, &config) == TRB_OK);
         CHECK(trb__member_net(of->c, m, &of->s.data, &net) == TRB_OK);
         CHECK(trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(net), sizeof *params, &params) == TRB_OK);
         for (size_t i = 0; i < trb_net_size(net); i++) params[i] = factor * (float)(i % 7 + m);

@@ -26,7 +26,7 @@ static void write_members(trb_comm *w, const scene *of)
         char *config = NULL;
         trb_net_init(net, TRB_INIT_HE, 1, m, params);
         CHECK(trb_mkdirs(trb__run_path(of->c, "members/m%03zu", m).text) == TRB_OK);
-        CHECK(trb__member_text(of->c, m, &of->s.data, &config) == TRB_OK);
+        CHECK(trb_identity_member(of->c, m, &of->s.data, &config) == TRB_OK);
         CHECK(trb_weights_write(trb__run_path(of->c, "members/m%03zu/weights.h5", m).text, net, params,
                                 trb__samples_norm(&of->s), config, trb_blas_name(), NULL) == TRB_OK);
         trb_free(config);

@@ -1,7 +1,7 @@
-# The folders' arrows: a library uses only those before it in the list; MPI, HDF5 and the BLAS are each called from one folder;
-# only src/cli ends the process or writes to stdout.
+# The folders' arrows: a library uses only those before it in the list; MPI, HDF5, the BLAS and libyaml are each called from
+# one folder; only src/cli ends the process or writes to stdout.
 set -uo pipefail
-folders="base math net comm store data cache stages cli"
+folders="base math net comm store data cache config stages cli"
 passed=0 failed=0 known=$(mktemp)
 trap 'rm -f "$known" "$known".*' EXIT
 verdict() { if [ -z "$2" ]; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAILED: $1: $2"; fi; }
@@ -13,12 +13,13 @@ for folder in $folders; do
     [ $folder = comm ] || verdict "src/$folder does not call MPI" "$(uses $folder | grep '^MPI_' | tr '\n' ' ')"
     [ $folder = store ] || verdict "src/$folder does not call HDF5" "$(uses $folder | grep -E '^H5[A-Z]' | tr '\n' ' ')"
     [ $folder = math ] || verdict "src/$folder does not call a BLAS" "$(uses $folder | grep -E '^(cblas|dnnl|openblas)_' | tr '\n' ' ')"
+    [ $folder = config ] || verdict "src/$folder does not call libyaml" "$(uses $folder | grep '^yaml_' | tr '\n' ' ')"
     [ $folder = cli ] || [ $folder = comm ] ||
         verdict "src/$folder does not end the process" "$(uses $folder | grep -xE 'exit|_exit|abort' | tr '\n' ' ')"
     [ $folder = cli ] || verdict "src/$folder does not print results" "$(uses $folder | grep -xE 'stdout|puts|printf|putchar' | tr '\n' ' ')"
 done
 # The list of prefixes is right only if those who may, do.
-for pair in comm:MPI_ store:H5 math:dnnl_; do
+for pair in comm:MPI_ store:H5 math:dnnl_ config:yaml_; do
     uses ${pair%:*} | grep -q "^${pair#*:}" && verdict "src/${pair%:*} calls ${pair#*:}" "" || verdict "src/${pair%:*} calls ${pair#*:}" "it does not"
 done
 echo "$passed passed, $failed failed"

@@ -342,7 +342,7 @@ WRONG = {
     "`exchanges.h`": "no such file",
     "`trb_aggree`": "occurs nowhere",
     "`check_everything`": "occurs nowhere",
-    "1. `src/cli/check.c`: a case\n   in `trb_agree`": "`trb_agree` is in none of src/cli/check.c",
+    "1. `src/config/check.c`: a case\n   in `trb_agree`": "`trb_agree` is in none of src/config/check.c",
     "[page](nothing.md)": "a link leads nowhere",
     "[page](#nothing)": "a heading that is not there",
     "```sh\nfor seed in 1 2; do build/tribikos run configs/mnist.yaml --run.sead=$seed; done\n```": "key `run.sead`: unknown",

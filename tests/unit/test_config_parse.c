@@ -126,12 +126,12 @@ static void specific_over_general(void **state)
     assert_true(c->student[1].anneal_from == 20.0 && c->student[0].anneal_from == 10.0);
     assert_true(c->student[1].anneal_share == 0.5 && c->student[0].label_weight == 0.0);
     /* What decides says what is not as it always was. */
-    assert_non_null(strstr(c->student[1].fit.decides, "anneal_from: 20\n"));
-    assert_non_null(strstr(c->student[3].fit.decides, "label_weight: 0.25\n"));
-    assert_non_null(strstr(c->student[0].fit.decides, "match_uncertainty: true\n"));
-    assert_null(strstr(c->student[3].fit.decides, "match_uncertainty"));
-    assert_null(strstr(c->student[0].fit.decides, "anneal"));
-    assert_null(strstr(c->student[0].fit.decides, "label_weight"));
+    assert_non_null(strstr(of_student(c, 1), "anneal_from: 20\n"));
+    assert_non_null(strstr(of_student(c, 3), "label_weight: 0.25\n"));
+    assert_non_null(strstr(of_student(c, 0), "match_uncertainty: true\n"));
+    assert_null(strstr(of_student(c, 3), "match_uncertainty"));
+    assert_null(strstr(of_student(c, 0), "anneal"));
+    assert_null(strstr(of_student(c, 0), "label_weight"));
     trb_config_destroy(c);
 }
 
@@ -165,9 +165,9 @@ static void recipes(void **state)
     /* Students have none, whatever the members have. */
     assert_true(trb_recipe_empty(&c->student[0].fit.augment));
     /* What decides a member's bits says so; what the views are does not. */
-    assert_non_null(strstr(c->member[0].decides, "augment: [crop 4, flip, cutout 8]\n"));
-    assert_null(strstr(c->member[0].decides, "view"));
-    assert_non_null(strstr(c->student[1].fit.decides, "views: 2\n"));
+    assert_non_null(strstr(of_member(c, 0), "augment: [crop 4, flip, cutout 8]\n"));
+    assert_null(strstr(of_member(c, 0), "view"));
+    assert_non_null(strstr(of_student(c, 1), "views: 2\n"));
     trb_config_destroy(c);
     const char *flags[] = {"--cache.view_seed=7", "--run.seed=9", "--train.augment=", "--student.views=0"};
     c = parse(text, 4, flags);
@@ -175,7 +175,7 @@ static void recipes(void **state)
     assert_true(same_recipe(&c->train.augment, ""));
     /* Not how it was said how many views a student sees, but how many they are. */
     assert_int_equal(c->student[0].views, 4);
-    assert_non_null(strstr(c->student[0].fit.decides, "views: 4\n"));
+    assert_non_null(strstr(of_student(c, 0), "views: 4\n"));
     trb_config_destroy(c);
 }
 
@@ -266,10 +266,10 @@ static void presets_are_kept(void **state)
     trb_config *c = parse(text, 2, flags);
     assert_string_equal(c->train.layers, "resnet20 10");
     assert_string_equal(c->member[1].layers, "wrn16-4 10");
-    assert_non_null(strstr(c->member[0].decides, "\nlayers: [resnet20 10]\n"));
+    assert_non_null(strstr(of_member(c, 0), "\nlayers: [resnet20 10]\n"));
     assert_string_equal(c->student[0].split, "stage3.block3");
-    assert_non_null(strstr(c->student[0].fit.decides, "\nsplit: stage3.block3\n"));
-    assert_non_null(strstr(c->student[0].fit.decides, "\ntrain.layers: [resnet20 10]\n"));
+    assert_non_null(strstr(of_student(c, 0), "\nsplit: stage3.block3\n"));
+    assert_non_null(strstr(of_student(c, 0), "\ntrain.layers: [resnet20 10]\n"));
     assert_string_equal(c->student[1].fit.layers, "conv 16 3 stride 2 pad 1, split, name head_1.x-2, relu, resnet8 10");
     trb_config_destroy(c);
 }
@@ -285,9 +285,9 @@ static void layers_of_students(void **state)
     trb_config *c = parse(text, 0, NULL);
     assert_string_equal(c->student[0].fit.layers, "resnet8 10");
     assert_string_equal(c->student[0].split, "stage3");
-    assert_non_null(strstr(c->student[0].fit.decides, "\nsplit: stage3\n"));
-    assert_non_null(strstr(c->student[0].fit.decides, "\nlayers: [resnet8 10]\n"));
-    assert_null(strstr(c->student[0].fit.decides, "train.layers"));
+    assert_non_null(strstr(of_student(c, 0), "\nsplit: stage3\n"));
+    assert_non_null(strstr(of_student(c, 0), "\nlayers: [resnet8 10]\n"));
+    assert_null(strstr(of_student(c, 0), "train.layers"));
     assert_string_equal(c->student[1].fit.layers, "dense 4, dense 10");
     assert_string_equal(c->student[1].split, "");
     assert_string_equal(c->student[3].split, "");
@@ -335,10 +335,10 @@ static void lists_of_numbers(void **state)
     assert_true(c->data.mean[0] == 0.5 && c->data.mean[1] == -1e-3 && c->data.mean[2] == 2.0);
     assert_int_equal(c->data.n_std, 1);
     assert_true(c->data.std[0] == 0.25);
-    assert_non_null(strstr(c->member[0].decides, "data.mean: [0.5, -0.001, 2]\n"));
+    assert_non_null(strstr(of_member(c, 0), "data.mean: [0.5, -0.001, 2]\n"));
     trb_config_destroy(c);
     c = parse(SMALL, 0, NULL);
-    assert_null(strstr(c->member[0].decides, "data.mean"));
+    assert_null(strstr(of_member(c, 0), "data.mean"));
     trb_config_destroy(c);
 }
 
@@ -372,58 +372,10 @@ static void statistics(void **state)
         (void)snprintf(text, sizeof text, "%s%s", SMALL, of_them[i]);
         trb_config *a = parse(text, 0, NULL), *b = parse(text, 1, &flag);
         assert_true(a->cache.holds == TRB_HOLDS_LOGITS && b->cache.holds == TRB_HOLDS_STATISTICS);
-        for (size_t s = 0; s < a->n_students; s++)
-            assert_string_equal(a->student[s].fit.decides, b->student[s].fit.decides);
+        for (size_t s = 0; s < a->n_students; s++) assert_string_equal(of_student(a, s), of_student(b, s));
         trb_config_destroy(a);
         trb_config_destroy(b);
     }
-}
-
-static void texts_that_decide_bits(void **state)
-{
-    (void)state;
-    /* Same member, same student; other places and speeds. */
-    const char *same[] = {"--run.dir=x",       "--run.progress=1",       "--cache.memory=7",     "--math.threads=2",
-                          "--eval.batch=3",    "--eval.bins=9",          "--data.root=/r",       "--members=2",
-                          "--cache.deflate=1", "--cache.shard_rows=256", "--cache.dtype=float16"};
-    trb_config *a = parse(SMALL, 0, NULL), *b = parse(SMALL, sizeof same / sizeof same[0], same);
-    const char *of_a = a->member[1].decides, *student_a = a->student[0].fit.decides;
-    assert_string_equal(of_a, b->member[1].decides);
-    assert_string_equal(student_a, b->student[0].fit.decides);
-    assert_non_null(strstr(of_a, "\nlr: 0.001\n"));
-    assert_non_null(strstr(student_a, "\ntemperature: 4\n"));
-    assert_string_not_equal(of_a, a->member[2].decides);
-    trb_config_destroy(b);
-
-    /* Other bits. */
-    const char *member_flags[] = {"--train.lr=2",        "--train.seed=4",        "--train.layers=dense 10",
-                                  "--data.validation=5", "--data.normalize=unit", "--members.overrides.1.epochs=3",
-                                  "--train.lanes=2"};
-    for (size_t i = 0; i < sizeof member_flags / sizeof member_flags[0]; i++) {
-        b = parse(SMALL, 1, &member_flags[i]);
-        assert_string_not_equal(of_a, b->member[1].decides);
-        trb_config_destroy(b);
-    }
-    const char *student_flags[] = {"--student.lr=2",
-                                   "--run.seed=4",
-                                   "--student.temperature=3",
-                                   "--student.split=0",
-                                   "--student.hydra.method=kd",
-                                   "--train.layers=dense 10, relu, dense 10"};
-    for (size_t i = 0; i < sizeof student_flags / sizeof student_flags[0]; i++) {
-        b = parse(SMALL, 1, &student_flags[i]);
-        assert_string_not_equal(student_a, b->student[0].fit.decides);
-        trb_config_destroy(b);
-    }
-    /* The run's seed decides a member whose own seed is given only if samples are held out. */
-    const char *seeds[] = {"--train.seed=1", "--run.seed=2", "--data.validation=9"};
-    b = parse(SMALL, 2, seeds);
-    assert_string_equal(of_a, b->member[1].decides);
-    trb_config_destroy(b);
-    b = parse(SMALL, 3, seeds);
-    assert_non_null(strstr(b->member[1].decides, "run.seed: 2\n"));
-    trb_config_destroy(b);
-    trb_config_destroy(a);
 }
 
 int main(void)
@@ -433,7 +385,6 @@ int main(void)
                                        cmocka_unit_test(flags_are_yaml),    cmocka_unit_test(layers_in_every_spelling),
                                        cmocka_unit_test(presets_are_kept),  cmocka_unit_test(layers_of_students),
                                        cmocka_unit_test(layers_of_members), cmocka_unit_test(lists_of_numbers),
-                                       cmocka_unit_test(root_falls_back),   cmocka_unit_test(texts_that_decide_bits),
-                                       cmocka_unit_test(statistics)};
+                                       cmocka_unit_test(root_falls_back),   cmocka_unit_test(statistics)};
     return cmocka_run_group_tests(tests, NULL, nothing_held);
 }

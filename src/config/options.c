@@ -1,4 +1,4 @@
-#include "options.h"
+#include "internal.h"
 
 /* The only place that knows keys, defaults, ranges and help. The order is that of the printed file; an option that
  * needs another one to be read (members.only needs members.count) stands behind it. */
@@ -38,22 +38,23 @@ static const trb__choice splits[] = {{"test", 0}, {"validation", 1}, {"train", 2
 #define FIT(name, field) .scope = TRB__FIT, .key = (name), AT(trb_fit_opts, field)
 #define STUDENT(name, field) .scope = TRB__STUDENT, .key = (name), AT(trb_student_opts, field)
 #define OOD(name, field) .scope = TRB__OOD, .key = (name), AT(trb_ood_opts, field)
-#define BOOL .type = TRB__BOOL
-#define TEXT .type = TRB__TEXT
-#define LAYERS .type = TRB__LAYERS
-#define RECIPE .type = TRB__RECIPE
-#define CHOICE(list) .type = TRB__CHOICE, .choices = (list)
-#define WHOLE(lo, hi) .type = TRB__WHOLE, .min = (lo), .max = (hi)
-#define REAL(lo, hi) .type = TRB__REAL, .min = (lo), .max = (hi)
+#define BOOL .type = &trb__type_bool
+#define TEXT .type = &trb__type_text
+#define LAYERS .type = &trb__type_layers
+#define RECIPE .type = &trb__type_recipe
+#define WORD(list) .type = &trb__type_word, .choices = (list)
+#define CHOICE(list) .type = &trb__type_choice, .choices = (list)
+#define WHOLE(lo, hi) .type = &trb__type_whole, .min = (lo), .max = (hi)
+#define REAL(lo, hi) .type = &trb__type_real, .min = (lo), .max = (hi)
 #define ABOVE(lo) REAL(lo, 1e30), .above_min = true
 #define BELOW(lo, hi) REAL(lo, hi), .below_max = true
 #define TEXTS(name, field, count, element)                                                                             \
-    .scope = TRB__CONFIG, .key = (name), .type = TRB__TEXTS, .offset = offsetof(trb_config, field),                    \
+    .scope = TRB__CONFIG, .key = (name), .type = &trb__type_texts, .offset = offsetof(trb_config, field),              \
     .bytes = sizeof(element), .count_offset = offsetof(trb_config, count)
 #define REALS(name, field, count)                                                                                      \
-    .scope = TRB__CONFIG, .key = (name), .type = TRB__REALS, AT(trb_config, field),                                    \
+    .scope = TRB__CONFIG, .key = (name), .type = &trb__type_reals, AT(trb_config, field),                              \
     .count_offset = offsetof(trb_config, count)
-#define MEMBERS .type = TRB__MEMBERS, .count_offset = offsetof(trb_config, members.count)
+#define MEMBERS .type = &trb__type_members, .count_offset = offsetof(trb_config, members.count)
 
 /* Larger whole numbers would not survive programs that keep every number as a double. */
 #define SEED_MAX 9007199254740991.0
@@ -85,7 +86,8 @@ const trb__option trb__options[] = {
     {CONFIG("checkpoint.keep", checkpoint.keep), WHOLE(0, 100), .value = "2",
      .help = "of each network while it is trained; 0: none are written or looked for"},
 
-    {CONFIG("data.task", data.task), CHOICE(tasks), .value = "classes", .decides = true, .help = "what is predicted"},
+    {CONFIG("data.task", data.task), CHOICE(tasks), .value = "classes", .identity = TRB__PART,
+     .help = "what is predicted"},
     {CONFIG("data.format", data.format), CHOICE(formats), .value = "idx", .help = "of the files"},
     {CONFIG("data.root", data.root), TEXT, .value = "\"\"",
      .help = "folder in front of relative names; if empty $TRIBIKOS_DATA, else the current folder"},
@@ -99,14 +101,14 @@ const trb__option trb__options[] = {
      .help = "table: the inputs: columns from 0 such as [0-7, 9], or files that list some; []: all but the target"},
     {CONFIG("data.target", data.target), TEXT, .value = "\"\"",
      .help = "table: the column of labels or targets, or a file that names it; if empty the last"},
-    {CONFIG("data.validation", data.validation), WHOLE(0, 1e12), .unit = "samples", .value = "0", .decides = true,
+    {CONFIG("data.validation", data.validation), WHOLE(0, 1e12), .unit = "samples", .value = "0", .identity = TRB__PART,
      .help = "held out of the training set"},
-    {CONFIG("data.normalize", data.normalize), CHOICE(normalizes), .value = "standard", .decides = true,
+    {CONFIG("data.normalize", data.normalize), CHOICE(normalizes), .value = "standard", .identity = TRB__PART,
      .help = "unit: bytes / 255; standard: mean 0, deviation 1 a channel or column; given: by data.mean, data.std"},
-    {REALS("data.mean", data.mean, data.n_mean), .min = -1e30, .max = 1e30, .value = "[]", .decides = true,
+    {REALS("data.mean", data.mean, data.n_mean), .min = -1e30, .max = 1e30, .value = "[]", .identity = TRB__PART_IF_SET,
      .help = "given: of bytes / 255 (floats as they are), one number or one a channel"},
-    {REALS("data.std", data.std, data.n_std), .max = 1e30, .above_min = true, .value = "[]", .decides = true,
-     .help = "given: deviations, likewise"},
+    {REALS("data.std", data.std, data.n_std), .max = 1e30, .above_min = true, .value = "[]",
+     .identity = TRB__PART_IF_SET, .help = "given: deviations, likewise"},
 
     {CONFIG("members.count", members.count), WHOLE(1, 10000), .value = "5", .help = "size of the ensemble"},
     {CONFIG("members.only", members.only), MEMBERS, .value = "all",
@@ -140,7 +142,7 @@ const trb__option trb__options[] = {
     {FIT("augment", augment), RECIPE, .value = "[]",
      .help = "new variants of the samples each epoch: any of [crop 4, flip, rotate 15, zoom 0.1, shift 1.5, cutout 8, "
              "mixup 0.2, gaussian 8]; members only"},
-    {FIT("adversarial", adversarial), REAL(0, 1), .value = "0", .unsaid = true,
+    {FIT("adversarial", adversarial), REAL(0, 1), .value = "0", .identity = TRB__PART_IF_SET,
      .help = "half of the loss is on inputs moved by this share of each one's range where the loss grows; 0: none; "
              "members only"},
 
@@ -153,7 +155,7 @@ const trb__option trb__options[] = {
      .help = "variants of a sample; the first is the sample itself, the others follow cache.view_recipes in turn"},
     {.scope = TRB__CONFIG,
      .key = "cache.view_recipes",
-     .type = TRB__RECIPES,
+     .type = &trb__type_recipes,
      AT(trb_config, cache.recipe),
      .count_offset = offsetof(trb_config, cache.n_recipes),
      .value = "[]",
@@ -181,13 +183,13 @@ const trb__option trb__options[] = {
              "position, from 0, or a name such as stage3.block3"},
     {STUDENT("temperature", temperature), REAL(0.01, 1000), .value = "4",
      .help = "hydra, kd: softens members' and student's probabilities"},
-    {STUDENT("factors", factors), REAL(0, 10), .value = "0", .unsaid = true,
+    {STUDENT("factors", factors), REAL(0, 10), .value = "0", .identity = TRB__PART_IF_SET,
      .help = "batchensemble, latentbe: deviation around 1 of the factors at first; 0: random signs, latentbe 0.1"},
-    {STUDENT("anneal_from", anneal_from), REAL(1, 1000), .value = "10", .unsaid = true,
+    {STUDENT("anneal_from", anneal_from), REAL(1, 1000), .value = "10", .identity = TRB__PART_IF_SET,
      .help = "endd: temperature at the beginning, from where it falls to 1"},
-    {STUDENT("anneal_share", anneal_share), REAL(0, 1), .value = "0.5", .unsaid = true,
+    {STUDENT("anneal_share", anneal_share), REAL(0, 1), .value = "0.5", .identity = TRB__PART_IF_SET,
      .help = "endd: over which share of the epochs it falls"},
-    {STUDENT("label_weight", label_weight), REAL(0, 1), .value = "0", .unsaid = true,
+    {STUDENT("label_weight", label_weight), REAL(0, 1), .value = "0", .identity = TRB__PART_IF_SET,
      .help = "hydra, kd: share of the label's cross entropy in the loss, on samples as they are; the rest is the "
              "members'"},
     {STUDENT("phase1_epochs", phase1_epochs), WHOLE(0, 1e6), .unit = "epochs", .value = "20",
@@ -196,18 +198,18 @@ const trb__option trb__options[] = {
      .help = "hydra: phase 2 runs through the schedule anew; false: one schedule over both phases"},
     {STUDENT("views", views), WHOLE(0, 1000), .value = "0",
      .help = "how many of the cache's views it sees, one of them a sample an epoch; 0: all"},
-    {STUDENT("clean", clean), REAL(0, 1), .value = "0", .unsaid = true,
+    {STUDENT("clean", clean), REAL(0, 1), .value = "0", .identity = TRB__PART_IF_SET,
      .help = "share of rows that show the sample itself, where there are other views; 0: as often as any of them"},
-    {STUDENT("match_uncertainty", match_uncertainty), BOOL, .value = "false", .unsaid = true,
+    {STUDENT("match_uncertainty", match_uncertainty), BOOL, .value = "false", .identity = TRB__PART_IF_SET,
      .help =
          "hydra, batchensemble: after the training heads are spread around their mean, by one factor, so that their "
          "model uncertainty on the validation part is the members'"},
-    {STUDENT("head_lanes", head_lanes), WHOLE(1, 10000), .value = "1", .unsaid = true,
+    {STUDENT("head_lanes", head_lanes), WHOLE(1, 10000), .value = "1", .identity = TRB__PART_IF_SET,
      .help = "equal parts of the heads, the most groups that can share them; decides bits"},
-    {STUDENT("head_groups", head_groups), WHOLE(1, 10000), .value = "1", .bitless = true,
+    {STUDENT("head_groups", head_groups), WHOLE(1, 10000), .value = "1", .identity = TRB__NO_PART,
      .help = "ranks form rows of so many; each holds its part of the heads and opens only their members' shards"},
 
-    {CONFIG("exchange", exchange.kind), CHOICE(exchanges), .value = "ordered", .decides = true,
+    {CONFIG("exchange", exchange.kind), CHOICE(exchanges), .value = "ordered", .identity = TRB__PART,
      .help = "of parameters between ranks; ordered: the same bits for any number of ranks"},
     {CONFIG("server.ranks", exchange.servers), WHOLE(1, 65536), .value = "1",
      .help = "exchange: server: the first ranks hold the parameters, the others compute"},
@@ -218,7 +220,7 @@ const trb__option trb__options[] = {
     {CONFIG("comm.timeout", comm.timeout), REAL(0, 1e6), .unit = "s", .value = "1800",
      .help = "after so long a silence of a rank that another one waits for, the job ends; 0: never"},
 
-    {CONFIG("eval.split", eval.split), TEXT, .choices = splits, .value = "test", .help = "samples of the report"},
+    {CONFIG("eval.split", eval.split), WORD(splits), .value = "test", .help = "samples of the report"},
     {CONFIG("eval.batch", eval.batch), WHOLE(1, 1e6), .unit = "samples", .value = "256", .help = "samples a call"},
     {CONFIG("eval.bins", eval.bins), WHOLE(1, 100), .value = "15", .help = "of the calibration error"},
     {TEXTS("eval.ood", eval.ood, eval.n_ood, trb_ood_opts), .value = "[]",
@@ -228,7 +230,7 @@ const trb__option trb__options[] = {
 
     {.scope = TRB__OOD,
      .key = "files",
-     .type = TRB__TEXTS,
+     .type = &trb__type_texts,
      .offset = offsetof(trb_ood_opts, files),
      .bytes = sizeof(char *),
      .count_offset = offsetof(trb_ood_opts, n_files),
@@ -239,7 +241,7 @@ const trb__option trb__options[] = {
 
     {CONFIG("math.threads", math.threads), WHOLE(1, 1024), .value = "1",
      .help = "threads a rank in matrix products; another number, other bits"},
-    {CONFIG("math.precision", math.precision), CHOICE(precisions), .value = "f32", .decides = true,
+    {CONFIG("math.precision", math.precision), CHOICE(precisions), .value = "f32", .identity = TRB__PART,
      .help = "of the operands of convolutions and matrix products; bf16: bfloat16, where the processor has it"},
 };
 

@@ -1,5 +1,5 @@
 /* Contradictions: values that are fine each by itself. A message names both keys and where each was given. */
-#include "options.h"
+#include "internal.h"
 
 #include <ctype.h>
 #include <inttypes.h>

@@ -1,6 +1,6 @@
 /* YAML to a flat list of items, through libyaml's events: its document interface would have resolved aliases already,
  * which are refused here (with anchors, tags and further documents), because a configuration needs none of them. */
-#include "options.h"
+#include "internal.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -19,6 +19,13 @@ typedef struct {
     trb__source source;
     char key[KEY_BYTES]; /* of the node that is being read */
 } reader;
+
+const char *trb_config_library(void)
+{
+    static char text[40];
+    (void)snprintf(text, sizeof text, "libyaml %s", yaml_get_version_string());
+    return text;
+}
 
 const char *trb__item_where(const trb__items *items, const trb__item *item, char text[TRB__WHERE])
 {

@@ -1,9 +1,9 @@
-/* Shared inside src/cli: the option table, the items that a file and the flags give, and values by type.
+/* What the files of this folder share: the option table, the items that a file and the flags give, and values by type.
  *
  * A configuration comes from three sources: the table's defaults, the file, the command line. All three are YAML, are
  * flattened to items of one list, and the list holds at most one item a key: the one of the strongest source. */
-#ifndef TRB__OPTIONS_H
-#define TRB__OPTIONS_H
+#ifndef TRB_CONFIG_INTERNAL_H
+#define TRB_CONFIG_INTERNAL_H
 
 #include <limits.h>
 #include <stdio.h>
@@ -15,29 +15,25 @@
  * out of distribution (ood.NAME.*). */
 typedef enum { TRB__CONFIG, TRB__FIT, TRB__STUDENT, TRB__OOD } trb__scope;
 
+/* Whether a key is part of the identity of networks (identity.h). */
 typedef enum {
-    TRB__BOOL,
-    TRB__WHOLE,   /* uint64_t or int */
-    TRB__REAL,    /* double */
-    TRB__TEXT,    /* char *; with choices only these */
-    TRB__CHOICE,  /* an enum */
-    TRB__TEXTS,   /* array of structures that begin with a char * */
-    TRB__REALS,   /* array of double */
-    TRB__LAYERS,  /* char *, canonical list */
-    TRB__RECIPE,  /* trb_recipe */
-    TRB__RECIPES, /* array of trb_recipe */
-    TRB__MEMBERS  /* bool [members.count] */
-} trb__type;
+    TRB__BY_SCOPE, /* options of a training and of a student are, all others are not */
+    TRB__PART,
+    TRB__NO_PART,
+    TRB__PART_IF_SET /* only where it is not at its default: so files from before there was the key stay good */
+} trb__part;
 
 typedef struct {
     const char *name;
     int value;
 } trb__choice;
 
+typedef struct trb__type trb__type;
+
 typedef struct {
     trb__scope scope;
     const char *key; /* dotted; rows of the other scopes without their prefix */
-    trb__type type;
+    const trb__type *type;
     const char *unit;
     const char *value;         /* default, as YAML; NULL: that of run.seed; ood.*: in words */
     const char *student_value; /* default of student.KEY where it is another one */
@@ -47,10 +43,7 @@ typedef struct {
     const trb__choice *choices;
     uint64_t factor; /* stored = given * factor; 0 stands for 1 */
     size_t offset, bytes, count_offset;
-    bool
-        decides; /* the bits of members and students depend on it, as on all options of a training but `bitless` ones */
-    bool bitless;
-    bool unsaid; /* where it has its default it is not said: so files from before there was the option stay good */
+    trb__part identity;
     const char *help;
 } trb__option;
 
@@ -91,20 +84,41 @@ const char *trb__item_where(const trb__items *items, const trb__item *item, char
 trb_status trb__item_fail(const trb__items *items, const trb__item *item, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Read an item's value into `base`, the structure of the row's scope, where the field holds nothing yet. */
+/* What is done with values of one type. `base` is the structure of the row's scope. */
+struct trb__type {
+    bool lists;        /* a list may be given */
+    bool words;        /* `range` is all values, with | between them */
+    const char *range; /* as the reference shows it, where it is the same for all rows; else describe */
+    void (*describe)(const trb__option *o, size_t n, char *text);
+    /* Read an item into a field that holds nothing yet. After a failure, too, clear releases what the field has. */
+    trb_status (*parse)(const trb__option *o, const trb__items *items, const trb__item *item, void *base);
+    void (*print)(FILE *f, const trb__option *o, const void *base); /* as YAML that reads back to the same value */
+    void (*clear)(const trb__option *o, void *base);                /* NULL: the field holds no memory */
+};
+
+extern const trb__type trb__type_bool;
+extern const trb__type trb__type_whole;   /* uint64_t or int */
+extern const trb__type trb__type_real;    /* double */
+extern const trb__type trb__type_reals;   /* array of double */
+extern const trb__type trb__type_text;    /* char * */
+extern const trb__type trb__type_texts;   /* array of structures that begin with a char * */
+extern const trb__type trb__type_choice;  /* an enum, out of `choices` */
+extern const trb__type trb__type_word;    /* char *, out of `choices` */
+extern const trb__type trb__type_layers;  /* char *, canonical list */
+extern const trb__type trb__type_recipe;  /* trb_recipe */
+extern const trb__type trb__type_recipes; /* array of trb_recipe */
+extern const trb__type trb__type_members; /* bool [members.count] */
+
+/* Read an item's value into `base`, where the field holds nothing yet. */
 trb_status trb__option_set(const trb__option *o, const trb__items *items, const trb__item *item, void *base);
-/* The value as YAML that reads back to the same value; released with trb_free(). */
-trb_status trb__option_text(const trb__option *o, const void *base, char **out);
 void trb__option_clear(const trb__option *o, void *base);
-/* The whole key as the reference names it: "train.lr", "student.split", "ood.NAME.files". \return text */
-enum { TRB__KEY = 64 };
-const char *trb__option_key(const trb__option *o, char text[TRB__KEY]);
-/* The default as the reference shows it, with its unit. \return text */
-const char *trb__option_default(const trb__option *o, char text[TRB__KEY]);
+/* The value as YAML. \param[out] out  trb_free() */
+trb_status trb__option_text(const trb__option *o, const void *base, char **out);
+/* "whole 1..100000", "real > 0", "sgd|adam|adamw", ... */
+enum { TRB__RANGE = sizeof(((trb_config_key *)NULL)->range) };
+void trb__option_range(const trb__option *o, size_t n, char *text);
 /* Whether two rows stand under one heading: rows of one scope, or keys that are equal up to the dot. */
 bool trb__option_neighbours(const trb__option *a, const trb__option *b);
-/* "whole 1..100000", "real > 0", "sgd|adam|adamw", ... */
-void trb__option_range(const trb__option *o, size_t n, char *text);
 
 /* How often the layer `word` occurs in a canonical list. */
 size_t trb__layers_count(const char *layers, const char *word);
@@ -112,8 +126,14 @@ size_t trb__layers_count(const char *layers, const char *word);
 /* Contradictions between values that are fine by themselves. */
 trb_status trb__config_check(const trb_config *c, const trb__items *items);
 
-/* What decides member m's, student s's weights; see trb_fit_opts.decides. The texts are the caller's (trb_free). */
-trb_status trb__config_member_text(const trb_config *c, size_t m, char **out);
-trb_status trb__config_student_text(const trb_config *c, size_t s, char **out);
+/* Text that grows; its memory comes from the C library until it is handed out. */
+typedef struct {
+    FILE *f;
+    char *text;
+    size_t n;
+} trb__page;
+trb_status trb__page_open(trb__page *p);
+/* \param[in] st  how the writing went   \param[out] out  if that and the page are well: trb_free() */
+trb_status trb__page_close(trb__page *p, trb_status st, char **out);
 
 #endif

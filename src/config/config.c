@@ -1,5 +1,5 @@
 /* From defaults, file and flags to a checked configuration. */
-#include "options.h"
+#include "internal.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -390,8 +390,6 @@ trb_status trb_config_parse(const char *name, const char *text, size_t n_flags, 
     TRB_GO(trb__config_check(c, &items));
     for (size_t s = 0; s < c->n_students; s++) /* all, as many as there are now */
         if (c->student[s].views == 0) c->student[s].views = c->cache.views;
-    for (uint64_t m = 0; m < c->members.count; m++) TRB_GO(trb__config_member_text(c, m, &c->member[m].decides));
-    for (size_t s = 0; s < c->n_students; s++) TRB_GO(trb__config_student_text(c, s, &c->student[s].fit.decides));
     *out = c;
     c = NULL;
 done:
@@ -400,26 +398,20 @@ done:
     return st;
 }
 
-static void clear_fit(trb_fit_opts *fit)
-{
-    clear(TRB__FIT, fit);
-    trb_free(fit->decides);
-}
-
 void trb_config_destroy(trb_config *c)
 {
     if (c == NULL) return;
     if (c->member != NULL)
-        for (uint64_t m = 0; m < c->members.count; m++) clear_fit(&c->member[m]);
+        for (uint64_t m = 0; m < c->members.count; m++) clear(TRB__FIT, &c->member[m]);
     trb_free(c->member);
     if (c->student != NULL) {
         for (size_t s = 0; s < c->n_students; s++) {
             clear(TRB__STUDENT, &c->student[s]);
-            clear_fit(&c->student[s].fit);
+            clear(TRB__FIT, &c->student[s].fit);
         }
     }
     for (size_t i = 0; c->eval.ood != NULL && i < c->eval.n_ood; i++) clear(TRB__OOD, &c->eval.ood[i]);
-    clear_fit(&c->train);
+    clear(TRB__FIT, &c->train);
     clear(TRB__CONFIG, c);
     trb_free(c);
 }

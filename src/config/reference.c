@@ -1,0 +1,80 @@
+/* The reference of all keys, made of the table. */
+#include "internal.h"
+
+#include <string.h>
+
+bool trb_config_reference(size_t i, trb_config_key *key)
+{
+    static const char *const section[] = {
+        [TRB__CONFIG] = "", [TRB__FIT] = "train.", [TRB__STUDENT] = "student.", [TRB__OOD] = "ood.NAME."};
+    if (i >= trb__n_options) return false;
+    const trb__option *o = &trb__options[i];
+    *key = (trb_config_key){.begins = i == 0 || !trb__option_neighbours(o, o - 1),
+                            .of_students = o->scope == TRB__FIT,
+                            .words = o->type->words,
+                            .value = o->value != NULL ? o->value : "run.seed",
+                            .student_value = o->student_value,
+                            .unit = o->unit != NULL ? o->unit : "",
+                            .help = o->help};
+    (void)snprintf(key->name, sizeof key->name, "%s%s", section[o->scope], o->key);
+    trb__option_range(o, sizeof key->range, key->range);
+    return true;
+}
+
+enum { NAME_WIDTH = 22, RANGE_WIDTH = 23, VALUE_WIDTH = 14, WIDTH = 100 };
+
+/* Print text from the current column on, broken between words, further lines from `indent`. */
+static void print_wrapped(FILE *f, int indent, const char *text)
+{
+    int column = indent;
+    while (*text != '\0') {
+        const int word = (int)strcspn(text, " ");
+        if (column > indent && column + 1 + word > WIDTH) {
+            (void)fprintf(f, "\n%*s", indent, "");
+            column = indent;
+        }
+        column += fprintf(f, "%s%.*s", column > indent ? " " : "", word, text);
+        text += word;
+        text += strspn(text, " ");
+    }
+    (void)fputc('\n', f);
+}
+
+static void print_key(FILE *f, const trb_config_key *key)
+{
+    const int indent = NAME_WIDTH + RANGE_WIDTH + VALUE_WIDTH + 3;
+    char value[64];
+    (void)snprintf(value, sizeof value, "%s%s%s", key->value, key->unit[0] != '\0' ? " " : "", key->unit);
+    if (key->begins) (void)fputc('\n', f);
+    if (fprintf(f, "%-*s %-*s %-*s ", NAME_WIDTH, key->name, RANGE_WIDTH, key->range, VALUE_WIDTH, value) > indent)
+        (void)fprintf(f, "\n%*s", indent, "");
+    print_wrapped(f, indent, key->help);
+}
+
+static void print_help(FILE *f)
+{
+    trb_config_key key;
+    (void)fputs("Keys of a configuration file (YAML); --key=value on the command line wins over the file, the last\n"
+                "flag over those before it. Sections nest: `train: {lr: 1e-3}` is the key train.lr.\n\n",
+                f);
+    (void)fprintf(f, "%-*s %-*s %-*s %s\n", NAME_WIDTH, "KEY", RANGE_WIDTH, "TYPE AND RANGE", VALUE_WIDTH, "DEFAULT",
+                  "MEANING");
+    for (size_t i = 0; trb_config_reference(i, &key); i++) print_key(f, &key);
+    (void)fputs(
+        "\nmembers.overrides.M.KEY is train.KEY for member M alone. Every train.KEY also exists as student.KEY\n"
+        "for all students, and every student.KEY as student.NAME.KEY for the student NAME alone. A student's\n"
+        "options have the defaults above, not the members' values, except:",
+        f);
+    for (size_t i = 0; i < trb__n_options; i++)
+        if (trb__options[i].student_value != NULL)
+            (void)fprintf(f, " student.%s %s", trb__options[i].key, trb__options[i].student_value);
+    (void)fputs(".\n", f);
+}
+
+trb_status trb_config_help(char **out)
+{
+    trb__page p;
+    TRB_TRY(trb__page_open(&p));
+    print_help(p.f);
+    return trb__page_close(&p, TRB_OK, out);
+}

@@ -1,0 +1,92 @@
+/* What decides a network's bits: which keys do, and what is said of a file of another network. */
+#include "asserts.h"
+#include "config_fixture.h"
+
+static void what_decides_bits(void **state)
+{
+    (void)state;
+    /* Same member, same student; other places and speeds. */
+    const char *same[] = {"--run.dir=x",       "--run.progress=1",       "--cache.memory=7",     "--math.threads=2",
+                          "--eval.batch=3",    "--eval.bins=9",          "--data.root=/r",       "--members=2",
+                          "--cache.deflate=1", "--cache.shard_rows=256", "--cache.dtype=float16"};
+    trb_config *a = parse(SMALL, 0, NULL), *b = parse(SMALL, sizeof same / sizeof same[0], same);
+    char of_a[4096], student_a[4096];
+    (void)strcpy(of_a, of_member(a, 1));
+    (void)strcpy(student_a, of_student(a, 0));
+    assert_string_equal(of_a, of_member(b, 1));
+    assert_string_equal(student_a, of_student(b, 0));
+    assert_non_null(strstr(of_a, "\nlr: 0.001\n"));
+    assert_non_null(strstr(student_a, "\ntemperature: 4\n"));
+    assert_string_not_equal(of_a, of_member(a, 2));
+    trb_config_destroy(b);
+
+    /* Other bits. */
+    const char *member_flags[] = {"--train.lr=2",        "--train.seed=4",        "--train.layers=dense 10",
+                                  "--data.validation=5", "--data.normalize=unit", "--members.overrides.1.epochs=3",
+                                  "--train.lanes=2"};
+    for (size_t i = 0; i < sizeof member_flags / sizeof member_flags[0]; i++) {
+        b = parse(SMALL, 1, &member_flags[i]);
+        assert_string_not_equal(of_a, of_member(b, 1));
+        trb_config_destroy(b);
+    }
+    const char *student_flags[] = {"--student.lr=2",
+                                   "--run.seed=4",
+                                   "--student.temperature=3",
+                                   "--student.split=0",
+                                   "--student.hydra.method=kd",
+                                   "--train.layers=dense 10, relu, dense 10"};
+    for (size_t i = 0; i < sizeof student_flags / sizeof student_flags[0]; i++) {
+        b = parse(SMALL, 1, &student_flags[i]);
+        assert_string_not_equal(student_a, of_student(b, 0));
+        trb_config_destroy(b);
+    }
+    /* The run's seed decides a member whose own seed is given only if samples are held out. */
+    const char *seeds[] = {"--train.seed=1", "--run.seed=2", "--data.validation=9"};
+    b = parse(SMALL, 2, seeds);
+    assert_string_equal(of_a, of_member(b, 1));
+    trb_config_destroy(b);
+    b = parse(SMALL, 3, seeds);
+    assert_non_null(strstr(of_member(b, 1), "run.seed: 2\n"));
+    trb_config_destroy(b);
+    trb_config_destroy(a);
+}
+
+/* Servers without staleness give the bits of the ordered exchange; with some, their staleness decides. */
+static void exchanges(void **state)
+{
+    (void)state;
+    const char *flags[] = {"--exchange=server", "--server.staleness=unbounded"};
+    trb_config *ordered = parse(SMALL, 0, NULL), *exact = parse(SMALL, 1, flags), *stale = parse(SMALL, 2, flags);
+    assert_string_equal(of_member(ordered, 0), of_member(exact, 0));
+    assert_non_null(strstr(of_member(stale, 0), "member: 0\nserver.staleness: 18446744073709551615\n"));
+    assert_non_null(strstr(of_member(stale, 0), "\nexchange: server\n"));
+    /* A training may go on by another one. */
+    assert_ok(trb_identity_resume("f", of_member(stale, 0), of_member(ordered, 0)));
+    assert_ok(trb_identity_resume("f", of_member(ordered, 0), of_member(stale, 0)));
+    trb_config_destroy(ordered);
+    trb_config_destroy(exact);
+    trb_config_destroy(stale);
+}
+
+static void first_difference(void **state)
+{
+    (void)state;
+    const char *a = "member: 3\nexchange: ordered\nlr: 1\nclip: 0\n";
+    assert_ok(trb_identity_resume("f", a, "member: 3\nlr: 1\nclip: 0\n"));
+    assert_fails(trb_identity_resume("f", a, "member: 3\nserver.staleness: 1\nlr: 2\nclip: 1\n"), TRB_EINTEGRITY,
+                 "f was trained with `lr: 1`, the configuration asks for `lr: 2`; use another run.dir, or "
+                 "--resume=never begins anew");
+    assert_fails(trb_identity_resume("f", a, "member: 3\nclip: 0\n"), TRB_EINTEGRITY,
+                 "f was trained with `lr: 1`, the configuration asks for the default;");
+    assert_fails(trb_identity_resume("f", a, "member: 3\nlr: 1\nfactors: 2\nclip: 0\n"), TRB_EINTEGRITY,
+                 "f was trained with the default of `factors`, the configuration asks for `factors: 2`;");
+    assert_fails(trb_identity_resume("f", a, "member: 3\nlr: 1\n"), TRB_EINTEGRITY,
+                 "f was trained with another configuration;");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(what_decides_bits), cmocka_unit_test(exchanges),
+                                       cmocka_unit_test(first_difference)};
+    return cmocka_run_group_tests(tests, NULL, nothing_held);
+}
