@@ -7,6 +7,7 @@
 #include "commands.h"
 #include "options.h"
 #include "tribikos/blas.h"
+#include "tribikos/file.h"
 #include "tribikos/hash.h"
 #include "tribikos/log.h"
 #include "tribikos/memory.h"

@@ -1,5 +1,6 @@
 #include "tribikos/data.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "internal.h"

@@ -6,10 +6,11 @@
 #include <string.h>
 
 #include "tribikos/alive.h"
+#include "tribikos/h5.h"
 #include "tribikos/loss.h"
 #include "tribikos/memory.h"
 
-/* What is stored has been compared with what is claimed (store.h), which also says that it can be addressed. */
+/* What is stored has been compared with what is claimed (h5.h), which also says that it can be addressed. */
 static trb_status row_bytes_of(const char *path, const char *name, const trb_h5_shape *shape, size_t *row_bytes)
 {
     size_t row = trb_dtype_bytes(shape->type);

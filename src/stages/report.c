@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "tribikos/fault.h"
+#include "tribikos/file.h"
 #include "tribikos/memory.h"
 #include "tribikos/version.h"
-#include "tribikos/store.h"
 
 static void last(FILE *f, const char *name, double value)
 {

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "tribikos/fault.h"
+#include "tribikos/file.h"
 #include "tribikos/lock.h"
 #include "tribikos/memory.h"
 

@@ -4,7 +4,8 @@
 
 #include <hdf5.h>
 
-#include "tribikos/store.h"
+#include "tribikos/h5.h"
+#include "tribikos/net.h"
 
 struct trb_h5 {
     char *path; /* the final name */

@@ -1,14 +1,16 @@
-#include "tribikos/store.h"
+#include "tribikos/jsonl.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "tribikos/fault.h"
+#include "tribikos/file.h"
 #include "tribikos/lock.h"
 #include "tribikos/memory.h"
 

@@ -6,7 +6,7 @@
 #include <sys/resource.h>
 
 #include "synced.h"
-#include "tribikos/store.h"
+#include "tribikos/jsonl.h"
 
 static void lines(void **state)
 {
