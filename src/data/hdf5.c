@@ -93,8 +93,9 @@ static trb_status check_finite(const char *path, size_t n, size_t columns, const
     return TRB_OK;
 }
 
-trb_status trb__hdf5_read(const char *path, trb__samples *s)
+trb_status trb__hdf5_read(const trb__unit *u, trb__samples *s)
 {
+    const char *path = u->path[0];
     trb_status st = TRB_OK;
     trb_h5 *h = NULL;
     trb_h5_shape x, y;

@@ -296,8 +296,10 @@ static trb_status read_values(cursor c, locale_t plain, const table *t, bool lab
     return TRB_OK;
 }
 
-trb_status trb__table_read(const trb_data_files *f, const char *path, const char *rows, trb__samples *s)
+trb_status trb__table_read(const trb__unit *u, trb__samples *s)
 {
+    const trb_data_files *f = u->of;
+    const char *path = u->path[0], *rows = u->rows;
     trb_status st = TRB_OK;
     trb__bytes text = {NULL, 0, 0};
     table t = {0};
