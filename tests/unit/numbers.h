@@ -12,6 +12,7 @@
 #include "tribikos/h5.h"
 #include "tribikos/loss.h"
 #include "tribikos/memory.h"
+#include "tribikos/precision.h"
 #include "tribikos/rng.h"
 
 /** Half a unit in the last place of 1.0F: the relative error of one rounding. */
