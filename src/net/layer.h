@@ -3,6 +3,9 @@
  * A kind is one entry of the table trb__kinds. A pass over the network is one loop over steps that knows no kind by
  * name. A layer's rows are [copies][size of the shape]: one copy in the body, M in the heads; the first layer of the
  * heads that has weights reads one copy and writes M.
+ *
+ * Each file uses only those before it in this order: param; rank1, spread, images; layers (the table); list, preset; net;
+ * split, parts, variant; work, optim.
  */
 #ifndef TRB_NET_LAYER_H
 #define TRB_NET_LAYER_H
