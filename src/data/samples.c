@@ -1,10 +1,8 @@
 /* What the readers of all formats do alike. */
 #include "internal.h"
 
-#include <stdio.h>
-#include <string.h>
-
 #include "tribikos/memory.h"
+#include "tribikos/text.h"
 
 trb_status trb__samples_expect(trb__samples *s, const char *path, trb_dtype type, trb_shape shape)
 {
@@ -34,10 +32,5 @@ trb_status trb__samples_add_labels(trb__samples *s, const char *path, size_t n, 
 trb_status trb__data_path(const char *root, const char *name, char **out)
 {
     if (root[0] == '\0' || name[0] == '/') return trb_strdup(name, out);
-    const size_t n = strlen(root) + strlen(name) + 2;
-    char *path = NULL;
-    TRB_TRY(trb_alloc(TRB_MEM_OTHER, n, 1, &path));
-    (void)snprintf(path, n, "%s/%s", root, name);
-    *out = path;
-    return TRB_OK;
+    return trb_text_of(out, "%s/%s", root, name);
 }

@@ -12,6 +12,7 @@
 
 #include "tribikos/conv.h"
 #include "tribikos/net.h"
+#include "tribikos/text.h"
 
 typedef struct trb__layer trb__layer;
 typedef struct trb__step trb__step;
@@ -180,8 +181,7 @@ typedef struct {
  * \return TRB_OK; TRB_ECONFIG names item, what was found and what fits (an unknown word: the nearest known one) */
 trb_status trb__list_next(const char **cursor, trb__item *item);
 
-/** Print an item in canonical form, as in "conv 16 3 stride 2 pad 1"; reads back as the same item.
- * \param[in] n  bytes of `text`; at least TRB__ITEM_BYTES */
-void trb__item_print(const trb__item *item, size_t n, char *text);
+/** Add an item in canonical form, as in "conv 16 3 stride 2 pad 1"; reads back as the same item. */
+void trb__item_print(const trb__item *item, trb_text *text);
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tribikos/number.h"
 #include "tribikos/text.h"
 
 enum { UNITS_MAX = 1 << 24, WINDOW_MAX = 4096, NAME_BYTES = 40, WORDS_MAX = 32 };
@@ -91,18 +92,16 @@ static trb_status read_size(const trb__item *item, const char *what, const char 
 
 static trb_status read_probability(const trb__item *item, const char *text, double *value)
 {
-    char *end = NULL;
-    *value = strtod(text, &end);
-    if ((isdigit((unsigned char)text[0]) || text[0] == '.') && *end == '\0' && *value < 1.0) return TRB_OK;
+    const bool number = trb_number_read(text, strlen(text), value);
+    if (number && (isdigit((unsigned char)text[0]) || text[0] == '.') && *value < 1.0) return TRB_OK;
     return wrong(item, "a probability from 0 to below 1", text);
 }
 
 static trb_status read_factor(const trb__item *item, const char *text, double *value)
 {
-    const bool decimal = strspn(text, "0123456789.") == strlen(text);
-    char *end = NULL;
-    *value = strtod(text, &end);
-    if (decimal && end > text && *end == '\0' && *value >= TRB_SPREAD_MIN && *value <= TRB_SPREAD_MAX) return TRB_OK;
+    const size_t n = strlen(text);
+    const bool decimal = strspn(text, "0123456789.") == n && trb_number_read(text, n, value);
+    if (decimal && *value >= TRB_SPREAD_MIN && *value <= TRB_SPREAD_MAX) return TRB_OK;
     return wrong(item, "a factor from 0.001 to 1000", text);
 }
 
@@ -212,49 +211,38 @@ trb_status trb__list_next(const char **cursor, trb__item *item)
 
 /* ---- printing */
 
-/* A word, and behind it the shortest text that reads back as the same number. */
-static void print_number(const char *word, double value, int digits, size_t n, char *text)
-{
-    const int begin = snprintf(text, n, "%s ", word);
-    for (; digits <= 17; digits++) {
-        (void)snprintf(text + begin, n - (size_t)begin, "%.*g", digits, value);
-        if (strtod(text + begin, NULL) == value) return;
-    }
-}
-
-void trb__item_print(const trb__item *item, size_t n, char *text)
+void trb__item_print(const trb__item *item, trb_text *t)
 {
     const trb__argument *a = &item->argument;
-    char stride[32] = "", pad[32] = "";
+    char number[TRB_NUMBER_BYTES];
     if (item->is != TRB__LAYER) {
-        (void)snprintf(text, n, "%s%s", item->is == TRB__SPLIT ? "split" : "name ",
-                       item->is == TRB__SPLIT ? "" : item->name);
+        trb_text_add(t, "%s%s", item->is == TRB__SPLIT ? "split" : "name ", item->is == TRB__SPLIT ? "" : item->name);
         return;
     }
-    const char *word = item->kind->name, *rank1 = a->rank1 ? "rank1 " : "";
     const trb__takes takes = item->kind->takes;
-    if (a->stride != (takes == TRB__FILTERS ? 1 : a->kernel))
-        (void)snprintf(stride, sizeof stride, " stride %zu", a->stride);
-    if (a->pad != 0) (void)snprintf(pad, sizeof pad, " pad %zu", a->pad);
+    trb_text_add(t, "%s%s", a->rank1 ? "rank1 " : "", item->kind->name);
     switch (takes) {
     case TRB__NOTHING:
-        (void)snprintf(text, n, "%s", word);
         return;
     case TRB__UNITS:
-        (void)snprintf(text, n, "%s%s %zu", rank1, word, a->units);
+        trb_text_add(t, " %zu", a->units);
         return;
     case TRB__PROBABILITY:
-        print_number(word, a->probability, 1, n, text);
+        trb_number_shortest(a->probability, 1, number);
+        trb_text_add(t, " %s", number);
         return;
     case TRB__FACTOR: /* four digits show the largest and the smallest one without an exponent */
-        print_number(word, a->factor, 4, n, text);
+        trb_number_shortest(a->factor, 4, number);
+        trb_text_add(t, " %s", number);
         return;
     case TRB__FILTERS:
-        (void)snprintf(text, n, "%s%s %zu %zu%s%s%s", rank1, word, a->units, a->kernel, stride, pad,
-                       a->bias ? " bias" : "");
-        return;
+        trb_text_add(t, " %zu", a->units);
+        break;
     case TRB__WINDOW:
-        (void)snprintf(text, n, "%s %zu%s%s", word, a->kernel, stride, pad);
-        return;
+        break;
     }
+    trb_text_add(t, " %zu", a->kernel);
+    if (a->stride != (takes == TRB__FILTERS ? 1 : a->kernel)) trb_text_add(t, " stride %zu", a->stride);
+    if (a->pad != 0) trb_text_add(t, " pad %zu", a->pad);
+    if (a->bias) trb_text_add(t, " bias");
 }

@@ -144,17 +144,13 @@ static void fuse_relus(trb_net *net)
     }
 }
 
-/* The canonical list is printed while it is read. */
-static trb_status build(trb_net *net, const char *layers)
+static trb_status build(trb_net *net)
 {
     trb__item item = {0};
     course at = {.name = ""};
-    char *text = net->layers, *names = net->names;
-    for (const char *cursor = layers; cursor != NULL;) {
+    char *names = net->names;
+    for (const char *cursor = net->layers; cursor != NULL;) {
         TRB_TRY(trb__list_next(&cursor, &item));
-        if (item.number > 1) text = stpcpy(text, ", ");
-        trb__item_print(&item, TRB__ITEM_BYTES, text);
-        text += strlen(text);
         switch (item.is) {
         case TRB__SPLIT:
             TRB_TRY(add_split(&item, &at));
@@ -196,24 +192,21 @@ trb_status trb__net_create(const char *layers, trb_shape input, size_t M, trb__s
     if (M == 0) return trb_fail(TRB_ECONFIG, "a network needs at least one head");
 
     trb_net *net = NULL;
-    char *expanded = NULL;
-    TRB_TRY(trb_net_expand(layers, &expanded));
-    for (const char *c = expanded; *c != '\0'; c++) items += *c == ',';
-    trb_status st = trb_alloc(TRB_MEM_OTHER, 1, sizeof *net, &net);
-    if (st != TRB_OK) goto done;
+    trb_status st = TRB_OK;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, 1, sizeof *net, &net));
+    TRB_GO(trb_net_expand(layers, &net->layers)); /* which also makes it canonical */
+    for (const char *c = net->layers; *c != '\0'; c++) items += *c == ',';
     net->input = input;
     net->heads = M;
     net->share = share;
     TRB_GO(trb_alloc(TRB_MEM_OTHER, items, sizeof *net->layer, &net->layer));
     TRB_GO(trb_alloc(TRB_MEM_OTHER, items, TENSORS * sizeof *net->param, &net->param));
-    TRB_GO(trb_alloc(TRB_MEM_OTHER, items, TRB__ITEM_BYTES + 2, &net->layers));
     TRB_GO(trb_alloc(TRB_MEM_OTHER, items, TRB__ITEM_BYTES, &net->names));
-    TRB_GO(build(net, expanded));
+    TRB_GO(build(net));
     TRB_GO(settle(net));
     fuse_relus(net);
     net->outputs = trb_shape_size(net->layer[net->n_layers - 1].out);
 done:
-    trb_free(expanded);
     if (st == TRB_OK)
         *out = net;
     else

@@ -1,7 +1,6 @@
 /* Where a list without a split gets one. */
 #include "layer.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,21 +10,17 @@
 static void list_names(const char *list, size_t n, char *text)
 {
     char last[TRB__ITEM_BYTES] = "";
-    size_t used = 0;
     bool run = false; /* `last` is not printed yet */
     trb__item item = {0};
-    text[0] = '\0';
-    for (const char *cursor = list; cursor != NULL && used < n;) {
+    trb_text t = trb_text_in(text, n);
+    for (const char *cursor = list; cursor != NULL;) {
         if (trb__list_next(&cursor, &item) != TRB_OK || item.is != TRB__NAME) continue;
         const bool same = strncmp(last, item.name, strcspn(last, ".") + 1) == 0;
-        if (!same)
-            used += (size_t)snprintf(text + used, n - used, "%s%s%s%s", run ? " ... " : "", run ? last : "",
-                                     used > 0 ? ", " : "", item.name);
+        if (!same) trb_text_add(&t, "%s%s%s%s", run ? " ... " : "", run ? last : "", t.n > 0 ? ", " : "", item.name);
         run = same;
         memcpy(last, item.name, sizeof last);
     }
-    if (run && used < n) used += (size_t)snprintf(text + used, n - used, " ... %s", last);
-    if (used >= n) memcpy(text + n - 4, "...", 4);
+    if (run) trb_text_add(&t, " ... %s", last);
 }
 
 typedef struct {
@@ -89,16 +84,13 @@ static trb_status refuse(const char *layers, const char *list, const char *at, c
 
 trb_status trb_net_insert_split(const char *layers, const char *at, char **out)
 {
-    char *list = NULL, *text = NULL;
+    char *list = NULL;
     place p = {.item = NULL};
     trb_status st = TRB_OK;
     TRB_GO(trb_net_expand(layers, &list));
     TRB_GO(find_place(list, at, &p));
     if (p.item == NULL || p.in_block) TRB_GO(refuse(layers, list, at, &p));
-    const size_t room = strlen(list) + sizeof "split, ";
-    TRB_GO(trb_alloc(TRB_MEM_OTHER, room, 1, &text));
-    (void)snprintf(text, room, "%.*ssplit, %s", (int)(p.item - list), list, p.item);
-    *out = text;
+    st = trb_text_of(out, "%.*ssplit, %s", (int)(p.item - list), list, p.item);
 done:
     trb_free(list);
     return st;

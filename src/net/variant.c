@@ -1,21 +1,19 @@
 /* Networks that are made of others: with rank1 layers, folded into one head, spread by another factor. */
-#include <stdio.h>
 #include <string.h>
 
 #include "layer.h"
 #include "tribikos/memory.h"
+#include "tribikos/number.h"
 
 trb_status trb_net_rank1(const char *layers, char **out)
 {
-    char *list = NULL, *text = NULL;
+    char *list = NULL;
+    trb_text text = {0};
     trb__item item = {0};
-    size_t items = 1;
     bool any = false;
     trb_status st = TRB_OK;
     TRB_TRY(trb_net_expand(layers, &list));
-    for (const char *c = list; *c != '\0'; c++) items += *c == ',';
-    TRB_GO(trb_alloc(TRB_MEM_OTHER, items + 1, TRB__ITEM_BYTES + 2, &text));
-    char *end = stpcpy(text, "split");
+    trb_text_add(&text, "split");
     for (const char *cursor = list; cursor != NULL;) {
         TRB_GO(trb__list_next(&cursor, &item));
         if (item.is == TRB__SPLIT) continue;
@@ -25,22 +23,21 @@ trb_status trb_net_rank1(const char *layers, char **out)
                             item.number, item.text));
         if (item.is == TRB__LAYER) item.argument.rank1 = item.kind->takes_rank1;
         any = any || item.argument.rank1;
-        end = stpcpy(end, ", ");
-        trb__item_print(&item, TRB__ITEM_BYTES, end);
-        end += strlen(end);
+        trb_text_add(&text, ", ");
+        trb__item_print(&item, &text);
     }
     if (!any) TRB_GO(trb_fail(TRB_ECONFIG, "layers: \"%.200s\" has no dense layer and no conv for rank1", list));
-    *out = text;
-    text = NULL;
+    st = trb_text_take(&text, out);
 done:
-    trb_free(text);
+    trb_text_clear(&text);
     trb_free(list);
     return st;
 }
 
 trb_status trb_net_plain(const trb_net *net, trb_net **out)
 {
-    char *text = NULL;
+    char *list = NULL;
+    trb_text text = {0};
     trb__item item = {0};
     bool any = false;
     for (size_t i = 0; i < net->n_layers; i++) {
@@ -56,20 +53,19 @@ trb_status trb_net_plain(const trb_net *net, trb_net **out)
                             net->layers, l->kind->name, l->name, l->name[0] != '\0' ? "." : "", l->position);
     }
     if (!any) return trb_fail(TRB_ECONFIG, "layers: \"%.200s\" has no rank1 layer, so nothing folds", net->layers);
-    TRB_TRY(trb_alloc(TRB_MEM_OTHER, strlen(net->layers) + TRB__ITEM_BYTES, 1, &text));
-    char *end = text;
     trb_status st = TRB_OK;
     for (const char *cursor = net->layers; cursor != NULL;) {
         TRB_GO(trb__list_next(&cursor, &item));
         if (item.is == TRB__SPLIT) continue;
         item.argument.rank1 = false;
-        if (end > text) end = stpcpy(end, ", ");
-        trb__item_print(&item, TRB__ITEM_BYTES, end);
-        end += strlen(end);
+        if (text.n > 0) trb_text_add(&text, ", ");
+        trb__item_print(&item, &text);
     }
-    st = trb_net_create(text, net->input, 1, out);
+    TRB_GO(trb_text_take(&text, &list));
+    st = trb_net_create(list, net->input, 1, out);
 done:
-    trb_free(text);
+    trb_text_clear(&text);
+    trb_free(list);
     return st;
 }
 
@@ -126,12 +122,11 @@ double trb_net_spread(const trb_net *net)
 
 trb_status trb_net_respread(const trb_net *net, double S, trb_net **out)
 {
-    const size_t room = strlen(net->layers) + TRB__ITEM_BYTES;
     const size_t kept =
         last_spread(net) == NULL ? strlen(net->layers) : (size_t)(strrchr(net->layers, ',') - net->layers);
-    char *list = NULL;
-    TRB_TRY(trb_alloc(TRB_MEM_OTHER, room, 1, &list));
-    (void)snprintf(list, room, "%.*s, spread %.17g", (int)kept, net->layers, S);
+    char *list = NULL, factor[TRB_NUMBER_BYTES];
+    trb_number_print(S, factor);
+    TRB_TRY(trb_text_of(&list, "%.*s, spread %s", (int)kept, net->layers, factor));
     const trb_status st = trb__net_create(list, net->input, net->heads, net->share, out);
     trb_free(list);
     return st;
