@@ -27,6 +27,7 @@
 #include "tribikos/loss.h"
 #include "tribikos/memory.h"
 #include "tribikos/net.h"
+#include "tribikos/precision.h"
 #include "tribikos/rng.h"
 
 enum { MOST_ROWS = 576, CLASSES = 10, SAMPLES = 4 * MOST_ROWS, WARM_UP = 3, LEAST_STEPS = 5, MOST_STEPS = 100000 };

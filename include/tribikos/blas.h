@@ -14,15 +14,6 @@
 
 #include "tribikos/status.h"
 
-typedef enum { TRB_PRECISION_F32, TRB_PRECISION_BF16 } trb_precision;
-
-/** In which precision the layers that are made from now on multiply. bf16: convolutions, and matrix products where it
- * pays, take bfloat16 operands (8 bits of mantissa) and add up in single precision; weights, statistics, losses and
- * updates stay single. Local. \return TRB_OK; TRB_ECONFIG if oneDNN finds no processor with bfloat16 products
- * (avx512_bf16) */
-trb_status trb_precision_set(trb_precision p);
-trb_precision trb_precision_get(void);
-
 /** Load the library and fix its thread count. Local; call once before any other function of this folder; a second call
  * may only change the thread count. \param[in] threads  BLAS threads a rank, >= 1; 1 is fastest on layer-sized shapes
  * \return TRB_OK; TRB_ECONFIG if threads < 1, if there cannot be so many, or if the processor lacks what
@@ -33,7 +24,7 @@ trb_status trb_blas_open(int threads);
  * and the rounded operands. Local; they are made anew if needed. */
 void trb_blas_close(void);
 
-/** Libraries, kernels, thread count and precision as recorded, e.g.
+/** Libraries, kernels, thread count and precision (precision.h) as recorded, e.g.
  * "OpenBLAS 0.3.21 SkylakeX, oneDNN 2.6.3 isa 0xe7, 1 thread, bf16" (without the last word in single precision; isa is
  * oneDNN's dnnl_cpu_isa_t, the processor's features that it uses). Local; borrowed; "" before trb_blas_open(). */
 const char *trb_blas_name(void);

@@ -8,9 +8,9 @@
 #define TRB_CONFIG_H
 
 #include "tribikos/augment.h"
-#include "tribikos/blas.h"
 #include "tribikos/cache.h"
 #include "tribikos/exchange.h"
+#include "tribikos/precision.h"
 
 /** The most letters that a name of a student, or of a set, may have. */
 enum { TRB_NAME_MAX = 40 };

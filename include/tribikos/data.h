@@ -16,8 +16,8 @@
 #ifndef TRB_DATA_H
 #define TRB_DATA_H
 
+#include "tribikos/dtype.h"
 #include "tribikos/net.h"
-#include "tribikos/store.h"
 
 typedef enum { TRB_FORMAT_IDX, TRB_FORMAT_CIFAR10, TRB_FORMAT_CIFAR100, TRB_FORMAT_HDF5, TRB_FORMAT_TABLE } trb_format;
 typedef enum { TRB_TASK_CLASSES, TRB_TASK_REGRESSION } trb_task;

@@ -26,6 +26,9 @@
 /** Tell the points which rank they are on; before that, a fault with a rank never fires. Local. */
 void trb_fault_rank(int rank);
 
+/** Say how to know that this process has taken a signal: usr1 waits until `taken` returns something else than 0. Local. */
+void trb_fault_signals(int (*taken)(void));
+
 /** Pass a point. Local, thread-safe. \return TRB_OK, or a failure if this passage is the chosen one */
 trb_status trb_fault(const char *point);
 

@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "tribikos/log.h"
-#include "tribikos/stop.h"
 
 /* A name that no code passes would test nothing, and one that is missing here would not be walked. */
 static const char *const points[] = {"alloc",      "agree",       "file.folder", "file.create", "file.write",
@@ -25,6 +24,7 @@ static size_t wanted;
 static bool any_rank;
 static long nth, wanted_rank;
 static int my_rank = -1;
+static int (*reason)(void); /* NULL: nobody takes signals */
 static atomic_long passed;
 static char count_file[1024];
 static atomic_long passages[POINTS][2]; /* before the rank was known, and since */
@@ -77,11 +77,16 @@ void trb_fault_rank(int rank)
     my_rank = rank;
 }
 
+void trb_fault_signals(int (*taken)(void))
+{
+    reason = taken;
+}
+
 /* Another thread takes the signal: wait until it has, so that the passage after this one knows of it. */
 static void signal_this_process(void)
 {
     (void)kill(getpid(), SIGUSR1);
-    for (int i = 0; i < 1000 && trb_stop_reason() == 0; i++) (void)usleep(1000);
+    for (int i = 0; i < 1000 && reason != NULL && reason() == 0; i++) (void)usleep(1000);
 }
 
 static trb_status fire(void)

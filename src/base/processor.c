@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "processor.h"
+#include "tribikos/text.h"
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -83,15 +84,14 @@ static int level_of(const processor *p)
 static size_t list_missing(const processor *p, size_t bytes, char *text)
 {
     enum { NAMED = 4 };
-    size_t n = 0, at = 0;
-    text[0] = '\0';
+    trb_text t = trb_text_in(text, bytes);
+    size_t n = 0;
     for (size_t i = 0; feature[i].name != NULL; i++) {
         if (!trb__uses[i] || has(p, i)) continue;
-        if (n < NAMED) (void)snprintf(text + at, bytes - at, "%s%s", n > 0 ? ", " : "", feature[i].name);
-        at = strlen(text);
+        if (n < NAMED) trb_text_add(&t, "%s%s", n > 0 ? ", " : "", feature[i].name);
         n++;
     }
-    if (n > NAMED) (void)snprintf(text + at, bytes - at, " and %zu more", n - NAMED);
+    if (n > NAMED) trb_text_add(&t, " and %zu more", n - NAMED);
     return n;
 }
 

@@ -125,6 +125,7 @@ trb_status trb_stop_start(void (*end)(int status))
     leave = end;
     atomic_store(&caught, 0);
     atomic_store(&wanted, (1U << REMEMBERED) - 1U);
+    trb_fault_signals(trb_stop_reason);
     TRB_TRY(trb_fault("thread.start"));
     const int why = pthread_create(&thread, NULL, wait_for_signals, NULL);
     if (why != 0) return trb_fail(TRB_EIO, "cannot start the thread that waits for signals: %s", strerror(why));

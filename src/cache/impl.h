@@ -3,6 +3,7 @@
 #define TRB_CACHE_IMPL_H
 
 #include "tribikos/cache.h"
+#include "tribikos/h5.h"
 
 /* Of a shard; of a manifest the first one, to which stored inputs add 1 and statistics 2. */
 enum { TRB__VERSION = 1, TRB__VERSION_LAST = 4, TRB__NAME_BYTES = 64 };

@@ -2,9 +2,11 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "tribikos/augment.h"
+#include "tribikos/file.h"
 #include "tribikos/hash.h"
 #include "tribikos/memory.h"
 

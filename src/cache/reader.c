@@ -1,17 +1,16 @@
 #include "impl.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 
-#include "tribikos/alive.h"
 #include "tribikos/fault.h"
 #include "tribikos/hash.h"
 #include "tribikos/memory.h"
+#include "tribikos/producer.h"
 #include "tribikos/stop.h"
 
 /* Two windows: one is served while the other is filled. */
-enum { WINDOWS = 2, MIN_STEPS = 2 };
+enum { WINDOWS = TRB_PRODUCER_SLOTS, MIN_STEPS = 2 };
 #define NONE SIZE_MAX
 
 struct trb_reader {
@@ -40,13 +39,8 @@ struct trb_reader {
     uint32_t *order;       /* [window_steps * rows] rows of a window, sorted by view and block */
     uint32_t *end;         /* [views * n_blocks] where a block's run in `order` ends */
     char *chunk;           /* [block] cells */
-    pthread_t thread;
-    bool running;
-    atomic_bool stop;
-    pthread_mutex_t lock; /* of what follows */
-    pthread_cond_t changed;
-    size_t filled, released; /* windows the thread has filled, windows the steps are through with */
-    trb_status st;           /* of the thread; a failure stays */
+    trb_producer *ahead;   /* of windows */
+    size_t in_use;         /* the window that is served */
 };
 
 static size_t min(size_t a, size_t b)
@@ -165,7 +159,7 @@ static trb_status fill_from(trb_reader *r, size_t unit, size_t first, char *wind
     trb_h5 *h = NULL;
     if (run_begin(r, key0) == r->end[key0 + n_blocks - 1]) return TRB_OK;
     TRB_GO(trb__shard_reopen(r->c, unit, &h));
-    for (size_t b = 0; b < n_blocks && !atomic_load(&r->stop); b++) {
+    for (size_t b = 0; b < n_blocks && trb_producer_is_wanted(r->ahead); b++) {
         const size_t begin = run_begin(r, key0 + b), end = r->end[key0 + b], row0 = b * spec->block;
         if (begin == end) continue;
         TRB_GO(read_block(r, h, u, row0, min(spec->block, u.rows - row0)));
@@ -180,59 +174,15 @@ done:
     return st;
 }
 
-static trb_status fill(trb_reader *r, size_t w)
+static trb_status fill(void *reader, size_t w, size_t slot)
 {
+    trb_reader *r = reader;
     const trb_cache_spec *spec = &r->c->spec;
     const size_t first = w * r->window_steps * r->rows;
     sort_window(r, first, min(r->window_steps, r->n_steps - w * r->window_steps) * r->rows);
-    for (size_t i = 0; i < trb_cache_units(spec) && !atomic_load(&r->stop); i++)
-        if (serves(r, trb_cache_unit_at(spec, i))) TRB_TRY(fill_from(r, i, first, r->window[w % WINDOWS]));
+    for (size_t i = 0; i < trb_cache_units(spec) && trb_producer_is_wanted(r->ahead); i++)
+        if (serves(r, trb_cache_unit_at(spec, i))) TRB_TRY(fill_from(r, i, first, r->window[slot]));
     return TRB_OK;
-}
-
-static void *read_ahead(void *ctx)
-{
-    trb_reader *r = ctx;
-    const size_t n_windows = (r->n_steps + r->window_steps - 1) / r->window_steps;
-    trb_status st = TRB_OK;
-    for (size_t w = 0; w < n_windows && st == TRB_OK; w++) {
-        (void)pthread_mutex_lock(&r->lock);
-        while (w >= r->released + WINDOWS && !atomic_load(&r->stop)) (void)pthread_cond_wait(&r->changed, &r->lock);
-        (void)pthread_mutex_unlock(&r->lock);
-        if (atomic_load(&r->stop)) break;
-        st = fill(r, w);
-        (void)pthread_mutex_lock(&r->lock);
-        if (st == TRB_OK) r->filled = w + 1;
-        r->st = st;
-        (void)pthread_cond_broadcast(&r->changed);
-        (void)pthread_mutex_unlock(&r->lock);
-    }
-    return NULL;
-}
-
-/* End the thread, wherever it is: at the latest after the chunk it is reading. */
-static trb_status halt(trb_reader *r)
-{
-    if (!r->running) return r->st;
-    (void)pthread_mutex_lock(&r->lock);
-    atomic_store(&r->stop, true);
-    (void)pthread_cond_broadcast(&r->changed);
-    (void)pthread_mutex_unlock(&r->lock);
-    trb_alive_join(r->thread);
-    r->running = false;
-    return r->st;
-}
-
-/* Go on to the next window: give back the one before it, wait until it is full. */
-static trb_status await_window(trb_reader *r, size_t w)
-{
-    (void)pthread_mutex_lock(&r->lock);
-    r->released = w;
-    (void)pthread_cond_broadcast(&r->changed);
-    while (r->filled <= w && r->st == TRB_OK) trb_alive_wait(&r->changed, &r->lock);
-    const trb_status st = r->filled > w ? TRB_OK : r->st;
-    (void)pthread_mutex_unlock(&r->lock);
-    return st;
 }
 
 /* ---- both */
@@ -333,8 +283,6 @@ trb_status trb_reader_open_part(const trb_cache *c, size_t views, size_t m0, siz
     r->converts = !inputs && spec->dtype == TRB_F16;
     r->row_bytes = m_count * r->cell_bytes;
     r->n_blocks = blocks_of(spec);
-    (void)pthread_mutex_init(&r->lock, NULL);
-    (void)pthread_cond_init(&r->changed, NULL);
     TRB_GO(number_slots(r));
     const size_t all = trb_reader_bytes(c, views, m0, m_count);
     step_bytes = rows * served_bytes(spec, m0, m_count);
@@ -347,6 +295,7 @@ trb_status trb_reader_open_part(const trb_cache *c, size_t views, size_t m0, siz
     r->lent_marks = share.marks != NULL;
     if (keeps && !r->lent) TRB_GO(trb_alloc(TRB_MEM_CACHE, all, 1, &r->kept));
     if (!keeps) TRB_GO(reserve_windows(r, memory, step_bytes));
+    if (!keeps) TRB_GO(trb_fail_of(trb_producer_open("the reading thread", fill, r, &r->ahead), "%s: ", c->dir));
     const bool shares = keeps ? r->lent : r->lent_marks;
     TRB_GO(read_part(r, shares ? share.part : 0, shares ? share.parts : 1, keeps ? keep_rows : mark_rows));
     *out = r;
@@ -359,7 +308,7 @@ done:
 trb_status trb_reader_plan(trb_reader *r, size_t steps, const int64_t *sample, const uint16_t *view)
 {
     const trb_cache_spec *spec = &r->c->spec;
-    TRB_TRY(halt(r));
+    if (r->ahead != NULL) TRB_TRY(trb_producer_plan(r->ahead, 0));
     for (size_t i = 0; i < steps * r->rows; i++)
         if ((size_t)sample[i] >= spec->N || (view != NULL && view[i] >= r->views))
             return trb_fail(TRB_EINTERNAL,
@@ -369,14 +318,7 @@ trb_status trb_reader_plan(trb_reader *r, size_t steps, const int64_t *sample, c
     r->view = view;
     r->n_steps = steps;
     r->next_step = 0;
-    if (r->kept != NULL || steps == 0) return TRB_OK;
-    r->filled = r->released = 0;
-    atomic_store(&r->stop, false);
-    TRB_TRY(trb_fault("thread.start"));
-    const int why = pthread_create(&r->thread, NULL, read_ahead, r);
-    if (why != 0) return trb_fail(TRB_EIO, "%s: cannot start the reading thread: %s", r->c->dir, strerror(why));
-    r->running = true;
-    return TRB_OK;
+    return r->ahead == NULL ? TRB_OK : trb_producer_plan(r->ahead, (steps + r->window_steps - 1) / r->window_steps);
 }
 
 static trb_status next_step(trb_reader *r, const void **rows)
@@ -386,9 +328,9 @@ static trb_status next_step(trb_reader *r, const void **rows)
     if (r->kept != NULL) {
         *rows = gather(r);
     } else {
-        const size_t w = r->next_step / r->window_steps, at = r->next_step % r->window_steps;
-        if (at == 0) TRB_TRY(await_window(r, w));
-        const void *stored = r->window[w % WINDOWS] + at * r->rows * r->row_bytes;
+        const size_t at = r->next_step % r->window_steps;
+        if (at == 0) TRB_TRY(trb_producer_next(r->ahead, &r->in_use));
+        const void *stored = r->window[r->in_use] + at * r->rows * r->row_bytes;
         if (r->converts) trb_f32_from_f16(r->rows * r->m_count * r->c->spec.K, stored, (float *)(void *)r->step);
         *rows = r->converts ? r->step : stored;
     }
@@ -422,9 +364,7 @@ size_t trb_reader_read(const trb_reader *r)
 trb_status trb_reader_close(trb_reader *r)
 {
     if (r == NULL) return TRB_OK;
-    const trb_status st = halt(r);
-    (void)pthread_cond_destroy(&r->changed);
-    (void)pthread_mutex_destroy(&r->lock);
+    const trb_status st = trb_producer_close(r->ahead);
     for (int w = 0; w < WINDOWS; w++) trb_free(r->window[w]);
     trb_free(r->chunk);
     trb_free(r->end);

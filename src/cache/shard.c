@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "tribikos/file.h"
 #include "tribikos/hash.h"
 #include "tribikos/memory.h"
 

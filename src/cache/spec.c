@@ -1,5 +1,6 @@
 #include "impl.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "tribikos/dirichlet.h"

@@ -9,11 +9,15 @@
 
 #include "commands.h"
 #include "tribikos/cache.h"
+#include "tribikos/checkpoint.h"
 #include "tribikos/fault.h"
+#include "tribikos/file.h"
+#include "tribikos/h5.h"
 #include "tribikos/hash.h"
 #include "tribikos/log.h"
 #include "tribikos/memory.h"
 #include "tribikos/text.h"
+#include "tribikos/weights.h"
 
 trb_status trb__read_text(const char *path, char **text)
 {

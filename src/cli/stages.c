@@ -6,9 +6,11 @@
 
 #include "commands.h"
 #include "tribikos/blas.h"
+#include "tribikos/file.h"
 #include "tribikos/hash.h"
 #include "tribikos/log.h"
 #include "tribikos/memory.h"
+#include "tribikos/number.h"
 #include "tribikos/stop.h"
 
 /* The environment of a launcher's remote shell lacks what rank 0's has; the data root must not depend on that. */
@@ -106,7 +108,9 @@ static double seconds_of(const trb__arguments *a, const char *key)
     const char *text = option.value;
     for (size_t i = 0; i < a->n_flags; i++)
         if (strncmp(a->flag[i] + 2, key, n) == 0 && a->flag[i][2 + n] == '=') text = a->flag[i] + 2 + n + 1;
-    return strtod(text, NULL);
+    double seconds = 0.0;
+    (void)trb_number_read(text, strlen(text), &seconds);
+    return seconds;
 }
 
 void trb__watch_by_flags(const trb__arguments *a)

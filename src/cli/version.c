@@ -3,6 +3,7 @@
 #include "commands.h"
 #include "commit.h"
 #include "tribikos/blas.h"
+#include "tribikos/h5.h"
 #include "tribikos/hash.h"
 #include "tribikos/processor.h"
 #include "tribikos/version.h"

@@ -1,20 +1,11 @@
+/* Groups of ranks: how they begin, part, agree, and what they tell each other. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "internal.h"
 #include "tribikos/fault.h"
 #include "tribikos/memory.h"
-
-trb_status trb__mpi(int code, const char *call)
-{
-    if (code == MPI_SUCCESS) return TRB_OK;
-    char text[MPI_MAX_ERROR_STRING] = "";
-    int n = 0;
-    (void)MPI_Error_string(code, text, &n);
-    return trb_fail(TRB_ECOMM, "%s failed: %s", call, text);
-}
 
 /* \param[in,out] c  with room in c->member */
 static trb_status describe(trb_comm *c)
@@ -95,15 +86,6 @@ void trb_comm_stop(trb_comm *world)
     trb_free(world);
     if (started) (void)MPI_Finalize();
     trb__leave();
-}
-
-void trb_comm_panic(trb_status st)
-{
-    int rank = 0;
-    (void)MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-    (void)fprintf(stderr, "tribikos: rank %d: %s\n", rank, trb_fail_message());
-    (void)MPI_Abort(MPI_COMM_WORLD, trb_status_exit(st));
-    abort();
 }
 
 int trb_comm_rank(const trb_comm *c)

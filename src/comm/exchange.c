@@ -1,7 +1,7 @@
+/* An exchange from its opening to its close, and the steps between: when a segment is begun, brought on, waited for. */
 #include "tribikos/exchange.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "segments.h"
 #include "tribikos/clock.h"
@@ -9,60 +9,8 @@
 
 /* Halves of a segment, what two ranks send each other, stay below the 64 KiB up to which Open MPI's TCP sends at once
  * and without a handshake: a handshake takes calls of MPI on both sides, which are rare while layers compute. There are
- * not more than SEGMENTS of them, so that their number times the levels of a large group stays small. Update and
- * squares go by UPDATE parameters, which with their gradient and moments stay in the first-level cache. */
-enum { SEGMENT = 31744, SEGMENTS = 128, UPDATE = 2048 };
-
-/* All that are open. Any of a rank's several exchanges may be what another rank waits for, before it goes on to what
- * this one waits for, so that they move together. */
-static trb_exchange *first_open;
-
-void trb__part(size_t lo, size_t hi, int d, int radix, size_t *part_lo, size_t *part_hi)
-{
-    size_t first = 0, count = 0;
-    trb_share((hi - lo + TRB__BLOCK - 1) / TRB__BLOCK, d, radix, &first, &count);
-    *part_lo = lo + first * TRB__BLOCK;
-    *part_hi = lo + (first + count) * TRB__BLOCK;
-    if (*part_hi > hi) *part_hi = hi;
-}
-
-trb_status trb__settled(trb__segment *s, bool *done)
-{
-    int through = 1;
-    if (s->n_requests > 0)
-        TRB_TRY(trb__mpi(MPI_Testall(s->n_requests, s->request, &through, MPI_STATUSES_IGNORE), "MPI_Testall"));
-    *done = through != 0;
-    if (*done) s->n_requests = 0;
-    return TRB_OK;
-}
-
-void trb__add_pieces(const trb_exchange *x, const trb__segment *s)
-{
-    float *slab = x->slabs + s->lo;
-    for (size_t i = x->n_pieces; i-- > 1;) trb__add(s->hi - s->lo, slab + (i - 1) * x->size, slab + i * x->size);
-}
-
-int trb__tag(const trb_exchange *x, const trb__segment *s, bool spreads)
-{
-    return 2 * (int)(s - x->segment) + (spreads ? 1 : 0);
-}
-
-trb_status trb__send(trb_exchange *x, trb__segment *s, const float *from, size_t n, int rank)
-{
-    if (n == 0) return TRB_OK;
-    x->work.bytes_sent += n * sizeof *from;
-    return trb__mpi(MPI_Isend(from, (int)n, MPI_FLOAT, rank, trb__tag(x, s, s->next == TRB__SPREAD), x->group->mpi,
-                              &s->request[s->n_requests++]),
-                    "MPI_Isend");
-}
-
-trb_status trb__receive(trb_exchange *x, trb__segment *s, float *to, size_t n, int rank)
-{
-    if (n == 0) return TRB_OK;
-    return trb__mpi(MPI_Irecv(to, (int)n, MPI_FLOAT, rank, trb__tag(x, s, s->next == TRB__SPREAD), x->group->mpi,
-                              &s->request[s->n_requests++]),
-                    "MPI_Irecv");
-}
+ * not more than SEGMENTS of them, so that their number times the levels of a large group stays small. */
+enum { SEGMENT = 31744, SEGMENTS = 128 };
 
 /* ---- opening */
 
@@ -156,6 +104,8 @@ static trb_status ranks_a_node(const trb_comm *group, int *ranks)
     return TRB_OK;
 }
 
+static void progress(void *exchange);
+
 trb_status trb_exchange_open(trb_comm *group, const trb_exchange_opts *how, const trb_net *net, const trb_optim *opt,
                              size_t lanes, uint64_t steps, float *params, trb_exchange **out)
 {
@@ -181,8 +131,8 @@ trb_status trb_exchange_open(trb_comm *group, const trb_exchange_opts *how, cons
     x->params = params;
     x->scale = 1.0F;
     x->mine = trb_exchange_share(how, lanes, group->rank, group->size);
-    x->next_open = first_open;
-    first_open = x;
+    x->ongoing = (trb__ongoing){.move = progress, .ctx = x};
+    trb__progress_add(&x->ongoing);
     st = ranks_a_node(group, &x->node);
     if (st == TRB_OK) st = trb_agree(group, reserve(x));
     if (st == TRB_OK)
@@ -195,11 +145,6 @@ trb_status trb_exchange_open(trb_comm *group, const trb_exchange_opts *how, cons
 trb_lanes trb_exchange_lanes(const trb_exchange *x)
 {
     return x->mine;
-}
-
-bool trb_exchange_is_free(const trb_exchange *x)
-{
-    return x->how.kind == TRB_EXCHANGE_SERVER && x->how.staleness > 0;
 }
 
 trb_exchange_work trb_exchange_worked(const trb_exchange *x)
@@ -228,16 +173,6 @@ trb_status trb_exchange_finite(const trb_exchange *x)
 
 /* ---- a step */
 
-static void update(trb_exchange *x, const trb__segment *s)
-{
-    for (size_t at = s->own_lo; at < s->own_hi; at += UPDATE) {
-        const size_t end = at + UPDATE < s->own_hi ? at + UPDATE : s->own_hi, in = at - s->own_lo;
-        trb_optim_update(&x->opt, x->net, x->step, x->scale, at, end, x->params + at, s->sum + in,
-                         x->m == NULL ? NULL : x->m + s->moments + in, x->v == NULL ? NULL : x->v + s->moments + in);
-        trb__keep_copy(x, s, at, end);
-    }
-}
-
 static trb_status sum_and_update(trb_exchange *x, trb__segment *s)
 {
     bool done = false;
@@ -248,7 +183,7 @@ static trb_status sum_and_update(trb_exchange *x, trb__segment *s)
         x->summing--;
     }
     if (s->next == TRB__UPDATE && !x->holds) {
-        update(x, s);
+        trb__update(x, s);
         s->next = TRB__SPREAD;
     }
     return TRB_OK;
@@ -283,9 +218,10 @@ static trb_status spread(trb_exchange *x, trb__segment *s)
  * the order in which a forward pass wants the parameters. Messages arrive in about the order in which they were begun:
  * behind LATE segments that wait for some, those that wait too are not asked, as each question costs as much as a
  * move. */
-static void progress(trb_exchange *x)
+static void progress(void *exchange)
 {
     enum { LATE = 2 };
+    trb_exchange *x = exchange;
     trb_status st = x->broken;
     size_t late = 0;
     if (!x->in_step || x->unfinished == 0) return;
@@ -303,11 +239,6 @@ static void progress(trb_exchange *x)
         late += s->spreads;
     }
     x->broken = st;
-}
-
-void trb__progress(void)
-{
-    for (trb_exchange *x = first_open; x != NULL; x = x->next_open) progress(x);
 }
 
 static void settle(trb_exchange *x)
@@ -430,44 +361,6 @@ trb_status trb_exchange_push(trb_exchange *x, trb_status st, double loss)
                     "MPI_Iallreduce");
 }
 
-/* The factor on the sums, `factor` or what brings their norm times `factor` down to opt.clip: squares by blocks, blocks
- * in the order of the list. */
-static trb_status find_scale(trb_exchange *x, double factor)
-{
-    x->scale = (float)factor;
-    if (x->squares == NULL) return TRB_OK;
-    for (size_t i = 0; i < x->n_blocks; i++) x->squares[i] = 0.0;
-    for (size_t i = 0; i < x->n_trained; i++) { /* running statistics have no part in the norm */
-        const trb__segment *s = &x->segment[i];
-        double *square = x->squares + s->blocks + (s->own_lo - s->lo) / TRB__BLOCK;
-        for (size_t k = 0; k < s->own_hi - s->own_lo; k++)
-            square[k / TRB__BLOCK] += (double)s->sum[k] * (double)s->sum[k];
-    }
-    /* Each block has one owner, so the sum over ranks only fills the gaps. */
-    if (x->group->size > 1 && x->kind->has_owners && !trb_exchange_is_free(x)) {
-        MPI_Request request;
-        TRB_TRY(trb__mpi(
-            MPI_Iallreduce(MPI_IN_PLACE, x->squares, (int)x->n_blocks, MPI_DOUBLE, MPI_SUM, x->group->mpi, &request),
-            "MPI_Iallreduce"));
-        TRB_TRY(trb__wait(x->group, &request, "MPI_Iallreduce"));
-    }
-    double total = 0.0;
-    for (size_t i = 0; i < x->n_blocks; i++) total += x->squares[i];
-    const double norm = factor * sqrt(total);
-    if (!isfinite(norm))
-        return trb_fail(TRB_ENUM, "step %llu: the gradient's norm is not finite; try a smaller learning rate",
-                        (unsigned long long)x->step);
-    if (norm > x->opt.clip) x->scale = (float)(factor * (x->opt.clip / norm));
-    return TRB_OK;
-}
-
-trb_status trb__update_all(trb_exchange *x, double factor)
-{
-    TRB_TRY(find_scale(x, factor));
-    for (size_t i = 0; i < x->n_segments; i++) update(x, &x->segment[i]);
-    return TRB_OK;
-}
-
 /* Wait for all ranks' word on the step, and for the norm of its gradient if that is needed. */
 static trb_status agree_on_step(trb_exchange *x)
 {
@@ -480,7 +373,7 @@ static trb_status agree_on_step(trb_exchange *x)
     }
     while (x->broken == TRB_OK && x->holds && x->summing > 0) trb__waits(x->group, start);
     TRB_TRY(x->broken);
-    const trb_status st = x->holds && x->word[0] == TRB_OK ? find_scale(x, 1.0) : TRB_OK;
+    const trb_status st = x->holds && x->word[0] == TRB_OK ? trb__find_scale(x, 1.0) : TRB_OK;
     x->holds = false;
     x->work.waited_s += trb_now_s() - start;
     return st;
@@ -511,9 +404,7 @@ void trb_exchange_close(trb_exchange *x)
 {
     if (x == NULL) return;
     settle(x);
-    trb_exchange **at = &first_open;
-    while (*at != x) at = &(*at)->next_open;
-    *at = x->next_open;
+    trb__progress_remove(&x->ongoing);
     trb__keep_close(x);
     x->kind->close(x);
     void *const blocks[] = {x->slabs, x->stack, x->segment, x->m, x->v, x->squares};

@@ -1,4 +1,5 @@
-/** What the files of src/comm share. */
+/** What the files of src/comm share. Each uses only those before it in this order: mpi, progress, launcher, guard; watch;
+ * comm; queue, node, pretend; tree, add, row; lanes, segments, keep, update; ordered, allreduce, server; exchange. */
 #ifndef TRB_COMM_INTERNAL_H
 #define TRB_COMM_INTERNAL_H
 
@@ -28,7 +29,18 @@ trb_status trb__wait(const trb_comm *c, MPI_Request *request, const char *call);
  * began */
 void trb__waits(const trb_comm *c, double since);
 
-/** Bring all exchanges of this rank on as far as they go without waiting; whoever waits does. */
+/** Something that goes on while this rank waits, and whenever it calls MPI around a layer: an exchange. */
+typedef struct trb__ongoing trb__ongoing;
+struct trb__ongoing {
+    void (*move)(void *ctx); /* as far as it goes without waiting */
+    void *ctx;
+    trb__ongoing *next;
+};
+/** From now on, until it is removed. \param[in] o  borrowed */
+void trb__progress_add(trb__ongoing *o);
+void trb__progress_remove(trb__ongoing *o);
+/** Move all of them. Any of a rank's several exchanges may be what another rank waits for, before it goes on to what
+ * this one waits for, so that they move together; whoever waits does it. */
 void trb__progress(void);
 
 /** Give and read signs of life, if it is time; for who works. */

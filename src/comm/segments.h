@@ -51,7 +51,7 @@ extern const trb__exchange trb__ordered, trb__allreduce, trb__server;
 typedef struct trb__keep trb__keep;
 
 struct trb_exchange {
-    trb_exchange *next_open; /* of this rank's exchanges */
+    trb__ongoing ongoing;
     trb_comm *group;
     const trb__exchange *kind;
     void *of_kind;
@@ -109,6 +109,11 @@ trb_status trb__settled(trb__segment *s, bool *done);
 /** Add up the pieces of this rank's lanes in segment s, into the first. */
 void trb__add_pieces(const trb_exchange *x, const trb__segment *s);
 
+/** Update what this rank owns of a segment by scale times the sum. */
+void trb__update(trb_exchange *x, const trb__segment *s);
+/** The factor on the sums, `factor` or what brings their norm times `factor` down to opt.clip: squares by blocks, blocks
+ * in the order of the list. \return TRB_ENUM as trb_exchange_pull() */
+trb_status trb__find_scale(trb_exchange *x, double factor);
 /** Update all that this rank owns by `factor` times the sums. \return TRB_ENUM as trb_exchange_pull() */
 trb_status trb__update_all(trb_exchange *x, double factor);
 

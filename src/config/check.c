@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "tribikos/checkpoint.h"
 #include "tribikos/corrupt.h"
 #include "tribikos/stop.h"
 

@@ -271,10 +271,8 @@ done:
 /* The names that `students` lists, for a message. */
 static const char *list_students(const trb_config *c, size_t n, char *text)
 {
-    size_t used = 0;
-    text[0] = '\0';
-    for (size_t s = 0; s < c->n_students && used < n; s++)
-        used += (size_t)snprintf(text + used, n - used, "%s%s", s > 0 ? ", " : "", c->student[s].name);
+    trb_text t = trb_text_in(text, n);
+    for (size_t s = 0; s < c->n_students; s++) trb_text_add(&t, "%s%s", s > 0 ? ", " : "", c->student[s].name);
     return text;
 }
 

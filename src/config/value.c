@@ -3,12 +3,12 @@
 
 #include <ctype.h>
 #include <inttypes.h>
-#include <locale.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tribikos/memory.h"
+#include "tribikos/number.h"
 
 static void *field(const trb__option *o, void *base)
 {
@@ -115,46 +115,17 @@ const trb__type trb__type_whole = {.describe = describe_whole, .parse = parse_wh
 
 /* ---- real numbers */
 
-/* strtod() and printf() follow the process's locale, in which a decimal point may be a comma. */
-static locale_t enter_c_locale(locale_t *old)
-{
-    const locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    if (c != (locale_t)0) *old = uselocale(c);
-    return c;
-}
-
-static void leave_c_locale(locale_t c, locale_t old)
-{
-    if (c == (locale_t)0) return;
-    (void)uselocale(old);
-    freelocale(c);
-}
-
 static bool read_real(const char *text, double *value)
 {
-    /* Keeps out what strtod() also takes: spaces, hexadecimal, inf, nan. */
-    if (text[0] == '\0' || strspn(text, "0123456789.eE+-") != strlen(text)) return false;
-    locale_t old = (locale_t)0;
-    const locale_t c = enter_c_locale(&old);
-    char *end = NULL;
-    const double v = strtod(text, &end);
-    leave_c_locale(c, old);
-    if (*end != '\0') return false;
-    *value = v;
-    return true;
+    return trb_number_read(text, strlen(text), value);
 }
 
 /* The shortest decimal that reads back to the same double, spelt so that every YAML reader takes it for a number:
  * "0.001", "10", "1.0e-8". */
 static void write_real(FILE *f, double value)
 {
-    char text[40];
-    locale_t old = (locale_t)0;
-    const locale_t c = enter_c_locale(&old);
-    for (int digits = 1; digits <= 17; digits++) {
-        (void)snprintf(text, sizeof text, "%.*g", digits, value);
-        if (strtod(text, NULL) == value) break;
-    }
+    char text[TRB_NUMBER_BYTES];
+    trb_number_shortest(value, 1, text);
     if (value == floor(value) && fabs(value) < 1e15) (void)snprintf(text, sizeof text, "%.0f", value);
     char *exponent = strchr(text, 'e');
     if (exponent == NULL) {
@@ -164,7 +135,6 @@ static void write_real(FILE *f, double value)
         *exponent = '\0';
         (void)fprintf(f, "%s%se%+ld", text, strchr(text, '.') == NULL ? ".0" : "", power);
     }
-    leave_c_locale(c, old);
 }
 
 static void describe_real(const trb__option *o, size_t n, char *text)

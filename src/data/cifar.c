@@ -47,12 +47,12 @@ done:
     return st;
 }
 
-trb_status trb__cifar10_read(const char *path, trb__samples *s)
+trb_status trb__cifar10_read(const trb__unit *u, trb__samples *s)
 {
-    return read_records(path, &cifar10, s);
+    return read_records(u->path[0], &cifar10, s);
 }
 
-trb_status trb__cifar100_read(const char *path, trb__samples *s)
+trb_status trb__cifar100_read(const trb__unit *u, trb__samples *s)
 {
-    return read_records(path, &cifar100, s);
+    return read_records(u->path[0], &cifar100, s);
 }

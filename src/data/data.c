@@ -1,6 +1,5 @@
+/* Data sets: which format is read by whom, and what follows from the values that were read. */
 #include "tribikos/data.h"
-
-#include <string.h>
 
 #include "internal.h"
 #include "tribikos/hash.h"
@@ -9,45 +8,21 @@
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "digests and files are of little-endian values");
 _Static_assert(sizeof(int32_t) == sizeof(float), "labels and targets take the same room");
 
-trb_status trb__samples_expect(trb__samples *s, const char *path, trb_dtype type, trb_shape shape)
-{
-    if (s->n == 0) {
-        s->type = type;
-        s->shape = shape;
-        return TRB_OK;
-    }
-    const trb_shape e = s->shape;
-    if (type == s->type && shape.c == e.c && shape.h == e.h && shape.w == e.w) return TRB_OK;
-    return trb_fail(TRB_EINPUT, "%s: samples of %zu x %zu x %zu %s, but %zu x %zu x %zu %s in the files before", path,
-                    shape.c, shape.h, shape.w, trb_dtype_name(type), e.c, e.h, e.w, trb_dtype_name(s->type));
-}
-
-trb_status trb__samples_add_labels(trb__samples *s, const char *path, size_t n, const uint8_t *label)
-{
-    if (s->task != TRB_TASK_CLASSES)
-        return trb_fail(TRB_ECONFIG, "%s: has labels; `data.task: regression` needs `data.format: hdf5` or `table`", path);
-    TRB_TRY(trb__bytes_room(&s->y, n * sizeof(int32_t)));
-    int32_t *to = (int32_t *)(void *)(s->y.at + s->y.n);
-    for (size_t i = 0; i < n; i++) to[i] = label[i];
-    s->y.n += n * sizeof(int32_t);
-    s->n += n;
-    return TRB_OK;
-}
-
-trb_status trb__data_path(const char *root, const char *name, char **out)
-{
-    if (root[0] == '\0' || name[0] == '/') return trb_strdup(name, out);
-    const size_t n = strlen(root) + strlen(name) + 2;
-    char *path = NULL;
-    TRB_TRY(trb_alloc(TRB_MEM_OTHER, n, 1, &path));
-    (void)snprintf(path, n, "%s/%s", root, name);
-    *out = path;
-    return TRB_OK;
-}
+/* Of each format: how many files make a unit, and who reads it. */
+static const struct {
+    size_t width;
+    trb_status (*read)(const trb__unit *u, trb__samples *s);
+} formats[] = {
+    [TRB_FORMAT_IDX] = {2, trb__idx_read},
+    [TRB_FORMAT_CIFAR10] = {1, trb__cifar10_read},
+    [TRB_FORMAT_CIFAR100] = {1, trb__cifar100_read},
+    [TRB_FORMAT_HDF5] = {1, trb__hdf5_read},
+    [TRB_FORMAT_TABLE] = {1, trb__table_read},
+};
 
 trb_status trb__data_units(const trb_data_files *f, size_t *width, size_t *n_units)
 {
-    *width = f->format == TRB_FORMAT_IDX ? 2 : 1;
+    *width = formats[f->format].width;
     *n_units = f->n_files / *width;
     if (f->n_files == 0 || f->n_files % *width != 0)
         return trb_fail(TRB_ECONFIG, "data: expected %s, got %zu files",
@@ -59,30 +34,13 @@ trb_status trb__data_units(const trb_data_files *f, size_t *width, size_t *n_uni
 
 trb_status trb__data_unit_read(const trb_data_files *f, size_t i, trb__samples *s)
 {
+    const size_t width = formats[f->format].width;
     trb_status st = TRB_OK;
-    char *path = NULL, *labels = NULL;
-    TRB_GO(trb__data_path(f->root, f->files[f->format == TRB_FORMAT_IDX ? 2 * i : i], &path));
-    switch (f->format) {
-    case TRB_FORMAT_IDX:
-        TRB_GO(trb__data_path(f->root, f->files[2 * i + 1], &labels));
-        st = trb__idx_read(path, labels, s);
-        break;
-    case TRB_FORMAT_CIFAR10:
-        st = trb__cifar10_read(path, s);
-        break;
-    case TRB_FORMAT_CIFAR100:
-        st = trb__cifar100_read(path, s);
-        break;
-    case TRB_FORMAT_HDF5:
-        st = trb__hdf5_read(path, s);
-        break;
-    case TRB_FORMAT_TABLE:
-        st = trb__table_read(f, path, f->n_rows > 0 ? f->rows[i] : NULL, s);
-        break;
-    }
+    trb__unit u = {.of = f, .rows = f->n_rows > 0 ? f->rows[i] : NULL};
+    for (size_t k = 0; k < width; k++) TRB_GO(trb__data_path(f->root, f->files[width * i + k], &u.path[k]));
+    st = formats[f->format].read(&u, s);
 done:
-    trb_free(path);
-    trb_free(labels);
+    for (size_t k = 0; k < width; k++) trb_free(u.path[k]);
     return st;
 }
 

@@ -6,10 +6,11 @@
 #include <string.h>
 
 #include "tribikos/alive.h"
+#include "tribikos/h5.h"
 #include "tribikos/loss.h"
 #include "tribikos/memory.h"
 
-/* What is stored has been compared with what is claimed (store.h), which also says that it can be addressed. */
+/* What is stored has been compared with what is claimed (h5.h), which also says that it can be addressed. */
 static trb_status row_bytes_of(const char *path, const char *name, const trb_h5_shape *shape, size_t *row_bytes)
 {
     size_t row = trb_dtype_bytes(shape->type);
@@ -92,8 +93,9 @@ static trb_status check_finite(const char *path, size_t n, size_t columns, const
     return TRB_OK;
 }
 
-trb_status trb__hdf5_read(const char *path, trb__samples *s)
+trb_status trb__hdf5_read(const trb__unit *u, trb__samples *s)
 {
+    const char *path = u->path[0];
     trb_status st = TRB_OK;
     trb_h5 *h = NULL;
     trb_h5_shape x, y;

@@ -51,8 +51,9 @@ done:
     return st;
 }
 
-trb_status trb__idx_read(const char *images, const char *labels, trb__samples *all)
+trb_status trb__idx_read(const trb__unit *u, trb__samples *all)
 {
+    const char *images = u->path[0], *labels = u->path[1];
     trb_status st = TRB_OK;
     trb__source s = {NULL, NULL, 0, false};
     trb__bytes label = {NULL, 0, 0};

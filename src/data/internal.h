@@ -49,20 +49,27 @@ typedef struct {
 trb_status trb__samples_expect(trb__samples *s, const char *path, trb_dtype type, trb_shape shape);
 trb_status trb__samples_add_labels(trb__samples *s, const char *path, size_t n, const uint8_t *label);
 
-/* The readers: append the samples of one file, or of one pair of files. */
-trb_status trb__idx_read(const char *images, const char *labels, trb__samples *s);
-trb_status trb__cifar10_read(const char *path, trb__samples *s);
-trb_status trb__cifar100_read(const char *path, trb__samples *s);
-trb_status trb__hdf5_read(const char *path, trb__samples *s);
-/* \param[in] rows  name of a file that lists those wanted; NULL for all */
-trb_status trb__table_read(const trb_data_files *f, const char *path, const char *rows, trb__samples *s);
+/* The name itself if it is absolute or there is no root. \param[out] out  trb_free() */
+trb_status trb__data_path(const char *root, const char *name, char **out);
+
+/* What a reader reads at once: a file, or a pair of files. */
+typedef struct {
+    const trb_data_files *of;
+    char *path[2];    /* the second of a pair: labels */
+    const char *rows; /* of a table: name of a file that lists those wanted; NULL for all */
+} trb__unit;
+
+/* The readers: append the samples of a unit. */
+trb_status trb__idx_read(const trb__unit *u, trb__samples *s);
+trb_status trb__cifar10_read(const trb__unit *u, trb__samples *s);
+trb_status trb__cifar100_read(const trb__unit *u, trb__samples *s);
+trb_status trb__hdf5_read(const trb__unit *u, trb__samples *s);
+trb_status trb__table_read(const trb__unit *u, trb__samples *s);
 
 /* Units of so many files; TRB_ECONFIG unless they are whole units. \param[out] width  files a unit */
 trb_status trb__data_units(const trb_data_files *f, size_t *width, size_t *n_units);
 /* Append the samples of unit i. */
 trb_status trb__data_unit_read(const trb_data_files *f, size_t i, trb__samples *s);
-/* The name itself if it is absolute or there is no root. \param[out] out  trb_free() */
-trb_status trb__data_path(const char *root, const char *name, char **out);
 /* What follows from a whole set's values: d->x, y [n] and what describes them in, the rest out. */
 trb_status trb__data_describe(trb_data *d, void *y);
 

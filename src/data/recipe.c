@@ -3,7 +3,7 @@
 
 #include <ctype.h>
 #include <inttypes.h>
-#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "tribikos/hash.h"
@@ -137,59 +137,54 @@ trb_status trb_recipe_parse(const char *text, trb_recipe *r)
     return TRB_OK;
 }
 
-static void append(char *text, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-/* Append to a text of TRB_RECIPE_BYTES, which the longest name of a view does not fill. */
-static void append(char *text, const char *fmt, ...)
+static void begin(trb_text *t, const char *item)
 {
-    const size_t n = strlen(text);
-    va_list args;
-    va_start(args, fmt);
-    (void)vsnprintf(text + n, TRB_RECIPE_BYTES - n, fmt, args);
-    va_end(args);
+    trb_text_add(t, "%s%s", t->n == 0 ? "" : ", ", item);
 }
 
-static void begin(char *text, const char *item)
-{
-    append(text, "%s%s", text[0] == '\0' ? "" : ", ", item);
-}
-
-static void append_decimal(char *text, double value)
+static void append_decimal(trb_text *t, double value)
 {
     const uint64_t micro = (uint64_t)(value * (double)UNIT + 0.5);
-    append(text, " %" PRIu64 ".%06" PRIu64, micro / UNIT, micro % UNIT);
-    size_t n = strlen(text);
-    while (text[n - 1] == '0') text[--n] = '\0';
-    if (text[n - 1] == '.') text[--n] = '\0';
+    uint64_t fraction = micro % UNIT;
+    int digits = DECIMALS;
+    for (; digits > 0 && fraction % 10 == 0; digits--) fraction /= 10;
+    trb_text_add(t, " %" PRIu64, micro / UNIT);
+    if (digits > 0) trb_text_add(t, ".%0*" PRIu64, digits, fraction);
 }
 
-static void put_decimal(char *text, int k, double value)
+static void put_decimal(trb_text *t, int k, double value)
 {
     if (value == 0.0) return;
-    begin(text, kind_name[k]);
-    append_decimal(text, value);
+    begin(t, kind_name[k]);
+    append_decimal(t, value);
 }
 
-static void put_pixels(char *text, int k, size_t pixels)
+static void put_pixels(trb_text *t, int k, size_t pixels)
 {
     if (pixels == 0) return;
-    begin(text, kind_name[k]);
-    append(text, " %zu", pixels);
+    begin(t, kind_name[k]);
+    trb_text_add(t, " %zu", pixels);
+}
+
+/* \param[in] t  of TRB_RECIPE_BYTES, which the longest name of a view does not fill */
+static void put_recipe(trb_text *t, const trb_recipe *r)
+{
+    put_pixels(t, CROP, r->crop);
+    if (r->flip) begin(t, kind_name[FLIP]);
+    put_decimal(t, ROTATE, r->rotate);
+    put_decimal(t, ZOOM, r->zoom);
+    put_decimal(t, SHIFT, r->shift);
+    put_pixels(t, CUTOUT, r->cutout);
+    put_decimal(t, MIXUP, r->mixup);
+    if (r->step == TRB_STEP_NONE) return;
+    put_decimal(t, r->step == TRB_STEP_GAUSSIAN ? GAUSSIAN : r->step == TRB_STEP_ODS ? ODS : CONFODS, r->size);
+    if (trb_recipe_stored(r) && r->temperature != 1.0) append_decimal(t, r->temperature);
 }
 
 void trb_recipe_text(const trb_recipe *r, char text[TRB_RECIPE_BYTES])
 {
-    text[0] = '\0';
-    put_pixels(text, CROP, r->crop);
-    if (r->flip) begin(text, kind_name[FLIP]);
-    put_decimal(text, ROTATE, r->rotate);
-    put_decimal(text, ZOOM, r->zoom);
-    put_decimal(text, SHIFT, r->shift);
-    put_pixels(text, CUTOUT, r->cutout);
-    put_decimal(text, MIXUP, r->mixup);
-    if (r->step == TRB_STEP_NONE) return;
-    put_decimal(text, r->step == TRB_STEP_GAUSSIAN ? GAUSSIAN : r->step == TRB_STEP_ODS ? ODS : CONFODS, r->size);
-    if (trb_recipe_stored(r) && r->temperature != 1.0) append_decimal(text, r->temperature);
+    trb_text t = trb_text_in(text, TRB_RECIPE_BYTES);
+    put_recipe(&t, r);
 }
 
 bool trb_recipe_stored(const trb_recipe *r)
@@ -236,20 +231,22 @@ trb_status trb_recipe_check(const trb_recipe *r, trb_shape shape)
     return TRB_OK;
 }
 
-static void append_constants(char *text, const char *name, const trb_data *data, const float *constants)
+static void append_constants(trb_text *t, const char *name, const trb_data *data, const float *constants)
 {
     char hex[17];
     trb_hash_hex(trb_hash_bytes(constants, data->shape.c * sizeof *constants), hex);
-    append(text, ", %s %s", name, hex);
+    trb_text_add(t, ", %s %s", name, hex);
 }
 
 void trb_view_text(const trb_recipe *r, const trb_data *data, uint64_t held_out, uint64_t split_seed,
                    char text[TRB_RECIPE_BYTES])
 {
     const bool stored = trb_recipe_stored(r);
-    trb_recipe_text(r, text);
-    if (r->cutout > 0 || stored) append_constants(text, "mean", data, data->mean);
+    trb_text t = trb_text_in(text, TRB_RECIPE_BYTES);
+    put_recipe(&t, r);
+    if (r->cutout > 0 || stored) append_constants(&t, "mean", data, data->mean);
     if (stored || (r->step == TRB_STEP_GAUSSIAN && data->type != TRB_U8))
-        append_constants(text, "scale", data, data->scale);
-    if (r->mixup > 0.0 && held_out > 0) append(text, ", without %" PRIu64 " by seed %" PRIu64, held_out, split_seed);
+        append_constants(&t, "scale", data, data->scale);
+    if (r->mixup > 0.0 && held_out > 0)
+        trb_text_add(&t, ", without %" PRIu64 " by seed %" PRIu64, held_out, split_seed);
 }

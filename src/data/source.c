@@ -9,6 +9,7 @@
 
 #include "tribikos/alive.h"
 #include "tribikos/fault.h"
+#include "tribikos/file.h"
 #include "tribikos/memory.h"
 
 enum { PIECE = 1 << 20 };

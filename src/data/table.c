@@ -4,14 +4,14 @@
 #include "internal.h"
 
 #include <inttypes.h>
-#include <locale.h>
 #include <math.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "tribikos/alive.h"
 #include "tribikos/loss.h"
 #include "tribikos/memory.h"
+#include "tribikos/number.h"
 
 /* A text on its way through the lines that are not blank, and through the fields of one. */
 typedef struct {
@@ -113,17 +113,6 @@ static const char *shown(const cursor *c, char text[48])
     return text;
 }
 
-/* Decimal numbers alone: strtod() also knows hexadecimal ones, inf and nan. */
-static bool read_number(const cursor *c, locale_t plain, double *value)
-{
-    static const char allowed[] = "0123456789.eE+-";
-    for (size_t i = 0; i < c->n; i++)
-        if (memchr(allowed, c->field[i], sizeof allowed - 1) == NULL) return false;
-    char *end = NULL;
-    *value = c->n > 0 ? strtod_l(c->field, &end, plain) : 0.0;
-    return c->n > 0 && end == c->field + c->n;
-}
-
 /* Digits alone. \param[out] behind  the first other character */
 static bool read_index(const char *text, const char *end, const char **behind, size_t *value)
 {
@@ -204,14 +193,14 @@ typedef struct {
 } table;
 
 /* Count rows and columns. */
-static trb_status measure(cursor c, locale_t plain, table *t)
+static trb_status measure(cursor c, table *t)
 {
     size_t first = 0;
     while (next_line(&c)) {
         size_t numbers = 0;
         double value = 0.0;
         const bool top = first == 0;
-        do numbers += top && read_number(&c, plain, &value);
+        do numbers += top && trb_number_read(c.field, c.n, &value);
         while (next_field(&c));
         if (top) first = c.line;
         /* What has not one number in it is a header, and need not be cut into fields as the rows are. */
@@ -260,11 +249,11 @@ static trb_status choose_columns(const trb_data_files *f, table *t)
 }
 
 /* The field as an input, or as target or label. */
-static trb_status read_value(const cursor *c, locale_t plain, bool label, void *out)
+static trb_status read_value(const cursor *c, bool label, void *out)
 {
     char got[48];
     double value = 0.0;
-    const bool number = read_number(c, plain, &value);
+    const bool number = trb_number_read(c->field, c->n, &value);
     if (label && (!number || value < 0.0 || value >= TRB_LOSS_K_MAX || value != floor(value)))
         return trb_fail(TRB_EINPUT, "%s:%zu: column %zu: expected a label, a whole number from 0 to %d, got %s",
                         c->path, c->line, c->column, TRB_LOSS_K_MAX - 1, shown(c, got));
@@ -279,7 +268,7 @@ static trb_status read_value(const cursor *c, locale_t plain, bool label, void *
 }
 
 /* \param[out] x [rows wanted][features]   \param[out] y [rows wanted] */
-static trb_status read_values(cursor c, locale_t plain, const table *t, bool labels, float *x, int32_t *y)
+static trb_status read_values(cursor c, const table *t, bool labels, float *x, int32_t *y)
 {
     if (t->header) (void)next_line(&c);
     for (size_t r = 0; r < t->rows; r++) {
@@ -288,24 +277,23 @@ static trb_status read_values(cursor c, locale_t plain, const table *t, bool lab
         const size_t to = t->row.place != NULL ? t->row.place[r] - 1 : r;
         do {
             const size_t feature = t->feature.place[c.column];
-            if (feature > 0) TRB_TRY(read_value(&c, plain, false, x + to * t->feature.n + feature - 1));
-            if (c.column == t->target) TRB_TRY(read_value(&c, plain, labels, y + to));
+            if (feature > 0) TRB_TRY(read_value(&c, false, x + to * t->feature.n + feature - 1));
+            if (c.column == t->target) TRB_TRY(read_value(&c, labels, y + to));
         } while (next_field(&c));
     }
     return TRB_OK;
 }
 
-trb_status trb__table_read(const trb_data_files *f, const char *path, const char *rows, trb__samples *s)
+trb_status trb__table_read(const trb__unit *u, trb__samples *s)
 {
+    const trb_data_files *f = u->of;
+    const char *path = u->path[0], *rows = u->rows;
     trb_status st = TRB_OK;
     trb__bytes text = {NULL, 0, 0};
     table t = {0};
-    /* In which a decimal point is one, whatever the process's own locale says. */
-    const locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    if (plain == (locale_t)0) return trb_fail(TRB_ENOMEM, "%s: no memory for the C locale", path);
     TRB_GO(read_text(path, &text));
     const cursor c = begin(path, &text);
-    TRB_GO(measure(c, plain, &t));
+    TRB_GO(measure(c, &t));
     TRB_GO(choose_columns(f, &t));
     size_t n = t.rows;
     if (rows != NULL) {
@@ -318,7 +306,7 @@ trb_status trb__table_read(const trb_data_files *f, const char *path, const char
     const size_t x_bytes = n * t.feature.n * sizeof(float), y_bytes = n * sizeof(int32_t);
     TRB_GO(trb__bytes_room(&s->x, x_bytes));
     TRB_GO(trb__bytes_room(&s->y, y_bytes));
-    TRB_GO(read_values(c, plain, &t, s->task == TRB_TASK_CLASSES, (float *)(void *)(s->x.at + s->x.n),
+    TRB_GO(read_values(c, &t, s->task == TRB_TASK_CLASSES, (float *)(void *)(s->x.at + s->x.n),
                        (int32_t *)(void *)(s->y.at + s->y.n)));
     s->x.n += x_bytes;
     s->y.n += y_bytes;
@@ -327,6 +315,5 @@ done:
     trb_free(t.row.place);
     trb_free(t.feature.place);
     trb_free(text.at);
-    freelocale(plain);
     return st;
 }

@@ -1,4 +1,4 @@
-#include "gemm_bf16.h"
+#include "tribikos/blas.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -12,7 +12,9 @@
 #include <dnnl.h>
 #include <omp.h>
 
+#include "gemm_bf16.h"
 #include "tribikos/memory.h"
+#include "tribikos/precision.h"
 
 /* cblas.h would bring a second set of prototypes that the linker then wants to satisfy; these three are all we use. */
 enum { ROW_MAJOR = 101, NO_TRANS = 111, TRANS = 112 };
@@ -26,8 +28,7 @@ static sgemm_fn *sgemm;
 static set_threads_fn *set_threads;
 static get_threads_fn *get_threads;
 static text_fn *corename, *config;
-static char libraries[120], name[160];
-static trb_precision precision;
+static char libraries[120], names[TRB_PRECISION_BF16 + 1][160];
 
 #if defined(__x86_64__)
 /* The library's own detection takes a processor that is newer than itself for an old one. Every processor with these
@@ -166,8 +167,9 @@ static void describe(int threads)
     (void)snprintf(libraries, sizeof libraries, "%.*s %s, oneDNN %d.%d.%d isa 0x%x",
                    (int)(version + strcspn(openblas + version, " ")), openblas, corename(), v->major, v->minor,
                    v->patch, (unsigned)dnnl_get_effective_cpu_isa());
-    (void)snprintf(name, sizeof name, "%s, %d thread%s%s", libraries, threads, threads == 1 ? "" : "s",
-                   precision == TRB_PRECISION_BF16 ? ", bf16" : "");
+    for (int p = 0; p <= TRB_PRECISION_BF16; p++)
+        (void)snprintf(names[p], sizeof names[p], "%s, %d thread%s%s", libraries, threads, threads == 1 ? "" : "s",
+                       p == TRB_PRECISION_BF16 ? ", bf16" : "");
 }
 
 /* Bits depend on the number of threads, which the environment can limit without a word. */
@@ -204,28 +206,6 @@ trb_status trb_blas_open(int threads)
     return take_buffers(threads);
 }
 
-trb_status trb_precision_set(trb_precision p)
-{
-    bool able = p == TRB_PRECISION_F32;
-#if defined(__x86_64__)
-    const unsigned wanted = dnnl_cpu_isa_avx512_core_bf16, has = (unsigned)dnnl_get_effective_cpu_isa();
-    able = able || (has & wanted) == wanted;
-#endif
-    if (!able)
-        return trb_fail(TRB_ECONFIG,
-                        "math.precision: this processor has no bfloat16 products (avx512_bf16), or ONEDNN_MAX_CPU_ISA "
-                        "hides them; use f32");
-    if (p != precision) trb__gemm_bf16_release();
-    precision = p;
-    if (sgemm != NULL) describe(omp_get_max_threads());
-    return TRB_OK;
-}
-
-trb_precision trb_precision_get(void)
-{
-    return precision;
-}
-
 void trb_blas_close(void)
 {
     trb__gemm_bf16_release();
@@ -233,7 +213,7 @@ void trb_blas_close(void)
 
 const char *trb_blas_name(void)
 {
-    return name;
+    return names[trb_precision_get()];
 }
 
 const char *trb_blas_libraries(void)
@@ -293,7 +273,7 @@ trb_status trb_gemm(bool ta, bool tb, size_t m, size_t n, size_t k, const float 
     TRB_TRY(trb_to_int(ldb, &ildb));
     TRB_TRY(trb_to_int(ldc, &ildc));
     if (sgemm == NULL) return trb_fail(TRB_EINTERNAL, "a matrix product before trb_blas_open()");
-    if (precision == TRB_PRECISION_BF16 && beta == 0.0F && trb__gemm_bf16_leads(ta, m, n, k))
+    if (trb_precision_get() == TRB_PRECISION_BF16 && beta == 0.0F && trb__gemm_bf16_leads(ta, m, n, k))
         return trb__gemm_bf16(ta, tb, m, n, k, a, lda, b, ldb, c, ldc);
     const bool dots = tb && !ta; /* rows of A times rows of B */
     size_t rows, columns;

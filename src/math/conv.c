@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tribikos/memory.h"
+#include "tribikos/precision.h"
 
 struct trb_conv {
     trb_conv_spec spec;

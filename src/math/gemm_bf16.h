@@ -2,7 +2,9 @@
 #ifndef TRB_MATH_GEMM_BF16_H
 #define TRB_MATH_GEMM_BF16_H
 
-#include "tribikos/blas.h"
+#include <stdbool.h>
+
+#include "tribikos/status.h"
 
 /** Whether a product is worth rounding its operands for. Of a layer's products only the gradient by the weights (op(A)
  * transposed) is judged by m; in the others m is the rows, which may be fewer in a last block. */

@@ -3,12 +3,16 @@
  * A kind is one entry of the table trb__kinds. A pass over the network is one loop over steps that knows no kind by
  * name. A layer's rows are [copies][size of the shape]: one copy in the body, M in the heads; the first layer of the
  * heads that has weights reads one copy and writes M.
+ *
+ * Each file uses only those before it in this order: param; rank1, spread, images; layers (the table); list, preset; net;
+ * split, parts, variant; work, optim.
  */
 #ifndef TRB_NET_LAYER_H
 #define TRB_NET_LAYER_H
 
 #include "tribikos/conv.h"
 #include "tribikos/net.h"
+#include "tribikos/text.h"
 
 typedef struct trb__layer trb__layer;
 typedef struct trb__step trb__step;
@@ -177,8 +181,7 @@ typedef struct {
  * \return TRB_OK; TRB_ECONFIG names item, what was found and what fits (an unknown word: the nearest known one) */
 trb_status trb__list_next(const char **cursor, trb__item *item);
 
-/** Print an item in canonical form, as in "conv 16 3 stride 2 pad 1"; reads back as the same item.
- * \param[in] n  bytes of `text`; at least TRB__ITEM_BYTES */
-void trb__item_print(const trb__item *item, size_t n, char *text);
+/** Add an item in canonical form, as in "conv 16 3 stride 2 pad 1"; reads back as the same item. */
+void trb__item_print(const trb__item *item, trb_text *text);
 
 #endif

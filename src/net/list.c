@@ -1,3 +1,4 @@
+/* Layer lists: one item read, one item printed. */
 #include "layer.h"
 
 #include <ctype.h>
@@ -5,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tribikos/memory.h"
+#include "tribikos/number.h"
 #include "tribikos/text.h"
 
 enum { UNITS_MAX = 1 << 24, WINDOW_MAX = 4096, NAME_BYTES = 40, WORDS_MAX = 32 };
@@ -91,18 +92,16 @@ static trb_status read_size(const trb__item *item, const char *what, const char 
 
 static trb_status read_probability(const trb__item *item, const char *text, double *value)
 {
-    char *end = NULL;
-    *value = strtod(text, &end);
-    if ((isdigit((unsigned char)text[0]) || text[0] == '.') && *end == '\0' && *value < 1.0) return TRB_OK;
+    const bool number = trb_number_read(text, strlen(text), value);
+    if (number && (isdigit((unsigned char)text[0]) || text[0] == '.') && *value < 1.0) return TRB_OK;
     return wrong(item, "a probability from 0 to below 1", text);
 }
 
 static trb_status read_factor(const trb__item *item, const char *text, double *value)
 {
-    const bool decimal = strspn(text, "0123456789.") == strlen(text);
-    char *end = NULL;
-    *value = strtod(text, &end);
-    if (decimal && end > text && *end == '\0' && *value >= TRB_SPREAD_MIN && *value <= TRB_SPREAD_MAX) return TRB_OK;
+    const size_t n = strlen(text);
+    const bool decimal = strspn(text, "0123456789.") == n && trb_number_read(text, n, value);
+    if (decimal && *value >= TRB_SPREAD_MIN && *value <= TRB_SPREAD_MAX) return TRB_OK;
     return wrong(item, "a factor from 0.001 to 1000", text);
 }
 
@@ -212,148 +211,38 @@ trb_status trb__list_next(const char **cursor, trb__item *item)
 
 /* ---- printing */
 
-/* A word, and behind it the shortest text that reads back as the same number. */
-static void print_number(const char *word, double value, int digits, size_t n, char *text)
-{
-    const int begin = snprintf(text, n, "%s ", word);
-    for (; digits <= 17; digits++) {
-        (void)snprintf(text + begin, n - (size_t)begin, "%.*g", digits, value);
-        if (strtod(text + begin, NULL) == value) return;
-    }
-}
-
-void trb__item_print(const trb__item *item, size_t n, char *text)
+void trb__item_print(const trb__item *item, trb_text *t)
 {
     const trb__argument *a = &item->argument;
-    char stride[32] = "", pad[32] = "";
+    char number[TRB_NUMBER_BYTES];
     if (item->is != TRB__LAYER) {
-        (void)snprintf(text, n, "%s%s", item->is == TRB__SPLIT ? "split" : "name ",
-                       item->is == TRB__SPLIT ? "" : item->name);
+        trb_text_add(t, "%s%s", item->is == TRB__SPLIT ? "split" : "name ", item->is == TRB__SPLIT ? "" : item->name);
         return;
     }
-    const char *word = item->kind->name, *rank1 = a->rank1 ? "rank1 " : "";
     const trb__takes takes = item->kind->takes;
-    if (a->stride != (takes == TRB__FILTERS ? 1 : a->kernel))
-        (void)snprintf(stride, sizeof stride, " stride %zu", a->stride);
-    if (a->pad != 0) (void)snprintf(pad, sizeof pad, " pad %zu", a->pad);
+    trb_text_add(t, "%s%s", a->rank1 ? "rank1 " : "", item->kind->name);
     switch (takes) {
     case TRB__NOTHING:
-        (void)snprintf(text, n, "%s", word);
         return;
     case TRB__UNITS:
-        (void)snprintf(text, n, "%s%s %zu", rank1, word, a->units);
+        trb_text_add(t, " %zu", a->units);
         return;
     case TRB__PROBABILITY:
-        print_number(word, a->probability, 1, n, text);
+        trb_number_shortest(a->probability, 1, number);
+        trb_text_add(t, " %s", number);
         return;
     case TRB__FACTOR: /* four digits show the largest and the smallest one without an exponent */
-        print_number(word, a->factor, 4, n, text);
+        trb_number_shortest(a->factor, 4, number);
+        trb_text_add(t, " %s", number);
         return;
     case TRB__FILTERS:
-        (void)snprintf(text, n, "%s%s %zu %zu%s%s%s", rank1, word, a->units, a->kernel, stride, pad,
-                       a->bias ? " bias" : "");
-        return;
+        trb_text_add(t, " %zu", a->units);
+        break;
     case TRB__WINDOW:
-        (void)snprintf(text, n, "%s %zu%s%s", word, a->kernel, stride, pad);
-        return;
+        break;
     }
-}
-
-/* ---- the split */
-
-/* The names of a list, those with one first part as "stage1.block1 ... stage1.block3"; "" if there are none. */
-static void list_names(const char *list, size_t n, char *text)
-{
-    char last[TRB__ITEM_BYTES] = "";
-    size_t used = 0;
-    bool run = false; /* `last` is not printed yet */
-    trb__item item = {0};
-    text[0] = '\0';
-    for (const char *cursor = list; cursor != NULL && used < n;) {
-        if (trb__list_next(&cursor, &item) != TRB_OK || item.is != TRB__NAME) continue;
-        const bool same = strncmp(last, item.name, strcspn(last, ".") + 1) == 0;
-        if (!same)
-            used += (size_t)snprintf(text + used, n - used, "%s%s%s%s", run ? " ... " : "", run ? last : "",
-                                     used > 0 ? ", " : "", item.name);
-        run = same;
-        memcpy(last, item.name, sizeof last);
-    }
-    if (run && used < n) used += (size_t)snprintf(text + used, n - used, " ... %s", last);
-    if (used >= n) memcpy(text + n - 4, "...", 4);
-}
-
-typedef struct {
-    const char *item; /* the item of the list that the split goes in front of; NULL if there is none */
-    bool in_block;    /* between a fork and its add */
-    size_t fork;      /* that fork's position */
-    size_t n_layers;  /* of the list */
-} place;
-
-static trb_status find_place(const char *list, const char *at, place *found)
-{
-    const size_t n = strlen(at);
-    const bool number = n > 0 && strspn(at, "0123456789") == n;
-    const unsigned long long wanted = number ? strtoull(at, NULL, 10) : 0;
-    const char *name = NULL; /* the item that names the next layer */
-    size_t fork = 0, position = 0;
-    bool open = false; /* the add of that fork is still to come */
-    trb__item item = {0};
-    *found = (place){.item = NULL};
-    for (const char *cursor = list; cursor != NULL;) {
-        const char *here = cursor + (*cursor == ' ');
-        bool fits = false;
-        TRB_TRY(trb__list_next(&cursor, &item));
-        if (item.is == TRB__SPLIT)
-            return trb_fail(TRB_ECONFIG, "split: the layers have a split already, as item %zu", item.number);
-        if (item.is == TRB__NAME) {
-            name = here;
-            /* The whole name counts more than the first part of one that comes before it. */
-            fits = strncmp(item.name, at, n) == 0 &&
-                   (item.name[n] == '\0' || (item.name[n] == '.' && found->item == NULL));
-        } else {
-            fits = number && position == wanted;
-        }
-        if (fits) *found = (place){.item = name != NULL ? name : here, .in_block = open, .fork = fork};
-        if (item.is == TRB__NAME) continue;
-        if (item.kind->path == TRB__FORKS) fork = position;
-        open = item.kind->path == TRB__FORKS || (open && item.kind->path != TRB__ADDS);
-        name = NULL;
-        position++;
-    }
-    found->n_layers = position;
-    return TRB_OK;
-}
-
-/* Why there is no split at `at`. */
-static trb_status refuse(const char *layers, const char *list, const char *at, const place *p)
-{
-    char names[400];
-    if (p->item != NULL)
-        return trb_fail(TRB_ECONFIG,
-                        "split: \"%s\" lies between a fork and its add, which one side of the split must hold; give "
-                        "the fork's position, %zu, or one behind the add",
-                        at, p->fork);
-    if (at[0] != '\0' && strspn(at, "0123456789") == strlen(at))
-        return trb_fail(TRB_ECONFIG, "split: position %s is behind the last layer of \"%.200s\", %zu (counted from 0)",
-                        at, layers, p->n_layers - 1);
-    list_names(list, sizeof names, names);
-    return trb_fail(TRB_ECONFIG, "split: no layer of \"%.200s\" has the name \"%s\"; %s%s", layers, at,
-                    names[0] != '\0' ? "names are " : "none has a name, so give a position, counted from 0", names);
-}
-
-trb_status trb_net_insert_split(const char *layers, const char *at, char **out)
-{
-    char *list = NULL, *text = NULL;
-    place p = {.item = NULL};
-    trb_status st = TRB_OK;
-    TRB_GO(trb_net_expand(layers, &list));
-    TRB_GO(find_place(list, at, &p));
-    if (p.item == NULL || p.in_block) TRB_GO(refuse(layers, list, at, &p));
-    const size_t room = strlen(list) + sizeof "split, ";
-    TRB_GO(trb_alloc(TRB_MEM_OTHER, room, 1, &text));
-    (void)snprintf(text, room, "%.*ssplit, %s", (int)(p.item - list), list, p.item);
-    *out = text;
-done:
-    trb_free(list);
-    return st;
+    trb_text_add(t, " %zu", a->kernel);
+    if (a->stride != (takes == TRB__FILTERS ? 1 : a->kernel)) trb_text_add(t, " stride %zu", a->stride);
+    if (a->pad != 0) trb_text_add(t, " pad %zu", a->pad);
+    if (a->bias) trb_text_add(t, " bias");
 }

@@ -1,7 +1,7 @@
+/* Networks: built from a list, asked for what they are, given their first weights. */
 #include "tribikos/net.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "layer.h"
@@ -12,39 +12,6 @@ enum { TENSORS = 4 }; /* the most that a layer has */
 
 /* Numbers a row, anywhere in a network: beyond that sizes in bytes might not fit the libraries' integers. */
 enum { WIDTH_MAX = 1 << 30 };
-
-trb_status trb__net_add_param(trb_net *net, trb__layer *l, const trb__tensor *t, size_t *offset)
-{
-    size_t *end = t->statistic ? &net->size : &net->trained; /* settle() puts one behind the other */
-    size_t one = 1, all = 0;                                 /* floats of a copy, and of all copies in the slab */
-    const bool each = l->head && !t->shared;
-    trb_param *p = &net->param[net->n_params];
-    *p = (trb_param){.head = each,
-                     .decays = t->decays,
-                     .statistic = t->statistic,
-                     .factor = t->factor,
-                     .start = t->start,
-                     .fan_in = t->fan_in,
-                     .fan_out = t->fan_out};
-    (void)snprintf(p->name, sizeof p->name, "%s.%s%s%zu.%s", l->head ? "heads" : "body", l->name,
-                   l->name[0] != '\0' ? "." : "", l->position, t->name);
-    if (each) p->shape[p->ndim++] = net->heads;
-    bool fits = true;
-    for (size_t i = 0; i < t->ndim; i++) {
-        p->shape[p->ndim++] = t->shape[i];
-        fits = fits && !__builtin_mul_overflow(one, t->shape[i], &one);
-    }
-    fits = fits && !__builtin_mul_overflow(one, each ? net->share.of : 1, &all);
-    p->count = one * (each ? net->heads : 1);
-    p->offset = *end + (each ? net->share.first * one : 0);
-    fits = fits && !__builtin_add_overflow(*end, all, end);
-    if (!fits || *end > PTRDIFF_MAX / sizeof(float) / 2)
-        return trb_fail(TRB_ECONFIG, "layers: with %s there are more parameters than an address can hold", p->name);
-    if (!t->statistic) l->end = p->offset + p->count;
-    net->n_params++;
-    *offset = p->offset;
-    return TRB_OK;
-}
 
 /* Running statistics go behind all that is trained, in the slab and in the table. */
 static trb_status settle(trb_net *net)
@@ -177,17 +144,13 @@ static void fuse_relus(trb_net *net)
     }
 }
 
-/* The canonical list is printed while it is read. */
-static trb_status build(trb_net *net, const char *layers)
+static trb_status build(trb_net *net)
 {
     trb__item item = {0};
     course at = {.name = ""};
-    char *text = net->layers, *names = net->names;
-    for (const char *cursor = layers; cursor != NULL;) {
+    char *names = net->names;
+    for (const char *cursor = net->layers; cursor != NULL;) {
         TRB_TRY(trb__list_next(&cursor, &item));
-        if (item.number > 1) text = stpcpy(text, ", ");
-        trb__item_print(&item, TRB__ITEM_BYTES, text);
-        text += strlen(text);
         switch (item.is) {
         case TRB__SPLIT:
             TRB_TRY(add_split(&item, &at));
@@ -229,24 +192,21 @@ trb_status trb__net_create(const char *layers, trb_shape input, size_t M, trb__s
     if (M == 0) return trb_fail(TRB_ECONFIG, "a network needs at least one head");
 
     trb_net *net = NULL;
-    char *expanded = NULL;
-    TRB_TRY(trb_net_expand(layers, &expanded));
-    for (const char *c = expanded; *c != '\0'; c++) items += *c == ',';
-    trb_status st = trb_alloc(TRB_MEM_OTHER, 1, sizeof *net, &net);
-    if (st != TRB_OK) goto done;
+    trb_status st = TRB_OK;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, 1, sizeof *net, &net));
+    TRB_GO(trb_net_expand(layers, &net->layers)); /* which also makes it canonical */
+    for (const char *c = net->layers; *c != '\0'; c++) items += *c == ',';
     net->input = input;
     net->heads = M;
     net->share = share;
     TRB_GO(trb_alloc(TRB_MEM_OTHER, items, sizeof *net->layer, &net->layer));
     TRB_GO(trb_alloc(TRB_MEM_OTHER, items, TENSORS * sizeof *net->param, &net->param));
-    TRB_GO(trb_alloc(TRB_MEM_OTHER, items, TRB__ITEM_BYTES + 2, &net->layers));
     TRB_GO(trb_alloc(TRB_MEM_OTHER, items, TRB__ITEM_BYTES, &net->names));
-    TRB_GO(build(net, expanded));
+    TRB_GO(build(net));
     TRB_GO(settle(net));
     fuse_relus(net);
     net->outputs = trb_shape_size(net->layer[net->n_layers - 1].out);
 done:
-    trb_free(expanded);
     if (st == TRB_OK)
         *out = net;
     else

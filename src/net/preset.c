@@ -2,55 +2,53 @@
 #include "layer.h"
 
 #include <ctype.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "tribikos/fault.h"
 #include "tribikos/memory.h"
 
 /* Depth: the deepest network of He et al. 2016. */
 enum { DEPTH_MAX = 1202, WIDTH_MAX = 1000, OUTPUTS_MAX = 1 << 24 };
 
-static void write_lenet(FILE *f, size_t n, size_t width, size_t outputs)
+static void write_lenet(trb_text *t, size_t n, size_t width, size_t outputs)
 {
     (void)n, (void)width;
-    (void)fprintf(f,
-                  "name conv1, conv 6 5 pad 2 bias, relu, maxpool 2, name conv2, conv 16 5 bias, relu, maxpool 2, "
-                  "name fc1, dense 120, relu, name fc2, dense 84, relu, name fc3, dense %zu",
-                  outputs);
+    trb_text_add(t,
+                 "name conv1, conv 6 5 pad 2 bias, relu, maxpool 2, name conv2, conv 16 5 bias, relu, maxpool 2, "
+                 "name fc1, dense 120, relu, name fc2, dense 84, relu, name fc3, dense %zu",
+                 outputs);
 }
 
-static void write_resnet(FILE *f, size_t n, size_t width, size_t outputs)
+static void write_resnet(trb_text *t, size_t n, size_t width, size_t outputs)
 {
     (void)width;
-    (void)fputs("name stem, conv 16 3 pad 1, norm, relu", f);
+    trb_text_add(t, "name stem, conv 16 3 pad 1, norm, relu");
     for (size_t i = 0; i < 3 * n; i++) {
         const size_t stage = i / n, block = i % n, filters = (size_t)16 << stage;
         const bool changed = stage > 0 && block == 0;
-        (void)fprintf(f, ", name stage%zu.block%zu, fork, conv %zu 3%s pad 1, norm, relu, conv %zu 3 pad 1, norm",
-                      stage + 1, block + 1, filters, changed ? " stride 2" : "", filters);
-        if (changed) (void)fprintf(f, ", shortcut, conv %zu 1 stride 2, norm", filters);
-        (void)fputs(", add, relu", f);
+        trb_text_add(t, ", name stage%zu.block%zu, fork, conv %zu 3%s pad 1, norm, relu, conv %zu 3 pad 1, norm",
+                     stage + 1, block + 1, filters, changed ? " stride 2" : "", filters);
+        if (changed) trb_text_add(t, ", shortcut, conv %zu 1 stride 2, norm", filters);
+        trb_text_add(t, ", add, relu");
     }
-    (void)fprintf(f, ", name pool, globalpool, name fc, dense %zu", outputs);
+    trb_text_add(t, ", name pool, globalpool, name fc, dense %zu", outputs);
 }
 
 /* Where the shape changes, both ways through a block take the normalised input; elsewhere the short one takes it raw.
  */
-static void write_wide(FILE *f, size_t n, size_t width, size_t outputs)
+static void write_wide(trb_text *t, size_t n, size_t width, size_t outputs)
 {
-    (void)fputs("name stem, conv 16 3 pad 1", f);
+    trb_text_add(t, "name stem, conv 16 3 pad 1");
     for (size_t i = 0; i < 3 * n; i++) {
         const size_t stage = i / n, block = i % n, filters = 16 * width << stage;
         const bool changed = block == 0 && (stage > 0 || width > 1);
         const char *stride = block == 0 && stage > 0 ? " stride 2" : "";
-        (void)fprintf(f, ", name stage%zu.block%zu, %s, conv %zu 3%s pad 1, norm, relu, conv %zu 3 pad 1", stage + 1,
-                      block + 1, changed ? "norm, relu, fork" : "fork, norm, relu", filters, stride, filters);
-        if (changed) (void)fprintf(f, ", shortcut, conv %zu 1%s", filters, stride);
-        (void)fputs(", add", f);
+        trb_text_add(t, ", name stage%zu.block%zu, %s, conv %zu 3%s pad 1, norm, relu, conv %zu 3 pad 1", stage + 1,
+                     block + 1, changed ? "norm, relu, fork" : "fork, norm, relu", filters, stride, filters);
+        if (changed) trb_text_add(t, ", shortcut, conv %zu 1%s", filters, stride);
+        trb_text_add(t, ", add");
     }
-    (void)fprintf(f, ", name pool, norm, relu, globalpool, name fc, dense %zu", outputs);
+    trb_text_add(t, ", name pool, norm, relu, globalpool, name fc, dense %zu", outputs);
 }
 
 /* A word's D and W stand for numbers, the depth and the width. A depth is 6n + `rest` with n >= 1. */
@@ -58,7 +56,7 @@ typedef struct {
     const char *word, *example;
     size_t rest;
     const char *depths;
-    void (*write)(FILE *f, size_t n, size_t width, size_t outputs);
+    void (*write)(trb_text *t, size_t n, size_t width, size_t outputs);
 } preset;
 
 static const preset presets[] = {
@@ -95,7 +93,7 @@ static bool take_number(const char **at, size_t *value)
 }
 
 /* Write out the item that begins at `item` and is the list's `number`th. */
-static trb_status write_preset(FILE *f, const preset *p, const char *item, size_t number)
+static trb_status write_preset(trb_text *t, const preset *p, const char *item, size_t number)
 {
     const char *at = item;
     size_t depth = 6 + p->rest, width = 1, outputs = 0; /* for words that have no such numbers */
@@ -119,26 +117,24 @@ static trb_status write_preset(FILE *f, const preset *p, const char *item, size_
     if (depth < 6 + p->rest || depth > DEPTH_MAX || depth % 6 != p->rest)
         return trb_fail(TRB_ECONFIG, "layers: item %zu: %.*s: %s up to %d, e.g. %s", number, length, item, p->depths,
                         DEPTH_MAX, p->example);
-    p->write(f, depth / 6, width, outputs);
+    p->write(t, depth / 6, width, outputs);
     return TRB_OK;
 }
 
-static trb_status write_list(FILE *f, const char *layers)
+static trb_status write_list(trb_text *t, const char *layers)
 {
     trb__item item = {0};
-    char text[TRB__ITEM_BYTES];
     for (const char *cursor = layers; cursor != NULL;) {
         const char *at = behind_blanks(cursor);
         const preset *p = find(at);
-        if (item.number > 0) (void)fputs(", ", f);
+        if (item.number > 0) trb_text_add(t, ", ");
         if (p != NULL) {
-            TRB_TRY(write_preset(f, p, at, ++item.number));
+            TRB_TRY(write_preset(t, p, at, ++item.number));
             cursor = strchr(at, ',');
             if (cursor != NULL) cursor++;
         } else {
             TRB_TRY(trb__list_next(&cursor, &item));
-            trb__item_print(&item, sizeof text, text);
-            (void)fputs(text, f);
+            trb__item_print(&item, t);
         }
     }
     return TRB_OK;
@@ -167,17 +163,17 @@ static trb_status check_names(const char *list)
 trb_status trb_net_expand(const char *layers, char **out)
 {
     enum { LONGEST = 1 << 16 }; /* a list may come with a file from anywhere, and names are searched for in all of it */
+    const size_t n = strlen(layers);
+    trb_text list = {0};
     char *text = NULL;
-    size_t n = strlen(layers);
     if (n > LONGEST) return trb_fail(TRB_ECONFIG, "layers: a list of %zu characters, expected at most %d", n, LONGEST);
-    TRB_TRY(trb_fault("alloc"));
-    FILE *f = open_memstream(&text, &n);
-    if (f == NULL) return trb_fail(TRB_ENOMEM, "no memory to write out the layers");
-    trb_status st = write_list(f, layers);
-    const bool failed = ferror(f) != 0;
-    if ((fclose(f) != 0 || failed) && st == TRB_OK) st = trb_fail(TRB_ENOMEM, "no memory to write out the layers");
+    trb_status st = write_list(&list, layers);
+    const trb_status written = trb_text_take(&list, &text);
+    if (st == TRB_OK) st = written;
     if (st == TRB_OK) st = check_names(text);
-    if (st == TRB_OK) st = trb_strdup(text, out);
-    free(text);
+    if (st == TRB_OK)
+        *out = text;
+    else
+        trb_free(text);
     return st;
 }

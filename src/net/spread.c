@@ -2,10 +2,6 @@
  * factor everywhere. This layer undoes that. */
 #include "layer.h"
 
-#include <stdio.h>
-#include <string.h>
-
-#include "tribikos/memory.h"
 #include "tribikos/wide.h"
 
 /* y may be x. The mean is in double, over the heads in their order. */
@@ -42,28 +38,4 @@ trb_status trb__spread_backward(const trb__step *s, const trb__pass *p, const vo
     (void)dy;
     widen(s, p->rows, dx, dx);
     return TRB_OK;
-}
-
-static const trb__layer *last_spread(const trb_net *net)
-{
-    const trb__layer *last = &net->layer[net->n_layers - 1];
-    return last->kind->across_heads ? last : NULL;
-}
-
-double trb_net_spread(const trb_net *net)
-{
-    return last_spread(net) == NULL ? 1.0 : last_spread(net)->argument.factor;
-}
-
-trb_status trb_net_respread(const trb_net *net, double S, trb_net **out)
-{
-    const size_t room = strlen(net->layers) + TRB__ITEM_BYTES;
-    const size_t kept =
-        last_spread(net) == NULL ? strlen(net->layers) : (size_t)(strrchr(net->layers, ',') - net->layers);
-    char *list = NULL;
-    TRB_TRY(trb_alloc(TRB_MEM_OTHER, room, 1, &list));
-    (void)snprintf(list, room, "%.*s, spread %.17g", (int)kept, net->layers, S);
-    const trb_status st = trb__net_create(list, net->input, net->heads, net->share, out);
-    trb_free(list);
-    return st;
 }

@@ -9,6 +9,7 @@
 
 #include "internal.h"
 #include "tribikos/corrupt.h"
+#include "tribikos/h5.h"
 #include "tribikos/log.h"
 #include "tribikos/metrics.h"
 #include "tribikos/ranks.h"

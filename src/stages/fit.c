@@ -8,6 +8,7 @@
 #include "tribikos/log.h"
 #include "tribikos/memory.h"
 #include "tribikos/stop.h"
+#include "tribikos/text.h"
 
 trb_status trb__fit_check(const trb_fit_opts *o, const trb__samples *s, const char *who)
 {
@@ -506,11 +507,10 @@ static void own_figures(const loop *l, double *figure)
 
 static void show_memory(const loop *l, const double *figure)
 {
-    char kinds[256] = "";
-    size_t used = 0;
-    for (int k = TRB_MEM_OTHER + 1; k < TRB_MEM_KINDS && used < sizeof kinds; k++)
-        used += (size_t)snprintf(kinds + used, sizeof kinds - used, ", %s %.1f", trb_mem_name((trb_mem)k),
-                                 figure[HELD + k] * 1e-6);
+    char kinds[256];
+    trb_text t = trb_text_in(kinds, sizeof kinds);
+    for (int k = TRB_MEM_OTHER + 1; k < TRB_MEM_KINDS; k++)
+        trb_text_add(&t, ", %s %.1f", trb_mem_name((trb_mem)k), figure[HELD + k] * 1e-6);
     trb_info("%s: a rank held up to %.1f MB; at the end%s", l->fit->label, figure[PEAK] * 1e-6, kinds + 1);
 }
 
@@ -518,18 +518,17 @@ static void show_exchange(const loop *l, size_t P, const double *all)
 {
     const trb_exchange_work work = trb_exchange_worked(l->x);
     double least = all[WAITED], most = all[WAITED], bytes = 0.0;
-    char stale[256] = "";
-    size_t used = 0;
+    char stale[256];
+    trb_text t = trb_text_in(stale, sizeof stale);
     for (size_t r = 0; r < P; r++) {
         least = fmin(least, all[FIGURES * r + WAITED]);
         most = fmax(most, all[FIGURES * r + WAITED]);
         bytes += all[FIGURES * r + BYTES];
     }
-    for (size_t i = 0; i < TRB_STALENESS_BINS && used < sizeof stale; i++)
+    for (size_t i = 0; i < TRB_STALENESS_BINS; i++)
         if (work.stale[i] > 0)
-            used += (size_t)snprintf(stale + used, sizeof stale - used, "%s %zu%s: %llu",
-                                     used == 0 ? "; staleness, in shares" : ",", i,
-                                     i + 1 == TRB_STALENESS_BINS ? " or more" : "", (unsigned long long)work.stale[i]);
+            trb_text_add(&t, "%s %zu%s: %llu", t.n == 0 ? "; staleness, in shares" : ",", i,
+                         i + 1 == TRB_STALENESS_BINS ? " or more" : "", (unsigned long long)work.stale[i]);
     trb_info("%s: %zu ranks sent %.1f MB to each other and waited %.1f to %.1f s%s", l->fit->label, P, bytes * 1e-6,
              least, most, stale);
 }

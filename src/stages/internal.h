@@ -2,12 +2,18 @@
 #ifndef TRB_STAGES_INTERNAL_H
 #define TRB_STAGES_INTERNAL_H
 
+#include <stdio.h>
+
 #include "tribikos/cache.h"
+#include "tribikos/checkpoint.h"
 #include "tribikos/dirichlet.h"
 #include "tribikos/identity.h"
+#include "tribikos/file.h"
+#include "tribikos/jsonl.h"
 #include "tribikos/lock.h"
 #include "tribikos/row.h"
 #include "tribikos/stages.h"
+#include "tribikos/weights.h"
 
 /** Students draw their initial weights and orders from a stream of their own, the same for all of them: students of one
  * configuration then differ by their method and not by chance. */

@@ -1,5 +1,4 @@
 /* Which kernels and processors computed what a run goes on with. */
-#include <stdio.h>
 #include <string.h>
 
 #include "internal.h"
@@ -7,6 +6,7 @@
 #include "tribikos/log.h"
 #include "tribikos/machine.h"
 #include "tribikos/memory.h"
+#include "tribikos/text.h"
 
 static const char between[] = "; ";
 
@@ -22,14 +22,14 @@ static bool is_in(const char *list, const char *name, size_t n)
     }
 }
 
-/* Append the names of a list that are not there yet. \param[in] text  with room for them */
-static void add(char *text, const char *list)
+/* Append the names of a list that are not there yet. */
+static void add(trb_text *text, const char *list)
 {
     while (*list != '\0') {
         const char *end = strstr(list, between);
         const size_t n = end == NULL ? strlen(list) : (size_t)(end - list);
-        if (!is_in(text, list, n))
-            (void)sprintf(text + strlen(text), "%s%.*s", text[0] == '\0' ? "" : between, (int)n, list);
+        if (text->n == 0 || !is_in(text->at, list, n))
+            trb_text_add(text, "%s%.*s", text->n == 0 ? "" : between, (int)n, list);
         list = end == NULL ? list + n : end + sizeof between - 1;
     }
 }
@@ -38,32 +38,28 @@ static void add(char *text, const char *list)
 static trb_status with_processor(const char *blas, const char *processor, char **out)
 {
     const bool alone = processor[0] != '\0' && strstr(blas, " on ") == NULL;
-    const size_t room = strlen(blas) + strlen(processor) + 8;
-    TRB_TRY(trb_alloc(TRB_MEM_OTHER, room, 1, out));
-    (void)snprintf(*out, room, "%s%s%s", blas, alone ? " on " : "", alone ? processor : "");
-    return TRB_OK;
+    return trb_text_of(out, "%s%s%s", blas, alone ? " on " : "", alone ? processor : "");
 }
 
 trb_status trb__makers(const char *what, const char *blas, const char *processor, char **makers)
 {
     const char *here = trb_machine_name();
-    char *before = NULL, *now = NULL, *all = NULL;
+    char *before = NULL, *now = NULL, *joined = NULL;
+    trb_text all = {0};
     trb_status st = TRB_OK;
     if (blas[0] == '\0') return TRB_OK;
     if (strcmp(blas, *makers) == 0 && (processor[0] == '\0' || strcmp(processor, here) == 0)) return TRB_OK;
     TRB_GO(with_processor(blas, processor, &before));
     TRB_GO(with_processor(*makers, here, &now));
-    TRB_GO(trb_alloc(TRB_MEM_OTHER, strlen(before) + strlen(now) + sizeof between, 1, &all));
-    add(all, before);
-    add(all, now);
+    add(&all, before);
+    add(&all, now);
+    TRB_GO(trb_text_take(&all, &joined));
     trb_warn("%s was computed by %.600s, this run computes by %s on %s: bits may differ from those of a run on one of "
              "them, and the files that it writes name both",
              what, before, trb_blas_name(), here);
     trb_free(*makers);
-    *makers = all;
-    all = NULL;
+    *makers = joined;
 done:
-    trb_free(all);
     trb_free(now);
     trb_free(before);
     return st;

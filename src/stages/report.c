@@ -2,86 +2,80 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "tribikos/fault.h"
+#include "tribikos/file.h"
 #include "tribikos/memory.h"
+#include "tribikos/text.h"
 #include "tribikos/version.h"
-#include "tribikos/store.h"
 
-static void last(FILE *f, const char *name, double value)
+static void last(trb_text *t, const char *name, double value)
 {
-    if (isfinite(value))
-        (void)fprintf(f, "\"%s\": %.17g", name, value);
-    else
-        (void)fprintf(f, "\"%s\": null", name);
+    trb_text_add(t, "\"%s\": ", name);
+    trb_text_number(t, value);
 }
 
-static void number(FILE *f, const char *name, double value)
+static void number(trb_text *t, const char *name, double value)
 {
-    last(f, name, value);
-    (void)fputs(", ", f);
+    last(t, name, value);
+    trb_text_add(t, ", ");
 }
 
-static void open_object(FILE *f, size_t i, const char *name)
+static void open_object(trb_text *t, size_t i, const char *name)
 {
-    (void)fprintf(f, "%s\n  \"%s\": {", i > 0 ? "," : "", name);
+    trb_text_add(t, "%s\n  \"%s\": {", i > 0 ? "," : "", name);
 }
 
 /* Figures one after another. */
-static void list(FILE *f, const char *name, size_t n, const double *value, const char *end)
+static void list(trb_text *t, const char *name, size_t n, const double *value, const char *end)
 {
-    (void)fprintf(f, "\"%s\": [", name);
+    trb_text_add(t, "\"%s\": [", name);
     for (size_t i = 0; i < n; i++) {
-        if (isfinite(value[i]))
-            (void)fprintf(f, "%s%.17g", i > 0 ? ", " : "", value[i]);
-        else
-            (void)fprintf(f, "%snull", i > 0 ? ", " : "");
+        trb_text_add(t, "%s", i > 0 ? ", " : "");
+        trb_text_number(t, value[i]);
     }
-    (void)fprintf(f, "]%s", end);
+    trb_text_add(t, "]%s", end);
 }
 
-static void figures(FILE *f, trb_task task, const trb_report_row *row)
+static void figures(trb_text *t, trb_task task, const trb_report_row *row)
 {
     const bool classes = task == TRB_TASK_CLASSES;
     for (const trb_figure *k = classes ? trb_figures_classes : trb_figures_regression; k->name != NULL; k++)
-        number(f, k->name, trb_metrics_value(&row->metrics, k));
-    if (classes) number(f, "brier_minus_1", row->metrics.brier - 1.0);
+        number(t, k->name, trb_metrics_value(&row->metrics, k));
+    if (classes) number(t, "brier_minus_1", row->metrics.brier - 1.0);
 }
 
-static void write_models(FILE *f, const trb_report *r)
+static void write_models(trb_text *t, const trb_report *r)
 {
     for (size_t i = 0; i < r->n; i++) {
         const trb_report_row *row = &r->row[i];
-        open_object(f, i, row->name);
-        figures(f, r->task, row);
-        number(f, "ms_per_sample", row->ms_per_sample);
+        open_object(t, i, row->name);
+        figures(t, r->task, row);
+        number(t, "ms_per_sample", row->ms_per_sample);
         if (row->params > 0)
-            (void)fprintf(f, "\"parameters\": %llu}", (unsigned long long)row->params);
+            trb_text_add(t, "\"parameters\": %llu}", (unsigned long long)row->params);
         else
-            (void)fputs("\"parameters\": null}", f);
+            trb_text_add(t, "\"parameters\": null}");
     }
 }
 
-static void write_ood(FILE *f, const trb_report *r, const trb_detection *of)
+static void write_ood(trb_text *t, const trb_report *r, const trb_detection *of)
 {
     static const char *const score[TRB_SCORES] = {"model_uncertainty", "total_uncertainty", "max_probability"};
     for (size_t i = 0; i < r->n; i++) {
-        open_object(f, i, r->row[i].name);
+        open_object(t, i, r->row[i].name);
         for (size_t k = 0; k < TRB_SCORES; k++) {
             const trb_detection *d = &of[i * TRB_SCORES + k];
-            (void)fprintf(f, "\"%s\": {", score[k]);
-            number(f, "auroc", d->auroc);
-            number(f, "aupr", d->aupr);
-            last(f, "fpr95", d->fpr95);
-            (void)fputs(k + 1 < TRB_SCORES ? "}, " : "}}", f);
+            trb_text_add(t, "\"%s\": {", score[k]);
+            number(t, "auroc", d->auroc);
+            number(t, "aupr", d->aupr);
+            last(t, "fpr95", d->fpr95);
+            trb_text_add(t, k + 1 < TRB_SCORES ? "}, " : "}}");
         }
     }
 }
 
 /* \param[in] of  [strengths][n] */
-static void write_corruption(FILE *f, const trb_report *r, const trb_metrics *of)
+static void write_corruption(trb_text *t, const trb_report *r, const trb_metrics *of)
 {
     double accuracy[TRB_CORRUPT_STRENGTHS], nll[TRB_CORRUPT_STRENGTHS], ece[TRB_CORRUPT_STRENGTHS];
     for (size_t i = 0; i < r->n; i++) {
@@ -90,55 +84,42 @@ static void write_corruption(FILE *f, const trb_report *r, const trb_metrics *of
             nll[s] = of[s * r->n + i].nll;
             ece[s] = of[s * r->n + i].ece;
         }
-        open_object(f, i, r->row[i].name);
-        list(f, "accuracy", TRB_CORRUPT_STRENGTHS, accuracy, ", ");
-        list(f, "nll", TRB_CORRUPT_STRENGTHS, nll, ", ");
-        list(f, "ece", TRB_CORRUPT_STRENGTHS, ece, "}");
+        open_object(t, i, r->row[i].name);
+        list(t, "accuracy", TRB_CORRUPT_STRENGTHS, accuracy, ", ");
+        list(t, "nll", TRB_CORRUPT_STRENGTHS, nll, ", ");
+        list(t, "ece", TRB_CORRUPT_STRENGTHS, ece, "}");
     }
-}
-
-static void write_program(FILE *f)
-{
-    (void)fputs("{\"program\": \"", f);
-    for (const char *p = trb_version(); *p != '\0'; p++) {
-        if (*p == '"' || *p == '\\') (void)fputc('\\', f);
-        (void)(*p == '\n' ? fputs("\\n", f) : fputc(*p, f));
-    }
-    (void)fputs("\",\n", f);
 }
 
 trb_status trb__report_publish(const char *path, const trb_config *c, const trb_report *r)
 {
+    trb_text composed = {0}, *t = &composed;
     char *text = NULL;
-    size_t bytes = 0;
-    TRB_TRY(trb_fault("alloc"));
-    FILE *f = open_memstream(&text, &bytes);
-    if (f == NULL) return trb_fail(TRB_ENOMEM, "%s: no memory to compose it", path);
-    write_program(f);
-    (void)fprintf(f, "\"split\": \"%s\", \"samples\": %zu, \"models\": {", c->eval.split, r->samples);
-    write_models(f, r);
-    (void)fputs("\n},\n\"ensembles\": {", f);
+    trb_text_add(t, "{\"program\": ");
+    trb_text_quoted(t, trb_version());
+    trb_text_add(t, ",\n\"split\": \"%s\", \"samples\": %zu, \"models\": {", c->eval.split, r->samples);
+    write_models(t, r);
+    trb_text_add(t, "\n},\n\"ensembles\": {");
     if (r->nll_by_size != NULL)
-        list(f, "calibrated_nll", r->members, r->nll_by_size, "},\n\"ood\": {");
+        list(t, "calibrated_nll", r->members, r->nll_by_size, "},\n\"ood\": {");
     else
-        (void)fputs("\"calibrated_nll\": null},\n\"ood\": {", f);
+        trb_text_add(t, "\"calibrated_nll\": null},\n\"ood\": {");
     for (size_t i = 0; i < c->eval.n_ood; i++) {
-        open_object(f, i, c->eval.ood[i].name);
-        (void)fprintf(f, "\"samples\": %zu, \"models\": {", r->ood_samples[i]);
-        write_ood(f, r, r->ood + i * r->n * TRB_SCORES);
-        (void)fputs("}}", f);
+        open_object(t, i, c->eval.ood[i].name);
+        trb_text_add(t, "\"samples\": %zu, \"models\": {", r->ood_samples[i]);
+        write_ood(t, r, r->ood + i * r->n * TRB_SCORES);
+        trb_text_add(t, "}}");
     }
-    (void)fputs("},\n\"corruptions\": {", f);
+    trb_text_add(t, "},\n\"corruptions\": {");
     for (size_t i = 0; i < c->eval.n_corruptions; i++) {
-        open_object(f, i, c->eval.corruptions[i]);
-        write_corruption(f, r, r->corrupted + i * TRB_CORRUPT_STRENGTHS * r->n);
-        (void)fputs("}", f);
+        open_object(t, i, c->eval.corruptions[i]);
+        write_corruption(t, r, r->corrupted + i * TRB_CORRUPT_STRENGTHS * r->n);
+        trb_text_add(t, "}");
     }
-    (void)fputs("}}\n", f);
-    const bool composed = fclose(f) == 0;
-    const trb_status st =
-        composed ? trb_file_publish_text(path, text) : trb_fail(TRB_ENOMEM, "%s: no memory to compose it", path);
-    free(text);
+    trb_text_add(t, "}}\n");
+    TRB_TRY(trb_text_take(t, &text));
+    const trb_status st = trb_file_publish_text(path, text);
+    trb_free(text);
     return st;
 }
 

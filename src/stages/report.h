@@ -3,6 +3,7 @@
 #define TRB_STAGES_REPORT_H
 
 #include "tribikos/data.h"
+#include "tribikos/h5.h"
 #include "tribikos/stages.h"
 
 /** report.json:

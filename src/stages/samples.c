@@ -97,7 +97,7 @@ static trb_status check_outputs(const trb_net *net, const trb_data *data)
 
 static trb_status make_net(const char *layers, const trb_data *data, size_t M, trb_net **net)
 {
-    enum { LARGEST = 1 << 20 }; /* what a weights file may say of its inputs; see store.h */
+    enum { LARGEST = 1 << 20 }; /* what a weights file may say of its inputs; see weights.c */
     const trb_shape s = data->shape;
     trb_net *n = NULL;
     if (s.c >= LARGEST || s.h >= LARGEST || s.w >= LARGEST)

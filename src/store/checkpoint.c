@@ -1,10 +1,12 @@
-#include "impl.h"
+#include "tribikos/checkpoint.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "impl.h"
+#include "tribikos/file.h"
 #include "tribikos/hash.h"
 #include "tribikos/memory.h"
 

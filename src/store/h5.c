@@ -12,6 +12,7 @@
 
 #include "tribikos/alive.h"
 #include "tribikos/fault.h"
+#include "tribikos/file.h"
 #include "tribikos/memory.h"
 
 /* No attribute of ours comes near this; a larger one is damage, and no memory is reserved for it. */
@@ -76,18 +77,6 @@ void trb__h5_unlock(void)
 hid_t trb__h5_type(trb_dtype t)
 {
     return types[t];
-}
-
-size_t trb_dtype_bytes(trb_dtype t)
-{
-    static const size_t bytes[] = {1, 4, 8, 8, 2, 4, 8};
-    return bytes[t];
-}
-
-const char *trb_dtype_name(trb_dtype t)
-{
-    static const char *const names[] = {"uint8", "int32", "int64", "uint64", "float16", "float32", "float64"};
-    return names[t];
 }
 
 typedef struct {

@@ -5,6 +5,7 @@
 #include "tribikos/alive.h"
 #include "tribikos/fault.h"
 #include "tribikos/memory.h"
+#include "tribikos/text.h"
 
 /* Deflate cannot pack more than 1032 to 1. A filtered data set that claims more values than its bytes can hold is
  * damaged, and no memory may be reserved for it. */
@@ -13,8 +14,9 @@ enum { MAX_PACKING = 1100 };
 /* The extent as text, "float32 [60000][10]", for messages. */
 static const char *shape_text(const trb_h5_shape *s, char text[160])
 {
-    int n = snprintf(text, 160, "%s ", trb_dtype_name(s->type));
-    for (size_t d = 0; d < s->ndim; d++) n += snprintf(text + n, 160 - (size_t)n, "[%zu]", s->dim[d]);
+    trb_text t = trb_text_in(text, 160);
+    trb_text_add(&t, "%s ", trb_dtype_name(s->type));
+    for (size_t d = 0; d < s->ndim; d++) trb_text_add(&t, "[%zu]", s->dim[d]);
     return text;
 }
 

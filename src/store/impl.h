@@ -1,10 +1,12 @@
-/** What the files of this folder share. */
+/** What the files of this folder share. Each uses only those before it in this order: process, folder, lock, file; h5,
+ * h5_data; weights, checkpoint, jsonl. */
 #ifndef TRB_STORE_IMPL_H
 #define TRB_STORE_IMPL_H
 
 #include <hdf5.h>
 
-#include "tribikos/store.h"
+#include "tribikos/h5.h"
+#include "tribikos/net.h"
 
 struct trb_h5 {
     char *path; /* the final name */
@@ -14,6 +16,12 @@ struct trb_h5 {
     char *set_name;
     size_t set_room; /* bytes of it */
 };
+
+/** When a process of this host started, in ticks since the boot; 0 where the system does not say. */
+unsigned long long trb__process_started(long pid);
+/** Whether a process of this host is gone. A zombie is, which it may stay for as long as its parent does not ask.
+ * \param[in] started  another start under the same number is another process; 0: not known */
+bool trb__process_gone(long pid, unsigned long long started);
 
 /** As trb_file_open(), but records no failure. \return -1 with errno, which is EMEDIUMTYPE where something else than a
  * file has the name */
@@ -25,12 +33,6 @@ trb_status trb__open_failed(const char *path, int flags, int why);
 trb_status trb__file_aside(const char *path, char **tmp);
 /** The other end: sync, rename, sync the folder. The temporary file is removed on failure. */
 trb_status trb__file_settle(const char *tmp, const char *path);
-
-/** When a process of this host started, in ticks since the boot; 0 where the system does not say. */
-unsigned long long trb__process_started(long pid);
-/** Whether a process of this host is gone. A zombie is, which it may stay for as long as its parent does not ask.
- * \param[in] started  another start under the same number is another process; 0: not known */
-bool trb__process_gone(long pid, unsigned long long started);
 
 /** The one lock around HDF5; the first call prepares the library. Recursive, so that visitors may use a file. */
 void trb__h5_lock(void);

@@ -1,30 +1,30 @@
-#include "tribikos/store.h"
+#include "tribikos/jsonl.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <math.h>
 #include <stdarg.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "tribikos/fault.h"
+#include "tribikos/file.h"
 #include "tribikos/lock.h"
 #include "tribikos/memory.h"
+#include "tribikos/text.h"
 
 struct trb_jsonl {
     FILE *fp;
     char *path;
-    FILE *copy; /* of all that was written, in memory: checkpoints take it along */
-    char *text;
-    size_t bytes;
+    trb_text all; /* that was written: checkpoints take it along */
 };
 
 static trb_status pass_on(trb_jsonl *j, size_t from)
 {
-    if (fflush(j->copy) != 0) return trb_fail(TRB_ENOMEM, "%s: no memory for a line", j->path);
+    TRB_TRY(j->all.st);
     /* Flushed a line: whoever watches a run sees each epoch as it ends, and a full disk is noticed at once. */
-    if (fwrite(j->text + from, 1, j->bytes - from, j->fp) != j->bytes - from || fflush(j->fp) != 0)
+    const size_t n = j->all.n - from;
+    if (fwrite(j->all.at + from, 1, n, j->fp) != n || fflush(j->fp) != 0)
         return trb_fail(TRB_EIO, "%s: cannot write: %s", j->path, strerror(errno));
     return TRB_OK;
 }
@@ -38,13 +38,11 @@ trb_status trb_jsonl_open(const char *path, const char *text, trb_jsonl **out)
     TRB_TRY(trb_fault("file.create"));
     TRB_GO(trb_alloc(TRB_MEM_OTHER, 1, sizeof *j, &j));
     TRB_GO(trb_strdup(path, &j->path));
-    j->copy = open_memstream(&j->text, &j->bytes);
-    if (j->copy == NULL) TRB_GO(trb_fail(TRB_ENOMEM, "%s: no memory", path));
     TRB_GO(trb_file_open(path, O_WRONLY | O_CREAT | O_NOFOLLOW, &fd));
     j->fp = ftruncate(fd, 0) == 0 ? fdopen(fd, "w") : NULL;
     if (j->fp == NULL) TRB_GO(trb_fail(TRB_EIO, "%s: cannot create: %s", path, strerror(errno)));
     fd = -1;
-    (void)fputs(text == NULL ? "" : text, j->copy);
+    trb_text_add(&j->all, "%s", text == NULL ? "" : text);
     TRB_GO(pass_on(j, 0));
     *out = j;
     j = NULL;
@@ -56,21 +54,7 @@ done:
 
 trb_status trb_jsonl_text(const trb_jsonl *j, char **text)
 {
-    return trb_strdup(j->text, text);
-}
-
-static void put_text(FILE *fp, const char *text)
-{
-    (void)fputc('"', fp);
-    for (const char *p = text; *p != '\0'; p++) {
-        if (*p == '"' || *p == '\\')
-            (void)fprintf(fp, "\\%c", *p);
-        else if ((unsigned char)*p < 0x20)
-            (void)fprintf(fp, "\\u%04x", (unsigned)*p);
-        else
-            (void)fputc(*p, fp);
-    }
-    (void)fputc('"', fp);
+    return trb_strdup(j->all.at, text);
 }
 
 trb_status trb_jsonl_line(trb_jsonl *j, const char *fmt, ...)
@@ -81,7 +65,7 @@ trb_status trb_jsonl_line(trb_jsonl *j, const char *fmt, ...)
     TRB_TRY(trb_fault("file.write"));
     va_start(args, fmt);
     const char *lead = "{";
-    const size_t before = j->bytes;
+    const size_t before = j->all.n;
     for (const char *p = fmt + strspn(fmt, " "); *p != '\0'; p += strspn(p, " "), lead = ", ") {
         const size_t length = strcspn(p, ":");
         const char kind = p[length] == ':' ? p[length + 1] : '\0';
@@ -89,18 +73,16 @@ trb_status trb_jsonl_line(trb_jsonl *j, const char *fmt, ...)
             st = trb_fail(TRB_EINTERNAL, "%s: bad line format \"%s\"", j->path, fmt);
             goto done;
         }
-        (void)fprintf(j->copy, "%s\"%.*s\": ", lead, (int)length, p);
-        if (kind == 'u') {
-            (void)fprintf(j->copy, "%llu", va_arg(args, unsigned long long));
-        } else if (kind == 's') {
-            put_text(j->copy, va_arg(args, const char *));
-        } else {
-            const double value = va_arg(args, double);
-            (void)(isfinite(value) ? fprintf(j->copy, "%.17g", value) : fputs("null", j->copy));
-        }
+        trb_text_add(&j->all, "%s\"%.*s\": ", lead, (int)length, p);
+        if (kind == 'u')
+            trb_text_add(&j->all, "%llu", va_arg(args, unsigned long long));
+        else if (kind == 's')
+            trb_text_quoted(&j->all, va_arg(args, const char *));
+        else
+            trb_text_number(&j->all, va_arg(args, double));
         p += length + 2;
     }
-    (void)fputs("}\n", j->copy);
+    trb_text_add(&j->all, "}\n");
     st = pass_on(j, before);
 done:
     va_end(args);
@@ -121,8 +103,7 @@ trb_status trb_jsonl_close(trb_jsonl *j)
 {
     if (j == NULL) return TRB_OK;
     const trb_status st = j->fp == NULL ? TRB_OK : close_file(j);
-    if (j->copy != NULL) (void)fclose(j->copy);
-    free(j->text);
+    trb_text_clear(&j->all);
     trb_free(j->path);
     trb_free(j);
     return st;

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -16,6 +17,7 @@
 #include "impl.h"
 #include "tribikos/alive.h"
 #include "tribikos/fault.h"
+#include "tribikos/file.h"
 #include "tribikos/log.h"
 #include "tribikos/memory.h"
 #include "tribikos/stop.h"

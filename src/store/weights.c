@@ -1,9 +1,10 @@
-#include "impl.h"
+#include "tribikos/weights.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
+#include "impl.h"
 #include "tribikos/hash.h"
 #include "tribikos/memory.h"
 #include "tribikos/version.h"

@@ -1,6 +1,7 @@
 /* A member is trained on what its configuration says that it sees: its first loss of every epoch, worked out here from
  * the parts, is the one that the stage reports. The learning rate is too small to change a weight. */
 #include "mpi/scene.h"
+#include "tribikos/h5.h"
 #include "tribikos/loss.h"
 
 enum { MEMBERS = 2, EPOCHS = 3, BATCH = 30, K = D };

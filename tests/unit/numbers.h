@@ -9,10 +9,11 @@
 #include <stdlib.h>
 
 #include "tribikos/blas.h"
+#include "tribikos/h5.h"
 #include "tribikos/loss.h"
 #include "tribikos/memory.h"
+#include "tribikos/precision.h"
 #include "tribikos/rng.h"
-#include "tribikos/store.h"
 
 /** Half a unit in the last place of 1.0F: the relative error of one rounding. */
 #define ROUNDING 0x1p-24

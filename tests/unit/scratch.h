@@ -12,8 +12,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tribikos/file.h"
+#include "tribikos/h5.h"
 #include "tribikos/memory.h"
-#include "tribikos/store.h"
 
 static char scratch[64];
 

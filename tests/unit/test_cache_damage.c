@@ -3,7 +3,9 @@
 
 #include <math.h>
 
+#include "tribikos/checkpoint.h"
 #include "tribikos/hash.h"
+#include "tribikos/weights.h"
 
 enum { N = 100, K = 3, M = 2, V = 2, FLIPS = 250 };
 

@@ -3,7 +3,8 @@
 
 #include <math.h>
 
-#include "tribikos/store.h"
+#include "tribikos/checkpoint.h"
+#include "tribikos/weights.h"
 
 static const char *const LAYERS = "dense 5, relu, split, dense 4, norm, relu, dense 3";
 static char config[] = "seed: 1\nlayers: dense 5\n", metrics[] = "{\"epoch\": 1}\n", nothing[] = "";

@@ -10,6 +10,7 @@
 #include "small_disk.h"
 #include "synced.h"
 #include "tribikos/clock.h"
+#include "tribikos/jsonl.h"
 #include "tribikos/lock.h"
 #include "tribikos/log.h"
 

@@ -8,7 +8,7 @@
 
 #include "tribikos/fault.h"
 #include "tribikos/rng.h"
-#include "tribikos/store.h"
+#include "tribikos/file.h"
 
 static int publish_text(void)
 {

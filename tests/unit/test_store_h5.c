@@ -5,7 +5,7 @@
 #include <sys/syscall.h>
 
 #include "small_disk.h"
-#include "tribikos/store.h"
+#include "tribikos/h5.h"
 
 /* In the place of fallocate(2): fails so often with this error. */
 static int refusals_left, refusal;

@@ -4,8 +4,8 @@
 #include <math.h>
 
 #include "tribikos/hash.h"
-#include "tribikos/store.h"
 #include "tribikos/version.h"
+#include "tribikos/weights.h"
 
 static const char *const LAYERS = "dense 5, relu, split, dense 4, relu, dense 3";
 static const char *const CONFIG = "seed: 1\nlayers: dense 5\n";

@@ -8,7 +8,10 @@
 #include <string.h>
 
 #include "tribikos/cache.h"
+#include "tribikos/checkpoint.h"
+#include "tribikos/h5.h"
 #include "tribikos/memory.h"
+#include "tribikos/weights.h"
 
 /* What libFuzzer calls. */
 int LLVMFuzzerInitialize(int *argc, char ***argv);

@@ -1,8 +1,20 @@
-#include "tribikos/store.h"
+#include "tribikos/dtype.h"
 
 #include <string.h>
 
 #include "tribikos/wide.h"
+
+size_t trb_dtype_bytes(trb_dtype t)
+{
+    static const size_t bytes[] = {1, 4, 8, 8, 2, 4, 8};
+    return bytes[t];
+}
+
+const char *trb_dtype_name(trb_dtype t)
+{
+    static const char *const names[] = {"uint8", "int32", "int64", "uint64", "float16", "float32", "float64"};
+    return names[t];
+}
 
 /* IEEE 754 binary16 without branches, so that compilers make vectors of it for every processor. All ways are computed
  * and one is taken. */

@@ -1,0 +1,22 @@
+/* All that moves on this rank while it waits. The list is of the process, as MPI is. */
+#include "internal.h"
+
+static trb__ongoing *first;
+
+void trb__progress_add(trb__ongoing *o)
+{
+    o->next = first;
+    first = o;
+}
+
+void trb__progress_remove(trb__ongoing *o)
+{
+    trb__ongoing **at = &first;
+    while (*at != o) at = &(*at)->next;
+    *at = o->next;
+}
+
+void trb__progress(void)
+{
+    for (trb__ongoing *o = first; o != NULL; o = o->next) o->move(o->ctx);
+}

@@ -1,0 +1,90 @@
+/* Folders, and files that are opened by their names. */
+#include "impl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tribikos/fault.h"
+#include "tribikos/file.h"
+#include "tribikos/memory.h"
+
+trb_status trb_mkdirs(const char *path)
+{
+    trb_status st = TRB_OK;
+    char *part = NULL;
+    TRB_GO(trb_fault("file.folder"));
+    TRB_GO(trb_strdup(path, &part));
+    for (char *p = part; *p != '\0';) {
+        p += strspn(p, "/");
+        p += strcspn(p, "/");
+        const char rest = *p;
+        *p = '\0';
+        struct stat info;
+        if (mkdir(part, 0777) != 0) {
+            const int why = errno;
+            /* Another rank may have made it meanwhile, and a read-only parent may refuse what is there already. */
+            if (stat(part, &info) != 0 || !S_ISDIR(info.st_mode)) {
+                st = trb_fail(TRB_EIO, "%s: cannot make the folder: %s", part, strerror(why));
+                goto done;
+            }
+        }
+        *p = rest;
+    }
+done:
+    trb_free(part);
+    return st;
+}
+
+bool trb_file_exists(const char *path)
+{
+    struct stat info;
+    /* Where the file system cannot say, the file is taken to be there: to open it then fails, and nothing is
+     * overwritten. */
+    return stat(path, &info) == 0 || (errno != ENOENT && errno != ENOTDIR);
+}
+
+static int look(const char *path, int flags, struct stat *info)
+{
+    return (flags & O_NOFOLLOW) != 0 ? lstat(path, info) : stat(path, info);
+}
+
+int trb__open(const char *path, int flags)
+{
+    struct stat info;
+    const int fd = open(path, flags | O_NONBLOCK | O_CLOEXEC, 0666); /* which files do not mind */
+    int why = errno;
+    if (fd >= 0 && fstat(fd, &info) == 0 && S_ISREG(info.st_mode)) return fd;
+    if (fd >= 0 || (look(path, flags, &info) == 0 && !S_ISREG(info.st_mode))) why = EMEDIUMTYPE;
+    if (fd >= 0) (void)close(fd);
+    errno = why;
+    return -1;
+}
+
+static const char *kind_of(mode_t mode)
+{
+    return S_ISDIR(mode)    ? "a folder"
+           : S_ISFIFO(mode) ? "a FIFO"
+           : S_ISLNK(mode)  ? "a symbolic link"
+           : S_ISSOCK(mode) ? "a socket"
+                            : "a device";
+}
+
+trb_status trb__open_failed(const char *path, int flags, int why)
+{
+    struct stat info;
+    const bool reads = (flags & O_ACCMODE) == O_RDONLY;
+    if (why == EMEDIUMTYPE)
+        return trb_fail(TRB_ECONFIG, "%s: expected a file, got %s", path,
+                        look(path, flags, &info) == 0 ? kind_of(info.st_mode) : "something else");
+    return trb_fail(reads && (why == ENOENT || why == ENOTDIR) ? TRB_ECONFIG : TRB_EIO, "%s: cannot be %s: %s", path,
+                    reads ? "read" : "written", strerror(why));
+}
+
+trb_status trb_file_open(const char *path, int flags, int *fd)
+{
+    *fd = trb__open(path, flags);
+    return *fd < 0 ? trb__open_failed(path, flags, errno) : TRB_OK;
+}

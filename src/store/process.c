@@ -1,0 +1,38 @@
+/* Whether another process of this host lives. */
+#include "impl.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+/* \return false where the system does not say */
+static bool process_stat(long pid, char *state, unsigned long long *started)
+{
+    char path[64], text[1024];
+    (void)snprintf(path, sizeof path, "/proc/%ld/stat", pid);
+    FILE *fp = fopen(path, "re");
+    if (fp == NULL) return false;
+    text[fread(text, 1, sizeof text - 1, fp)] = '\0';
+    (void)fclose(fp);
+    const char *behind_name = strrchr(text, ')');
+    return behind_name != NULL && sscanf(behind_name,
+                                         ") %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+                                         "%llu",
+                                         state, started) == 2;
+}
+
+unsigned long long trb__process_started(long pid)
+{
+    char state = '?';
+    unsigned long long started = 0;
+    return process_stat(pid, &state, &started) ? started : 0;
+}
+
+bool trb__process_gone(long pid, unsigned long long started)
+{
+    char state = '?';
+    unsigned long long now = 0;
+    if (kill((pid_t)pid, 0) != 0 && errno == ESRCH) return true;
+    return process_stat(pid, &state, &now) && (state == 'Z' || state == 'X' || (started != 0 && started != now));
+}
