@@ -52,7 +52,9 @@ typedef struct trb__keep trb__keep;
 
 struct trb_exchange {
     trb_exchange *next_open; /* of this rank's exchanges */
-    trb_comm *group;
+    trb_grid grid;
+    trb_grid_part part;
+    trb_comm *group; /* the grid's, for this part */
     const trb__exchange *kind;
     void *of_kind;
     trb_exchange_opts how;

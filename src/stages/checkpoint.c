@@ -121,7 +121,7 @@ trb_status trb__checkpoint_find(trb_comm *group, const trb_config *c, trb__place
 trb_status trb__checkpoint_check(const trb_checkpoint *c, const trb__fit *f, uint64_t steps)
 {
     const trb_net *whole = f->heads == NULL ? f->net : f->place->net;
-    const size_t H = f->heads == NULL ? 1 : f->heads->lanes;
+    const size_t H = f->heads == NULL ? 1 : f->grid->shape.head_lanes;
     if (c->net != NULL &&
         (strcmp(trb_net_layers(c->net), trb_net_layers(whole)) != 0 || trb_net_heads(c->net) != trb_net_heads(whole)))
         return trb_fail(TRB_EINTEGRITY, "%s: a checkpoint's network is not that of its own configuration",
@@ -208,9 +208,9 @@ static trb_status read_again(const char *path, const trb_checkpoint *c, relay *r
     return st != TRB_OK ? st : told;
 }
 
-trb_status trb__checkpoint_use(trb_comm *group, const trb_checkpoint *c, const trb__fit *f, trb_exchange *x,
-                               trb_exchange *heads)
+trb_status trb__checkpoint_use(const trb_checkpoint *c, const trb__fit *f, trb_exchange *x, trb_exchange *heads)
 {
+    trb_comm *group = f->grid->world;
     const bool leads = trb_comm_rank(group) == 0, cut = heads != NULL;
     relay r = {.group = group, .n_parts = cut ? 2 : 1};
     trb_net *own = NULL;
@@ -218,8 +218,7 @@ trb_status trb__checkpoint_use(trb_comm *group, const trb_checkpoint *c, const t
     trb_status st = TRB_OK;
     r.part[0] = (landing){.whole = cut ? f->place->net : f->net, .part = f->net, .x = x};
     if (cut) {
-        const size_t n = trb_net_heads(f->heads->net);
-        st = trb_net_window(f->place->net, (size_t)trb_comm_rank(f->heads->row) * n, n, &own);
+        st = trb_net_window(f->place->net, f->grid->member, f->grid->n_members, &own);
         r.part[1] = (landing){.whole = own, .part = f->heads->net, .x = heads};
     }
     if (st == TRB_OK && !leads) st = trb_alloc(TRB_MEM_CHECKPOINT, TRB_CHECKPOINT_PIECE, sizeof *piece, &piece);
@@ -265,7 +264,7 @@ static uint64_t next_due(const trb__saver *s, uint64_t taken)
 static trb_status reserve(trb__saver *s)
 {
     const trb__heads *heads = s->fit->heads;
-    const size_t H = heads == NULL ? 1 : heads->lanes;
+    const size_t H = heads == NULL ? 1 : s->fit->grid->shape.head_lanes;
     const trb_net *whole = s->place->net != NULL ? s->place->net : s->fit->net;
     s->at.n_sums = H * s->fit->opts->lanes;
     s->at.n_slabs = slabs_of(s->fit->opts);
@@ -279,19 +278,20 @@ static trb_status reserve(trb__saver *s)
     return trb_alloc(TRB_MEM_CHECKPOINT, TRB_CHECKPOINT_SLABS * trb_net_size(whole), sizeof *s->joined, &s->joined);
 }
 
-size_t trb__saver_bytes(const trb__fit *f, size_t columns)
+size_t trb__saver_bytes(const trb__fit *f)
 {
     const size_t slabs = slabs_of(f->opts);
     if (f->place->c->checkpoint.keep == 0) return 0;
     size_t floats = slabs * trb_net_size(f->net);
     if (f->heads != NULL)
-        floats += columns * slabs * trb_net_size(f->heads->net) + TRB_CHECKPOINT_SLABS * trb_net_size(f->place->net);
+        floats += f->grid->shape.columns * slabs * trb_net_size(f->heads->net) +
+                  TRB_CHECKPOINT_SLABS * trb_net_size(f->place->net);
     return floats * sizeof(float);
 }
 
-trb_status trb__saver_open(trb_comm *group, const trb__fit *f, trb_exchange *x, trb_exchange *heads, size_t steps,
-                           trb__saver **out)
+trb_status trb__saver_open(const trb__fit *f, trb_exchange *x, trb_exchange *heads, size_t steps, trb__saver **out)
 {
+    trb_comm *group = f->grid->world;
     trb__saver *s = NULL;
     if (f->place == NULL || f->place->c->checkpoint.keep == 0) return TRB_OK;
     trb_status st = trb_agree(group, trb_alloc(TRB_MEM_OTHER, 1, sizeof *s, &s));
@@ -305,9 +305,7 @@ trb_status trb__saver_open(trb_comm *group, const trb__fit *f, trb_exchange *x, 
     s->due = next_due(s, f->from == NULL ? 0 : f->from->step);
     st = trb_agree(group, reserve(s));
     if (st == TRB_OK) st = trb_exchange_keep_open(x, group, 0, 1);
-    if (st == TRB_OK && heads != NULL)
-        st = trb_exchange_keep_open(heads, group, (size_t)trb_comm_rank(f->heads->row),
-                                    (size_t)trb_comm_size(f->heads->row));
+    if (st == TRB_OK && heads != NULL) st = trb_exchange_keep_open(heads, group, f->grid->at, f->grid->shape.columns);
     if (st == TRB_OK)
         *out = s;
     else

@@ -52,11 +52,8 @@ typedef struct {
     trb_status saved;  /* how writing them goes */
     uint64_t taken;    /* steps before this run */
     trb_work *work;
-    trb_feed *feed; /* a lane a part */
-    /* The lanes that this rank computes, and those that its row does: of a grid's row each column takes every G-th, of
-     * all others a row is one rank. */
-    trb_lanes own, row;
-    size_t column, columns;
+    trb_feed *feed;              /* a lane a part */
+    trb_lanes own, row;          /* the lanes of this rank, and of its row (grid.h) */
     size_t steps, rows, planned; /* steps an epoch; rows a lane; how many steps are planned ahead */
     int64_t *order, *sample;     /* [samples]; [planned][lanes of the row][rows] */
     uint16_t *view;              /* as `sample`; NULL if there is only one */
@@ -134,7 +131,7 @@ static trb_status reserve(loop *l)
     TRB_TRY(trb_alloc(TRB_MEM_DATA, f->samples->n_train, sizeof *l->order, &l->order));
     TRB_TRY(trb_alloc(TRB_MEM_DATA, rows, sizeof *l->sample, &l->sample));
     if (f->views > 1) TRB_TRY(trb_alloc(TRB_MEM_DATA, rows, sizeof *l->view, &l->view));
-    if (l->columns > 1) {
+    if (l->fit->grid->shape.columns > 1) {
         TRB_TRY(trb_alloc(TRB_MEM_DATA, fed, sizeof *l->fed, &l->fed));
         if (f->views > 1) TRB_TRY(trb_alloc(TRB_MEM_DATA, fed, sizeof *l->fed_view, &l->fed_view));
     } else {
@@ -151,7 +148,7 @@ static void release(loop *l)
 {
     trb_feed_close(l->feed);
     trb_work_destroy(l->work);
-    if (l->columns > 1) {
+    if (l->fit->grid->shape.columns > 1) {
         trb_free(l->fed);
         trb_free(l->fed_view);
     }
@@ -197,12 +194,18 @@ static trb_status backward_of_both(loop *l)
     return st;
 }
 
+/* Where the rows of this rank's lane i begin among those of its row's lanes. */
+static size_t rows_before(const loop *l, size_t i)
+{
+    return (l->own.first + i * l->own.step - l->row.first) * l->rows;
+}
+
 /* Lane i of this rank. */
 static trb_status lane(loop *l, size_t i, uint64_t epoch, const int64_t *sample)
 {
     const trb__fit *f = l->fit;
     trb__lane lane = {.number = i,
-                      .at = (l->column + i * l->columns) * l->rows,
+                      .at = rows_before(l, i),
                       .rows = l->rows,
                       .batch = l->reach == NULL ? f->opts->batch : 2 * f->opts->batch,
                       .sample = sample};
@@ -222,12 +225,13 @@ static trb_status lane(loop *l, size_t i, uint64_t epoch, const int64_t *sample)
 /* A round of a network whose heads are cut: of each column one lane of the row, as far as there are some. */
 static trb_status take_round(loop *l, trb_status st, uint64_t epoch, size_t first, const int64_t *sample)
 {
-    const size_t left = l->row.count - first, items = left < l->columns ? left : l->columns;
-    const bool mine = l->column < items;
+    const size_t left = l->row.count - first, columns = l->fit->grid->shape.columns, column = l->fit->grid->at;
+    const size_t items = left < columns ? left : columns;
+    const bool mine = column < items;
     const trb_mix *mix = NULL;
     const float *x = NULL, *z = NULL, *dz = NULL;
     if (st == TRB_OK && mine) st = trb_feed_next(l->feed, &x, &mix);
-    if (st == TRB_OK && mine) st = forward(l, epoch, sample + l->column * l->rows, x, &z);
+    if (st == TRB_OK && mine) st = forward(l, epoch, sample + column * l->rows, x, &z);
     st = trb__half_round(l->heads, st, epoch, first, items, sample, st == TRB_OK ? z : NULL, &dz);
     if (st == TRB_OK && mine)
         st = trb_net_backward(l->fit->net, l->work, l->fit->params, dz, trb_exchange_gradient(l->x), NULL);
@@ -252,7 +256,7 @@ static trb_status step(loop *l, trb_status st, uint64_t number, const int64_t *s
     if (st == TRB_OK) st = trb_fault("train.step");
     if (l->row.count > 0 && l->fit->next != NULL) st = l->fit->next(l->fit->ctx, number, st);
     if (l->heads != NULL) {
-        for (size_t first = 0; first < l->row.count; first += l->columns)
+        for (size_t first = 0; first < l->row.count; first += l->fit->grid->shape.columns)
             st = take_round(l, st, epoch, first, sample + first * l->rows);
         trb_exchange *x = trb__half_exchange(l->heads);
         trb_exchange_wish(l->x, wish(l));
@@ -265,7 +269,7 @@ static trb_status step(loop *l, trb_status st, uint64_t number, const int64_t *s
         return st == TRB_OK ? pulled : st;
     }
     for (size_t i = 0; i < l->own.count; i++) {
-        if (st == TRB_OK) st = lane(l, i, epoch, sample + (l->column + i * l->columns) * l->rows);
+        if (st == TRB_OK) st = lane(l, i, epoch, sample + rows_before(l, i));
         trb_exchange_lane_done(l->x);
         loss += l->loss[i];
     }
@@ -302,9 +306,9 @@ static trb_status plan(loop *l, uint64_t epoch, size_t step)
         else
             l->view[i] = trb_rng_uniform(&rng) < f->clean ? 0 : (uint16_t)(1 + trb_rng_below(&rng, f->views - 1));
     }
-    for (size_t s = 0; l->columns > 1 && s < l->planned; s++) {
+    for (size_t s = 0; f->grid->shape.columns > 1 && s < l->planned; s++) {
         for (size_t i = 0; i < l->own.count; i++) {
-            const size_t from = s * n + (l->column + i * l->columns) * l->rows, to = (s * l->own.count + i) * l->rows;
+            const size_t from = s * n + rows_before(l, i), to = (s * l->own.count + i) * l->rows;
             memcpy(l->fed + to, l->sample + from, l->rows * sizeof *l->fed);
             if (l->view != NULL) memcpy(l->fed_view + to, l->view + from, l->rows * sizeof *l->view);
         }
@@ -345,19 +349,20 @@ static trb_status stopped(const loop *l)
 }
 
 /* A step that is kept is over. */
-static trb_status keep(trb_comm *group, loop *l, unsigned wished)
+static trb_status keep(loop *l, unsigned wished)
 {
+    trb_comm *world = l->fit->grid->world;
     if (l->saver != NULL) {
         double *sums = trb__saver_sums(l->saver);
         for (size_t i = 0; l->heads == NULL && i < l->own.count; i++) sums[l->own.first + i * l->own.step] = l->loss[i];
         if (l->taken % l->steps != 0) /* else the next epoch has none yet */
             TRB_TRY(l->heads != NULL ? trb__half_sums(l->heads, sums)
-                                     : trb_comm_fill(group, sums, l->fit->opts->lanes));
+                                     : trb_comm_fill(world, sums, l->fit->opts->lanes));
         note(l, trb__saver_kept(l->saver, l->taken));
     }
     if (wished < STOP) return TRB_OK;
     note(l, trb__saver_finish(l->saver));
-    TRB_TRY(trb_agree(group, l->saved));
+    TRB_TRY(trb_agree(world, l->saved));
     trb_stop_heard((int)wished - STOP - 1);
     return stopped(l);
 }
@@ -371,24 +376,25 @@ static trb_status check_moments(const loop *l)
     return trb_fail_of(st, "%s: ", l->fit->label);
 }
 
-static trb_status over(trb_comm *group, loop *l, uint64_t e)
+static trb_status over(loop *l, uint64_t e)
 {
     double loss = 0.0;
     TRB_TRY(l->heads != NULL ? trb__half_loss(l->heads, &loss) : trb_exchange_sum(l->x, l->loss, &loss));
     for (size_t i = 0; i < l->own.count; i++) l->loss[i] = 0.0;
     const trb_status st = check_moments(l);
-    return trb_agree(group, st == TRB_OK ? end_epoch(l, e, loss) : st);
+    return trb_agree(l->fit->grid->world, st == TRB_OK ? end_epoch(l, e, loss) : st);
 }
 
 /* All ranks step by step. */
-static trb_status in_step(trb_comm *group, loop *l)
+static trb_status in_step(loop *l)
 {
+    trb_comm *world = l->fit->grid->world;
     unsigned wished = NOTHING;
     for (uint64_t e = l->taken / l->steps; e < l->fit->epochs; e++) {
         const uint64_t epoch = l->fit->first_epoch + e;
         const size_t first = l->taken % l->steps;
         l->planned = l->steps - first;
-        TRB_TRY(trb_agree(group, plan(l, epoch, first)));
+        TRB_TRY(trb_agree(world, plan(l, epoch, first)));
         for (size_t s = 0; s < l->planned; s++) {
             l->taken++;
             double start = trb_now_s();
@@ -396,9 +402,9 @@ static trb_status in_step(trb_comm *group, loop *l)
             trb__saver_hold(l->saver, trb_now_s() - start);
             const int64_t *sample = l->row.count == 0 ? NULL : l->sample + s * l->row.count * l->rows;
             TRB_TRY(step(l, l->saved, l->taken - 1, sample));
-            if (l->taken % l->steps == 0) TRB_TRY(over(group, l, e));
+            if (l->taken % l->steps == 0) TRB_TRY(over(l, e));
             start = trb_now_s();
-            if (wished != NOTHING) TRB_TRY(keep(group, l, wished));
+            if (wished != NOTHING) TRB_TRY(keep(l, wished));
             wished = trb_exchange_wished(l->x);
             note(l, trb__saver_go_on(l->saver));
             trb__saver_hold(l->saver, trb_now_s() - start);
@@ -406,7 +412,7 @@ static trb_status in_step(trb_comm *group, loop *l)
         }
     }
     note(l, trb__saver_finish(l->saver));
-    return trb_agree(group, l->saved);
+    return trb_agree(world, l->saved);
 }
 
 /* A worker that takes the next share when it is done with one. If it fails nobody is given another one. */
@@ -466,14 +472,14 @@ static trb_status serve(loop *l)
 }
 
 /* Where an earlier run was. Collective. */
-static trb_status go_on(trb_comm *group, loop *l)
+static trb_status go_on(loop *l)
 {
     const trb__fit *f = l->fit;
     trb_checkpoint *from = f->from;
     if (from == NULL || from->n_slabs == 0) return TRB_OK;
-    TRB_TRY(trb_agree(group, trb__checkpoint_check(from, f, f->epochs * l->steps)));
+    TRB_TRY(trb_agree(f->grid->world, trb__checkpoint_check(from, f, f->epochs * l->steps)));
     trb_exchange *heads = l->heads == NULL ? NULL : trb__half_exchange(l->heads);
-    TRB_TRY(trb__checkpoint_use(group, from, f, l->x, heads));
+    TRB_TRY(trb__checkpoint_use(from, f, l->x, heads));
     l->taken = l->progress.from = from->step;
     if (l->heads != NULL) trb__half_go_on(l->heads, from->sum);
     for (size_t i = 0; l->heads == NULL && i < l->own.count; i++)
@@ -535,8 +541,9 @@ static void show_exchange(const loop *l, size_t P, const double *all)
 }
 
 /* For who asks whether more ranks, fewer, or more head groups would do. */
-static trb_status report_costs(trb_comm *group, const loop *l)
+static trb_status report_costs(const loop *l)
 {
+    trb_comm *group = l->fit->grid->world;
     const size_t P = (size_t)trb_comm_size(group);
     double *all = NULL, mine[FIGURES];
     if (P == 1) return TRB_OK;
@@ -554,24 +561,19 @@ static trb_status report_costs(trb_comm *group, const loop *l)
     return st;
 }
 
-/* All that steps need but checkpoints. Collective over group; \return the agreed status, after which close_all() is due */
-static trb_status open_all(trb_comm *group, const trb__fit *f, loop *l)
+/* All that steps need but checkpoints. Collective over the grid; \return the agreed status, after which close_all() is
+ * due */
+static trb_status open_all(const trb__fit *f, loop *l)
 {
-    const int P = trb_comm_size(group), r = trb_comm_rank(group);
     *l = (loop){.fit = f, .steps = f->samples->n_train / f->opts->batch, .rows = f->opts->batch / f->opts->lanes};
     l->opt = optimiser(f, l->steps);
     const uint64_t steps = f->epochs * l->steps;
-    TRB_TRY(trb_exchange_open(group, f->exchange, f->net, &l->opt, f->opts->lanes, steps, f->params, &l->x));
-    l->own = l->row = trb_exchange_lanes(l->x);
-    l->columns = f->exchange->columns > 1 ? (size_t)f->exchange->columns : 1;
-    l->column = (size_t)r % l->columns;
-    if (l->columns > 1) {
-        const trb_exchange_opts by_rows = {.kind = f->exchange->kind};
-        l->row = trb_exchange_share(&by_rows, f->opts->lanes, r / (int)l->columns, P / (int)l->columns);
-    }
+    TRB_TRY(trb_exchange_open(f->grid, TRB_BODY, f->exchange, f->net, &l->opt, steps, f->params, &l->x));
+    l->own = f->grid->lanes;
+    l->row = f->grid->row_lanes;
     l->planned = trb_exchange_is_free(l->x) ? 1 : l->steps;
-    if (f->heads != NULL) TRB_TRY(trb__half_open(group, f, &l->opt, steps, &l->heads));
-    return trb_agree(group, reserve(l));
+    if (f->heads != NULL) TRB_TRY(trb__half_open(f, &l->opt, steps, &l->heads));
+    return trb_agree(f->grid->world, reserve(l));
 }
 
 static void close_all(loop *l)
@@ -582,32 +584,30 @@ static void close_all(loop *l)
     trb_exchange_close(l->x);
 }
 
-trb_status trb__fit_measure(const trb__fit *f, int P, size_t *bytes)
+trb_status trb__fit_measure(const trb__fit *f, size_t *bytes)
 {
     loop l = {.fit = f};
-    trb_comm *group = NULL;
-    TRB_TRY(trb_comm_pretend(P, &group));
     const size_t before = trb_mem_bytes(TRB_MEM_KINDS);
-    const trb_status st = open_all(group, f, &l);
+    const trb_status st = open_all(f, &l);
     *bytes = trb_mem_bytes(TRB_MEM_KINDS) - before;
     close_all(&l);
-    trb_comm_close(group);
     return st;
 }
 
-trb_status trb__fit_run(trb_comm *group, const trb__fit *f)
+trb_status trb__fit_run(const trb__fit *f)
 {
+    trb_comm *group = f->grid->world;
     loop l = {.fit = f};
     trb_mem_peak_begin();
-    trb_status st = open_all(group, f, &l);
+    trb_status st = open_all(f, &l);
     const uint64_t steps = f->epochs * l.steps;
     const bool free = st == TRB_OK && trb_exchange_is_free(l.x);
     if (st == TRB_OK)
-        st = trb__saver_open(group, f, l.x, l.heads == NULL ? NULL : trb__half_exchange(l.heads), l.steps, &l.saver);
+        st = trb__saver_open(f, l.x, l.heads == NULL ? NULL : trb__half_exchange(l.heads), l.steps, &l.saver);
     trb_progress_begin(&l.progress, steps, "steps", "%s", f->label);
-    if (st == TRB_OK) st = go_on(group, &l);
+    if (st == TRB_OK) st = go_on(&l);
     const double begun = trb_now_s();
-    if (st == TRB_OK && !free) st = in_step(group, &l);
+    if (st == TRB_OK && !free) st = in_step(&l);
     if (st == TRB_OK && free) {
         st = l.own.count == 0 ? serve(&l) : work_freely(&l);
         if (st == TRB_OK) st = check_moments(&l);
@@ -618,7 +618,7 @@ trb_status trb__fit_run(trb_comm *group, const trb__fit *f)
     if (st == TRB_OK && l.heads != NULL) st = trb_agree(group, trb_exchange_gather(trb__half_exchange(l.heads)));
     if (st == TRB_OK) trb_progress_end(&l.progress, l.note);
     if (st == TRB_OK && !free) trb__saver_report(l.saver, (trb_now_s() - begun) / (double)(steps - l.progress.from));
-    if (st == TRB_OK) st = report_costs(group, &l);
+    if (st == TRB_OK) st = report_costs(&l);
     (void)drop_plan(&l);
     close_all(&l);
     return st;

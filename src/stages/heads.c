@@ -4,11 +4,11 @@
 #include "tribikos/memory.h"
 
 struct trb__half {
-    trb_comm *group;
     const trb__fit *fit;
+    const trb_grid *grid;
     const trb__heads *heads;
     trb_exchange *x;
-    trb_row *row;
+    trb_rounds *rounds;
     size_t own, lanes, rows; /* own head lanes; lanes of the row; rows a lane */
     trb_work **work;         /* [own] */
     float *dz;
@@ -20,7 +20,7 @@ static trb_status reserve(trb__half *h)
     const trb__fit *f = h->fit;
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, h->own, sizeof *h->work, &h->work));
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, h->own * h->lanes, sizeof *h->loss, &h->loss));
-    TRB_TRY(trb_alloc(TRB_MEM_OTHER, h->heads->lanes + h->own, sizeof *h->sums, &h->sums));
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, h->grid->shape.head_lanes + h->own, sizeof *h->sums, &h->sums));
     for (size_t i = 0; i < h->own; i++) {
         TRB_TRY(trb_work_create(h->heads->lane[i], h->rows, true, &h->work[i]));
         /* The others' gradients are in the same slab, so it is complete where the last head lane's is. */
@@ -30,9 +30,9 @@ static trb_status reserve(trb__half *h)
     return trb_alloc(TRB_MEM_ACTIVATIONS, answers, sizeof *h->dz, &h->dz);
 }
 
-trb_status trb__half_open(trb_comm *group, const trb__fit *f, const trb_optim *opt, uint64_t steps, trb__half **out)
+trb_status trb__half_open(const trb__fit *f, const trb_optim *opt, uint64_t steps, trb__half **out)
 {
-    const trb_exchange_opts within_column = {.kind = f->exchange->kind};
+    trb_comm *group = f->grid->world;
     const size_t rows = f->opts->batch / f->opts->lanes;
     trb__half *h = NULL;
     trb_status st = trb_agree(group, trb_alloc(TRB_MEM_OTHER, 1, sizeof *h, &h));
@@ -40,15 +40,14 @@ trb_status trb__half_open(trb_comm *group, const trb__fit *f, const trb_optim *o
         trb_free(h);
         return st;
     }
-    h->group = group;
     h->fit = f;
+    h->grid = f->grid;
     h->heads = f->heads;
     h->rows = rows;
-    st = trb_row_open(f->heads->row, f->heads->lanes, rows * trb_net_inputs(f->heads->net), &h->row);
+    h->own = f->grid->n_lanes;
+    st = trb_rounds_open(f->grid, rows * trb_net_inputs(f->heads->net), &h->rounds);
     TRB_GO(trb_agree(group, st));
-    h->own = trb_row_own(h->row);
-    st = trb_exchange_open(f->heads->column, &within_column, f->heads->net, opt, f->opts->lanes, steps,
-                           f->heads->params, &h->x);
+    st = trb_exchange_open(f->grid, TRB_HEADS, f->exchange, f->heads->net, opt, steps, f->heads->params, &h->x);
     TRB_GO(trb_agree(group, st));
     h->lanes = trb_exchange_lanes(h->x).count;
     TRB_GO(trb_agree(group, reserve(h)));
@@ -63,7 +62,7 @@ void trb__half_close(trb__half *h)
 {
     if (h == NULL) return;
     trb_exchange_close(h->x);
-    trb_row_close(h->row);
+    trb_rounds_close(h->rounds);
     for (size_t i = 0; h->work != NULL && i < h->own; i++) trb_work_destroy(h->work[i]);
     void *const blocks[] = {h->work, h->dz, h->loss, h->sums};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) trb_free(blocks[i]);
@@ -75,14 +74,13 @@ static trb_status head_lane(trb__half *h, uint64_t epoch, size_t lane, size_t i,
                             const float *features, float *dx)
 {
     const trb__fit *f = h->fit;
-    const size_t column = (size_t)trb_comm_rank(h->heads->row);
     const trb_draw draw = {
-        .seed = f->opts->seed, .member = f->stream + 1 + column * h->own + i, .epoch = epoch, .sample = sample};
+        .seed = f->opts->seed, .member = f->stream + 1 + h->grid->head_lane + i, .epoch = epoch, .sample = sample};
     const trb__lane l = {.number = lane,
                          .at = lane * h->rows,
                          .heads = i,
                          .rows = h->rows,
-                         .batch = f->opts->batch * h->heads->lanes, /* each has 1/H of the heads */
+                         .batch = f->opts->batch * h->grid->shape.head_lanes, /* each has 1/H of the heads */
                          .sample = sample};
     const trb_net *net = h->heads->lane[i];
     const float *z = NULL;
@@ -99,19 +97,19 @@ trb_status trb__half_round(trb__half *h, trb_status st, uint64_t epoch, size_t f
 {
     const size_t F = trb_net_inputs(h->heads->net);
     const float *features = NULL;
-    const trb_status gathered = trb_row_gather(h->row, items, z, &features);
+    const trb_status gathered = trb_rounds_gather(h->rounds, items, z, &features);
     if (st == TRB_OK) st = gathered;
     for (size_t j = 0; j < items; j++) {
         for (size_t i = 0; i < h->own; i++) {
-            float *dx = trb_row_answer(h->row);
+            float *dx = trb_rounds_answer(h->rounds);
             if (st == TRB_OK)
                 st = head_lane(h, epoch, first + j, i, sample + j * h->rows, features + j * h->rows * F, dx);
-            const trb_status answered = trb_row_answered(h->row);
+            const trb_status answered = trb_rounds_answered(h->rounds);
             if (st == TRB_OK) st = answered;
         }
         trb_exchange_lane_done(h->x);
     }
-    const trb_status summed = trb_row_sum(h->row, items, dz);
+    const trb_status summed = trb_rounds_sum(h->rounds, items, dz);
     return st == TRB_OK ? summed : st;
 }
 
@@ -123,21 +121,21 @@ trb_exchange *trb__half_exchange(trb__half *h)
 void trb__half_worked(const trb__half *h, double *waited_s, uint64_t *bytes_sent)
 {
     const trb_exchange_work work = trb_exchange_worked(h->x);
-    trb_row_worked(h->row, waited_s, bytes_sent);
+    trb_rounds_worked(h->rounds, waited_s, bytes_sent);
     *waited_s += work.waited_s;
     *bytes_sent += work.bytes_sent;
 }
 
 trb_status trb__half_loss(trb__half *h, double *sum)
 {
-    double *mine = h->sums + h->heads->lanes;
+    double *mine = h->sums + h->grid->shape.head_lanes;
     trb_status st = TRB_OK;
     for (size_t i = 0; st == TRB_OK && i < h->own; i++) st = trb_exchange_sum(h->x, h->loss + i * h->lanes, &mine[i]);
-    TRB_TRY(trb_agree(h->group, st)); /* a column's ranks agree on it among themselves, a row's on the next */
-    TRB_TRY(trb_agree(h->group, trb_comm_allgather(h->heads->row, mine, h->own, h->sums)));
+    TRB_TRY(trb_agree(h->grid->world, st)); /* a column's ranks agree on it among themselves, a row's on the next */
+    TRB_TRY(trb_agree(h->grid->world, trb_comm_allgather(h->grid->row, mine, h->own, h->sums)));
     memset(h->loss, 0, h->own * h->lanes * sizeof *h->loss);
     *sum = 0.0;
-    for (size_t i = 0; i < h->heads->lanes; i++) *sum += h->sums[i];
+    for (size_t i = 0; i < h->grid->shape.head_lanes; i++) *sum += h->sums[i];
     return TRB_OK;
 }
 
@@ -145,15 +143,14 @@ trb_status trb__half_loss(trb__half *h, double *sum)
 static size_t place_of(const trb__half *h, size_t i, size_t k)
 {
     const trb_lanes lanes = trb_exchange_lanes(h->x);
-    const size_t head_lane = (size_t)trb_comm_rank(h->heads->row) * h->own + i;
-    return head_lane * h->fit->opts->lanes + lanes.first + k * lanes.step;
+    return (h->grid->head_lane + i) * h->fit->opts->lanes + lanes.first + k * lanes.step;
 }
 
 trb_status trb__half_sums(trb__half *h, double *all)
 {
     for (size_t i = 0; i < h->own; i++)
         for (size_t k = 0; k < h->lanes; k++) all[place_of(h, i, k)] = h->loss[i * h->lanes + k];
-    return trb_comm_fill(h->group, all, h->heads->lanes * h->fit->opts->lanes);
+    return trb_comm_fill(h->grid->world, all, h->grid->shape.head_lanes * h->fit->opts->lanes);
 }
 
 void trb__half_go_on(trb__half *h, const double *all)

@@ -4,8 +4,8 @@
 
 #include "tribikos/cache.h"
 #include "tribikos/dirichlet.h"
+#include "tribikos/grid.h"
 #include "tribikos/lock.h"
-#include "tribikos/row.h"
 #include "tribikos/stages.h"
 
 /** Students draw their initial weights and orders from a stream of their own, the same for all of them: students of one
@@ -134,7 +134,7 @@ typedef enum { TRB__ONE_HEAD, TRB__COPIED_HEADS, TRB__SHARING_HEADS, TRB__FOLDED
 
 /** A way to follow the members (method.c). While the student has one head, a row of members' logits becomes
  * *statistics*: sums over members, divided by the size of the ensemble. So the columns of a grid's row, which have some
- * members each, make a part each, and the parts are added up in the tree of row.h. A cache of statistics holds what the
+ * members each, make a part each, and the parts are added up in the tree of grid.h. A cache of statistics holds what the
  * loss takes (trb_statistics). */
 typedef struct {
     const char *name;
@@ -164,6 +164,8 @@ const trb__method *trb__method_of(trb_method m, trb_task task);
 /** Whether student s can be trained on these samples with M members of K outputs; and by so many ranks. Local. */
 trb_status trb__student_check(const trb_config *c, size_t s, const trb__samples *samples, size_t M, size_t K);
 trb_status trb__student_ranks(const trb_config *c, size_t s, int ranks);
+/** The grid in which student s is trained. Local. */
+trb_grid_shape trb__student_grid(const trb_config *c, size_t s);
 
 /** Whether all stages can do what is configured, on some number of ranks. Collective over world; the status is agreed.
  * \param[in] s  the training set */
@@ -187,13 +189,11 @@ typedef struct {
     const trb_mix *mix;    /* [rows] with whom each is mixed; NULL if none is */
 } trb__lane;
 
-/** The heads of a network that is cut into a body and head lanes (row.h): those of this rank's column. */
+/** The heads of a network that is cut into a body and head lanes (grid.h): those of this rank's column. */
 typedef struct {
-    trb_comm *row, *column;
     const trb_net *net; /* of all of them; its slab is what is exchanged within the column */
     float *params;
-    size_t lanes;         /* H */
-    trb_net *const *lane; /* [H / G] windows on `net` */
+    trb_net *const *lane; /* [head lanes of this rank] windows on `net` */
 } trb__heads;
 
 /** Where the checkpoints of a training are, and of what. */
@@ -225,9 +225,10 @@ trb_status trb__makers(const char *what, const char *blas, const char *processor
  * \return the agreed status */
 trb_status trb__checkpoint_find(trb_comm *group, const trb_config *c, trb__place *place, trb_checkpoint *out);
 
-/** One training of one network by one group of ranks, data-parallel by lanes. With exchange->columns = G above 1 the
- * group is a grid, rank = row * G + column, and each rank is told of all rows that the lanes of its row have. */
+/** One training of one network by the ranks of a grid, data-parallel by lanes. Each rank is told of all rows that the
+ * lanes of its row have. */
 typedef struct {
+    const trb_grid *grid;
     const trb_fit_opts *opts;
     uint64_t epochs, first_epoch; /* first_epoch keys order and masks, so that a second phase goes on, not over */
     uint64_t schedule_from, schedule_epochs; /* where the schedule stands at the beginning, and how long it is */
@@ -268,8 +269,8 @@ typedef struct {
 
 /** The heads' half of a training (heads.c): as many rounds a step as the row's lanes take, G at a time. */
 typedef struct trb__half trb__half;
-/** Collective over group; \return the agreed status. */
-trb_status trb__half_open(trb_comm *group, const trb__fit *f, const trb_optim *opt, uint64_t steps, trb__half **out);
+/** Collective over the grid; \return the agreed status. */
+trb_status trb__half_open(const trb__fit *f, const trb_optim *opt, uint64_t steps, trb__half **out);
 void trb__half_close(trb__half *h); /* Collective over the column. NULL allowed. */
 /** Loss and gradients of a round. Collective over the row.
  * \param[in] st  how the step goes; the status handed on is returned   \param[in] first  of the row's lanes
@@ -280,11 +281,11 @@ trb_status trb__half_round(trb__half *h, trb_status st, uint64_t epoch, size_t f
 trb_exchange *trb__half_exchange(trb__half *h);
 /** What exchange and rows have cost. Local. */
 void trb__half_worked(const trb__half *h, double *waited_s, uint64_t *bytes_sent);
-/** The losses of all rounds since the last call, summed over lanes and heads. Collective over group. \return the agreed
+/** The losses of all rounds since the last call, summed over lanes and heads. Collective over the grid. \return the agreed
  * status */
 trb_status trb__half_loss(trb__half *h, double *sum);
 
-/** The losses since then, as a checkpoint has them. Collective over group. \param[in,out] all  [H][L] zeros */
+/** The losses since then, as a checkpoint has them. Collective over the grid. \param[in,out] all  [H][L] zeros */
 trb_status trb__half_sums(trb__half *h, double *all);
 void trb__half_go_on(trb__half *h, const double *all); /* Local: the losses are these. */
 
@@ -292,22 +293,20 @@ void trb__half_go_on(trb__half *h, const double *all); /* Local: the losses are 
  * so that no rank may use one before all have agreed. Local. */
 trb_status trb__checkpoint_check(const trb_checkpoint *c, const trb__fit *f, uint64_t steps);
 /** Go on from a checkpoint that all have let pass: parameters and moments. Rank 0 reads it once more, it must still be
- * the one that was found, and hands it round in pieces, of which each rank takes what it holds. Collective over group;
- * before the first step.
+ * the one that was found, and hands it round in pieces, of which each rank takes what it holds. Collective over the
+ * grid; before the first step.
  * \param[in] heads  exchange of the heads if they are cut, else NULL   \return the agreed status; after a failure
  * parameters and moments are lost */
-trb_status trb__checkpoint_use(trb_comm *group, const trb_checkpoint *c, const trb__fit *f, trb_exchange *x,
-                               trb_exchange *heads);
+trb_status trb__checkpoint_use(const trb_checkpoint *c, const trb__fit *f, trb_exchange *x, trb_exchange *heads);
 
-/** Writing checkpoints of one training (checkpoint.c): rank 0 of the group decides when one is due, all ranks keep a
+/** Writing checkpoints of one training (checkpoint.c): rank 0 of the grid decides when one is due, all ranks keep a
  * step, and when all is with rank 0 a thread writes it. NULL for s is a training without. */
 typedef struct trb__saver trb__saver;
-/** Collective over group. \param[in] heads  exchange of the heads if they are cut, else NULL
+/** Collective over the grid. \param[in] heads  exchange of the heads if they are cut, else NULL
  * \param[in] steps  an epoch   \param[out] out  NULL if none are to be written */
-trb_status trb__saver_open(trb_comm *group, const trb__fit *f, trb_exchange *x, trb_exchange *heads, size_t steps,
-                           trb__saver **out);
-/** Bytes that it takes on rank 0 of a group with so many columns, but for sums and texts. Local. */
-size_t trb__saver_bytes(const trb__fit *f, size_t columns);
+trb_status trb__saver_open(const trb__fit *f, trb_exchange *x, trb_exchange *heads, size_t steps, trb__saver **out);
+/** Bytes that it takes on rank 0, but for sums and texts. Local. */
+size_t trb__saver_bytes(const trb__fit *f);
 void trb__saver_close(trb__saver *s); /* Local; a file that is being written is finished. */
 /** Whether the step that ends with so many taken shall be kept; false but on rank 0. If true, it will be. Local. */
 bool trb__saver_due(trb__saver *s, uint64_t taken);
@@ -325,14 +324,13 @@ void trb__saver_report(const trb__saver *s, double step_s);
 /** Wait until what was kept is written. On all ranks; \return how it went, on rank 0 */
 trb_status trb__saver_finish(trb__saver *s);
 
-/** Collective over group. \return the agreed status; params are defined only if it is TRB_OK. TRB_STOPPED: a
+/** Collective over the grid. \return the agreed status; params are defined only if it is TRB_OK. TRB_STOPPED: a
  * checkpoint is written, if there are any */
-trb_status trb__fit_run(trb_comm *group, const trb__fit *fit);
+trb_status trb__fit_run(const trb__fit *fit);
 
-/** Bytes that a training takes on rank 0 of P ranks, but for parameters and checkpoints: it is opened in a group without
- * others (trb_comm_pretend()), as those of `heads` have to be. Local. \return TRB_OK; TRB_ECONFIG if so many ranks
- * cannot share it; TRB_ENOMEM */
-trb_status trb__fit_measure(const trb__fit *fit, int P, size_t *bytes);
+/** Bytes that a training takes on rank 0, but for parameters and checkpoints: it is opened, in a grid without others
+ * (trb_grid_pretend()). Local. \return TRB_OK; TRB_ECONFIG if so many ranks cannot share it; TRB_ENOMEM */
+trb_status trb__fit_measure(const trb__fit *fit, size_t *bytes);
 
 /** What rank 0 of so many holds at most while members and students are trained; NaN where so many ranks cannot share a
  * training. Local. \param[in,out] members,students  begin_bytes and resume_bytes of the one, and of each, from 0 */

@@ -109,6 +109,7 @@ static trb_status train_member(trb_comm *group, const trb_config *c, const trb__
     float *params = NULL;
     trb_jsonl *metrics = NULL;
     trb_augment *augment = NULL;
+    const trb_grid grid = trb_grid_plain(group, o->lanes, trb_exchange_servers(&c->exchange));
     trb_checkpoint from = {.config = NULL};
     trb__place place = {.c = c, .folder = trb__run_path(c, "members/m%03zu/checkpoint", m), .who = label};
     member_loss loss = {.s = s};
@@ -131,7 +132,8 @@ static trb_status train_member(trb_comm *group, const trb_config *c, const trb__
     if (leads) st = trb_jsonl_open(trb__run_path(c, "members/m%03zu/metrics.jsonl", m).text, from.metrics, &metrics);
     TRB_GO(trb_agree(group, st));
 
-    const trb__fit fit = {.opts = o,
+    const trb__fit fit = {.grid = &grid,
+                          .opts = o,
                           .epochs = o->epochs,
                           .schedule_epochs = o->epochs,
                           .stream = m,
@@ -149,7 +151,7 @@ static trb_status train_member(trb_comm *group, const trb_config *c, const trb__
                           .metrics = metrics,
                           .label = label,
                           .phase = 1};
-    TRB_GO(trb__fit_run(group, &fit));
+    TRB_GO(trb__fit_run(&fit));
     if (leads) {
         st = trb_jsonl_close(metrics);
         metrics = NULL;
@@ -176,7 +178,7 @@ done:
 static int group_color(const trb_comm *world, const trb_config *c, const todo_list *todo)
 {
     const size_t P = (size_t)trb_comm_size(world), r = (size_t)trb_comm_rank(world);
-    const size_t servers = c->exchange.kind == TRB_EXCHANGE_SERVER ? (size_t)c->exchange.servers : 0;
+    const size_t servers = trb_exchange_servers(&c->exchange);
     const size_t n = todo->n;
     size_t lanes = c->member[todo->member[0]].lanes;
     for (size_t i = 1; i < n; i++)
