@@ -3,7 +3,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "internal.h"
+#include "checkpoint.h"
 #include "tribikos/alive.h"
 #include "tribikos/clock.h"
 #include "tribikos/fault.h"

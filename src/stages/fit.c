@@ -2,7 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "internal.h"
+#include "checkpoint.h"
+#include "heads.h"
 #include "tribikos/clock.h"
 #include "tribikos/fault.h"
 #include "tribikos/log.h"

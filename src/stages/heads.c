@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "internal.h"
+#include "heads.h"
 #include "tribikos/memory.h"
 
 struct trb__half {

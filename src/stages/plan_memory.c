@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "internal.h"
+#include "checkpoint.h"
 #include "tribikos/memory.h"
 
 /* What is not known of one of its trainings is not known of a stage. */

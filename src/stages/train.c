@@ -1,6 +1,6 @@
 #include <stdio.h>
 
-#include "internal.h"
+#include "checkpoint.h"
 #include "tribikos/blas.h"
 #include "tribikos/log.h"
 #include "tribikos/loss.h"

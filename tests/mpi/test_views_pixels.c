@@ -1,6 +1,8 @@
 /* A student is fed the pixels that the members saw when their logits were cached. The stages themselves are run on
  * networks that show it: one whose outputs are its inputs, and a student that starts as a copy of its member. */
 #include "mpi/scene.h"
+
+#include "../../src/stages/fit.h"
 #include "tribikos/hash.h"
 
 enum { SEED = 13, M = 2, V = 3, EPOCHS = 8, FIRST_EPOCH = 4 };
