@@ -1,3 +1,4 @@
+/* Who computes what in a grid of ranks, and what the ranks of a row pass to each other. */
 #include "tribikos/grid.h"
 
 #include <limits.h>

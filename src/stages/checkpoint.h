@@ -12,7 +12,6 @@ typedef struct trb__place {
     char *config, *blas; /* text of what is trained, and what computes it, as the weights file will have them */
     char from[TRB_CHECKPOINT_PATH]; /* the checkpoint that it goes on from; rank 0 */
     size_t slot;                    /* the next one to be written; rank 0 */
-    const trb_net *net;             /* the whole network where that of the training is its body, else NULL */
 } trb__place;
 
 /** Refuse `run.resume` with a file's name if another number of networks than one is to be trained. Local. */
@@ -31,17 +30,14 @@ trb_status trb__checkpoint_find(trb_comm *group, const trb_config *c, trb__place
 trb_status trb__checkpoint_check(const trb_checkpoint *c, const trb__fit *f, uint64_t steps);
 /** Go on from a checkpoint that all have let pass: parameters and moments. Rank 0 reads it once more, it must still be
  * the one that was found, and hands it round in pieces, of which each rank takes what it holds. Collective over the
- * grid; before the first step.
- * \param[in] heads  exchange of the heads if they are cut, else NULL   \return the agreed status; after a failure
- * parameters and moments are lost */
-trb_status trb__checkpoint_use(const trb_checkpoint *c, const trb__fit *f, trb_exchange *x, trb_exchange *heads);
+ * grid; before the first step. \return the agreed status; after a failure parameters and moments are lost */
+trb_status trb__checkpoint_use(const trb_checkpoint *c, const trb__fit *f);
 
 /** Writing checkpoints of one training (checkpoint.c): rank 0 of the grid decides when one is due, all ranks keep a
  * step, and when all is with rank 0 a thread writes it. NULL for s is a training without. */
 typedef struct trb__saver trb__saver;
-/** Collective over the grid. \param[in] heads  exchange of the heads if they are cut, else NULL
- * \param[in] steps  an epoch   \param[out] out  NULL if none are to be written */
-trb_status trb__saver_open(const trb__fit *f, trb_exchange *x, trb_exchange *heads, size_t steps, trb__saver **out);
+/** Collective over the grid. \param[in] steps  an epoch   \param[out] out  NULL if none are to be written */
+trb_status trb__saver_open(const trb__fit *f, size_t steps, trb__saver **out);
 /** Bytes that it takes on rank 0, but for sums and texts. Local. */
 size_t trb__saver_bytes(const trb__fit *f);
 void trb__saver_close(trb__saver *s); /* Local; a file that is being written is finished. */

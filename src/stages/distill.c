@@ -1,3 +1,4 @@
+/* Distils the students: what teaches them, and the phases of their training. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -148,14 +149,9 @@ typedef struct {
     trb_jsonl *metrics;
     trb__place place;
     trb_checkpoint from;
-    /* What is trained first (one head; or all, if they share their weights), copies of its head, and what it folds
-     * into.
-     */
-    trb_net *one, *many, *plain, *matched; /* matched: the heads, spread as the members are */
-    float *params_one, *params_many, *params_plain;
-    /* In a grid: the body, the heads of this column, and those by head lane. */
-    trb_net *body, *behind, **lane;
-    float *params_body, *params_behind;
+    trb__network one, many;   /* what is trained first (one head; or all, if they share weights); copies of its head */
+    trb_net *plain, *matched; /* what it folds into; the heads, spread as the members are */
+    float *params_plain;
     char label[TRB_NAME_MAX + 48];
 } student;
 
@@ -174,24 +170,36 @@ static bool shares_weights(const student *d)
     return d->t.method->heads == TRB__SHARING_HEADS || d->t.method->heads == TRB__FOLDED_HEADS;
 }
 
+static const trb__network *trained(const student *d)
+{
+    return has_heads(d) ? &d->many : &d->one;
+}
+
 static void release(student *d)
 {
     (void)trb_jsonl_close(d->metrics);
     trb_checkpoint_clear(&d->from);
     trb_augment_destroy(d->views);
     trb_rounds_close(d->t.rounds);
-    for (size_t i = 0; d->lane != NULL && i < d->grid.n_lanes; i++) trb_net_destroy(d->lane[i]);
-    trb_net *const nets[] = {d->one, d->many, d->plain, d->matched, d->body, d->behind};
-    for (size_t i = 0; i < sizeof nets / sizeof *nets; i++) trb_net_destroy(nets[i]);
-    void *const blocks[] = {d->params_one,    d->params_many,  d->params_plain, d->lane,   d->params_body,
-                            d->params_behind, d->t.statistics, d->t.work,       d->t.part, d->t.label};
+    trb__network_close(&d->one);
+    trb__network_close(&d->many);
+    trb_net_destroy(d->plain);
+    trb_net_destroy(d->matched);
+    void *const blocks[] = {d->params_plain, d->t.statistics, d->t.work, d->t.part, d->t.label};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) trb_free(blocks[i]);
     trb_grid_close(&d->grid);
 }
 
-static trb_status reserve_params(const trb_net *net, float **params)
+static trb_status open_networks(student *d, size_t index)
 {
-    return trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(net), sizeof **params, params);
+    const trb_data *data = &d->s->data;
+    trb_net *net = NULL;
+    TRB_TRY(trb__student_net(d->c, index, data, shares_weights(d) ? d->spec->M : 1, &net));
+    TRB_TRY(trb__network_open(net, NULL, &d->one));
+    TRB_TRY(trb__network_reserve(&d->one));
+    if (!has_heads(d)) return TRB_OK;
+    TRB_TRY(trb__student_net(d->c, index, data, d->spec->M, &net));
+    return trb__network_open(net, is_cut(d) ? &d->grid : NULL, &d->many);
 }
 
 /* Networks and files of this rank. */
@@ -211,9 +219,7 @@ static trb_status prepare(student *d, size_t index)
                       .grid = &d->grid,
                       .parts = d->grid.n_lanes,
                       .data = &d->s->data};
-    TRB_TRY(trb__student_net(d->c, index, &d->s->data, shares_weights(d) ? d->spec->M : 1, &d->one));
-    TRB_TRY(reserve_params(d->one, &d->params_one));
-    if (has_heads(d)) TRB_TRY(trb__student_net(d->c, index, &d->s->data, d->spec->M, &d->many));
+    TRB_TRY(open_networks(d, index));
     TRB_TRY(trb__views_create(d->c, d->s, d->o->views, &d->views));
     if (d->o->label_weight > 0.0) TRB_TRY(trb_alloc(TRB_MEM_DATA, rows, sizeof *d->t.label, &d->t.label));
     const size_t lanes_at_once = is_cut(d) ? d->grid.lanes.count : 1;
@@ -235,8 +241,7 @@ static trb__fit first_phase(student *d)
                       .schedule_epochs = o->phase1_epochs + (has_heads(d) && o->restart ? 0 : o->fit.epochs),
                       .stream = TRB_STUDENT_STREAM,
                       .exchange = &d->c->exchange,
-                      .net = d->one,
-                      .params = d->params_one,
+                      .network = &d->one,
                       .place = &d->place,
                       .from = &d->from,
                       .samples = d->s,
@@ -253,7 +258,18 @@ static trb__fit first_phase(student *d)
                       .phase = 1};
 }
 
-static void second_phase(student *d, trb__fit *fit)
+/* Every member's head begins as a copy of the first phase's. */
+static trb_status begin_heads(student *d)
+{
+    TRB_TRY(trb__network_reserve(&d->many));
+    for (size_t i = 0; i < d->many.n_parts; i++) {
+        const trb__network_part *p = &d->many.part[i];
+        TRB_TRY(trb_net_copy(d->one.net, d->one.params, p->net, 0, trb_net_heads(p->net), p->params));
+    }
+    return TRB_OK;
+}
+
+static trb_status second_phase(student *d, trb__fit *fit)
 {
     fit->first_epoch = fit->epochs;
     fit->schedule_from = d->o->restart ? 0 : fit->epochs;
@@ -261,64 +277,11 @@ static void second_phase(student *d, trb__fit *fit)
     fit->epochs = d->o->fit.epochs;
     fit->loss = loss_of_each;
     fit->phase = 2;
+    fit->network = &d->many;
     (void)snprintf(d->label, sizeof d->label, "student %s, %zu heads", d->o->name, d->spec->M);
-}
-
-/* Every member's head begins as a copy of the first phase's. */
-static trb_status train_whole(student *d, trb__fit *fit)
-{
-    trb_status st = reserve_params(d->many, &d->params_many);
-    if (st == TRB_OK) st = trb_net_copy(d->one, d->params_one, d->many, 0, d->spec->M, d->params_many);
-    TRB_TRY(trb_agree(d->grid.world, st));
-    fit->net = d->many;
-    fit->params = d->params_many;
-    return trb__fit_run(fit);
-}
-
-static trb_status cut(student *d)
-{
-    const size_t n = d->grid.n_lanes, heads = d->grid.n_members / n;
-    TRB_TRY(trb_net_cut(d->many, d->grid.n_members, &d->body, &d->behind));
-    TRB_TRY(reserve_params(d->body, &d->params_body));
-    TRB_TRY(reserve_params(d->behind, &d->params_behind));
-    TRB_TRY(trb_alloc(TRB_MEM_OTHER, n, sizeof *d->lane, &d->lane));
-    for (size_t i = 0; i < n; i++) TRB_TRY(trb_net_window(d->behind, i * heads, heads, &d->lane[i]));
-    TRB_TRY(trb_net_copy(d->one, d->params_one, d->body, 0, 0, d->params_body));
-    return trb_net_copy(d->one, d->params_one, d->behind, 0, d->grid.n_members, d->params_behind);
-}
-
-/* Rank 0 puts the student together, from the columns of the first row. */
-static trb_status join(student *d)
-{
-    trb_comm *world = d->grid.world;
-    const size_t n = trb_net_size(d->behind), G = d->grid.shape.columns, heads = d->grid.n_members;
-    const bool leads = trb_comm_rank(world) == 0;
-    float *all = NULL;
-    trb_status st = TRB_OK;
-    if (trb_comm_rank(d->grid.column) > 0) return trb_agree(world, TRB_OK);
-    if (leads) st = reserve_params(d->many, &d->params_many);
-    if (st == TRB_OK && leads) st = trb_alloc(TRB_MEM_WEIGHTS, G * n, sizeof *all, &all);
-    TRB_GO(trb_agree(world, st));
-    TRB_GO(trb_comm_gather(d->grid.row, d->params_behind, n, sizeof *all, all));
-    if (!leads) goto done;
-    TRB_GO(trb_net_copy(d->body, d->params_body, d->many, 0, 0, d->params_many));
-    for (size_t g = 0; g < G; g++)
-        TRB_GO(trb_net_copy(d->behind, all + g * n, d->many, g * heads, heads, d->params_many));
-done:
-    trb_free(all);
-    return st;
-}
-
-static trb_status train_in_grid(student *d, trb__fit *fit)
-{
-    TRB_TRY(trb_agree(d->grid.world, cut(d)));
-    const trb__heads heads = {.net = d->behind, .params = d->params_behind, .lane = d->lane};
-    fit->net = d->body;
-    fit->params = d->params_body;
-    fit->heads = &heads;
-    d->place.net = d->many;
+    TRB_TRY(trb_agree(d->grid.world, begin_heads(d)));
     TRB_TRY(trb__fit_run(fit));
-    return trb_agree(d->grid.world, join(d));
+    return trb__network_join(&d->many, &d->grid);
 }
 
 /* Heads of random signs differ most; heads that are to be folded have to stay together. Fashion-MNIST, 10,000 samples,
@@ -330,23 +293,22 @@ static void init(student *d)
     const trb_fit_opts *o = &d->o->fit;
     const double own = d->t.method->heads == TRB__FOLDED_HEADS ? 0.1 : 0.0;
     const double deviation = d->o->factors > 0.0 ? d->o->factors : own;
-    trb_net_init(d->one, o->init, o->seed, TRB_STUDENT_STREAM, d->params_one);
-    if (deviation > 0.0) trb_net_init_factors(d->one, deviation, o->seed, TRB_STUDENT_STREAM, d->params_one);
+    trb_net_init(d->one.net, o->init, o->seed, TRB_STUDENT_STREAM, d->one.params);
+    if (deviation > 0.0) trb_net_init_factors(d->one.net, deviation, o->seed, TRB_STUDENT_STREAM, d->one.params);
 }
 
 static trb_status fold(student *d)
 {
-    TRB_TRY(trb_net_plain(d->one, &d->plain));
-    TRB_TRY(reserve_params(d->plain, &d->params_plain));
-    trb_net_fold(d->one, d->params_one, d->plain, d->params_plain);
+    TRB_TRY(trb_net_plain(d->one.net, &d->plain));
+    TRB_TRY(trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(d->plain), sizeof *d->params_plain, &d->params_plain));
+    trb_net_fold(d->one.net, d->one.params, d->plain, d->params_plain);
     return TRB_OK;
 }
 
 static trb_status write_weights(const student *d)
 {
-    const trb_net *trained = has_heads(d) ? d->many : d->one;
-    const trb_net *net = d->plain != NULL ? d->plain : d->matched != NULL ? d->matched : trained;
-    const float *params = d->plain != NULL ? d->params_plain : has_heads(d) ? d->params_many : d->params_one;
+    const trb_net *net = d->plain != NULL ? d->plain : d->matched != NULL ? d->matched : trained(d)->net;
+    const float *params = d->plain != NULL ? d->params_plain : trained(d)->params;
     return trb_weights_write(trb__run_path(d->c, "student/%s/weights.h5", d->o->name).text, net, params,
                              trb__samples_norm(d->s), d->place.config, d->place.blas, NULL);
 }
@@ -361,21 +323,17 @@ static trb_status train_student(student *d)
     if (d->from.phase <= 1 || !has_heads(d)) TRB_TRY(trb__fit_run(&fit));
     trb_rounds_close(d->t.rounds);
     d->t.rounds = NULL;
-    if (has_heads(d)) {
-        second_phase(d, &fit);
-        TRB_TRY(is_cut(d) ? train_in_grid(d, &fit) : train_whole(d, &fit));
-    }
-    return TRB_OK;
+    return has_heads(d) ? second_phase(d, &fit) : TRB_OK;
 }
 
 /* With as many rows a call as a lane has, so that what did for the training does for this. */
 static trb_status match_uncertainty(student *d, const trb_cache *cache, const char *who)
 {
-    const trb_net *net = has_heads(d) ? d->many : d->one;
+    const trb__network *n = trained(d);
     double S = 1.0;
-    TRB_TRY(trb__match_uncertainty(d->grid.world, cache, d->c->cache.memory, d->s, net,
-                                   has_heads(d) ? d->params_many : d->params_one, d->t.rows, who, &S));
-    return trb_agree(d->grid.world, trb_net_respread(net, S, &d->matched));
+    TRB_TRY(
+        trb__match_uncertainty(d->grid.world, cache, d->c->cache.memory, d->s, n->net, n->params, d->t.rows, who, &S));
+    return trb_agree(d->grid.world, trb_net_respread(n->net, S, &d->matched));
 }
 
 static trb_status finish(student *d)

@@ -3,23 +3,17 @@
 #define TRB_STAGES_FIT_H
 
 #include "internal.h"
+#include "network.h"
 
 /** A lane of a step, as a loss sees it. */
 typedef struct {
     size_t number;         /* of this rank's */
     size_t at;             /* rows [at, at + rows) of those that the plan named for the step */
-    size_t heads;          /* which of this rank's head lanes; 0 if the network is whole */
+    size_t heads;          /* which of this rank's head lanes; 0 if the network is in one part */
     size_t rows, batch;    /* of the lane, of all lanes */
     const int64_t *sample; /* [rows] */
     const trb_mix *mix;    /* [rows] with whom each is mixed; NULL if none is */
 } trb__lane;
-
-/** The heads of a network that is cut into a body and head lanes (grid.h): those of this rank's column. */
-typedef struct {
-    const trb_net *net; /* of all of them; its slab is what is exchanged within the column */
-    float *params;
-    trb_net *const *lane; /* [head lanes of this rank] windows on `net` */
-} trb__heads;
 
 /** One training of one network by the ranks of a grid, data-parallel by lanes. Each rank is told of all rows that the
  * lanes of its row have. */
@@ -30,8 +24,7 @@ typedef struct {
     uint64_t schedule_from, schedule_epochs; /* where the schedule stands at the beginning, and how long it is */
     uint64_t stream;                         /* the network's number in its random streams */
     const trb_exchange_opts *exchange;
-    const trb_net *net;
-    float *params; /* [trb_net_size], updated */
+    trb__network *network; /* parameters of its parts are updated */
     const trb__samples *samples;
     trb_augment *augment;          /* what the network sees of a sample; used by this training alone */
     const trb_stored_rows *stored; /* of so many rows a part as a lane has; NULL if none of its views is stored */
@@ -41,10 +34,9 @@ typedef struct {
     size_t views;
     double clean;
 
-    const trb__heads *heads; /* NULL: the network is whole; else `net` is its body */
-
     struct trb__place *place; /* NULL: no checkpoints */
-    trb_checkpoint *from; /* what it goes on from instead of `params`; cleared when it is used. NULL, or n_slabs 0 */
+    trb_checkpoint
+        *from; /* what it goes on from instead of its parameters; cleared when it is used. NULL, or n_slabs 0 */
 
     /** Learn which samples this rank, or its row, will see in an epoch, and as which views (NULL: view 0):
      * [steps][rows], borrowed until the next call; 0 steps ends the last plan. NULL if of no interest. */
@@ -63,7 +55,7 @@ typedef struct {
     int phase;          /* for metrics */
 } trb__fit;
 
-/** Collective over the grid. \return the agreed status; params are defined only if it is TRB_OK. TRB_STOPPED: a
+/** Collective over the grid. \return the agreed status; parameters are defined only if it is TRB_OK. TRB_STOPPED: a
  * checkpoint is written, if there are any */
 trb_status trb__fit_run(const trb__fit *fit);
 

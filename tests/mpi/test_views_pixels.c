@@ -127,17 +127,16 @@ static trb_status train(trb_comm *w, const scene *of, student *s)
     CHECK(trb__views_create(of->c, &of->s, V, &views) == TRB_OK);
     CHECK(trb__views_create(of->c, &of->s, V, &s->views) == TRB_OK);
     s->data = &of->s.data;
-    float *params = NULL;
-    CHECK(trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(net), sizeof *params, &params) == TRB_OK);
-    identity(net, 1.0F, params);
+    trb__network network;
+    CHECK(trb__network_open(net, NULL, &network) == TRB_OK && trb__network_reserve(&network) == TRB_OK);
+    identity(net, 1.0F, network.params);
     const trb__fit fit = {.grid = &grid,
                           .opts = &o->fit,
                           .epochs = EPOCHS,
                           .first_epoch = FIRST_EPOCH,
                           .stream = TRB_STUDENT_STREAM,
                           .exchange = &of->c->exchange,
-                          .net = net,
-                          .params = params,
+                          .network = &network,
                           .samples = &of->s,
                           .augment = views,
                           .views = V,
@@ -148,10 +147,9 @@ static trb_status train(trb_comm *w, const scene *of, student *s)
                           .ctx = s,
                           .label = "test"};
     const trb_status st = trb__fit_run(&fit);
-    trb_free(params);
     trb_augment_destroy(views);
     trb_augment_destroy(s->views);
-    trb_net_destroy(net);
+    trb__network_close(&network);
     CHECK(trb_reader_close(s->reader) == TRB_OK);
     trb_cache_close(cache);
     return st;
