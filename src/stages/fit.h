@@ -35,8 +35,8 @@ typedef struct {
     double clean;
 
     struct trb__place *place; /* NULL: no checkpoints */
-    trb_checkpoint
-        *from; /* what it goes on from instead of its parameters; cleared when it is used. NULL, or n_slabs 0 */
+    trb_checkpoint *from;     /* what it goes on from, instead of its parameters, if that is not NULL and n_slabs is
+                                 not 0; cleared when it is used */
 
     /** Learn which samples this rank, or its row, will see in an epoch, and as which views (NULL: view 0):
      * [steps][rows], borrowed until the next call; 0 steps ends the last plan. NULL if of no interest. */
