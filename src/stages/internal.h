@@ -1,7 +1,8 @@
-/** What the stages share: the data set as training sees it, places in the run directory, and what decides bits. */
+/** What the stages share: networks of a configuration, places in the run directory, and what decides bits. */
 #ifndef TRB_STAGES_INTERNAL_H
 #define TRB_STAGES_INTERNAL_H
 
+#include "samples.h"
 #include "tribikos/cache.h"
 #include "tribikos/dirichlet.h"
 #include "tribikos/lock.h"
@@ -10,26 +11,6 @@
 /** Students draw their initial weights and orders from a stream of their own, the same for all of them: students of one
  * configuration then differ by their method and not by chance. */
 #define TRB_STUDENT_STREAM (UINT64_C(1) << 40)
-
-/** A training set: its samples, the ids to train on, and the constants of normalisation that follow from them. Of a
- * test set only `data` and `block`. */
-typedef struct {
-    trb_data data;
-    trb_shared *block; /* where `data` lies if a node's ranks hold it together */
-    size_t n_train, n_val;
-    int64_t *train, *val; /* ids, ascending */
-} trb__samples;
-
-/** Read the data set of these files, once a node. Collective over world.
- * \param[out] s  data and block */
-trb_status trb__set_load(trb_comm *world, const trb_data_files *files, trb__samples *s);
-
-/** Read data.train, hold out data.validation samples, fix the normalisation. Collective over world. */
-trb_status trb__samples_load(trb_comm *world, const trb_config *c, trb__samples *s);
-void trb__samples_clear(trb__samples *s);
-
-/** The constants that a network trained on these samples needs to be used; borrowed. Local. */
-trb_norm trb__samples_norm(const trb__samples *s);
 
 /** The network of member m, checked against the data set. Local. */
 trb_status trb__member_net(const trb_config *c, size_t m, const trb_data *data, trb_net **net);
@@ -100,9 +81,6 @@ trb_status trb__cache_open(trb_comm *world, const trb_config *c, const trb_data 
 
 /** The outputs that all members have; they must agree before their logits can lie in one cache. Local. */
 trb_status trb__common_outputs(const trb_config *c, const trb_data *data, size_t *K);
-
-/** The test set, normalised as the training set. Collective over world. \param[out] test  trb__samples_clear() */
-trb_status trb__test_load(trb_comm *world, const trb_config *c, const trb__samples *s, trb__samples *test);
 
 /** What a student's heads are: one for all members; copies of one head, which is trained first, each of which follows a
  * member then; a head a member from the beginning, in layers whose weights all share (net.h, rank1); these, folded into
