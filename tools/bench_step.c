@@ -193,9 +193,10 @@ static void prepare(trb_comm *group, job *j, trb_exchange_kind exchange)
     must(trb_feed_open(j->augment, j->rows, NULL, &j->feed));
     plan_epoch(j);
     trb_net_init(j->net, TRB_INIT_HE, 1, 0, j->params);
+    const trb_grid grid = trb_grid_plain(group, j->lanes * (size_t)trb_comm_size(group), 0);
     if (b->trains)
-        must(trb_exchange_open(group, &(trb_exchange_opts){.kind = exchange}, j->net, &b->optim,
-                               j->lanes * (size_t)trb_comm_size(group), 0, j->params, &j->x));
+        must(trb_exchange_open(&grid, TRB_BODY, &(trb_exchange_opts){.kind = exchange}, j->net, &b->optim, 0, j->params,
+                               &j->x));
     if (b->trains) trb_work_watch(j->work, trb_exchange_needs, trb_exchange_ready, j->x);
 }
 

@@ -56,7 +56,7 @@ typedef struct {
     uint64_t views;                   /* how many of the cache's, the first ones */
     double clean;                     /* share of rows that show view 0; 0: as often as any other */
     bool match_uncertainty;           /* the members', by spreading the heads */
-    uint64_t head_lanes, head_groups; /* see row.h */
+    uint64_t head_lanes, head_groups; /* see grid.h */
     trb_fit_opts fit;
 } trb_student_opts;
 

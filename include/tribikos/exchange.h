@@ -1,11 +1,11 @@
 /** Parameter exchange: lanes of gradients in, updated parameters out.
  *
- * A global batch is cut into L lanes; rank r of the group computes a contiguous run of them (trb_share). A lane's
- * gradient is a whole slab. The slab is cut into segments; a segment is on its way as soon as the rank's last lane has
- * computed it, while the backward pass goes on with the layers before. Updated parameters come in while the next
- * forward pass computes; a layer waits for its own only. The fewer lanes a rank has, the larger is the part of a step
- * behind which messages can hide. They move when MPI is called: at each trb_exchange_ready() and trb_exchange_needs(),
- * which is why these should be called often. No thread is needed.
+ * A global batch is cut into L lanes, of which a rank computes some (grid.h). A lane's gradient is a whole slab. The
+ * slab is cut into segments; a segment is on its way as soon as the rank's last lane has computed it, while the
+ * backward pass goes on with the layers before. Updated parameters come in while the next forward pass computes; a
+ * layer waits for its own only. The fewer lanes a rank has, the larger is the part of a step behind which messages can
+ * hide. They move when MPI is called: at each trb_exchange_ready() and trb_exchange_needs(), which is why these should
+ * be called often. No thread is needed.
  *
  * ordered: lanes are summed in one fixed binary tree: the sum over lanes [a, b) is the sum over [a, m) plus the sum
  * over [m, b), m = a + the largest power of two below b - a. The tree does not know the ranks, so neither do the bits:
@@ -37,7 +37,7 @@
 
 #include <stdbool.h>
 
-#include "tribikos/comm.h"
+#include "tribikos/grid.h"
 #include "tribikos/optim.h"
 
 typedef enum { TRB_EXCHANGE_ORDERED, TRB_EXCHANGE_ALLREDUCE, TRB_EXCHANGE_SERVER } trb_exchange_kind;
@@ -48,36 +48,31 @@ typedef struct {
     trb_exchange_kind kind;
     uint64_t servers;   /* of kind server: how many ranks, at least 1 */
     uint64_t staleness; /* of kind server: steps, or TRB_UNBOUNDED */
-    uint64_t columns;   /* above 1, not of kind server: so many ranks in turn take the lanes of a row of ranks */
 } trb_exchange_opts;
-
-/** Lanes first, first + step, ...; `count` of them. */
-typedef struct {
-    size_t first, count, step;
-} trb_lanes;
 
 typedef struct trb_exchange trb_exchange;
 
-/** Whether `ranks` ranks can share L lanes so. Local. \return TRB_OK; TRB_ECONFIG with the numbers and the nearest ones
- * that work */
-trb_status trb_exchange_check(const trb_exchange_opts *how, size_t lanes, int ranks);
+/** Whether `ranks` ranks can train so. Local. \return TRB_OK; TRB_ECONFIG with the numbers and the nearest ones that
+ * work */
+trb_status trb_exchange_check(const trb_exchange_opts *how, const trb_grid_shape *shape, int ranks);
+/** How many ranks are servers. Local. */
+size_t trb_exchange_servers(const trb_exchange_opts *how);
 
-/** The lanes that rank r of P computes; of a worker with staleness above 0, how many it claims at a time. Local. */
-trb_lanes trb_exchange_share(const trb_exchange_opts *how, size_t lanes, int r, int P);
-
-/** Collective over group.
+/** Collective over the group, which is that of the grid's ranks that share this part.
  *
- * \param[in] net  borrowed until close   \param[in] lanes  L; takes the place of opt->lanes
+ * \param[in] grid  copied; its groups are borrowed until close; L takes the place of opt->lanes; its servers are those of
+ * `how`   \param[in] net  borrowed until close
  * \param[in] steps  that will be taken; matters to staleness above 0 only
  * \param[in,out] params  [trb_net_size] the same on all ranks; borrowed until close, updated by pull
  * \return the agreed status; that of trb_exchange_check()
  */
-trb_status trb_exchange_open(trb_comm *group, const trb_exchange_opts *how, const trb_net *net, const trb_optim *opt,
-                             size_t lanes, uint64_t steps, float *params, trb_exchange **out);
+trb_status trb_exchange_open(const trb_grid *grid, trb_grid_part part, const trb_exchange_opts *how, const trb_net *net,
+                             const trb_optim *opt, uint64_t steps, float *params, trb_exchange **out);
 /** Collective over group unless communication failed: what is under way is brought to its end. NULL allowed. */
 void trb_exchange_close(trb_exchange *x);
 
-/** The lanes of this rank: none for a server. Local. */
+/** The lanes of this rank: none for a server; of a worker with staleness above 0, as many as it claims at a time. Local.
+ */
 trb_lanes trb_exchange_lanes(const trb_exchange *x);
 
 /** Wait until the trained parameters [from, to) are those of this step. \param[in,out] exchange  a trb_exchange; of

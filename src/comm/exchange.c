@@ -106,31 +106,33 @@ static trb_status ranks_a_node(const trb_comm *group, int *ranks)
 
 static void progress(void *exchange);
 
-trb_status trb_exchange_open(trb_comm *group, const trb_exchange_opts *how, const trb_net *net, const trb_optim *opt,
-                             size_t lanes, uint64_t steps, float *params, trb_exchange **out)
+trb_status trb_exchange_open(const trb_grid *grid, trb_grid_part part, const trb_exchange_opts *how, const trb_net *net,
+                             const trb_optim *opt, uint64_t steps, float *params, trb_exchange **out)
 {
     static const trb__exchange *const kinds[] = {[TRB_EXCHANGE_ORDERED] = &trb__ordered,
                                                  [TRB_EXCHANGE_ALLREDUCE] = &trb__allreduce,
                                                  [TRB_EXCHANGE_SERVER] = &trb__server};
+    trb_comm *group = trb_grid_group(grid, part);
     trb_exchange *x = NULL;
-    TRB_TRY(trb_exchange_check(how, lanes, group->size));
+    TRB_TRY(trb_exchange_check(how, &grid->shape, grid->world->size));
     trb_status st = trb_agree(group, trb_alloc(TRB_MEM_OTHER, 1, sizeof *x, &x));
     if (st != TRB_OK) {
         trb_free(x);
         return st;
     }
+    x->grid = *grid;
+    x->part = part;
     x->group = group;
     x->how = *how;
     x->kind = kinds[how->kind];
     x->net = net;
     x->opt = *opt;
-    x->opt.lanes = lanes;
-    x->lanes = lanes;
+    x->opt.lanes = x->lanes = grid->shape.lanes;
     x->total_steps = steps;
     x->size = trb_net_size(net);
     x->params = params;
     x->scale = 1.0F;
-    x->mine = trb_exchange_share(how, lanes, group->rank, group->size);
+    x->mine = trb_grid_lanes(grid, part, group->rank);
     x->ongoing = (trb__ongoing){.move = progress, .ctx = x};
     trb__progress_add(&x->ongoing);
     st = ranks_a_node(group, &x->node);
@@ -156,8 +158,8 @@ static trb_status check_owned(const trb__segment *s, const float *values, const 
 {
     for (size_t i = 0; i < s->own_hi - s->own_lo; i++)
         if (!isfinite(values[i]))
-            return trb_fail(TRB_ENUM, "the %s moment of parameter %zu is %g; try a smaller learning rate, or clip", what,
-                            s->own_lo + i, (double)values[i]);
+            return trb_fail(TRB_ENUM, "the %s moment of parameter %zu is %g; try a smaller learning rate, or clip",
+                            what, s->own_lo + i, (double)values[i]);
     return TRB_OK;
 }
 

@@ -1,6 +1,6 @@
 #include "segments.h"
 
-/* Who computes which lanes, and whether there are enough. */
+/* Whether there are enough lanes for all ranks, and which of them the ranks of an exchange have. */
 
 static trb_status check_servers(const trb_exchange_opts *how, size_t lanes, int ranks)
 {
@@ -27,34 +27,19 @@ static trb_status check_servers(const trb_exchange_opts *how, size_t lanes, int 
                     (unsigned long long)((lanes / W + 1) * W));
 }
 
-trb_status trb_exchange_check(const trb_exchange_opts *how, size_t lanes, int ranks)
+trb_status trb_exchange_check(const trb_exchange_opts *how, const trb_grid_shape *shape, int ranks)
 {
-    const int columns = how->columns > 1 ? (int)how->columns : 1, rows = ranks / columns;
-    if (how->kind == TRB_EXCHANGE_SERVER) return check_servers(how, lanes, ranks);
-    if (ranks % columns != 0)
-        return trb_fail(TRB_ECONFIG, "%d ranks in rows of %d head groups; use %d ranks", ranks, columns,
-                        rows > 0 ? rows * columns : columns);
-    if ((size_t)rows <= lanes) return TRB_OK;
-    return trb_fail(TRB_ECONFIG, "%d ranks share a batch of %zu lanes; use at most %zu ranks, or at least %d lanes",
-                    ranks, lanes, lanes * (size_t)columns, rows);
+    if (how->kind == TRB_EXCHANGE_SERVER) return check_servers(how, shape->lanes, ranks);
+    return trb_grid_check(shape, ranks);
 }
 
-trb_lanes trb_exchange_share(const trb_exchange_opts *how, size_t lanes, int r, int P)
+size_t trb_exchange_servers(const trb_exchange_opts *how)
 {
-    const int S = how->kind == TRB_EXCHANGE_SERVER ? (int)how->servers : 0;
-    const int columns = how->columns > 1 ? (int)how->columns : 1;
-    trb_lanes mine = {.step = (size_t)columns};
-    if (r < S) return mine;
-    size_t first = 0, count = 0;
-    const size_t column = (size_t)((r - S) % columns);
-    trb_share(lanes, (r - S) / columns, (P - S) / columns, &first, &count);
-    mine.first = first + column;
-    if (count > column) mine.count = (count - column - 1) / (size_t)columns + 1;
-    return mine;
+    return how->kind == TRB_EXCHANGE_SERVER ? (size_t)how->servers : 0;
 }
 
 void trb__mark_lanes(const trb_exchange *x, int rank, int mark, int *of)
 {
-    const trb_lanes l = trb_exchange_share(&x->how, x->lanes, rank, x->group->size);
+    const trb_lanes l = trb_grid_lanes(&x->grid, x->part, rank);
     for (size_t i = 0; i < l.count; i++) of[l.first + i * l.step] = mark;
 }

@@ -52,7 +52,9 @@ typedef struct trb__keep trb__keep;
 
 struct trb_exchange {
     trb__ongoing ongoing;
-    trb_comm *group;
+    trb_grid grid;
+    trb_grid_part part;
+    trb_comm *group; /* the grid's, for this part */
     const trb__exchange *kind;
     void *of_kind;
     trb_exchange_opts how;

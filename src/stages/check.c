@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "eval.h"
+#include "fit.h"
 
 /* Networks, their training, views. Local. */
 static trb_status check_networks(const trb_config *c, const trb__samples *s)

@@ -3,7 +3,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "internal.h"
+#include "checkpoint.h"
 #include "tribikos/alive.h"
 #include "tribikos/clock.h"
 #include "tribikos/fault.h"
@@ -92,13 +92,13 @@ trb_status trb__checkpoint_find(trb_comm *group, const trb_config *c, trb__place
 
 trb_status trb__checkpoint_check(const trb_checkpoint *c, const trb__fit *f, uint64_t steps)
 {
-    const trb_net *whole = f->heads == NULL ? f->net : f->place->net;
-    const size_t H = f->heads == NULL ? 1 : f->heads->lanes;
+    const trb_net *net = f->network->net;
     if (c->net != NULL &&
-        (strcmp(trb_net_layers(c->net), trb_net_layers(whole)) != 0 || trb_net_heads(c->net) != trb_net_heads(whole)))
+        (strcmp(trb_net_layers(c->net), trb_net_layers(net)) != 0 || trb_net_heads(c->net) != trb_net_heads(net)))
         return trb_fail(TRB_EINTEGRITY, "%s: a checkpoint's network is not that of its own configuration",
                         f->place->folder.text);
-    if (c->phase != (uint64_t)f->phase || c->n_slabs != slabs_of(f->opts) || c->n_sums != H * f->opts->lanes)
+    if (c->phase != (uint64_t)f->phase || c->n_slabs != slabs_of(f->opts) ||
+        c->n_sums != f->network->head_lanes * f->opts->lanes)
         return trb_fail(TRB_EINTEGRITY, "%s: a checkpoint's phase or arrays are not those of its own configuration",
                         f->place->folder.text);
     if (c->step > steps)
@@ -107,16 +107,11 @@ trb_status trb__checkpoint_check(const trb_checkpoint *c, const trb__fit *f, uin
     return TRB_OK;
 }
 
-/* Where what a rank holds is in the slabs of the whole network: all of it, or a body and some of the heads. */
+/* On the way from rank 0 to all that hold some of it. */
 typedef struct {
-    const trb_net *whole, *part; /* whole: through a window on the part's heads */
-    trb_exchange *x;
-} landing;
-
-typedef struct {
-    trb_comm *group;
-    landing part[2];
-    size_t n_parts;
+    trb_comm *world;
+    const trb__network *network;
+    const trb_net *whole[2]; /* for each part: all of the network, or a window on the part's heads in it */
 } relay;
 
 static const trb_param *named(const trb_net *net, const char *name)
@@ -127,20 +122,22 @@ static const trb_param *named(const trb_net *net, const char *name)
 }
 
 /* Values [at, at + n) of a slab of the whole network: what the part has of them. */
-static void land(const landing *l, size_t slab, size_t at, size_t n, const float *values)
+static void land(const trb_net *whole, const trb__network_part *part, size_t slab, size_t at, size_t n,
+                 const float *values)
 {
-    for (size_t i = 0; i < trb_net_n_params(l->part); i++) {
-        const trb_param *to = trb_net_param(l->part, i), *from = named(l->whole, to->name);
+    for (size_t i = 0; i < trb_net_n_params(part->net); i++) {
+        const trb_param *to = trb_net_param(part->net, i), *from = named(whole, to->name);
         if (from == NULL) continue;
         const size_t end = from->offset + from->count;
         const size_t lo = from->offset > at ? from->offset : at, hi = end < at + n ? end : at + n;
-        if (lo < hi) trb_exchange_put(l->x, slab, to->offset + (lo - from->offset), hi - lo, values + (lo - at));
+        if (lo < hi) trb_exchange_put(part->x, slab, to->offset + (lo - from->offset), hi - lo, values + (lo - at));
     }
 }
 
 static void land_all(const relay *r, const uint64_t head[3], const float *values)
 {
-    for (size_t i = 0; i < r->n_parts; i++) land(&r->part[i], head[0], head[1], head[2], values);
+    for (size_t i = 0; i < r->network->n_parts; i++)
+        land(r->whole[i], &r->network->part[i], head[0], head[1], head[2], values);
 }
 
 /* Rank 0, for each piece that it has read. */
@@ -148,8 +145,8 @@ static trb_status hand_round(void *ctx, size_t slab, size_t at, size_t n, const 
 {
     const relay *r = ctx;
     uint64_t head[3] = {slab, at, n};
-    TRB_TRY(trb_comm_bcast(r->group, head, sizeof head, 0));
-    TRB_TRY(trb_comm_bcast(r->group, (void *)(uintptr_t)values, n * sizeof *values, 0));
+    TRB_TRY(trb_comm_bcast(r->world, head, sizeof head, 0));
+    TRB_TRY(trb_comm_bcast(r->world, (void *)(uintptr_t)values, n * sizeof *values, 0));
     land_all(r, head, values);
     return TRB_OK;
 }
@@ -159,9 +156,9 @@ static trb_status receive(const relay *r, float *piece)
 {
     for (;;) {
         uint64_t head[3] = {0};
-        TRB_TRY(trb_comm_bcast(r->group, head, sizeof head, 0));
+        TRB_TRY(trb_comm_bcast(r->world, head, sizeof head, 0));
         if (head[2] == 0) return TRB_OK;
-        TRB_TRY(trb_comm_bcast(r->group, piece, head[2] * sizeof *piece, 0));
+        TRB_TRY(trb_comm_bcast(r->world, piece, head[2] * sizeof *piece, 0));
         land_all(r, head, piece);
     }
 }
@@ -176,32 +173,32 @@ static trb_status read_again(const char *path, const trb_checkpoint *c, relay *r
         st = trb_fail(TRB_EINTEGRITY, "%s: changed while it was read; run again when no other job writes it", path);
     trb_checkpoint_clear(&again);
     if (st == TRB_ECOMM) return st;
-    const trb_status told = trb_comm_bcast(r->group, end, sizeof end, 0);
+    const trb_status told = trb_comm_bcast(r->world, end, sizeof end, 0);
     return st != TRB_OK ? st : told;
 }
 
-trb_status trb__checkpoint_use(trb_comm *group, const trb_checkpoint *c, const trb__fit *f, trb_exchange *x,
-                               trb_exchange *heads)
+trb_status trb__checkpoint_use(const trb_checkpoint *c, const trb__fit *f)
 {
-    const bool leads = trb_comm_rank(group) == 0, cut = heads != NULL;
-    relay r = {.group = group, .n_parts = cut ? 2 : 1};
-    trb_net *own = NULL;
+    trb_comm *world = f->grid->world;
+    const trb__network *n = f->network;
+    const bool leads = trb_comm_rank(world) == 0;
+    relay r = {.world = world, .network = n};
+    trb_net *window = NULL;
     float *piece = NULL;
     trb_status st = TRB_OK;
-    r.part[0] = (landing){.whole = cut ? f->place->net : f->net, .part = f->net, .x = x};
-    if (cut) {
-        const size_t n = trb_net_heads(f->heads->net);
-        st = trb_net_window(f->place->net, (size_t)trb_comm_rank(f->heads->row) * n, n, &own);
-        r.part[1] = (landing){.whole = own, .part = f->heads->net, .x = heads};
+    for (size_t i = 0; st == TRB_OK && i < n->n_parts; i++) {
+        const trb__network_part *p = &n->part[i];
+        const size_t heads = trb_net_heads(p->net);
+        if (p->of > 1) st = trb_net_window(n->net, p->at * heads, heads, &window);
+        r.whole[i] = p->of > 1 ? window : n->net;
     }
     if (st == TRB_OK && !leads) st = trb_alloc(TRB_MEM_CHECKPOINT, TRB_CHECKPOINT_PIECE, sizeof *piece, &piece);
-    TRB_GO(trb_agree(group, st));
-    st = trb_agree(group, leads ? read_again(f->place->from, c, &r) : receive(&r, piece));
-    trb_exchange_resume(x, c->step);
-    if (cut) trb_exchange_resume(heads, c->step);
+    TRB_GO(trb_agree(world, st));
+    st = trb_agree(world, leads ? read_again(f->place->from, c, &r) : receive(&r, piece));
+    for (size_t i = 0; i < n->n_parts; i++) trb_exchange_resume(n->part[i].x, c->step);
 done:
     trb_free(piece);
-    trb_net_destroy(own);
+    trb_net_destroy(window);
     return st;
 }
 
@@ -211,20 +208,20 @@ struct trb__saver {
     const trb_config *c;
     trb__place *place;
     const trb__fit *fit;
-    trb_exchange *x, *heads; /* heads: of a network whose heads are cut, else NULL */
-    size_t steps;            /* an epoch */
-    double last_s;           /* when the last one was begun */
-    uint64_t due;            /* the first step after which one is wanted */
-    bool writes;             /* this rank does */
-    bool asked;              /* for a step to be kept, which is not over */
-    bool pending, running;   /* kept and not yet written; being written */
+    const trb__network *network;
+    size_t steps;          /* an epoch */
+    double last_s;         /* when the last one was begun */
+    uint64_t due;          /* the first step after which one is wanted */
+    bool writes;           /* this rank does */
+    bool asked;            /* for a step to be kept, which is not over */
+    bool pending, running; /* kept and not yet written; being written */
     atomic_bool done;
     pthread_t thread;
     trb_status st; /* of the thread */
     uint64_t written;
     double held_s; /* by all of them, but for copying */
     trb_checkpoint at;
-    float *joined; /* [slabs][size] of the whole network, if its heads are cut; on the rank that writes */
+    float *joined; /* [slabs][size] of the whole network, if it is cut; on the rank that writes */
 };
 
 static uint64_t next_due(const trb__saver *s, uint64_t taken)
@@ -236,34 +233,31 @@ static uint64_t next_due(const trb__saver *s, uint64_t taken)
 
 static trb_status reserve(trb__saver *s)
 {
-    const trb__heads *heads = s->fit->heads;
-    const size_t H = heads == NULL ? 1 : heads->lanes;
-    const trb_net *whole = s->place->net != NULL ? s->place->net : s->fit->net;
-    s->at.n_sums = H * s->fit->opts->lanes;
+    const trb__network *n = s->network;
+    s->at.n_sums = n->head_lanes * s->fit->opts->lanes;
     s->at.n_slabs = slabs_of(s->fit->opts);
     s->at.phase = (uint64_t)s->fit->phase;
-    s->at.net = whole;
+    s->at.net = n->net;
     s->at.config = s->place->config;
     s->at.blas = s->place->blas;
     s->at.processor = (char *)(uintptr_t)trb_machine_name();
     TRB_TRY(trb_alloc(TRB_MEM_CHECKPOINT, s->at.n_sums, sizeof *s->at.sum, &s->at.sum));
-    if (!s->writes || heads == NULL) return TRB_OK;
-    return trb_alloc(TRB_MEM_CHECKPOINT, TRB_CHECKPOINT_SLABS * trb_net_size(whole), sizeof *s->joined, &s->joined);
+    if (!s->writes || n->n_parts == 1) return TRB_OK;
+    return trb_alloc(TRB_MEM_CHECKPOINT, TRB_CHECKPOINT_SLABS * trb_net_size(n->net), sizeof *s->joined, &s->joined);
 }
 
-size_t trb__saver_bytes(const trb__fit *f, size_t columns)
+size_t trb__saver_bytes(const trb__fit *f)
 {
-    const size_t slabs = slabs_of(f->opts);
+    const trb__network *n = f->network;
     if (f->place->c->checkpoint.keep == 0) return 0;
-    size_t floats = slabs * trb_net_size(f->net);
-    if (f->heads != NULL)
-        floats += columns * slabs * trb_net_size(f->heads->net) + TRB_CHECKPOINT_SLABS * trb_net_size(f->place->net);
+    size_t floats = n->n_parts == 1 ? 0 : TRB_CHECKPOINT_SLABS * trb_net_size(n->net);
+    for (size_t i = 0; i < n->n_parts; i++) floats += slabs_of(f->opts) * n->part[i].of * trb_net_size(n->part[i].net);
     return floats * sizeof(float);
 }
 
-trb_status trb__saver_open(trb_comm *group, const trb__fit *f, trb_exchange *x, trb_exchange *heads, size_t steps,
-                           trb__saver **out)
+trb_status trb__saver_open(const trb__fit *f, size_t steps, trb__saver **out)
 {
+    trb_comm *group = f->grid->world;
     trb__saver *s = NULL;
     if (f->place == NULL || f->place->c->checkpoint.keep == 0) return TRB_OK;
     trb_status st = trb_agree(group, trb_alloc(TRB_MEM_OTHER, 1, sizeof *s, &s));
@@ -271,15 +265,15 @@ trb_status trb__saver_open(trb_comm *group, const trb__fit *f, trb_exchange *x, 
         trb_free(s);
         return st;
     }
-    *s = (trb__saver){.c = f->place->c, .place = f->place, .fit = f, .x = x, .heads = heads, .steps = steps};
+    *s = (trb__saver){.c = f->place->c, .place = f->place, .fit = f, .network = f->network, .steps = steps};
     s->writes = trb_comm_rank(group) == 0;
     s->last_s = trb_now_s();
     s->due = next_due(s, f->from == NULL ? 0 : f->from->step);
     st = trb_agree(group, reserve(s));
-    if (st == TRB_OK) st = trb_exchange_keep_open(x, group, 0, 1);
-    if (st == TRB_OK && heads != NULL)
-        st = trb_exchange_keep_open(heads, group, (size_t)trb_comm_rank(f->heads->row),
-                                    (size_t)trb_comm_size(f->heads->row));
+    for (size_t i = 0; st == TRB_OK && i < f->network->n_parts; i++) {
+        const trb__network_part *p = &f->network->part[i];
+        st = trb_exchange_keep_open(p->x, group, p->at, p->of);
+    }
     if (st == TRB_OK)
         *out = s;
     else
@@ -287,17 +281,19 @@ trb_status trb__saver_open(trb_comm *group, const trb__fit *f, trb_exchange *x, 
     return st;
 }
 
-/* Heads' parts come by columns. */
-static trb_status join(trb__saver *s)
+/* The slabs of the whole network, which are to be written. */
+static trb_status find_slabs(trb__saver *s)
 {
-    const trb_net *body = s->fit->net, *behind = s->fit->heads->net, *whole = s->at.net;
-    const size_t n = trb_net_heads(behind);
+    const trb__network *n = s->network;
     for (size_t i = 0; i < s->at.n_slabs; i++) {
-        float *to = s->joined + i * trb_net_size(whole);
-        TRB_TRY(trb_net_copy(body, trb_exchange_kept_slab(s->x, 0, i), whole, 0, 0, to));
-        for (size_t g = 0; g * n < trb_net_heads(whole); g++)
-            TRB_TRY(trb_net_copy(behind, trb_exchange_kept_slab(s->heads, g, i), whole, g * n, n, to));
-        s->at.slab[i] = to;
+        const float *kept[2] = {NULL, NULL};
+        for (size_t p = 0; p < n->n_parts; p++) kept[p] = trb_exchange_kept_slab(n->part[p].x, 0, i);
+        if (s->joined != NULL) {
+            float *to = s->joined + i * trb_net_size(n->net);
+            TRB_TRY(trb__network_fill(n, kept, s->at.n_slabs, to));
+            kept[0] = to;
+        }
+        s->at.slab[i] = kept[0];
     }
     return TRB_OK;
 }
@@ -305,7 +301,7 @@ static trb_status join(trb__saver *s)
 static void *write_file(void *saver)
 {
     trb__saver *s = saver;
-    s->st = s->joined == NULL ? TRB_OK : join(s);
+    s->st = find_slabs(s);
     if (s->st == TRB_OK) s->st = trb_checkpoint_publish(s->place->folder.text, s->place->slot, &s->at);
     atomic_store(&s->done, true);
     return NULL;
@@ -314,7 +310,6 @@ static void *write_file(void *saver)
 static trb_status begin_writing(trb__saver *s)
 {
     s->pending = false;
-    for (size_t i = 0; s->joined == NULL && i < s->at.n_slabs; i++) s->at.slab[i] = trb_exchange_kept_slab(s->x, 0, i);
     TRB_TRY(trb_fault("thread.start"));
     atomic_store(&s->done, false);
     const int why = pthread_create(&s->thread, NULL, write_file, s);
@@ -344,8 +339,7 @@ trb_status trb__saver_keep(trb__saver *s)
 {
     if (s == NULL) return TRB_OK;
     const trb_status st = end_writing(s); /* it reads what the next one fills */
-    trb_exchange_keep(s->x);
-    if (s->heads != NULL) trb_exchange_keep(s->heads);
+    for (size_t i = 0; i < s->network->n_parts; i++) trb_exchange_keep(s->network->part[i].x);
     return st;
 }
 
@@ -371,19 +365,21 @@ trb_status trb__saver_kept(trb__saver *s, uint64_t taken)
 
 trb_status trb__saver_go_on(trb__saver *s)
 {
-    bool through = true, heads_through = true;
+    bool all = true;
     if (s == NULL) return TRB_OK;
     if (s->running && atomic_load(&s->done)) TRB_TRY(end_writing(s));
-    TRB_TRY(trb_exchange_kept(s->x, &through));
-    if (s->heads != NULL) TRB_TRY(trb_exchange_kept(s->heads, &heads_through));
-    return s->pending && through && heads_through ? begin_writing(s) : TRB_OK;
+    for (size_t i = 0; i < s->network->n_parts; i++) {
+        bool through = true;
+        TRB_TRY(trb_exchange_kept(s->network->part[i].x, &through));
+        all = all && through;
+    }
+    return s->pending && all ? begin_writing(s) : TRB_OK;
 }
 
 trb_status trb__saver_finish(trb__saver *s)
 {
     if (s == NULL) return TRB_OK;
-    TRB_TRY(trb_exchange_kept_wait(s->x));
-    if (s->heads != NULL) TRB_TRY(trb_exchange_kept_wait(s->heads));
+    for (size_t i = 0; i < s->network->n_parts; i++) TRB_TRY(trb_exchange_kept_wait(s->network->part[i].x));
     trb_status st = end_writing(s);
     if (st == TRB_OK && s->pending) st = begin_writing(s);
     if (st == TRB_OK) st = end_writing(s);
@@ -398,9 +394,9 @@ void trb__saver_hold(trb__saver *s, double seconds)
 void trb__saver_report(const trb__saver *s, double step_s)
 {
     if (s == NULL || s->written == 0 || step_s <= 0.0) return;
-    const double copied =
-        trb_exchange_worked(s->x).kept_s + (s->heads == NULL ? 0.0 : trb_exchange_worked(s->heads).kept_s);
-    const double each = (copied + s->held_s) / (double)s->written;
+    double held_s = s->held_s;
+    for (size_t i = 0; i < s->network->n_parts; i++) held_s += trb_exchange_worked(s->network->part[i].x).kept_s;
+    const double each = held_s / (double)s->written;
     trb_info("%s: %llu checkpoints, for each of which rank 0's steps were held up by %.2f ms, %.1f %% of a step",
              s->place->who, (unsigned long long)s->written, 1e3 * each, 100.0 * each / step_s);
 }

@@ -1,8 +1,10 @@
+/* Distils the students: what teaches them, and the phases of their training. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "internal.h"
+#include "checkpoint.h"
+#include "reading.h"
 #include "tribikos/blas.h"
 #include "tribikos/log.h"
 #include "tribikos/loss.h"
@@ -17,17 +19,17 @@ typedef struct {
     trb_reader *reader;
     const float *said; /* [rows of the step][said_width]: logits [M][K], or statistics */
     size_t said_width;
-    bool sums;             /* they are statistics of all members */
-    size_t M, of, K;       /* members that are read, of so many */
-    size_t rows, row_rows; /* of a lane; of the row's lanes together */
-    uint64_t steps;        /* of the training with one head */
-    float T;               /* of this step */
-    trb_row *row;          /* while one head follows all members together; NULL outside a grid */
-    size_t columns;        /* of the row */
-    float *statistics;     /* [rows][width] of a lane; in a grid [own lanes][rows][width] of the step */
-    double *work;          /* [TRB_STATISTICS_WORK(K)] */
-    size_t parts;          /* this rank's head lanes */
-    float *part;           /* [rows][M / parts][K] */
+    bool sums;       /* they are statistics of all members */
+    size_t M, of, K; /* members that are read, of so many */
+    size_t rows;     /* of a lane */
+    uint64_t steps;  /* of the training with one head */
+    float T;         /* of this step */
+    const trb_grid *grid;
+    trb_rounds *rounds; /* while one head follows all members together, if heads will be cut; else NULL */
+    float *statistics;  /* [rows][width] of a lane; with rounds [own lanes][rows][width] of the step */
+    double *work;       /* [TRB_STATISTICS_WORK(K)] */
+    size_t parts;       /* this rank's head lanes */
+    float *part;        /* [rows][M / parts][K] */
     const trb_data *data;
     int32_t *label; /* [rows] of a lane; NULL if they have no weight */
     /* The plan's, [steps][planned_rows], and where this step's are; NULL: all rows show view 0. */
@@ -61,21 +63,21 @@ static const float *part_of(const teachers *t, size_t at, size_t i)
 /* Statistics of this rank's lanes, of which each column of the row has the part of its members. */
 static trb_status gather_statistics(teachers *t, trb_status st)
 {
-    const size_t n = t->rows * width(t), lanes = t->row_rows / t->rows;
-    for (size_t first = 0, round = 0; first < lanes; first += t->columns, round++) {
-        const size_t items = lanes - first < t->columns ? lanes - first : t->columns;
+    const size_t n = t->rows * width(t), lanes = t->grid->row_lanes.count, columns = t->grid->shape.columns;
+    for (size_t first = 0, round = 0; first < lanes; first += columns, round++) {
+        const size_t items = lanes - first < columns ? lanes - first : columns;
         const float *sum = NULL;
         for (size_t j = 0; j < items; j++) {
             for (size_t i = 0; i < t->parts; i++) {
-                float *s = trb_row_answer(t->row);
+                float *s = trb_rounds_answer(t->rounds);
                 const float *said = st == TRB_OK ? part_of(t, (first + j) * t->rows, i) : NULL;
                 if (st == TRB_OK)
                     st = t->method->statistics(t->rows, t->M / t->parts, t->of, t->K, t->T, said, t->work, s);
-                const trb_status answered = trb_row_answered(t->row);
+                const trb_status answered = trb_rounds_answered(t->rounds);
                 if (st == TRB_OK) st = answered;
             }
         }
-        const trb_status summed = trb_row_sum(t->row, items, &sum);
+        const trb_status summed = trb_rounds_sum(t->rounds, items, &sum);
         if (st == TRB_OK) st = summed;
         if (st == TRB_OK && sum != NULL) memcpy(t->statistics + round * n, sum, n * sizeof *sum);
     }
@@ -89,7 +91,7 @@ static trb_status next(void *ctx, uint64_t step, trb_status st)
     t->view = t->planned;
     if (t->planned != NULL) t->planned += t->planned_rows;
     if (st == TRB_OK) st = trb_reader_next(t->reader, &t->said);
-    return t->row == NULL ? st : gather_statistics(t, st);
+    return t->rounds == NULL ? st : gather_statistics(t, st);
 }
 
 /* The label is the sample's own: rows that show another view have none. */
@@ -114,7 +116,7 @@ static trb_status loss_of_one(void *ctx, const trb__lane *l, const float *z, dou
     const trb__method *method = t->method;
     const float *said = t->said + l->at * t->said_width;
     float *s = t->statistics;
-    if (t->row != NULL)
+    if (t->rounds != NULL)
         s += l->number * l->rows * width(t);
     else if (t->sums)
         pick(t, l->rows, said, s);
@@ -135,12 +137,11 @@ static trb_status loss_of_each(void *ctx, const trb__lane *l, const float *z, do
 
 /* All that one student's training holds on this rank. */
 typedef struct {
-    trb_comm *world, *row, *column; /* row, column: of a grid */
+    trb_grid grid;
     const trb_config *c;
     const trb_student_opts *o;
     const trb__samples *s;
     const trb_cache_spec *spec;
-    trb_exchange_opts exchange;
     trb__reading reading, inputs;
     trb_stored_rows stored;
     teachers t;
@@ -148,22 +149,15 @@ typedef struct {
     trb_jsonl *metrics;
     trb__place place;
     trb_checkpoint from;
-    /* What is trained first (one head; or all, if they share their weights), copies of its head, and what it folds
-     * into.
-     */
-    trb_net *one, *many, *plain, *matched; /* matched: the heads, spread as the members are */
-    float *params_one, *params_many, *params_plain;
-    /* In a grid: the body, the heads of this column, and those by head lane. */
-    trb_net *body, *behind, **lane;
-    float *params_body, *params_behind;
-    size_t n_lanes, m0, m_count; /* this column's head lanes, and its members */
-    size_t own_rows;             /* of a lane, if this rank has some */
+    trb__network one, many;   /* what is trained first (one head; or all, if they share weights); copies of its head */
+    trb_net *plain, *matched; /* what it folds into; the heads, spread as the members are */
+    float *params_plain;
     char label[TRB_NAME_MAX + 48];
 } student;
 
-static bool in_grid(const student *d)
+static bool is_cut(const student *d)
 {
-    return d->o->head_lanes > 1;
+    return d->grid.row != NULL;
 }
 
 static bool has_heads(const student *d)
@@ -176,69 +170,63 @@ static bool shares_weights(const student *d)
     return d->t.method->heads == TRB__SHARING_HEADS || d->t.method->heads == TRB__FOLDED_HEADS;
 }
 
+static const trb__network *trained(const student *d)
+{
+    return has_heads(d) ? &d->many : &d->one;
+}
+
 static void release(student *d)
 {
     (void)trb_jsonl_close(d->metrics);
     trb_checkpoint_clear(&d->from);
     trb_augment_destroy(d->views);
-    trb_row_close(d->t.row);
-    for (size_t i = 0; d->lane != NULL && i < d->n_lanes; i++) trb_net_destroy(d->lane[i]);
-    trb_net *const nets[] = {d->one, d->many, d->plain, d->matched, d->body, d->behind};
-    for (size_t i = 0; i < sizeof nets / sizeof *nets; i++) trb_net_destroy(nets[i]);
-    void *const blocks[] = {d->params_one,    d->params_many,  d->params_plain, d->lane,   d->params_body,
-                            d->params_behind, d->t.statistics, d->t.work,       d->t.part, d->t.label};
+    trb_rounds_close(d->t.rounds);
+    trb__network_close(&d->one);
+    trb__network_close(&d->many);
+    trb_net_destroy(d->plain);
+    trb_net_destroy(d->matched);
+    void *const blocks[] = {d->params_plain, d->t.statistics, d->t.work, d->t.part, d->t.label};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) trb_free(blocks[i]);
-    trb_comm_close(d->column);
-    trb_comm_close(d->row);
+    trb_grid_close(&d->grid);
 }
 
-static trb_status reserve_params(const trb_net *net, float **params)
+static trb_status open_networks(student *d, size_t index)
 {
-    return trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(net), sizeof **params, params);
+    const trb_data *data = &d->s->data;
+    trb_net *net = NULL;
+    TRB_TRY(trb__student_net(d->c, index, data, shares_weights(d) ? d->spec->M : 1, &net));
+    TRB_TRY(trb__network_open(net, NULL, &d->one));
+    TRB_TRY(trb__network_reserve(&d->one));
+    if (!has_heads(d)) return TRB_OK;
+    TRB_TRY(trb__student_net(d->c, index, data, d->spec->M, &net));
+    return trb__network_open(net, is_cut(d) ? &d->grid : NULL, &d->many);
 }
 
 /* Networks and files of this rank. */
 static trb_status prepare(student *d, size_t index)
 {
-    const size_t K = d->spec->K, rows = d->o->fit.batch / d->o->fit.lanes;
-    const int columns = (int)d->o->head_groups, r = trb_comm_rank(d->world), P = trb_comm_size(d->world);
-    const trb_exchange_opts by_rows = {
-        .kind = d->exchange.kind, .servers = d->exchange.servers, .staleness = d->exchange.staleness};
-    const size_t lanes = trb_exchange_share(&by_rows, d->o->fit.lanes, r / columns, P / columns).count;
-    const size_t own = trb_exchange_share(&d->exchange, d->o->fit.lanes, r, P).count;
-    d->n_lanes = d->o->head_lanes / d->o->head_groups;
-    d->m_count = d->spec->M / d->o->head_groups;
-    d->m0 = (size_t)(r % columns) * d->m_count;
-    const bool sums = d->spec->holds == TRB_HOLDS_STATISTICS; /* then there is no grid */
-    if (sums) {
-        d->m0 = TRB_ALL;
-        d->m_count = 1;
-    }
-    d->own_rows = own > 0 ? rows : 0;
+    const size_t K = d->spec->K, rows = d->o->fit.batch / d->o->fit.lanes, members = d->grid.n_members;
+    const bool sums = d->spec->holds == TRB_HOLDS_STATISTICS; /* then there is one column */
     d->t = (teachers){.method = trb__method_of(d->o->method, d->s->data.task),
                       .o = d->o,
-                      .said_width = sums ? TRB_STATISTICS(K) : d->m_count * K,
+                      .said_width = sums ? TRB_STATISTICS(K) : members * K,
                       .sums = sums,
-                      .M = d->m_count,
+                      .M = members,
                       .of = d->spec->M,
                       .K = K,
                       .rows = rows,
-                      .row_rows = lanes * rows,
                       .steps = (d->o->phase1_epochs + d->o->fit.epochs) * (d->s->n_train / d->o->fit.batch),
-                      .columns = (size_t)columns,
-                      .parts = d->n_lanes,
+                      .grid = &d->grid,
+                      .parts = d->grid.n_lanes,
                       .data = &d->s->data};
-    TRB_TRY(trb__student_net(d->c, index, &d->s->data, shares_weights(d) ? d->spec->M : 1, &d->one));
-    TRB_TRY(reserve_params(d->one, &d->params_one));
-    if (has_heads(d)) TRB_TRY(trb__student_net(d->c, index, &d->s->data, d->spec->M, &d->many));
+    TRB_TRY(open_networks(d, index));
     TRB_TRY(trb__views_create(d->c, d->s, d->o->views, &d->views));
     if (d->o->label_weight > 0.0) TRB_TRY(trb_alloc(TRB_MEM_DATA, rows, sizeof *d->t.label, &d->t.label));
-    const size_t lanes_at_once = in_grid(d) ? own : 1;
+    const size_t lanes_at_once = is_cut(d) ? d->grid.lanes.count : 1;
     TRB_TRY(trb_alloc(TRB_MEM_CACHE, lanes_at_once * rows * width(&d->t), sizeof *d->t.statistics, &d->t.statistics));
     TRB_TRY(trb_alloc(TRB_MEM_CACHE, TRB_STATISTICS_WORK(K), sizeof *d->t.work, &d->t.work));
-    if (in_grid(d))
-        TRB_TRY(trb_alloc(TRB_MEM_CACHE, rows * d->m_count / d->n_lanes * K, sizeof *d->t.part, &d->t.part));
-    if (r > 0) return TRB_OK;
+    if (is_cut(d)) TRB_TRY(trb_alloc(TRB_MEM_CACHE, rows * members / d->t.parts * K, sizeof *d->t.part, &d->t.part));
+    if (trb_comm_rank(d->grid.world) > 0) return TRB_OK;
     TRB_TRY(trb_mkdirs(trb__run_path(d->c, "student/%s", d->o->name).text));
     return trb_jsonl_open(trb__run_path(d->c, "student/%s/metrics.jsonl", d->o->name).text, d->from.metrics,
                           &d->metrics);
@@ -247,13 +235,13 @@ static trb_status prepare(student *d, size_t index)
 static trb__fit first_phase(student *d)
 {
     const trb_student_opts *o = d->o;
-    return (trb__fit){.opts = &o->fit,
+    return (trb__fit){.grid = &d->grid,
+                      .opts = &o->fit,
                       .epochs = o->phase1_epochs + (has_heads(d) ? 0 : o->fit.epochs),
                       .schedule_epochs = o->phase1_epochs + (has_heads(d) && o->restart ? 0 : o->fit.epochs),
                       .stream = TRB_STUDENT_STREAM,
-                      .exchange = &d->exchange,
-                      .net = d->one,
-                      .params = d->params_one,
+                      .exchange = &d->c->exchange,
+                      .network = &d->one,
                       .place = &d->place,
                       .from = &d->from,
                       .samples = d->s,
@@ -270,7 +258,18 @@ static trb__fit first_phase(student *d)
                       .phase = 1};
 }
 
-static void second_phase(student *d, trb__fit *fit)
+/* Every member's head begins as a copy of the first phase's. */
+static trb_status begin_heads(student *d)
+{
+    TRB_TRY(trb__network_reserve(&d->many));
+    for (size_t i = 0; i < d->many.n_parts; i++) {
+        const trb__network_part *p = &d->many.part[i];
+        TRB_TRY(trb_net_copy(d->one.net, d->one.params, p->net, 0, trb_net_heads(p->net), p->params));
+    }
+    return TRB_OK;
+}
+
+static trb_status second_phase(student *d, trb__fit *fit)
 {
     fit->first_epoch = fit->epochs;
     fit->schedule_from = d->o->restart ? 0 : fit->epochs;
@@ -278,68 +277,11 @@ static void second_phase(student *d, trb__fit *fit)
     fit->epochs = d->o->fit.epochs;
     fit->loss = loss_of_each;
     fit->phase = 2;
+    fit->network = &d->many;
     (void)snprintf(d->label, sizeof d->label, "student %s, %zu heads", d->o->name, d->spec->M);
-}
-
-/* Every member's head begins as a copy of the first phase's. */
-static trb_status train_whole(student *d, trb__fit *fit)
-{
-    trb_status st = reserve_params(d->many, &d->params_many);
-    if (st == TRB_OK) st = trb_net_copy(d->one, d->params_one, d->many, 0, d->spec->M, d->params_many);
-    TRB_TRY(trb_agree(d->world, st));
-    fit->net = d->many;
-    fit->params = d->params_many;
-    return trb__fit_run(d->world, fit);
-}
-
-static trb_status cut(student *d)
-{
-    const size_t heads = d->m_count / d->n_lanes;
-    TRB_TRY(trb_net_cut(d->many, d->m_count, &d->body, &d->behind));
-    TRB_TRY(reserve_params(d->body, &d->params_body));
-    TRB_TRY(reserve_params(d->behind, &d->params_behind));
-    TRB_TRY(trb_alloc(TRB_MEM_OTHER, d->n_lanes, sizeof *d->lane, &d->lane));
-    for (size_t i = 0; i < d->n_lanes; i++) TRB_TRY(trb_net_window(d->behind, i * heads, heads, &d->lane[i]));
-    TRB_TRY(trb_net_copy(d->one, d->params_one, d->body, 0, 0, d->params_body));
-    return trb_net_copy(d->one, d->params_one, d->behind, 0, d->m_count, d->params_behind);
-}
-
-/* Rank 0 puts the student together, from the columns of the first row. */
-static trb_status join(student *d)
-{
-    const size_t n = trb_net_size(d->behind), G = (size_t)trb_comm_size(d->row);
-    const bool leads = trb_comm_rank(d->world) == 0;
-    float *all = NULL;
-    trb_status st = TRB_OK;
-    if (trb_comm_rank(d->column) > 0) return trb_agree(d->world, TRB_OK);
-    if (leads) st = reserve_params(d->many, &d->params_many);
-    if (st == TRB_OK && leads) st = trb_alloc(TRB_MEM_WEIGHTS, G * n, sizeof *all, &all);
-    TRB_GO(trb_agree(d->world, st));
-    TRB_GO(trb_comm_gather(d->row, d->params_behind, n, sizeof *all, all));
-    if (!leads) goto done;
-    TRB_GO(trb_net_copy(d->body, d->params_body, d->many, 0, 0, d->params_many));
-    for (size_t g = 0; g < G; g++)
-        TRB_GO(trb_net_copy(d->behind, all + g * n, d->many, g * d->m_count, d->m_count, d->params_many));
-done:
-    trb_free(all);
-    return st;
-}
-
-static trb_status train_in_grid(student *d, trb__fit *fit)
-{
-    TRB_TRY(trb_agree(d->world, cut(d)));
-    const trb__heads heads = {.row = d->row,
-                              .column = d->column,
-                              .net = d->behind,
-                              .params = d->params_behind,
-                              .lanes = d->o->head_lanes,
-                              .lane = d->lane};
-    fit->net = d->body;
-    fit->params = d->params_body;
-    fit->heads = &heads;
-    d->place.net = d->many;
-    TRB_TRY(trb__fit_run(d->world, fit));
-    return trb_agree(d->world, join(d));
+    TRB_TRY(trb_agree(d->grid.world, begin_heads(d)));
+    TRB_TRY(trb__fit_run(fit));
+    return trb__network_join(&d->many, &d->grid);
 }
 
 /* Heads of random signs differ most; heads that are to be folded have to stay together. Fashion-MNIST, 10,000 samples,
@@ -351,23 +293,22 @@ static void init(student *d)
     const trb_fit_opts *o = &d->o->fit;
     const double own = d->t.method->heads == TRB__FOLDED_HEADS ? 0.1 : 0.0;
     const double deviation = d->o->factors > 0.0 ? d->o->factors : own;
-    trb_net_init(d->one, o->init, o->seed, TRB_STUDENT_STREAM, d->params_one);
-    if (deviation > 0.0) trb_net_init_factors(d->one, deviation, o->seed, TRB_STUDENT_STREAM, d->params_one);
+    trb_net_init(d->one.net, o->init, o->seed, TRB_STUDENT_STREAM, d->one.params);
+    if (deviation > 0.0) trb_net_init_factors(d->one.net, deviation, o->seed, TRB_STUDENT_STREAM, d->one.params);
 }
 
 static trb_status fold(student *d)
 {
-    TRB_TRY(trb_net_plain(d->one, &d->plain));
-    TRB_TRY(reserve_params(d->plain, &d->params_plain));
-    trb_net_fold(d->one, d->params_one, d->plain, d->params_plain);
+    TRB_TRY(trb_net_plain(d->one.net, &d->plain));
+    TRB_TRY(trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(d->plain), sizeof *d->params_plain, &d->params_plain));
+    trb_net_fold(d->one.net, d->one.params, d->plain, d->params_plain);
     return TRB_OK;
 }
 
 static trb_status write_weights(const student *d)
 {
-    const trb_net *trained = has_heads(d) ? d->many : d->one;
-    const trb_net *net = d->plain != NULL ? d->plain : d->matched != NULL ? d->matched : trained;
-    const float *params = d->plain != NULL ? d->params_plain : has_heads(d) ? d->params_many : d->params_one;
+    const trb_net *net = d->plain != NULL ? d->plain : d->matched != NULL ? d->matched : trained(d)->net;
+    const float *params = d->plain != NULL ? d->params_plain : trained(d)->params;
     return trb_weights_write(trb__run_path(d->c, "student/%s/weights.h5", d->o->name).text, net, params,
                              trb__samples_norm(d->s), d->place.config, d->place.blas, NULL);
 }
@@ -379,45 +320,49 @@ static trb_status train_student(student *d)
     init(d);
     (void)snprintf(d->label, sizeof d->label, has_heads(d) ? "student %s, one head" : "student %s", d->o->name);
     trb__fit fit = first_phase(d);
-    if (d->from.phase <= 1 || !has_heads(d)) TRB_TRY(trb__fit_run(d->world, &fit));
-    trb_row_close(d->t.row);
-    d->t.row = NULL;
-    if (has_heads(d)) {
-        second_phase(d, &fit);
-        TRB_TRY(in_grid(d) ? train_in_grid(d, &fit) : train_whole(d, &fit));
-    }
-    return TRB_OK;
+    if (d->from.phase <= 1 || !has_heads(d)) TRB_TRY(trb__fit_run(&fit));
+    trb_rounds_close(d->t.rounds);
+    d->t.rounds = NULL;
+    return has_heads(d) ? second_phase(d, &fit) : TRB_OK;
 }
 
 /* With as many rows a call as a lane has, so that what did for the training does for this. */
 static trb_status match_uncertainty(student *d, const trb_cache *cache, const char *who)
 {
-    const trb_net *net = has_heads(d) ? d->many : d->one;
+    const trb__network *n = trained(d);
     double S = 1.0;
-    TRB_TRY(trb__match_uncertainty(d->world, cache, d->c->cache.memory, d->s, net,
-                                   has_heads(d) ? d->params_many : d->params_one, d->t.rows, who, &S));
-    return trb_agree(d->world, trb_net_respread(net, S, &d->matched));
+    TRB_TRY(
+        trb__match_uncertainty(d->grid.world, cache, d->c->cache.memory, d->s, n->net, n->params, d->t.rows, who, &S));
+    return trb_agree(d->grid.world, trb_net_respread(n->net, S, &d->matched));
 }
 
 static trb_status finish(student *d)
 {
     trb_status st = TRB_OK;
-    if (trb_comm_rank(d->world) == 0) {
+    if (trb_comm_rank(d->grid.world) == 0) {
         st = trb_jsonl_close(d->metrics);
         d->metrics = NULL;
         if (st == TRB_OK && d->t.method->heads == TRB__FOLDED_HEADS) st = fold(d);
         if (st == TRB_OK) st = write_weights(d);
         if (st == TRB_OK) trb_checkpoint_remove(d->place.folder.text, d->c->checkpoint.keep);
     }
-    return trb_agree(d->world, st);
+    return trb_agree(d->grid.world, st);
+}
+
+trb_grid_shape trb__student_grid(const trb_config *c, size_t index)
+{
+    const trb_student_opts *o = &c->student[index];
+    return (trb_grid_shape){.lanes = o->fit.lanes,
+                            .servers = trb_exchange_servers(&c->exchange),
+                            .columns = o->head_groups,
+                            .head_lanes = o->head_lanes,
+                            .members = c->members.count};
 }
 
 trb_status trb__student_ranks(const trb_config *c, size_t index, int ranks)
 {
-    const trb_student_opts *o = &c->student[index];
-    trb_exchange_opts exchange = c->exchange;
-    exchange.columns = o->head_groups;
-    return trb_fail_of(trb_exchange_check(&exchange, o->fit.lanes, ranks), "student %s: ", o->name);
+    const trb_grid_shape shape = trb__student_grid(c, index);
+    return trb_fail_of(trb_exchange_check(&c->exchange, &shape, ranks), "student %s: ", c->student[index].name);
 }
 
 trb_status trb__student_check(const trb_config *c, size_t index, const trb__samples *samples, size_t M, size_t K)
@@ -480,12 +425,13 @@ static trb_status check_students(trb_comm *world, const trb_config *c, const trb
 /* What has been read of the cache, which with head groups is less. */
 static trb_status report_reading(const student *d)
 {
-    const size_t P = (size_t)trb_comm_size(d->world);
+    trb_comm *world = d->grid.world;
+    const size_t P = (size_t)trb_comm_size(world);
     double *all = NULL, most = 0.0, total = 0.0;
-    TRB_TRY(trb_agree(d->world, trb_alloc(TRB_MEM_OTHER, P, sizeof *all, &all)));
+    TRB_TRY(trb_agree(world, trb_alloc(TRB_MEM_OTHER, P, sizeof *all, &all)));
     const double mine = (d->reading.reader == NULL ? 0.0 : (double)trb_reader_read(d->reading.reader)) +
                         (d->inputs.reader == NULL ? 0.0 : (double)trb_reader_read(d->inputs.reader));
-    const trb_status st = trb_comm_allgather(d->world, &mine, 1, all);
+    const trb_status st = trb_comm_allgather(world, &mine, 1, all);
     for (size_t r = 0; st == TRB_OK && r < P; r++) {
         total += all[r];
         most = all[r] > most ? all[r] : most;
@@ -500,12 +446,15 @@ static trb_status report_reading(const student *d)
 /* What members say and the stored inputs share `cache.memory`. Collective over world; the status is agreed. */
 static trb_status open_readings(student *d, const trb_cache *cache)
 {
-    const int column = trb_comm_rank(d->world) % (int)d->o->head_groups;
+    const trb_grid *g = &d->grid;
     const size_t views = d->o->views, memory = d->c->cache.memory;
-    const size_t for_inputs = trb__inputs_share(cache, views, d->m0, d->m_count, memory);
-    trb_status st = trb__reading_open(d->world, column, cache, views, d->m0, d->m_count, d->t.row_rows,
+    const size_t m0 = d->t.sums ? TRB_ALL : g->member, m_count = d->t.sums ? 1 : g->n_members;
+    const size_t for_inputs = trb__inputs_share(cache, views, m0, m_count, memory);
+    trb_status st = trb__reading_open(g->world, (int)g->at, cache, views, m0, m_count, g->row_lanes.count * d->t.rows,
                                       memory - for_inputs, &d->reading);
-    if (st == TRB_OK) st = trb__inputs_open(d->world, cache, views, d->own_rows, for_inputs, &d->inputs, &d->stored);
+    if (st == TRB_OK)
+        st = trb__inputs_open(g->world, cache, views, g->lanes.count > 0 ? d->t.rows : 0, for_inputs, &d->inputs,
+                              &d->stored);
     if (st != TRB_ECONFIG) return st;
     return trb_fail_of(st, "`cache.memory`, of whose %zu bytes %zu are for logits and %zu for stored inputs: ", memory,
                        memory - for_inputs, for_inputs);
@@ -516,28 +465,24 @@ static trb_status distill(trb_comm *world, const trb_config *c, const trb__sampl
                           const char *makers, size_t i)
 {
     const trb_student_opts *o = &c->student[i];
-    const int G = (int)o->head_groups, r = trb_comm_rank(world);
-    student d = {.world = world, .c = c, .o = o, .s = s, .spec = trb_cache_spec_of(cache), .exchange = c->exchange};
+    const trb_grid_shape shape = trb__student_grid(c, i);
+    const bool leads = trb_comm_rank(world) == 0;
+    student d = {.c = c, .o = o, .s = s, .spec = trb_cache_spec_of(cache)};
     char who[TRB_NAME_MAX + 16];
     (void)snprintf(who, sizeof who, "student %s", o->name);
-    d.exchange.columns = o->head_groups;
     d.place = (trb__place){.c = c, .folder = trb__run_path(c, "student/%s/checkpoint", o->name), .who = who};
     trb_status st = trb_fail_of(trb_stop_check(), "before %s: ", who);
     if (st == TRB_OK) st = trb_identity_student(c, i, &s->data, d.spec, &d.place.config);
     if (st == TRB_OK) st = trb_strdup(makers, &d.place.blas);
     TRB_GO(trb_agree(world, st));
-    if (r == 0) trb_folder_sweep(trb__run_path(c, "student/%s", o->name).text);
-    if (r == 0) trb_folder_sweep(d.place.folder.text);
+    TRB_GO(trb_grid_open(world, &shape, &d.grid));
+    if (leads) trb_folder_sweep(trb__run_path(c, "student/%s", o->name).text);
+    if (leads) trb_folder_sweep(d.place.folder.text);
     TRB_GO(trb__checkpoint_find(world, c, &d.place, &d.from));
     TRB_GO(trb_agree(world, prepare(&d, i)));
     TRB_GO(open_readings(&d, cache));
     d.t.reader = d.reading.reader;
-    if (in_grid(&d)) {
-        TRB_GO(trb_comm_split(world, r / G, &d.row));
-        TRB_GO(trb_comm_split(world, r % G, &d.column));
-        st = trb_row_open(d.row, o->head_lanes, d.t.rows * width(&d.t), &d.t.row);
-        TRB_GO(trb_agree(world, st));
-    }
+    if (is_cut(&d)) TRB_GO(trb_agree(world, trb_rounds_open(&d.grid, d.t.rows * width(&d.t), &d.t.rounds)));
     TRB_GO(train_student(&d));
     TRB_GO(report_reading(&d));
     st = trb__reading_close(&d.reading);

@@ -8,6 +8,7 @@
 #define TRB_STAGES_EVAL_H
 
 #include "internal.h"
+#include "reading.h"
 #include "tribikos/corrupt.h"
 #include "tribikos/h5.h"
 #include "tribikos/log.h"

@@ -1,8 +1,10 @@
+/* The training of one network: epochs, steps, and the lanes and rounds of a step. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "internal.h"
+#include "checkpoint.h"
+#include "costs.h"
 #include "tribikos/clock.h"
 #include "tribikos/fault.h"
 #include "tribikos/log.h"
@@ -47,17 +49,18 @@ enum { NOTHING, KEEP, STOP };
 /* What a step needs; reserved once, so that no step allocates. */
 typedef struct {
     const trb__fit *fit;
+    /* The part that takes the samples: all of the network, or its body. */
+    const trb_net *net;
+    float *params;
     trb_exchange *x;
-    trb__half *heads;  /* NULL if the network is whole */
+    trb__heads *heads; /* NULL if the network is in one part */
+    trb__losses losses;
     trb__saver *saver; /* NULL: no checkpoints */
     trb_status saved;  /* how writing them goes */
     uint64_t taken;    /* steps before this run */
     trb_work *work;
-    trb_feed *feed; /* a lane a part */
-    /* The lanes that this rank computes, and those that its row does: of a grid's row each column takes every G-th, of
-     * all others a row is one rank. */
-    trb_lanes own, row;
-    size_t column, columns;
+    trb_feed *feed;              /* a lane a part */
+    trb_lanes own, row;          /* the lanes of this rank, and of its row (grid.h) */
     size_t steps, rows, planned; /* steps an epoch; rows a lane; how many steps are planned ahead */
     int64_t *order, *sample;     /* [samples]; [planned][lanes of the row][rows] */
     uint16_t *view;              /* as `sample`; NULL if there is only one */
@@ -70,7 +73,6 @@ typedef struct {
     float *gradient;  /* where the lane's goes */
     float *unmoved;   /* [trb_net_size] that of the samples as they are */
     size_t summed;    /* from where on it is in `gradient`, on the second pass; else SIZE_MAX */
-    double *loss;     /* [own lanes] sums over the epoch's steps */
     uint64_t ordered; /* the epoch of `order`, counted from 1 */
     trb_optim opt;
     trb_progress progress;
@@ -101,11 +103,11 @@ static trb_status reserve_adversary(loop *l)
 {
     const trb__fit *f = l->fit;
     const trb__samples *s = f->samples;
-    const size_t D = trb_net_inputs(f->net);
+    const size_t D = trb_net_inputs(l->net);
     float *least = NULL;
     TRB_TRY(trb_alloc(TRB_MEM_ACTIVATIONS, D, sizeof *l->reach, &l->reach));
     TRB_TRY(trb_alloc(TRB_MEM_ACTIVATIONS, l->rows * D, sizeof *l->moved, &l->moved));
-    TRB_TRY(trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(f->net), sizeof *l->unmoved, &l->unmoved));
+    TRB_TRY(trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(l->net), sizeof *l->unmoved, &l->unmoved));
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, D, sizeof *least, &least));
     for (size_t i = 0; i < s->n_train; i++) {
         trb_data_rows(&s->data, 1, s->train + i, l->moved);
@@ -124,26 +126,26 @@ static trb_status reserve_adversary(loop *l)
 static trb_status reserve(loop *l)
 {
     const trb__fit *f = l->fit;
-    const size_t M = trb_net_heads(f->net), K = trb_net_outputs(f->net);
+    const size_t outputs = trb_net_heads(l->net) * trb_net_outputs(l->net);
     const size_t rows = l->planned * l->row.count * l->rows, fed = l->planned * l->own.count * l->rows;
+    TRB_TRY(trb__losses_open(f->grid, f->network, &l->losses));
     if (l->row.count == 0) { /* a server */
         TRB_TRY(trb_alloc(TRB_MEM_OTHER, f->epochs, sizeof *l->epoch_loss, &l->epoch_loss));
         return trb_alloc(TRB_MEM_OTHER, f->epochs, sizeof *l->epoch_lanes, &l->epoch_lanes);
     }
-    TRB_TRY(trb_work_create(f->net, l->rows, true, &l->work));
+    TRB_TRY(trb_work_create(l->net, l->rows, true, &l->work));
     trb_work_watch(l->work, trb_exchange_needs, trb_exchange_ready, l->x);
     TRB_TRY(trb_alloc(TRB_MEM_DATA, f->samples->n_train, sizeof *l->order, &l->order));
     TRB_TRY(trb_alloc(TRB_MEM_DATA, rows, sizeof *l->sample, &l->sample));
     if (f->views > 1) TRB_TRY(trb_alloc(TRB_MEM_DATA, rows, sizeof *l->view, &l->view));
-    if (l->columns > 1) {
+    if (l->fit->grid->shape.columns > 1) {
         TRB_TRY(trb_alloc(TRB_MEM_DATA, fed, sizeof *l->fed, &l->fed));
         if (f->views > 1) TRB_TRY(trb_alloc(TRB_MEM_DATA, fed, sizeof *l->fed_view, &l->fed_view));
     } else {
         l->fed = l->sample;
         l->fed_view = l->view;
     }
-    TRB_TRY(trb_alloc(TRB_MEM_ACTIVATIONS, l->rows * M * K, sizeof *l->dz, &l->dz));
-    TRB_TRY(trb_alloc(TRB_MEM_OTHER, l->own.count, sizeof *l->loss, &l->loss));
+    TRB_TRY(trb_alloc(TRB_MEM_ACTIVATIONS, l->rows * outputs, sizeof *l->dz, &l->dz));
     if (f->opts->adversarial > 0.0) TRB_TRY(reserve_adversary(l));
     return trb_feed_open(f->augment, l->rows, f->stored, &l->feed);
 }
@@ -152,12 +154,12 @@ static void release(loop *l)
 {
     trb_feed_close(l->feed);
     trb_work_destroy(l->work);
-    if (l->columns > 1) {
+    if (l->fit->grid->shape.columns > 1) {
         trb_free(l->fed);
         trb_free(l->fed_view);
     }
-    void *const blocks[] = {l->order,      l->sample,      l->view,  l->dz,    l->loss,
-                            l->epoch_loss, l->epoch_lanes, l->reach, l->moved, l->unmoved};
+    void *const blocks[] = {l->order,       l->sample, l->view,  l->dz,     l->epoch_loss,
+                            l->epoch_lanes, l->reach,  l->moved, l->unmoved};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) trb_free(blocks[i]);
 }
 
@@ -165,7 +167,7 @@ static trb_status forward(loop *l, uint64_t epoch, const int64_t *sample, const 
 {
     const trb__fit *f = l->fit;
     const trb_draw draw = {.seed = f->opts->seed, .member = f->stream, .epoch = epoch, .sample = sample};
-    return trb_net_forward(f->net, l->work, f->params, l->rows, x, &draw, z);
+    return trb_net_forward(l->net, l->work, l->params, l->rows, x, &draw, z);
 }
 
 /* Adversarial training (Lakshminarayanan et al. 2017, arXiv:1612.01474, sec. 2.4; Goodfellow et al. 2015,
@@ -175,9 +177,8 @@ static trb_status forward(loop *l, uint64_t epoch, const int64_t *sample, const 
  * \param[in] dz  halved already   \param[out] z  outputs for x' */
 static trb_status move(loop *l, uint64_t epoch, const int64_t *sample, const float *x, const float **z)
 {
-    const trb__fit *f = l->fit;
-    const size_t D = trb_net_inputs(f->net);
-    TRB_TRY(trb_net_backward(f->net, l->work, f->params, l->dz, l->unmoved, l->moved));
+    const size_t D = trb_net_inputs(l->net);
+    TRB_TRY(trb_net_backward(l->net, l->work, l->params, l->dz, l->unmoved, l->moved));
     for (size_t i = 0; i < l->rows * D; i++) {
         const float by = l->moved[i] == 0.0F ? 0.0F : copysignf(l->reach[i % D], l->moved[i]);
         l->moved[i] = x[i] + by;
@@ -188,14 +189,19 @@ static trb_status move(loop *l, uint64_t epoch, const int64_t *sample, const flo
 /* The gradient of both halves; norms take the mean of both's statistics. */
 static trb_status backward_of_both(loop *l)
 {
-    const trb__fit *f = l->fit;
-    const size_t trained = trb_net_trained(f->net), n = trb_net_size(f->net);
+    const size_t trained = trb_net_trained(l->net), n = trb_net_size(l->net);
     l->gradient = trb_exchange_gradient(l->x);
     l->summed = trained;
-    const trb_status st = trb_net_backward(f->net, l->work, f->params, l->dz, l->gradient, NULL);
+    const trb_status st = trb_net_backward(l->net, l->work, l->params, l->dz, l->gradient, NULL);
     l->summed = SIZE_MAX;
     for (size_t i = trained; i < n; i++) l->gradient[i] = 0.5F * (l->gradient[i] + l->unmoved[i]);
     return st;
+}
+
+/* Where the rows of this rank's lane i begin among those of its row's lanes. */
+static size_t rows_before(const loop *l, size_t i)
+{
+    return (l->own.first + i * l->own.step - l->row.first) * l->rows;
 }
 
 /* Lane i of this rank. */
@@ -203,7 +209,7 @@ static trb_status lane(loop *l, size_t i, uint64_t epoch, const int64_t *sample)
 {
     const trb__fit *f = l->fit;
     trb__lane lane = {.number = i,
-                      .at = (l->column + i * l->columns) * l->rows,
+                      .at = rows_before(l, i),
                       .rows = l->rows,
                       .batch = l->reach == NULL ? f->opts->batch : 2 * f->opts->batch,
                       .sample = sample};
@@ -212,27 +218,36 @@ static trb_status lane(loop *l, size_t i, uint64_t epoch, const int64_t *sample)
     TRB_TRY(trb_feed_next(l->feed, &x, &lane.mix));
     TRB_TRY(forward(l, epoch, sample, x, &z));
     TRB_TRY(f->loss(f->ctx, &lane, z, &loss, l->dz));
-    l->loss[i] += loss;
-    if (l->reach == NULL) return trb_net_backward(f->net, l->work, f->params, l->dz, trb_exchange_gradient(l->x), NULL);
+    trb__losses_add(&l->losses, 0, i, loss);
+    if (l->reach == NULL) return trb_net_backward(l->net, l->work, l->params, l->dz, trb_exchange_gradient(l->x), NULL);
     TRB_TRY(move(l, epoch, sample, x, &z));
     TRB_TRY(f->loss(f->ctx, &lane, z, &loss, l->dz));
-    l->loss[i] += loss;
+    trb__losses_add(&l->losses, 0, i, loss);
     return backward_of_both(l);
 }
 
-/* A round of a network whose heads are cut: of each column one lane of the row, as far as there are some. */
+/* A round of a network that is cut: of each column one lane of the row, as far as there are some. */
 static trb_status take_round(loop *l, trb_status st, uint64_t epoch, size_t first, const int64_t *sample)
 {
-    const size_t left = l->row.count - first, items = left < l->columns ? left : l->columns;
-    const bool mine = l->column < items;
+    const size_t left = l->row.count - first, columns = l->fit->grid->shape.columns, column = l->fit->grid->at;
+    const size_t items = left < columns ? left : columns;
+    const bool mine = column < items;
     const trb_mix *mix = NULL;
     const float *x = NULL, *z = NULL, *dz = NULL;
     if (st == TRB_OK && mine) st = trb_feed_next(l->feed, &x, &mix);
-    if (st == TRB_OK && mine) st = forward(l, epoch, sample + l->column * l->rows, x, &z);
-    st = trb__half_round(l->heads, st, epoch, first, items, sample, st == TRB_OK ? z : NULL, &dz);
-    if (st == TRB_OK && mine)
-        st = trb_net_backward(l->fit->net, l->work, l->fit->params, dz, trb_exchange_gradient(l->x), NULL);
+    if (st == TRB_OK && mine) st = forward(l, epoch, sample + column * l->rows, x, &z);
+    st = trb__heads_round(l->heads, st, epoch, first, items, sample, st == TRB_OK ? z : NULL, &dz);
+    if (st == TRB_OK && mine) st = trb_net_backward(l->net, l->work, l->params, dz, trb_exchange_gradient(l->x), NULL);
     if (mine) trb_exchange_lane_done(l->x);
+    return st;
+}
+
+static trb_status take_lanes(loop *l, trb_status st, uint64_t epoch, const int64_t *sample)
+{
+    for (size_t i = 0; i < l->own.count; i++) {
+        if (st == TRB_OK) st = lane(l, i, epoch, sample + rows_before(l, i));
+        trb_exchange_lane_done(l->x);
+    }
     return st;
 }
 
@@ -244,36 +259,40 @@ static unsigned wish(loop *l)
     return trb__saver_due(l->saver, l->taken + 1) ? KEEP : NOTHING;
 }
 
+/* The end of a step, of all parts. All ranks share the first part, so its word on the step is the last one; the ranks of
+ * a column share the heads, and may know of a failure that others do not. */
+static trb_status update(loop *l, trb_status st)
+{
+    const trb__network *n = l->fit->network;
+    const double loss = trb__losses_mine(&l->losses);
+    trb_status pushed = TRB_OK;
+    for (size_t i = n->n_parts; i-- > 0;) {
+        const trb_status s = trb_exchange_push(n->part[i].x, st, loss);
+        if (pushed == TRB_OK) pushed = s;
+    }
+    TRB_TRY(pushed);
+    for (size_t i = n->n_parts; i-- > 0;) {
+        const trb_status pulled = trb_exchange_pull(n->part[i].x);
+        if (pulled != TRB_OK || i + 1 == n->n_parts) st = pulled;
+    }
+    return st;
+}
+
 /* One step. A rank that fails takes part in the exchange all the same; its status rides along.
  * \param[in] number  steps before it   \param[in] sample  of the row's lanes */
 static trb_status step(loop *l, trb_status st, uint64_t number, const int64_t *sample)
 {
     const uint64_t epoch = l->fit->first_epoch + number / l->steps;
-    double loss = 0.0;
     if (st == TRB_OK) st = trb_fault("train.step");
     if (l->row.count > 0 && l->fit->next != NULL) st = l->fit->next(l->fit->ctx, number, st);
-    if (l->heads != NULL) {
-        for (size_t first = 0; first < l->row.count; first += l->columns)
+    if (l->heads != NULL)
+        for (size_t first = 0; first < l->row.count; first += l->fit->grid->shape.columns)
             st = take_round(l, st, epoch, first, sample + first * l->rows);
-        trb_exchange *x = trb__half_exchange(l->heads);
-        trb_exchange_wish(l->x, wish(l));
-        if (st == TRB_OK) st = trb_fault("agree");
-        const trb_status pushed = trb_exchange_push(x, st, 0.0), done = trb_exchange_push(l->x, st, 0.0);
-        TRB_TRY(pushed);
-        TRB_TRY(done);
-        const trb_status pulled = trb_exchange_pull(x);
-        st = trb_exchange_pull(l->x);
-        return st == TRB_OK ? pulled : st;
-    }
-    for (size_t i = 0; i < l->own.count; i++) {
-        if (st == TRB_OK) st = lane(l, i, epoch, sample + (l->column + i * l->columns) * l->rows);
-        trb_exchange_lane_done(l->x);
-        loss += l->loss[i];
-    }
+    else
+        st = take_lanes(l, st, epoch, sample);
     if (st == TRB_OK) st = trb_fault("agree");
     trb_exchange_wish(l->x, wish(l));
-    TRB_TRY(trb_exchange_push(l->x, st, loss));
-    return trb_exchange_pull(l->x);
+    return update(l, st);
 }
 
 /* Whoever reads ahead by the last plan borrows its buffer. Not so the feed, which has served all of it when an epoch
@@ -303,9 +322,9 @@ static trb_status plan(loop *l, uint64_t epoch, size_t step)
         else
             l->view[i] = trb_rng_uniform(&rng) < f->clean ? 0 : (uint16_t)(1 + trb_rng_below(&rng, f->views - 1));
     }
-    for (size_t s = 0; l->columns > 1 && s < l->planned; s++) {
+    for (size_t s = 0; f->grid->shape.columns > 1 && s < l->planned; s++) {
         for (size_t i = 0; i < l->own.count; i++) {
-            const size_t from = s * n + (l->column + i * l->columns) * l->rows, to = (s * l->own.count + i) * l->rows;
+            const size_t from = s * n + rows_before(l, i), to = (s * l->own.count + i) * l->rows;
             memcpy(l->fed + to, l->sample + from, l->rows * sizeof *l->fed);
             if (l->view != NULL) memcpy(l->fed_view + to, l->view + from, l->rows * sizeof *l->view);
         }
@@ -346,19 +365,17 @@ static trb_status stopped(const loop *l)
 }
 
 /* A step that is kept is over. */
-static trb_status keep(trb_comm *group, loop *l, unsigned wished)
+static trb_status keep(loop *l, unsigned wished)
 {
+    trb_comm *world = l->fit->grid->world;
     if (l->saver != NULL) {
         double *sums = trb__saver_sums(l->saver);
-        for (size_t i = 0; l->heads == NULL && i < l->own.count; i++) sums[l->own.first + i * l->own.step] = l->loss[i];
-        if (l->taken % l->steps != 0) /* else the next epoch has none yet */
-            TRB_TRY(l->heads != NULL ? trb__half_sums(l->heads, sums)
-                                     : trb_comm_fill(group, sums, l->fit->opts->lanes));
+        if (l->taken % l->steps != 0) TRB_TRY(trb__losses_show(&l->losses, sums)); /* else there are none yet */
         note(l, trb__saver_kept(l->saver, l->taken));
     }
     if (wished < STOP) return TRB_OK;
     note(l, trb__saver_finish(l->saver));
-    TRB_TRY(trb_agree(group, l->saved));
+    TRB_TRY(trb_agree(world, l->saved));
     trb_stop_heard((int)wished - STOP - 1);
     return stopped(l);
 }
@@ -367,29 +384,30 @@ static trb_status keep(trb_comm *group, loop *l, unsigned wished)
  * written, falls due. */
 static trb_status check_moments(const loop *l)
 {
-    trb_status st = trb_exchange_finite(l->x);
-    if (st == TRB_OK && l->heads != NULL) st = trb_exchange_finite(trb__half_exchange(l->heads));
+    trb_status st = TRB_OK;
+    for (size_t i = 0; st == TRB_OK && i < l->fit->network->n_parts; i++)
+        st = trb_exchange_finite(l->fit->network->part[i].x);
     return trb_fail_of(st, "%s: ", l->fit->label);
 }
 
-static trb_status over(trb_comm *group, loop *l, uint64_t e)
+static trb_status finish_epoch(loop *l, uint64_t e)
 {
     double loss = 0.0;
-    TRB_TRY(l->heads != NULL ? trb__half_loss(l->heads, &loss) : trb_exchange_sum(l->x, l->loss, &loss));
-    for (size_t i = 0; i < l->own.count; i++) l->loss[i] = 0.0;
+    TRB_TRY(trb__losses_total(&l->losses, &loss));
     const trb_status st = check_moments(l);
-    return trb_agree(group, st == TRB_OK ? end_epoch(l, e, loss) : st);
+    return trb_agree(l->fit->grid->world, st == TRB_OK ? end_epoch(l, e, loss) : st);
 }
 
 /* All ranks step by step. */
-static trb_status in_step(trb_comm *group, loop *l)
+static trb_status in_step(loop *l)
 {
+    trb_comm *world = l->fit->grid->world;
     unsigned wished = NOTHING;
     for (uint64_t e = l->taken / l->steps; e < l->fit->epochs; e++) {
         const uint64_t epoch = l->fit->first_epoch + e;
         const size_t first = l->taken % l->steps;
         l->planned = l->steps - first;
-        TRB_TRY(trb_agree(group, plan(l, epoch, first)));
+        TRB_TRY(trb_agree(world, plan(l, epoch, first)));
         for (size_t s = 0; s < l->planned; s++) {
             l->taken++;
             double start = trb_now_s();
@@ -397,9 +415,9 @@ static trb_status in_step(trb_comm *group, loop *l)
             trb__saver_hold(l->saver, trb_now_s() - start);
             const int64_t *sample = l->row.count == 0 ? NULL : l->sample + s * l->row.count * l->rows;
             TRB_TRY(step(l, l->saved, l->taken - 1, sample));
-            if (l->taken % l->steps == 0) TRB_TRY(over(group, l, e));
+            if (l->taken % l->steps == 0) TRB_TRY(finish_epoch(l, e));
             start = trb_now_s();
-            if (wished != NOTHING) TRB_TRY(keep(group, l, wished));
+            if (wished != NOTHING) TRB_TRY(keep(l, wished));
             wished = trb_exchange_wished(l->x);
             note(l, trb__saver_go_on(l->saver));
             trb__saver_hold(l->saver, trb_now_s() - start);
@@ -407,7 +425,7 @@ static trb_status in_step(trb_comm *group, loop *l)
         }
     }
     note(l, trb__saver_finish(l->saver));
-    return trb_agree(group, l->saved);
+    return trb_agree(world, l->saved);
 }
 
 /* A worker that takes the next share when it is done with one. If it fails nobody is given another one. */
@@ -420,7 +438,7 @@ static trb_status work_freely(loop *l)
         if (at == l->fit->epochs * l->steps) return st;
         const uint64_t epoch = l->fit->first_epoch + at / l->steps;
         l->row = l->own;
-        for (size_t i = 0; i < l->own.count; i++) l->loss[i] = 0.0;
+        trb__losses_reset(&l->losses);
         st = step(l, plan(l, epoch, at % l->steps), at, l->sample);
     }
 }
@@ -467,18 +485,15 @@ static trb_status serve(loop *l)
 }
 
 /* Where an earlier run was. Collective. */
-static trb_status go_on(trb_comm *group, loop *l)
+static trb_status go_on(loop *l)
 {
     const trb__fit *f = l->fit;
     trb_checkpoint *from = f->from;
     if (from == NULL || from->n_slabs == 0) return TRB_OK;
-    TRB_TRY(trb_agree(group, trb__checkpoint_check(from, f, f->epochs * l->steps)));
-    trb_exchange *heads = l->heads == NULL ? NULL : trb__half_exchange(l->heads);
-    TRB_TRY(trb__checkpoint_use(group, from, f, l->x, heads));
+    TRB_TRY(trb_agree(f->grid->world, trb__checkpoint_check(from, f, f->epochs * l->steps)));
+    TRB_TRY(trb__checkpoint_use(from, f));
     l->taken = l->progress.from = from->step;
-    if (l->heads != NULL) trb__half_go_on(l->heads, from->sum);
-    for (size_t i = 0; l->heads == NULL && i < l->own.count; i++)
-        l->loss[i] = from->sum[l->own.first + i * l->own.step];
+    trb__losses_resume(&l->losses, from->sum);
     if (l->epoch_loss != NULL) {
         const uint64_t epoch = l->taken / l->steps;
         l->lanes = l->taken * f->opts->lanes;
@@ -490,134 +505,75 @@ static trb_status go_on(trb_comm *group, loop *l)
     return TRB_OK;
 }
 
-/* What a rank reports of a training: its costs, and what its memory is taken by. */
-enum { WAITED, BYTES, PEAK, HELD, FIGURES = HELD + TRB_MEM_KINDS };
-
-static void own_figures(const loop *l, double *figure)
+/* All that steps need but checkpoints. Collective over the grid; \return the agreed status, after which close_all() is
+ * due */
+static trb_status open_all(const trb__fit *f, loop *l)
 {
-    const trb_exchange_work work = trb_exchange_worked(l->x);
-    double waited = 0.0;
-    uint64_t bytes = 0;
-    if (l->heads != NULL) trb__half_worked(l->heads, &waited, &bytes);
-    figure[WAITED] = work.waited_s + waited;
-    figure[BYTES] = (double)(work.bytes_sent + bytes);
-    figure[PEAK] = (double)trb_mem_peak();
-    for (int k = 0; k < TRB_MEM_KINDS; k++) figure[HELD + k] = (double)trb_mem_bytes((trb_mem)k);
-}
-
-static void show_memory(const loop *l, const double *figure)
-{
-    char kinds[256];
-    trb_text t = trb_text_in(kinds, sizeof kinds);
-    for (int k = TRB_MEM_OTHER + 1; k < TRB_MEM_KINDS; k++)
-        trb_text_add(&t, ", %s %.1f", trb_mem_name((trb_mem)k), figure[HELD + k] * 1e-6);
-    trb_info("%s: a rank held up to %.1f MB; at the end%s", l->fit->label, figure[PEAK] * 1e-6, kinds + 1);
-}
-
-static void show_exchange(const loop *l, size_t P, const double *all)
-{
-    const trb_exchange_work work = trb_exchange_worked(l->x);
-    double least = all[WAITED], most = all[WAITED], bytes = 0.0;
-    char stale[256];
-    trb_text t = trb_text_in(stale, sizeof stale);
-    for (size_t r = 0; r < P; r++) {
-        least = fmin(least, all[FIGURES * r + WAITED]);
-        most = fmax(most, all[FIGURES * r + WAITED]);
-        bytes += all[FIGURES * r + BYTES];
-    }
-    for (size_t i = 0; i < TRB_STALENESS_BINS; i++)
-        if (work.stale[i] > 0)
-            trb_text_add(&t, "%s %zu%s: %llu", t.n == 0 ? "; staleness, in shares" : ",", i,
-                         i + 1 == TRB_STALENESS_BINS ? " or more" : "", (unsigned long long)work.stale[i]);
-    trb_info("%s: %zu ranks sent %.1f MB to each other and waited %.1f to %.1f s%s", l->fit->label, P, bytes * 1e-6,
-             least, most, stale);
-}
-
-/* For who asks whether more ranks, fewer, or more head groups would do. */
-static trb_status report_costs(trb_comm *group, const loop *l)
-{
-    const size_t P = (size_t)trb_comm_size(group);
-    double *all = NULL, mine[FIGURES];
-    if (P == 1) return TRB_OK;
-    TRB_TRY(trb_agree(group, trb_alloc(TRB_MEM_OTHER, FIGURES * P, sizeof *all, &all)));
-    own_figures(l, mine);
-    const trb_status st = trb_comm_allgather(group, mine, FIGURES, all);
-    if (st == TRB_OK) {
-        const double *largest = all;
-        for (size_t r = 1; r < P; r++)
-            if (all[FIGURES * r + PEAK] > largest[PEAK]) largest = all + FIGURES * r;
-        show_exchange(l, P, all);
-        show_memory(l, largest);
-    }
-    trb_free(all);
-    return st;
-}
-
-/* All that steps need but checkpoints. Collective over group; \return the agreed status, after which close_all() is due */
-static trb_status open_all(trb_comm *group, const trb__fit *f, loop *l)
-{
-    const int P = trb_comm_size(group), r = trb_comm_rank(group);
+    trb__network *n = f->network;
     *l = (loop){.fit = f, .steps = f->samples->n_train / f->opts->batch, .rows = f->opts->batch / f->opts->lanes};
     l->opt = optimiser(f, l->steps);
-    const uint64_t steps = f->epochs * l->steps;
-    TRB_TRY(trb_exchange_open(group, f->exchange, f->net, &l->opt, f->opts->lanes, steps, f->params, &l->x));
-    l->own = l->row = trb_exchange_lanes(l->x);
-    l->columns = f->exchange->columns > 1 ? (size_t)f->exchange->columns : 1;
-    l->column = (size_t)r % l->columns;
-    if (l->columns > 1) {
-        const trb_exchange_opts by_rows = {.kind = f->exchange->kind};
-        l->row = trb_exchange_share(&by_rows, f->opts->lanes, r / (int)l->columns, P / (int)l->columns);
+    for (size_t i = 0; i < n->n_parts; i++) {
+        trb__network_part *p = &n->part[i];
+        const trb_status st = trb_exchange_open(f->grid, (trb_grid_part)i, f->exchange, p->net, &l->opt,
+                                                f->epochs * l->steps, p->params, &p->x);
+        TRB_TRY(trb_agree(f->grid->world, st));
     }
+    l->net = n->part[TRB_BODY].net;
+    l->params = n->part[TRB_BODY].params;
+    l->x = n->part[TRB_BODY].x;
+    l->own = f->grid->lanes;
+    l->row = f->grid->row_lanes;
     l->planned = trb_exchange_is_free(l->x) ? 1 : l->steps;
-    if (f->heads != NULL) TRB_TRY(trb__half_open(group, f, &l->opt, steps, &l->heads));
-    return trb_agree(group, reserve(l));
+    if (n->n_parts > 1) TRB_TRY(trb__heads_open(f, &l->losses, &l->heads));
+    return trb_agree(f->grid->world, reserve(l));
 }
 
 static void close_all(loop *l)
 {
     trb__saver_close(l->saver);
     release(l);
-    trb__half_close(l->heads);
-    trb_exchange_close(l->x);
+    trb__heads_close(l->heads);
+    trb__losses_close(&l->losses);
+    for (size_t i = l->fit->network->n_parts; i-- > 0;) {
+        trb_exchange_close(l->fit->network->part[i].x);
+        l->fit->network->part[i].x = NULL;
+    }
 }
 
-trb_status trb__fit_measure(const trb__fit *f, int P, size_t *bytes)
+trb_status trb__fit_measure(const trb__fit *f, size_t *bytes)
 {
     loop l = {.fit = f};
-    trb_comm *group = NULL;
-    TRB_TRY(trb_comm_pretend(P, &group));
     const size_t before = trb_mem_bytes(TRB_MEM_KINDS);
-    const trb_status st = open_all(group, f, &l);
+    const trb_status st = open_all(f, &l);
     *bytes = trb_mem_bytes(TRB_MEM_KINDS) - before;
     close_all(&l);
-    trb_comm_close(group);
     return st;
 }
 
-trb_status trb__fit_run(trb_comm *group, const trb__fit *f)
+trb_status trb__fit_run(const trb__fit *f)
 {
+    trb_comm *group = f->grid->world;
     loop l = {.fit = f};
     trb_mem_peak_begin();
-    trb_status st = open_all(group, f, &l);
+    trb_status st = open_all(f, &l);
     const uint64_t steps = f->epochs * l.steps;
     const bool free = st == TRB_OK && trb_exchange_is_free(l.x);
-    if (st == TRB_OK)
-        st = trb__saver_open(group, f, l.x, l.heads == NULL ? NULL : trb__half_exchange(l.heads), l.steps, &l.saver);
+    if (st == TRB_OK) st = trb__saver_open(f, l.steps, &l.saver);
     trb_progress_begin(&l.progress, steps, "steps", "%s", f->label);
-    if (st == TRB_OK) st = go_on(group, &l);
+    if (st == TRB_OK) st = go_on(&l);
     const double begun = trb_now_s();
-    if (st == TRB_OK && !free) st = in_step(group, &l);
+    if (st == TRB_OK && !free) st = in_step(&l);
     if (st == TRB_OK && free) {
         st = l.own.count == 0 ? serve(&l) : work_freely(&l);
         if (st == TRB_OK) st = check_moments(&l);
         if (st == TRB_ECOMM) trb_comm_panic(st); /* others may be waiting for this rank */
         st = trb_agree(group, st);
     }
-    if (st == TRB_OK) st = trb_exchange_gather(l.x);
-    if (st == TRB_OK && l.heads != NULL) st = trb_agree(group, trb_exchange_gather(trb__half_exchange(l.heads)));
+    for (size_t i = 0; st == TRB_OK && i < f->network->n_parts; i++)
+        st = trb_agree(group, trb_exchange_gather(f->network->part[i].x));
     if (st == TRB_OK) trb_progress_end(&l.progress, l.note);
     if (st == TRB_OK && !free) trb__saver_report(l.saver, (trb_now_s() - begun) / (double)(steps - l.progress.from));
-    if (st == TRB_OK) st = report_costs(group, &l);
+    if (st == TRB_OK) st = trb__costs_report(f, l.heads);
     (void)drop_plan(&l);
     close_all(&l);
     return st;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "internal.h"
+#include "reading.h"
 #include "tribikos/fault.h"
 #include "tribikos/log.h"
 #include "tribikos/memory.h"

@@ -2,6 +2,7 @@
 #include <limits.h>
 
 #include "internal.h"
+#include "reading.h"
 #include "tribikos/memory.h"
 
 /* Everyone's units to everyone: unit i is read by rank i mod P. */

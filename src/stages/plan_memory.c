@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "internal.h"
+#include "checkpoint.h"
 #include "tribikos/memory.h"
 
 /* What is not known of one of its trainings is not known of a stage. */
@@ -15,21 +15,20 @@ static void raise_to(trb_plan_stage *stage, double begin, double resume)
     stage->resume_bytes = fmax(stage->resume_bytes, resume);
 }
 
-/* A training of some network on P ranks. \param[in] more  held besides */
-static trb_status add_training(trb__fit *f, int P, size_t columns, double more, trb_plan_stage *stage)
+/* \param[in] more  held besides */
+static trb_status add_training(const trb__fit *f, double more, trb_plan_stage *stage)
 {
-    const size_t trained = trb_net_size(f->net) + (f->heads == NULL ? 0 : trb_net_size(f->heads->net));
     size_t bytes = 0;
-    const trb_status st = trb__fit_measure(f, P, &bytes);
+    const trb_status st = trb__fit_measure(f, &bytes);
     if (st == TRB_ECONFIG) { /* so many ranks cannot share it, which the training itself says */
         trb_fail_clear();
         stage->begin_bytes = stage->resume_bytes = NAN;
         return TRB_OK;
     }
     TRB_TRY(st);
-    const size_t size = trb_net_size(f->place->net != NULL ? f->place->net : f->net);
+    const size_t trained = trb__network_size(f->network), size = trb_net_size(f->network->net);
     const size_t piece = size < TRB_CHECKPOINT_PIECE ? size : TRB_CHECKPOINT_PIECE;
-    const double begin = more + (double)(bytes + trb__saver_bytes(f, columns) + trained * sizeof(float));
+    const double begin = more + (double)(bytes + trb__saver_bytes(f) + trained * sizeof(float));
     const double resume = begin + (f->place->c->checkpoint.keep > 0 ? (double)(piece * sizeof(float)) : 0.0);
     raise_to(stage, begin, resume);
     return TRB_OK;
@@ -38,7 +37,7 @@ static trb_status add_training(trb__fit *f, int P, size_t columns, double more, 
 /* Ranks of the group that rank 0 is in. */
 static int group_of(const trb_config *c, size_t ranks, const trb_fit_opts *o)
 {
-    const size_t servers = c->exchange.kind == TRB_EXCHANGE_SERVER ? (size_t)c->exchange.servers : 0;
+    const size_t servers = trb_exchange_servers(&c->exchange);
     const size_t each = ranks / c->members.count, most = o->lanes + servers;
     return (int)(each < 1 ? 1 : each < most ? each : most);
 }
@@ -56,23 +55,30 @@ static trb_status measure_member(const trb_config *c, const trb__samples *s, siz
 {
     const trb_fit_opts *o = &c->member[m];
     trb__place place = {.c = c};
+    trb_comm *group = NULL;
     trb_net *net = NULL;
+    trb__network network = {.n_parts = 0};
     trb_augment *augment = NULL;
+    TRB_TRY(trb_comm_pretend(group_of(c, ranks, o), &group));
+    const trb_grid grid = trb_grid_plain(group, o->lanes, trb_exchange_servers(&c->exchange));
     const size_t before = trb_mem_bytes(TRB_MEM_KINDS);
     trb_status st = trb__member_net(c, m, &s->data, &net);
+    if (st == TRB_OK) st = trb__network_open(net, NULL, &network);
     if (st == TRB_OK)
         st = trb_augment_create(&s->data, 1, &o->augment, o->seed, TRB_USE_AUGMENT, m, s->n_train, s->train, &augment);
     const double more = (double)(trb_mem_bytes(TRB_MEM_KINDS) - before);
-    trb__fit fit = {.opts = o,
+    trb__fit fit = {.grid = &grid,
+                    .opts = o,
                     .epochs = o->epochs,
                     .exchange = &c->exchange,
-                    .net = net,
+                    .network = &network,
                     .place = &place,
                     .samples = s,
                     .augment = augment};
-    if (st == TRB_OK) st = add_training(&fit, group_of(c, ranks, o), 1, more, stage);
+    if (st == TRB_OK) st = add_training(&fit, more, stage);
     trb_augment_destroy(augment);
-    trb_net_destroy(net);
+    trb__network_close(&network);
+    trb_comm_close(group);
     return st;
 }
 
@@ -86,36 +92,11 @@ static double cached(const trb_config *c, const trb__samples *s, const trb_stude
     return fmin(kept + step, (double)c->cache.memory);
 }
 
-/* The second phase of heads that are shared among G columns. */
-static trb_status measure_grid(trb__fit *f, const trb_student_opts *o, const trb_net *many, int P, double more,
-                               trb_plan_stage *stage)
+/* What rank 0 holds when it puts a network together. */
+static double joining(const trb__network *n)
 {
-    const size_t M = trb_net_heads(many), G = o->head_groups, n_lanes = o->head_lanes / G, heads = M / o->head_lanes;
-    trb_net *body = NULL, *behind = NULL, **lane = NULL;
-    trb_comm *row = NULL, *column = NULL;
-    trb_status st = TRB_OK;
-    TRB_GO(trb_comm_pretend((int)G, &row));
-    TRB_GO(trb_comm_pretend(P / (int)G > 0 ? P / (int)G : 1, &column));
-    TRB_GO(trb_net_cut(many, M / G, &body, &behind));
-    TRB_GO(trb_alloc(TRB_MEM_OTHER, n_lanes, sizeof *lane, &lane));
-    for (size_t i = 0; i < n_lanes; i++) TRB_GO(trb_net_window(behind, i * heads, heads, &lane[i]));
-    const trb__heads half = {.row = row, .column = column, .net = behind, .lanes = o->head_lanes, .lane = lane};
-    f->net = body;
-    f->heads = &half;
-    f->place->net = many;
-    TRB_GO(add_training(f, P, G, more, stage));
-    /* In the end rank 0 puts the student together. */
-    const double joined =
-        more + sizeof(float) * (double)(trb_net_size(body) + trb_net_size(many) + (G + 1) * trb_net_size(behind));
-    raise_to(stage, joined, joined);
-done:
-    for (size_t i = 0; lane != NULL && i < n_lanes; i++) trb_net_destroy(lane[i]);
-    trb_free(lane);
-    trb_net_destroy(body);
-    trb_net_destroy(behind);
-    trb_comm_close(row);
-    trb_comm_close(column);
-    return st;
+    const trb__network_part *heads = &n->part[TRB_HEADS];
+    return sizeof(float) * (double)(trb_net_size(n->net) + trb__network_size(n) + heads->of * trb_net_size(heads->net));
 }
 
 static trb_status measure_student(const trb_config *c, const trb__samples *s, size_t i, size_t K, int P,
@@ -124,34 +105,44 @@ static trb_status measure_student(const trb_config *c, const trb__samples *s, si
     const trb_student_opts *o = &c->student[i];
     const trb__head_kind heads = trb__method_of(o->method, s->data.task)->heads;
     const bool copied = heads == TRB__COPIED_HEADS;
-    trb_exchange_opts exchange = c->exchange;
+    const trb_grid_shape shape = trb__student_grid(c, i);
     trb__place place = {.c = c};
-    trb_net *one = NULL, *many = NULL;
+    trb_comm *world = NULL;
+    trb_grid grid;
+    trb_net *net = NULL;
+    trb__network one = {.n_parts = 0}, many = {.n_parts = 0};
     trb_augment *views = NULL;
+    TRB_TRY(trb_comm_pretend(P, &world));
+    trb_status st = trb_grid_pretend(world, &shape, &grid);
     const size_t before = trb_mem_bytes(TRB_MEM_KINDS), first = heads == TRB__ONE_HEAD || copied ? 1 : c->members.count;
-    exchange.columns = o->head_groups;
-    trb_status st = trb__student_net(c, i, &s->data, first, &one);
-    if (st == TRB_OK && copied) st = trb__student_net(c, i, &s->data, c->members.count, &many);
+    if (st == TRB_OK) st = trb__student_net(c, i, &s->data, first, &net);
+    if (st == TRB_OK) st = trb__network_open(net, NULL, &one);
+    if (st == TRB_OK && copied) st = trb__student_net(c, i, &s->data, c->members.count, &net);
+    if (st == TRB_OK && copied) st = trb__network_open(net, grid.row != NULL ? &grid : NULL, &many);
     if (st == TRB_OK) st = trb__views_create(c, s, o->views, &views);
     double more = cached(c, s, o, K) + (double)(trb_mem_bytes(TRB_MEM_KINDS) - before);
-    trb__fit fit = {.opts = &o->fit,
+    trb__fit fit = {.grid = &grid,
+                    .opts = &o->fit,
                     .epochs = o->phase1_epochs + (copied ? 0 : o->fit.epochs),
-                    .exchange = &exchange,
-                    .net = one,
+                    .exchange = &c->exchange,
+                    .network = &one,
                     .place = &place,
                     .samples = s,
                     .augment = views,
                     .views = o->views};
-    if (st == TRB_OK) st = add_training(&fit, P, 1, more, stage);
+    if (st == TRB_OK) st = add_training(&fit, more, stage);
     if (st == TRB_OK && copied) {
-        more += (double)trb_net_size(one) * sizeof(float); /* the first phase's stay */
+        more += (double)trb_net_size(one.net) * sizeof(float); /* the first phase's stay */
         fit.epochs = o->fit.epochs;
-        fit.net = many;
-        st = o->head_lanes > 1 ? measure_grid(&fit, o, many, P, more, stage) : add_training(&fit, P, 1, more, stage);
+        fit.network = &many;
+        st = add_training(&fit, more, stage);
+        if (many.n_parts > 1) raise_to(stage, more + joining(&many), more + joining(&many));
     }
     trb_augment_destroy(views);
-    trb_net_destroy(one);
-    trb_net_destroy(many);
+    trb__network_close(&one);
+    trb__network_close(&many);
+    trb_grid_close(&grid);
+    trb_comm_close(world);
     return st;
 }
 

@@ -1,6 +1,7 @@
+/* Trains the members: groups of ranks take them from a queue. */
 #include <stdio.h>
 
-#include "internal.h"
+#include "checkpoint.h"
 #include "tribikos/blas.h"
 #include "tribikos/log.h"
 #include "tribikos/loss.h"
@@ -100,74 +101,97 @@ static trb_status loss_of_member(void *ctx, const trb__lane *lane, const float *
     return trb_loss_ce_mixed(rows, 1, m->K, batch, z, m->label, m->other, m->weight, loss, dz);
 }
 
+/* All that one member's training holds on this rank. */
+typedef struct {
+    char label[48];
+    trb_grid grid;
+    trb__network network;
+    trb_jsonl *metrics;
+    trb_augment *augment;
+    trb_checkpoint from;
+    trb__place place;
+    member_loss loss;
+} training;
+
+static trb_status prepare(training *t, const trb_config *c, size_t m)
+{
+    const trb_fit_opts *o = &c->member[m];
+    const trb__samples *s = t->loss.s;
+    trb_net *net = NULL;
+    TRB_TRY(trb_fail_of(trb_stop_check(), "before %s: ", t->label));
+    TRB_TRY(trb__member_net(c, m, &s->data, &net));
+    TRB_TRY(trb__network_open(net, NULL, &t->network));
+    TRB_TRY(trb__network_reserve(&t->network));
+    t->loss.K = trb_net_outputs(net);
+    TRB_TRY(reserve_loss(o->batch / o->lanes, &t->loss));
+    TRB_TRY(
+        trb_augment_create(&s->data, 1, &o->augment, o->seed, TRB_USE_AUGMENT, m, s->n_train, s->train, &t->augment));
+    TRB_TRY(trb_identity_member(c, m, &s->data, &t->place.config));
+    return trb_strdup(trb_blas_name(), &t->place.blas);
+}
+
+/* On the rank that writes. */
+static trb_status publish(training *t, const trb_config *c, size_t m)
+{
+    trb_status st = trb_jsonl_close(t->metrics);
+    t->metrics = NULL;
+    if (st == TRB_OK)
+        st = trb_weights_write(trb__run_path(c, "members/m%03zu/weights.h5", m).text, t->network.net, t->network.params,
+                               trb__samples_norm(t->loss.s), t->place.config, t->place.blas, NULL);
+    if (st == TRB_OK) trb_checkpoint_remove(t->place.folder.text, c->checkpoint.keep);
+    return st;
+}
+
+static void release(training *t)
+{
+    trb_checkpoint_clear(&t->from);
+    (void)trb_jsonl_close(t->metrics);
+    trb_free(t->place.blas);
+    trb_free(t->place.config);
+    release_loss(&t->loss);
+    trb_augment_destroy(t->augment);
+    trb__network_close(&t->network);
+}
+
 static trb_status train_member(trb_comm *group, const trb_config *c, const trb__samples *s, size_t m, trb_queue *queue)
 {
     const trb_fit_opts *o = &c->member[m];
     const bool leads = trb_comm_rank(group) == 0;
-    char label[48];
-    trb_net *net = NULL;
-    float *params = NULL;
-    trb_jsonl *metrics = NULL;
-    trb_augment *augment = NULL;
-    trb_checkpoint from = {.config = NULL};
-    trb__place place = {.c = c, .folder = trb__run_path(c, "members/m%03zu/checkpoint", m), .who = label};
-    member_loss loss = {.s = s};
-    (void)snprintf(label, sizeof label, "member %zu", m);
-
-    trb_status st = trb_fail_of(trb_stop_check(), "before %s: ", label);
-    if (st == TRB_OK) st = trb__member_net(c, m, &s->data, &net);
-    if (st == TRB_OK) st = trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(net), sizeof *params, &params);
-    if (st == TRB_OK) st = reserve_loss(o->batch / o->lanes, &loss);
-    if (st == TRB_OK)
-        st = trb_augment_create(&s->data, 1, &o->augment, o->seed, TRB_USE_AUGMENT, m, s->n_train, s->train, &augment);
-    if (st == TRB_OK) st = trb_identity_member(c, m, &s->data, &place.config);
-    if (st == TRB_OK) st = trb_strdup(trb_blas_name(), &place.blas);
-    TRB_GO(trb_agree(group, st));
-    loss.K = trb_net_outputs(net);
+    training t = {.grid = trb_grid_plain(group, o->lanes, trb_exchange_servers(&c->exchange)),
+                  .place = {.c = c, .folder = trb__run_path(c, "members/m%03zu/checkpoint", m), .who = t.label},
+                  .loss = {.s = s}};
+    (void)snprintf(t.label, sizeof t.label, "member %zu", m);
+    trb_status st = TRB_OK;
+    TRB_GO(trb_agree(group, prepare(&t, c, m)));
     if (leads) trb_folder_sweep(trb__run_path(c, "members/m%03zu", m).text);
-    if (leads) trb_folder_sweep(place.folder.text);
-    TRB_GO(trb__checkpoint_find(group, c, &place, &from));
-    trb_net_init(net, o->init, o->seed, m, params);
-    if (leads) st = trb_jsonl_open(trb__run_path(c, "members/m%03zu/metrics.jsonl", m).text, from.metrics, &metrics);
+    if (leads) trb_folder_sweep(t.place.folder.text);
+    TRB_GO(trb__checkpoint_find(group, c, &t.place, &t.from));
+    trb_net_init(t.network.net, o->init, o->seed, m, t.network.params);
+    if (leads)
+        st = trb_jsonl_open(trb__run_path(c, "members/m%03zu/metrics.jsonl", m).text, t.from.metrics, &t.metrics);
     TRB_GO(trb_agree(group, st));
-
-    const trb__fit fit = {.opts = o,
+    const trb__fit fit = {.grid = &t.grid,
+                          .opts = o,
                           .epochs = o->epochs,
                           .schedule_epochs = o->epochs,
                           .stream = m,
                           .exchange = &c->exchange,
-                          .net = net,
-                          .params = params,
-                          .place = &place,
-                          .from = &from,
+                          .network = &t.network,
+                          .place = &t.place,
+                          .from = &t.from,
                           .samples = s,
-                          .augment = augment,
+                          .augment = t.augment,
                           .loss = loss_of_member,
-                          .ctx = &loss,
+                          .ctx = &t.loss,
                           .between = trb_queue_serve,
                           .between_ctx = queue,
-                          .metrics = metrics,
-                          .label = label,
+                          .metrics = t.metrics,
+                          .label = t.label,
                           .phase = 1};
-    TRB_GO(trb__fit_run(group, &fit));
-    if (leads) {
-        st = trb_jsonl_close(metrics);
-        metrics = NULL;
-        if (st == TRB_OK)
-            st = trb_weights_write(trb__run_path(c, "members/m%03zu/weights.h5", m).text, net, params,
-                                   trb__samples_norm(s), place.config, place.blas, NULL);
-        if (st == TRB_OK) trb_checkpoint_remove(place.folder.text, c->checkpoint.keep);
-    }
-    st = trb_agree(group, st);
+    TRB_GO(trb__fit_run(&fit));
+    st = trb_agree(group, leads ? publish(&t, c, m) : TRB_OK);
 done:
-    trb_checkpoint_clear(&from);
-    (void)trb_jsonl_close(metrics);
-    trb_free(place.blas);
-    trb_free(place.config);
-    release_loss(&loss);
-    trb_augment_destroy(augment);
-    trb_free(params);
-    trb_net_destroy(net);
+    release(&t);
     return st;
 }
 
@@ -176,7 +200,7 @@ done:
 static int group_color(const trb_comm *world, const trb_config *c, const todo_list *todo)
 {
     const size_t P = (size_t)trb_comm_size(world), r = (size_t)trb_comm_rank(world);
-    const size_t servers = c->exchange.kind == TRB_EXCHANGE_SERVER ? (size_t)c->exchange.servers : 0;
+    const size_t servers = trb_exchange_servers(&c->exchange);
     const size_t n = todo->n;
     size_t lanes = c->member[todo->member[0]].lanes;
     for (size_t i = 1; i < n; i++)

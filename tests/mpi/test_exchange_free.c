@@ -5,7 +5,7 @@
 #include <time.h>
 
 #include "mpi/check.h"
-#include "tribikos/exchange.h"
+#include "mpi/plain.h"
 
 enum { LANES = 12, STEPS = 30 };
 
@@ -57,7 +57,7 @@ static trb_status train(trb_comm *w, const trb_exchange_opts *how, const trb_opt
     const bool last = trb_comm_rank(w) == trb_comm_size(w) - 1;
     for (size_t i = 0; i < n; i++) params[i] = 0.0F;
     *mine = 0;
-    CHECK(trb_exchange_open(w, how, net, o, LANES, STEPS, params, &x) == TRB_OK);
+    CHECK(open_plain(w, how, net, o, LANES, STEPS, params, &x) == TRB_OK);
     CHECK(trb_exchange_is_free(x));
     trb_lanes own = trb_exchange_lanes(x);
     if (own.count == 0) st = trb_exchange_serve(x, note, NULL, b);
@@ -272,7 +272,7 @@ static void what_cannot_be_shared_is_refused(trb_comm *w)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const trb_exchange_opts how = {
             .kind = TRB_EXCHANGE_SERVER, .servers = cases[i].servers, .staleness = cases[i].staleness};
-        CHECK(trb_exchange_check(&how, cases[i].lanes, cases[i].ranks) == TRB_ECONFIG);
+        CHECK(check_plain(&how, cases[i].lanes, cases[i].ranks) == TRB_ECONFIG);
         CHECK(strstr(trb_fail_message(), cases[i].says) != NULL);
         trb_fail_clear();
     }

@@ -4,7 +4,7 @@
 #include <math.h>
 
 #include "mpi/check.h"
-#include "tribikos/exchange.h"
+#include "mpi/plain.h"
 #include "tribikos/rng.h"
 
 enum { LANES = 8, STEPS = 6 };
@@ -64,7 +64,7 @@ static void train(trb_comm *w, const trb_exchange_opts *how, const trb_net *net,
     const uint64_t P = (uint64_t)trb_comm_size(w), r = (uint64_t)trb_comm_rank(w);
     trb_exchange *x = NULL;
     trb_net_init(net, TRB_INIT_HE, 1, 0, params);
-    CHECK(trb_exchange_open(w, how, net, o, LANES, STEPS, params, &x) == TRB_OK);
+    CHECK(open_plain(w, how, net, o, LANES, STEPS, params, &x) == TRB_OK);
     if (begin != NULL) go_on(x, n, from, 1 + moments, begin);
     if (kept != NULL) CHECK(trb_exchange_keep_open(x, w, 0, 1) == TRB_OK);
     const trb_lanes own = trb_exchange_lanes(x);
@@ -122,7 +122,7 @@ static void go_on_anywhere(trb_comm *w)
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
         for (size_t j = 0; j < sizeof optimisers / sizeof *optimisers; j++) {
             const trb_optim *o = &optimisers[j];
-            if (trb_exchange_check(&ways[i], LANES, trb_comm_size(w)) != TRB_OK) continue;
+            if (check_plain(&ways[i], LANES, trb_comm_size(w)) != TRB_OK) continue;
             train(w, &ways[i], net, o, 0, STEPS, NULL, keeps, kept, whole);
             for (int k = 0; k < 2; k++) {
                 train(w, &ways[i], net, o, 0, keeps[k] + 1, NULL, NULL, NULL, reference);
@@ -153,7 +153,7 @@ static void failure_behind(trb_comm *w)
     float *params = NULL;
     trb_exchange *x = NULL;
     CHECK(trb_alloc(TRB_MEM_OTHER, n, sizeof *params, &params) == TRB_OK);
-    CHECK(trb_exchange_open(w, &how, net, &o, LANES, STEPS, params, &x) == TRB_OK);
+    CHECK(open_plain(w, &how, net, &o, LANES, STEPS, params, &x) == TRB_OK);
     CHECK(trb_exchange_keep_open(x, w, 0, 1) == TRB_OK);
     const trb_lanes own = trb_exchange_lanes(x);
     trb_status st = TRB_OK;
@@ -209,7 +209,7 @@ static trb_status run_free(trb_comm *w, const trb_exchange_opts *how, const trb_
 {
     const trb_optim o = {.kind = TRB_OPTIM_SGD, .lr = 0.25};
     trb_status st = TRB_OK;
-    CHECK(trb_exchange_open(w, how, net, &o, LANES, STEPS, params, &b->x) == TRB_OK);
+    CHECK(open_plain(w, how, net, &o, LANES, STEPS, params, &b->x) == TRB_OK);
     CHECK(trb_exchange_keep_open(b->x, w, 0, 1) == TRB_OK);
     trb_exchange_resume(b->x, from);
     trb_lanes own = trb_exchange_lanes(b->x);
@@ -240,7 +240,7 @@ static void shares_before_a_step(trb_comm *w)
     CHECK(trb_alloc(TRB_MEM_OTHER, n, sizeof *params, &params) == TRB_OK);
     for (uint64_t servers = 1; servers <= 3; servers++) {
         const trb_exchange_opts how = {.kind = TRB_EXCHANGE_SERVER, .servers = servers, .staleness = TRB_UNBOUNDED};
-        if (trb_exchange_check(&how, LANES, trb_comm_size(w)) != TRB_OK) continue;
+        if (check_plain(&how, LANES, trb_comm_size(w)) != TRB_OK) continue;
         book b = {.n = n, .trained = trb_net_trained(net)};
         reserve(n, &b.at);
         memset(params, 0, n * sizeof *params);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "mpi/check.h"
-#include "tribikos/exchange.h"
+#include "mpi/plain.h"
 #include "tribikos/rng.h"
 
 static const trb_exchange_opts ordered = {.kind = TRB_EXCHANGE_ORDERED};
@@ -45,17 +45,25 @@ static void lane_gradient(size_t lane, uint64_t step, size_t n, float *g)
 
 typedef struct {
     trb_exchange_opts exchange;
-    bool early; /* segments are said to be ready layer by layer */
+    bool early;     /* segments are said to be ready layer by layer */
+    size_t columns; /* of the grid */
 } way;
 
 static void train(trb_comm *c, way how, const trb_net *net, const trb_optim *o, size_t lanes, uint64_t steps,
                   float *params, double *sum)
 {
+    const trb_grid_shape shape = {.lanes = lanes,
+                                  .servers = trb_exchange_servers(&how.exchange),
+                                  .columns = how.columns,
+                                  .head_lanes = how.columns,
+                                  .members = how.columns};
+    trb_grid grid;
     const size_t n = trb_net_size(net);
     trb_exchange *x = NULL;
     double loss[16];
     trb_net_init(net, TRB_INIT_HE, 1, 0, params);
-    CHECK(trb_exchange_open(c, &how.exchange, net, o, lanes, steps, params, &x) == TRB_OK);
+    CHECK(trb_grid_open(c, &shape, &grid) == TRB_OK);
+    CHECK(trb_exchange_open(&grid, TRB_BODY, &how.exchange, net, o, steps, params, &x) == TRB_OK);
     const trb_lanes own = trb_exchange_lanes(x);
     const size_t before = trb_mem_allocations();
     for (uint64_t s = 0; s < steps; s++) {
@@ -74,6 +82,7 @@ static void train(trb_comm *c, way how, const trb_net *net, const trb_optim *o, 
     CHECK(trb_exchange_sum(x, loss, sum) == TRB_OK);
     CHECK(trb_exchange_gather(x) == TRB_OK);
     trb_exchange_close(x);
+    trb_grid_close(&grid);
 }
 
 static void same_bits_as_one_rank(trb_comm *w)
@@ -99,13 +108,13 @@ static void same_bits_as_one_rank(trb_comm *w)
     for (size_t o = 0; o < sizeof optimisers / sizeof *optimisers; o++) {
         for (size_t lanes = (size_t)trb_comm_size(w); lanes <= 8; lanes++) {
             double sum = 0.0, expected = 0.0;
-            const way late = {ordered, false}, early = {ordered, lanes % 2 == 0};
+            const way late = {ordered, false, 1}, early = {ordered, lanes % 2 == 0, 1};
             train(w, early, net, &optimisers[o], lanes, 2, mine, &sum);
             train(alone, late, net, &optimisers[o], lanes, 2, reference, &expected);
             CHECK(memcmp(mine, reference, trb_net_size(net) * sizeof *mine) == 0);
             CHECK(memcmp(&sum, &expected, sizeof sum) == 0);
             for (int servers = 1; servers < trb_comm_size(w); servers += 2) {
-                const way served = {{.kind = TRB_EXCHANGE_SERVER, .servers = (uint64_t)servers}, lanes % 2 == 1};
+                const way served = {{.kind = TRB_EXCHANGE_SERVER, .servers = (uint64_t)servers}, lanes % 2 == 1, 1};
                 train(w, served, net, &optimisers[o], lanes, 2, mine, &sum);
                 CHECK(memcmp(mine, reference, trb_net_size(net) * sizeof *mine) == 0);
                 CHECK(memcmp(&sum, &expected, sizeof sum) == 0);
@@ -136,8 +145,8 @@ static void same_sums_in_rows(trb_comm *w)
         if (P % columns != 0) continue;
         for (size_t lanes = (size_t)(P / columns); lanes <= 8; lanes++) {
             double sum = 0.0, expected = 0.0;
-            way in_rows = {{.kind = TRB_EXCHANGE_ORDERED, .columns = (uint64_t)columns}, lanes % 2 == 0};
-            train(alone, (way){ordered, false}, net, &o, lanes, 2, reference, &expected);
+            way in_rows = {ordered, lanes % 2 == 0, (size_t)columns};
+            train(alone, (way){ordered, false, 1}, net, &o, lanes, 2, reference, &expected);
             train(w, in_rows, net, &o, lanes, 2, mine, &sum);
             CHECK(memcmp(mine, reference, n * sizeof *mine) == 0);
             CHECK(memcmp(&sum, &expected, sizeof sum) == 0);
@@ -170,11 +179,11 @@ static void needed_parameters_are_there(trb_comm *w)
     CHECK(trb_alloc(TRB_MEM_WEIGHTS, n, (STEPS + 1) * sizeof *expected, &expected) == TRB_OK);
     CHECK(trb_alloc(TRB_MEM_WEIGHTS, n, sizeof *params, &params) == TRB_OK);
     for (uint64_t s = 0; s <= STEPS; s++)
-        train(alone, (way){ordered, false}, net, &o, LANES, s, expected + s * n, &sum);
+        train(alone, (way){ordered, false, 1}, net, &o, LANES, s, expected + s * n, &sum);
     for (size_t i = 0; i < (trb_comm_size(w) > 1 ? sizeof ways / sizeof *ways : 1); i++) {
         trb_exchange *x = NULL;
         trb_net_init(net, TRB_INIT_HE, 1, 0, params);
-        CHECK(trb_exchange_open(w, &ways[i], net, &o, LANES, STEPS, params, &x) == TRB_OK);
+        CHECK(open_plain(w, &ways[i], net, &o, LANES, STEPS, params, &x) == TRB_OK);
         const trb_lanes own = trb_exchange_lanes(x);
         for (uint64_t s = 0; s <= STEPS; s++) {
             for (size_t p = 0; own.count > 0 && s % 2 == 0 && p < trb_net_n_params(net); p++) {
@@ -229,7 +238,7 @@ static void several_are_open(trb_comm *w)
     CHECK(trb_alloc(TRB_MEM_WEIGHTS, n, OPEN * sizeof *params, &params) == TRB_OK);
     memset(params, 0, OPEN * n * sizeof *params);
     for (size_t i = 0; i < OPEN; i++)
-        CHECK(trb_exchange_open(w, &ordered, net, &o, LANES, 1, params + i * n, &x[i]) == TRB_OK);
+        CHECK(open_plain(w, &ordered, net, &o, LANES, 1, params + i * n, &x[i]) == TRB_OK);
     for (size_t i = 0; i < OPEN; i++) push_ones(x[i], n);
     for (size_t i = 0; i < OPEN; i++) CHECK(trb_exchange_pull(x[i]) == TRB_OK);
     for (size_t i = 0; i < OPEN; i++) {
@@ -260,7 +269,7 @@ static void few_messages_and_sums_first(trb_comm *w)
     CHECK(trb_net_create("dense 40", (trb_shape){100, 1, 1}, 1, &net) == TRB_OK && trb_net_size(net) == 4040);
     for (int rest = trb_comm_size(w), d = 2; rest > 1; d++)
         for (; rest % d == 0; rest /= d) met += d - 1;
-    CHECK(trb_exchange_open(w, &ordered, net, &o, (size_t)trb_comm_size(w), 1, params, &x) == TRB_OK);
+    CHECK(open_plain(w, &ordered, net, &o, (size_t)trb_comm_size(w), 1, params, &x) == TRB_OK);
     messages = 0;
     push_ones(x, trb_net_size(net));
     while (messages < met) trb_exchange_needs(x, 0, 0);
@@ -287,7 +296,7 @@ static void statistics_are_averaged_and_not_clipped(trb_comm *w)
     const size_t n = trb_net_size(net), trained = trb_net_trained(net);
     CHECK(trb_alloc(TRB_MEM_WEIGHTS, n, sizeof *params, &params) == TRB_OK);
     for (size_t i = 0; i < n; i++) params[i] = 0.5F;
-    CHECK(trb_exchange_open(w, &ordered, net, &o, LANES, 1, params, &x) == TRB_OK);
+    CHECK(open_plain(w, &ordered, net, &o, LANES, 1, params, &x) == TRB_OK);
     const trb_lanes own = trb_exchange_lanes(x);
     for (size_t k = 0, l = own.first; k < own.count; k++, l += own.step) {
         float *g = trb_exchange_gradient(x);
@@ -325,7 +334,7 @@ static void the_tree_is_the_documented_one(trb_comm *w)
         trb_exchange *x = NULL;
         double sum = 0.0;
         for (size_t l = 0; l < lanes; l++) values[l] = 1.0 / (double)(1 + l * l) * (l % 2 == 0 ? 1e8 : 1e-8);
-        CHECK(trb_exchange_open(w, &ordered, net, &o, lanes, 1, params, &x) == TRB_OK);
+        CHECK(open_plain(w, &ordered, net, &o, lanes, 1, params, &x) == TRB_OK);
         const trb_lanes own = trb_exchange_lanes(x);
         memcpy(loss, values + own.first, own.count * sizeof *loss);
         CHECK(trb_exchange_sum(x, loss, &sum) == TRB_OK);
@@ -347,8 +356,8 @@ static void allreduce_sums_what_ordered_sums(trb_comm *w)
     double sum = 0.0, most = 0.0;
     CHECK(trb_alloc(TRB_MEM_WEIGHTS, n, sizeof *mine, &mine) == TRB_OK);
     CHECK(trb_alloc(TRB_MEM_WEIGHTS, n, sizeof *reduced, &reduced) == TRB_OK);
-    train(w, (way){ordered, true}, net, &o, lanes, 1, mine, &sum);
-    train(w, (way){allreduce, true}, net, &o, lanes, 1, reduced, &sum);
+    train(w, (way){ordered, true, 1}, net, &o, lanes, 1, mine, &sum);
+    train(w, (way){allreduce, true, 1}, net, &o, lanes, 1, reduced, &sum);
     for (size_t i = 0; i < n; i++) {
         const double off = fabs((double)mine[i] - (double)reduced[i]);
         if (!(off <= most)) most = off;
@@ -369,7 +378,7 @@ static void a_failure_reaches_all(trb_comm *w, const trb_exchange_opts *how, dou
     trb_exchange *x = NULL;
     CHECK(trb_alloc(TRB_MEM_WEIGHTS, n, sizeof *params, &params) == TRB_OK);
     trb_net_init(net, TRB_INIT_HE, 1, 0, params);
-    CHECK(trb_exchange_open(w, how, net, &o, lanes, 1, params, &x) == TRB_OK);
+    CHECK(open_plain(w, how, net, &o, lanes, 1, params, &x) == TRB_OK);
     const trb_lanes own = trb_exchange_lanes(x);
     const bool fails = trb_comm_rank(w) == trb_comm_size(w) - 1;
     for (size_t k = 0, l = own.first; k < own.count; k++, l += own.step) {
@@ -407,7 +416,7 @@ static void a_norm_that_is_not_finite_ends_it(trb_comm *w, const trb_exchange_op
     trb_exchange *x = NULL;
     float *params = NULL;
     CHECK(trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(net), sizeof *params, &params) == TRB_OK);
-    CHECK(trb_exchange_open(w, how, net, &o, LANES, 1, params, &x) == TRB_OK);
+    CHECK(open_plain(w, how, net, &o, LANES, 1, params, &x) == TRB_OK);
     const trb_lanes own = trb_exchange_lanes(x);
     for (size_t k = 0, l = own.first; k < own.count; k++, l += own.step) {
         float *g = trb_exchange_gradient(x);
@@ -439,7 +448,7 @@ static void more_ranks_than_lanes_are_refused(trb_comm *w)
     const trb_optim o = {.kind = TRB_OPTIM_SGD, .lr = 0.1};
     trb_exchange *x = NULL;
     float unused = 0.0F;
-    CHECK(trb_exchange_open(w, &ordered, net, &o, 1, 1, &unused, &x) == TRB_ECONFIG && x == NULL);
+    CHECK(open_plain(w, &ordered, net, &o, 1, 1, &unused, &x) == TRB_ECONFIG && x == NULL);
     trb_net_destroy(net);
     trb_fail_clear();
 }

@@ -4,6 +4,8 @@
 
 #include "mpi/scene.h"
 
+#include "../../src/stages/reading.h"
+
 #include "mpi/opens.h"
 
 enum { ROWS_IN_CACHE = 500, K = 5, M = 4, V = 2, SHARD = 128, SHARDS = 4, ROWS = 12, STEPS = 9 };

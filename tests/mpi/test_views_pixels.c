@@ -1,6 +1,7 @@
 /* A student is fed the pixels that the members saw when their logits were cached. The stages themselves are run on
  * networks that show it: one whose outputs are its inputs, and a student that starts as a copy of its member. */
 #include "mpi/scene.h"
+#include "../../src/stages/fit.h"
 #include "tribikos/file.h"
 #include "tribikos/hash.h"
 #include "tribikos/weights.h"
@@ -120,24 +121,23 @@ static trb_status train(trb_comm *w, const scene *of, student *s)
     trb_cache *cache = NULL;
     trb_net *net = NULL;
     trb_augment *views = NULL;
-    size_t first = 0, count = 0;
-    trb_share(o->fit.lanes, trb_comm_rank(w), trb_comm_size(w), &first, &count);
+    const trb_grid grid = trb_grid_plain(w, o->fit.lanes, 0);
     CHECK(trb__cache_open(w, of->c, &of->s.data, &cache) == TRB_OK);
-    CHECK(trb_reader_open(cache, V, 0, M, 2 * count, 1 << 20, &s->reader) == TRB_OK);
+    CHECK(trb_reader_open(cache, V, 0, M, 2 * grid.lanes.count, 1 << 20, &s->reader) == TRB_OK);
     CHECK(trb__member_net(of->c, 0, &of->s.data, &net) == TRB_OK);
     CHECK(trb__views_create(of->c, &of->s, V, &views) == TRB_OK);
     CHECK(trb__views_create(of->c, &of->s, V, &s->views) == TRB_OK);
     s->data = &of->s.data;
-    float *params = NULL;
-    CHECK(trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(net), sizeof *params, &params) == TRB_OK);
-    identity(net, 1.0F, params);
-    const trb__fit fit = {.opts = &o->fit,
+    trb__network network;
+    CHECK(trb__network_open(net, NULL, &network) == TRB_OK && trb__network_reserve(&network) == TRB_OK);
+    identity(net, 1.0F, network.params);
+    const trb__fit fit = {.grid = &grid,
+                          .opts = &o->fit,
                           .epochs = EPOCHS,
                           .first_epoch = FIRST_EPOCH,
                           .stream = TRB_STUDENT_STREAM,
                           .exchange = &of->c->exchange,
-                          .net = net,
-                          .params = params,
+                          .network = &network,
                           .samples = &of->s,
                           .augment = views,
                           .views = V,
@@ -147,11 +147,10 @@ static trb_status train(trb_comm *w, const scene *of, student *s)
                           .loss = compare,
                           .ctx = s,
                           .label = "test"};
-    const trb_status st = trb__fit_run(w, &fit);
-    trb_free(params);
+    const trb_status st = trb__fit_run(&fit);
     trb_augment_destroy(views);
     trb_augment_destroy(s->views);
-    trb_net_destroy(net);
+    trb__network_close(&network);
     CHECK(trb_reader_close(s->reader) == TRB_OK);
     trb_cache_close(cache);
     return st;

@@ -17,7 +17,6 @@
 #include "tribikos/clock.h"
 #include "tribikos/exchange.h"
 #include "tribikos/memory.h"
-#include "tribikos/row.h"
 
 static void must(trb_status st)
 {
@@ -40,18 +39,19 @@ typedef struct {
 typedef struct {
     model m;
     int groups;
-    trb_comm *world, *row, *column; /* of the grid data x heads; NULL with one head group */
-    slab body, heads;
-    trb_row *between;
+    trb_comm *world;
+    trb_grid grid;
+    slab body, heads; /* heads: with one head group, none */
+    trb_rounds *rounds;
 } job;
 
-static void open_slab(slab *s, const part *of, trb_comm *group, const trb_exchange_opts *how, size_t lanes)
+static void open_slab(slab *s, const part *of, const trb_grid *grid, trb_grid_part shared, const trb_exchange_opts *how)
 {
     static const trb_optim sgd = {.kind = TRB_OPTIM_SGD, .lr = 0.1, .momentum = 0.9, .nesterov = true};
     s->of = of;
     must(model_net(of, &s->net));
     must(trb_alloc(TRB_MEM_WEIGHTS, of->size, sizeof *s->params, &s->params));
-    must(trb_exchange_open(group, how, s->net, &sgd, lanes, 0, s->params, &s->x));
+    must(trb_exchange_open(grid, shared, how, s->net, &sgd, 0, s->params, &s->x));
 }
 
 static void close_slab(slab *s)
@@ -95,7 +95,7 @@ static void pull(slab *s)
 static void features_of_the_row(job *j)
 {
     const float *features = NULL;
-    must(trb_row_gather(j->between, (size_t)j->groups, NULL, &features));
+    must(trb_rounds_gather(j->rounds, (size_t)j->groups, NULL, &features));
 }
 
 static void answer_the_row(job *j)
@@ -104,10 +104,10 @@ static void answer_the_row(job *j)
     for (int c = 0; c < j->groups; c++) {
         if (c > 0) forward(&j->heads);
         backward(&j->heads);
-        (void)trb_row_answer(j->between);
-        must(trb_row_answered(j->between));
+        (void)trb_rounds_answer(j->rounds);
+        must(trb_rounds_answered(j->rounds));
     }
-    must(trb_row_sum(j->between, (size_t)j->groups, &gradient));
+    must(trb_rounds_sum(j->rounds, (size_t)j->groups, &gradient));
 }
 
 static bool computes(const job *j)
@@ -135,27 +135,27 @@ static void step(job *j)
     begin(j);
 }
 
-static void prepare(job *j, trb_exchange_opts how)
+static void prepare(job *j, const trb_exchange_opts *how)
 {
-    const int P = trb_comm_size(j->world), rank = trb_comm_rank(j->world), G = j->groups;
-    const size_t lanes = (size_t)P - (how.kind == TRB_EXCHANGE_SERVER ? how.servers : 0);
-    how.columns = (uint64_t)G;
-    open_slab(&j->body, &j->m.body, j->world, &how, lanes);
+    const size_t G = (size_t)j->groups, servers = trb_exchange_servers(how);
+    const trb_grid_shape shape = {.lanes = (size_t)trb_comm_size(j->world) - servers,
+                                  .servers = servers,
+                                  .columns = G,
+                                  .head_lanes = G,
+                                  .members = G};
+    must(trb_grid_open(j->world, &shape, &j->grid));
+    open_slab(&j->body, &j->m.body, &j->grid, TRB_BODY, how);
     if (G == 1) return;
-    how.columns = 1;
-    must(trb_comm_split(j->world, rank / G, &j->row));
-    must(trb_comm_split(j->world, rank % G, &j->column));
-    open_slab(&j->heads, &j->m.heads, j->column, &how, lanes);
-    must(trb_row_open(j->row, (size_t)G, j->m.rows * j->m.features, &j->between));
+    open_slab(&j->heads, &j->m.heads, &j->grid, TRB_HEADS, how);
+    must(trb_rounds_open(&j->grid, j->m.rows * j->m.features, &j->rounds));
 }
 
 static void release(job *j)
 {
     close_slab(&j->body);
     if (j->groups > 1) close_slab(&j->heads);
-    trb_row_close(j->between);
-    trb_comm_close(j->row);
-    trb_comm_close(j->column);
+    trb_rounds_close(j->rounds);
+    trb_grid_close(&j->grid);
     model_clear(&j->m);
 }
 
@@ -199,7 +199,7 @@ int main(int argc, char **argv)
     j.groups = (int)strtol(argv[3], NULL, 10);
     const int steps = (int)strtol(argv[7], NULL, 10), warm_up = (int)strtol(argv[6], NULL, 10);
     must(model_read(argv[1], (size_t)j.groups, strtod(argv[5], NULL), &j.m));
-    prepare(&j, how);
+    prepare(&j, &how);
     begin(&j);
     for (int i = 0; i < warm_up; i++) step(&j);
     const double start = trb_now_s();

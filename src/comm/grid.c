@@ -1,4 +1,5 @@
-#include "tribikos/row.h"
+/* Who computes what in a grid of ranks, and what the ranks of a row pass to each other. */
+#include "tribikos/grid.h"
 
 #include <limits.h>
 
@@ -7,7 +8,101 @@
 #include "tribikos/clock.h"
 #include "tribikos/memory.h"
 
-struct trb_row {
+/* ---- who computes what */
+
+trb_status trb_grid_check(const trb_grid_shape *shape, int ranks)
+{
+    const int columns = (int)shape->columns, rows = ranks / columns;
+    if (ranks % columns != 0)
+        return trb_fail(TRB_ECONFIG, "%d ranks in rows of %d head groups; use %d ranks", ranks, columns,
+                        rows > 0 ? rows * columns : columns);
+    if ((size_t)rows <= shape->lanes) return TRB_OK;
+    return trb_fail(TRB_ECONFIG, "%d ranks share a batch of %zu lanes; use at most %zu ranks, or at least %d lanes",
+                    ranks, shape->lanes, shape->lanes * shape->columns, rows);
+}
+
+typedef struct {
+    int row, column, rows; /* row -1: a server, or there are too few ranks for a row */
+} place;
+
+static place place_of(const trb_grid *g, int r)
+{
+    const int servers = (int)g->shape.servers, columns = (int)g->shape.columns;
+    const int rows = (g->world->size - servers) / columns;
+    if (r < servers || rows == 0) return (place){.row = -1, .rows = rows};
+    return (place){.row = (r - servers) / columns, .column = (r - servers) % columns, .rows = rows};
+}
+
+static trb_lanes of_row(const trb_grid *g, int row, int rows)
+{
+    trb_lanes lanes = {.step = 1};
+    if (row >= 0) trb_share(g->shape.lanes, row, rows, &lanes.first, &lanes.count);
+    return lanes;
+}
+
+trb_comm *trb_grid_group(const trb_grid *g, trb_grid_part part)
+{
+    return part == TRB_BODY ? g->world : g->column;
+}
+
+trb_lanes trb_grid_lanes(const trb_grid *g, trb_grid_part part, int r)
+{
+    const place at = place_of(g, part == TRB_BODY ? r : 0);
+    if (part == TRB_HEADS) return of_row(g, r, at.rows); /* a column has one rank of each row */
+    const trb_lanes row = of_row(g, at.row, at.rows);
+    const size_t first = (size_t)at.column, step = g->shape.columns;
+    return (trb_lanes){
+        .first = row.first + first, .count = row.count > first ? (row.count - first - 1) / step + 1 : 0, .step = step};
+}
+
+/* ---- groups */
+
+static trb_grid without_groups(trb_comm *world, const trb_grid_shape *shape)
+{
+    trb_grid g = {.shape = *shape, .world = world};
+    const place at = place_of(&g, world->rank);
+    g.at = (size_t)at.column;
+    g.lanes = trb_grid_lanes(&g, TRB_BODY, world->rank);
+    g.row_lanes = of_row(&g, at.row, at.rows);
+    trb_share(shape->head_lanes, at.column, (int)shape->columns, &g.head_lane, &g.n_lanes);
+    trb_share(shape->members, at.column, (int)shape->columns, &g.member, &g.n_members);
+    return g;
+}
+
+trb_grid trb_grid_plain(trb_comm *world, size_t lanes, size_t servers)
+{
+    const trb_grid_shape shape = {.lanes = lanes, .servers = servers, .columns = 1, .head_lanes = 1, .members = 1};
+    return without_groups(world, &shape);
+}
+
+trb_status trb_grid_open(trb_comm *world, const trb_grid_shape *shape, trb_grid *out)
+{
+    *out = without_groups(world, shape);
+    if (shape->head_lanes == 1) return TRB_OK;
+    const place at = place_of(out, world->rank);
+    TRB_TRY(trb_comm_split(world, at.row, &out->row));
+    return trb_comm_split(world, at.column, &out->column);
+}
+
+trb_status trb_grid_pretend(trb_comm *world, const trb_grid_shape *shape, trb_grid *out)
+{
+    *out = without_groups(world, shape);
+    if (shape->head_lanes == 1) return TRB_OK;
+    const int rows = place_of(out, 0).rows;
+    TRB_TRY(trb_comm_pretend((int)shape->columns, &out->row));
+    return trb_comm_pretend(rows > 0 ? rows : 1, &out->column);
+}
+
+void trb_grid_close(trb_grid *g)
+{
+    trb_comm_close(g->column);
+    trb_comm_close(g->row);
+    g->row = g->column = NULL;
+}
+
+/* ---- rounds */
+
+struct trb_rounds {
     trb_comm *comm;
     size_t H, n;
     size_t first, own;   /* this column's head lanes */
@@ -26,7 +121,7 @@ struct trb_row {
     uint64_t bytes_sent;
 };
 
-static trb_status plan(trb_row *r)
+static trb_status plan(trb_rounds *r)
 {
     int *party = NULL;
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, r->H, sizeof *party, &party));
@@ -40,7 +135,7 @@ static trb_status plan(trb_row *r)
     return st;
 }
 
-static trb_status reserve(trb_row *r)
+static trb_status reserve(trb_rounds *r)
 {
     const size_t G = (size_t)r->comm->size;
     if (r->n > INT_MAX / G) /* MPI's places in the gathered items are int */
@@ -59,26 +154,27 @@ static trb_status reserve(trb_row *r)
     return trb_alloc(TRB_MEM_OTHER, pieces + G * r->n_own, sizeof *r->request, &r->request);
 }
 
-trb_status trb_row_open(trb_comm *row, size_t H, size_t n, trb_row **out)
+trb_status trb_rounds_open(const trb_grid *g, size_t n, trb_rounds **out)
 {
-    trb_row *r = NULL;
+    trb_rounds *r = NULL;
     trb_status st = trb_alloc(TRB_MEM_OTHER, 1, sizeof *r, &r);
     if (st == TRB_OK) {
-        r->comm = row;
-        r->H = H;
+        r->comm = g->row;
+        r->H = g->shape.head_lanes;
         r->n = n;
-        trb_share(H, row->rank, row->size, &r->first, &r->own);
+        r->first = g->head_lane;
+        r->own = g->n_lanes;
         st = reserve(r);
     }
-    st = trb_agree(row, st);
+    st = trb_agree(g->row, st);
     if (st == TRB_OK)
         *out = r;
     else
-        trb_row_close(r);
+        trb_rounds_close(r);
     return st;
 }
 
-void trb_row_close(trb_row *r)
+void trb_rounds_close(trb_rounds *r)
 {
     if (r == NULL) return;
     trb__meeting_clear(&r->meeting);
@@ -87,12 +183,7 @@ void trb_row_close(trb_row *r)
     trb_free(r);
 }
 
-size_t trb_row_own(const trb_row *r)
-{
-    return r->own;
-}
-
-trb_status trb_row_gather(trb_row *r, size_t items, const float *mine, const float **all)
+trb_status trb_rounds_gather(trb_rounds *r, size_t items, const float *mine, const float **all)
 {
     MPI_Request request;
     const int n = (int)r->n;
@@ -112,20 +203,20 @@ trb_status trb_row_gather(trb_row *r, size_t items, const float *mine, const flo
     return st;
 }
 
-void trb_row_worked(const trb_row *r, double *waited_s, uint64_t *bytes_sent)
+void trb_rounds_worked(const trb_rounds *r, double *waited_s, uint64_t *bytes_sent)
 {
     *waited_s = r->waited_s;
     *bytes_sent = r->bytes_sent;
 }
 
-float *trb_row_answer(trb_row *r)
+float *trb_rounds_answer(trb_rounds *r)
 {
     return r->slabs + (r->item * r->own + r->depth) * r->n;
 }
 
 /* The pieces of an item, which are the complete subtrees of this column's head lanes, to the column whose item it is.
  * They go in the order of head lanes, and messages between two ranks do not overtake each other. */
-static trb_status send_pieces(trb_row *r)
+static trb_status send_pieces(trb_rounds *r)
 {
     if ((int)r->item == r->comm->rank) return TRB_OK;
     r->bytes_sent += r->depth * r->n * sizeof *r->slabs;
@@ -136,7 +227,7 @@ static trb_status send_pieces(trb_row *r)
     return TRB_OK;
 }
 
-static trb_status receive_pieces(trb_row *r)
+static trb_status receive_pieces(trb_rounds *r)
 {
     float *to = r->received, *own = r->slabs + (size_t)r->comm->rank * r->own * r->n;
     for (size_t i = 0; i < r->meeting.n_pieces; i++) {
@@ -153,10 +244,10 @@ static trb_status receive_pieces(trb_row *r)
     return TRB_OK;
 }
 
-trb_status trb_row_answered(trb_row *r)
+trb_status trb_rounds_answered(trb_rounds *r)
 {
     const size_t lane = r->first + r->lane, top = r->depth;
-    float *slab = trb_row_answer(r);
+    float *slab = trb_rounds_answer(r);
     r->depth = trb__push_span(r->H, r->stack, r->depth, (trb__span){lane, lane + 1});
     for (size_t i = top + 1; i > r->depth; i--, slab -= r->n) trb__add(r->n, slab - r->n, slab);
     if (++r->lane < r->own) return TRB_OK;
@@ -166,7 +257,7 @@ trb_status trb_row_answered(trb_row *r)
     return TRB_OK;
 }
 
-trb_status trb_row_sum(trb_row *r, size_t items, const float **sum)
+trb_status trb_rounds_sum(trb_rounds *r, size_t items, const float **sum)
 {
     const bool has_item = (size_t)r->comm->rank < items;
     const double since = trb_now_s();

@@ -1,0 +1,31 @@
+/** The data set as training and evaluation see it. */
+#ifndef TRB_STAGES_SAMPLES_H
+#define TRB_STAGES_SAMPLES_H
+
+#include "tribikos/comm.h"
+#include "tribikos/config.h"
+
+/** A training set: its samples, the ids to train on, and the constants of normalisation that follow from them. Of a
+ * test set only `data` and `block`. */
+typedef struct {
+    trb_data data;
+    trb_shared *block; /* where `data` lies if a node's ranks hold it together */
+    size_t n_train, n_val;
+    int64_t *train, *val; /* ids, ascending */
+} trb__samples;
+
+/** Read the data set of these files, once a node. Collective over world.
+ * \param[out] s  data and block */
+trb_status trb__set_load(trb_comm *world, const trb_data_files *files, trb__samples *s);
+
+/** Read data.train, hold out data.validation samples, fix the normalisation. Collective over world. */
+trb_status trb__samples_load(trb_comm *world, const trb_config *c, trb__samples *s);
+void trb__samples_clear(trb__samples *s);
+
+/** The constants that a network trained on these samples needs to be used; borrowed. Local. */
+trb_norm trb__samples_norm(const trb__samples *s);
+
+/** The test set, normalised as the training set. Collective over world. \param[out] test  trb__samples_clear() */
+trb_status trb__test_load(trb_comm *world, const trb_config *c, const trb__samples *s, trb__samples *test);
+
+#endif
