@@ -4,9 +4,11 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "tribikos/file.h"
 #include "tribikos/hash.h"
 #include "tribikos/identity.h"
 #include "tribikos/memory.h"
+#include "tribikos/weights.h"
 
 /* ---- the text */
 

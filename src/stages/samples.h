@@ -4,6 +4,7 @@
 
 #include "tribikos/comm.h"
 #include "tribikos/config.h"
+#include "tribikos/weights.h"
 
 /** A training set: its samples, the ids to train on, and the constants of normalisation that follow from them. Of a
  * test set only `data` and `block`. */
