@@ -11,6 +11,7 @@
 #include "tribikos/blas.h"
 #include "tribikos/cache.h"
 #include "tribikos/exchange.h"
+#include "tribikos/method.h"
 
 /** The most letters that a name of a student, or of a set, may have. */
 enum { TRB_NAME_MAX = 40 };
@@ -35,22 +36,12 @@ typedef struct {
     char *decides; /* everything of the configuration that decides this network's weights, one "key: value" a line */
 } trb_fit_opts;
 
-typedef enum {
-    TRB_METHOD_HYDRA,
-    TRB_METHOD_KD,
-    TRB_METHOD_ENDD,
-    TRB_METHOD_PROXY_ENDD,
-    TRB_METHOD_BATCHENSEMBLE,
-    TRB_METHOD_LATENTBE
-} trb_method;
-
 typedef struct {
     char *name;
-    trb_method method;
+    const trb_method *method;
     char *split; /* "" or where in its list, else train.layers, the heads begin: a position or a name */
-    double temperature;
+    trb_tempering tempering;
     double factors;                   /* deviation around 1 of first factors of rank one; 0: the method's own */
-    double anneal_from, anneal_share; /* endd's temperature */
     double label_weight;              /* of the labels' cross entropy in the loss */
     uint64_t phase1_epochs;
     bool restart;                     /* the schedule, in phase 2 */

@@ -19,13 +19,6 @@ static const trb__choice schedules[] = {
 static const trb__choice inits[] = {{"he", TRB_INIT_HE}, {"glorot", TRB_INIT_GLOROT}, {NULL, 0}};
 static const trb__choice dtypes[] = {{"float32", TRB_F32}, {"float16", TRB_F16}, {NULL, 0}};
 static const trb__choice holdings[] = {{"logits", TRB_HOLDS_LOGITS}, {"statistics", TRB_HOLDS_STATISTICS}, {NULL, 0}};
-static const trb__choice methods[] = {{"hydra", TRB_METHOD_HYDRA},
-                                      {"kd", TRB_METHOD_KD},
-                                      {"endd", TRB_METHOD_ENDD},
-                                      {"proxy-endd", TRB_METHOD_PROXY_ENDD},
-                                      {"batchensemble", TRB_METHOD_BATCHENSEMBLE},
-                                      {"latentbe", TRB_METHOD_LATENTBE},
-                                      {NULL, 0}};
 static const trb__choice exchanges[] = {{"ordered", TRB_EXCHANGE_ORDERED},
                                         {"allreduce", TRB_EXCHANGE_ALLREDUCE},
                                         {"server", TRB_EXCHANGE_SERVER},
@@ -146,8 +139,8 @@ const trb__option trb__options[] = {
 
     {CONFIG("cache.holds", cache.holds), CHOICE(holdings), .value = "logits",
      .help =
-         "of each member; or statistics: means over all of them, 2K + 1 numbers a row instead of M K, for endd with "
-         "anneal_from: 1, proxy-endd, and kd with temperature: 1"},
+         "of each member; or statistics: means over all of them, 2K + 1 numbers a row instead of M K, for the methods "
+         "that can learn from them"},
     {CONFIG("cache.dtype", cache.dtype), CHOICE(dtypes), .value = "float32", .help = "of the stored logits"},
     {CONFIG("cache.views", cache.views), WHOLE(1, 1000), .value = "1",
      .help = "variants of a sample; the first is the sample itself, the others follow cache.view_recipes in turn"},
@@ -172,20 +165,18 @@ const trb__option trb__options[] = {
     {TEXTS("students", student, n_students, trb_student_opts), .value = "[hydra, kd]",
      .help = "what is distilled; [] for none. A name that is no method needs student.NAME.method or is a hydra"},
 
-    {STUDENT("method", method), CHOICE(methods), .value = "hydra",
-     .help = "hydra: a head a member; kd: one head for their mean; endd: a Dirichlet by likelihood; proxy-endd: one by "
-             "the members' mean and precision; batchensemble: a head a member, all of shared weights and of factors of "
-             "rank one, in the layers without their split; latentbe: the same, folded into one head at the end"},
+    {STUDENT("method", method), .type = TRB__METHOD, .value = "hydra",
+     .help = "how the student follows the members; the methods are explained below"},
     {STUDENT("split", split), TEXT, .value = "\"\"",
      .help = "instead of `split` in the list: where in student.layers, or else train.layers, the heads begin: a "
              "position, from 0, or a name such as stage3.block3"},
-    {STUDENT("temperature", temperature), REAL(0.01, 1000), .value = "4",
+    {STUDENT("temperature", tempering.temperature), REAL(0.01, 1000), .value = "4",
      .help = "hydra, kd: softens members' and student's probabilities"},
     {STUDENT("factors", factors), REAL(0, 10), .value = "0", .unsaid = true,
      .help = "batchensemble, latentbe: deviation around 1 of the factors at first; 0: random signs, latentbe 0.1"},
-    {STUDENT("anneal_from", anneal_from), REAL(1, 1000), .value = "10", .unsaid = true,
+    {STUDENT("anneal_from", tempering.anneal_from), REAL(1, 1000), .value = "10", .unsaid = true,
      .help = "endd: temperature at the beginning, from where it falls to 1"},
-    {STUDENT("anneal_share", anneal_share), REAL(0, 1), .value = "0.5", .unsaid = true,
+    {STUDENT("anneal_share", tempering.anneal_share), REAL(0, 1), .value = "0.5", .unsaid = true,
      .help = "endd: over which share of the epochs it falls"},
     {STUDENT("label_weight", label_weight), REAL(0, 1), .value = "0", .unsaid = true,
      .help = "hydra, kd: share of the label's cross entropy in the loss, on samples as they are; the rest is the "

@@ -21,6 +21,7 @@ typedef enum {
     TRB__REAL,    /* double */
     TRB__TEXT,    /* char *; with choices only these */
     TRB__CHOICE,  /* an enum */
+    TRB__METHOD,  /* const trb_method * */
     TRB__TEXTS,   /* array of structures that begin with a char * */
     TRB__REALS,   /* array of double */
     TRB__LAYERS,  /* char *, canonical list */

@@ -112,6 +112,16 @@ static void print_key(const trb__option *o)
     put(o->help);
 }
 
+static void print_method(const trb_method *m)
+{
+    char needs[TRB_METHOD_NEEDS], line[TRB_METHOD_NEEDS + 8];
+    (void)printf(".TP\n\\fB%s\\fR\n", m->name);
+    put(m->help);
+    (void)puts(".br");
+    (void)snprintf(line, sizeof line, "Needs: %s", trb_method_needs(m, needs));
+    put(line);
+}
+
 static void page_keys(void)
 {
     title("TRIBIKOS_CONFIG", "tribikos_config", 5, "configuration of tribikos");
@@ -131,6 +141,8 @@ static void page_keys(void)
             (void)printf(".SS %.*s\n", (int)strcspn(trb__option_key(o, key), "."), key);
         print_key(o);
     }
+    (void)puts(".SH METHODS\nThe values of \\fBstudent.method\\fR: what the student learns, and what it needs.");
+    for (size_t i = 0; trb_method_at(i) != NULL; i++) print_method(trb_method_at(i));
     (void)puts(".SH SEE ALSO\n\\fBtribikos\\fR(1)");
 }
 
@@ -139,11 +151,10 @@ static void page_keys(void)
 /* A line of the array: the key, and the values that it takes if they are a few words. */
 static void print_values(const char *prefix, const trb__option *o)
 {
-    (void)printf("    [%s%s]='", prefix, o->key);
-    if (o->type == TRB__BOOL) (void)fputs("true false", stdout);
-    for (const trb__choice *k = o->choices; k != NULL && k->name != NULL; k++)
-        (void)printf("%s%s", k == o->choices ? "" : " ", k->name);
-    (void)puts("'");
+    char words[120] = "";
+    if (o->type == TRB__BOOL || o->type == TRB__METHOD || o->choices != NULL) trb__option_range(o, sizeof words, words);
+    for (char *bar = strchr(words, '|'); bar != NULL; bar = strchr(bar, '|')) *bar = ' ';
+    (void)printf("    [%s%s]='%s'\n", prefix, o->key, words);
 }
 
 static void page_bash(void)

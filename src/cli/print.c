@@ -196,6 +196,21 @@ static void print_row(page *p, const trb__option *o)
     print_wrapped(p, indent, o->help);
 }
 
+static void print_methods(page *p)
+{
+    enum { NAME = 16 };
+    const trb_method *m = NULL;
+    char needs[TRB_METHOD_NEEDS], line[TRB_METHOD_NEEDS + 8];
+    (void)fputs("\nMethods (student.method): what the student learns, and what it needs.\n\n", p->f);
+    for (size_t i = 0; (m = trb_method_at(i)) != NULL; i++) {
+        (void)fprintf(p->f, "  %-*s", NAME - 2, m->name);
+        print_wrapped(p, NAME, m->help);
+        (void)fprintf(p->f, "%*s", NAME, "");
+        (void)snprintf(line, sizeof line, "Needs: %s", trb_method_needs(m, needs));
+        print_wrapped(p, NAME, line);
+    }
+}
+
 static void print_help(page *p)
 {
     (void)fputs("Keys of a configuration file (YAML); --key=value on the command line wins over the file, the last\n"
@@ -217,6 +232,7 @@ static void print_help(page *p)
         if (trb__options[i].student_value != NULL)
             (void)fprintf(p->f, " student.%s %s", trb__options[i].key, trb__options[i].student_value);
     (void)fputs(".\n", p->f);
+    print_methods(p);
 }
 
 trb_status trb_config_help(char **out)

@@ -145,6 +145,9 @@ void trb__option_range(const trb__option *o, size_t n, char *text)
     case TRB__MEMBERS:
         (void)snprintf(text, n, "members");
         return;
+    case TRB__METHOD:
+        (void)trb_method_names(NULL, "|", n, text);
+        return;
     case TRB__TEXT:
     case TRB__CHOICE:
         break;
@@ -184,19 +187,30 @@ static trb_status set_number(const trb__option *o, const trb__items *items, cons
     return TRB_OK;
 }
 
+static trb_status refuse_choice(const trb__option *o, const trb__items *items, const trb__item *item)
+{
+    char known[120];
+    trb__option_range(o, sizeof known, known);
+    return trb__item_fail(items, item, "expected %s%s, got `%s`", strchr(known, '|') != NULL ? "one of " : "", known,
+                          item->value[0]);
+}
+
 static trb_status set_choice(const trb__option *o, const trb__items *items, const trb__item *item, void *base)
 {
     const char *text = item->value[0];
     const trb__choice *c = o->choices;
     while (c->name != NULL && strcmp(c->name, text) != 0) c++;
-    if (c->name == NULL) {
-        char known[120];
-        trb__option_range(o, sizeof known, known);
-        return trb__item_fail(items, item, "expected %s%s, got `%s`", strchr(known, '|') != NULL ? "one of " : "",
-                              known, text);
-    }
+    if (c->name == NULL) return refuse_choice(o, items, item);
     if (o->type == TRB__TEXT) return trb_strdup(text, field(o, base));
     memcpy(field(o, base), &c->value, o->bytes);
+    return TRB_OK;
+}
+
+static trb_status set_method(const trb__option *o, const trb__items *items, const trb__item *item, void *base)
+{
+    const trb_method *method = trb_method_find(item->value[0]);
+    if (method == NULL) return refuse_choice(o, items, item);
+    *(const trb_method **)field(o, base) = method;
     return TRB_OK;
 }
 
@@ -357,6 +371,8 @@ trb_status trb__option_set(const trb__option *o, const trb__items *items, const 
         return set_choice(o, items, item, base);
     case TRB__CHOICE:
         return set_choice(o, items, item, base);
+    case TRB__METHOD:
+        return set_method(o, items, item, base);
     case TRB__TEXTS:
         return set_texts(o, item, base);
     case TRB__REALS:
@@ -461,6 +477,9 @@ static void write_value(FILE *f, const trb__option *o, const void *base)
         memcpy(&value, at, sizeof value);
         for (const trb__choice *c = o->choices; c->name != NULL; c++)
             if (c->value == value) (void)fputs(c->name, f);
+        return;
+    case TRB__METHOD:
+        (void)fputs((*(const trb_method *const *)at)->name, f);
         return;
     case TRB__TEXTS: {
         const char *array = *(char *const *)at;

@@ -122,13 +122,12 @@ static trb_status measure_student(const trb_config *c, const trb__samples *s, si
                                   trb_plan_stage *stage)
 {
     const trb_student_opts *o = &c->student[i];
-    const trb__head_kind heads = trb__method_of(o->method, s->data.task)->heads;
-    const bool copied = heads == TRB__COPIED_HEADS;
+    const bool copied = o->method->heads == TRB_COPIED_HEADS;
     trb_exchange_opts exchange = c->exchange;
     trb__place place = {.c = c};
     trb_net *one = NULL, *many = NULL;
     trb_augment *views = NULL;
-    const size_t before = trb_mem_bytes(TRB_MEM_KINDS), first = heads == TRB__ONE_HEAD || copied ? 1 : c->members.count;
+    const size_t before = trb_mem_bytes(TRB_MEM_KINDS), first = trb_method_heads(o->method, 1, c->members.count);
     exchange.columns = o->head_groups;
     trb_status st = trb__student_net(c, i, &s->data, first, &one);
     if (st == TRB_OK && copied) st = trb__student_net(c, i, &s->data, c->members.count, &many);

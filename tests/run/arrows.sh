@@ -1,7 +1,7 @@
 # The folders' arrows: a library uses only those before it in the list; MPI, HDF5 and the BLAS are each called from one folder;
 # only src/cli ends the process or writes to stdout.
 set -uo pipefail
-folders="base math net comm store data cache stages cli"
+folders="base math net comm store data cache methods stages cli"
 passed=0 failed=0 known=$(mktemp)
 trap 'rm -f "$known" "$known".*' EXIT
 verdict() { if [ -z "$2" ]; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAILED: $1: $2"; fi; }

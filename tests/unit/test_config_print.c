@@ -36,10 +36,12 @@ static void prints_back(const char *text, size_t n_flags, const char *const *fla
         assert_string_equal(a->name, b->name);
         assert_string_equal(a->split, b->split);
         assert_string_equal(a->fit.layers, b->fit.layers);
-        assert_int_equal(a->method, b->method);
-        assert_true(a->anneal_from == b->anneal_from && a->anneal_share == b->anneal_share);
+        assert_ptr_equal(a->method, b->method);
+        assert_true(a->tempering.anneal_from == b->tempering.anneal_from &&
+                    a->tempering.anneal_share == b->tempering.anneal_share);
         assert_true(a->label_weight == b->label_weight && a->match_uncertainty == b->match_uncertainty);
-        assert_true(a->temperature == b->temperature && a->fit.lr == b->fit.lr && a->fit.seed == b->fit.seed);
+        assert_true(a->tempering.temperature == b->tempering.temperature && a->fit.lr == b->fit.lr &&
+                    a->fit.seed == b->fit.seed);
     }
     trb_free(first);
     trb_free(second);
