@@ -1,5 +1,7 @@
 #include "options.h"
 
+#include <string.h>
+
 /* The only place that knows keys, defaults, ranges and help. The order is that of the printed file; an option that
  * needs another one to be read (members.only needs members.count) stands behind it. */
 
@@ -47,6 +49,31 @@ static const trb__choice splits[] = {{"test", 0}, {"validation", 1}, {"train", 2
     .scope = TRB__CONFIG, .key = (name), .type = TRB__REALS, AT(trb_config, field),                                    \
     .count_offset = offsetof(trb_config, count)
 #define MEMBERS .type = TRB__MEMBERS, .count_offset = offsetof(trb_config, members.count)
+
+static bool copied(const trb_method *m)
+{
+    return m->heads == TRB_COPIED_HEADS;
+}
+
+static bool sharing(const trb_method *m)
+{
+    return m->heads == TRB_SHARING_HEADS;
+}
+
+static bool labelled(const trb_method *m)
+{
+    return m->dirichlet == TRB_DIRICHLET_NONE;
+}
+
+static bool tempered(const trb_method *m)
+{
+    return m->classes.tempered_by != NULL && strcmp(m->classes.tempered_by, "temperature") == 0;
+}
+
+static bool annealed(const trb_method *m)
+{
+    return m->classes.tempered_by != NULL && strcmp(m->classes.tempered_by, "anneal_from") == 0;
+}
 
 /* Larger whole numbers would not survive programs that keep every number as a double. */
 #define SEED_MAX 9007199254740991.0
@@ -110,7 +137,7 @@ const trb__option trb__options[] = {
              "student without takes train.layers"},
     {FIT("seed", seed), WHOLE(0, SEED_MAX), .value = NULL, .help = "of initial weights, order and dropout"},
     {FIT("epochs", epochs), WHOLE(1, 1e6), .value = "10", .student_value = "20",
-     .help = "passes over the data; hydra: of phase 2"},
+     .help = "passes over the data; of a student: those after student.phase1_epochs"},
     {FIT("batch", batch), WHOLE(1, 1e6), .unit = "samples", .value = "128", .help = "samples a step"},
     {FIT("lanes", lanes), WHOLE(1, 65536), .value = "4",
      .help = "equal parts of a batch, the most ranks that can share a network; decides bits"},
@@ -170,29 +197,28 @@ const trb__option trb__options[] = {
     {STUDENT("split", split), TEXT, .value = "\"\"",
      .help = "instead of `split` in the list: where in student.layers, or else train.layers, the heads begin: a "
              "position, from 0, or a name such as stage3.block3"},
-    {STUDENT("temperature", tempering.temperature), REAL(0.01, 1000), .value = "4",
-     .help = "hydra, kd: softens members' and student's probabilities"},
-    {STUDENT("factors", factors), REAL(0, 10), .value = "0", .unsaid = true,
-     .help = "batchensemble, latentbe: deviation around 1 of the factors at first; 0: random signs, latentbe 0.1"},
-    {STUDENT("anneal_from", tempering.anneal_from), REAL(1, 1000), .value = "10", .unsaid = true,
-     .help = "endd: temperature at the beginning, from where it falls to 1"},
-    {STUDENT("anneal_share", tempering.anneal_share), REAL(0, 1), .value = "0.5", .unsaid = true,
-     .help = "endd: over which share of the epochs it falls"},
-    {STUDENT("label_weight", label_weight), REAL(0, 1), .value = "0", .unsaid = true,
-     .help = "hydra, kd: share of the label's cross entropy in the loss, on samples as they are; the rest is the "
-             "members'"},
+    {STUDENT("temperature", tempering.temperature), REAL(0.01, 1000), .value = "4", .read_by = tempered,
+     .help = "softens members' and student's probabilities"},
+    {STUDENT("factors", factors), REAL(0, 10), .value = "0", .unsaid = true, .read_by = sharing,
+     .help = "deviation around 1 of the factors at first; 0: the method's own, or random signs"},
+    {STUDENT("anneal_from", tempering.anneal_from), REAL(1, 1000), .value = "10", .unsaid = true, .read_by = annealed,
+     .help = "temperature at the beginning, from where it falls to 1"},
+    {STUDENT("anneal_share", tempering.anneal_share), REAL(0, 1), .value = "0.5", .unsaid = true, .read_by = annealed,
+     .help = "over which share of the epochs it falls"},
+    {STUDENT("label_weight", label_weight), REAL(0, 1), .value = "0", .unsaid = true, .read_by = labelled,
+     .help = "share of the label's cross entropy in the loss, on samples as they are; the rest is the members'"},
     {STUDENT("phase1_epochs", phase1_epochs), WHOLE(0, 1e6), .unit = "epochs", .value = "20",
-     .help = "hydra: with one head, before it is copied to all"},
-    {STUDENT("restart", restart), BOOL, .value = "true",
-     .help = "hydra: phase 2 runs through the schedule anew; false: one schedule over both phases"},
+     .help = "with one head, before it is copied to all; a method without copies trains for as many epochs more"},
+    {STUDENT("restart", restart), BOOL, .value = "true", .read_by = copied,
+     .help = "phase 2 runs through the schedule anew; false: one schedule over both phases"},
     {STUDENT("views", views), WHOLE(0, 1000), .value = "0",
      .help = "how many of the cache's views it sees, one of them a sample an epoch; 0: all"},
     {STUDENT("clean", clean), REAL(0, 1), .value = "0", .unsaid = true,
      .help = "share of rows that show the sample itself, where there are other views; 0: as often as any of them"},
     {STUDENT("match_uncertainty", match_uncertainty), BOOL, .value = "false", .unsaid = true,
-     .help =
-         "hydra, batchensemble: after the training heads are spread around their mean, by one factor, so that their "
-         "model uncertainty on the validation part is the members'"},
+     .read_by = trb_method_several,
+     .help = "after the training heads are spread around their mean, by one factor, so that their model uncertainty on "
+             "the validation part is the members'"},
     {STUDENT("head_lanes", head_lanes), WHOLE(1, 10000), .value = "1", .unsaid = true,
      .help = "equal parts of the heads, the most groups that can share them; decides bits"},
     {STUDENT("head_groups", head_groups), WHOLE(1, 10000), .value = "1", .bitless = true,

@@ -52,6 +52,7 @@ typedef struct {
         decides; /* the bits of members and students depend on it, as on all options of a training but `bitless` ones */
     bool bitless;
     bool unsaid; /* where it has its default it is not said: so files from before there was the option stay good */
+    bool (*read_by)(const trb_method *m); /* of students: which methods read it; NULL: all */
     const char *help;
 } trb__option;
 
@@ -102,6 +103,9 @@ enum { TRB__KEY = 64 };
 const char *trb__option_key(const trb__option *o, char text[TRB__KEY]);
 /* The default as the reference shows it, with its unit. \return text */
 const char *trb__option_default(const trb__option *o, char text[TRB__KEY]);
+/* The help line, behind the names of the methods where not all read it: "hydra, kd: ...". \return text */
+enum { TRB__HELP = 512 };
+const char *trb__option_help(const trb__option *o, char text[TRB__HELP]);
 /* Whether two rows stand under one heading: rows of one scope, or keys that are equal up to the dot. */
 bool trb__option_neighbours(const trb__option *a, const trb__option *b);
 /* "whole 1..100000", "real > 0", "sgd|adam|adamw", ... */

@@ -102,14 +102,14 @@ static void page_commands(void)
 
 static void print_key(const trb__option *o)
 {
-    char key[TRB__KEY], value[TRB__KEY], range[120], text[TRB__KEY + 160];
+    char key[TRB__KEY], value[TRB__KEY], range[120], text[TRB__KEY + 160], help[TRB__HELP];
     trb__option_range(o, sizeof range, range);
     (void)printf(".TP\n\\fB%s\\fR\n", trb__option_key(o, key));
     (void)snprintf(text, sizeof text, "%s; default %s%s%s", range, trb__option_default(o, value),
                    o->student_value != NULL ? ", of students " : "", o->student_value != NULL ? o->student_value : "");
     put(text);
     (void)puts(".br");
-    put(o->help);
+    put(trb__option_help(o, help));
 }
 
 static void print_method(const trb_method *m)

@@ -185,15 +185,22 @@ const char *trb__option_default(const trb__option *o, char text[TRB__KEY])
     return text;
 }
 
+const char *trb__option_help(const trb__option *o, char text[TRB__HELP])
+{
+    const size_t used = o->read_by == NULL ? 0 : trb_method_names(o->read_by, ", ", TRB__HELP, text);
+    (void)snprintf(text + used, TRB__HELP - used, "%s%s", used == 0 ? "" : ": ", o->help);
+    return text;
+}
+
 static void print_row(page *p, const trb__option *o)
 {
-    char key[TRB__KEY], range[120], value[TRB__KEY];
+    char key[TRB__KEY], range[120], value[TRB__KEY], help[TRB__HELP];
     trb__option_range(o, sizeof range, range);
     const int indent = KEY_WIDTH + RANGE_WIDTH + DEFAULT_WIDTH + 3;
     if (fprintf(p->f, "%-*s %-*s %-*s ", KEY_WIDTH, trb__option_key(o, key), RANGE_WIDTH, range, DEFAULT_WIDTH,
                 trb__option_default(o, value)) > indent)
         (void)fprintf(p->f, "\n%*s", indent, "");
-    print_wrapped(p, indent, o->help);
+    print_wrapped(p, indent, trb__option_help(o, help));
 }
 
 static void print_methods(page *p)

@@ -217,6 +217,15 @@ static void reference(void **state)
         strstr(text, "train.lr               real > 0                1e-3           learning rate at its peak\n"));
     assert_non_null(strstr(text, "or [resnet20 10]; required\n"));
     assert_non_null(strstr(text, "position, from 0, or a name such as\n"));
+    /* What methods say of themselves. */
+    assert_non_null(strstr(text, "hydra|kd|endd|proxy-endd|batchensemble|latentbe "));
+    assert_non_null(strstr(text, " hydra, kd, batchensemble, latentbe:\n"));
+    assert_non_null(strstr(text, " endd: temperature at the beginning,"));
+    assert_non_null(strstr(text, " hydra, batchensemble: after the\n"));
+    assert_non_null(
+        strstr(text, "\n  kd            One head imitates the mean of the tempered members (Hinton et al. 2015).\n"
+                     "                Needs: classes or regression; logits, or statistics with "
+                     "`temperature: 1`\n"));
     for (const char *line = text; *line != '\0'; line = strchr(line, '\n') + 1)
         assert_in_range(strcspn(line, "\n"), 0, 100);
     trb_free(text);
