@@ -10,6 +10,7 @@
 #include "tribikos/augment.h"
 #include "tribikos/cache.h"
 #include "tribikos/exchange.h"
+#include "tribikos/method.h"
 #include "tribikos/precision.h"
 
 /** The most letters that a name of a student, or of a set, may have. */
@@ -34,22 +35,12 @@ typedef struct {
     double adversarial; /* members only; of each input's range; 0: none */
 } trb_fit_opts;
 
-typedef enum {
-    TRB_METHOD_HYDRA,
-    TRB_METHOD_KD,
-    TRB_METHOD_ENDD,
-    TRB_METHOD_PROXY_ENDD,
-    TRB_METHOD_BATCHENSEMBLE,
-    TRB_METHOD_LATENTBE
-} trb_method;
-
 typedef struct {
     char *name;
-    trb_method method;
+    const trb_method *method;
     char *split; /* "" or where in its list, else train.layers, the heads begin: a position or a name */
-    double temperature;
+    trb_tempering tempering;
     double factors;                   /* deviation around 1 of first factors of rank one; 0: the method's own */
-    double anneal_from, anneal_share; /* endd's temperature */
     double label_weight;              /* of the labels' cross entropy in the loss */
     uint64_t phase1_epochs;
     bool restart;                     /* the schedule, in phase 2 */
@@ -154,10 +145,10 @@ typedef struct {
     const char *value;         /* default */
     const char *student_value; /* default of student.KEY, where it differs from that of train.KEY */
     const char *unit;          /* "" for none */
-    const char *help;
-    bool begins;      /* the first key under its heading */
-    bool of_students; /* train.KEY also exists as student.KEY */
-    bool words;       /* `range` is all values, with | between them */
+    char help[512];            /* the names of the methods first, where not all read it: "hydra, kd: ..." */
+    bool begins;               /* the first key under its heading */
+    bool of_students;          /* train.KEY also exists as student.KEY */
+    bool words;                /* `range` is all values, with | between them */
 } trb_config_key;
 /** Key i of the table, from 0. Local. \return false behind the last */
 bool trb_config_reference(size_t i, trb_config_key *key);

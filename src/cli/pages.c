@@ -124,6 +124,16 @@ static void print_key(const trb_config_key *key)
     put(key->help);
 }
 
+static void print_method(const trb_method *m)
+{
+    char needs[TRB_METHOD_NEEDS], line[TRB_METHOD_NEEDS + 8];
+    (void)printf(".TP\n\\fB%s\\fR\n", m->name);
+    put(m->help);
+    (void)puts(".br");
+    (void)snprintf(line, sizeof line, "Needs: %s", trb_method_needs(m, needs));
+    put(line);
+}
+
 static void page_keys(void)
 {
     trb_config_key key;
@@ -138,6 +148,8 @@ static void page_keys(void)
         "Students have the defaults below, not the members' values.");
     (void)puts(".SH KEYS");
     for (size_t i = 0; trb_config_reference(i, &key); i++) print_key(&key);
+    (void)puts(".SH METHODS\nThe values of \\fBstudent.method\\fR: what the student learns, and what it needs.");
+    for (size_t i = 0; trb_method_at(i) != NULL; i++) print_method(trb_method_at(i));
     (void)puts(".SH SEE ALSO\n\\fBtribikos\\fR(1)");
 }
 

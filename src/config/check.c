@@ -81,18 +81,12 @@ static trb_status check_fit(const place *p, const trb_fit_opts *f)
     return TRB_OK;
 }
 
-/* All layers are the heads', so a split says nothing. */
-static bool shares_weights(const trb_student_opts *s)
-{
-    return s->method == TRB_METHOD_BATCHENSEMBLE || s->method == TRB_METHOD_LATENTBE;
-}
-
 /* Groups share head lanes, and head lanes share heads, evenly. */
 static trb_status check_grid(const trb_config *c, const place *p, const trb_student_opts *s)
 {
     const uint64_t M = c->members.count, H = s->head_lanes, G = s->head_groups;
     uint64_t lanes = H, groups = G;
-    if (H > 1 && shares_weights(s))
+    if (H > 1 && s->method->heads == TRB_SHARING_HEADS)
         return trb__item_fail(p->items, source_of(p, "head_lanes"),
                               "the heads of student `%s` share their weights, so no rank can hold some of them; set "
                               "`student.%s.head_lanes` to 1",
@@ -123,19 +117,30 @@ static trb_status check_grid(const trb_config *c, const place *p, const trb_stud
     return TRB_OK;
 }
 
+static bool is_for_classes(const trb_method *m)
+{
+    return trb_method_lesson(m, TRB_TASK_CLASSES) != NULL;
+}
+
+static bool is_for_regression(const trb_method *m)
+{
+    return trb_method_lesson(m, TRB_TASK_REGRESSION) != NULL;
+}
+
 /* Regression knows of no labels; a Dirichlet is a distribution over what several members say. */
 static trb_status check_method(const trb_config *c, const place *p, const trb_student_opts *s)
 {
     const bool regression = c->data.task == TRB_TASK_REGRESSION;
-    const bool dirichlet = s->method == TRB_METHOD_ENDD || s->method == TRB_METHOD_PROXY_ENDD;
-    if (regression && dirichlet)
+    char methods[160];
+    (void)trb_method_names(regression ? is_for_regression : is_for_classes, ", ", sizeof methods, methods);
+    if (trb_method_lesson(s->method, c->data.task) == NULL)
         return trb__item_fail(p->items, trb__items_find(p->items, "students"),
-                              "the method of `%s` is for classes; `data.task: regression` has hydra, kd, batchensemble "
-                              "and latentbe",
-                              s->name);
+                              "the method of student `%s`, %s, is for %s; `data.task: %s` has %s", s->name,
+                              s->method->name, regression ? "classes" : "regression",
+                              regression ? "regression" : "classes", methods);
     if (regression && s->label_weight > 0.0)
         return trb__item_fail(p->items, source_of(p, "label_weight"), "`data.task: regression` has no labels; set 0");
-    if (!dirichlet) return TRB_OK;
+    if (s->method->dirichlet == TRB_DIRICHLET_NONE) return TRB_OK;
     if (s->label_weight > 0.0)
         return trb__item_fail(p->items, source_of(p, "label_weight"),
                               "student `%s` learns a distribution over what members say, to which a label is no "
@@ -152,8 +157,7 @@ static trb_status check_method(const trb_config *c, const place *p, const trb_st
 static trb_status check_match(const trb_config *c, const place *p, const trb_student_opts *s)
 {
     const trb__item *item = source_of(p, "match_uncertainty");
-    if (!s->match_uncertainty || (s->method != TRB_METHOD_HYDRA && s->method != TRB_METHOD_BATCHENSEMBLE))
-        return TRB_OK;
+    if (!s->match_uncertainty || !trb_method_several(s->method)) return TRB_OK;
     if (c->data.task == TRB_TASK_REGRESSION)
         return trb__item_fail(p->items, item,
                               "`data.task: regression` has means and variances, which one factor cannot spread; set "
@@ -176,12 +180,13 @@ static trb_status check_match(const trb_config *c, const place *p, const trb_stu
 }
 
 /* A student's list is its own or the members' common one, and its heads begin at a `split` in it, or where a key says.
- * What has one head needs neither. */
+ * Only heads that are copied need one of these. */
 static trb_status check_heads(const trb_config *c, const place *p, const trb_student_opts *s)
 {
     const trb__item *layers = source_of(p, "layers"), *split = source_of(p, "split");
     const bool own = s->fit.layers[0] != '\0', placed = s->split[0] != '\0';
     const size_t splits = trb__layers_count(s->fit.layers, "split");
+    const bool needed = s->method->heads == TRB_COPIED_HEADS;
     if (!own && c->train.layers[0] == '\0')
         return trb_fail(TRB_ECONFIG,
                         "%s: key `train.layers`: required, e.g. [dense 200, relu, dense 10]; or give student `%s` "
@@ -189,12 +194,12 @@ static trb_status check_heads(const trb_config *c, const place *p, const trb_stu
                         p->items->name, s->name);
     if (splits > 0 && placed)
         return clash(p, "layers", "split", "both say where the heads begin; drop one, or set it to \"\"");
-    if (splits > 1 || (own && splits == 0 && !placed && s->method == TRB_METHOD_HYDRA))
+    if (splits > 1 || (own && splits == 0 && !placed && needed))
         return trb__item_fail(p->items, layers,
                               "expected one `split` in the list, where the heads begin, or `student.split` beside it, "
                               "got [%s]",
                               s->fit.layers);
-    if (!own && !placed && s->method == TRB_METHOD_HYDRA)
+    if (!own && !placed && needed)
         return trb_fail(TRB_ECONFIG,
                         "%s: student `%s`: nothing says where its heads begin; set `student.split` to a position or a "
                         "name in `train.layers`, or `student.layers` to a list with `split` in it, or `students` to []",
@@ -210,19 +215,18 @@ static trb_status check_heads(const trb_config *c, const place *p, const trb_stu
 /* A cache of statistics says what the members do together at temperature 1, and nothing of one of them. */
 static trb_status check_holds(const trb_config *c, const place *p, const trb_student_opts *s)
 {
-    const char *tempered = NULL;
     if (c->cache.holds != TRB_HOLDS_STATISTICS) return TRB_OK;
-    if (s->method == TRB_METHOD_HYDRA || shares_weights(s))
+    const trb_lesson *lesson = trb_method_lesson(s->method, c->data.task);
+    const double first = trb_lesson_temperature(lesson, &s->tempering, 0.0);
+    if (lesson->cached == TRB_CACHED_NOT)
         return trb__item_fail(p->items, source_of(p, "cache.holds"),
-                              "statistics are of all members together, but student `%s` follows each of them; set "
+                              "statistics are of all members together, but student `%s` needs the logits of each; set "
                               "logits, or leave it out of `students`",
                               s->name);
-    if (s->method == TRB_METHOD_KD && (s->temperature < 1.0 || s->temperature > 1.0)) tempered = "temperature";
-    if (s->method == TRB_METHOD_ENDD && s->anneal_from > 1.0 && s->anneal_share > 0.0) tempered = "anneal_from";
-    if (tempered != NULL)
-        return clash(p, "cache.holds", tempered,
+    if (first < 1.0 || first > 1.0)
+        return clash(p, "cache.holds", lesson->tempered_by,
                      "statistics are of temperature 1; set `student.%s.%s` to 1, or `cache.holds` to logits", s->name,
-                     tempered);
+                     lesson->tempered_by);
     if (s->head_lanes > 1)
         return clash(p, "cache.holds", "head_lanes",
                      "statistics are of all members together, so no rank can read those of some; set "
@@ -245,7 +249,7 @@ static trb_status check_student(const trb_config *c, const place *p, const trb_s
                               "a student sees what its members saw, or their logits would not belong to its inputs; "
                               "set 0");
     TRB_TRY(check_heads(c, p, s));
-    if (s->method == TRB_METHOD_HYDRA && s->phase1_epochs > 0 && s->fit.warmup >= (double)s->phase1_epochs)
+    if (s->method->heads == TRB_COPIED_HEADS && s->phase1_epochs > 0 && s->fit.warmup >= (double)s->phase1_epochs)
         return clash(p, "warmup", "phase1_epochs", "the warm-up has to end before the phase does");
     TRB_TRY(check_method(c, p, s));
     TRB_TRY(check_grid(c, p, s));

@@ -140,12 +140,8 @@ static trb_status check_name(const trb_config *c, const trb__items *items, size_
 /* A student's method: its own key, else the method of its name, else that of all students. */
 static void name_method(trb_student_opts *s)
 {
-    for (size_t i = 0; i < trb__n_options; i++) {
-        const trb__option *o = &trb__options[i];
-        if (o->scope != TRB__STUDENT || strcmp(o->key, "method") != 0) continue;
-        for (const trb__choice *k = o->choices; k->name != NULL; k++)
-            if (strcmp(k->name, s->name) == 0) s->method = (trb_method)k->value;
-    }
+    const trb_method *method = trb_method_find(s->name);
+    if (method != NULL) s->method = method;
 }
 
 static bool gives(const trb__items *items, const char *prefix, const char *key)

@@ -44,6 +44,7 @@ typedef struct {
     uint64_t factor; /* stored = given * factor; 0 stands for 1 */
     size_t offset, bytes, count_offset;
     trb__part identity;
+    bool (*read_by)(const trb_method *m); /* of students: which methods read it; NULL: all */
     const char *help;
 } trb__option;
 
@@ -104,6 +105,7 @@ extern const trb__type trb__type_text;    /* char * */
 extern const trb__type trb__type_texts;   /* array of structures that begin with a char * */
 extern const trb__type trb__type_choice;  /* an enum, out of `choices` */
 extern const trb__type trb__type_word;    /* char *, out of `choices` */
+extern const trb__type trb__type_method;  /* const trb_method * */
 extern const trb__type trb__type_layers;  /* char *, canonical list */
 extern const trb__type trb__type_recipe;  /* trb_recipe */
 extern const trb__type trb__type_recipes; /* array of trb_recipe */

@@ -1,5 +1,7 @@
 #include "internal.h"
 
+#include <string.h>
+
 /* The only place that knows keys, defaults, ranges and help. The order is that of the printed file; an option that
  * needs another one to be read (members.only needs members.count) stands behind it. */
 
@@ -19,13 +21,6 @@ static const trb__choice schedules[] = {
 static const trb__choice inits[] = {{"he", TRB_INIT_HE}, {"glorot", TRB_INIT_GLOROT}, {NULL, 0}};
 static const trb__choice dtypes[] = {{"float32", TRB_F32}, {"float16", TRB_F16}, {NULL, 0}};
 static const trb__choice holdings[] = {{"logits", TRB_HOLDS_LOGITS}, {"statistics", TRB_HOLDS_STATISTICS}, {NULL, 0}};
-static const trb__choice methods[] = {{"hydra", TRB_METHOD_HYDRA},
-                                      {"kd", TRB_METHOD_KD},
-                                      {"endd", TRB_METHOD_ENDD},
-                                      {"proxy-endd", TRB_METHOD_PROXY_ENDD},
-                                      {"batchensemble", TRB_METHOD_BATCHENSEMBLE},
-                                      {"latentbe", TRB_METHOD_LATENTBE},
-                                      {NULL, 0}};
 static const trb__choice exchanges[] = {{"ordered", TRB_EXCHANGE_ORDERED},
                                         {"allreduce", TRB_EXCHANGE_ALLREDUCE},
                                         {"server", TRB_EXCHANGE_SERVER},
@@ -55,6 +50,31 @@ static const trb__choice splits[] = {{"test", 0}, {"validation", 1}, {"train", 2
     .scope = TRB__CONFIG, .key = (name), .type = &trb__type_reals, AT(trb_config, field),                              \
     .count_offset = offsetof(trb_config, count)
 #define MEMBERS .type = &trb__type_members, .count_offset = offsetof(trb_config, members.count)
+
+static bool copied(const trb_method *m)
+{
+    return m->heads == TRB_COPIED_HEADS;
+}
+
+static bool sharing(const trb_method *m)
+{
+    return m->heads == TRB_SHARING_HEADS;
+}
+
+static bool labelled(const trb_method *m)
+{
+    return m->dirichlet == TRB_DIRICHLET_NONE;
+}
+
+static bool tempered(const trb_method *m)
+{
+    return m->classes.tempered_by != NULL && strcmp(m->classes.tempered_by, "temperature") == 0;
+}
+
+static bool annealed(const trb_method *m)
+{
+    return m->classes.tempered_by != NULL && strcmp(m->classes.tempered_by, "anneal_from") == 0;
+}
 
 /* Larger whole numbers would not survive programs that keep every number as a double. */
 #define SEED_MAX 9007199254740991.0
@@ -119,7 +139,7 @@ const trb__option trb__options[] = {
              "student without takes train.layers"},
     {FIT("seed", seed), WHOLE(0, SEED_MAX), .value = NULL, .help = "of initial weights, order and dropout"},
     {FIT("epochs", epochs), WHOLE(1, 1e6), .value = "10", .student_value = "20",
-     .help = "passes over the data; hydra: of phase 2"},
+     .help = "passes over the data; of a student: those after student.phase1_epochs"},
     {FIT("batch", batch), WHOLE(1, 1e6), .unit = "samples", .value = "128", .help = "samples a step"},
     {FIT("lanes", lanes), WHOLE(1, 65536), .value = "4",
      .help = "equal parts of a batch, the most ranks that can share a network; decides bits"},
@@ -148,8 +168,8 @@ const trb__option trb__options[] = {
 
     {CONFIG("cache.holds", cache.holds), CHOICE(holdings), .value = "logits",
      .help =
-         "of each member; or statistics: means over all of them, 2K + 1 numbers a row instead of M K, for endd with "
-         "anneal_from: 1, proxy-endd, and kd with temperature: 1"},
+         "of each member; or statistics: means over all of them, 2K + 1 numbers a row instead of M K, for the methods "
+         "that can learn from them"},
     {CONFIG("cache.dtype", cache.dtype), CHOICE(dtypes), .value = "float32", .help = "of the stored logits"},
     {CONFIG("cache.views", cache.views), WHOLE(1, 1000), .value = "1",
      .help = "variants of a sample; the first is the sample itself, the others follow cache.view_recipes in turn"},
@@ -174,36 +194,33 @@ const trb__option trb__options[] = {
     {TEXTS("students", student, n_students, trb_student_opts), .value = "[hydra, kd]",
      .help = "what is distilled; [] for none. A name that is no method needs student.NAME.method or is a hydra"},
 
-    {STUDENT("method", method), CHOICE(methods), .value = "hydra",
-     .help = "hydra: a head a member; kd: one head for their mean; endd: a Dirichlet by likelihood; proxy-endd: one by "
-             "the members' mean and precision; batchensemble: a head a member, all of shared weights and of factors of "
-             "rank one, in the layers without their split; latentbe: the same, folded into one head at the end"},
+    {STUDENT("method", method), .type = &trb__type_method, .value = "hydra",
+     .help = "how the student follows the members; the methods are explained below"},
     {STUDENT("split", split), TEXT, .value = "\"\"",
      .help = "instead of `split` in the list: where in student.layers, or else train.layers, the heads begin: a "
              "position, from 0, or a name such as stage3.block3"},
-    {STUDENT("temperature", temperature), REAL(0.01, 1000), .value = "4",
-     .help = "hydra, kd: softens members' and student's probabilities"},
-    {STUDENT("factors", factors), REAL(0, 10), .value = "0", .identity = TRB__PART_IF_SET,
-     .help = "batchensemble, latentbe: deviation around 1 of the factors at first; 0: random signs, latentbe 0.1"},
-    {STUDENT("anneal_from", anneal_from), REAL(1, 1000), .value = "10", .identity = TRB__PART_IF_SET,
-     .help = "endd: temperature at the beginning, from where it falls to 1"},
-    {STUDENT("anneal_share", anneal_share), REAL(0, 1), .value = "0.5", .identity = TRB__PART_IF_SET,
-     .help = "endd: over which share of the epochs it falls"},
-    {STUDENT("label_weight", label_weight), REAL(0, 1), .value = "0", .identity = TRB__PART_IF_SET,
-     .help = "hydra, kd: share of the label's cross entropy in the loss, on samples as they are; the rest is the "
-             "members'"},
+    {STUDENT("temperature", tempering.temperature), REAL(0.01, 1000), .value = "4", .read_by = tempered,
+     .help = "softens members' and student's probabilities"},
+    {STUDENT("factors", factors), REAL(0, 10), .value = "0", .identity = TRB__PART_IF_SET, .read_by = sharing,
+     .help = "deviation around 1 of the factors at first; 0: the method's own, or random signs"},
+    {STUDENT("anneal_from", tempering.anneal_from), REAL(1, 1000), .value = "10", .identity = TRB__PART_IF_SET,
+     .read_by = annealed, .help = "temperature at the beginning, from where it falls to 1"},
+    {STUDENT("anneal_share", tempering.anneal_share), REAL(0, 1), .value = "0.5", .identity = TRB__PART_IF_SET,
+     .read_by = annealed, .help = "over which share of the epochs it falls"},
+    {STUDENT("label_weight", label_weight), REAL(0, 1), .value = "0", .identity = TRB__PART_IF_SET, .read_by = labelled,
+     .help = "share of the label's cross entropy in the loss, on samples as they are; the rest is the members'"},
     {STUDENT("phase1_epochs", phase1_epochs), WHOLE(0, 1e6), .unit = "epochs", .value = "20",
-     .help = "hydra: with one head, before it is copied to all"},
-    {STUDENT("restart", restart), BOOL, .value = "true",
-     .help = "hydra: phase 2 runs through the schedule anew; false: one schedule over both phases"},
+     .help = "with one head, before it is copied to all; a method without copies trains for as many epochs more"},
+    {STUDENT("restart", restart), BOOL, .value = "true", .read_by = copied,
+     .help = "phase 2 runs through the schedule anew; false: one schedule over both phases"},
     {STUDENT("views", views), WHOLE(0, 1000), .value = "0",
      .help = "how many of the cache's views it sees, one of them a sample an epoch; 0: all"},
     {STUDENT("clean", clean), REAL(0, 1), .value = "0", .identity = TRB__PART_IF_SET,
      .help = "share of rows that show the sample itself, where there are other views; 0: as often as any of them"},
     {STUDENT("match_uncertainty", match_uncertainty), BOOL, .value = "false", .identity = TRB__PART_IF_SET,
-     .help =
-         "hydra, batchensemble: after the training heads are spread around their mean, by one factor, so that their "
-         "model uncertainty on the validation part is the members'"},
+     .read_by = trb_method_several,
+     .help = "after the training heads are spread around their mean, by one factor, so that their model uncertainty on "
+             "the validation part is the members'"},
     {STUDENT("head_lanes", head_lanes), WHOLE(1, 10000), .value = "1", .identity = TRB__PART_IF_SET,
      .help = "equal parts of the heads, the most groups that can share them; decides bits"},
     {STUDENT("head_groups", head_groups), WHOLE(1, 10000), .value = "1", .identity = TRB__NO_PART,

@@ -14,9 +14,10 @@ bool trb_config_reference(size_t i, trb_config_key *key)
                             .words = o->type->words,
                             .value = o->value != NULL ? o->value : "run.seed",
                             .student_value = o->student_value,
-                            .unit = o->unit != NULL ? o->unit : "",
-                            .help = o->help};
+                            .unit = o->unit != NULL ? o->unit : ""};
     (void)snprintf(key->name, sizeof key->name, "%s%s", section[o->scope], o->key);
+    const size_t used = o->read_by == NULL ? 0 : trb_method_names(o->read_by, ", ", sizeof key->help, key->help);
+    (void)snprintf(key->help + used, sizeof key->help - used, "%s%s", used == 0 ? "" : ": ", o->help);
     trb__option_range(o, sizeof key->range, key->range);
     return true;
 }
@@ -51,6 +52,21 @@ static void print_key(FILE *f, const trb_config_key *key)
     print_wrapped(f, indent, key->help);
 }
 
+static void print_methods(FILE *f)
+{
+    enum { NAME = 16 };
+    const trb_method *m = NULL;
+    char needs[TRB_METHOD_NEEDS], line[TRB_METHOD_NEEDS + 8];
+    (void)fputs("\nMethods (student.method): what the student learns, and what it needs.\n\n", f);
+    for (size_t i = 0; (m = trb_method_at(i)) != NULL; i++) {
+        (void)fprintf(f, "  %-*s", NAME - 2, m->name);
+        print_wrapped(f, NAME, m->help);
+        (void)fprintf(f, "%*s", NAME, "");
+        (void)snprintf(line, sizeof line, "Needs: %s", trb_method_needs(m, needs));
+        print_wrapped(f, NAME, line);
+    }
+}
+
 static void print_help(FILE *f)
 {
     trb_config_key key;
@@ -69,6 +85,7 @@ static void print_help(FILE *f)
         if (trb__options[i].student_value != NULL)
             (void)fprintf(f, " student.%s %s", trb__options[i].key, trb__options[i].student_value);
     (void)fputs(".\n", f);
+    print_methods(f);
 }
 
 trb_status trb_config_help(char **out)

@@ -323,6 +323,28 @@ static trb_status parse_word(const trb__option *o, const trb__items *items, cons
 const trb__type trb__type_word = {
     .words = true, .describe = describe_choice, .parse = parse_word, .print = print_text, .clear = clear_pointer};
 
+static void describe_method(const trb__option *o, size_t n, char *text)
+{
+    (void)o;
+    (void)trb_method_names(NULL, "|", n, text);
+}
+
+static trb_status parse_method(const trb__option *o, const trb__items *items, const trb__item *item, void *base)
+{
+    const trb_method *method = trb_method_find(item->value[0]);
+    if (method == NULL) return refuse_word(o, items, item);
+    *(const trb_method **)field(o, base) = method;
+    return TRB_OK;
+}
+
+static void print_method(FILE *f, const trb__option *o, const void *base)
+{
+    (void)fputs((*(const trb_method *const *)field_of(o, base))->name, f);
+}
+
+const trb__type trb__type_method = {
+    .words = true, .describe = describe_method, .parse = parse_method, .print = print_method};
+
 /* ---- layers */
 
 /* Layers may come as a list, as one text with commas, or mixed; blanks do not count. */

@@ -14,7 +14,7 @@
 /* A student's teachers: what the cache says of each row, step by step. In a grid a rank reads what its column's members
  * say of the row's lanes, head lane by head lane. */
 typedef struct {
-    const trb__method *method;
+    const trb_lesson *lesson;
     const trb_student_opts *o;
     trb_reader *reader;
     const float *said; /* [rows of the step][said_width]: logits [M][K], or statistics */
@@ -39,7 +39,7 @@ typedef struct {
 
 static size_t width(const teachers *t)
 {
-    return t->method->sets * t->K;
+    return t->lesson->sets * t->K;
 }
 
 static trb_status plan(void *ctx, size_t steps, size_t rows, const int64_t *sample, const uint16_t *view)
@@ -72,7 +72,7 @@ static trb_status gather_statistics(teachers *t, trb_status st)
                 float *s = trb_rounds_answer(t->rounds);
                 const float *said = st == TRB_OK ? part_of(t, (first + j) * t->rows, i) : NULL;
                 if (st == TRB_OK)
-                    st = t->method->statistics(t->rows, t->M / t->parts, t->of, t->K, t->T, said, t->work, s);
+                    st = t->lesson->statistics(t->rows, t->M / t->parts, t->of, t->K, t->T, said, t->work, s);
                 const trb_status answered = trb_rounds_answered(t->rounds);
                 if (st == TRB_OK) st = answered;
             }
@@ -87,7 +87,7 @@ static trb_status gather_statistics(teachers *t, trb_status st)
 static trb_status next(void *ctx, uint64_t step, trb_status st)
 {
     teachers *t = ctx;
-    t->T = (float)t->method->temperature(t->o, (double)step / (double)t->steps);
+    t->T = (float)trb_lesson_temperature(t->lesson, &t->o->tempering, (double)step / (double)t->steps);
     t->view = t->planned;
     if (t->planned != NULL) t->planned += t->planned_rows;
     if (st == TRB_OK) st = trb_reader_next(t->reader, &t->said);
@@ -106,14 +106,14 @@ static trb_status add_labels(const teachers *t, const trb__lane *l, size_t M, co
 /* What the loss takes of a cache's statistics. */
 static void pick(const teachers *t, size_t rows, const float *said, float *s)
 {
-    const size_t n = t->K + (t->method->targets != NULL), from = t->method->cached * t->K;
+    const size_t n = t->K + (t->lesson->targets != NULL), from = t->lesson->cached == TRB_CACHED_MEANS ? t->K : 0;
     for (size_t r = 0; r < rows; r++) memcpy(s + r * n, said + r * t->said_width + from, n * sizeof *s);
 }
 
 static trb_status loss_of_one(void *ctx, const trb__lane *l, const float *z, double *loss, float *dz)
 {
     const teachers *t = ctx;
-    const trb__method *method = t->method;
+    const trb_lesson *lesson = t->lesson;
     const float *said = t->said + l->at * t->said_width;
     float *s = t->statistics;
     if (t->rounds != NULL)
@@ -121,9 +121,9 @@ static trb_status loss_of_one(void *ctx, const trb__lane *l, const float *z, dou
     else if (t->sums)
         pick(t, l->rows, said, s);
     else
-        TRB_TRY(method->statistics(l->rows, t->M, t->of, t->K, t->T, said, t->work, s));
-    if (method->targets != NULL && !t->sums) method->targets(l->rows, t->K, s);
-    TRB_TRY(method->loss(l->rows, t->K, l->batch, t->T, z, s, loss, dz));
+        TRB_TRY(lesson->statistics(l->rows, t->M, t->of, t->K, t->T, said, t->work, s));
+    if (lesson->targets != NULL && !t->sums) lesson->targets(l->rows, t->K, s);
+    TRB_TRY(lesson->loss(l->rows, t->K, l->batch, t->T, z, s, loss, dz));
     return add_labels(t, l, 1, z, loss, dz);
 }
 
@@ -131,7 +131,7 @@ static trb_status loss_of_each(void *ctx, const trb__lane *l, const float *z, do
 {
     const teachers *t = ctx;
     const size_t M = t->M / t->parts;
-    TRB_TRY(t->method->each(l->rows, M, t->K, l->batch, t->T, z, part_of(t, l->at, l->heads), loss, dz));
+    TRB_TRY(t->lesson->each(l->rows, M, t->K, l->batch, t->T, z, part_of(t, l->at, l->heads), loss, dz));
     return add_labels(t, l, M, z, loss, dz);
 }
 
@@ -162,12 +162,12 @@ static bool is_cut(const student *d)
 
 static bool has_heads(const student *d)
 {
-    return d->t.method->heads == TRB__COPIED_HEADS;
+    return d->o->method->heads == TRB_COPIED_HEADS;
 }
 
 static bool shares_weights(const student *d)
 {
-    return d->t.method->heads == TRB__SHARING_HEADS || d->t.method->heads == TRB__FOLDED_HEADS;
+    return d->o->method->heads == TRB_SHARING_HEADS;
 }
 
 static const trb__network *trained(const student *d)
@@ -194,7 +194,7 @@ static trb_status open_networks(student *d, size_t index)
 {
     const trb_data *data = &d->s->data;
     trb_net *net = NULL;
-    TRB_TRY(trb__student_net(d->c, index, data, shares_weights(d) ? d->spec->M : 1, &net));
+    TRB_TRY(trb__student_net(d->c, index, data, trb_method_heads(d->o->method, 1, d->spec->M), &net));
     TRB_TRY(trb__network_open(net, NULL, &d->one));
     TRB_TRY(trb__network_reserve(&d->one));
     if (!has_heads(d)) return TRB_OK;
@@ -207,7 +207,7 @@ static trb_status prepare(student *d, size_t index)
 {
     const size_t K = d->spec->K, rows = d->o->fit.batch / d->o->fit.lanes, members = d->grid.n_members;
     const bool sums = d->spec->holds == TRB_HOLDS_STATISTICS; /* then there is one column */
-    d->t = (teachers){.method = trb__method_of(d->o->method, d->s->data.task),
+    d->t = (teachers){.lesson = trb_method_lesson(d->o->method, d->s->data.task),
                       .o = d->o,
                       .said_width = sums ? TRB_STATISTICS(K) : members * K,
                       .sums = sums,
@@ -284,15 +284,10 @@ static trb_status second_phase(student *d, trb__fit *fit)
     return trb__network_join(&d->many, &d->grid);
 }
 
-/* Heads of random signs differ most; heads that are to be folded have to stay together. Fashion-MNIST, 10,000 samples,
- * 4 members, NLL of batchensemble and of latentbe, MU ratio of batchensemble to the ensemble (NLL 0.3935; kd 0.4089):
- * signs 0.4078, 2.09, 0.77; a deviation of 0.5 0.4091, 0.4613, 0.55; of 0.25 0.4077, 0.4130, 0.34; of 0.1 0.4053,
- * 0.4067, 0.24. */
 static void init(student *d)
 {
     const trb_fit_opts *o = &d->o->fit;
-    const double own = d->t.method->heads == TRB__FOLDED_HEADS ? 0.1 : 0.0;
-    const double deviation = d->o->factors > 0.0 ? d->o->factors : own;
+    const double deviation = d->o->factors > 0.0 ? d->o->factors : d->o->method->factors;
     trb_net_init(d->one.net, o->init, o->seed, TRB_STUDENT_STREAM, d->one.params);
     if (deviation > 0.0) trb_net_init_factors(d->one.net, deviation, o->seed, TRB_STUDENT_STREAM, d->one.params);
 }
@@ -342,7 +337,7 @@ static trb_status finish(student *d)
     if (trb_comm_rank(d->grid.world) == 0) {
         st = trb_jsonl_close(d->metrics);
         d->metrics = NULL;
-        if (st == TRB_OK && d->t.method->heads == TRB__FOLDED_HEADS) st = fold(d);
+        if (st == TRB_OK && d->o->method->folded) st = fold(d);
         if (st == TRB_OK) st = write_weights(d);
         if (st == TRB_OK) trb_checkpoint_remove(d->place.folder.text, d->c->checkpoint.keep);
     }
@@ -371,15 +366,13 @@ trb_status trb__student_check(const trb_config *c, size_t index, const trb__samp
     char who[TRB_NAME_MAX + 16];
     trb_net *net = NULL;
     (void)snprintf(who, sizeof who, "student %s", o->name);
-    const trb__method *method = trb__method_of(o->method, samples->data.task);
-    const trb__head_kind heads = method->heads;
-    const bool several = heads != TRB__ONE_HEAD;
-    TRB_TRY(trb__student_net(c, index, &samples->data, several ? M : 1, &net));
+    const trb_method *method = o->method;
+    TRB_TRY(trb__student_net(c, index, &samples->data, trb_method_heads(method, 2, M), &net));
     const size_t outputs = trb_net_outputs(net);
     trb_net *body = NULL, *behind = NULL, *plain = NULL;
-    trb_status st = heads == TRB__FOLDED_HEADS ? trb_fail_of(trb_net_plain(net, &plain), "%s: ", who) : TRB_OK;
+    trb_status st = method->folded ? trb_fail_of(trb_net_plain(net, &plain), "%s: ", who) : TRB_OK;
     trb_net_destroy(plain);
-    if (st == TRB_OK && several && o->head_lanes > 1)
+    if (st == TRB_OK && method->heads != TRB_ONE_HEAD && o->head_lanes > 1)
         st = trb_fail_of(trb_net_cut(net, 1, &body, &behind), "%s: head_lanes above 1: ", who);
     int fits = 0; /* rank 0 gathers all heads in the end */
     if (st == TRB_OK && behind != NULL)
@@ -488,8 +481,7 @@ static trb_status distill(trb_comm *world, const trb_config *c, const trb__sampl
     st = trb__reading_close(&d.reading);
     const trb_status also = trb__reading_close(&d.inputs);
     TRB_GO(trb_agree(world, st != TRB_OK ? st : also));
-    if (o->match_uncertainty && (has_heads(&d) || d.t.method->heads == TRB__SHARING_HEADS))
-        TRB_GO(match_uncertainty(&d, cache, who));
+    if (o->match_uncertainty && trb_method_several(o->method)) TRB_GO(match_uncertainty(&d, cache, who));
     st = finish(&d);
 done:
     (void)trb__reading_close(&d.reading);

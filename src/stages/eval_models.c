@@ -54,9 +54,9 @@ static trb_status load_student(const trb_config *c, const trb_data *trained_on, 
                         c->student[s].name, path.text);
     TRB_TRY(prepare(path.text, models->batch, models->K, trained_on, student));
     models->K = trb_net_outputs(student->net);
-    const trb__method *method = trb__method_of(c->student[s].method, c->data.task);
-    if (method == NULL || method->dirichlet == TRB_DIRICHLET_NONE) return TRB_OK;
-    student->predict = trb_predict_of(method->dirichlet);
+    const trb_dirichlet kind = c->student[s].method->dirichlet;
+    if (kind == TRB_DIRICHLET_NONE) return TRB_OK;
+    student->predict = trb_predict_of(kind);
     student->several = true;
     return TRB_OK;
 }

@@ -66,39 +66,6 @@ trb_status trb__cache_open(trb_comm *world, const trb_config *c, const trb_data 
 /** The outputs that all members have; they must agree before their logits can lie in one cache. Local. */
 trb_status trb__common_outputs(const trb_config *c, const trb_data *data, size_t *K);
 
-/** What a student's heads are: one for all members; copies of one head, which is trained first, each of which follows a
- * member then; a head a member from the beginning, in layers whose weights all share (net.h, rank1); these, folded into
- * one at the end. */
-typedef enum { TRB__ONE_HEAD, TRB__COPIED_HEADS, TRB__SHARING_HEADS, TRB__FOLDED_HEADS } trb__head_kind;
-
-/** A way to follow the members (method.c). While the student has one head, a row of members' logits becomes
- * *statistics*: sums over members, divided by the size of the ensemble. So the columns of a grid's row, which have some
- * members each, make a part each, and the parts are added up in the tree of grid.h. A cache of statistics holds what the
- * loss takes (trb_statistics). */
-typedef struct {
-    const char *name;
-    trb__head_kind heads;
-    trb_dirichlet dirichlet; /* what the one head stands for */
-    size_t sets;             /* a row of statistics is so many times K numbers */
-    size_t cached;           /* where in a cache's row the loss's are, in units of K */
-    /** Temperature of a training with one head, where this share of its steps is done, in [0, 1). */
-    double (*temperature)(const trb_student_opts *o, double done);
-    /** \param[in] M  members here   \param[in] of  members of the ensemble   \param[in] t  [rows][M][K]
-     * \param[in] work  [TRB_STATISTICS_WORK(K)]   \param[out] s  [rows][sets * K] */
-    trb_status (*statistics)(size_t rows, size_t M, size_t of, size_t K, float T, const float *t, double *work,
-                             float *s);
-    /** In place, from statistics of all members what the loss takes, [rows][K + 1]; NULL if it takes them as they are,
-     * [rows][K]. */
-    void (*targets)(size_t rows, size_t K, float *s);
-    /** Loss of the one head and its gradient, as in loss.h. \param[in] z  [rows][K] */
-    trb_status (*loss)(size_t rows, size_t K, size_t batch, float T, const float *z, const float *s, double *loss,
-                       float *dz);
-    /** Loss of M heads that follow a member each; NULL with one head. \param[in] z,t  [rows][M][K] */
-    trb_status (*each)(size_t rows, size_t M, size_t K, size_t batch, float T, const float *z, const float *t,
-                       double *loss, float *dz);
-} trb__method;
-/** The method as it is for a task; regression has none of the Dirichlets. Local. */
-const trb__method *trb__method_of(trb_method m, trb_task task);
 
 /** Whether student s can be trained on these samples with M members of K outputs; and by so many ranks. Local. */
 trb_status trb__student_check(const trb_config *c, size_t s, const trb__samples *samples, size_t M, size_t K);

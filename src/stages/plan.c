@@ -182,10 +182,9 @@ static trb_status add_epochs(meter *k, size_t s, size_t heads, uint64_t epochs, 
 static trb_status plan_student(meter *k, size_t s, size_t ranks, trb_plan_stage *stage)
 {
     const trb_student_opts *o = &k->c->student[s];
-    const trb__head_kind heads = trb__method_of(o->method, k->c->data.task)->heads;
-    const size_t M = k->c->members.count, first = heads == TRB__ONE_HEAD || heads == TRB__COPIED_HEADS ? 1 : M;
-    TRB_TRY(add_epochs(k, s, first, o->phase1_epochs, &stage->one_s));
-    TRB_TRY(add_epochs(k, s, heads == TRB__ONE_HEAD ? 1 : M, o->fit.epochs, &stage->one_s));
+    const size_t M = k->c->members.count;
+    TRB_TRY(add_epochs(k, s, trb_method_heads(o->method, 1, M), o->phase1_epochs, &stage->one_s));
+    TRB_TRY(add_epochs(k, s, trb_method_heads(o->method, 2, M), o->fit.epochs, &stage->one_s));
     /* A row of head groups shares its lanes among its columns. */
     stage->all_s = stage->one_s * busiest((double)o->fit.lanes, fmin((double)ranks, (double)o->fit.lanes));
     (void)snprintf(stage->name, sizeof stage->name, "distill %s", o->name);

@@ -103,8 +103,7 @@ static trb_status measure_student(const trb_config *c, const trb__samples *s, si
                                   trb_plan_stage *stage)
 {
     const trb_student_opts *o = &c->student[i];
-    const trb__head_kind heads = trb__method_of(o->method, s->data.task)->heads;
-    const bool copied = heads == TRB__COPIED_HEADS;
+    const bool copied = o->method->heads == TRB_COPIED_HEADS;
     const trb_grid_shape shape = trb__student_grid(c, i);
     trb__place place = {.c = c};
     trb_comm *world = NULL;
@@ -114,7 +113,7 @@ static trb_status measure_student(const trb_config *c, const trb__samples *s, si
     trb_augment *views = NULL;
     TRB_TRY(trb_comm_pretend(P, &world));
     trb_status st = trb_grid_pretend(world, &shape, &grid);
-    const size_t before = trb_mem_bytes(TRB_MEM_KINDS), first = heads == TRB__ONE_HEAD || copied ? 1 : c->members.count;
+    const size_t before = trb_mem_bytes(TRB_MEM_KINDS), first = trb_method_heads(o->method, 1, c->members.count);
     if (st == TRB_OK) st = trb__student_net(c, i, &s->data, first, &net);
     if (st == TRB_OK) st = trb__network_open(net, NULL, &one);
     if (st == TRB_OK && copied) st = trb__student_net(c, i, &s->data, c->members.count, &net);

@@ -126,9 +126,8 @@ trb_status trb__student_net(const trb_config *c, size_t s, const trb_data *data,
     const trb_student_opts *o = &c->student[s];
     char *layers = NULL;
     trb_status st = TRB_OK;
-    const trb__head_kind heads = trb__method_of(o->method, c->data.task)->heads;
     const char *list = o->fit.layers[0] != '\0' ? o->fit.layers : c->train.layers;
-    if (heads == TRB__SHARING_HEADS || heads == TRB__FOLDED_HEADS)
+    if (o->method->heads == TRB_SHARING_HEADS)
         st = trb_net_rank1(list, &layers);
     else if (o->split[0] != '\0')
         st = trb_net_insert_split(list, o->split, &layers);

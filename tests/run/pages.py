@@ -302,9 +302,12 @@ class Checker:
         self.check(lines <= README_LINES, readme, f"has {lines} lines, at most {README_LINES} are read")
         self.names_all(readme, "the command", [f"tribikos {name}" for name in commands()])
         self.names_all(pages["configs/README.md"], "the configuration", below("configs/*.yaml"))
-        methods = re.search(r"^student\.method +([\w|-]+)", program("config", "--help").stdout, re.M)[1].split("|")
+        told = program("config", "--help").stdout.partition("\nMethods ")[2]
+        methods = re.findall(r"^  (\S+) +(\S.*(?:\n {16}.*)*)\n {16}Needs: (.*(?:\n {16}.*)*)", told, re.M)
+        rows = [f"| {' | '.join(' '.join(cell.split()) for cell in method)} |" for method in methods]
         table = pages["configs/README.md"].text.partition("### Students")[2].partition("###")[0]
-        self.names_all(pages["configs/README.md"], "the method", [f"| {m} |" for m in methods], table)
+        self.check([r for r in table.splitlines() if r.startswith("| ")][2:] == rows, pages["configs/README.md"],
+                   "the table of methods is not that of `tribikos config --help`:\n" + "\n".join(rows))
         self.names_all(pages["tools/README.md"], "the tool", [n for n in below("tools/*") if not n.endswith((".md", ".svg"))])
         self.names_all(pages["include/tribikos/README.md"], "the header", below("include/tribikos/*.h"))
         self.names_all(pages["tests/README.md"], "the test", [f"`{n[:-3]}`" for n in below("tests/run/*.sh")])

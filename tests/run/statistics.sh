@@ -63,7 +63,7 @@ refused "logits where statistics are" 3 "the cache holds statistics, \`cache.hol
 refused "statistics where logits are" 3 "the cache holds logits, \`cache.holds\` is statistics; set it" cache "$conf" --run.dir="$work/logits" "${sums[@]}"
 check "and nothing is written" test ! -e "$work/logits/cache/v00/all-s00000.h5"
 refused "a student of the other kind" 3 "the cache holds statistics, \`cache.holds\` is logits" distill "$conf" --run.dir="$work/sums" "${views[@]}"
-refused "a hydra" 2 "student \`hydra\` follows each of them" run "$conf" --run.dir="$work/no" "${sums[@]}" --students="[hydra]"
+refused "a hydra" 2 "student \`hydra\` needs the logits of each" run "$conf" --run.dir="$work/no" "${sums[@]}" --students="[hydra]"
 refused "a temperature" 2 "set \`student.kd.temperature\` to 1" run "$conf" --run.dir="$work/no" "${sums[@]}" --student.temperature=2
 check "before anything is done" test ! -e "$work/no"
 mv "$work/sums/members" "$work/aside"

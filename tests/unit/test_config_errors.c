@@ -149,6 +149,16 @@ static const bad table[] = {
     {"students: [a]\nstudent.a: {method: proxy-endd, label_weight: 0.1}\n", NULL, "student `a` learns a distribution"},
     {"students: [proxy-endd]\nmembers.count: 1\n", NULL,
      "key `members.count`: student `proxy-endd` learns a distribution over what members say; expected 2 or more"},
+    {"data.task: regression\nstudents: [hydra, a]\nstudent.a.method: endd\n", NULL,
+     "t.yaml:9: key `students`: the method of student `a`, endd, is for classes; `data.task: regression` has hydra, "
+     "kd, batchensemble, latentbe"},
+    {"data.task: regression\nstudents: [proxy-endd]\n", NULL, "the method of student `proxy-endd`, proxy-endd, is for"},
+    {"students: [batchensemble]\nstudent.head_lanes: 5\n", NULL,
+     "key `student.head_lanes`: the heads of student `batchensemble` share their weights, so no rank can hold some of "
+     "them; set `student.batchensemble.head_lanes` to 1"},
+    {"students: [latentbe]\nstudent.head_lanes: 5\n", NULL, "the heads of student `latentbe` share their weights"},
+    {"students: [batchensemble]\nstudent.match_uncertainty: true\n", NULL,
+     "student `batchensemble` is matched on samples that are held out"},
     {"student: {match_uncertainty: true}\n", NULL,
      "key `student.match_uncertainty`: student `hydra` is matched on samples that are held out, but `data.validation` "
      "is "
@@ -206,13 +216,15 @@ static const bad table[] = {
      "the "
      "sample itself; set `cache.views` to 3 or more"},
     {"cache.holds: statistics\n", NULL,
-     "t.yaml:8: key `cache.holds`: statistics are of all members together, but student `hydra` follows each of them; "
-     "set logits, or leave it out of `students`"},
+     "t.yaml:8: key `cache.holds`: statistics are of all members together, but student `hydra` needs the logits of "
+     "each; set logits, or leave it out of `students`"},
     {"students: [be]\nstudent.be.method: latentbe\n", "--cache.holds=statistics",
-     "command line: key `cache.holds`: statistics are of all members together, but student `be` follows each"},
+     "command line: key `cache.holds`: statistics are of all members together, but student `be` needs the logits of "
+     "each"},
     {"students: [kd]\ncache.holds: statistics\n", NULL,
      "t.yaml:9: key `cache.holds`: statistics contradicts `student.temperature`: 4 (default): statistics are of "
      "temperature 1; set `student.kd.temperature` to 1, or `cache.holds` to logits"},
+    {"students: [batchensemble]\ncache.holds: statistics\n", NULL, "but student `batchensemble` needs the logits"},
     {"students: [endd]\ncache.holds: statistics\nstudent.anneal_from: 2\n", NULL,
      "t.yaml:9: key `cache.holds`: statistics contradicts `student.anneal_from`: 2 (t.yaml:10): statistics are of "
      "temperature 1; set `student.endd.anneal_from` to 1, or"},

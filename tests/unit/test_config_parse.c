@@ -50,12 +50,12 @@ static void defaults(void **state)
     assert_int_equal(c->n_students, 2);
     assert_string_equal(c->student[0].name, "hydra");
     assert_string_equal(c->student[1].name, "kd");
-    assert_int_equal(c->student[0].method, TRB_METHOD_HYDRA);
-    assert_int_equal(c->student[1].method, TRB_METHOD_KD);
+    assert_string_equal(c->student[0].method->name, "hydra");
+    assert_string_equal(c->student[1].method->name, "kd");
     for (size_t s = 0; s < 2; s++) {
         assert_string_equal(c->student[s].split, "2");
         assert_string_equal(c->student[s].fit.layers, "");
-        assert_true(c->student[s].temperature == 4.0);
+        assert_true(c->student[s].tempering.temperature == 4.0);
         assert_int_equal(c->student[s].phase1_epochs, 20);
         assert_int_equal(c->student[s].views, 1); /* all */
         assert_int_equal(c->student[s].fit.epochs, 20);
@@ -95,9 +95,9 @@ static void specific_over_general(void **state)
     assert_string_equal(c->student[0].fit.layers, "dense 8, relu, split, dense 10");
     assert_string_equal(c->student[0].split, "");
     assert_string_equal(c->student[1].split, "2");
-    assert_int_equal(c->student[0].method, TRB_METHOD_KD);
-    assert_int_equal(c->student[1].method, TRB_METHOD_HYDRA);
-    assert_int_equal(c->student[2].method, TRB_METHOD_KD);
+    assert_string_equal(c->student[0].method->name, "kd");
+    assert_string_equal(c->student[1].method->name, "hydra");
+    assert_string_equal(c->student[2].method->name, "kd");
     assert_int_equal(c->student[1].fit.seed, 5);
     assert_int_equal(c->student[2].fit.seed, 3);
     /* Students do not inherit from train. */
@@ -112,8 +112,8 @@ static void specific_over_general(void **state)
     assert_string_equal(c->student[0].split, "");
     assert_string_equal(c->student[1].fit.layers, "");
     assert_string_equal(c->student[1].split, "0");
-    assert_int_equal(c->student[0].method, TRB_METHOD_HYDRA);
-    assert_int_equal(c->student[1].method, TRB_METHOD_HYDRA);
+    assert_string_equal(c->student[0].method->name, "hydra");
+    assert_string_equal(c->student[1].method->name, "hydra");
     trb_config_destroy(c);
 
     /* Every method by its name, and what only some of them use. */
@@ -121,10 +121,10 @@ static void specific_over_general(void **state)
                          "--student.kd.label_weight=0.25", "--student.hydra.match_uncertainty=true",
                          "--data.validation=5"};
     c = parse(SMALL, 5, all);
-    assert_int_equal(c->student[1].method, TRB_METHOD_ENDD);
-    assert_int_equal(c->student[2].method, TRB_METHOD_PROXY_ENDD);
-    assert_true(c->student[1].anneal_from == 20.0 && c->student[0].anneal_from == 10.0);
-    assert_true(c->student[1].anneal_share == 0.5 && c->student[0].label_weight == 0.0);
+    assert_string_equal(c->student[1].method->name, "endd");
+    assert_string_equal(c->student[2].method->name, "proxy-endd");
+    assert_true(c->student[1].tempering.anneal_from == 20.0 && c->student[0].tempering.anneal_from == 10.0);
+    assert_true(c->student[1].tempering.anneal_share == 0.5 && c->student[0].label_weight == 0.0);
     /* What decides says what is not as it always was. */
     assert_non_null(strstr(of_student(c, 1), "anneal_from: 20\n"));
     assert_non_null(strstr(of_student(c, 3), "label_weight: 0.25\n"));

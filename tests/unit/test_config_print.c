@@ -36,10 +36,12 @@ static void prints_back(const char *text, size_t n_flags, const char *const *fla
         assert_string_equal(a->name, b->name);
         assert_string_equal(a->split, b->split);
         assert_string_equal(a->fit.layers, b->fit.layers);
-        assert_int_equal(a->method, b->method);
-        assert_true(a->anneal_from == b->anneal_from && a->anneal_share == b->anneal_share);
+        assert_ptr_equal(a->method, b->method);
+        assert_true(a->tempering.anneal_from == b->tempering.anneal_from &&
+                    a->tempering.anneal_share == b->tempering.anneal_share);
         assert_true(a->label_weight == b->label_weight && a->match_uncertainty == b->match_uncertainty);
-        assert_true(a->temperature == b->temperature && a->fit.lr == b->fit.lr && a->fit.seed == b->fit.seed);
+        assert_true(a->tempering.temperature == b->tempering.temperature && a->fit.lr == b->fit.lr &&
+                    a->fit.seed == b->fit.seed);
     }
     trb_free(first);
     trb_free(second);
@@ -215,6 +217,15 @@ static void reference(void **state)
         strstr(text, "train.lr               real > 0                1e-3           learning rate at its peak\n"));
     assert_non_null(strstr(text, "or [resnet20 10]; required\n"));
     assert_non_null(strstr(text, "position, from 0, or a name such as\n"));
+    /* What methods say of themselves. */
+    assert_non_null(strstr(text, "hydra|kd|endd|proxy-endd|batchensemble|latentbe "));
+    assert_non_null(strstr(text, " hydra, kd, batchensemble, latentbe:\n"));
+    assert_non_null(strstr(text, " endd: temperature at the beginning,"));
+    assert_non_null(strstr(text, " hydra, batchensemble: after the\n"));
+    assert_non_null(
+        strstr(text, "\n  kd            One head imitates the mean of the tempered members (Hinton et al. 2015).\n"
+                     "                Needs: classes or regression; logits, or statistics with "
+                     "`temperature: 1`\n"));
     for (const char *line = text; *line != '\0'; line = strchr(line, '\n') + 1)
         assert_in_range(strcspn(line, "\n"), 0, 100);
     trb_free(text);
