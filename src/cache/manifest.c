@@ -28,7 +28,7 @@ static trb_status make_table(const trb_cache_spec *spec, const uint64_t *payload
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, COLUMNS * S, sizeof *t, &t));
     for (size_t i = 0; i < S; i++) {
         const trb_cache_unit u = trb_cache_unit_at(spec, i);
-        t[MEMBER * S + i] = u.member;
+        t[MEMBER * S + i] = trb__unit_member(u);
         t[VIEW * S + i] = u.view;
         t[FIRST_ROW * S + i] = u.first_row;
         t[ROWS * S + i] = u.rows;
@@ -47,14 +47,14 @@ static trb_status digest_of(const trb_cache_spec *spec, const uint64_t *table, u
     TRB_TRY(trb_hash_open(&h));
     trb_hash_add(h, task, strlen(task));
     trb_hash_add(h, dtype, strlen(dtype));
-    if (spec->holds == TRB_HOLDS_STATISTICS)
-        trb_hash_add(h, trb_holds_name(spec->holds), strlen(trb_holds_name(spec->holds)));
+    if (spec->holds != TRB_SHARD_LOGITS)
+        trb_hash_add(h, trb_shard_kind_name(spec->holds), strlen(trb_shard_kind_name(spec->holds)));
     trb_hash_add(h, sizes, sizeof sizes);
     for (size_t v = 0; v < spec->V; v++) {
         trb_hash_add(h, spec->view[v].recipe, strlen(spec->view[v].recipe));
         trb_hash_add(h, &spec->view[v].seed, sizeof spec->view[v].seed);
     }
-    if (trb__stored_views(spec, spec->V) > 0) {
+    if (trb__has(spec, TRB_SHARD_INPUTS)) {
         const char *type = trb_dtype_name(spec->x_dtype);
         const uint64_t shape[3] = {spec->shape.c, spec->shape.h, spec->shape.w};
         trb_hash_add(h, type, strlen(type));
@@ -92,13 +92,13 @@ static trb_status put_inputs(trb_h5 *h, const trb_cache_spec *spec)
 
 static trb_status put_attributes(trb_h5 *h, const trb_cache_spec *spec, const char *blas, uint64_t digest)
 {
-    const bool inputs = trb__stored_views(spec, spec->V) > 0, statistics = spec->holds == TRB_HOLDS_STATISTICS;
+    const bool inputs = trb__has(spec, TRB_SHARD_INPUTS), statistics = trb__has(spec, TRB_SHARD_STATISTICS);
     char name[40];
     TRB_TRY(trb_h5_put_text(h, "format", FORMAT));
     TRB_TRY(trb_h5_put_u64(h, "version", TRB__VERSION + inputs + 2U * statistics));
     TRB_TRY(trb_h5_put_text(h, "task", task_name(spec->task)));
     TRB_TRY(trb_h5_put_text(h, "dtype", trb_dtype_name(spec->dtype)));
-    if (statistics) TRB_TRY(trb_h5_put_text(h, "holds", trb_holds_name(spec->holds)));
+    if (statistics) TRB_TRY(trb_h5_put_text(h, "holds", trb_shard_kind_name(spec->holds)));
     TRB_TRY(trb_h5_put_u64(h, "samples", spec->N));
     TRB_TRY(trb_h5_put_u64(h, "outputs", spec->K));
     TRB_TRY(trb_h5_put_u64(h, "members", spec->M));
@@ -122,13 +122,11 @@ static trb_status put_virtual(trb_h5 *h, const trb_cache_spec *spec)
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, S, sizeof *pieces, &pieces));
     for (size_t i = 0; i < S; i++) {
         const trb_cache_unit u = trb_cache_unit_at(spec, i);
-        pieces[i] =
-            (trb_h5_piece){.v = u.view, .m = u.member == TRB_ALL ? 0 : u.member, .first = u.first_row, .rows = u.rows};
+        pieces[i] = (trb_h5_piece){.v = u.view, .m = u.member, .first = u.first_row, .rows = u.rows};
         trb__shard_name(spec, i, pieces[i].path);
     }
-    const trb_cache_unit first = trb_cache_unit_at(spec, 0);
-    const char *name = trb__unit_layout(spec, first).name;
-    const size_t members = first.member == TRB_ALL ? 1 : spec->M, values = trb__values(spec, first.member);
+    const char *name = trb__form_of[spec->holds].dataset;
+    const size_t members = spec->holds == TRB_SHARD_LOGITS ? spec->M : 1, values = trb__values(spec, spec->holds);
     const trb_status st = trb_h5_make_virtual(
         h, name, (trb_h5_shape){spec->dtype, 4, {spec->V, members, spec->N, values}}, name, S, pieces);
     trb_free(pieces);
@@ -208,9 +206,9 @@ static trb_status get_header(trb_h5 *h, trb_cache_spec *spec, bool *inputs)
         return trb_fail(TRB_EINTEGRITY, "%s: version is %" PRIu64 ", expected %d to %d", trb_h5_path(h), version,
                         TRB__VERSION, TRB__VERSION_LAST);
     *inputs = (version - TRB__VERSION) % 2 == 1;
-    spec->holds = version - TRB__VERSION < 2 ? TRB_HOLDS_LOGITS : TRB_HOLDS_STATISTICS;
-    const char *holds = trb_holds_name(spec->holds);
-    if (spec->holds == TRB_HOLDS_STATISTICS) TRB_TRY(get_choice(h, "holds", holds, holds, &which));
+    spec->holds = version - TRB__VERSION < 2 ? TRB_SHARD_LOGITS : TRB_SHARD_STATISTICS;
+    const char *holds = trb_shard_kind_name(spec->holds);
+    if (spec->holds == TRB_SHARD_STATISTICS) TRB_TRY(get_choice(h, "holds", holds, holds, &which));
     TRB_TRY(get_choice(h, "task", task_name(TRB_TASK_CLASSES), task_name(TRB_TASK_REGRESSION), &which));
     spec->task = which == 0 ? TRB_TASK_CLASSES : TRB_TASK_REGRESSION;
     TRB_TRY(get_choice(h, "dtype", trb_dtype_name(TRB_F16), trb_dtype_name(TRB_F32), &which));
@@ -409,11 +407,11 @@ trb_status trb_cache_expect_data(const trb_cache *c, const trb_data *data)
                         "%s: the cache is of the data set with digest %016" PRIx64
                         ", the configured one has %016" PRIx64,
                         c->dir, c->spec.data_digest, data->digest);
-    if (trb__stored_views(&c->spec, c->spec.V) > 0 && !trb_shape_same(c->spec.shape, data->shape))
+    if (trb__has(&c->spec, TRB_SHARD_INPUTS) && !trb_shape_same(c->spec.shape, data->shape))
         return trb_fail(TRB_EINTEGRITY, "%s: the stored inputs are of %zu x %zu x %zu, the data set of %zu x %zu x %zu",
                         c->dir, c->spec.shape.c, c->spec.shape.h, c->spec.shape.w, data->shape.c, data->shape.h,
                         data->shape.w);
-    if (trb__stored_views(&c->spec, c->spec.V) > 0 && c->spec.x_dtype != trb_stored_type(data))
+    if (trb__has(&c->spec, TRB_SHARD_INPUTS) && c->spec.x_dtype != trb_stored_type(data))
         return trb_fail(TRB_EINTEGRITY, "%s: the stored inputs are %s, of this data set they have to be %s", c->dir,
                         trb_dtype_name(c->spec.x_dtype), trb_dtype_name(trb_stored_type(data)));
     return TRB_OK;
@@ -430,11 +428,11 @@ trb_status trb_cache_expect_member(const trb_cache *c, size_t m, uint64_t digest
     return TRB_OK;
 }
 
-trb_status trb_cache_expect_holds(const trb_cache *c, trb_holds holds)
+trb_status trb_cache_expect_holds(const trb_cache *c, trb_shard_kind holds)
 {
     if (c->spec.holds == holds) return TRB_OK;
     return trb_fail(TRB_EINTEGRITY, "%s: the cache holds %s, `cache.holds` is %s; set it, or use another run.dir",
-                    c->dir, trb_holds_name(c->spec.holds), trb_holds_name(holds));
+                    c->dir, trb_shard_kind_name(c->spec.holds), trb_shard_kind_name(holds));
 }
 
 trb_status trb_cache_expect_views(const trb_cache *c, size_t V, const trb_view *view)

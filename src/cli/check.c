@@ -210,7 +210,7 @@ static trb_status check_heads(const trb_config *c, const place *p, const trb_stu
 static trb_status check_holds(const trb_config *c, const place *p, const trb_student_opts *s)
 {
     const char *tempered = NULL;
-    if (c->cache.holds != TRB_HOLDS_STATISTICS) return TRB_OK;
+    if (c->cache.holds != TRB_SHARD_STATISTICS) return TRB_OK;
     if (s->method == TRB_METHOD_HYDRA || shares_weights(s))
         return trb__item_fail(p->items, source_of(p, "cache.holds"),
                               "statistics are of all members together, but student `%s` follows each of them; set "
@@ -351,9 +351,9 @@ trb_status trb__config_check(const trb_config *c, const trb__items *items)
         return clash(&top, c->data.n_mean > 0 ? "data.mean" : "data.std", "data.normalize",
                      "these constants are used by `data.normalize: given` only");
     TRB_TRY(check_views(c, &top));
-    if (c->cache.holds == TRB_HOLDS_STATISTICS && c->data.task != TRB_TASK_CLASSES)
+    if (c->cache.holds == TRB_SHARD_STATISTICS && c->data.task != TRB_TASK_CLASSES)
         return clash(&top, "cache.holds", "data.task", "statistics are of probabilities of classes; set logits");
-    if (c->cache.holds == TRB_HOLDS_STATISTICS && c->cache.dtype != TRB_F32)
+    if (c->cache.holds == TRB_SHARD_STATISTICS && c->cache.dtype != TRB_F32)
         return clash(&top, "cache.holds", "cache.dtype",
                      "float16 would lose small probabilities and digits of the precision; set float32");
     if (c->cache.shard_rows % c->cache.block != 0) {

@@ -209,11 +209,7 @@ static trb_status prepare(student *d, size_t index)
     d->n_lanes = d->o->head_lanes / d->o->head_groups;
     d->m_count = d->spec->M / d->o->head_groups;
     d->m0 = (size_t)(r % columns) * d->m_count;
-    const bool sums = d->spec->holds == TRB_HOLDS_STATISTICS; /* then there is no grid */
-    if (sums) {
-        d->m0 = TRB_ALL;
-        d->m_count = 1;
-    }
+    const bool sums = d->spec->holds == TRB_SHARD_STATISTICS; /* then there is no grid */
     d->own_rows = own > 0 ? rows : 0;
     d->t = (teachers){.method = trb__method_of(d->o->method, d->s->data.task),
                       .o = d->o,
@@ -501,14 +497,14 @@ static trb_status report_reading(const student *d)
 static trb_status open_readings(student *d, const trb_cache *cache)
 {
     const int column = trb_comm_rank(d->world) % (int)d->o->head_groups;
-    const size_t views = d->o->views, memory = d->c->cache.memory;
-    const size_t for_inputs = trb__inputs_share(cache, views, d->m0, d->m_count, memory);
-    trb_status st = trb__reading_open(d->world, column, cache, views, d->m0, d->m_count, d->t.row_rows,
-                                      memory - for_inputs, &d->reading);
-    if (st == TRB_OK) st = trb__inputs_open(d->world, cache, views, d->own_rows, for_inputs, &d->inputs, &d->stored);
+    const trb_selection said = {d->spec->holds, d->o->views, d->m0, d->m_count};
+    const size_t memory = d->c->cache.memory, for_inputs = trb__inputs_share(cache, said, memory);
+    trb_status st = trb__reading_open(d->world, column, cache, said, d->t.row_rows, memory - for_inputs, &d->reading);
+    if (st == TRB_OK)
+        st = trb__inputs_open(d->world, cache, d->o->views, d->own_rows, for_inputs, &d->inputs, &d->stored);
     if (st != TRB_ECONFIG) return st;
-    return trb_fail_of(st, "`cache.memory`, of whose %zu bytes %zu are for logits and %zu for stored inputs: ", memory,
-                       memory - for_inputs, for_inputs);
+    return trb_fail_of(st, "`cache.memory`, of whose %zu bytes %zu are for %s and %zu for stored inputs: ", memory,
+                       memory - for_inputs, trb_shard_kind_name(said.kind), for_inputs);
 }
 
 /* \param[in] makers  who computes it, and who has computed the cache */

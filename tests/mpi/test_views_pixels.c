@@ -121,7 +121,7 @@ static trb_status train(trb_comm *w, const scene *of, student *s)
     size_t first = 0, count = 0;
     trb_share(o->fit.lanes, trb_comm_rank(w), trb_comm_size(w), &first, &count);
     CHECK(trb__cache_open(w, of->c, &of->s.data, &cache) == TRB_OK);
-    CHECK(trb_reader_open(cache, V, 0, M, 2 * count, 1 << 20, &s->reader) == TRB_OK);
+    CHECK(trb_reader_open(cache, (trb_selection){TRB_SHARD_LOGITS, V, 0, M}, 2 * count, 1 << 20, &s->reader) == TRB_OK);
     CHECK(trb__member_net(of->c, 0, &of->s.data, &net) == TRB_OK);
     CHECK(trb__views_create(of->c, &of->s, V, &views) == TRB_OK);
     CHECK(trb__views_create(of->c, &of->s, V, &s->views) == TRB_OK);

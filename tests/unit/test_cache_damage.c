@@ -39,8 +39,8 @@ static trb_status read_cache(uint64_t *sum)
     }
     TRB_GO(trb_cache_open(in_scratch("cache"), &c));
     const trb_cache_spec *spec = trb_cache_spec_of(c);
-    const bool statistics = spec->holds == TRB_HOLDS_STATISTICS;
-    TRB_GO(trb_reader_open(c, V, statistics ? TRB_ALL : 0, statistics ? 1 : M, V * N, 1 << 20, &r));
+    const bool statistics = spec->holds == TRB_SHARD_STATISTICS;
+    TRB_GO(trb_reader_open(c, (trb_selection){spec->holds, V, 0, M}, V * N, 1 << 20, &r));
     TRB_GO(trb_reader_plan(r, 1, sample, view));
     TRB_GO(trb_reader_next(r, &t));
     *sum = trb_hash_bytes(t, sizeof(float) * V * N * (statistics ? TRB_STATISTICS(K) : M * K)) ^
@@ -76,7 +76,7 @@ static trb_status read_stored_cache(uint64_t *sum)
     TRB_TRY(read_cache(&logits));
     TRB_GO(trb_cache_open(in_scratch("cache"), &c));
     for (size_t i = 0; i < trb_cache_units(trb_cache_spec_of(c)); i++) TRB_GO(trb_cache_verify_unit(c, i));
-    TRB_GO(trb_reader_open(c, VIEWS, TRB_INPUTS, 1, VIEWS * N, 1 << 20, &r));
+    TRB_GO(trb_reader_open(c, ensemble_all(TRB_SHARD_INPUTS, VIEWS), VIEWS * N, 1 << 20, &r));
     TRB_GO(trb_reader_plan(r, 1, sample, view));
     TRB_GO(trb_reader_next_inputs(r, &x));
     const trb_cache_spec *spec = trb_cache_spec_of(c);
@@ -99,7 +99,7 @@ static void make_stored_cache(void)
 static void make_statistics_cache(void)
 {
     trb_cache_spec spec = ensemble_spec(N, K, M, 4);
-    spec.holds = TRB_HOLDS_STATISTICS;
+    spec.holds = TRB_SHARD_STATISTICS;
     ensemble_store(&spec, TRB_U8);
     ensemble_make(in_scratch("cache"), &spec);
 }

@@ -133,13 +133,13 @@ static void kinds(void **state)
     for (unsigned version = 1; version <= 4; version++) {
         trb_cache_spec spec = ensemble_spec(100, 3, 2, 2);
         const bool statistics = version > 2, inputs = version % 2 == 0;
-        spec.holds = statistics ? TRB_HOLDS_STATISTICS : TRB_HOLDS_LOGITS;
+        spec.holds = statistics ? TRB_SHARD_STATISTICS : TRB_SHARD_LOGITS;
         if (inputs) ensemble_store(&spec, TRB_U8);
         trb_cache *c = ensemble_open(in_scratch("kind%u", version), &spec);
         assert_true(trb_cache_spec_of(c)->holds == spec.holds && trb_cache_spec_of(c)->view[1].stored == inputs);
         assert_ok(ensemble_verify(in_scratch("kind%u", version)));
         assert_ok(trb_cache_expect_holds(c, spec.holds));
-        assert_fails(trb_cache_expect_holds(c, statistics ? TRB_HOLDS_LOGITS : TRB_HOLDS_STATISTICS), TRB_EINTEGRITY,
+        assert_fails(trb_cache_expect_holds(c, statistics ? TRB_SHARD_LOGITS : TRB_SHARD_STATISTICS), TRB_EINTEGRITY,
                      statistics ? "the cache holds statistics, `cache.holds` is logits; set it, or use another run.dir"
                                 : "the cache holds logits, `cache.holds` is statistics; set it");
         trb_cache_close(c);
@@ -153,7 +153,7 @@ static void kinds(void **state)
             expect_text(h, "holds", "statistics");
             assert_ok(trb_h5_read_rows(h, "statistics", TRB_F32, 0, 2, read));
             for (size_t i = 0; i < 2 * 100 * 7; i++)
-                assert_true((&read[0][0][0])[i] == ensemble_logit(i / 700, TRB_ALL, i / 7 % 100, i % 7));
+                assert_true((&read[0][0][0])[i] == ensemble_logit(i / 700, 0, i / 7 % 100, i % 7));
         }
         trb_h5_close(h);
     }

@@ -8,7 +8,7 @@ static void write_shard(const trb_cache_spec *spec, size_t unit, const void *row
     FUZZ_MUST(trb_shard_publish(s, payload) == TRB_OK);
 }
 
-void fuzz_cache_make(bool stored, trb_holds holds)
+void fuzz_cache_make(bool stored, trb_shard_kind holds)
 {
     enum { N = 5, K = 3, M = 2, V = 2, SHARDS = 2 };
     static const int32_t label[N] = {0, 1, 2, 1, 0};
