@@ -72,17 +72,23 @@
  *                             shard it shows zeros without an error: completeness is judged by the table and the
  *                             digests, never by "it opens". Of statistics it is /statistics [V][1][N][2K+1]
  * and the root attributes
- *     format "tribikos cache"; version 1; task "classes" or "regression"; dtype "float16" or "float32";
- *     samples N, outputs K, members M, views V, block, shard_rows R (a multiple of block), data_digest: uint64;
+ *     format "tribikos cache"; version 1, or 5 if there are features; task "classes" or "regression"; dtype "float16"
+ *     or "float32"; samples N, outputs K, members M, views V, block, shard_rows R (a multiple of block), data_digest:
+ *     uint64;
  *     view_00_recipe (text of at most 255 bytes), view_00_seed (uint64), ... for each view, at most 1000;
- *     if inputs are stored, version is 2, and there are inputs_dtype "uint8" or "float16"; channels, height, width
- *     (uint64); and view_00_stored (uint64), ... for each view, 1 if its inputs are;
- *     of statistics, version is 3, with stored inputs 4, and there is holds "statistics" (text);
- *     blas: the kernels that computed the logits (text; "" if unknown; of several "A; B")
- *     digest          uint64  digest of, in this order: the texts task and dtype; with versions 3 and 4 the text
- *                             holds; N, K, M, V, block, R, data_digest; each view's recipe text and seed; with versions
- *                             2 and 4 inputs_dtype, channels, height, width and each view's stored; /shard/member,
- *                             view, first_row, rows, payload_digest; /member_digest; /label or /target
+ *     features        text    with version 5: what a reader has to know of besides logits, words with blanks between
+ *                             them. The words are kinds of shards: "statistics" instead of logits, "inputs" of some
+ *                             views. A reader refuses a word that it does not know
+ *     with the feature inputs: inputs_dtype "uint8" or "float16"; channels, height, width (uint64); and view_00_stored
+ *     (uint64), ... for each view, 1 if its inputs are stored;
+ *     blas            text    the kernels that computed the logits; "" if unknown; of several "A; B", each with " on "
+ *                             and the processor after it if that is known
+ *     digest          uint64  digest of, in this order: the texts task and dtype; with the feature statistics this
+ *                             word; N, K, M, V, block, R, data_digest; each view's recipe text and seed; with the
+ *                             feature inputs inputs_dtype, channels, height, width and each view's stored;
+ *                             /shard/member, view, first_row, rows, payload_digest; /member_digest; /label or /target
+ * Earlier versions of the program wrote version 2 for the feature inputs, 3 for statistics, 4 for both; such manifests
+ * are read. Those programs refuse version 5. A manifest without features has version 1, and every program reads it.
  * The manifest is written last. A cache without one is not finished.
  */
 #ifndef TRB_CACHE_H

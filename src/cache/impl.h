@@ -5,8 +5,8 @@
 #include "tribikos/reader.h"
 #include "tribikos/shard.h"
 
-/* Of a shard; of a manifest the first one, to which stored inputs add 1 and statistics 2. */
-enum { TRB__VERSION = 1, TRB__VERSION_LAST = 4, TRB__NAME_BYTES = 64 };
+/* Of a shard, and of a manifest without features. */
+enum { TRB__VERSION = 1, TRB__NAME_BYTES = 64 };
 
 struct trb_cache {
     char *dir, *blas;
@@ -26,9 +26,9 @@ size_t trb__stored_views(const trb_cache_spec *spec, size_t views);
 
 /** The form of a kind of shards (kinds.c). */
 typedef struct {
-    const char *name;                                               /* of the kind: in `cache.holds` and in manifests */
-    const char *format;                                             /* of the file */
-    const char *dataset;                                            /* the values */
+    const char *name;    /* of the kind: in `cache.holds`, and in a manifest's features */
+    const char *format;  /* of the file */
+    const char *dataset; /* the values */
     trb_h5_shape (*shape)(const trb_cache_spec *spec, size_t rows); /* of the values of so many rows, as stored */
     bool floats;        /* values come and are served as float32, however they are stored; else as stored */
     uint64_t member;    /* what files name in place of a member, if a shard is of all members; else 0 */

@@ -10,6 +10,9 @@
 
 static const char *const FORMAT = "tribikos cache", *const NAME = "manifest.h5";
 
+/* From this version on a manifest names its features; versions 2 to 4 stood for them. */
+enum { NAMES_FEATURES = 5, FEATURES_BYTES = 64 };
+
 /* The columns of the table of shards. Four of them follow from the spec; they are stored for whoever reads the file. */
 enum { MEMBER, VIEW, FIRST_ROW, ROWS, PAYLOAD, COLUMNS };
 static const char *const column_name[COLUMNS] = {"shard/member", "shard/view", "shard/first_row", "shard/rows",
@@ -90,15 +93,27 @@ static trb_status put_inputs(trb_h5 *h, const trb_cache_spec *spec)
     return TRB_OK;
 }
 
+/* The kinds of shards besides logits, which every reader knows. */
+static const char *features_of(const trb_cache_spec *spec, char text[FEATURES_BYTES])
+{
+    size_t n = 0;
+    text[0] = '\0';
+    for (trb_shard_kind k = 0; k < TRB_SHARD_KINDS; k++)
+        if (k != TRB_SHARD_LOGITS && trb__has(spec, k))
+            n += (size_t)snprintf(text + n, FEATURES_BYTES - n, "%s%s", n > 0 ? " " : "", trb_shard_kind_name(k));
+    return text;
+}
+
 static trb_status put_attributes(trb_h5 *h, const trb_cache_spec *spec, const char *blas, uint64_t digest)
 {
-    const bool inputs = trb__has(spec, TRB_SHARD_INPUTS), statistics = trb__has(spec, TRB_SHARD_STATISTICS);
-    char name[40];
+    char name[40], text[FEATURES_BYTES];
+    const char *features = features_of(spec, text);
+    const bool several = features[0] != '\0';
     TRB_TRY(trb_h5_put_text(h, "format", FORMAT));
-    TRB_TRY(trb_h5_put_u64(h, "version", TRB__VERSION + inputs + 2U * statistics));
+    TRB_TRY(trb_h5_put_u64(h, "version", several ? NAMES_FEATURES : TRB__VERSION));
+    if (several) TRB_TRY(trb_h5_put_text(h, "features", features));
     TRB_TRY(trb_h5_put_text(h, "task", task_name(spec->task)));
     TRB_TRY(trb_h5_put_text(h, "dtype", trb_dtype_name(spec->dtype)));
-    if (statistics) TRB_TRY(trb_h5_put_text(h, "holds", trb_shard_kind_name(spec->holds)));
     TRB_TRY(trb_h5_put_u64(h, "samples", spec->N));
     TRB_TRY(trb_h5_put_u64(h, "outputs", spec->K));
     TRB_TRY(trb_h5_put_u64(h, "members", spec->M));
@@ -111,7 +126,7 @@ static trb_status put_attributes(trb_h5 *h, const trb_cache_spec *spec, const ch
         TRB_TRY(trb_h5_put_text(h, view_name(v, "recipe", name), spec->view[v].recipe));
         TRB_TRY(trb_h5_put_u64(h, view_name(v, "seed", name), spec->view[v].seed));
     }
-    if (inputs) TRB_TRY(put_inputs(h, spec));
+    if (trb__has(spec, TRB_SHARD_INPUTS)) TRB_TRY(put_inputs(h, spec));
     return trb_h5_put_u64(h, "digest", digest);
 }
 
@@ -196,19 +211,42 @@ static trb_status expect_sizes(trb_h5 *h, const trb_cache_spec *spec)
     return fault == NULL ? TRB_OK : trb_fail(TRB_EINTEGRITY, "%s: %s", trb_h5_path(h), fault);
 }
 
+/* Which kinds of shards there are besides logits. */
+static trb_status get_features(trb_h5 *h, bool has[TRB_SHARD_KINDS])
+{
+    uint64_t version = 0;
+    char *text = NULL, *rest = NULL;
+    trb_status st = TRB_OK;
+    TRB_TRY(trb_h5_get_u64(h, "version", &version));
+    if (version < TRB__VERSION || version > NAMES_FEATURES)
+        return trb_fail(TRB_EINTEGRITY, "%s: version is %" PRIu64 ", expected %d to %d", trb_h5_path(h), version,
+                        TRB__VERSION, NAMES_FEATURES);
+    has[TRB_SHARD_INPUTS] = version == 2 || version == 4;
+    has[TRB_SHARD_STATISTICS] = version == 3 || version == 4;
+    if (version < NAMES_FEATURES) return TRB_OK;
+    TRB_TRY(trb_h5_get_text(h, "features", &text));
+    for (char *word = strtok_r(text, " ", &rest); word != NULL && st == TRB_OK; word = strtok_r(NULL, " ", &rest)) {
+        trb_shard_kind k = 0;
+        while (k < TRB_SHARD_KINDS && strcmp(word, trb_shard_kind_name(k)) != 0) k++;
+        if (k < TRB_SHARD_KINDS)
+            has[k] = true;
+        else
+            st =
+                trb_fail(TRB_EINTEGRITY, "%s: it has the feature `%s`, which this version of the program does not know",
+                         trb_h5_path(h), word);
+    }
+    trb_free(text);
+    return st;
+}
+
 static trb_status get_header(trb_h5 *h, trb_cache_spec *spec, bool *inputs)
 {
     int which = 0;
-    uint64_t version = 0;
+    bool has[TRB_SHARD_KINDS] = {false};
     TRB_TRY(get_choice(h, "format", FORMAT, FORMAT, &which));
-    TRB_TRY(trb_h5_get_u64(h, "version", &version));
-    if (version < TRB__VERSION || version > TRB__VERSION_LAST)
-        return trb_fail(TRB_EINTEGRITY, "%s: version is %" PRIu64 ", expected %d to %d", trb_h5_path(h), version,
-                        TRB__VERSION, TRB__VERSION_LAST);
-    *inputs = (version - TRB__VERSION) % 2 == 1;
-    spec->holds = version - TRB__VERSION < 2 ? TRB_SHARD_LOGITS : TRB_SHARD_STATISTICS;
-    const char *holds = trb_shard_kind_name(spec->holds);
-    if (spec->holds == TRB_SHARD_STATISTICS) TRB_TRY(get_choice(h, "holds", holds, holds, &which));
+    TRB_TRY(get_features(h, has));
+    *inputs = has[TRB_SHARD_INPUTS];
+    spec->holds = has[TRB_SHARD_STATISTICS] ? TRB_SHARD_STATISTICS : TRB_SHARD_LOGITS;
     TRB_TRY(get_choice(h, "task", task_name(TRB_TASK_CLASSES), task_name(TRB_TASK_REGRESSION), &which));
     spec->task = which == 0 ? TRB_TASK_CLASSES : TRB_TASK_REGRESSION;
     TRB_TRY(get_choice(h, "dtype", trb_dtype_name(TRB_F16), trb_dtype_name(TRB_F32), &which));
