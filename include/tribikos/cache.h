@@ -83,6 +83,8 @@
  *     (uint64), ... for each view, 1 if its inputs are stored;
  *     blas            text    the kernels that computed the logits; "" if unknown; of several "A; B", each with " on "
  *                             and the processor after it if that is known
+ *     processor       text    trb_machine_name() (machine.h) of rank 0, which wrote the manifest; absent if unknown,
+ *                             as in files of earlier versions
  *     digest          uint64  digest of, in this order: the texts task and dtype; with the feature statistics this
  *                             word; N, K, M, V, block, R, data_digest; each view's recipe text and seed; with the
  *                             feature inputs inputs_dtype, channels, height, width and each view's stored;
@@ -140,8 +142,9 @@ trb_cache_unit trb_cache_unit_at(const trb_cache_spec *spec, size_t i);     /* L
 size_t trb_shard_row_bytes(const trb_cache_spec *spec, trb_shard_kind kind);
 
 /** Publish the manifest: the last act, by one rank, after all agreed that their shards are published. Local.
- * \param[in] payload  [S] payload digests in unit order   \param[in] blas  trb_blas_name() */
-trb_status trb_manifest_publish(const char *dir, const trb_cache_spec *spec, const uint64_t *payload, const char *blas);
+ * \param[in] payload  [S] payload digests in unit order   \param[in] blas,processor  as above, "" if unknown */
+trb_status trb_manifest_publish(const char *dir, const trb_cache_spec *spec, const uint64_t *payload, const char *blas,
+                                const char *processor);
 
 /** A cache that was opened for reading. */
 typedef struct trb_cache trb_cache;
@@ -152,6 +155,7 @@ void trb_cache_close(trb_cache *c);
 const trb_cache_spec *trb_cache_spec_of(const trb_cache *c); /* borrowed */
 const char *trb_cache_dir(const trb_cache *c);
 const char *trb_cache_blas(const trb_cache *c);              /* what computed the logits; "" if it is not known */
+const char *trb_cache_processor(const trb_cache *c);         /* and on what */
 uint64_t trb_cache_payload(const trb_cache *c, size_t unit); /* a shard's digest as the manifest has it */
 uint64_t trb_cache_digest(const trb_cache *c);               /* the manifest's own */
 

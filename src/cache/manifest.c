@@ -104,7 +104,8 @@ static const char *features_of(const trb_cache_spec *spec, char text[FEATURES_BY
     return text;
 }
 
-static trb_status put_attributes(trb_h5 *h, const trb_cache_spec *spec, const char *blas, uint64_t digest)
+static trb_status put_attributes(trb_h5 *h, const trb_cache_spec *spec, const char *blas, const char *processor,
+                                 uint64_t digest)
 {
     char name[40], text[FEATURES_BYTES];
     const char *features = features_of(spec, text);
@@ -122,6 +123,7 @@ static trb_status put_attributes(trb_h5 *h, const trb_cache_spec *spec, const ch
     TRB_TRY(trb_h5_put_u64(h, "shard_rows", spec->shard_rows));
     TRB_TRY(trb_h5_put_u64(h, "data_digest", spec->data_digest));
     TRB_TRY(trb_h5_put_text(h, "blas", blas));
+    if (processor[0] != '\0') TRB_TRY(trb_h5_put_text(h, "processor", processor));
     for (size_t v = 0; v < spec->V; v++) {
         TRB_TRY(trb_h5_put_text(h, view_name(v, "recipe", name), spec->view[v].recipe));
         TRB_TRY(trb_h5_put_u64(h, view_name(v, "seed", name), spec->view[v].seed));
@@ -148,7 +150,8 @@ static trb_status put_virtual(trb_h5 *h, const trb_cache_spec *spec)
     return st;
 }
 
-trb_status trb_manifest_publish(const char *dir, const trb_cache_spec *spec, const uint64_t *payload, const char *blas)
+trb_status trb_manifest_publish(const char *dir, const trb_cache_spec *spec, const uint64_t *payload, const char *blas,
+                                const char *processor)
 {
     trb_status st = TRB_OK;
     trb_h5 *h = NULL;
@@ -161,7 +164,7 @@ trb_status trb_manifest_publish(const char *dir, const trb_cache_spec *spec, con
     TRB_GO(make_table(spec, payload, &table));
     TRB_GO(digest_of(spec, table, &digest));
     TRB_GO(trb_h5_create(path, &h));
-    TRB_GO(put_attributes(h, spec, blas, digest));
+    TRB_GO(put_attributes(h, spec, blas, processor, digest));
     for (size_t c = 0; c < COLUMNS; c++)
         TRB_GO(trb_h5_put(h, column_name[c], (trb_h5_shape){TRB_U64, 1, {S}}, table + c * S));
     TRB_GO(trb_h5_put(h, "member_digest", (trb_h5_shape){TRB_U64, 1, {spec->M}}, spec->member_digest));
@@ -352,6 +355,11 @@ done:
     return st;
 }
 
+static trb_status get_maker(trb_h5 *h, const char *name, char **text)
+{
+    return trb_h5_has_attr(h, name) ? trb_h5_get_text(h, name, text) : trb_strdup("", text);
+}
+
 trb_status trb_cache_open(const char *dir, trb_cache **out)
 {
     trb_status st = TRB_OK;
@@ -369,7 +377,8 @@ trb_status trb_cache_open(const char *dir, trb_cache **out)
     TRB_GO(trb_strdup(dir, &c->dir));
     TRB_GO(trb_h5_open(path, &h));
     TRB_GO(get_header(h, &c->spec, &inputs));
-    TRB_GO(trb_h5_has_attr(h, "blas") ? trb_h5_get_text(h, "blas", &c->blas) : trb_strdup("", &c->blas));
+    TRB_GO(get_maker(h, "blas", &c->blas));
+    TRB_GO(get_maker(h, "processor", &c->processor));
     TRB_GO(get_views(h, c->spec.V, inputs, &c->view));
     c->spec.view = c->view;
     TRB_GO(expect_sizes(h, &c->spec));
@@ -400,6 +409,7 @@ void trb_cache_close(trb_cache *c)
     trb_free(c->payload);
     trb_free(c->member_digest);
     trb_free(c->view);
+    trb_free(c->processor);
     trb_free(c->blas);
     trb_free(c->dir);
     trb_free(c);
@@ -418,6 +428,11 @@ uint64_t trb_cache_payload(const trb_cache *c, size_t unit)
 const char *trb_cache_blas(const trb_cache *c)
 {
     return c->blas;
+}
+
+const char *trb_cache_processor(const trb_cache *c)
+{
+    return c->processor;
 }
 
 uint64_t trb_cache_digest(const trb_cache *c)

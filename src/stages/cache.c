@@ -7,6 +7,7 @@
 #include "tribikos/dirichlet.h"
 #include "tribikos/fault.h"
 #include "tribikos/log.h"
+#include "tribikos/machine.h"
 #include "tribikos/memory.h"
 #include "tribikos/stop.h"
 #include "units.h"
@@ -396,9 +397,9 @@ static trb_status expect_own_kind(const char *dir, const trb_cache_spec *spec)
     return TRB_OK;
 }
 
-/* Whether the manifest that is there says what a new one would. Then it stays: it names the kernels that computed the
- * logits, and they may have been another machine's, which a new one names too if shards of theirs were kept. That there
- * is none, or a damaged one, is an answer; that it could not be read is not. */
+/* Whether the manifest that is there says what a new one would. Then it stays: it names the kernels and the processor
+ * that computed the logits, which may have been another machine's. A new one names those too if shards of theirs were
+ * kept. That there is none, or a damaged one, is an answer; that it could not be read is not. */
 static trb_status manifest_stands(const char *dir, const trb_cache_spec *spec, const uint64_t *payload, size_t kept,
                                   bool *stands, char **makers)
 {
@@ -416,7 +417,9 @@ static trb_status manifest_stands(const char *dir, const trb_cache_spec *spec, c
         for (size_t i = 0; same && i < trb_cache_units(spec); i++) same = trb_cache_payload(cache, i) == payload[i];
     }
     trb_fail_clear();
-    st = cache == NULL || same || kept == 0 ? TRB_OK : trb__makers(dir, trb_cache_blas(cache), "", makers);
+    st = cache == NULL || same || kept == 0
+             ? TRB_OK
+             : trb__makers(dir, trb_cache_blas(cache), trb_cache_processor(cache), makers);
     trb_cache_close(cache);
     *stands = same;
     return st;
@@ -429,7 +432,7 @@ static trb_status publish(const char *dir, const trb_cache_spec *spec, const uin
     bool stands = false;
     trb_status st = trb_strdup(trb_blas_name(), &makers);
     if (st == TRB_OK) st = manifest_stands(dir, spec, payload, kept, &stands, &makers);
-    if (st == TRB_OK && !stands) st = trb_manifest_publish(dir, spec, payload, makers);
+    if (st == TRB_OK && !stands) st = trb_manifest_publish(dir, spec, payload, makers, trb_machine_name());
     trb_free(makers);
     return st;
 }

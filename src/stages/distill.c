@@ -569,7 +569,7 @@ trb_status trb_stage_distill(trb_comm *world, const trb_config *c)
     while (first < c->n_students && found[first]) first++;
     st = trb_strdup(trb_blas_name(), &makers);
     if (st == TRB_OK && first < c->n_students)
-        st = trb__makers(trb_cache_dir(cache), trb_cache_blas(cache), "", &makers);
+        st = trb__makers(trb_cache_dir(cache), trb_cache_blas(cache), trb_cache_processor(cache), &makers);
     TRB_GO(trb_agree(world, st));
     for (size_t i = first; i < c->n_students; i++)
         if (!found[i]) TRB_GO(distill(world, c, &s, cache, makers, i));

@@ -45,7 +45,7 @@ static trb_cache *make(trb_comm *w, trb_dtype dtype)
             CHECK(trb_shard_create(folder, &spec, i, &s) == TRB_OK && trb_shard_write(s, u.rows, rows) == TRB_OK);
             CHECK(trb_shard_publish(s, &payload[i]) == TRB_OK);
         }
-        CHECK(trb_manifest_publish(folder, &spec, payload, "none") == TRB_OK);
+        CHECK(trb_manifest_publish(folder, &spec, payload, "none", "") == TRB_OK);
     }
     CHECK(trb_comm_bcast(w, folder, sizeof folder, 0) == TRB_OK);
     trb_cache *c = NULL;

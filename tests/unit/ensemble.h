@@ -131,7 +131,7 @@ __attribute__((unused)) static void ensemble_make(const char *dir, const trb_cac
         ensemble_inputs_payload[i - logits] = payload[i];
     }
     for (size_t i = 0; i < logits; i++) assert_ok(ensemble_write(dir, spec, i, spec->block, &payload[i]));
-    assert_ok(trb_manifest_publish(dir, spec, payload, "none, 1 thread"));
+    assert_ok(trb_manifest_publish(dir, spec, payload, "none, 1 thread", ""));
     trb_free(payload);
 }
 

@@ -350,7 +350,7 @@ static void consistent_nonsense(void **state)
         assert_ok(trb_h5_put(h, "logits", (trb_h5_shape){TRB_F32, 2, {40, K}}, rows));
         assert_ok(trb_h5_put(h, "sample_id", (trb_h5_shape){TRB_I64, 1, {40}}, ids));
         assert_ok(trb_h5_publish(h));
-        assert_ok(trb_manifest_publish(in_scratch("nonsense"), &spec, &payload, ""));
+        assert_ok(trb_manifest_publish(in_scratch("nonsense"), &spec, &payload, "", ""));
         if (flaw == 0) assert_ok(ensemble_verify(in_scratch("nonsense")));
         if (flaw == 1)
             assert_fails(ensemble_verify(in_scratch("nonsense")), TRB_EINTEGRITY,

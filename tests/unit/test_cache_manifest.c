@@ -8,7 +8,7 @@ static trb_cache_spec fault_spec;
 static int publish_must_fail(void)
 {
     const uint64_t payload[2] = {1, 2};
-    return is_fault(trb_manifest_publish(scratch, &fault_spec, payload, "")) ? 0 : 1;
+    return is_fault(trb_manifest_publish(scratch, &fault_spec, payload, "", "")) ? 0 : 1;
 }
 
 static void faults(void **state)
@@ -198,8 +198,31 @@ static void earlier_versions(void **state)
         assert_true(trb_cache_spec_of(c)->holds == spec.holds && trb_cache_spec_of(c)->view[1].stored == inputs);
         assert_true(trb_cache_digest(c) == digest);
         assert_string_equal(trb_cache_blas(c), "none, 1 thread");
+        assert_string_equal(trb_cache_processor(c), "");
         trb_cache_close(c);
         free(dir);
+    }
+}
+
+/* What computed the logits is told as it was; who does not know says nothing. */
+static void makers(void **state)
+{
+    (void)state;
+    const trb_cache_spec spec = ensemble_spec(50, 3, 2, 1);
+    const uint64_t payload[2] = {1, 2};
+    static const char *const known[2] = {"", "Zilog Z80 (1/1), L2 0 KiB"};
+    for (size_t i = 0; i < 2; i++) {
+        trb_cache *c = NULL;
+        trb_h5 *h = NULL;
+        assert_ok(trb_mkdirs(in_scratch("makers")));
+        assert_ok(trb_manifest_publish(in_scratch("makers"), &spec, payload, "A on B; C on D", known[i]));
+        assert_ok(trb_cache_open(in_scratch("makers"), &c));
+        assert_string_equal(trb_cache_blas(c), "A on B; C on D");
+        assert_string_equal(trb_cache_processor(c), known[i]);
+        trb_cache_close(c);
+        assert_ok(trb_h5_open(in_scratch("makers/manifest.h5"), &h));
+        assert_true(trb_h5_has_attr(h, "processor") == (i == 1));
+        trb_h5_close(h);
     }
 }
 
@@ -271,7 +294,7 @@ static void absurd_claims(void **state)
             write_manifest(&bad);
             const size_t before = trb_mem_allocations();
             assert_fails(trb_cache_open(in_scratch("claims"), &c), TRB_EINTEGRITY, "claims/manifest.h5: ");
-            assert_true(trb_mem_allocations() - before < 13);
+            assert_true(trb_mem_allocations() - before < 14);
             assert_int_equal(trb_mem_bytes(TRB_MEM_KINDS), 0);
         }
     claims bad = good;
@@ -329,7 +352,7 @@ static void many(void **state)
     spec.block = spec.shard_rows = 32;
     trb_cache *c = NULL;
     assert_ok(trb_mkdirs(in_scratch("many")));
-    assert_ok(trb_manifest_publish(in_scratch("many"), &spec, payload, ""));
+    assert_ok(trb_manifest_publish(in_scratch("many"), &spec, payload, "", ""));
     assert_ok(trb_cache_open(in_scratch("many"), &c));
     assert_int_equal(trb_cache_units(trb_cache_spec_of(c)), 20000);
     trb_cache_close(c);
@@ -346,6 +369,7 @@ int main(void)
         cmocka_unit_test(absurd_claims),
         cmocka_unit_test(many),
         cmocka_unit_test(kinds),
+        cmocka_unit_test(makers),
         cmocka_unit_test(earlier_versions),
         cmocka_unit_test(unknown_features),
     };
