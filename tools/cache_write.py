@@ -31,7 +31,7 @@ except ImportError as missing:
 from views import canonical, parse
 
 
-ALL = 2**64 - 1  # whose shards those of inputs are
+ALL = 2**64 - 1  # in place of a member: shards of inputs are of all
 
 
 def digest(*parts):
@@ -217,13 +217,13 @@ class Writer:
             file.create_virtual_dataset("logits", layout)
             sizes = (N, K, M, V, self.block, self.shard_rows, self.data_digest)
             recipes = [part for view in self.views for part in view]
-            kind = []
+            kind, features = [], {"version": 1}
             if self.inputs_kind:
                 dtype, C, H, W = self.inputs_kind
-                kind = [dtype, C, H, W, *map(int, self.stored)]
+                kind, features = [dtype, C, H, W, *map(int, self.stored)], {"version": 5, "features": "inputs"}
                 attributes(file, inputs_dtype=dtype, channels=C, height=H, width=W,
                            **{f"view_{v:02d}_stored": self.stored[v] for v in range(V)})
-            attributes(file, format="tribikos cache", version=2 if kind else 1, task=self.task, dtype=self.dtype.name, samples=N,
+            attributes(file, format="tribikos cache", **features, task=self.task, dtype=self.dtype.name, samples=N,
                        outputs=K, members=M, views=V, block=self.block, shard_rows=self.shard_rows, data_digest=self.data_digest,
                        blas="", digest=digest(self.task, self.dtype.name, *sizes, *recipes, *kind, columns, self.member_digests,
                                               self.y))

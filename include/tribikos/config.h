@@ -97,7 +97,7 @@ typedef struct {
     trb_fit_opts train;   /* what holds for every member */
     trb_fit_opts *member; /* [members.count] with overrides applied */
     struct {
-        trb_holds holds;
+        trb_shard_kind holds; /* TRB_SHARD_LOGITS or TRB_SHARD_STATISTICS */
         trb_dtype dtype;
         uint64_t views, block, shard_rows;
         size_t n_recipes;

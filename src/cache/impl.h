@@ -2,14 +2,15 @@
 #ifndef TRB_CACHE_IMPL_H
 #define TRB_CACHE_IMPL_H
 
-#include "tribikos/cache.h"
 #include "tribikos/h5.h"
+#include "tribikos/reader.h"
+#include "tribikos/shard.h"
 
-/* Of a shard; of a manifest the first one, to which stored inputs add 1 and statistics 2. */
-enum { TRB__VERSION = 1, TRB__VERSION_LAST = 4, TRB__NAME_BYTES = 64 };
+/* Of a shard, and of a manifest without features. */
+enum { TRB__VERSION = 1, TRB__NAME_BYTES = 64 };
 
 struct trb_cache {
-    char *dir, *blas;
+    char *dir, *blas, *processor;
     trb_cache_spec spec; /* its arrays are the ones below */
     uint64_t digest;
     uint64_t *member_digest, *payload;
@@ -24,19 +25,29 @@ const char *trb__spec_fault(const trb_cache_spec *spec);
 /** How many of the first views have stored inputs. Local. */
 size_t trb__stored_views(const trb_cache_spec *spec, size_t views);
 
-/** What is in a shard besides sample_id. */
+/** The form of a kind of shards (kinds.c). */
 typedef struct {
-    const char *format, *name; /* of the file, of the data set */
-    trb_h5_shape shape;
-} trb__layout;
-trb__layout trb__unit_layout(const trb_cache_spec *spec, trb_cache_unit u);
+    const char *name;    /* of the kind: in `cache.holds`, and in a manifest's features */
+    const char *format;  /* of the file */
+    const char *dataset; /* the values */
+    trb_h5_shape (*shape)(const trb_cache_spec *spec, size_t rows); /* of the values of so many rows, as stored */
+    bool floats;        /* values come and are served as float32, however they are stored; else as stored */
+    uint64_t member;    /* what files name in place of a member, if a shard is of all members; else 0 */
+    const char *prefix; /* the same in the file's name; else NULL */
+    const char *value;  /* one value, in messages */
+    const char *whose;  /* whose the values are, in messages */
+} trb__form;
+extern const trb__form trb__form_of[TRB_SHARD_KINDS];
 
-/** Values and bytes of one row of a member's shard, or one of statistics or inputs, as stored. Local. */
-size_t trb__values(const trb_cache_spec *spec, size_t member);
-size_t trb__row_bytes(const trb_cache_spec *spec, size_t member);
+/** Values in one row of a shard. Local. */
+size_t trb__values(const trb_cache_spec *spec, trb_shard_kind kind);
 
-/** Whom a shard is of: a member; statistics and inputs are of all. Local. */
-uint64_t trb__member_digest(const trb_cache_spec *spec, size_t member);
+/** Whether there are shards of this kind in the cache. Local. */
+bool trb__has(const trb_cache_spec *spec, trb_shard_kind kind);
+
+/** The member that a unit's shard names, and the digest of that member or of all. Local. */
+uint64_t trb__unit_member(trb_cache_unit u);
+uint64_t trb__unit_member_digest(const trb_cache_spec *spec, trb_cache_unit u);
 
 /** A shard's name below the cache's folder, "v00/m000-s00000.h5". Local. */
 void trb__shard_name(const trb_cache_spec *spec, size_t unit, char name[TRB__NAME_BYTES]);

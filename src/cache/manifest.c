@@ -12,6 +12,9 @@
 
 static const char *const FORMAT = "tribikos cache", *const NAME = "manifest.h5";
 
+/* From this version on a manifest names its features; versions 2 to 4 stood for them. */
+enum { NAMES_FEATURES = 5, FEATURES_BYTES = 64 };
+
 /* The columns of the table of shards. Four of them follow from the spec; they are stored for whoever reads the file. */
 enum { MEMBER, VIEW, FIRST_ROW, ROWS, PAYLOAD, COLUMNS };
 static const char *const column_name[COLUMNS] = {"shard/member", "shard/view", "shard/first_row", "shard/rows",
@@ -30,7 +33,7 @@ static trb_status make_table(const trb_cache_spec *spec, const uint64_t *payload
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, COLUMNS * S, sizeof *t, &t));
     for (size_t i = 0; i < S; i++) {
         const trb_cache_unit u = trb_cache_unit_at(spec, i);
-        t[MEMBER * S + i] = u.member;
+        t[MEMBER * S + i] = trb__unit_member(u);
         t[VIEW * S + i] = u.view;
         t[FIRST_ROW * S + i] = u.first_row;
         t[ROWS * S + i] = u.rows;
@@ -49,14 +52,14 @@ static trb_status digest_of(const trb_cache_spec *spec, const uint64_t *table, u
     TRB_TRY(trb_hash_open(&h));
     trb_hash_add(h, task, strlen(task));
     trb_hash_add(h, dtype, strlen(dtype));
-    if (spec->holds == TRB_HOLDS_STATISTICS)
-        trb_hash_add(h, trb_holds_name(spec->holds), strlen(trb_holds_name(spec->holds)));
+    if (spec->holds != TRB_SHARD_LOGITS)
+        trb_hash_add(h, trb_shard_kind_name(spec->holds), strlen(trb_shard_kind_name(spec->holds)));
     trb_hash_add(h, sizes, sizeof sizes);
     for (size_t v = 0; v < spec->V; v++) {
         trb_hash_add(h, spec->view[v].recipe, strlen(spec->view[v].recipe));
         trb_hash_add(h, &spec->view[v].seed, sizeof spec->view[v].seed);
     }
-    if (trb__stored_views(spec, spec->V) > 0) {
+    if (trb__has(spec, TRB_SHARD_INPUTS)) {
         const char *type = trb_dtype_name(spec->x_dtype);
         const uint64_t shape[3] = {spec->shape.c, spec->shape.h, spec->shape.w};
         trb_hash_add(h, type, strlen(type));
@@ -92,15 +95,28 @@ static trb_status put_inputs(trb_h5 *h, const trb_cache_spec *spec)
     return TRB_OK;
 }
 
-static trb_status put_attributes(trb_h5 *h, const trb_cache_spec *spec, const char *blas, uint64_t digest)
+/* The kinds of shards besides logits, which every reader knows. */
+static const char *features_of(const trb_cache_spec *spec, char text[FEATURES_BYTES])
 {
-    const bool inputs = trb__stored_views(spec, spec->V) > 0, statistics = spec->holds == TRB_HOLDS_STATISTICS;
-    char name[40];
+    size_t n = 0;
+    text[0] = '\0';
+    for (trb_shard_kind k = 0; k < TRB_SHARD_KINDS; k++)
+        if (k != TRB_SHARD_LOGITS && trb__has(spec, k))
+            n += (size_t)snprintf(text + n, FEATURES_BYTES - n, "%s%s", n > 0 ? " " : "", trb_shard_kind_name(k));
+    return text;
+}
+
+static trb_status put_attributes(trb_h5 *h, const trb_cache_spec *spec, const char *blas, const char *processor,
+                                 uint64_t digest)
+{
+    char name[40], text[FEATURES_BYTES];
+    const char *features = features_of(spec, text);
+    const bool several = features[0] != '\0';
     TRB_TRY(trb_h5_put_text(h, "format", FORMAT));
-    TRB_TRY(trb_h5_put_u64(h, "version", TRB__VERSION + inputs + 2U * statistics));
+    TRB_TRY(trb_h5_put_u64(h, "version", several ? NAMES_FEATURES : TRB__VERSION));
+    if (several) TRB_TRY(trb_h5_put_text(h, "features", features));
     TRB_TRY(trb_h5_put_text(h, "task", task_name(spec->task)));
     TRB_TRY(trb_h5_put_text(h, "dtype", trb_dtype_name(spec->dtype)));
-    if (statistics) TRB_TRY(trb_h5_put_text(h, "holds", trb_holds_name(spec->holds)));
     TRB_TRY(trb_h5_put_u64(h, "samples", spec->N));
     TRB_TRY(trb_h5_put_u64(h, "outputs", spec->K));
     TRB_TRY(trb_h5_put_u64(h, "members", spec->M));
@@ -109,11 +125,12 @@ static trb_status put_attributes(trb_h5 *h, const trb_cache_spec *spec, const ch
     TRB_TRY(trb_h5_put_u64(h, "shard_rows", spec->shard_rows));
     TRB_TRY(trb_h5_put_u64(h, "data_digest", spec->data_digest));
     TRB_TRY(trb_h5_put_text(h, "blas", blas));
+    if (processor[0] != '\0') TRB_TRY(trb_h5_put_text(h, "processor", processor));
     for (size_t v = 0; v < spec->V; v++) {
         TRB_TRY(trb_h5_put_text(h, view_name(v, "recipe", name), spec->view[v].recipe));
         TRB_TRY(trb_h5_put_u64(h, view_name(v, "seed", name), spec->view[v].seed));
     }
-    if (inputs) TRB_TRY(put_inputs(h, spec));
+    if (trb__has(spec, TRB_SHARD_INPUTS)) TRB_TRY(put_inputs(h, spec));
     return trb_h5_put_u64(h, "digest", digest);
 }
 
@@ -124,20 +141,19 @@ static trb_status put_virtual(trb_h5 *h, const trb_cache_spec *spec)
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, S, sizeof *pieces, &pieces));
     for (size_t i = 0; i < S; i++) {
         const trb_cache_unit u = trb_cache_unit_at(spec, i);
-        pieces[i] =
-            (trb_h5_piece){.v = u.view, .m = u.member == TRB_ALL ? 0 : u.member, .first = u.first_row, .rows = u.rows};
+        pieces[i] = (trb_h5_piece){.v = u.view, .m = u.member, .first = u.first_row, .rows = u.rows};
         trb__shard_name(spec, i, pieces[i].path);
     }
-    const trb_cache_unit first = trb_cache_unit_at(spec, 0);
-    const char *name = trb__unit_layout(spec, first).name;
-    const size_t members = first.member == TRB_ALL ? 1 : spec->M, values = trb__values(spec, first.member);
+    const char *name = trb__form_of[spec->holds].dataset;
+    const size_t members = spec->holds == TRB_SHARD_LOGITS ? spec->M : 1, values = trb__values(spec, spec->holds);
     const trb_status st = trb_h5_make_virtual(
         h, name, (trb_h5_shape){spec->dtype, 4, {spec->V, members, spec->N, values}}, name, S, pieces);
     trb_free(pieces);
     return st;
 }
 
-trb_status trb_manifest_publish(const char *dir, const trb_cache_spec *spec, const uint64_t *payload, const char *blas)
+trb_status trb_manifest_publish(const char *dir, const trb_cache_spec *spec, const uint64_t *payload, const char *blas,
+                                const char *processor)
 {
     trb_status st = TRB_OK;
     trb_h5 *h = NULL;
@@ -150,7 +166,7 @@ trb_status trb_manifest_publish(const char *dir, const trb_cache_spec *spec, con
     TRB_GO(make_table(spec, payload, &table));
     TRB_GO(digest_of(spec, table, &digest));
     TRB_GO(trb_h5_create(path, &h));
-    TRB_GO(put_attributes(h, spec, blas, digest));
+    TRB_GO(put_attributes(h, spec, blas, processor, digest));
     for (size_t c = 0; c < COLUMNS; c++)
         TRB_GO(trb_h5_put(h, column_name[c], (trb_h5_shape){TRB_U64, 1, {S}}, table + c * S));
     TRB_GO(trb_h5_put(h, "member_digest", (trb_h5_shape){TRB_U64, 1, {spec->M}}, spec->member_digest));
@@ -200,19 +216,42 @@ static trb_status expect_sizes(trb_h5 *h, const trb_cache_spec *spec)
     return fault == NULL ? TRB_OK : trb_fail(TRB_EINTEGRITY, "%s: %s", trb_h5_path(h), fault);
 }
 
+/* Which kinds of shards there are besides logits. */
+static trb_status get_features(trb_h5 *h, bool has[TRB_SHARD_KINDS])
+{
+    uint64_t version = 0;
+    char *text = NULL, *rest = NULL;
+    trb_status st = TRB_OK;
+    TRB_TRY(trb_h5_get_u64(h, "version", &version));
+    if (version < TRB__VERSION || version > NAMES_FEATURES)
+        return trb_fail(TRB_EINTEGRITY, "%s: version is %" PRIu64 ", expected %d to %d", trb_h5_path(h), version,
+                        TRB__VERSION, NAMES_FEATURES);
+    has[TRB_SHARD_INPUTS] = version == 2 || version == 4;
+    has[TRB_SHARD_STATISTICS] = version == 3 || version == 4;
+    if (version < NAMES_FEATURES) return TRB_OK;
+    TRB_TRY(trb_h5_get_text(h, "features", &text));
+    for (char *word = strtok_r(text, " ", &rest); word != NULL && st == TRB_OK; word = strtok_r(NULL, " ", &rest)) {
+        trb_shard_kind k = 0;
+        while (k < TRB_SHARD_KINDS && strcmp(word, trb_shard_kind_name(k)) != 0) k++;
+        if (k < TRB_SHARD_KINDS)
+            has[k] = true;
+        else
+            st =
+                trb_fail(TRB_EINTEGRITY, "%s: it has the feature `%s`, which this version of the program does not know",
+                         trb_h5_path(h), word);
+    }
+    trb_free(text);
+    return st;
+}
+
 static trb_status get_header(trb_h5 *h, trb_cache_spec *spec, bool *inputs)
 {
     int which = 0;
-    uint64_t version = 0;
+    bool has[TRB_SHARD_KINDS] = {false};
     TRB_TRY(get_choice(h, "format", FORMAT, FORMAT, &which));
-    TRB_TRY(trb_h5_get_u64(h, "version", &version));
-    if (version < TRB__VERSION || version > TRB__VERSION_LAST)
-        return trb_fail(TRB_EINTEGRITY, "%s: version is %" PRIu64 ", expected %d to %d", trb_h5_path(h), version,
-                        TRB__VERSION, TRB__VERSION_LAST);
-    *inputs = (version - TRB__VERSION) % 2 == 1;
-    spec->holds = version - TRB__VERSION < 2 ? TRB_HOLDS_LOGITS : TRB_HOLDS_STATISTICS;
-    const char *holds = trb_holds_name(spec->holds);
-    if (spec->holds == TRB_HOLDS_STATISTICS) TRB_TRY(get_choice(h, "holds", holds, holds, &which));
+    TRB_TRY(get_features(h, has));
+    *inputs = has[TRB_SHARD_INPUTS];
+    spec->holds = has[TRB_SHARD_STATISTICS] ? TRB_SHARD_STATISTICS : TRB_SHARD_LOGITS;
     TRB_TRY(get_choice(h, "task", task_name(TRB_TASK_CLASSES), task_name(TRB_TASK_REGRESSION), &which));
     spec->task = which == 0 ? TRB_TASK_CLASSES : TRB_TASK_REGRESSION;
     TRB_TRY(get_choice(h, "dtype", trb_dtype_name(TRB_F16), trb_dtype_name(TRB_F32), &which));
@@ -318,6 +357,11 @@ done:
     return st;
 }
 
+static trb_status get_maker(trb_h5 *h, const char *name, char **text)
+{
+    return trb_h5_has_attr(h, name) ? trb_h5_get_text(h, name, text) : trb_strdup("", text);
+}
+
 trb_status trb_cache_open(const char *dir, trb_cache **out)
 {
     trb_status st = TRB_OK;
@@ -335,7 +379,8 @@ trb_status trb_cache_open(const char *dir, trb_cache **out)
     TRB_GO(trb_strdup(dir, &c->dir));
     TRB_GO(trb_h5_open(path, &h));
     TRB_GO(get_header(h, &c->spec, &inputs));
-    TRB_GO(trb_h5_has_attr(h, "blas") ? trb_h5_get_text(h, "blas", &c->blas) : trb_strdup("", &c->blas));
+    TRB_GO(get_maker(h, "blas", &c->blas));
+    TRB_GO(get_maker(h, "processor", &c->processor));
     TRB_GO(get_views(h, c->spec.V, inputs, &c->view));
     c->spec.view = c->view;
     TRB_GO(expect_sizes(h, &c->spec));
@@ -366,6 +411,7 @@ void trb_cache_close(trb_cache *c)
     trb_free(c->payload);
     trb_free(c->member_digest);
     trb_free(c->view);
+    trb_free(c->processor);
     trb_free(c->blas);
     trb_free(c->dir);
     trb_free(c);
@@ -384,6 +430,11 @@ uint64_t trb_cache_payload(const trb_cache *c, size_t unit)
 const char *trb_cache_blas(const trb_cache *c)
 {
     return c->blas;
+}
+
+const char *trb_cache_processor(const trb_cache *c)
+{
+    return c->processor;
 }
 
 uint64_t trb_cache_digest(const trb_cache *c)
@@ -411,11 +462,11 @@ trb_status trb_cache_expect_data(const trb_cache *c, const trb_data *data)
                         "%s: the cache is of the data set with digest %016" PRIx64
                         ", the configured one has %016" PRIx64,
                         c->dir, c->spec.data_digest, data->digest);
-    if (trb__stored_views(&c->spec, c->spec.V) > 0 && !trb_shape_same(c->spec.shape, data->shape))
+    if (trb__has(&c->spec, TRB_SHARD_INPUTS) && !trb_shape_same(c->spec.shape, data->shape))
         return trb_fail(TRB_EINTEGRITY, "%s: the stored inputs are of %zu x %zu x %zu, the data set of %zu x %zu x %zu",
                         c->dir, c->spec.shape.c, c->spec.shape.h, c->spec.shape.w, data->shape.c, data->shape.h,
                         data->shape.w);
-    if (trb__stored_views(&c->spec, c->spec.V) > 0 && c->spec.x_dtype != trb_stored_type(data))
+    if (trb__has(&c->spec, TRB_SHARD_INPUTS) && c->spec.x_dtype != trb_stored_type(data))
         return trb_fail(TRB_EINTEGRITY, "%s: the stored inputs are %s, of this data set they have to be %s", c->dir,
                         trb_dtype_name(c->spec.x_dtype), trb_dtype_name(trb_stored_type(data)));
     return TRB_OK;
@@ -432,11 +483,11 @@ trb_status trb_cache_expect_member(const trb_cache *c, size_t m, uint64_t digest
     return TRB_OK;
 }
 
-trb_status trb_cache_expect_holds(const trb_cache *c, trb_holds holds)
+trb_status trb_cache_expect_holds(const trb_cache *c, trb_shard_kind holds)
 {
     if (c->spec.holds == holds) return TRB_OK;
     return trb_fail(TRB_EINTEGRITY, "%s: the cache holds %s, `cache.holds` is %s; set it, or use another run.dir",
-                    c->dir, trb_holds_name(c->spec.holds), trb_holds_name(holds));
+                    c->dir, trb_shard_kind_name(c->spec.holds), trb_shard_kind_name(holds));
 }
 
 trb_status trb_cache_expect_views(const trb_cache *c, size_t V, const trb_view *view)

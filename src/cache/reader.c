@@ -15,7 +15,8 @@ enum { WINDOWS = TRB_PRODUCER_SLOTS, MIN_STEPS = 2 };
 
 struct trb_reader {
     const trb_cache *c;
-    size_t views, m0, m_count, rows;
+    trb_selection of; /* of kinds that are of all members m0 = 0, m_count = 1, as in their units */
+    size_t rows;
     size_t cell_bytes; /* [K] of one member as stored, or a row of inputs */
     size_t row_bytes;  /* [m_count] cells */
     size_t *slot;      /* [views] the number of each among those that are served; NONE of one that is not */
@@ -50,7 +51,7 @@ static size_t min(size_t a, size_t b)
 
 static bool serves(const trb_reader *r, trb_cache_unit u)
 {
-    return u.view < r->views && u.member >= r->m0 && u.member - r->m0 < r->m_count;
+    return u.kind == r->of.kind && u.view < r->of.views && u.member >= r->of.m0 && u.member - r->of.m0 < r->of.m_count;
 }
 
 /* ---- kept */
@@ -60,7 +61,7 @@ static void keep_rows(void *ctx, trb_cache_unit u, size_t first, size_t n, const
     const trb_reader *r = ctx;
     const char *from = rows;
     char *to = r->kept + (r->slot[u.view] * r->c->spec.N + u.first_row + first) * r->row_bytes +
-               (u.member - r->m0) * r->cell_bytes;
+               (u.member - r->of.m0) * r->cell_bytes;
     for (size_t i = 0; i < n; i++) memcpy(to + i * r->row_bytes, from + i * r->cell_bytes, r->cell_bytes);
 }
 
@@ -86,7 +87,7 @@ static size_t slot_of(const trb_reader *r, size_t i)
 
 static const void *gather(trb_reader *r)
 {
-    const size_t first = r->next_step * r->rows, n = r->m_count * r->c->spec.K;
+    const size_t first = r->next_step * r->rows, n = r->of.m_count * r->c->spec.K;
     for (size_t i = 0; i < r->rows; i++) {
         const size_t slot = slot_of(r, first + i), id = (size_t)r->sample[first + i];
         if (slot == NONE) continue;
@@ -103,7 +104,7 @@ static const void *gather(trb_reader *r)
 
 static uint64_t *mark_of(const trb_reader *r, trb_cache_unit u, size_t row)
 {
-    const size_t shards = r->slot[u.view] * r->m_count + (u.member - r->m0);
+    const size_t shards = r->slot[u.view] * r->of.m_count + (u.member - r->of.m0);
     return r->mark + shards * r->n_blocks + (u.first_row + row) / r->c->spec.block;
 }
 
@@ -126,7 +127,7 @@ static trb_status read_block(trb_reader *r, trb_h5 *h, trb_cache_unit u, size_t 
 /* Sort the rows of a window by view and block, by counting: linear, and without memory of its own. */
 static void sort_window(trb_reader *r, size_t first, size_t n)
 {
-    const size_t block = r->c->spec.block, n_keys = r->views * r->n_blocks;
+    const size_t block = r->c->spec.block, n_keys = r->of.views * r->n_blocks;
     uint32_t *end = r->end;
     memset(end, 0, n_keys * sizeof *end);
 #define KEY(i) ((r->view == NULL ? 0 : r->view[first + (i)]) * r->n_blocks + (size_t)r->sample[first + (i)] / block)
@@ -165,7 +166,7 @@ static trb_status fill_from(trb_reader *r, size_t unit, size_t first, char *wind
         TRB_GO(read_block(r, h, u, row0, min(spec->block, u.rows - row0)));
         for (size_t i = begin; i < end; i++) {
             const size_t at = r->order[i], row = (size_t)r->sample[first + at] - u.first_row - row0;
-            memcpy(window + at * r->row_bytes + (u.member - r->m0) * r->cell_bytes, r->chunk + row * r->cell_bytes,
+            memcpy(window + at * r->row_bytes + (u.member - r->of.m0) * r->cell_bytes, r->chunk + row * r->cell_bytes,
                    r->cell_bytes);
         }
     }
@@ -191,8 +192,8 @@ static trb_status fill(void *reader, size_t w, size_t slot)
 static trb_status reserve_windows(trb_reader *r, size_t memory, size_t step_bytes)
 {
     const trb_cache_spec *spec = &r->c->spec;
-    const size_t n_keys = r->views * r->n_blocks, block = min(spec->block, spec->N);
-    const size_t marks = trb_reader_marks(r->c, r->views, r->m0, r->m_count);
+    const size_t n_keys = r->of.views * r->n_blocks, block = min(spec->block, spec->N);
+    const size_t marks = trb_reader_marks(r->c, r->of);
     const size_t fixed = step_bytes + block * r->cell_bytes + n_keys * sizeof *r->end + marks * sizeof *r->mark;
     const size_t a_step = r->rows * (WINDOWS * r->row_bytes + sizeof *r->order);
     if (memory < fixed || (memory - fixed) / a_step < MIN_STEPS)
@@ -208,16 +209,24 @@ static trb_status reserve_windows(trb_reader *r, size_t memory, size_t step_byte
     return TRB_OK;
 }
 
-/* A row as it is served. */
-static size_t served_bytes(const trb_cache_spec *spec, size_t m0, size_t m_count)
+/* Members that a row is of; shards of all members count as one. */
+static size_t cells_of(trb_selection of)
 {
-    return m0 == TRB_INPUTS ? trb__row_bytes(spec, m0) : m_count * trb__values(spec, m0) * sizeof(float);
+    return of.kind == TRB_SHARD_LOGITS ? of.m_count : 1;
+}
+
+/* A row as it is served. */
+static size_t served_bytes(const trb_cache_spec *spec, trb_selection of)
+{
+    const size_t cell =
+        trb__form_of[of.kind].floats ? trb__values(spec, of.kind) * sizeof(float) : trb_shard_row_bytes(spec, of.kind);
+    return cells_of(of) * cell;
 }
 
 /* How many of the views have what it serves. */
-static size_t slots_of(const trb_cache *c, size_t views, size_t m0)
+static size_t slots_of(const trb_cache *c, trb_selection of)
 {
-    return m0 == TRB_INPUTS ? trb__stored_views(&c->spec, views) : views;
+    return of.kind == TRB_SHARD_INPUTS ? trb__stored_views(&c->spec, of.views) : of.views;
 }
 
 static size_t blocks_of(const trb_cache_spec *spec)
@@ -225,68 +234,75 @@ static size_t blocks_of(const trb_cache_spec *spec)
     return (spec->N + spec->block - 1) / spec->block;
 }
 
-size_t trb_reader_bytes(const trb_cache *c, size_t views, size_t m0, size_t m_count)
+size_t trb_reader_bytes(const trb_cache *c, trb_selection of)
 {
-    return slots_of(c, views, m0) * c->spec.N * m_count * trb__row_bytes(&c->spec, m0);
+    return slots_of(c, of) * c->spec.N * cells_of(of) * trb_shard_row_bytes(&c->spec, of.kind);
 }
 
-size_t trb_reader_marks(const trb_cache *c, size_t views, size_t m0, size_t m_count)
+size_t trb_reader_marks(const trb_cache *c, trb_selection of)
 {
-    return slots_of(c, views, m0) * m_count * blocks_of(&c->spec);
+    return slots_of(c, of) * cells_of(of) * blocks_of(&c->spec);
 }
 
-size_t trb_reader_room(const trb_cache *c, size_t m0, size_t m_count, size_t rows, size_t memory)
+size_t trb_reader_room(const trb_cache *c, trb_selection of, size_t rows, size_t memory)
 {
     size_t step = 0;
-    if (__builtin_mul_overflow(rows, served_bytes(&c->spec, m0, m_count), &step) || step > memory) return 0;
+    if (__builtin_mul_overflow(rows, served_bytes(&c->spec, of), &step) || step > memory) return 0;
     return memory - step;
 }
 
 static trb_status number_slots(trb_reader *r)
 {
     size_t n = 0;
-    TRB_TRY(trb_alloc(TRB_MEM_OTHER, r->views, sizeof *r->slot, &r->slot));
-    for (size_t v = 0; v < r->views; v++) r->slot[v] = r->m0 != TRB_INPUTS || r->c->spec.view[v].stored ? n++ : NONE;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, r->of.views, sizeof *r->slot, &r->slot));
+    for (size_t v = 0; v < r->of.views; v++)
+        r->slot[v] = r->of.kind != TRB_SHARD_INPUTS || r->c->spec.view[v].stored ? n++ : NONE;
     return TRB_OK;
 }
 
-trb_status trb_reader_open(const trb_cache *c, size_t views, size_t m0, size_t m_count, size_t rows, size_t memory,
-                           trb_reader **out)
+/* Whether the cache has it. */
+static bool is_there(const trb_cache_spec *spec, trb_selection of)
 {
-    return trb_reader_open_part(c, views, m0, m_count, rows, memory, (trb_reader_share){.parts = 1}, out);
+    if (of.views == 0 || of.views > spec->V) return false;
+    if (of.kind == TRB_SHARD_INPUTS) return true; /* of no view, if none is stored */
+    if (of.kind != spec->holds) return false;
+    return of.kind != TRB_SHARD_LOGITS || (of.m_count > 0 && of.m0 < spec->M && of.m_count <= spec->M - of.m0);
 }
 
-trb_status trb_reader_open_part(const trb_cache *c, size_t views, size_t m0, size_t m_count, size_t rows, size_t memory,
+trb_status trb_reader_open(const trb_cache *c, trb_selection of, size_t rows, size_t memory, trb_reader **out)
+{
+    return trb_reader_open_part(c, of, rows, memory, (trb_reader_share){.parts = 1}, out);
+}
+
+trb_status trb_reader_open_part(const trb_cache *c, trb_selection of, size_t rows, size_t memory,
                                 trb_reader_share share, trb_reader **out)
 {
     trb_status st = TRB_OK;
     const trb_cache_spec *spec = &c->spec;
     trb_reader *r = NULL;
     size_t step_bytes = 0;
-    const bool inputs = m0 == TRB_INPUTS, statistics = spec->holds == TRB_HOLDS_STATISTICS;
-    const bool known =
-        m0 >= TRB_ALL ? (inputs || statistics) && m_count == 1 : !statistics && m0 < spec->M && m_count <= spec->M - m0;
-    if (views == 0 || views > spec->V || m_count == 0 || rows == 0 || !known)
-        return trb_fail(
-            TRB_EINTERNAL,
-            "%s: %zu views and members %zu to %zu by %zu rows wanted of a cache of %zu views and %zu members", c->dir,
-            views, m0, m0 + m_count, rows, spec->V, spec->M);
-    if (rows > UINT32_MAX / MIN_STEPS || __builtin_mul_overflow(rows, 4 * served_bytes(spec, m0, m_count), &step_bytes))
+    if (rows == 0 || !is_there(spec, of))
+        return trb_fail(TRB_EINTERNAL,
+                        "%s: %s of %zu views and members %zu to %zu by %zu rows wanted of a cache of %zu views and %zu "
+                        "members",
+                        c->dir, trb_shard_kind_name(of.kind), of.views, of.m0, of.m0 + of.m_count, rows, spec->V,
+                        spec->M);
+    if (of.kind != TRB_SHARD_LOGITS) of.m0 = 0;
+    of.m_count = cells_of(of);
+    if (rows > UINT32_MAX / MIN_STEPS || __builtin_mul_overflow(rows, 4 * served_bytes(spec, of), &step_bytes))
         return trb_fail(TRB_ECONFIG, "%s: a step of %zu rows is too large", c->dir, rows);
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, 1, sizeof *r, &r));
     r->c = c;
-    r->views = views;
-    r->m0 = m0;
-    r->m_count = m_count;
+    r->of = of;
     r->rows = rows;
-    r->cell_bytes = trb__row_bytes(spec, m0);
-    r->converts = !inputs && spec->dtype == TRB_F16;
-    r->row_bytes = m_count * r->cell_bytes;
+    r->cell_bytes = trb_shard_row_bytes(spec, of.kind);
+    r->converts = trb__form_of[of.kind].floats && spec->dtype == TRB_F16;
+    r->row_bytes = of.m_count * r->cell_bytes;
     r->n_blocks = blocks_of(spec);
     TRB_GO(number_slots(r));
-    const size_t all = trb_reader_bytes(c, views, m0, m_count);
-    step_bytes = rows * served_bytes(spec, m0, m_count);
-    const bool keeps = share.kept != NULL || all <= trb_reader_room(c, m0, m_count, rows, memory);
+    const size_t all = trb_reader_bytes(c, of);
+    step_bytes = rows * served_bytes(spec, of);
+    const bool keeps = share.kept != NULL || all <= trb_reader_room(c, of, rows, memory);
     if (!keeps && !r->converts) step_bytes = 0;
     if (step_bytes > 0) TRB_GO(trb_alloc(TRB_MEM_CACHE, step_bytes, 1, &r->step));
     r->kept = share.kept;
@@ -310,10 +326,10 @@ trb_status trb_reader_plan(trb_reader *r, size_t steps, const int64_t *sample, c
     const trb_cache_spec *spec = &r->c->spec;
     if (r->ahead != NULL) TRB_TRY(trb_producer_plan(r->ahead, 0));
     for (size_t i = 0; i < steps * r->rows; i++)
-        if ((size_t)sample[i] >= spec->N || (view != NULL && view[i] >= r->views))
+        if ((size_t)sample[i] >= spec->N || (view != NULL && view[i] >= r->of.views))
             return trb_fail(TRB_EINTERNAL,
                             "%s: row %zu of the plan names sample %lld, view %d; the reader has %zu and %zu", r->c->dir,
-                            i, (long long)sample[i], view == NULL ? 0 : (int)view[i], spec->N, r->views);
+                            i, (long long)sample[i], view == NULL ? 0 : (int)view[i], spec->N, r->of.views);
     r->sample = sample;
     r->view = view;
     r->n_steps = steps;
@@ -331,7 +347,7 @@ static trb_status next_step(trb_reader *r, const void **rows)
         const size_t at = r->next_step % r->window_steps;
         if (at == 0) TRB_TRY(trb_producer_next(r->ahead, &r->in_use));
         const void *stored = r->window[r->in_use] + at * r->rows * r->row_bytes;
-        if (r->converts) trb_f32_from_f16(r->rows * r->m_count * r->c->spec.K, stored, (float *)(void *)r->step);
+        if (r->converts) trb_f32_from_f16(r->rows * r->of.m_count * r->c->spec.K, stored, (float *)(void *)r->step);
         *rows = r->converts ? r->step : stored;
     }
     r->next_step++;

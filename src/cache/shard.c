@@ -11,7 +11,8 @@ struct trb_shard {
     trb_h5 *h;
     const trb_cache_spec *spec;
     trb_cache_unit unit;
-    trb__layout layout;
+    const trb__form *form;
+    trb_h5_shape shape; /* of the values */
     size_t row_bytes;
     size_t written, held; /* rows on disk, and behind them in `block` */
     char *block;          /* [block] rows as stored: whole chunks reach HDF5, however the rows arrive */
@@ -56,17 +57,17 @@ static uint64_t inputs_digest(const trb_cache_spec *spec, trb_cache_unit u)
 
 static trb_status put_attributes(trb_h5 *h, const trb_cache_spec *spec, trb_cache_unit u)
 {
-    TRB_TRY(trb_h5_put_text(h, "format", trb__unit_layout(spec, u).format));
+    TRB_TRY(trb_h5_put_text(h, "format", trb__form_of[u.kind].format));
     TRB_TRY(trb_h5_put_u64(h, "version", TRB__VERSION));
-    TRB_TRY(trb_h5_put_u64(h, "member", u.member));
+    TRB_TRY(trb_h5_put_u64(h, "member", trb__unit_member(u)));
     TRB_TRY(trb_h5_put_u64(h, "view", u.view));
     TRB_TRY(trb_h5_put_text(h, "view_recipe", spec->view[u.view].recipe));
     TRB_TRY(trb_h5_put_u64(h, "view_seed", spec->view[u.view].seed));
     TRB_TRY(trb_h5_put_u64(h, "first_row", u.first_row));
     TRB_TRY(trb_h5_put_u64(h, "rows", u.rows));
     TRB_TRY(trb_h5_put_u64(h, "block", spec->block));
-    TRB_TRY(trb_h5_put_u64(h, "member_digest", trb__member_digest(spec, u.member)));
-    if (spec->view[u.view].stored && u.member != TRB_INPUTS)
+    TRB_TRY(trb_h5_put_u64(h, "member_digest", trb__unit_member_digest(spec, u)));
+    if (spec->view[u.view].stored && u.kind != TRB_SHARD_INPUTS)
         TRB_TRY(trb_h5_put_u64(h, "inputs_digest", inputs_digest(spec, u)));
     return trb_h5_put_u64(h, "data_digest", spec->data_digest);
 }
@@ -81,8 +82,9 @@ trb_status trb_shard_create(const char *dir, const trb_cache_spec *spec, size_t 
     TRB_GO(trb_alloc(TRB_MEM_OTHER, 1, sizeof *s, &s));
     s->spec = spec;
     s->unit = trb_cache_unit_at(spec, unit);
-    s->layout = trb__unit_layout(spec, s->unit);
-    s->row_bytes = trb__row_bytes(spec, s->unit.member);
+    s->form = &trb__form_of[s->unit.kind];
+    s->shape = s->form->shape(spec, s->unit.rows);
+    s->row_bytes = trb_shard_row_bytes(spec, s->unit.kind);
     TRB_GO(trb_alloc(TRB_MEM_CACHE, min(spec->block, s->unit.rows), s->row_bytes, &s->block));
     TRB_GO(trb_hash_open(&s->hash));
     TRB_GO(trb__shard_path(dir, spec, unit, &path));
@@ -94,7 +96,7 @@ trb_status trb_shard_create(const char *dir, const trb_cache_spec *spec, size_t 
     TRB_GO(put_attributes(s->h, spec, s->unit));
     TRB_GO(
         trb_h5_make(s->h, "sample_id", (trb_h5_shape){TRB_I64, 1, {s->unit.rows}}, (trb_h5_layout){.chunk_rows = 0}));
-    TRB_GO(trb_h5_make(s->h, s->layout.name, s->layout.shape,
+    TRB_GO(trb_h5_make(s->h, s->form->dataset, s->shape,
                        (trb_h5_layout){.chunk_rows = spec->block, .deflate = spec->deflate, .fletcher32 = true}));
     *out = s;
     s = NULL;
@@ -108,7 +110,7 @@ static trb_status flush(trb_shard *s)
 {
     if (s->held == 0) return TRB_OK;
     trb_hash_add(s->hash, s->block, s->held * s->row_bytes);
-    TRB_TRY(trb_h5_write_rows(s->h, s->layout.name, s->written, s->held, s->block));
+    TRB_TRY(trb_h5_write_rows(s->h, s->form->dataset, s->written, s->held, s->block));
     s->written += s->held;
     s->held = 0;
     return TRB_OK;
@@ -118,26 +120,25 @@ static trb_status flush(trb_shard *s)
 static trb_status refuse(const trb_shard *s, size_t bad, double value)
 {
     const trb_cache_unit u = s->unit;
-    const size_t n = trb__values(s->spec, u.member), sample = u.first_row + s->written + s->held + bad / n;
-    const char *type = trb_dtype_name(s->layout.shape.type);
-    if (u.member == TRB_INPUTS)
-        return trb_fail(TRB_ENUM, "input %zu of sample %zu (view %zu) is not a finite number that %s can hold", bad % n,
-                        sample, u.view, type);
-    if (u.member == TRB_ALL)
-        return trb_fail(TRB_ENUM,
-                        "statistic %zu of sample %zu (view %zu) is %g, which %s cannot hold as a finite number",
-                        bad % n, sample, u.view, value, type);
-    return trb_fail(
-        TRB_ENUM, "member %zu says %g for output %zu of sample %zu (view %zu), which %s cannot hold as a finite number",
-        u.member, value, bad % n, sample, u.view, type);
+    const size_t n = trb__values(s->spec, u.kind), sample = u.first_row + s->written + s->held + bad / n;
+    const char *type = trb_dtype_name(s->shape.type), *what = s->form->value;
+    if (!s->form->floats)
+        return trb_fail(TRB_ENUM, "%s %zu of sample %zu (view %zu) is not a finite number that %s can hold", what,
+                        bad % n, sample, u.view, type);
+    if (u.kind != TRB_SHARD_LOGITS)
+        return trb_fail(TRB_ENUM, "%s %zu of sample %zu (view %zu) is %g, which %s cannot hold as a finite number",
+                        what, bad % n, sample, u.view, value, type);
+    return trb_fail(TRB_ENUM,
+                    "member %zu says %g for %s %zu of sample %zu (view %zu), which %s cannot hold as a finite number",
+                    u.member, value, what, bad % n, sample, u.view, type);
 }
 
 trb_status trb_shard_write(trb_shard *s, size_t rows, const void *values)
 {
     const trb_cache_spec *spec = s->spec;
-    const size_t width = trb__values(spec, s->unit.member);
-    const trb_dtype type = s->layout.shape.type;
-    const bool converts = s->unit.member != TRB_INPUTS && type == TRB_F16;
+    const size_t width = trb__values(spec, s->unit.kind);
+    const trb_dtype type = s->shape.type;
+    const bool floats = s->form->floats, converts = floats && type == TRB_F16;
     const size_t from_bytes = converts ? width * sizeof(float) : s->row_bytes;
     const char *from = values;
     if (rows > s->unit.rows - s->written - s->held)
@@ -150,10 +151,7 @@ trb_status trb_shard_write(trb_shard *s, size_t rows, const void *values)
         else
             memcpy(to, from, n * s->row_bytes);
         const size_t bad = trb__find_nonfinite(type, n * width, to);
-        if (bad < n * width) {
-            const bool floats = s->unit.member != TRB_INPUTS;
-            return refuse(s, bad, floats ? (double)((const float *)(const void *)from)[bad] : 0.0);
-        }
+        if (bad < n * width) return refuse(s, bad, floats ? (double)((const float *)(const void *)from)[bad] : 0.0);
         s->held += n;
         if (s->held == spec->block) TRB_TRY(flush(s));
         from += n * from_bytes;
@@ -222,16 +220,14 @@ static trb_status open_shard(const char *dir, const trb_cache_spec *spec, size_t
 trb_status trb__shard_rows(trb_h5 *h, const trb_cache_spec *spec, trb_cache_unit unit, size_t first, size_t n,
                            void *rows)
 {
-    const trb__layout l = trb__unit_layout(spec, unit);
-    const size_t width = trb__values(spec, unit.member);
-    TRB_TRY(trb_h5_read_rows(h, l.name, l.shape.type, first, n, rows));
-    const size_t bad = trb__find_nonfinite(l.shape.type, n * width, rows);
+    const trb__form *form = &trb__form_of[unit.kind];
+    const trb_dtype type = form->shape(spec, n).type;
+    const size_t width = trb__values(spec, unit.kind);
+    TRB_TRY(trb_h5_read_rows(h, form->dataset, type, first, n, rows));
+    const size_t bad = trb__find_nonfinite(type, n * width, rows);
     if (bad == n * width) return TRB_OK;
-    return trb_fail(TRB_EINTEGRITY, "%s: %s %zu of sample %zu is not finite", trb_h5_path(h),
-                    unit.member == TRB_INPUTS ? "input"
-                    : unit.member == TRB_ALL  ? "statistic"
-                                              : "output",
-                    bad % width, unit.first_row + first + bad / width);
+    return trb_fail(TRB_EINTEGRITY, "%s: %s %zu of sample %zu is not finite", trb_h5_path(h), form->value, bad % width,
+                    unit.first_row + first + bad / width);
 }
 
 /* What a shard says it is of. */
@@ -267,9 +263,12 @@ static trb_status expect_identity(const char *path, const trb_cache_spec *spec, 
     const struct {
         const char *name;
         uint64_t is, wanted;
-    } number[] = {
-        {"version", id->version, TRB__VERSION},    {"member", id->member, u.member}, {"view", id->view, u.view},
-        {"first_row", id->first_row, u.first_row}, {"rows", id->rows, u.rows},       {"block", id->block, spec->block}};
+    } number[] = {{"version", id->version, TRB__VERSION},
+                  {"member", id->member, trb__unit_member(u)},
+                  {"view", id->view, u.view},
+                  {"first_row", id->first_row, u.first_row},
+                  {"rows", id->rows, u.rows},
+                  {"block", id->block, spec->block}};
     for (size_t i = 0; i < sizeof number / sizeof *number; i++)
         if (number[i].is != number[i].wanted)
             return trb_fail(TRB_EINTEGRITY, "%s: %s is %" PRIu64 ", expected %" PRIu64, path, number[i].name,
@@ -277,10 +276,10 @@ static trb_status expect_identity(const char *path, const trb_cache_spec *spec, 
     if (id->data_digest != spec->data_digest)
         return trb_fail(TRB_EINTEGRITY, "%s: is of the data set with digest %016" PRIx64 ", expected %016" PRIx64, path,
                         id->data_digest, spec->data_digest);
-    const uint64_t member = trb__member_digest(spec, u.member);
+    const uint64_t member = trb__unit_member_digest(spec, u);
     if (id->member_digest != member)
         return trb_fail(TRB_EINTEGRITY, "%s: is of %s with digest %016" PRIx64 ", expected %016" PRIx64, path,
-                        u.member >= TRB_ALL ? "members" : "a member", id->member_digest, member);
+                        trb__form_of[u.kind].whose, id->member_digest, member);
     if (strcmp(id->recipe, view->recipe) != 0 || id->view_seed != view->seed)
         return trb_fail(TRB_EINTEGRITY,
                         "%s: is of the view [%s], seed %" PRIu64 ", expected [%s], seed %" PRIu64
@@ -293,7 +292,7 @@ static trb_status expect_identity(const char *path, const trb_cache_spec *spec, 
 static trb_status expect_inputs(trb_h5 *h, const trb_cache_spec *spec, trb_cache_unit u)
 {
     uint64_t is = 0;
-    if (!spec->view[u.view].stored || u.member == TRB_INPUTS || spec->inputs_payload == NULL) return TRB_OK;
+    if (!spec->view[u.view].stored || u.kind == TRB_SHARD_INPUTS || spec->inputs_payload == NULL) return TRB_OK;
     TRB_TRY(trb_h5_get_u64(h, "inputs_digest", &is));
     const uint64_t wanted = inputs_digest(spec, u);
     if (is == wanted) return TRB_OK;
@@ -316,15 +315,15 @@ trb_status trb__shard_reopen(const trb_cache *c, size_t unit, trb_h5 **out)
     trb_status st = TRB_OK;
     const trb_cache_spec *spec = &c->spec;
     const trb_cache_unit u = trb_cache_unit_at(spec, unit);
-    const trb__layout l = trb__unit_layout(spec, u);
+    const trb__form *form = &trb__form_of[u.kind];
     trb_h5 *h = NULL;
     identity id = {.recipe = NULL};
     TRB_GO(open_shard(c->dir, spec, unit, &h));
-    TRB_GO(get_identity(h, l.format, &id));
+    TRB_GO(get_identity(h, form->format, &id));
     TRB_GO(expect_identity(trb_h5_path(h), spec, u, &id));
     TRB_GO(expect_inputs(h, spec, u));
     TRB_GO(trb__payload_expect(c->dir, spec, unit, id.payload_digest, c->payload[unit], "the manifest lists"));
-    TRB_GO(trb_h5_expect(h, l.name, l.shape));
+    TRB_GO(trb_h5_expect(h, form->dataset, form->shape(spec, u.rows)));
     *out = h;
     h = NULL;
 done:
@@ -341,7 +340,7 @@ static trb_status read_payload(trb_h5 *h, const trb_cache_spec *spec, trb_cache_
     trb_hash *hash = NULL;
     char *rows = NULL;
     int64_t *ids = NULL, *wanted = NULL;
-    const size_t block = min(spec->block, u.rows), row_bytes = trb__row_bytes(spec, u.member);
+    const size_t block = min(spec->block, u.rows), row_bytes = trb_shard_row_bytes(spec, u.kind);
     TRB_GO(trb_hash_open(&hash));
     TRB_GO(trb_alloc(TRB_MEM_CACHE, block, row_bytes, &rows));
     TRB_GO(trb_alloc(TRB_MEM_CACHE, 2 * block, sizeof *ids, &ids));
@@ -375,7 +374,8 @@ trb_status trb__shard_read(const char *dir, const trb_cache_spec *spec, size_t u
 {
     trb_status st = TRB_OK;
     const trb_cache_unit u = trb_cache_unit_at(spec, unit);
-    const trb__layout l = trb__unit_layout(spec, u);
+    const trb__form *form = &trb__form_of[u.kind];
+    const trb_h5_shape shape = form->shape(spec, u.rows);
     trb_h5 *h = NULL;
     const char *path = NULL;
     identity id = {.recipe = NULL};
@@ -384,18 +384,18 @@ trb_status trb__shard_read(const char *dir, const trb_cache_spec *spec, size_t u
     *foreign = false;
     TRB_GO(open_shard(dir, spec, unit, &h));
     path = trb_h5_path(h);
-    TRB_GO(get_identity(h, l.format, &id));
-    TRB_GO(trb_h5_describe(h, l.name, &values));
+    TRB_GO(get_identity(h, form->format, &id));
+    TRB_GO(trb_h5_describe(h, form->dataset, &values));
     TRB_GO(trb_h5_describe(h, "sample_id", &ids));
-    if (values.ndim != l.shape.ndim || values.dim[0] != id.rows || ids.type != TRB_I64 || ids.ndim != 1 ||
+    if (values.ndim != shape.ndim || values.dim[0] != id.rows || ids.type != TRB_I64 || ids.ndim != 1 ||
         ids.dim[0] != id.rows) {
         st = trb_fail(TRB_EINTEGRITY, "%s: %s and sample_id do not have the %" PRIu64 " rows that it says", path,
-                      l.name, id.rows);
+                      form->dataset, id.rows);
         goto done;
     }
     /* A shard of another extent cannot be read as this one; it says of itself consistently what it is, so it is a
      * result. */
-    st = trb_h5_expect(h, l.name, l.shape);
+    st = trb_h5_expect(h, form->dataset, shape);
     *foreign = st != TRB_OK;
     if (st != TRB_OK) goto done;
     TRB_GO(read_payload(h, spec, u, id.first_row, sink, ctx, &digest));
@@ -429,7 +429,7 @@ static void put_rows(void *ctx, trb_cache_unit u, size_t first, size_t n, const 
 
 trb_status trb_inputs_read(const char *dir, const trb_cache_spec *spec, size_t unit, void *x)
 {
-    room r = {.to = x, .row_bytes = trb__row_bytes(spec, TRB_INPUTS)};
+    room r = {.to = x, .row_bytes = trb_shard_row_bytes(spec, TRB_SHARD_INPUTS)};
     uint64_t payload = 0;
     bool foreign = false;
     TRB_TRY(trb__shard_read(dir, spec, unit, put_rows, &r, &payload, &foreign));

@@ -3,14 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "tribikos/dirichlet.h"
 #include "tribikos/hash.h"
 #include "tribikos/memory.h"
-
-const char *trb_holds_name(trb_holds holds)
-{
-    return holds == TRB_HOLDS_STATISTICS ? "statistics" : "logits";
-}
 
 static size_t shards_per_member(const trb_cache_spec *spec)
 {
@@ -20,7 +14,7 @@ static size_t shards_per_member(const trb_cache_spec *spec)
 /* Who has shards of their own. */
 static size_t members(const trb_cache_spec *spec)
 {
-    return spec->holds == TRB_HOLDS_STATISTICS ? 1 : spec->M;
+    return spec->holds == TRB_SHARD_LOGITS ? spec->M : 1;
 }
 
 const char *trb__spec_fault(const trb_cache_spec *spec)
@@ -35,7 +29,7 @@ const char *trb__spec_fault(const trb_cache_spec *spec)
         __builtin_mul_overflow(product, spec->N, &product) || __builtin_mul_overflow(product, spec->K, &product) ||
         product > SIZE_MAX / 2 || spec->shard_rows > SIZE_MAX / 2 / spec->K / 8 / 3)
         return "the sizes are impossibly large";
-    if (spec->holds == TRB_HOLDS_STATISTICS && (spec->dtype != TRB_F32 || spec->task != TRB_TASK_CLASSES))
+    if (spec->holds == TRB_SHARD_STATISTICS && (spec->dtype != TRB_F32 || spec->task != TRB_TASK_CLASSES))
         return "statistics are of classes, and float32";
     if (trb__stored_views(spec, spec->V) == 0) return NULL;
     if (spec->view[0].stored) return "view 0, the sample itself, has stored inputs";
@@ -58,34 +52,14 @@ size_t trb__stored_views(const trb_cache_spec *spec, size_t views)
     return n;
 }
 
-trb__layout trb__unit_layout(const trb_cache_spec *spec, trb_cache_unit u)
+uint64_t trb__unit_member(trb_cache_unit u)
 {
-    if (u.member == TRB_ALL)
-        return (trb__layout){.format = "tribikos statistics",
-                             .name = "statistics",
-                             .shape = {spec->dtype, 2, {u.rows, TRB_STATISTICS(spec->K)}}};
-    if (u.member != TRB_INPUTS)
-        return (trb__layout){
-            .format = "tribikos shard", .name = "logits", .shape = {spec->dtype, 2, {u.rows, spec->K}}};
-    const trb_shape s = spec->shape;
-    return (trb__layout){
-        .format = "tribikos inputs", .name = "x", .shape = {spec->x_dtype, 4, {u.rows, s.c, s.h, s.w}}};
+    return u.kind == TRB_SHARD_LOGITS ? u.member : trb__form_of[u.kind].member;
 }
 
-size_t trb__values(const trb_cache_spec *spec, size_t member)
+uint64_t trb__unit_member_digest(const trb_cache_spec *spec, trb_cache_unit u)
 {
-    if (member == TRB_INPUTS) return trb_shape_size(spec->shape);
-    return member == TRB_ALL ? TRB_STATISTICS(spec->K) : spec->K;
-}
-
-size_t trb__row_bytes(const trb_cache_spec *spec, size_t member)
-{
-    return trb__values(spec, member) * trb_dtype_bytes(member == TRB_INPUTS ? spec->x_dtype : spec->dtype);
-}
-
-uint64_t trb__member_digest(const trb_cache_spec *spec, size_t member)
-{
-    if (member < spec->M) return spec->member_digest[member];
+    if (u.kind == TRB_SHARD_LOGITS) return spec->member_digest[u.member];
     return trb_hash_bytes(spec->member_digest, spec->M * sizeof *spec->member_digest);
 }
 
@@ -109,14 +83,15 @@ trb_cache_unit trb_cache_unit_at(const trb_cache_spec *spec, size_t i)
 {
     const size_t per_member = shards_per_member(spec), first = i % per_member * spec->shard_rows;
     const size_t left = spec->N - first, logits = trb_cache_logits_units(spec);
-    trb_cache_unit u = {.view = i / per_member / members(spec),
-                        .member = spec->holds == TRB_HOLDS_STATISTICS ? TRB_ALL : i / per_member % spec->M,
+    trb_cache_unit u = {.kind = spec->holds,
+                        .view = i / per_member / members(spec),
+                        .member = i / per_member % members(spec),
                         .first_row = first,
                         .rows = left < spec->shard_rows ? left : spec->shard_rows};
     if (i < logits) return u;
-    /* Behind the logits the inputs of those views that have some. */
-    u.view = 0;
-    u.member = TRB_INPUTS;
+    /* After the logits the inputs of those views that have some. */
+    u.kind = TRB_SHARD_INPUTS;
+    u.view = u.member = 0;
     for (size_t before = (i - logits) / per_member + 1; before > 0; u.view++) before -= spec->view[u.view].stored;
     u.view--;
     return u;
@@ -126,8 +101,9 @@ void trb__shard_name(const trb_cache_spec *spec, size_t unit, char name[TRB__NAM
 {
     const trb_cache_unit u = trb_cache_unit_at(spec, unit);
     const size_t shard = u.first_row / spec->shard_rows;
-    if (u.member >= TRB_ALL)
-        (void)snprintf(name, TRB__NAME_BYTES, "v%02zu/%s-s%05zu.h5", u.view, u.member == TRB_ALL ? "all" : "x", shard);
+    const char *prefix = trb__form_of[u.kind].prefix;
+    if (prefix != NULL)
+        (void)snprintf(name, TRB__NAME_BYTES, "v%02zu/%s-s%05zu.h5", u.view, prefix, shard);
     else
         (void)snprintf(name, TRB__NAME_BYTES, "v%02zu/m%03zu-s%05zu.h5", u.view, u.member, shard);
 }

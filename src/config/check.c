@@ -215,7 +215,7 @@ static trb_status check_heads(const trb_config *c, const place *p, const trb_stu
 /* A cache of statistics says what the members do together at temperature 1, and nothing of one of them. */
 static trb_status check_holds(const trb_config *c, const place *p, const trb_student_opts *s)
 {
-    if (c->cache.holds != TRB_HOLDS_STATISTICS) return TRB_OK;
+    if (c->cache.holds != TRB_SHARD_STATISTICS) return TRB_OK;
     const trb_lesson *lesson = trb_method_lesson(s->method, c->data.task);
     const double first = trb_lesson_temperature(lesson, &s->tempering, 0.0);
     if (lesson->cached == TRB_CACHED_NOT)
@@ -356,9 +356,9 @@ trb_status trb__config_check(const trb_config *c, const trb__items *items)
         return clash(&top, c->data.n_mean > 0 ? "data.mean" : "data.std", "data.normalize",
                      "these constants are used by `data.normalize: given` only");
     TRB_TRY(check_views(c, &top));
-    if (c->cache.holds == TRB_HOLDS_STATISTICS && c->data.task != TRB_TASK_CLASSES)
+    if (c->cache.holds == TRB_SHARD_STATISTICS && c->data.task != TRB_TASK_CLASSES)
         return clash(&top, "cache.holds", "data.task", "statistics are of probabilities of classes; set logits");
-    if (c->cache.holds == TRB_HOLDS_STATISTICS && c->cache.dtype != TRB_F32)
+    if (c->cache.holds == TRB_SHARD_STATISTICS && c->cache.dtype != TRB_F32)
         return clash(&top, "cache.holds", "cache.dtype",
                      "float16 would lose small probabilities and digits of the precision; set float32");
     if (c->cache.shard_rows % c->cache.block != 0) {

@@ -20,7 +20,7 @@ static const trb__choice schedules[] = {
     {"constant", TRB_SCHEDULE_CONSTANT}, {"step", TRB_SCHEDULE_STEP}, {"cosine", TRB_SCHEDULE_COSINE}, {NULL, 0}};
 static const trb__choice inits[] = {{"he", TRB_INIT_HE}, {"glorot", TRB_INIT_GLOROT}, {NULL, 0}};
 static const trb__choice dtypes[] = {{"float32", TRB_F32}, {"float16", TRB_F16}, {NULL, 0}};
-static const trb__choice holdings[] = {{"logits", TRB_HOLDS_LOGITS}, {"statistics", TRB_HOLDS_STATISTICS}, {NULL, 0}};
+static const trb__choice holdings[] = {{"logits", TRB_SHARD_LOGITS}, {"statistics", TRB_SHARD_STATISTICS}, {NULL, 0}};
 static const trb__choice exchanges[] = {{"ordered", TRB_EXCHANGE_ORDERED},
                                         {"allreduce", TRB_EXCHANGE_ALLREDUCE},
                                         {"server", TRB_EXCHANGE_SERVER},

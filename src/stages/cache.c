@@ -7,6 +7,7 @@
 #include "tribikos/dirichlet.h"
 #include "tribikos/fault.h"
 #include "tribikos/log.h"
+#include "tribikos/machine.h"
 #include "tribikos/memory.h"
 #include "tribikos/stop.h"
 #include "units.h"
@@ -147,7 +148,7 @@ static trb_status write_unit(trb__writer *w, size_t unit, uint64_t *payload)
     const trb_cache_unit u = trb_cache_unit_at(w->spec, unit);
     trb_shard *shard = NULL;
     trb_status st = trb_shard_create(w->dir, w->spec, unit, &shard);
-    if (st == TRB_OK) st = u.member == TRB_ALL ? write_statistics(w, u, shard) : write_logits(w, u, shard);
+    if (st == TRB_OK) st = u.kind == TRB_SHARD_STATISTICS ? write_statistics(w, u, shard) : write_logits(w, u, shard);
     if (st == TRB_OK) {
         st = trb_shard_publish(shard, payload);
         shard = NULL;
@@ -223,7 +224,7 @@ static trb_status find_missing(const trb__writer *w, const trb_data *data, size_
     }
     for (size_t i = 0; i < n; i++) {
         const trb_cache_unit u = trb_cache_unit_at(spec, from + i);
-        const double cost = u.member < spec->M ? macs[u.member] : 1.0; /* others are every member's */
+        const double cost = u.kind == TRB_SHARD_LOGITS ? macs[u.member] : 1.0; /* others are every member's */
         if (!all[i].good) missing[(*n_missing)++] = (missing_unit){.cost = cost * (double)u.rows, .unit = i};
     }
     qsort(missing, *n_missing, sizeof *missing, dearest_first);
@@ -259,7 +260,7 @@ static void release(trb__writer *w)
 static size_t blocks_of(const trb_cache_spec *spec, size_t unit)
 {
     const trb_cache_unit u = trb_cache_unit_at(spec, unit);
-    return (u.rows + spec->block - 1) / spec->block * (u.member == TRB_ALL ? spec->M : 1);
+    return (u.rows + spec->block - 1) / spec->block * (u.kind == TRB_SHARD_STATISTICS ? spec->M : 1);
 }
 
 /* Write what is missing of the units [from, from + n): each rank takes the next one when it is free. */
@@ -344,6 +345,24 @@ done:
     return st;
 }
 
+trb_cache_spec trb__cache_spec(const trb_config *c, const trb_data *data)
+{
+    return (trb_cache_spec){.task = data->task,
+                            .holds = c->cache.holds,
+                            .dtype = c->cache.dtype,
+                            .deflate = c->cache.deflate,
+                            .N = data->n,
+                            .M = c->members.count,
+                            .V = c->cache.views,
+                            .block = c->cache.block,
+                            .shard_rows = c->cache.shard_rows,
+                            .data_digest = data->digest,
+                            .shape = data->shape,
+                            .x_dtype = trb_stored_type(data),
+                            .label = data->label,
+                            .target = data->target};
+}
+
 trb_status trb__common_outputs(const trb_config *c, const trb_data *data, size_t *K)
 {
     for (size_t m = 0; m < c->members.count; m++) {
@@ -356,7 +375,7 @@ trb_status trb__common_outputs(const trb_config *c, const trb_data *data, size_t
                             mine, *K);
         *K = mine;
     }
-    if (c->cache.holds == TRB_HOLDS_STATISTICS && *K < 2)
+    if (c->cache.holds == TRB_SHARD_STATISTICS && *K < 2)
         return trb_fail(TRB_ECONFIG,
                         "cache.holds: statistics are of 2 or more classes, but the members have %zu output", *K);
     return TRB_OK;
@@ -378,9 +397,9 @@ static trb_status expect_own_kind(const char *dir, const trb_cache_spec *spec)
     return TRB_OK;
 }
 
-/* Whether the manifest that is there says what a new one would. Then it stays: it names the kernels that computed the
- * logits, and they may have been another machine's, which a new one names too if shards of theirs were kept. That there
- * is none, or a damaged one, is an answer; that it could not be read is not. */
+/* Whether the manifest that is there says what a new one would. Then it stays: it names the kernels and the processor
+ * that computed the logits, which may have been another machine's. A new one names those too if shards of theirs were
+ * kept. That there is none, or a damaged one, is an answer; that it could not be read is not. */
 static trb_status manifest_stands(const char *dir, const trb_cache_spec *spec, const uint64_t *payload, size_t kept,
                                   bool *stands, char **makers)
 {
@@ -398,7 +417,9 @@ static trb_status manifest_stands(const char *dir, const trb_cache_spec *spec, c
         for (size_t i = 0; same && i < trb_cache_units(spec); i++) same = trb_cache_payload(cache, i) == payload[i];
     }
     trb_fail_clear();
-    st = cache == NULL || same || kept == 0 ? TRB_OK : trb__makers(dir, trb_cache_blas(cache), "", makers);
+    st = cache == NULL || same || kept == 0
+             ? TRB_OK
+             : trb__makers(dir, trb_cache_blas(cache), trb_cache_processor(cache), makers);
     trb_cache_close(cache);
     *stands = same;
     return st;
@@ -411,7 +432,7 @@ static trb_status publish(const char *dir, const trb_cache_spec *spec, const uin
     bool stands = false;
     trb_status st = trb_strdup(trb_blas_name(), &makers);
     if (st == TRB_OK) st = manifest_stands(dir, spec, payload, kept, &stands, &makers);
-    if (st == TRB_OK && !stands) st = trb_manifest_publish(dir, spec, payload, makers);
+    if (st == TRB_OK && !stands) st = trb_manifest_publish(dir, spec, payload, makers, trb_machine_name());
     trb_free(makers);
     return st;
 }
@@ -438,20 +459,7 @@ trb_status trb_stage_cache(trb_comm *world, const trb_config *c)
     trb_lock *lock = NULL;
     const trb__path dir = trb__run_path(c, "cache");
     TRB_TRY(trb__samples_load(world, c, &s));
-    trb_cache_spec spec = {.task = s.data.task,
-                           .holds = c->cache.holds,
-                           .dtype = c->cache.dtype,
-                           .deflate = c->cache.deflate,
-                           .N = s.data.n,
-                           .M = c->members.count,
-                           .V = c->cache.views,
-                           .block = c->cache.block,
-                           .shard_rows = c->cache.shard_rows,
-                           .data_digest = s.data.digest,
-                           .shape = s.data.shape,
-                           .x_dtype = trb_stored_type(&s.data),
-                           .label = s.data.label,
-                           .target = s.data.target};
+    trb_cache_spec spec = trb__cache_spec(c, &s.data);
     trb_status st = trb_agree(world, trb__common_outputs(c, &s.data, &spec.K));
     if (st != TRB_OK) goto done;
     st = trb_alloc(TRB_MEM_OTHER, spec.M, sizeof *digest, &digest);

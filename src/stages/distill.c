@@ -206,7 +206,7 @@ static trb_status open_networks(student *d, size_t index)
 static trb_status prepare(student *d, size_t index)
 {
     const size_t K = d->spec->K, rows = d->o->fit.batch / d->o->fit.lanes, members = d->grid.n_members;
-    const bool sums = d->spec->holds == TRB_HOLDS_STATISTICS; /* then there is one column */
+    const bool sums = d->spec->holds == TRB_SHARD_STATISTICS; /* then there is one column */
     d->t = (teachers){.lesson = trb_method_lesson(d->o->method, d->s->data.task),
                       .o = d->o,
                       .said_width = sums ? TRB_STATISTICS(K) : members * K,
@@ -440,17 +440,16 @@ static trb_status report_reading(const student *d)
 static trb_status open_readings(student *d, const trb_cache *cache)
 {
     const trb_grid *g = &d->grid;
-    const size_t views = d->o->views, memory = d->c->cache.memory;
-    const size_t m0 = d->t.sums ? TRB_ALL : g->member, m_count = d->t.sums ? 1 : g->n_members;
-    const size_t for_inputs = trb__inputs_share(cache, views, m0, m_count, memory);
-    trb_status st = trb__reading_open(g->world, (int)g->at, cache, views, m0, m_count, g->row_lanes.count * d->t.rows,
+    const trb_selection said = {d->spec->holds, d->o->views, g->member, g->n_members};
+    const size_t memory = d->c->cache.memory, for_inputs = trb__inputs_share(cache, said, memory);
+    trb_status st = trb__reading_open(g->world, (int)g->at, cache, said, g->row_lanes.count * d->t.rows,
                                       memory - for_inputs, &d->reading);
     if (st == TRB_OK)
-        st = trb__inputs_open(g->world, cache, views, g->lanes.count > 0 ? d->t.rows : 0, for_inputs, &d->inputs,
+        st = trb__inputs_open(g->world, cache, said.views, g->lanes.count > 0 ? d->t.rows : 0, for_inputs, &d->inputs,
                               &d->stored);
     if (st != TRB_ECONFIG) return st;
-    return trb_fail_of(st, "`cache.memory`, of whose %zu bytes %zu are for logits and %zu for stored inputs: ", memory,
-                       memory - for_inputs, for_inputs);
+    return trb_fail_of(st, "`cache.memory`, of whose %zu bytes %zu are for %s and %zu for stored inputs: ", memory,
+                       memory - for_inputs, trb_shard_kind_name(said.kind), for_inputs);
 }
 
 /* \param[in] makers  who computes it, and who has computed the cache */
@@ -510,7 +509,7 @@ trb_status trb_stage_distill(trb_comm *world, const trb_config *c)
     while (first < c->n_students && found[first]) first++;
     st = trb_strdup(trb_blas_name(), &makers);
     if (st == TRB_OK && first < c->n_students)
-        st = trb__makers(trb_cache_dir(cache), trb_cache_blas(cache), "", &makers);
+        st = trb__makers(trb_cache_dir(cache), trb_cache_blas(cache), trb_cache_processor(cache), &makers);
     TRB_GO(trb_agree(world, st));
     for (size_t i = first; i < c->n_students; i++)
         if (!found[i]) TRB_GO(distill(world, c, &s, cache, makers, i));

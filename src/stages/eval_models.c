@@ -81,13 +81,14 @@ trb_status trb__models_read(trb_comm *world, const trb_config *c, const trb_data
     const trb_cache_spec *spec = trb_cache_spec_of(models->cache);
     models->M = spec->M;
     models->K = spec->K;
-    if (spec->holds == TRB_HOLDS_STATISTICS)
+    if (spec->holds != TRB_SHARD_LOGITS)
         return trb_fail(TRB_ECONFIG,
-                        "%s holds statistics, from which members cannot be evaluated, and not all of them have weights "
-                        "in %s; set `eval.split` to test, where only students are evaluated",
-                        trb_cache_dir(models->cache), trb__run_path(c, "members").text);
-    return trb__reading_open(world, 0, models->cache, 1, 0, models->M, models->batch, c->cache.memory,
-                             &models->reading);
+                        "%s holds %s, from which members cannot be evaluated, and not all of them have weights in %s; "
+                        "set `eval.split` to test, where only students are evaluated",
+                        trb_cache_dir(models->cache), trb_shard_kind_name(spec->holds),
+                        trb__run_path(c, "members").text);
+    return trb__reading_open(world, 0, models->cache, (trb_selection){TRB_SHARD_LOGITS, 1, 0, models->M}, models->batch,
+                             c->cache.memory, &models->reading);
 }
 
 static void unload(size_t n, trb__model *m)

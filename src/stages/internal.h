@@ -5,13 +5,13 @@
 #include <stdio.h>
 
 #include "samples.h"
-#include "tribikos/cache.h"
 #include "tribikos/checkpoint.h"
 #include "tribikos/dirichlet.h"
 #include "tribikos/file.h"
 #include "tribikos/identity.h"
 #include "tribikos/jsonl.h"
 #include "tribikos/lock.h"
+#include "tribikos/reader.h"
 #include "tribikos/stages.h"
 #include "tribikos/weights.h"
 
@@ -56,6 +56,8 @@ trb_status trb__member_digests(trb_comm *world, const trb_config *c, const trb_d
 /** The views that the configuration names. Local. \param[in] data  normalised   \param[out] view  [cache.views],
  * trb_free() */
 trb_status trb__views(const trb_config *c, const trb_data *data, trb_view **view);
+/** The cache that the configuration names, but for outputs, members' digests and views. Local. */
+trb_cache_spec trb__cache_spec(const trb_config *c, const trb_data *data);
 /** What makes the pixels of the first n views. Local. */
 trb_status trb__views_create(const trb_config *c, const trb__samples *s, size_t n, trb_augment **out);
 

@@ -176,7 +176,8 @@ trb_status trb__match_uncertainty(trb_comm *world, const trb_cache *cache, size_
     m.blocks = (s->n_val + rows - 1) / rows;
     trb_share(m.blocks, trb_comm_rank(world), trb_comm_size(world), &m.first, &m.count);
     trb_status st = trb_agree(world, reserve(&m, net));
-    if (st == TRB_OK) st = trb__reading_open(world, 0, cache, 1, 0, m.M, rows, memory, &reading);
+    const trb_selection members = {TRB_SHARD_LOGITS, 1, 0, m.M};
+    if (st == TRB_OK) st = trb__reading_open(world, 0, cache, members, rows, memory, &reading);
     if (st == TRB_OK) {
         st = look(&m, net, params, reading.reader, who);
         const trb_status closed = trb__reading_close(&reading);

@@ -64,24 +64,23 @@ static trb_status may_keep(trb_comm *node, size_t bytes, size_t mine, bool *may)
     return st;
 }
 
-trb_status trb__reading_open(trb_comm *world, int color, const trb_cache *cache, size_t views, size_t m0,
-                             size_t m_count, size_t rows, size_t memory, trb__reading *out)
+trb_status trb__reading_open(trb_comm *world, int color, const trb_cache *cache, trb_selection of, size_t rows,
+                             size_t memory, trb__reading *out)
 {
     trb_comm *node = NULL;
     trb__reading r = {0};
     bool keeps = false;
-    const size_t bytes = trb_reader_bytes(cache, views, m0, m_count);
-    const size_t marks = trb_reader_marks(cache, views, m0, m_count) * sizeof(uint64_t);
+    const size_t bytes = trb_reader_bytes(cache, of), marks = trb_reader_marks(cache, of) * sizeof(uint64_t);
     trb_status st = TRB_OK;
     TRB_TRY(trb_comm_node(world, rows > 0 ? color : INT_MAX, &node));
     if (rows == 0) goto done;
     trb_comm_phase("reading the cache", 0);
     trb_reader_share share = {.part = (size_t)trb_comm_rank(node), .parts = (size_t)trb_comm_size(node)};
-    TRB_GO(may_keep(node, bytes, trb_reader_room(cache, m0, m_count, rows, memory), &keeps));
+    TRB_GO(may_keep(node, bytes, trb_reader_room(cache, of, rows, memory), &keeps));
     TRB_GO(trb_shared_open(node, TRB_MEM_CACHE, keeps ? bytes : marks, &r.block));
     if (r.block != NULL && keeps) share.kept = trb_shared_at(r.block);
     if (r.block != NULL && !keeps) share.marks = trb_shared_at(r.block);
-    st = trb_reader_open_part(cache, views, m0, m_count, rows, memory, share, &r.reader);
+    st = trb_reader_open_part(cache, of, rows, memory, share, &r.reader);
     TRB_GO(trb_agree_on_files(node, st));
 done:
     trb_comm_close(node);
@@ -99,10 +98,10 @@ trb_status trb__reading_close(trb__reading *r)
     return st;
 }
 
-size_t trb__inputs_share(const trb_cache *cache, size_t views, size_t m0, size_t m_count, size_t memory)
+size_t trb__inputs_share(const trb_cache *cache, trb_selection of, size_t memory)
 {
-    const double inputs = (double)trb_reader_bytes(cache, views, TRB_INPUTS, 1);
-    return (size_t)((double)memory * (inputs / (inputs + (double)trb_reader_bytes(cache, views, m0, m_count))));
+    const double inputs = (double)trb_reader_bytes(cache, (trb_selection){TRB_SHARD_INPUTS, .views = of.views});
+    return (size_t)((double)memory * (inputs / (inputs + (double)trb_reader_bytes(cache, of))));
 }
 
 static trb_status plan_inputs(void *ctx, size_t parts, const int64_t *sample, const uint16_t *view)
@@ -120,8 +119,9 @@ static trb_status next_inputs(void *ctx, const void **stored)
 trb_status trb__inputs_open(trb_comm *world, const trb_cache *cache, size_t views, size_t rows, size_t memory,
                             trb__reading *out, trb_stored_rows *stored)
 {
+    const trb_selection inputs = {TRB_SHARD_INPUTS, .views = views};
     *stored = (trb_stored_rows){0};
-    if (trb_reader_bytes(cache, views, TRB_INPUTS, 1) == 0) return TRB_OK;
+    if (trb_reader_bytes(cache, inputs) == 0) return TRB_OK;
     *stored = (trb_stored_rows){.plan = plan_inputs, .next = next_inputs, .ctx = out};
-    return trb__reading_open(world, 0, cache, views, TRB_INPUTS, 1, rows, memory, out);
+    return trb__reading_open(world, 0, cache, inputs, rows, memory, out);
 }

@@ -159,7 +159,7 @@ static trb_status plan_members(meter *k, size_t ranks, trb_plan *p)
         inputs->one_s += (double)stored * N * follows.call_s / (double)GRADIENT_ROWS / M; /* one member a block */
     }
     const double shards = ceil(N / (double)c->cache.shard_rows);
-    const double units = (double)c->cache.views * shards * (c->cache.holds == TRB_HOLDS_STATISTICS ? 1.0 : M);
+    const double units = (double)c->cache.views * shards * (c->cache.holds == TRB_SHARD_STATISTICS ? 1.0 : M);
     logits->all_s = logits->one_s * busiest(units, (double)ranks);
     if (stored > 0) inputs->all_s = inputs->one_s * busiest((double)stored * shards, (double)ranks);
     return TRB_OK;
@@ -193,25 +193,24 @@ static trb_status plan_student(meter *k, size_t s, size_t ranks, trb_plan_stage 
 
 static trb_status plan_views(const trb_config *c, const trb_data *data, size_t K, trb_plan *p)
 {
-    const size_t N = data->n, D = trb_shape_size(data->shape);
-    const size_t shards = (N + c->cache.shard_rows - 1) / c->cache.shard_rows;
-    const bool statistics = c->cache.holds == TRB_HOLDS_STATISTICS;
-    const size_t members = statistics ? 1 : c->members.count, values = statistics ? TRB_STATISTICS(K) : K;
+    trb_cache_spec spec = trb__cache_spec(c, data);
     trb_view *view = NULL;
     TRB_TRY(trb__views(c, data, &view));
-    for (size_t v = 0; v < c->cache.views; v++) {
+    spec.K = K;
+    spec.view = view;
+    for (size_t v = 0; v < spec.V; v++) {
         trb_plan_view *to = &p->view[v];
-        const double logits = (double)(members * values * trb_dtype_bytes(c->cache.dtype));
-        const double inputs = view[v].stored ? (double)D * (double)trb_dtype_bytes(trb_stored_type(data)) : 0.0;
-        const double ids = sizeof(int64_t);
         to->stored = view[v].stored;
-        to->files = shards * (members + view[v].stored);
-        to->bytes =
-            (double)N * (logits + inputs + ids * (double)(members + view[v].stored)) + SHARD_BYTES * (double)to->files;
         if (v > 0)
             trb_recipe_text(&c->cache.recipe[(v - 1) % c->cache.n_recipes], to->recipe);
         else
             (void)snprintf(to->recipe, sizeof to->recipe, "%s", view[v].recipe);
+    }
+    for (size_t i = 0; i < trb_cache_units(&spec); i++) {
+        const trb_cache_unit u = trb_cache_unit_at(&spec, i);
+        const size_t row = trb_shard_row_bytes(&spec, u.kind) + sizeof(int64_t); /* and its id */
+        p->view[u.view].files++;
+        p->view[u.view].bytes += (double)u.rows * (double)row + SHARD_BYTES;
     }
     trb_free(view);
     return TRB_OK;
@@ -231,8 +230,9 @@ static trb_status plan(const trb_config *c, const trb__samples *s, size_t ranks,
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, p->n_stages, sizeof *p->stage, &p->stage));
     TRB_TRY(plan_views(c, &s->data, K, p));
     (void)strcpy(p->stage[0].name, "train");
-    (void)strcpy(p->stage[1].name, "cache, inputs");
-    (void)snprintf(p->stage[2].name, sizeof p->stage[2].name, "cache, %s", trb_holds_name(c->cache.holds));
+    const trb_shard_kind kinds[] = {TRB_SHARD_INPUTS, c->cache.holds};
+    for (size_t i = 0; i < 2; i++)
+        (void)snprintf(p->stage[1 + i].name, sizeof p->stage[1 + i].name, "cache, %s", trb_shard_kind_name(kinds[i]));
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, 3 * c->members.count + 2 * c->n_students, sizeof *k.known, &k.known));
     trb_progress_begin(&k.progress, c->members.count + c->n_students, "networks", "plan");
     trb_status st = plan_members(&k, ranks, p);

@@ -85,7 +85,7 @@ static trb_status measure_member(const trb_config *c, const trb__samples *s, siz
 /* What a rank keeps of the cache, or streams with. */
 static double cached(const trb_config *c, const trb__samples *s, const trb_student_opts *o, size_t K)
 {
-    const bool statistics = c->cache.holds == TRB_HOLDS_STATISTICS;
+    const bool statistics = c->cache.holds == TRB_SHARD_STATISTICS;
     const size_t row = statistics ? TRB_STATISTICS(K) : c->members.count / o->head_groups * K;
     const double kept = (double)(o->views * s->data.n * row) * (double)trb_dtype_bytes(c->cache.dtype);
     const double step = (double)(o->fit.batch * row) * sizeof(float);

@@ -4,6 +4,7 @@
 
 #include "internal.h"
 #include "tribikos/log.h"
+#include "tribikos/shard.h"
 
 /** What a rank writes with. The member whose weights are loaded seldom changes. */
 typedef struct {

@@ -10,7 +10,7 @@ static fuzz_base base;
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     (void)argc, (void)argv;
-    fuzz_cache_make(true, TRB_HOLDS_LOGITS);
+    fuzz_cache_make(true, TRB_SHARD_LOGITS);
     fuzz_base_keep(&base, fuzz_path(file));
     return 0;
 }
@@ -29,7 +29,7 @@ static trb_status serve(const trb_cache *c)
     trb_reader *r = NULL;
     const void *x = NULL;
     trb_status st = TRB_OK;
-    TRB_TRY(trb_reader_open(c, VIEW + 1, TRB_INPUTS, 1, ROWS, 1 << 20, &r));
+    TRB_TRY(trb_reader_open(c, (trb_selection){TRB_SHARD_INPUTS, .views = VIEW + 1}, ROWS, 1 << 20, &r));
     TRB_GO(trb_reader_plan(r, 1, sample, view));
     TRB_GO(trb_reader_next_inputs(r, &x));
     must_be_finite(ROWS * FUZZ_D, x);

@@ -6,7 +6,7 @@ static fuzz_base base;
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     (void)argc, (void)argv;
-    fuzz_cache_make(false, TRB_HOLDS_LOGITS);
+    fuzz_cache_make(false, TRB_SHARD_LOGITS);
     fuzz_base_keep(&base, fuzz_path("cache/manifest.h5"));
     return 0;
 }

@@ -8,7 +8,7 @@ static fuzz_base base;
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     (void)argc, (void)argv;
-    fuzz_cache_make(false, TRB_HOLDS_LOGITS);
+    fuzz_cache_make(false, TRB_SHARD_LOGITS);
     fuzz_base_keep(&base, fuzz_path("cache/v00/m000-s00000.h5"));
     return 0;
 }
@@ -19,7 +19,7 @@ static trb_status serve(const trb_cache *c, size_t memory)
     trb_reader *r = NULL;
     const float *t = NULL;
     trb_status st = TRB_OK;
-    TRB_TRY(trb_reader_open(c, 1, 0, 2, 2, memory, &r));
+    TRB_TRY(trb_reader_open(c, (trb_selection){TRB_SHARD_LOGITS, 1, 0, 2}, 2, memory, &r));
     TRB_GO(trb_reader_plan(r, 2, sample, NULL));
     for (int step = 0; step < 2; step++) {
         TRB_GO(trb_reader_next(r, &t));

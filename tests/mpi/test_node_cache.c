@@ -7,9 +7,11 @@
 #include "../../src/stages/reading.h"
 
 #include "mpi/opens.h"
+#include "tribikos/shard.h"
 
 enum { ROWS_IN_CACHE = 500, K = 5, M = 4, V = 2, SHARD = 128, SHARDS = 4, ROWS = 12, STEPS = 9 };
 enum { LOTS = 1 << 24 };
+static const trb_selection all_members = {TRB_SHARD_LOGITS, V, 0, M};
 
 static char folder[] = "/tmp/trb-node-XXXXXX";
 
@@ -45,7 +47,7 @@ static trb_cache *make(trb_comm *w, trb_dtype dtype)
             CHECK(trb_shard_create(folder, &spec, i, &s) == TRB_OK && trb_shard_write(s, u.rows, rows) == TRB_OK);
             CHECK(trb_shard_publish(s, &payload[i]) == TRB_OK);
         }
-        CHECK(trb_manifest_publish(folder, &spec, payload, "none") == TRB_OK);
+        CHECK(trb_manifest_publish(folder, &spec, payload, "none", "") == TRB_OK);
     }
     CHECK(trb_comm_bcast(w, folder, sizeof folder, 0) == TRB_OK);
     trb_cache *c = NULL;
@@ -96,7 +98,7 @@ static void kept_once(trb_comm *w)
         trb_cache *c = make(w, dtype);
         trb__reading r;
         const size_t before = trb_mem_bytes(TRB_MEM_CACHE), step = ROWS * M * K * sizeof(float);
-        CHECK(trb__reading_open(w, 0, c, V, 0, M, ROWS, LOTS, &r) == TRB_OK);
+        CHECK(trb__reading_open(w, 0, c, all_members, ROWS, LOTS, &r) == TRB_OK);
         CHECK(!trb_reader_streams(r.reader) && (r.block != NULL) == (trb_comm_size(w) > 1));
         CHECK(trb_mem_bytes(TRB_MEM_CACHE) - before == step + (trb_comm_rank(w) == 0 ? bytes(dtype, M) : 0));
         serve(w, r.reader, 0, M, ROWS);
@@ -118,7 +120,8 @@ static void colours_read_their_members(trb_comm *w)
     trb_cache *c = make(w, TRB_F32);
     trb__reading reading;
     opens_begin();
-    CHECK(trb__reading_open(w, color, c, V, m0, m_count, rows, LOTS, &reading) == TRB_OK);
+    CHECK(trb__reading_open(w, color, c, (trb_selection){TRB_SHARD_LOGITS, V, m0, m_count}, rows, LOTS, &reading) ==
+          TRB_OK);
     const int count = opens_of(".h5") / OPENS;
     CHECK((reading.reader == NULL) == (rows == 0));
     CHECK(rows > 0 || count == 0);
@@ -139,7 +142,7 @@ static void each_shard_is_read_once(trb_comm *w)
     for (int streams = 0; streams < 2; streams++) {
         trb__reading r;
         opens_begin();
-        CHECK(trb__reading_open(w, 0, c, V, 0, M, ROWS, streams ? bytes(TRB_F32, M) / 6 : LOTS, &r) == TRB_OK);
+        CHECK(trb__reading_open(w, 0, c, all_members, ROWS, streams ? bytes(TRB_F32, M) / 6 : LOTS, &r) == TRB_OK);
         CHECK(trb_reader_streams(r.reader) == (streams == 1));
         for (size_t i = 0; i < V * M * SHARDS; i++) {
             char name[64];
@@ -159,7 +162,7 @@ static void ranks_put_their_memory_together(trb_comm *w)
     trb_cache *c = make(w, TRB_F32);
     for (size_t less = 0; less < 2; less++) {
         trb__reading r;
-        CHECK(trb__reading_open(w, 0, c, V, 0, M, ROWS, least - less, &r) == TRB_OK);
+        CHECK(trb__reading_open(w, 0, c, all_members, ROWS, least - less, &r) == TRB_OK);
         CHECK(trb_reader_streams(r.reader) == (less == 1));
         serve(w, r.reader, 0, M, ROWS);
         CHECK(trb__reading_close(&r) == TRB_OK);
@@ -177,7 +180,7 @@ static void each_keeps_its_own(trb_comm *w)
         CHECK(getrlimit(RLIMIT_FSIZE, &limit) == 0);
         less = (struct rlimit){.rlim_cur = 1000, .rlim_max = limit.rlim_max};
         CHECK(setrlimit(RLIMIT_FSIZE, &less) == 0);
-        CHECK(trb__reading_open(w, 0, c, V, 0, M, ROWS, streams ? bytes(TRB_F32, M) : LOTS, &r) == TRB_OK);
+        CHECK(trb__reading_open(w, 0, c, all_members, ROWS, streams ? bytes(TRB_F32, M) : LOTS, &r) == TRB_OK);
         CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
         CHECK(r.block == NULL && trb_reader_streams(r.reader) == (streams == 1));
         serve(w, r.reader, 0, M, ROWS);
@@ -198,7 +201,7 @@ static void a_damaged_shard_fails_all(trb_comm *w)
         CHECK(trb_comm_barrier(w) == TRB_OK);
         for (int streams = 0; streams < 2; streams++) {
             trb__reading r;
-            CHECK(trb__reading_open(w, 0, c, V, 0, M, ROWS, streams ? bytes(TRB_F32, M) / 6 : LOTS, &r) ==
+            CHECK(trb__reading_open(w, 0, c, all_members, ROWS, streams ? bytes(TRB_F32, M) / 6 : LOTS, &r) ==
                   TRB_EINTEGRITY);
             CHECK(strcmp(trb_fail_message(), wanted) == 0 && r.reader == NULL && r.block == NULL);
             trb_fail_clear();

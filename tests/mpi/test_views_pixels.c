@@ -123,7 +123,8 @@ static trb_status train(trb_comm *w, const scene *of, student *s)
     trb_augment *views = NULL;
     const trb_grid grid = trb_grid_plain(w, o->fit.lanes, 0);
     CHECK(trb__cache_open(w, of->c, &of->s.data, &cache) == TRB_OK);
-    CHECK(trb_reader_open(cache, V, 0, M, 2 * grid.lanes.count, 1 << 20, &s->reader) == TRB_OK);
+    CHECK(trb_reader_open(cache, (trb_selection){TRB_SHARD_LOGITS, V, 0, M}, 2 * grid.lanes.count, 1 << 20,
+                          &s->reader) == TRB_OK);
     CHECK(trb__member_net(of->c, 0, &of->s.data, &net) == TRB_OK);
     CHECK(trb__views_create(of->c, &of->s, V, &views) == TRB_OK);
     CHECK(trb__views_create(of->c, &of->s, V, &s->views) == TRB_OK);

@@ -62,14 +62,43 @@ else
 fi
 
 # ---- a cache
-rm -r "$work/a/student"
-on Sandybridge mpi 2 distill "$conf" --run.dir="$work/a" "${one[@]}" || cat "$work/err"
+distill() { # FOLDER: its student, anew, by B
+    rm -rf "$work/$1/student"
+    on Sandybridge mpi 2 distill "$conf" --run.dir="$work/$1" "${one[@]}" || cat "$work/err"
+}
+check "a manifest names the processor" grep -q '^  processor  *[^ ]' <(tribikos info "$work/a/cache/manifest.h5")
+distill a
 check "a cache of other kernels: one line" test "$(lines)" = 1
-check "a cache of other kernels: the student names both" grep -q "^$A; $B on " <(blas "$work/a/student/kd/weights.h5")
+check "a cache of other kernels: the student names both" grep -q "^$A on .*; $B on " <(blas "$work/a/student/kd/weights.h5")
 on Sandybridge mpi 2 distill "$conf" --run.dir="$work/a" "${one[@]}" || cat "$work/err"
 check "nothing to be distilled: no line" test "$(lines)" = 0
 more=("${one[@]}" --cache.views=2 '--cache.view_recipes=["crop 2"]')
 on Sandybridge mpi 2 cache "$conf" --run.dir="$work/a" "${more[@]}" || cat "$work/err"
 check "other kernels add views to a cache: one line" test "$(lines)" = 1
-check "other kernels add views to a cache: the manifest names both" grep -q "^$A; $B on " <(blas "$work/a/cache/manifest.h5")
+check "other kernels add views to a cache: the manifest names both" grep -q "^$A on .*; $B on " <(blas "$work/a/cache/manifest.h5")
+if $python -c 'import h5py' 2>/dev/null; then
+    edit() { # FOLDER STATEMENT: on the attributes of its manifest, "attrs"
+        $python -c 'import h5py, numpy, sys
+with h5py.File(sys.argv[1], "r+", libver=("v110", "v110")) as f:
+    attrs = f.attrs
+    exec(sys.argv[2])' "$work/$1/cache/manifest.h5" "$2"
+    }
+    cp -r "$work/b" "$work/c"
+    edit c 'assert len(attrs["processor"]) > 3; attrs["processor"] = numpy.bytes_("Zilog Z80 (1/1), L2 0 KiB")'
+    distill c
+    check "a cache of another processor: one line" test "$(lines)" = 1
+    check "a cache of another processor: the student names both" \
+        grep -q "^$B on Zilog Z80 (1/1), L2 0 KiB; $B on " <(blas "$work/c/student/kd/weights.h5")
+    on Sandybridge mpi 2 cache "$conf" --run.dir="$work/c" "${more[@]}" || cat "$work/err"
+    check "another processor adds views to a cache: one line" test "$(lines)" = 1
+    check "another processor adds views to a cache: the manifest names both" \
+        grep -q "^$B on Zilog Z80 (1/1), L2 0 KiB; $B on " <(blas "$work/c/cache/manifest.h5")
+    cp -r "$work/b" "$work/d"
+    edit d 'del attrs["processor"]'
+    distill d
+    check "a cache of an earlier version, which names no processor: no line" test "$(lines)" = 0
+    check "a cache of an earlier version: the same student" cmp -s "$work"/{d,b}/student/kd/weights.h5
+else
+    echo "SKIPPED: python3-h5py is not installed: no cache of another processor"
+fi
 finish

@@ -3,9 +3,10 @@
 #define TRB_TEST_ENSEMBLE_H
 
 #include "scratch.h"
-#include "tribikos/cache.h"
 #include "tribikos/dirichlet.h"
+#include "tribikos/reader.h"
 #include "tribikos/rng.h"
+#include "tribikos/shard.h"
 
 enum { ENSEMBLE_MAX_M = 8, ENSEMBLE_MAX_V = 4, ENSEMBLE_MAX_N = 4096 };
 
@@ -15,8 +16,8 @@ static uint64_t ensemble_digest[ENSEMBLE_MAX_M];
 static int32_t ensemble_label[ENSEMBLE_MAX_N];
 static float ensemble_target[ENSEMBLE_MAX_N];
 
-/* Exact in half precision, different for every coordinate within reach of a mistake. Of TRB_ALL it does for statistics.
- */
+/* Exact in half precision, different for every coordinate within reach of a mistake. Of member 0 it does for
+ * statistics. */
 __attribute__((unused)) static float ensemble_logit(size_t v, size_t m, size_t n, size_t k)
 {
     return (float)((v * 977 + m * 131 + n * 17 + k * 5) % 2039) / 16 - 60;
@@ -89,7 +90,7 @@ __attribute__((unused)) static trb_status ensemble_write(const char *dir, const 
                                                          size_t run, uint64_t *payload)
 {
     const trb_cache_unit u = trb_cache_unit_at(spec, unit);
-    const size_t width = u.member == TRB_ALL ? TRB_STATISTICS(spec->K) : spec->K;
+    const size_t width = u.kind == TRB_SHARD_STATISTICS ? TRB_STATISTICS(spec->K) : spec->K;
     trb_shard *s = NULL;
     float *rows = NULL;
     trb_status st = TRB_OK;
@@ -109,6 +110,16 @@ done:
     return st;
 }
 
+/* What readers are asked for: some members' logits; what is of all members. */
+__attribute__((unused)) static trb_selection ensemble_logits(size_t views, size_t m0, size_t m_count)
+{
+    return (trb_selection){TRB_SHARD_LOGITS, views, m0, m_count};
+}
+__attribute__((unused)) static trb_selection ensemble_all(trb_shard_kind kind, size_t views)
+{
+    return (trb_selection){kind, .views = views};
+}
+
 /* Write all shards and the manifest. */
 __attribute__((unused)) static void ensemble_make(const char *dir, const trb_cache_spec *spec)
 {
@@ -120,7 +131,7 @@ __attribute__((unused)) static void ensemble_make(const char *dir, const trb_cac
         ensemble_inputs_payload[i - logits] = payload[i];
     }
     for (size_t i = 0; i < logits; i++) assert_ok(ensemble_write(dir, spec, i, spec->block, &payload[i]));
-    assert_ok(trb_manifest_publish(dir, spec, payload, "none, 1 thread"));
+    assert_ok(trb_manifest_publish(dir, spec, payload, "none, 1 thread", ""));
     trb_free(payload);
 }
 

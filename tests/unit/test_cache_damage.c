@@ -41,8 +41,8 @@ static trb_status read_cache(uint64_t *sum)
     }
     TRB_GO(trb_cache_open(in_scratch("cache"), &c));
     const trb_cache_spec *spec = trb_cache_spec_of(c);
-    const bool statistics = spec->holds == TRB_HOLDS_STATISTICS;
-    TRB_GO(trb_reader_open(c, V, statistics ? TRB_ALL : 0, statistics ? 1 : M, V * N, 1 << 20, &r));
+    const bool statistics = spec->holds == TRB_SHARD_STATISTICS;
+    TRB_GO(trb_reader_open(c, (trb_selection){spec->holds, V, 0, M}, V * N, 1 << 20, &r));
     TRB_GO(trb_reader_plan(r, 1, sample, view));
     TRB_GO(trb_reader_next(r, &t));
     *sum = trb_hash_bytes(t, sizeof(float) * V * N * (statistics ? TRB_STATISTICS(K) : M * K)) ^
@@ -78,7 +78,7 @@ static trb_status read_stored_cache(uint64_t *sum)
     TRB_TRY(read_cache(&logits));
     TRB_GO(trb_cache_open(in_scratch("cache"), &c));
     for (size_t i = 0; i < trb_cache_units(trb_cache_spec_of(c)); i++) TRB_GO(trb_cache_verify_unit(c, i));
-    TRB_GO(trb_reader_open(c, VIEWS, TRB_INPUTS, 1, VIEWS * N, 1 << 20, &r));
+    TRB_GO(trb_reader_open(c, ensemble_all(TRB_SHARD_INPUTS, VIEWS), VIEWS * N, 1 << 20, &r));
     TRB_GO(trb_reader_plan(r, 1, sample, view));
     TRB_GO(trb_reader_next_inputs(r, &x));
     const trb_cache_spec *spec = trb_cache_spec_of(c);
@@ -101,7 +101,7 @@ static void make_stored_cache(void)
 static void make_statistics_cache(void)
 {
     trb_cache_spec spec = ensemble_spec(N, K, M, 4);
-    spec.holds = TRB_HOLDS_STATISTICS;
+    spec.holds = TRB_SHARD_STATISTICS;
     ensemble_store(&spec, TRB_U8);
     ensemble_make(in_scratch("cache"), &spec);
 }
@@ -352,7 +352,7 @@ static void consistent_nonsense(void **state)
         assert_ok(trb_h5_put(h, "logits", (trb_h5_shape){TRB_F32, 2, {40, K}}, rows));
         assert_ok(trb_h5_put(h, "sample_id", (trb_h5_shape){TRB_I64, 1, {40}}, ids));
         assert_ok(trb_h5_publish(h));
-        assert_ok(trb_manifest_publish(in_scratch("nonsense"), &spec, &payload, ""));
+        assert_ok(trb_manifest_publish(in_scratch("nonsense"), &spec, &payload, "", ""));
         if (flaw == 0) assert_ok(ensemble_verify(in_scratch("nonsense")));
         if (flaw == 1)
             assert_fails(ensemble_verify(in_scratch("nonsense")), TRB_EINTEGRITY,

@@ -8,7 +8,7 @@ static trb_cache_spec fault_spec;
 static int publish_must_fail(void)
 {
     const uint64_t payload[2] = {1, 2};
-    return is_fault(trb_manifest_publish(scratch, &fault_spec, payload, "")) ? 0 : 1;
+    return is_fault(trb_manifest_publish(scratch, &fault_spec, payload, "", "")) ? 0 : 1;
 }
 
 static void faults(void **state)
@@ -126,42 +126,110 @@ static void virtual_view(void **state)
     assert_fails(ensemble_verify(in_scratch("virtual")), TRB_EINTEGRITY, "v01/m001-s00000.h5: the shard is missing");
 }
 
+/* A cache of this test: statistics or logits, with or without stored inputs. */
+static trb_cache_spec spec_of(bool statistics, bool inputs)
+{
+    trb_cache_spec spec = ensemble_spec(100, 3, 2, 2);
+    spec.holds = statistics ? TRB_SHARD_STATISTICS : TRB_SHARD_LOGITS;
+    if (inputs) ensemble_store(&spec, TRB_U8);
+    return spec;
+}
+
 /* What a cache holds is told by its manifest, with and without stored inputs; the other kind is refused with both. */
 static void kinds(void **state)
 {
     (void)state;
-    for (unsigned version = 1; version <= 4; version++) {
-        trb_cache_spec spec = ensemble_spec(100, 3, 2, 2);
-        const bool statistics = version > 2, inputs = version % 2 == 0;
-        spec.holds = statistics ? TRB_HOLDS_STATISTICS : TRB_HOLDS_LOGITS;
-        if (inputs) ensemble_store(&spec, TRB_U8);
-        trb_cache *c = ensemble_open(in_scratch("kind%u", version), &spec);
+    static const char *const features[4] = {"", "inputs", "statistics", "statistics inputs"};
+    for (unsigned k = 0; k < 4; k++) {
+        const bool statistics = k >= 2, inputs = k % 2 == 1;
+        const trb_cache_spec spec = spec_of(statistics, inputs);
+        trb_cache *c = ensemble_open(in_scratch("kind%u", k), &spec);
         assert_true(trb_cache_spec_of(c)->holds == spec.holds && trb_cache_spec_of(c)->view[1].stored == inputs);
-        assert_ok(ensemble_verify(in_scratch("kind%u", version)));
+        assert_ok(ensemble_verify(in_scratch("kind%u", k)));
         assert_ok(trb_cache_expect_holds(c, spec.holds));
-        assert_fails(trb_cache_expect_holds(c, statistics ? TRB_HOLDS_LOGITS : TRB_HOLDS_STATISTICS), TRB_EINTEGRITY,
+        assert_fails(trb_cache_expect_holds(c, statistics ? TRB_SHARD_LOGITS : TRB_SHARD_STATISTICS), TRB_EINTEGRITY,
                      statistics ? "the cache holds statistics, `cache.holds` is logits; set it, or use another run.dir"
                                 : "the cache holds logits, `cache.holds` is statistics; set it");
         trb_cache_close(c);
         trb_h5 *h = NULL;
         uint64_t is = 0;
-        assert_ok(trb_h5_open(in_scratch("kind%u/manifest.h5", version), &h));
+        assert_ok(trb_h5_open(in_scratch("kind%u/manifest.h5", k), &h));
         assert_ok(trb_h5_get_u64(h, "version", &is));
-        assert_int_equal(is, version);
+        assert_int_equal(is, k == 0 ? 1 : 5);
+        assert_true(trb_h5_has_attr(h, "features") == (k > 0));
+        if (k > 0) expect_text(h, "features", features[k]);
         if (statistics) {
             float read[2][100][7];
-            expect_text(h, "holds", "statistics");
             assert_ok(trb_h5_read_rows(h, "statistics", TRB_F32, 0, 2, read));
             for (size_t i = 0; i < 2 * 100 * 7; i++)
-                assert_true((&read[0][0][0])[i] == ensemble_logit(i / 700, TRB_ALL, i / 7 % 100, i % 7));
+                assert_true((&read[0][0][0])[i] == ensemble_logit(i / 700, 0, i / 7 % 100, i % 7));
         }
+        trb_h5_close(h);
+    }
+}
+
+/* Manifests of the versions 1 to 4, written for these caches by the program of before features had names: they are
+ * read, list shards with the payloads that shards have today, and have the digests of today's manifests. */
+static void earlier_versions(void **state)
+{
+    (void)state;
+    const char *golden = getenv("TRB_GOLDEN");
+    assert_non_null(golden);
+    for (unsigned version = 1; version <= 4; version++) {
+        const bool statistics = version > 2, inputs = version % 2 == 0;
+        const trb_cache_spec spec = spec_of(statistics, inputs);
+        char *dir = strdup(in_scratch("v%u", version)), path[512];
+        size_t n = 0;
+        uint64_t is = 0;
+        trb_h5 *h = NULL;
+        trb_cache *c = ensemble_open(dir, &spec);
+        const uint64_t digest = trb_cache_digest(c);
+        trb_cache_close(c);
+        (void)snprintf(path, sizeof path, "%s/manifest_v%u.h5", golden, version);
+        char *bytes = slurp(path, &n);
+        spill(in_scratch("v%u/manifest.h5", version), bytes, n);
+        free(bytes);
+        assert_ok(trb_h5_open(in_scratch("v%u/manifest.h5", version), &h));
+        assert_ok(trb_h5_get_u64(h, "version", &is));
+        assert_int_equal(is, version);
+        trb_h5_close(h);
+        assert_ok(ensemble_verify(dir));
+        assert_ok(trb_cache_open(dir, &c));
+        assert_true(trb_cache_spec_of(c)->holds == spec.holds && trb_cache_spec_of(c)->view[1].stored == inputs);
+        assert_true(trb_cache_digest(c) == digest);
+        assert_string_equal(trb_cache_blas(c), "none, 1 thread");
+        assert_string_equal(trb_cache_processor(c), "");
+        trb_cache_close(c);
+        free(dir);
+    }
+}
+
+/* What computed the logits is told as it was; who does not know says nothing. */
+static void makers(void **state)
+{
+    (void)state;
+    const trb_cache_spec spec = ensemble_spec(50, 3, 2, 1);
+    const uint64_t payload[2] = {1, 2};
+    static const char *const known[2] = {"", "Zilog Z80 (1/1), L2 0 KiB"};
+    for (size_t i = 0; i < 2; i++) {
+        trb_cache *c = NULL;
+        trb_h5 *h = NULL;
+        assert_ok(trb_mkdirs(in_scratch("makers")));
+        assert_ok(trb_manifest_publish(in_scratch("makers"), &spec, payload, "A on B; C on D", known[i]));
+        assert_ok(trb_cache_open(in_scratch("makers"), &c));
+        assert_string_equal(trb_cache_blas(c), "A on B; C on D");
+        assert_string_equal(trb_cache_processor(c), known[i]);
+        trb_cache_close(c);
+        assert_ok(trb_h5_open(in_scratch("makers/manifest.h5"), &h));
+        assert_true(trb_h5_has_attr(h, "processor") == (i == 1));
         trb_h5_close(h);
     }
 }
 
 /* What a manifest of somebody else's hand says; HDF5 finds no fault in it. */
 typedef struct {
-    uint64_t N, K, M, V, block, R, first_row;
+    uint64_t N, K, M, V, block, R, first_row, version;
+    const char *features;
 } claims;
 
 static void write_manifest(const claims *c)
@@ -186,16 +254,17 @@ static void write_manifest(const claims *c)
     const struct {
         const char *name;
         uint64_t value;
-    } numbers[] = {{"version", 1},         {"samples", c->N},
-                   {"outputs", c->K},      {"members", c->M},
-                   {"views", c->V},        {"block", c->block},
-                   {"shard_rows", c->R},   {"data_digest", 1},
-                   {"view_00_seed", seed}, {"digest", trb_hash_value(hash)}};
+    } numbers[] = {{"version", c->version}, {"samples", c->N},
+                   {"outputs", c->K},       {"members", c->M},
+                   {"views", c->V},         {"block", c->block},
+                   {"shard_rows", c->R},    {"data_digest", 1},
+                   {"view_00_seed", seed},  {"digest", trb_hash_value(hash)}};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         assert_ok(trb_h5_put_u64(h, numbers[i].name, numbers[i].value));
     assert_ok(trb_h5_put_text(h, "format", "tribikos cache"));
     assert_ok(trb_h5_put_text(h, "task", "classes"));
     assert_ok(trb_h5_put_text(h, "dtype", "float32"));
+    if (c->features != NULL) assert_ok(trb_h5_put_text(h, "features", c->features));
     assert_ok(trb_h5_put_text(h, "view_00_recipe", "identity"));
     for (size_t i = 0; i < 5; i++) assert_ok(trb_h5_put(h, names[i], (trb_h5_shape){TRB_U64, 1, {S}}, column[i]));
     assert_ok(trb_h5_put(h, "member_digest", (trb_h5_shape){TRB_U64, 1, {M}}, ensemble_digest));
@@ -210,7 +279,7 @@ static void absurd_claims(void **state)
 {
     (void)state;
     (void)ensemble_spec(149, 3, 2, 1);
-    const claims good = {149, 3, 2, 1, 16, 64, 64};
+    const claims good = {149, 3, 2, 1, 16, 64, 64, 1, NULL};
     trb_cache *c = NULL;
     write_manifest(&good);
     assert_ok(trb_cache_open(in_scratch("claims"), &c));
@@ -225,7 +294,7 @@ static void absurd_claims(void **state)
             write_manifest(&bad);
             const size_t before = trb_mem_allocations();
             assert_fails(trb_cache_open(in_scratch("claims"), &c), TRB_EINTEGRITY, "claims/manifest.h5: ");
-            assert_true(trb_mem_allocations() - before < 13);
+            assert_true(trb_mem_allocations() - before < 14);
             assert_int_equal(trb_mem_bytes(TRB_MEM_KINDS), 0);
         }
     claims bad = good;
@@ -241,6 +310,37 @@ static void absurd_claims(void **state)
     trb_cache_close(c);
 }
 
+/* A manifest of a later version, or with a feature that is not known here, is refused, and so is one whose features
+ * are not those of its contents. */
+static void unknown_features(void **state)
+{
+    (void)state;
+    (void)ensemble_spec(149, 3, 2, 1);
+    claims claim = {149, 3, 2, 1, 16, 64, 64, 5, ""};
+    trb_cache *c = NULL;
+    write_manifest(&claim);
+    assert_ok(trb_cache_open(in_scratch("claims"), &c));
+    trb_cache_close(c);
+    c = NULL;
+    static const struct {
+        uint64_t version;
+        const char *features, *says;
+    } wrong[] = {{0, NULL, "version is 0, expected 1 to 5"},
+                 {6, "", "version is 6, expected 1 to 5"},
+                 {5, NULL, "features"},
+                 {5, "inputs gradients", "the feature `gradients`, which this version of the program does not know"},
+                 {5, "inputs", "inputs_dtype"},
+                 {5, "statistics", "data set shard/member is uint64 [6], expected uint64 [3]"},
+                 {3, NULL, "data set shard/member is uint64 [6], expected uint64 [3]"}};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        claim.version = wrong[i].version;
+        claim.features = wrong[i].features;
+        write_manifest(&claim);
+        assert_fails(trb_cache_open(in_scratch("claims"), &c), TRB_EINTEGRITY, wrong[i].says);
+    }
+    assert_null(c);
+}
+
 /* Many shards: a manifest of ten thousand stays quick to write and to open. */
 static void many(void **state)
 {
@@ -252,7 +352,7 @@ static void many(void **state)
     spec.block = spec.shard_rows = 32;
     trb_cache *c = NULL;
     assert_ok(trb_mkdirs(in_scratch("many")));
-    assert_ok(trb_manifest_publish(in_scratch("many"), &spec, payload, ""));
+    assert_ok(trb_manifest_publish(in_scratch("many"), &spec, payload, "", ""));
     assert_ok(trb_cache_open(in_scratch("many"), &c));
     assert_int_equal(trb_cache_units(trb_cache_spec_of(c)), 20000);
     trb_cache_close(c);
@@ -261,9 +361,17 @@ static void many(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(faults),      cmocka_unit_test(round_trip),   cmocka_unit_test(refusals),
-        cmocka_unit_test(other_views), cmocka_unit_test(virtual_view), cmocka_unit_test(absurd_claims),
-        cmocka_unit_test(many),        cmocka_unit_test(kinds),
+        cmocka_unit_test(faults),
+        cmocka_unit_test(round_trip),
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(other_views),
+        cmocka_unit_test(virtual_view),
+        cmocka_unit_test(absurd_claims),
+        cmocka_unit_test(many),
+        cmocka_unit_test(kinds),
+        cmocka_unit_test(makers),
+        cmocka_unit_test(earlier_versions),
+        cmocka_unit_test(unknown_features),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -6,10 +6,10 @@
 enum { N = 1000, K = 5, M = 4, V = 2, ROWS = 32 };
 static trb_cache_spec spec;
 
-/* Numbers of a row and member; of all members together if m0 is TRB_ALL. */
-static size_t width(size_t m0)
+/* Numbers of a row and member, or of all members together. */
+static size_t width(trb_selection of)
 {
-    return m0 == TRB_ALL ? TRB_STATISTICS(K) : K;
+    return of.kind == TRB_SHARD_STATISTICS ? TRB_STATISTICS(K) : K;
 }
 
 /* \return memory that lets a reader of m_count members stream with about `steps` steps a window */
@@ -20,21 +20,22 @@ static size_t memory_for(size_t m_count, size_t steps)
     return fixed + steps * ROWS * (2 * row + 4);
 }
 
-static void expect_step(const float *t, size_t m0, size_t m_count, const int64_t *sample, const uint16_t *view)
+static void expect_step(const float *t, trb_selection of, const int64_t *sample, const uint16_t *view)
 {
+    const size_t M_read = of.kind == TRB_SHARD_LOGITS ? of.m_count : 1, n = width(of);
     for (size_t i = 0; i < ROWS; i++)
-        for (size_t m = 0; m < m_count; m++)
-            for (size_t k = 0; k < width(m0); k++) {
-                const float wanted = ensemble_logit(view == NULL ? 0 : view[i], m0 + m, (size_t)sample[i], k);
-                if (t[(i * m_count + m) * width(m0) + k] != wanted)
+        for (size_t m = 0; m < M_read; m++)
+            for (size_t k = 0; k < n; k++) {
+                const float wanted = ensemble_logit(view == NULL ? 0 : view[i], of.m0 + m, (size_t)sample[i], k);
+                if (t[(i * M_read + m) * n + k] != wanted)
                     fail_msg("row %zu (sample %lld) member %zu output %zu: %g, expected %g", i, (long long)sample[i],
-                             m0 + m, k, (double)t[(i * m_count + m) * width(m0) + k], (double)wanted);
+                             of.m0 + m, k, (double)t[(i * M_read + m) * n + k], (double)wanted);
             }
 }
 
 /* Epochs of shuffled plans with repetitions, over part of the members: an empty one, one in order, and two that are
  * dropped. */
-static void serve(const char *dir, size_t m0, size_t m_count, size_t memory, bool streams)
+static void serve(const char *dir, trb_selection of, size_t memory, bool streams)
 {
     enum { STEPS = 24, EPOCHS = 7 };
     static int64_t samples[2][STEPS * ROWS]; /* a plan is borrowed until the next one */
@@ -43,7 +44,7 @@ static void serve(const char *dir, size_t m0, size_t m_count, size_t memory, boo
     trb_reader *r = NULL;
     const float *t = NULL;
     assert_ok(trb_cache_open(dir, &c));
-    assert_ok(trb_reader_open(c, V, m0, m_count, ROWS, memory, &r));
+    assert_ok(trb_reader_open(c, of, ROWS, memory, &r));
     assert_int_equal(trb_reader_streams(r), streams);
     assert_true(trb_mem_bytes(TRB_MEM_CACHE) <= memory);
     unsigned seed = 1;
@@ -61,7 +62,7 @@ static void serve(const char *dir, size_t m0, size_t m_count, size_t memory, boo
         const size_t served = epoch % 4 == 1 ? steps / 2 : steps;
         for (size_t s = 0; s < served; s++) {
             assert_ok(trb_reader_next(r, &t));
-            expect_step(t, m0, m_count, sample + s * ROWS, views == NULL ? NULL : views + s * ROWS);
+            expect_step(t, of, sample + s * ROWS, views == NULL ? NULL : views + s * ROWS);
         }
         if (served == steps) assert_fails(trb_reader_next(r, &t), TRB_EINTERNAL, "the plan has only");
     }
@@ -81,11 +82,12 @@ static void same_values(void **state)
         char dir[100];
         (void)snprintf(dir, sizeof dir, "%s", in_scratch("cache%d", half));
         ensemble_make(dir, &spec);
-        serve(dir, 0, M, 1 << 24, false);
-        serve(dir, 1, 2, 1 << 24, false);
-        for (size_t steps = 2; steps < 20; steps *= brief() ? 8 : 2) serve(dir, 0, M, memory_for(M, steps), true);
-        serve(dir, 3, 1, memory_for(1, 2), true);
-        serve(dir, 1, 2, memory_for(2, 3), true);
+        serve(dir, ensemble_logits(V, 0, M), 1 << 24, false);
+        serve(dir, ensemble_logits(V, 1, 2), 1 << 24, false);
+        for (size_t steps = 2; steps < 20; steps *= brief() ? 8 : 2)
+            serve(dir, ensemble_logits(V, 0, M), memory_for(M, steps), true);
+        serve(dir, ensemble_logits(V, 3, 1), memory_for(1, 2), true);
+        serve(dir, ensemble_logits(V, 1, 2), memory_for(2, 3), true);
     }
 }
 
@@ -94,26 +96,26 @@ static void statistics(void **state)
 {
     (void)state;
     spec = ensemble_spec(N, K, M, V);
-    spec.holds = TRB_HOLDS_STATISTICS;
+    spec.holds = TRB_SHARD_STATISTICS;
     spec.shard_rows = 256;
     char dir[100];
     (void)snprintf(dir, sizeof dir, "%s", in_scratch("statistics"));
     ensemble_make(dir, &spec);
     const size_t row = TRB_STATISTICS(K) * sizeof(float), step = ROWS * row;
-    serve(dir, TRB_ALL, 1, V * N * row + step, false);
+    serve(dir, ensemble_all(TRB_SHARD_STATISTICS, V), V * N * row + step, false);
     const size_t fixed = spec.block * row + V * (N / 16 + 1) * 12 + 2 * ROWS * 4;
-    serve(dir, TRB_ALL, 1, fixed + 4 * step, true);
-    serve(dir, TRB_ALL, 1, fixed + 9 * step, true);
+    serve(dir, ensemble_all(TRB_SHARD_STATISTICS, V), fixed + 4 * step, true);
+    serve(dir, ensemble_all(TRB_SHARD_STATISTICS, V), fixed + 9 * step, true);
     trb_cache *c = NULL;
     trb_reader *r = NULL;
     assert_ok(trb_cache_open(dir, &c));
-    assert_int_equal(trb_reader_bytes(c, V, TRB_ALL, 1), V * N * row);
-    assert_fails(trb_reader_open(c, V, 0, 1, ROWS, 1 << 20, &r), TRB_EINTERNAL, "members 0 to 1");
-    assert_fails(trb_reader_open(c, V, TRB_ALL, 2, ROWS, 1 << 20, &r), TRB_EINTERNAL, "wanted of a cache");
+    assert_int_equal(trb_reader_bytes(c, ensemble_all(TRB_SHARD_STATISTICS, V)), V * N * row);
+    assert_fails(trb_reader_open(c, ensemble_logits(V, 0, 1), ROWS, 1 << 20, &r), TRB_EINTERNAL, "members 0 to 1");
     trb_cache_close(c);
-    spec.holds = TRB_HOLDS_LOGITS;
+    spec.holds = TRB_SHARD_LOGITS;
     c = ensemble_open(in_scratch("logits"), &spec);
-    assert_fails(trb_reader_open(c, V, TRB_ALL, 1, ROWS, 1 << 20, &r), TRB_EINTERNAL, "wanted of a cache");
+    assert_fails(trb_reader_open(c, ensemble_all(TRB_SHARD_STATISTICS, V), ROWS, 1 << 20, &r), TRB_EINTERNAL,
+                 "statistics of 2 views");
     trb_cache_close(c);
 }
 
@@ -133,15 +135,15 @@ static void inputs(void **state)
         spec.deflate = half;
         ensemble_store(&spec, type);
         trb_cache *c = ensemble_open(in_scratch("inputs%d", half), &spec);
-        assert_int_equal(trb_reader_bytes(c, VIEWS, TRB_INPUTS, 1), 2 * N * row);
-        assert_int_equal(trb_reader_bytes(c, 3, TRB_INPUTS, 1), N * row);
-        assert_int_equal(trb_reader_bytes(c, 1, TRB_INPUTS, 1), 0);
+        assert_int_equal(trb_reader_bytes(c, ensemble_all(TRB_SHARD_INPUTS, VIEWS)), 2 * N * row);
+        assert_int_equal(trb_reader_bytes(c, ensemble_all(TRB_SHARD_INPUTS, 3)), N * row);
+        assert_int_equal(trb_reader_bytes(c, ensemble_all(TRB_SHARD_INPUTS, 1)), 0);
         const size_t fixed = spec.block * row + (VIEWS * 4 + 2 * 8) * (N / 16 + 1), all = 2 * N * row + ROWS * row;
         const size_t memory[] = {all, fixed + 2 * ROWS * (2 * row + 4), fixed + 7 * ROWS * (2 * row + 4)};
         for (size_t k = 0; k < 3; k++) {
             trb_reader *r = NULL;
             const void *x = NULL;
-            assert_ok(trb_reader_open(c, VIEWS, TRB_INPUTS, 1, ROWS, memory[k], &r));
+            assert_ok(trb_reader_open(c, ensemble_all(TRB_SHARD_INPUTS, VIEWS), ROWS, memory[k], &r));
             assert_int_equal(trb_reader_streams(r), k > 0);
             assert_true(trb_mem_bytes(TRB_MEM_CACHE) <= memory[k]);
             for (size_t epoch = 0; epoch < 3; epoch++) {
@@ -183,27 +185,29 @@ static void memory_limits(void **state)
     const float *t = NULL;
     const int64_t sample[2 * ROWS] = {0};
     trb_cache *c = ensemble_open(in_scratch("limits"), &spec);
-    assert_fails(trb_reader_open(c, V, 0, M, ROWS, memory_for(M, 1) - ROWS * M * K * 4, &r), TRB_ECONFIG,
-                 "give at least");
-    assert_fails(trb_reader_open(c, V, 0, M, ROWS, 0, &r), TRB_ECONFIG, "cannot hold two windows of 2 steps");
-    assert_fails(trb_reader_open(c, V, 2, 3, ROWS, 1 << 24, &r), TRB_EINTERNAL, "of a cache of 2 views and 4 members");
+    assert_fails(trb_reader_open(c, ensemble_logits(V, 0, M), ROWS, memory_for(M, 1) - ROWS * M * K * 4, &r),
+                 TRB_ECONFIG, "give at least");
+    assert_fails(trb_reader_open(c, ensemble_logits(V, 0, M), ROWS, 0, &r), TRB_ECONFIG,
+                 "cannot hold two windows of 2 steps");
+    assert_fails(trb_reader_open(c, ensemble_logits(V, 2, 3), ROWS, 1 << 24, &r), TRB_EINTERNAL,
+                 "of a cache of 2 views and 4 members");
     assert_null(r);
     /* The message names the least that works, and that works. */
-    (void)trb_reader_open(c, V, 0, M, ROWS, 0, &r);
+    (void)trb_reader_open(c, ensemble_logits(V, 0, M), ROWS, 0, &r);
     const size_t least = strtoul(strstr(trb_fail_message(), "give at least ") + 14, NULL, 10);
-    assert_fails(trb_reader_open(c, V, 0, M, ROWS, least - 1, &r), TRB_ECONFIG, "give at least");
-    assert_ok(trb_reader_open(c, V, 0, M, ROWS, least, &r));
+    assert_fails(trb_reader_open(c, ensemble_logits(V, 0, M), ROWS, least - 1, &r), TRB_ECONFIG, "give at least");
+    assert_ok(trb_reader_open(c, ensemble_logits(V, 0, M), ROWS, least, &r));
     assert_true(trb_reader_streams(r));
     assert_ok(trb_reader_plan(r, 2, sample, NULL));
     assert_ok(trb_reader_next(r, &t));
     assert_ok(trb_reader_close(r));
     /* Exactly what it serves, and the step: kept. */
     const size_t all = (size_t)V * N * M * K * 4, step = ROWS * M * K * 4;
-    assert_ok(trb_reader_open(c, V, 0, M, ROWS, all + step, &r));
+    assert_ok(trb_reader_open(c, ensemble_logits(V, 0, M), ROWS, all + step, &r));
     assert_false(trb_reader_streams(r));
     assert_int_equal(trb_reader_read(r), all);
     assert_ok(trb_reader_close(r));
-    assert_ok(trb_reader_open(c, V, 0, M, ROWS, all + step - 1, &r));
+    assert_ok(trb_reader_open(c, ensemble_logits(V, 0, M), ROWS, all + step - 1, &r));
     assert_true(trb_reader_streams(r));
     const int64_t beyond[ROWS] = {[7] = N}, before[ROWS] = {[7] = -1};
     const uint16_t unseen[ROWS] = {[8] = V};
@@ -233,21 +237,23 @@ static void first_views(void **state)
     assert_ok(trb_cache_open(in_scratch("first"), &c));
     const size_t all = (size_t)N * M * K * 4, step = ROWS * M * K * 4;
     for (int streams = 0; streams < 2; streams++) {
-        assert_ok(trb_reader_open(c, 1, 0, M, ROWS, all + step - (size_t)streams, &r));
+        assert_ok(trb_reader_open(c, ensemble_logits(1, 0, M), ROWS, all + step - (size_t)streams, &r));
         assert_int_equal(trb_reader_streams(r), streams);
         assert_true(trb_mem_bytes(TRB_MEM_CACHE) <= all + step);
         assert_ok(trb_reader_plan(r, 20, sample, first));
         for (size_t s = 0; s < 20; s++) {
             assert_ok(trb_reader_next(r, &t));
-            expect_step(t, 0, M, sample + s * ROWS, NULL);
+            expect_step(t, ensemble_logits(V, 0, M), sample + s * ROWS, NULL);
         }
         assert_fails(trb_reader_plan(r, 20, sample, second), TRB_EINTERNAL,
                      "row 8 of the plan names sample 56, view 1");
         assert_ok(trb_reader_close(r));
     }
-    assert_fails(trb_reader_open(c, 2, 0, M, ROWS, 1 << 24, &r), TRB_EINTEGRITY, "v01/m000-s00000.h5");
-    assert_fails(trb_reader_open(c, 0, 0, M, ROWS, 1 << 24, &r), TRB_EINTERNAL, "0 views and members 0 to 4");
-    assert_fails(trb_reader_open(c, 3, 0, M, ROWS, 1 << 24, &r), TRB_EINTERNAL, "of a cache of 2 views and 4 members");
+    assert_fails(trb_reader_open(c, ensemble_logits(2, 0, M), ROWS, 1 << 24, &r), TRB_EINTEGRITY, "v01/m000-s00000.h5");
+    assert_fails(trb_reader_open(c, ensemble_logits(0, 0, M), ROWS, 1 << 24, &r), TRB_EINTERNAL,
+                 "0 views and members 0 to 4");
+    assert_fails(trb_reader_open(c, ensemble_logits(3, 0, M), ROWS, 1 << 24, &r), TRB_EINTERNAL,
+                 "of a cache of 2 views and 4 members");
     trb_cache_close(c);
 }
 
@@ -262,7 +268,7 @@ static void no_allocation(void **state)
     const float *t = NULL;
     static int64_t sample[20 * ROWS];
     trb_cache *c = ensemble_open(in_scratch("alloc"), &spec);
-    assert_ok(trb_reader_open(c, V, 0, M, ROWS, 1 << 24, &r));
+    assert_ok(trb_reader_open(c, ensemble_logits(V, 0, M), ROWS, 1 << 24, &r));
     const size_t before = trb_mem_allocations();
     assert_ok(trb_reader_plan(r, 20, sample, NULL));
     for (int s = 0; s < 20; s++) assert_ok(trb_reader_next(r, &t));
@@ -282,12 +288,12 @@ static void late_damage(void **state)
     for (size_t i = 0; i < 30 * ROWS; i++) sample[i] = (int64_t)i % N;
     trb_cache *c = ensemble_open(in_scratch("late"), &spec);
     /* Windows of two steps: the shard of rows 320 to 383 is first needed in the fifth. */
-    assert_ok(trb_reader_open(c, V, 0, M, ROWS, memory_for(M, 2), &r));
+    assert_ok(trb_reader_open(c, ensemble_logits(V, 0, M), ROWS, memory_for(M, 2), &r));
     assert_int_equal(unlink(in_scratch("late/v00/m003-s00005.h5")), 0);
     assert_ok(trb_reader_plan(r, 30, sample, NULL));
     for (int s = 0; s < 10; s++) {
         assert_ok(trb_reader_next(r, &t));
-        expect_step(t, 0, M, sample + s * ROWS, NULL);
+        expect_step(t, ensemble_logits(V, 0, M), sample + s * ROWS, NULL);
     }
     /* The thread may have failed long before: its line must not be cleared here. */
     assert_int_equal(trb_reader_next(r, &t), TRB_EINTEGRITY);
@@ -296,13 +302,13 @@ static void late_damage(void **state)
     assert_int_equal(trb_reader_close(r), TRB_EINTEGRITY);
     /* A reader that is opened now says so at once. */
     r = NULL;
-    assert_fails(trb_reader_open(c, V, 0, M, ROWS, memory_for(M, 2), &r), TRB_EINTEGRITY,
+    assert_fails(trb_reader_open(c, ensemble_logits(V, 0, M), ROWS, memory_for(M, 2), &r), TRB_EINTEGRITY,
                  "m003-s00005.h5: the shard is missing");
-    assert_fails(trb_reader_open(c, V, 3, 1, ROWS, 1 << 24, &r), TRB_EINTEGRITY,
+    assert_fails(trb_reader_open(c, ensemble_logits(V, 3, 1), ROWS, 1 << 24, &r), TRB_EINTEGRITY,
                  "m003-s00005.h5: the shard is missing");
     assert_null(r);
     /* Members whose shards are whole can be read: nobody else's are opened. */
-    assert_ok(trb_reader_open(c, V, 0, 3, ROWS, 1 << 24, &r));
+    assert_ok(trb_reader_open(c, ensemble_logits(V, 0, 3), ROWS, 1 << 24, &r));
     assert_ok(trb_reader_close(r));
     trb_cache_close(c);
 }
@@ -351,7 +357,7 @@ static void late_exchange(void **state)
         uint64_t payload = 0;
         trb_cache *c = ensemble_open(in_scratch("late"), &spec);
         const char *file = in_scratch("late/v00/m000-s00005.h5");
-        assert_ok(trb_reader_open(c, V, 0, M, ROWS, memory_for(M, 2), &r));
+        assert_ok(trb_reader_open(c, ensemble_logits(V, 0, M), ROWS, memory_for(M, 2), &r));
         trb_cache_spec other = spec;
         const trb_view views[V] = {ensemble_view[1], ensemble_view[0]};
         if (flaw == 0) exchange(file, in_scratch("late/v00/m001-s00005.h5"));
@@ -372,7 +378,7 @@ static void late_exchange(void **state)
         assert_ok(trb_reader_plan(r, STEPS, sample, NULL));
         for (int s = 0; s < 10; s++) {
             assert_ok(trb_reader_next(r, &t));
-            expect_step(t, 0, M, sample + s * ROWS, NULL);
+            expect_step(t, ensemble_logits(V, 0, M), sample + s * ROWS, NULL);
         }
         const trb_status st = trb_reader_next(r, &t);
         if (st != TRB_EINTEGRITY || strstr(trb_fail_message(), says[flaw]) == NULL)
@@ -401,8 +407,9 @@ static void late_inputs(void **state)
     const void *x = NULL;
     const float *t = NULL;
     assert_ok(trb_inputs_read(in_scratch("x"), &spec, UNIT, rows));
-    assert_ok(trb_reader_open(c, VIEWS, TRB_INPUTS, 1, ROWS, fixed + 2 * ROWS * (2 * row + 4), &inputs));
-    assert_ok(trb_reader_open(c, VIEWS, 0, 1, ROWS, memory_for(1, 9), &logits));
+    assert_ok(
+        trb_reader_open(c, ensemble_all(TRB_SHARD_INPUTS, VIEWS), ROWS, fixed + 2 * ROWS * (2 * row + 4), &inputs));
+    assert_ok(trb_reader_open(c, ensemble_logits(VIEWS, 0, 1), ROWS, memory_for(1, 9), &logits));
     assert_true(trb_reader_streams(inputs) && trb_reader_streams(logits));
     /* Another writer's inputs, and logits that are of them. */
     uint64_t payload = 0;
@@ -443,7 +450,7 @@ static void prompt(void **state)
     unsigned seed = 3;
     for (size_t i = 0; i < (size_t)LONG * ROWS; i++) sample[i] = rand_r(&seed) % N;
     trb_cache *c = ensemble_open(in_scratch("prompt"), &spec);
-    assert_ok(trb_reader_open(c, V, 0, M, ROWS, memory_for(M, 5), &r));
+    assert_ok(trb_reader_open(c, ensemble_logits(V, 0, M), ROWS, memory_for(M, 5), &r));
     const size_t all = trb_reader_read(r), view = all / V; /* the opening has read everything */
     for (int i = 0; i < TIMES; i++) assert_ok(trb_reader_plan(r, LONG, sample, NULL));
     assert_ok(trb_reader_plan(r, 0, NULL, NULL));

@@ -241,7 +241,7 @@ static void inputs(void **state)
     assert_int_equal(trb_cache_units(&spec), 20);
     for (size_t i = 16; i < 20; i++) {
         const trb_cache_unit u = trb_cache_unit_at(&spec, i);
-        assert_true(u.member == TRB_INPUTS && u.view == (i < 18 ? 1 : 3));
+        assert_true(u.kind == TRB_SHARD_INPUTS && u.view == (i < 18 ? 1 : 3));
         assert_true(u.first_row == i % 2 * 64 && u.rows == (i % 2 == 0 ? 64 : 36));
         assert_int_equal(trb_cache_inputs_unit(&spec, u), i);
         assert_true(trb_file_exists(in_scratch("i/v%02zu/x-s%05zu.h5", u.view, i % 2)));
@@ -286,7 +286,7 @@ static void statistics(void **state)
 {
     (void)state;
     trb_cache_spec spec = ensemble_spec(100, 3, 2, 4);
-    spec.holds = TRB_HOLDS_STATISTICS;
+    spec.holds = TRB_SHARD_STATISTICS;
     ensemble_store(&spec, TRB_U8);
     ensemble_make(in_scratch("s"), &spec);
     assert_int_equal(trb_cache_logits_units(&spec), 8);
@@ -295,7 +295,9 @@ static void statistics(void **state)
     uint64_t payload = 0, value = 0;
     for (size_t i = 0; i < 12; i++) {
         const trb_cache_unit u = trb_cache_unit_at(&spec, i);
-        assert_true(u.member == (i < 8 ? TRB_ALL : TRB_INPUTS) && u.view == (i < 8 ? i / 2 : i < 10 ? 1 : 3));
+        assert_true(u.kind == (i < 8 ? TRB_SHARD_STATISTICS : TRB_SHARD_INPUTS) && u.view == (i < 8    ? i / 2
+                                                                                              : i < 10 ? 1
+                                                                                                       : 3));
         assert_true(u.first_row == i % 2 * 64 && u.rows == (i % 2 == 0 ? 64 : 36));
         assert_ok(trb_shard_check(in_scratch("s"), &spec, i, &good, &payload));
         assert_true(good);

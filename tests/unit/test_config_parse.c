@@ -371,7 +371,8 @@ static void statistics(void **state)
         char text[1024];
         (void)snprintf(text, sizeof text, "%s%s", SMALL, of_them[i]);
         trb_config *a = parse(text, 0, NULL), *b = parse(text, 1, &flag);
-        assert_true(a->cache.holds == TRB_HOLDS_LOGITS && b->cache.holds == TRB_HOLDS_STATISTICS);
+        assert_true(a->cache.holds == TRB_SHARD_LOGITS && b->cache.holds == TRB_SHARD_STATISTICS);
+        assert_string_equal(trb_shard_kind_name(b->cache.holds), strchr(flag, '=') + 1);
         for (size_t s = 0; s < a->n_students; s++) assert_string_equal(of_student(a, s), of_student(b, s));
         trb_config_destroy(a);
         trb_config_destroy(b);

@@ -8,7 +8,7 @@ static void write_shard(const trb_cache_spec *spec, size_t unit, const void *row
     FUZZ_MUST(trb_shard_publish(s, payload) == TRB_OK);
 }
 
-void fuzz_cache_make(bool stored, trb_holds holds)
+void fuzz_cache_make(bool stored, trb_shard_kind holds)
 {
     enum { N = 5, K = 3, M = 2, V = 2, SHARDS = 2 };
     static const int32_t label[N] = {0, 1, 2, 1, 0};
@@ -39,7 +39,7 @@ void fuzz_cache_make(bool stored, trb_holds holds)
     /* Shards of outputs name the inputs that they are of. */
     for (size_t i = trb_cache_units(&spec); i-- > 0;)
         write_shard(&spec, i, i < trb_cache_logits_units(&spec) ? (void *)outputs : halves, &payload[i]);
-    FUZZ_MUST(trb_manifest_publish(fuzz_path("cache"), &spec, payload, "") == TRB_OK);
+    FUZZ_MUST(trb_manifest_publish(fuzz_path("cache"), &spec, payload, "", "Z80") == TRB_OK);
 }
 
 void fuzz_cache_manifest(const fuzz_base *base, fuzz_input in)

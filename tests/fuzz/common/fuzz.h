@@ -7,10 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tribikos/cache.h"
 #include "tribikos/checkpoint.h"
 #include "tribikos/h5.h"
 #include "tribikos/memory.h"
+#include "tribikos/reader.h"
+#include "tribikos/shard.h"
 #include "tribikos/weights.h"
 
 /* What libFuzzer calls. */
@@ -59,7 +60,7 @@ const char *fuzz_base_edit(const fuzz_base *base, const char *name, fuzz_input i
 /* A cache of 2 members, 2 views, 5 samples and 3 outputs in the folder "cache"; `stored`: with inputs of view 1, of
  * FUZZ_D halves. */
 enum { FUZZ_D = 12 };
-void fuzz_cache_make(bool stored, trb_holds holds);
+void fuzz_cache_make(bool stored, trb_shard_kind holds);
 /* Its manifest is what the input makes of `base`: open it, and check its shards. */
 void fuzz_cache_manifest(const fuzz_base *base, fuzz_input in);
 
