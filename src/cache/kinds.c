@@ -62,8 +62,3 @@ size_t trb_shard_row_bytes(const trb_cache_spec *spec, trb_shard_kind kind)
 {
     return trb__values(spec, kind) * trb_dtype_bytes(trb__form_of[kind].shape(spec, 1).type);
 }
-
-bool trb__has(const trb_cache_spec *spec, trb_shard_kind kind)
-{
-    return kind == TRB_SHARD_INPUTS ? trb__stored_views(spec, spec->V) > 0 : kind == spec->holds;
-}

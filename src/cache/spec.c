@@ -52,6 +52,11 @@ size_t trb__stored_views(const trb_cache_spec *spec, size_t views)
     return n;
 }
 
+bool trb__has(const trb_cache_spec *spec, trb_shard_kind kind)
+{
+    return kind == TRB_SHARD_INPUTS ? trb__stored_views(spec, spec->V) > 0 : kind == spec->holds;
+}
+
 uint64_t trb__unit_member(trb_cache_unit u)
 {
     return u.kind == TRB_SHARD_LOGITS ? u.member : trb__form_of[u.kind].member;
