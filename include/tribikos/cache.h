@@ -9,7 +9,7 @@
  *
  * Letters: N samples of the data set, ids 0..N-1 in file order; K outputs; M members; V views; R = shard_rows. Shard s
  * of a view and member holds the samples [s R, min(N, (s+1) R)). Names: at least 2 digits for the view, 3 for the
- * member, 5 for the shard. tools/cache_write.py writes such a folder from arrays.
+ * member, 5 for the shard. tools/python/cache_write.py writes such a folder from arrays.
  *
  * Everything is little-endian, types exactly as said. In h5py: a uint64 attribute is numpy.uint64(n); a text is either
  * a str or, as here, bytes of fixed length (numpy.bytes_), UTF-8. Open files for writing with libver=("v110", "v110"),
@@ -50,7 +50,7 @@
  *     member          uint64  2^64 - 1
  *     member_digest   uint64  digest of the manifest's /member_digest: inputs are of all members
  *     payload_digest  uint64  digest of /x, then /sample_id
- * Whoever fills a cache from elsewhere brings the inputs of such views along; tools/cache_write.py does it.
+ * Whoever fills a cache from elsewhere brings the inputs of such views along; tools/python/cache_write.py does it.
  *
  * A cache of statistics holds, in place of the logits of M members, what students that answer with one distribution
  * learn of them at temperature 1: 2K + 1 numbers a row instead of M K. It is for classes, and is float32 alone:

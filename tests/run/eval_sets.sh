@@ -220,7 +220,7 @@ check "a network's first call is not timed: $(head -n 1 "$work/times") ms a samp
     awk 'NR == 1 { found = $1 < 0.3 } END { exit !found }' "$work/times"
 
 # The table of several runs: means of ratios, with their range.
-check "tools/table.py averages over runs" $python - "$work" "$TRB_SOURCE/tools/table.py" <<'END'
+check "tools/user/table.py averages over runs" $python - "$work" "$TRB_SOURCE/tools/user/table.py" <<'END'
 import json, os, subprocess, sys
 work, table = sys.argv[1:]
 ratio, dee = [], []

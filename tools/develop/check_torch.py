@@ -12,6 +12,7 @@ import json
 import os
 import sys
 
+sys.path.insert(1, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "python"))
 try:
     import h5py
     import numpy as np

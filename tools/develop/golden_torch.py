@@ -2,7 +2,7 @@
 """Make the golden files of the unit tests:
 tests/golden/{loss,net,rank1,spread,optim,metrics,conv,resnet20,corrupt,dirichlet,gaussian}.h5.
 
-    python3 tools/golden_torch.py [folder]
+    python3 tools/develop/golden_torch.py [folder]
 
 Inputs are single precision. References are computed by PyTorch (metrics: NumPy) from them in double precision, so that
 a test's tolerance has to allow for this project's rounding only. Versions are root attributes.
@@ -41,6 +41,7 @@ figures/mixture, figures/first. Scores and quantiles of a mixture are integrals 
 """
 import itertools
 import math
+import os
 import pathlib
 import sys
 
@@ -50,7 +51,8 @@ import torch
 import torch.nn.functional as F
 from torch.distributions import Dirichlet, kl_divergence
 
-from network_torch import Network, resnet
+sys.path.insert(1, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "python"))
+from network_torch import Network, resnet  # noqa: E402
 
 T = 4.0
 LABEL_WEIGHT = 0.25
@@ -715,7 +717,7 @@ def gaussians(folder):
 
 
 def main():
-    here = pathlib.Path(__file__).resolve().parent.parent / "tests" / "golden"
+    here = pathlib.Path(__file__).resolve().parents[2] / "tests" / "golden"
     folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else here
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(1)
