@@ -37,13 +37,13 @@ else
 fi
 tools/user/uci "$work" 2>"$work/err"
 check "tools/user/uci without RUNS: exit 2, in one line behind its usage" \
-    test $? = 2 -a "$(tail -n 1 "$work/err")" = "uci: error: the following arguments are required: runs"
+    test $? = 2 -a "$(tail -n 1 "$work/err")" = "uci: error: the following arguments are required: RUNS"
 tools/user/uci "$work" "$work/uci" --splits 3-1 2>"$work/err"
 check "tools/user/uci refuses splits from behind" \
     test $? = 2 -a "$(tail -n 1 "$work/err")" = "uci: error: argument --splits: expected a number, or two such as 0-4, got 3-1"
 tools/user/uci "$work" "$work/uci" 2>"$work/err"
 check "tools/user/uci on a folder of something else says what it misses" \
-    test $? = 1 -a "$(cat "$work/err")" = "there is no $work/bostonHousing/n_splits.txt; DATA is the folder that holds bostonHousing"
+    test $? = 1 -a "$(cat "$work/err")" = "uci: there is no $work/bostonHousing/n_splits.txt; DATA is the folder that holds bostonHousing"
 uci=$TRB_SOURCE/../shared/data/uci
 if [ -r "$uci/bostonHousing/data.txt" ]; then
     few=(--train.epochs=1 --student.epochs=1 --student.phase1_epochs=1 --members.count=2)
@@ -74,7 +74,7 @@ END
         uci boston $other >"$work/out" 2>"$work/err"
         check "tools/user/uci again with other flags, and $other: no table of the former" test $? = 1 -a ! -s "$work/out"
         check "tools/user/uci again with other flags, and $other: which" \
-            test "$(wc -l <"$work/err")" = 1 -a "$(grep -c '^boston, split 0: .*`.*epochs: [12]`' "$work/err")" = 1
+            test "$(wc -l <"$work/err")" = 1 -a "$(grep -c '^uci: boston, split 0: .*`.*epochs: [12]`' "$work/err")" = 1
     done
     few[-1]=--students='[kd]'
     uci boston --splits 0 >"$work/out" 2>"$work/err" || cat "$work/err"

@@ -1,8 +1,8 @@
-"""Times PyTorch's step on synthetic data: bench_torch.py WORK SECONDS [VARIANT]. One thread a process.
+"""Times PyTorch's step on synthetic data, with one thread a process.
 
 Prints "median_ms M images_s R peak_mb P (VARIANT)": the median step, what it makes of its batch of 128, and the most memory that
 the process ever held. Without VARIANT each way to write the work runs in a process of its own for its share of the seconds, and
-the fastest is printed.
+the fastest is printed. The works:
 
     mlp, hydra       784-200-200-10, and the student with 20 heads of 200 hidden units; Adam, plain and multi-tensor. The heads are
                      batched products, or the same with one Linear for all first layers, or a loop over modules
@@ -16,7 +16,8 @@ the fastest is printed.
     hydra_block      distilling ResNet-20 with 10 heads of its last residual block: a loop, or grouped convolutions
 
 The inputs are float tensors in memory, so PyTorch neither gathers, normalises nor augments, which is in its favour: our side does.
-Denormal numbers are flushed to zero: Adam's moments of dead units become such, and arithmetic with them is slow."""
+Denormal numbers are flushed to zero: Adam's moments of dead units become such, and arithmetic with them is slow.
+"""
 import os
 import resource
 import socket
@@ -25,9 +26,13 @@ import subprocess
 import sys
 import time
 
-import torch
-import torch.nn.functional as F
-from torch import nn
+sys.path.insert(1, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "python"))
+import trb_tool
+
+with trb_tool.needs("torch"):
+    import torch
+    import torch.nn.functional as F
+    from torch import nn
 
 BATCH, T = 128, 4.0
 
@@ -275,21 +280,26 @@ def run(work, seconds, variant):
                              stdout=subprocess.PIPE, text=True) for rank, cpu in enumerate(cpus[:2])]
     lines = [process.communicate()[0] for process in both]
     if any(process.returncode for process in both):
-        raise SystemExit("one of the two processes failed")
+        trb_tool.fail("one of the two processes failed; it has said why")
     return lines[0]
 
 
 def main():
-    if len(sys.argv) not in (3, 4) or sys.argv[1] not in WORKS:
-        raise SystemExit(f"usage: bench_torch.py {'|'.join(WORKS)} SECONDS [VARIANT]")
-    work, seconds = sys.argv[1], float(sys.argv[2])
-    if len(sys.argv) == 4 and (not work.endswith("_ddp") or "RANK" in os.environ):
-        measure(work, seconds, sys.argv[3])
+    parser = trb_tool.arguments(__doc__)
+    parser.add_argument("work", metavar="WORK", choices=WORKS, help="One of the works above.")
+    parser.add_argument("seconds", metavar="SECONDS", type=float, help="For how many seconds it measures.")
+    parser.add_argument("variant", metavar="VARIANT", nargs="?", help="One way to write the work, as the output names it.")
+    a = parser.parse_args()
+    work, seconds = a.work, a.seconds
+    if a.variant is not None and a.variant not in WORKS[work]:
+        parser.error(f"argument VARIANT: expected one of {'; '.join(WORKS[work])}")
+    if a.variant is not None and (not work.endswith("_ddp") or "RANK" in os.environ):
+        measure(work, seconds, a.variant)
         return
-    variants = sys.argv[3:] or WORKS[work]
+    variants = WORKS[work] if a.variant is None else [a.variant]
     lines = [run(work, seconds / len(variants), variant) for variant in variants]
     print(min(lines, key=lambda line: float(line.split()[1])), end="")
 
 
 if __name__ == "__main__":
-    main()
+    trb_tool.run(main)
