@@ -10,7 +10,7 @@
  *
  * Letters: N samples of the data set, ids 0..N-1 in file order; K outputs; M members; V views; R = shard_rows. Shard s
  * of a view and member holds the samples [s R, min(N, (s+1) R)). Names: at least 2 digits for the view, 3 for the
- * member, 5 for the shard. tools/cache_write.py writes such a folder from arrays.
+ * member, 5 for the shard. tools/python/cache_write.py writes such a folder from arrays.
  *
  * Everything is little-endian, types exactly as said. In h5py: a uint64 attribute is numpy.uint64(n); a text is either
  * a str or, as here, bytes of fixed length (numpy.bytes_), UTF-8. Open files for writing with libver=("v110", "v110"),
@@ -60,7 +60,7 @@
  * Inputs are what the members saw and their students are to see. Views that everybody makes from the samples have none.
  * Of a view whose pixels depend on the members they are stored: uint8 of a data set of bytes, before normalisation;
  * float16 of one of floats, normalised; rows of a table are [rows][C][1][1]. Whoever fills a cache from elsewhere
- * brings the inputs of such views along; tools/cache_write.py does it.
+ * brings the inputs of such views along; tools/python/cache_write.py does it.
  *
  * The manifest is an HDF5 file with
  *     /shard/member, /shard/view, /shard/first_row, /shard/rows, /shard/payload_digest

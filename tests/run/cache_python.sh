@@ -1,9 +1,9 @@
-# The cache as h5py users meet it: tools/cache_write.py and the program agree on the format, both ways.
+# The cache as h5py users meet it: tools/python/cache_write.py and the program agree on the format, both ways.
 . "$(dirname "$0")/lib.bash"
 $python -c 'import h5py' 2>/dev/null || skip "python3-h5py is not installed"
 $python -c 'import xxhash' 2>/dev/null || skip "python3-xxhash is not installed"
-export PYTHONPATH=$TRB_SOURCE/tools
-write() { $python "$TRB_SOURCE/tools/cache_write.py" "$@"; }
+export PYTHONPATH=$TRB_SOURCE/tools/python
+write() { $python "$TRB_SOURCE/tools/python/cache_write.py" "$@"; }
 # status WANTED COMMAND...: the command exits with this status.
 status() { local wanted=$1; shift; "$@" >"$work/out" 2>"$work/err"; [ $? = "$wanted" ] || { cat "$work/err"; false; }; }
 
@@ -138,7 +138,7 @@ for stage in train cache; do
     tribikos $stage small.yaml --run.dir=views --cache.views=4 --cache.view_recipes="[\"$recipe\", \"$moved\"]" --cache.view_seed=11 >out 2>err ||
         { cat err; bad "$stage"; finish; }
 done
-check "the views of tools/views.py give the cached logits" $python - views data "$recipe" "$moved" <<'END'
+check "the views of tools/python/views.py give the cached logits" $python - views data "$recipe" "$moved" <<'END'
 import sys
 import h5py
 import numpy as np

@@ -35,23 +35,23 @@ if [ -r "$mnist/mnist/train-images-idx3-ubyte.gz" ]; then
 else
     echo "SKIPPED: configs/mnist.yaml (no MNIST under $mnist)"
 fi
-tools/uci "$work" 2>"$work/err"
-check "tools/uci without RUNS: exit 2, in one line behind its usage" \
-    test $? = 2 -a "$(tail -n 1 "$work/err")" = "uci: error: the following arguments are required: runs"
-tools/uci "$work" "$work/uci" --splits 3-1 2>"$work/err"
-check "tools/uci refuses splits from behind" \
+tools/user/uci "$work" 2>"$work/err"
+check "tools/user/uci without RUNS: exit 2, in one line behind its usage" \
+    test $? = 2 -a "$(tail -n 1 "$work/err")" = "uci: error: the following arguments are required: RUNS"
+tools/user/uci "$work" "$work/uci" --splits 3-1 2>"$work/err"
+check "tools/user/uci refuses splits from behind" \
     test $? = 2 -a "$(tail -n 1 "$work/err")" = "uci: error: argument --splits: expected a number, or two such as 0-4, got 3-1"
-tools/uci "$work" "$work/uci" 2>"$work/err"
-check "tools/uci on a folder of something else says what it misses" \
-    test $? = 1 -a "$(cat "$work/err")" = "there is no $work/bostonHousing/n_splits.txt; DATA is the folder that holds bostonHousing"
+tools/user/uci "$work" "$work/uci" 2>"$work/err"
+check "tools/user/uci on a folder of something else says what it misses" \
+    test $? = 1 -a "$(cat "$work/err")" = "uci: there is no $work/bostonHousing/n_splits.txt; DATA is the folder that holds bostonHousing"
 uci=$TRB_SOURCE/../shared/data/uci
 if [ -r "$uci/bostonHousing/data.txt" ]; then
     few=(--train.epochs=1 --student.epochs=1 --student.phase1_epochs=1 --members.count=2)
     TRIBIKOS_DATA=$uci/bostonHousing mpi 2 run configs/uci.yaml --run.dir="$work/boston" "${few[@]}" || cat "$work/err"
     check "configs/uci.yaml with fewer epochs" grep -q '^hydra' "$work/out"
-    uci() { TRIBIKOS=$TRB_BUILD/tribikos tools/uci "$uci" "$work/uci" --sets "$@" --train.batch=450 --student.batch=450 "${few[@]}"; }
+    uci() { TRIBIKOS=$TRB_BUILD/tribikos tools/user/uci "$uci" "$work/uci" --sets "$@" --train.batch=450 --student.batch=450 "${few[@]}"; }
     uci boston,protein --splits 0-1 >"$work/out" || cat "$work/out"
-    check "tools/uci averages over splits" $python - "$work" <<'END'
+    check "tools/user/uci averages over splits" $python - "$work" <<'END'
 import json, sys
 work = sys.argv[1]
 table = json.load(open(f"{work}/uci/uci.json"))
@@ -68,17 +68,17 @@ a, b = (json.load(open(f"{work}/uci/boston/{k}/report/report.json"))["models"]["
 assert a != b and f"{table['boston']['models']['hydra']['nll'][0]:.3f} ±" in open(f"{work}/out").read()
 END
     uci boston,protein --splits 0-1 >"$work/again" 2>"$work/err"
-    check "tools/uci again: the same table, and nothing is run" test "$(cat "$work/out")" = "$(cat "$work/again" "$work/err")"
+    check "tools/user/uci again: the same table, and nothing is run" test "$(cat "$work/out")" = "$(cat "$work/again" "$work/err")"
     few+=(--train.epochs=2)
     for other in --ranks=2 --table; do
         uci boston $other >"$work/out" 2>"$work/err"
-        check "tools/uci again with other flags, and $other: no table of the former" test $? = 1 -a ! -s "$work/out"
-        check "tools/uci again with other flags, and $other: which" \
-            test "$(wc -l <"$work/err")" = 1 -a "$(grep -c '^boston, split 0: .*`.*epochs: [12]`' "$work/err")" = 1
+        check "tools/user/uci again with other flags, and $other: no table of the former" test $? = 1 -a ! -s "$work/out"
+        check "tools/user/uci again with other flags, and $other: which" \
+            test "$(wc -l <"$work/err")" = 1 -a "$(grep -c '^uci: boston, split 0: .*`.*epochs: [12]`' "$work/err")" = 1
     done
     few[-1]=--students='[kd]'
     uci boston --splits 0 >"$work/out" 2>"$work/err" || cat "$work/err"
-    check "tools/uci again with fewer students: a new table" test "$(grep -c 'hydra\|kd' "$work/out")" = 1
+    check "tools/user/uci again with fewer students: a new table" test "$(grep -c 'hydra\|kd' "$work/out")" = 1
 else
     echo "SKIPPED: configs/uci.yaml (no uci/bostonHousing under $TRB_SOURCE/../shared/data)"
 fi

@@ -220,7 +220,7 @@ check "a network's first call is not timed: $(head -n 1 "$work/times") ms a samp
     awk 'NR == 1 { found = $1 < 0.3 } END { exit !found }' "$work/times"
 
 # The table of several runs: means of ratios, with their range.
-check "tools/table.py averages over runs" $python - "$work" "$TRB_SOURCE/tools/table.py" <<'END'
+check "tools/user/table.py averages over runs" $python - "$work" "$TRB_SOURCE/tools/user/table.py" <<'END'
 import json, os, subprocess, sys
 work, table = sys.argv[1:]
 ratio, dee = [], []
@@ -248,8 +248,8 @@ json.dump(r, open(f"{work}/two/report/report.json", "w"))
 text = subprocess.run([sys.executable, table, f"{work}/two"], stdout=subprocess.PIPE, text=True, check=True).stdout
 assert f"| hydra | {r['models']['hydra']['accuracy']:.4f} | {r['models']['hydra']['nll']:.4f} | - |" in text, text
 none = subprocess.run([sys.executable, table, f"{work}/three"], stderr=subprocess.PIPE, text=True)
-assert none.returncode == 1 and none.stderr == (f"table.py: there is no {work}/three/report/report.json; give folders of runs that "
-                                                "`tribikos eval` has been through\n"), none
+assert none.returncode == 1 and none.stderr == (f"table.py: there is no {work}/three/report/report.json; give the folder of a "
+                                                "run that `tribikos eval` has evaluated\n"), none
 END
 
 other=(run "$conf" --run.dir="$work/other")

@@ -1,4 +1,4 @@
-# Teachers from elsewhere: a cache written through h5py by tools/cache_write.py, from logits that no member of ours computed, verifies
+# Teachers from elsewhere: a cache written through h5py by cache_write.py, from logits that no member of ours computed, verifies
 # and is distilled from.
 . "$(dirname "$0")/lib.bash"
 $python -c 'import h5py, xxhash' 2>/dev/null || skip "python3-h5py or python3-xxhash is not installed"
@@ -20,7 +20,7 @@ np.save(f"{work}/logits.npy", np.stack(logits).astype(np.float32))
 np.save(f"{work}/x.npy", x)
 np.save(f"{work}/y.npy", y.astype(np.int32))
 END
-check "tools/cache_write.py writes a cache" $python "$TRB_SOURCE/tools/cache_write.py" --logits "$work/logits.npy" \
+check "tools/python/cache_write.py writes a cache" $python "$TRB_SOURCE/tools/python/cache_write.py" --logits "$work/logits.npy" \
     --x "$work/x.npy" --y "$work/y.npy" --shard-rows 512 --block 128 "$work/run/cache"
 check "it verifies" tribikos verify "$work/run/cache"
 mpi 2 distill "$conf" || cat "$work/err"
@@ -34,8 +34,8 @@ check "on the training data the cache speaks for the teachers" grep -q '^ensembl
 # Other teachers in the place of these are not those that the students have followed.
 rm -r "$work/run/cache"
 $python -c 'import numpy as np, sys; z = np.load(sys.argv[1]); z[0, 0] += 1; np.save(sys.argv[1], z)' "$work/logits.npy"
-$python "$TRB_SOURCE/tools/cache_write.py" --logits "$work/logits.npy" --x "$work/x.npy" --y "$work/y.npy" --shard-rows 512 --block 128 \
-    "$work/run/cache"
+$python "$TRB_SOURCE/tools/python/cache_write.py" --logits "$work/logits.npy" --x "$work/x.npy" --y "$work/y.npy" \
+    --shard-rows 512 --block 128 "$work/run/cache"
 mpi 2 eval "$conf" --eval.split=validation
 check "students of other teachers are not evaluated beside these: exit status" test $? = 3
 check "students of other teachers: why" grep -q 'hydra/weights.h5 was distilled from other members than those that are there' "$work/err"

@@ -28,7 +28,7 @@ for precision in f32 bf16; do
     check "$precision: nothing of it by reference code" test "$(grep -c 'exec,.*,ref:' "$work/out")" = 0
     if $python -c 'import torch, h5py' 2>/dev/null; then
         check "$precision: PyTorch gives the cached logits and the figures" \
-            $python "$TRB_SOURCE/tools/check_torch.py" "$work/$precision" "$work/data"
+            $python "$TRB_SOURCE/tools/develop/check_torch.py" "$work/$precision" "$work/data"
     fi
 done
 if [ -d "$work/bf16/report" ]; then

@@ -69,14 +69,15 @@ PATH=$work/stubs:$PATH "$home/jobs/submit" --dry-run "$home/configs/quickstart.y
 check "jobs/submit finds its scripts" test "$(grep -o "$home/jobs/[a-z-]*\.sbatch" out | sort -u | wc -l)" = 4 || cat out
 RANKS=2 bash "$home/jobs/run.sbatch" "$home/configs/quickstart.yaml" "${flags[@]}" >out 2>err </dev/null || { cat err; bad "the quickstart's run"; }
 check "the quickstart's configuration runs" grep -q '^hydra ' out
-for tool in cifar uci plot.py table.py cache_write.py; do
-    case $tool in *.py | uci) set -- $python "$home/tools/$tool" ;; *) set -- "$home/tools/$tool" ;; esac
+for tool in user/{data,uci,plot.py,table.py} python/cache_write.py; do
+    case $tool in *data) set -- "$home/tools/$tool" ;; *) set -- $python "$home/tools/$tool" ;; esac
     "$@" --help >out 2>&1
-    check "tools/$tool starts" grep -qiE '^(usage|.* RUN )' out || cat out
+    check "tools/$tool starts" grep -qi '^usage: ' out || cat out
 done
+check "modules for Python are found by it" env PYTHONPATH="$home/tools/python" $python -c 'import cache_write, views' || cat out
 mkdir -p uci/bostonHousing && echo 1 >uci/bostonHousing/n_splits.txt
-$python "$home/tools/uci" uci uci-runs --sets boston --splits 0 >out 2>&1
-check "tools/uci finds program and configuration" grep -q 'boston, split 0: exit status 2: .*bostonHousing/data.txt: cannot be read' out || cat out
+$python "$home/tools/user/uci" uci uci-runs --sets boston --splits 0 >out 2>&1
+check "tools/user/uci finds program and configuration" grep -q 'boston, split 0: exit status 2: .*bostonHousing/data.txt: cannot be read' out || cat out
 
 "$prefix/bin/tribikos" --version >version || bad "--version"
 cat version

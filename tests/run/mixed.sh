@@ -78,9 +78,9 @@ for key in ("accuracy", "nll", "brier"):
     assert len({m[key] for m in members}) > 1
 END
 $python -c 'import torch, h5py' 2>/dev/null &&
-    check "PyTorch gives the cached logits and the figures" $python "$TRB_SOURCE/tools/check_torch.py" "$work/one" "$work/data"
+    check "PyTorch gives the cached logits and the figures" $python "$TRB_SOURCE/tools/develop/check_torch.py" "$work/one" "$work/data"
 $python -c 'import matplotlib, h5py' 2>/dev/null &&
-    check "and the run is drawn" $python "$TRB_SOURCE/tools/plot.py" "$work/one" "$work/run.png"
+    check "and the run is drawn" $python "$TRB_SOURCE/tools/user/plot.py" "$work/one" "$work/run.png"
 mpi 2 run "$work/small.yaml" --members.overrides.1.layers='[dense 32, relu, dropout 0.1, dense 32, relu, dense 10]' --students='[]' || cat "$work/err"
 check "members of one kind have no rows" test "$(grep -cE '^(m0|member_mean)' "$work/out")" = 1
 tribikos info "$work/one/members/m002/weights.h5" >"$work/info"

@@ -112,7 +112,7 @@ class Checker:
     def plant(self):
         """Make the tree in which commands of pages run: every program only writes its arguments to the log."""
         stub = f"#!/bin/bash\nprintf '%s\\0' \"$0\" \"$@\" $'\\1' >>'{self.log}'\n"
-        wanted = [f"build/{name}" for name in ("tribikos", "tools/bench_step")] + [f"bin/{name}" for name in SYSTEM.split()]
+        wanted = [f"build/{name}" for name in ("tribikos", "tools/bench/bench_step")] + [f"bin/{name}" for name in SYSTEM.split()]
         for folder in ("configs", "jobs", "tools", "tests"):
             for path in glob.glob(f"{SOURCE}/{folder}/**", recursive=True):
                 to = f"{self.tree}/{os.path.relpath(path, SOURCE)}"
@@ -131,7 +131,7 @@ class Checker:
     def shell(self, page, script):
         """Run commands in the tree; look at each call."""
         open(self.log, "w").close()
-        path = f"{self.tree}/bin:{self.tree}/tools"
+        path = f"{self.tree}/bin"
         done = subprocess.run(["/bin/bash", "-eu", "-o", "pipefail", "-c", script], capture_output=True, text=True, timeout=60,
                               cwd=self.tree, env={"PATH": path, "HOME": self.work})
         said = done.stderr.strip().splitlines()
@@ -176,7 +176,7 @@ class Checker:
             self.check(re.search(rf"{word}(?![\w-])", script), page, f"no such flag {word}: {what}")
         for word in [w for w in rest if re.fullmatch("[a-z0-9]*[a-z][a-z0-9]*", w)]:
             self.check(re.search(rf"\b{word}\b", script), page, f"knows no {word}: {what}")
-        config = {"tools/quickstart": "configs/quickstart.yaml", "tools/uci": "configs/uci.yaml"}.get(name)
+        config = {"tools/quickstart": "configs/quickstart.yaml", "tools/user/uci": "configs/uci.yaml"}.get(name)
         if name.startswith("jobs/"):
             config = next((w for w in rest if not w.startswith("--")), None)
             self.check(config is not None or rest == ["--help"], page, f"names no configuration: {what}")
@@ -251,7 +251,7 @@ class Checker:
                 self.check(False, page, f"no Python: {wrong}")
                 return
             for node in ast.walk(tree):
-                path = f"tools/{node.module}.py" if isinstance(node, ast.ImportFrom) else ""
+                path = f"tools/python/{node.module}.py" if isinstance(node, ast.ImportFrom) else ""
                 if os.path.exists(f"{SOURCE}/{path}") and path:
                     for alias in node.names:
                         self.check(re.search(rf"^(def|class) {alias.name}\b|^{alias.name} =", text_of(path), re.M), page,
@@ -308,7 +308,11 @@ class Checker:
         table = pages["configs/README.md"].text.partition("### Students")[2].partition("###")[0]
         self.check([r for r in table.splitlines() if r.startswith("| ")][2:] == rows, pages["configs/README.md"],
                    "the table of methods is not that of `tribikos config --help`:\n" + "\n".join(rows))
-        self.names_all(pages["tools/README.md"], "the tool", [n for n in below("tools/*") if not n.endswith((".md", ".svg"))])
+        runs = [p for p in glob.glob(f"{SOURCE}/tools/**", recursive=True) if os.path.isfile(p) and os.access(p, os.X_OK)]
+        self.names_all(pages["tools/README.md"], "the tool", [os.path.basename(p) for p in runs])
+        for folder in ("user", "python", "develop", "bench", "predict"):
+            files = [n for n in below(f"tools/{folder}/*") if n != "README.md"]
+            self.names_all(pages[f"tools/{folder}/README.md"], "the tool", files)
         self.names_all(pages["include/tribikos/README.md"], "the header", below("include/tribikos/*.h"))
         self.names_all(pages["tests/README.md"], "the test", [f"`{n[:-3]}`" for n in below("tests/run/*.sh")])
         folders = [os.path.basename(p) for p in glob.glob(f"{SOURCE}/src/*") if os.path.isdir(p)]
@@ -335,8 +339,8 @@ WRONG = {
     "`tribikos run CONFIG --train.epoch=3`": "key `train.epoch`: unknown",
     "`tribikos verify RUN/cache --deep`": "takes one CACHE",
     "`jobs/submit CONFIG --train.epochs=none`": "expected a whole number",
-    "`tools/network_torch.py FILE --onnx x`": "no such flag --onnx",
-    "`tools/bench mpl`": "knows no mpl",
+    "`tools/python/network_torch.py FILE --onnx x`": "no such flag --onnx",
+    "`tools/bench/bench mpl`": "knows no mpl",
     "`tests/run/no_such.sh --all`": "No such file",
     "`bash jobs/nothing.sbatch CONFIG`": "no such script",
     "`tools/test -R unit.nothing`": "chooses no test",
@@ -351,7 +355,7 @@ WRONG = {
     "```sh\nfor seed in 1 2; do build/tribikos run configs/mnist.yaml --run.sead=$seed; done\n```": "key `run.sead`: unknown",
     "```sh\nmpirun -n 2 build/tribikos run configs/nothing.yaml\n```": "configs/nothing.yaml: cannot be read",
     "```sh\nmpirun -n 2 build/tribicos run configs/mnist.yaml\n```": "no such program",
-    "```sh\ntools/plots.py runs/x\n```": "No such file",
+    "```sh\ntools/user/plots.py runs/x\n```": "No such file",
     "```sh\ndo\n```": "syntax error",
     "```text\n$ jobs/submit configs/mnist.yaml --nothing.at.all=1\n```": "key `nothing.at.all`: unknown",
     "```yaml\n# a.yaml\nrun: {dir: x}\nbatch: 3\n```": "key `batch`: unknown",

@@ -2,9 +2,9 @@
 # layers and updates; a link that carries B bytes a second takes bytes / B; it sends the very bytes that the program sends.
 . "$(dirname "$0")/lib.bash"
 command -v smpicc >/dev/null || skip "SimGrid is not installed (package libsimgrid-dev)"
-predict=$TRB_SOURCE/tools/predict
+predict=$TRB_SOURCE/tools/predict/predict
 "$predict" build || { bad "tools/predict build"; finish; }
-model=$TRB_SOURCE/tools/predict.d/check.model
+model=$TRB_SOURCE/tools/predict/check.model
 one() { "$predict" one check "$@" || echo nothing; } # EXCHANGE RANKS GROUPS SERVERS SPEED GBIT LATENCY: seconds, layers, bytes
 near() { awk -v a="$1" -v b="$2" -v part="$3" 'BEGIN { d = a / b - 1; exit !(d < part && d > -part) }'; }
 

@@ -27,7 +27,7 @@ check "heads in lanes: exit status" test $? = 2
 check "heads in lanes: the reason" grep -q 'share their weights.*`student.batchensemble.head_lanes` to 1' "$work/err" || cat "$work/err"
 
 $python -c 'import torch, h5py' 2>/dev/null || { echo "without PyTorch"; finish; }
-check "PyTorch gives the figures" $python "$TRB_SOURCE/tools/check_torch.py" "$work/run" "$work/data"
+check "PyTorch gives the figures" $python "$TRB_SOURCE/tools/develop/check_torch.py" "$work/run" "$work/data"
 check "the folded student is the mean" $python - "$work/run/student" <<'END'
 import sys
 import h5py

@@ -109,7 +109,7 @@ assert 2.0 < e["nll"] < 2.3 and h["nll"] < 1.03 * e["nll"] and 0.9 < e["coverage
 END
 check "the printed table is in the target's unit" \
     awk '$1 == "hydra" { found = $2 > 1.8 && $2 < 2.5 && $9 > 1.8 && $9 < 2.5 } END { exit !found }' "$work/printed"
-check "tools/table.py has the figures of regression" $python - "$work/table1" "$TRB_SOURCE/tools/table.py" <<'END'
+check "tools/user/table.py has the figures of regression" $python - "$work/table1" "$TRB_SOURCE/tools/user/table.py" <<'END'
 import json, subprocess, sys
 run, table = sys.argv[1:]
 m = json.load(open(f"{run}/report/report.json"))["models"]

@@ -52,12 +52,12 @@ refuses "a list with spread, to be folded" 'student latentbe: .*does not fold: o
     --students='[latentbe]' --student.layers='[dense 24, relu, dense 10, spread 2]'
 
 $python -c 'import torch, h5py' 2>/dev/null || { echo "without PyTorch"; finish; }
-check "PyTorch gives the figures" $python "$TRB_SOURCE/tools/check_torch.py" "$work/run" "$work/data"
+check "PyTorch gives the figures" $python "$TRB_SOURCE/tools/develop/check_torch.py" "$work/run" "$work/data"
 mpi 2 eval "$conf" --run.dir="$work/run" "${students[@]}" --eval.split=validation || cat "$work/err"
 mpi 2 eval "$conf" --run.dir="$work/other" "${once[@]}" --student.match_uncertainty=true --eval.split=validation || cat "$work/err"
 for of in "run hydra 1" "run batchensemble 1" "other hydra 1.5"; do
     read -r run name was <<<"$of"
-    check "the number is NumPy's: $of" env PYTHONPATH="$TRB_SOURCE/tools" $python - "$work/$run" "$work/data" $name $was <<'EOF'
+    check "the number is NumPy's: $of" env PYTHONPATH="$TRB_SOURCE/tools/python" $python - "$work/$run" "$work/data" $name $was <<'EOF'
 import json
 import sys
 

@@ -1,9 +1,9 @@
-# Teachers from PyTorch: modules of three architectures and a DataLoader become a cache (tools/cache_torch.py), from which students are
-# distilled, and a student becomes a torch module again (tools/network_torch.py) that says what the program says.
+# Teachers from PyTorch: modules of three architectures and a DataLoader become a cache (cache_torch.py), from which students are
+# distilled, and a student becomes a torch module again (network_torch.py) that says what the program says.
 . "$(dirname "$0")/lib.bash"
 $python -c 'import torch' 2>/dev/null || skip "python3-torch is not installed"
 $python -c 'import h5py, xxhash' 2>/dev/null || skip "python3-h5py or python3-xxhash is not installed"
-export PYTHONPATH=$TRB_SOURCE/tools PATH=$TRB_BUILD:$PATH
+export PYTHONPATH=$TRB_SOURCE/tools/python PATH=$TRB_BUILD:$PATH
 cd "$work" || exit 1
 
 cat >models.py <<'END2'
@@ -279,7 +279,7 @@ np.save("labels.npy", y.numpy())
 for i, model in enumerate(models()[:2]):
     torch.jit.script(model).save(f"{i}.pt")
 END2
-cached() { $python "$TRB_SOURCE/tools/cache_torch.py" --x some.npy --y labels.npy --scale 255 shell/cache "$@" >out 2>err; }
+cached() { $python "$TRB_SOURCE/tools/python/cache_torch.py" --x some.npy --y labels.npy --scale 255 shell/cache "$@" >out 2>err; }
 check "from the shell" cached 0.pt 1.pt
 check "is verified" tribikos verify shell/cache
 cached 0.pt none.pt

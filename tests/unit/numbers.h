@@ -66,7 +66,7 @@ static inline float *normals(size_t n, float scale, uint64_t stream)
     return x;
 }
 
-/** A golden file (tools/golden_torch.py); the folder is TRB_GOLDEN. */
+/** A golden file (tools/develop/golden_torch.py); the folder is TRB_GOLDEN. */
 static inline trb_h5 *golden_open(const char *name)
 {
     const char *folder = getenv("TRB_GOLDEN");

@@ -1,4 +1,4 @@
-/* Corruptions against PyTorch in double (tools/golden_torch.py); noise by its moments and its keys. */
+/* Corruptions against PyTorch in double (tools/develop/golden_torch.py); noise by its moments and its keys. */
 #include "numbers.h"
 
 #include "tribikos/corrupt.h"

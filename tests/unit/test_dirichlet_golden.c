@@ -1,5 +1,5 @@
 /* Students that answer with a Dirichlet, and the functions behind them, against PyTorch in double
- * (tools/golden_torch.py), and what must hold of them. */
+ * (tools/develop/golden_torch.py), and what must hold of them. */
 #include "numbers.h"
 
 #include <float.h>

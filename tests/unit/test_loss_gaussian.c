@@ -1,4 +1,4 @@
-/* Losses of means and log variances and their gradients, against PyTorch in double (tools/golden_torch.py), central
+/* Losses of means and log variances and their gradients, against PyTorch in double (tools/develop/golden_torch.py), central
  * differences, and identities. */
 #include "numbers.h"
 

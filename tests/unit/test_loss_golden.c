@@ -1,4 +1,4 @@
-/* Losses and their gradients against PyTorch in double (tools/golden_torch.py), and identities. */
+/* Losses and their gradients against PyTorch in double (tools/develop/golden_torch.py), and identities. */
 #include "numbers.h"
 
 #include "tribikos/loss.h"

@@ -1,4 +1,4 @@
-/* Temperatures and what is made of them, against NumPy in double (tools/golden_torch.py), and identities. */
+/* Temperatures and what is made of them, against NumPy in double (tools/develop/golden_torch.py), and identities. */
 #include "numbers.h"
 
 #include "tribikos/calibration.h"

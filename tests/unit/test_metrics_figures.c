@@ -1,4 +1,4 @@
-/* Metrics against NumPy in double (tools/golden_torch.py), and identities. */
+/* Metrics against NumPy in double (tools/develop/golden_torch.py), and identities. */
 #include "numbers.h"
 
 #include <float.h>

@@ -1,4 +1,4 @@
-/* Metrics of predicted Gaussians against NumPy in double (tools/golden_torch.py), by hand, and identities. */
+/* Metrics of predicted Gaussians against NumPy in double (tools/develop/golden_torch.py), by hand, and identities. */
 #include "numbers.h"
 
 #include "tribikos/metrics_gaussian.h"

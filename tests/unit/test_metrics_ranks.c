@@ -1,4 +1,4 @@
-/* Detection and correlation against their definitions over all pairs (tools/golden_torch.py), and cases by hand. */
+/* Detection and correlation against their definitions over all pairs (tools/develop/golden_torch.py), and cases by hand. */
 #include "numbers.h"
 
 #include "tribikos/ranks.h"

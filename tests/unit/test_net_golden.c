@@ -1,4 +1,4 @@
-/* Forward pass, loss and all gradients against PyTorch in double (tools/golden_torch.py). */
+/* Forward pass, loss and all gradients against PyTorch in double (tools/develop/golden_torch.py). */
 #include "numbers.h"
 
 #include "tribikos/loss.h"

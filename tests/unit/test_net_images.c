@@ -1,4 +1,4 @@
-/* Convolutional networks against PyTorch in double (tools/golden_torch.py): both modes, all gradients, running
+/* Convolutional networks against PyTorch in double (tools/develop/golden_torch.py): both modes, all gradients, running
  * statistics, and three steps of a ResNet-20. */
 #include "numbers.h"
 

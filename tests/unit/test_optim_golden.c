@@ -1,4 +1,4 @@
-/* Ten steps of every optimiser, and the schedules, against PyTorch in double (tools/golden_torch.py). */
+/* Ten steps of every optimiser, and the schedules, against PyTorch in double (tools/develop/golden_torch.py). */
 #include "numbers.h"
 
 #include "tribikos/optim.h"

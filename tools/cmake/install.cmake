@@ -8,9 +8,9 @@ set(aside COMPONENT aside EXCLUDE_FROM_ALL)
 set_target_properties(tribikos PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON)
 install(TARGETS tribikos RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} ${aside})
 install(DIRECTORY jobs configs DESTINATION ${TRB_HOME} USE_SOURCE_PERMISSIONS ${aside})
-install(PROGRAMS tools/cache_torch.py tools/cache_write.py tools/check_torch.py tools/cifar tools/network_torch.py tools/plot.py
-                 tools/table.py tools/uci DESTINATION ${TRB_HOME}/tools ${aside})
-install(FILES tools/views.py DESTINATION ${TRB_HOME}/tools ${aside})
+install(DIRECTORY tools/user tools/python DESTINATION ${TRB_HOME}/tools USE_SOURCE_PERMISSIONS ${aside}
+        PATTERN __pycache__ EXCLUDE)
+install(PROGRAMS tools/develop/check_torch.py DESTINATION ${TRB_HOME}/tools/develop ${aside})
 
 set(pages ${CMAKE_BINARY_DIR}/pages)
 add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/pages.made

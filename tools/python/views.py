@@ -1,5 +1,7 @@
-"""The pixels of the views of a sample, as include/tribikos/augment.h lays them down: what teachers that were trained
-elsewhere have to be shown before their logits of a view can lie in a cache (cache_write.py).
+"""Makes the inputs of the views of a sample, as include/tribikos/augment.h defines them.
+
+Teachers that were trained elsewhere must be shown these inputs, so that their logits of a view can lie in a cache
+(cache_write.py).
 
     from views import rows, split
     train = split(seed, len(x), held_out)            # run.seed, data.validation; needed by mixup alone

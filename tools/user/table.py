@@ -1,13 +1,17 @@
 #!/usr/bin/env python3
-"""The reports of one run, or of several that differ in their seed, as a Markdown table: table.py RUN [RUN ...]
+"""Prints the report of one run, or of several runs that differ in their seed, as a Markdown table.
 
-A row a model: the mean over runs, with the least and the largest behind it. Ratios and differences to the ensemble are taken in
-each run before the mean. AUROC is of model uncertainty (MU) against each set of eval.ood; DEE is the deep-ensemble
-equivalent. Regression has RMSE, NLL, CRPS, the coverage of the 95 % interval and the model variance, in the target's unit. A figure
-that a model does not have is "-"; what is held against the ensemble's, where teachers from elsewhere left none to evaluate, too."""
-import json
+Each model has a row. A figure is the mean over the runs; ratios also have the least and the largest in parentheses. Ratios
+and differences to the ensemble are taken in each run before the mean. AUROC tells how well the model uncertainty (MU)
+separates the samples of a set of eval.ood. DEE is the deep-ensemble equivalent. A regression has RMSE, NLL, CRPS, the coverage
+of the 95 % interval, and the model variance, in the target's unit. A figure that a model does not have is "-". So is a ratio
+to the ensemble where the members were trained elsewhere and there is no ensemble to evaluate.
+"""
 import os
 import sys
+
+sys.path.insert(1, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "python"))
+import trb_tool
 
 
 def columns(report):
@@ -59,17 +63,13 @@ def cell(values, decimals, ranged):
 
 
 def main():
-    if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
-        sys.exit(__doc__)
-    reports = []
-    for run in sys.argv[1:]:
-        path = os.path.join(run, "report", "report.json")
-        if not os.path.exists(path):
-            sys.exit(f"table.py: there is no {path}; give folders of runs that `tribikos eval` has been through")
-        with open(path) as file:
-            reports.append(json.load(file))
-        if reports[-1]["models"].keys() != reports[0]["models"].keys() or reports[-1]["ood"].keys() != reports[0]["ood"].keys():
-            sys.exit(f"table.py: {run} and {sys.argv[1]} have reports of other models or sets; give runs of one configuration")
+    parser = trb_tool.arguments(__doc__)
+    parser.add_argument("runs", metavar="RUN", nargs="+", help="The folder of a run that `tribikos eval` has evaluated.")
+    runs = parser.parse_args().runs
+    reports = [trb_tool.report(run) for run in runs]
+    for run, report in zip(runs, reports):
+        if report["models"].keys() != reports[0]["models"].keys() or report["ood"].keys() != reports[0]["ood"].keys():
+            trb_tool.fail(f"{run} and {runs[0]} have reports of different models or sets; give runs of one configuration")
     table = list(columns(reports[0]))
     print("| model | " + " | ".join(title for title, *_ in table) + " |")
     print("| --- " * (len(table) + 1) + "|")
@@ -79,4 +79,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    trb_tool.run(main)

@@ -1,13 +1,11 @@
 #!/usr/bin/env python3
-"""Make the golden files of the unit tests:
+"""Makes the golden files of the unit tests:
 tests/golden/{loss,net,rank1,spread,optim,metrics,conv,resnet20,corrupt,dirichlet,gaussian}.h5.
 
-    python3 tools/golden_torch.py [folder]
+Inputs are single precision. PyTorch (for metrics NumPy) computes the expected results from them in double precision. So the
+tolerance of a test has to allow for this project's rounding only. Versions are root attributes.
 
-Inputs are single precision. References are computed by PyTorch (metrics: NumPy) from them in double precision, so that
-a test's tolerance has to allow for this project's rounding only. Versions are root attributes.
-
-conv.h5: convolutional networks, forward and backward. Root attribute "cases": their names, separated by ", ". Of each CASE:
+conv.h5: convolutional networks, forward and backward. The root attribute "cases" has their names, separated by ", ". Each CASE has:
 
     CASE.layers, CASE.heads   root attributes: the list (a text) and M (uint64)
     CASE/x                    [B][C][H][W] float32 inputs
@@ -41,16 +39,21 @@ figures/mixture, figures/first. Scores and quantiles of a mixture are integrals 
 """
 import itertools
 import math
+import os
 import pathlib
 import sys
 
-import h5py
-import numpy as np
-import torch
-import torch.nn.functional as F
-from torch.distributions import Dirichlet, kl_divergence
+sys.path.insert(1, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "python"))
+import trb_tool
 
-from network_torch import Network, resnet
+with trb_tool.needs("torch", "h5py", "numpy"):
+    import h5py
+    import numpy as np
+    import torch
+    import torch.nn.functional as F
+    from torch.distributions import Dirichlet, kl_divergence
+
+    from network_torch import Network, resnet
 
 T = 4.0
 LABEL_WEIGHT = 0.25
@@ -715,8 +718,11 @@ def gaussians(folder):
 
 
 def main():
-    here = pathlib.Path(__file__).resolve().parent.parent / "tests" / "golden"
-    folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else here
+    here = pathlib.Path(__file__).resolve().parents[2] / "tests" / "golden"
+    parser = trb_tool.arguments(__doc__)
+    parser.add_argument("folder", metavar="FOLDER", nargs="?", type=pathlib.Path, default=here,
+                        help="The folder that the files are written into; by default tests/golden itself.")
+    folder = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(1)
     torch.set_num_threads(1)
@@ -736,4 +742,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    trb_tool.run(main)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Write a cache of logits from arrays, for students of teachers that were trained elsewhere.
+"""Writes a cache of logits from arrays, for students of teachers that were trained elsewhere.
 
-The format is laid down in include/tribikos/cache.h. From Python:
+include/tribikos/cache.h defines the format. From Python:
 
     from cache_write import data_digest, write_cache
     write_cache("RUN/cache", logits, labels, data_digest(x, y))
@@ -10,7 +10,7 @@ From the shell (logits.npy is [M][N][K] or [V][M][N][K]; x.npy and y.npy are the
 
     cache_write.py --logits logits.npy --x x.npy --y y.npy RUN/cache
 
-For views, the members have to be shown the pixels that a student will be fed: views.py makes them, view_text() names them.
+For views, the members have to be shown the inputs that a student will see: views.py makes them, view_text() names them.
 
     cache_write.py --logits views.npy --view identity 0 --view "crop 4, flip" 5 --view "crop 4, flip" 5 ... RUN/cache
 
@@ -19,17 +19,15 @@ From PyTorch modules: cache_torch.py, which computes the logits too.
 import argparse
 import os
 import re
-import sys
 
-try:
+import trb_tool
+
+with trb_tool.needs("h5py", "numpy", "xxhash"):
     import h5py
     import numpy as np
     import xxhash
-except ImportError as missing:
-    sys.exit(f"cache_write.py: {missing}; install the packages python3-h5py, python3-numpy and python3-xxhash")
 
-from views import canonical, parse
-
+    from views import canonical, parse
 
 ALL = 2**64 - 1  # in place of a member: shards of inputs are of all
 
@@ -267,31 +265,49 @@ def write_cache(out, logits, y, data_digest, task="classes", views=None, member_
     writer.manifest()
 
 
+def file_arguments(parser, shard_rows):
+    """The arguments of how a cache is stored."""
+    parser.add_argument("out", metavar="CACHE", help="The folder of the cache, RUN/cache.")
+    parser.add_argument("--task", choices=("classes", "regression"), default="classes",
+                        help="What the data set is for, data.task of the configuration; by default %(default)s.")
+    parser.add_argument("--dtype", choices=("float16", "float32"), default="float32",
+                        help="The type of the stored logits; by default %(default)s.")
+    parser.add_argument("--block", type=trb_tool.count, default=256, metavar="ROWS",
+                        help="The samples of a chunk of a file; by default %(default)s.")
+    parser.add_argument("--shard-rows", type=trb_tool.count, default=shard_rows, metavar="ROWS",
+                        help="The samples of a file; by default %(default)s.")
+    parser.add_argument("--deflate", type=int, choices=range(10), default=0, metavar="LEVEL",
+                        help="How much to compress, from 0 (the default: not at all) to 9.")
+
+
+def hexadecimal(text):
+    if not re.fullmatch("[0-9a-fA-F]{1,16}", text):
+        raise argparse.ArgumentTypeError(f"expected up to 16 hexadecimal digits, got {text}")
+    return int(text, 16)
+
+
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--logits", required=True, help="logits.npy, [M][N][K] or [V][M][N][K]")
-    parser.add_argument("--y", required=True, help="y.npy, [N] labels or targets")
+    parser = trb_tool.arguments(__doc__)
+    parser.add_argument("--logits", required=True, metavar="LOGITS.npy",
+                        help="The array of raw logits: [M][N][K], or [V][M][N][K] with views.")
+    parser.add_argument("--y", required=True, metavar="Y.npy", help="The array of labels or targets: [N].")
     data = parser.add_mutually_exclusive_group(required=True)
-    data.add_argument("--x", help="x.npy, [N][...] samples as stored: uint8 or float32")
-    data.add_argument("--data-digest", type=lambda text: int(text, 16), help="instead of x.npy: digest, hexadecimal")
-    parser.add_argument("out", help="folder of the cache")
-    parser.add_argument("--task", choices=("classes", "regression"), default="classes")
+    data.add_argument("--x", metavar="X.npy", help="The array of samples as the data set stores them: uint8 or float32, [N][...].")
+    data.add_argument("--data-digest", type=hexadecimal, metavar="DIGEST",
+                      help="The digest of the data set in hexadecimal digits, instead of --x.")
     parser.add_argument("--view", action="append", nargs=2, metavar=("RECIPE", "SEED"),
-                        help="of each view in turn; default: identity 0")
-    parser.add_argument("--dtype", choices=("float16", "float32"), default="float32")
-    parser.add_argument("--block", type=int, default=256)
-    parser.add_argument("--shard-rows", type=int, default=65536)
-    parser.add_argument("--deflate", type=int, choices=range(10), default=0)
+                        help="Names a view; give it once for each view, in order. Without it there is one: identity 0.")
+    file_arguments(parser, 65536)
     a = parser.parse_args()
-    try:
-        y = np.load(a.y)
-        of_data = a.data_digest if a.x is None else data_digest(np.load(a.x, mmap_mode="r"), y, a.task)
-        views = a.view and [(recipe, int(seed)) for recipe, seed in a.view]
-        write_cache(a.out, np.load(a.logits, mmap_mode="r"), y, of_data, a.task, views, None, a.dtype, a.block,
-                    a.shard_rows, a.deflate)
-    except (ValueError, OSError) as failure:
-        sys.exit(f"cache_write.py: {failure}")
+    for _, seed in a.view or ():
+        if not seed.isdecimal():
+            parser.error(f"argument --view: expected a whole number as SEED, got {seed}")
+    y = trb_tool.array(a.y, "labels or targets")
+    of_data = a.data_digest if a.x is None else data_digest(trb_tool.array(a.x, "samples", mmap_mode="r"), y, a.task)
+    views = a.view and [(recipe, int(seed)) for recipe, seed in a.view]
+    write_cache(a.out, trb_tool.array(a.logits, "logits", mmap_mode="r"), y, of_data, a.task, views, None, a.dtype, a.block,
+                a.shard_rows, a.deflate)
 
 
 if __name__ == "__main__":
-    main()
+    trb_tool.run(main)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""A cache of logits from PyTorch modules: `tribikos distill` learns from any teachers that a DataLoader can feed.
+"""Fills a cache with the logits of PyTorch modules, so that `tribikos distill` learns from them.
 
-A worked example, which runs as it stands where the program is in the path and this folder in PYTHONPATH:
+This example runs as it stands, if the program is in the path and this folder in PYTHONPATH:
 
     import subprocess, torch
     from torch import nn
@@ -36,19 +36,20 @@ A worked example, which runs as it stands where the program is in the path and t
 The program sees each sample as it is stored, normalised by data.normalize of its configuration; the modules see
 prepare(samples). Store what is smallest: bytes of pixels, rather than float32 that a loader's transform has normalised (take
 torchvision's PILToTensor, and put the rest into `prepare`). Members need no layers in the configuration, but members.count has
-to be their number. Labels are those that the loader gives.
+to be their number. The labels are those that the loader gives.
 
 From the shell, with TorchScript modules (torch.jit.save) and arrays:
 
     cache_torch.py --x x.npy --y y.npy --scale 255 RUN/cache first.pt second.pt third.pt
 """
-import argparse
 import os
 import sys
 import time
 from contextlib import contextmanager
 
-try:
+import trb_tool
+
+with trb_tool.needs("torch", "h5py", "numpy", "xxhash"):
     import h5py
     import numpy as np
     import torch
@@ -56,10 +57,8 @@ try:
     from torch.utils.data import DataLoader, Dataset, TensorDataset
     from torch.utils.data import RandomSampler, SubsetRandomSampler, WeightedRandomSampler
 
-    from cache_write import Writer, digest, publish, truth, view_text
+    from cache_write import Writer, digest, file_arguments, publish, truth, view_text
     from views import rows, split
-except ImportError as missing:
-    sys.exit(f"cache_torch.py: {missing}; install the packages python3-torch, python3-h5py, python3-numpy and python3-xxhash")
 
 
 def state_digest(model):
@@ -289,33 +288,40 @@ def write_cache(out, models, loader, *, data="", prepare=None, outputs=None, tas
                 write(file)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--x", required=True, help="x.npy, [N][...] samples as they are to be stored: uint8 or float32")
-    parser.add_argument("--y", required=True, help="y.npy, [N] labels or targets")
-    parser.add_argument("--scale", type=float, default=1, help="by which samples are divided for the models, e.g. 255")
-    parser.add_argument("--data", default="", help="where the samples are stored; default: train.h5 beside the cache")
-    parser.add_argument("--task", choices=("classes", "regression"), default="classes")
-    parser.add_argument("--views", type=int, default=1, help="cache.views")
-    parser.add_argument("--recipe", default="", help="cache.view_recipes, e.g. \"crop 4, flip\"")
-    parser.add_argument("--view-seed", type=int, default=1, help="cache.view_seed")
-    parser.add_argument("--dtype", choices=("float16", "float32"), default="float32")
-    parser.add_argument("--device", help="cpu, cuda, ...")
-    parser.add_argument("--block", type=int, default=256)
-    parser.add_argument("--shard-rows", type=int, default=16384)
-    parser.add_argument("--deflate", type=int, choices=range(10), default=0)
-    parser.add_argument("out", help="folder of the cache, RUN/cache")
-    parser.add_argument("models", nargs="+", help="TorchScript modules, one a member")
-    a = parser.parse_args()
+def module(path):
+    """The TorchScript module of a file."""
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"there is no file {path}; expected a module, written by torch.jit.save()")
     try:
-        x, y = (torch.from_numpy(np.load(path)) for path in (a.x, a.y))
-        models = [torch.jit.load(path, map_location="cpu") for path in a.models]
-        write_cache(a.out, models, TensorDataset(x, y), data=a.data, prepare=lambda z: z / a.scale, task=a.task, views=a.views,
-                    recipe=a.recipe, view_seed=a.view_seed, dtype=a.dtype, device=a.device, block=a.block,
-                    shard_rows=a.shard_rows, deflate=a.deflate)
-    except (ValueError, OSError, RuntimeError) as failure:
-        sys.exit(f"cache_torch.py: {str(failure).strip().splitlines()[-1]}")
+        return torch.jit.load(path, map_location="cpu")
+    except RuntimeError:
+        raise ValueError(f"{path} is no TorchScript module; write one by torch.jit.save(torch.jit.script(model), ...)") from None
+
+
+def main():
+    parser = trb_tool.arguments(__doc__)
+    parser.add_argument("--x", required=True, metavar="X.npy",
+                        help="The array of samples as they are to be stored: uint8 or float32, [N][...].")
+    parser.add_argument("--y", required=True, metavar="Y.npy", help="The array of labels or targets: [N].")
+    parser.add_argument("--scale", type=float, default=1, help="Samples are divided by it before the modules see them, such as 255.")
+    parser.add_argument("--data", default="", metavar="DATA.h5",
+                        help="The file into which the samples are stored; by default train.h5 beside the cache.")
+    parser.add_argument("--views", type=trb_tool.count, default=1, help="How many views, cache.views; by default %(default)s.")
+    parser.add_argument("--recipe", default="", help="The recipe of the views, cache.view_recipes, such as \"crop 4, flip\".")
+    parser.add_argument("--view-seed", type=int, default=1, metavar="SEED",
+                        help="The seed of the views, cache.view_seed; by default %(default)s.")
+    parser.add_argument("--device", help="Where the modules compute, such as cpu or cuda; by default where they are.")
+    file_arguments(parser, 16384)
+    parser.add_argument("models", metavar="MODEL.pt", nargs="+", help="A TorchScript module for each member.")
+    a = parser.parse_args()
+    x, y = (torch.from_numpy(trb_tool.array(path, what)) for path, what in ((a.x, "samples"), (a.y, "labels or targets")))
+    if x.shape[:1] != y.shape[:1] or x.ndim < 2:
+        raise ValueError(f"{a.x} is {list(x.shape)} and {a.y} is {list(y.shape)}, expected [N][...] and [N]")
+    models = [module(path) for path in a.models]
+    write_cache(a.out, models, TensorDataset(x, y), data=a.data, prepare=lambda z: z / a.scale, task=a.task, views=a.views,
+                recipe=a.recipe, view_seed=a.view_seed, dtype=a.dtype, device=a.device, block=a.block,
+                shard_rows=a.shard_rows, deflate=a.deflate)
 
 
 if __name__ == "__main__":
-    main()
+    trb_tool.run(main)

@@ -1,9 +1,9 @@
-"""Times PyTorch's step on synthetic data: bench_torch.py WORK SECONDS [VARIANT], or bench_torch.py versions. One thread a process.
+"""Times PyTorch's step on synthetic data, with one thread a process.
 
 Prints "median_ms M images_s R peak_mb P (VARIANT)": the median step, what it makes of its batch of 128, and the most memory that
 the process ever held. Without VARIANT each way to write the work runs in a process of its own for its share of the seconds, and
 the fastest is printed. From PyTorch 2 on each way is also tried after torch.compile. A work whose name ends in _bf16 runs in
-bfloat16 by autocast.
+bfloat16 by autocast. The works:
 
     mlp, hydra       784-200-200-10, and the student with 20 heads of 200 hidden units; Adam, plain, multi-tensor and fused. The
                      heads are batched products, or the same with one Linear for all first layers, or a loop over modules
@@ -18,7 +18,8 @@ bfloat16 by autocast.
     hydra_block      distilling ResNet-20 with 10 heads of its last residual block: a loop, or grouped convolutions
 
 The inputs are float tensors in memory, so PyTorch neither gathers, normalises nor augments, which is in its favour: our side does.
-Denormal numbers are flushed to zero: Adam's moments of dead units become such, and arithmetic with them is slow."""
+Denormal numbers are flushed to zero: Adam's moments of dead units become such, and arithmetic with them is slow.
+"""
 import contextlib
 import os
 import re
@@ -30,9 +31,13 @@ import sys
 import tempfile
 import time
 
-import torch
-import torch.nn.functional as F
-from torch import nn
+sys.path.insert(1, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "python"))
+import trb_tool
+
+with trb_tool.needs("torch"):
+    import torch
+    import torch.nn.functional as F
+    from torch import nn
 
 BATCH, T = 128, 4.0
 VERSION = tuple(int(n) for n in re.findall(r"\d+", torch.__version__)[:2])
@@ -332,21 +337,24 @@ def run(work, seconds, variant):
                              stdout=subprocess.PIPE, text=True) for rank, cpu in enumerate(cpus[:2])]
     lines = [process.communicate()[0] for process in both]
     if any(process.returncode for process in both):
-        raise SystemExit("one of the two processes failed")
+        trb_tool.fail("one of the two processes failed; it has said why")
     return lines[0]
 
 
 def main():
-    if sys.argv[1:] == ["versions"]:
-        print(versions())
+    parser = trb_tool.arguments(__doc__)
+    parser.add_argument("--versions", action="version", version=versions(), help="Prints the versions of the libraries.")
+    parser.add_argument("work", metavar="WORK", choices=WORKS, help="One of the works above.")
+    parser.add_argument("seconds", metavar="SECONDS", type=float, help="For how many seconds it measures.")
+    parser.add_argument("variant", metavar="VARIANT", nargs="?", help="One way to write the work, as the output names it.")
+    a = parser.parse_args()
+    work, seconds = a.work, a.seconds
+    if a.variant is not None and a.variant not in WORKS[work]:
+        parser.error(f"argument VARIANT: expected one of {'; '.join(WORKS[work])}")
+    if a.variant is not None and (not work.endswith("_ddp") or "RANK" in os.environ):
+        measure(work, seconds, a.variant)
         return
-    if len(sys.argv) not in (3, 4) or sys.argv[1] not in WORKS:
-        raise SystemExit(f"usage: bench_torch.py {'|'.join(WORKS)} SECONDS [VARIANT], or bench_torch.py versions")
-    work, seconds = sys.argv[1], float(sys.argv[2])
-    if len(sys.argv) == 4 and (not work.endswith("_ddp") or "RANK" in os.environ):
-        measure(work, seconds, sys.argv[3])
-        return
-    variants = sys.argv[3:] or WORKS[work]
+    variants = WORKS[work] if a.variant is None else [a.variant]
     lines = [run(work, seconds / len(variants), variant) for variant in variants]
     if not any(lines):
         raise SystemExit(f"{work}: no way to write it ran")
@@ -354,4 +362,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    trb_tool.run(main)

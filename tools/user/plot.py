@@ -1,31 +1,33 @@
 #!/usr/bin/env python3
-"""Draw a run: plot.py RUN [OUT.png] (default RUN/report/run.png). Needs python3-matplotlib and python3-h5py.
+"""Draws a run into one picture.
 
-Training loss by epoch, from the metrics.jsonl of members and students; from report/ a reliability diagram (accuracy
-against confidence in 15 bins; the closer to the diagonal, the better calibrated); how model and total uncertainty are
-spread over the reported set and those of eval.ood; accuracy and NLL of corrupted samples by strength, averaged over the corruptions."""
-import argparse
+The picture shows the training loss of members and students by epoch. From the run's report it shows a reliability diagram:
+accuracy against confidence in 15 bins; the closer to the diagonal, the better the model is calibrated. It shows how model and
+total uncertainty are distributed over the reported samples and over the sets of eval.ood. For corrupted samples it shows
+accuracy and NLL by strength, averaged over the corruptions. What the run has not evaluated is left out.
+"""
 import glob
 import json
 import os
 import sys
 
-try:
-    import h5py
+sys.path.insert(1, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "python"))
+import trb_tool
+
+with trb_tool.needs("matplotlib", "h5py", "numpy"):
     import matplotlib
     import numpy as np
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt  # the backend must be chosen first
-except ImportError as missing:
-    sys.exit(f"plot.py: {missing}; install the packages python3-matplotlib, python3-h5py and python3-numpy")
-
-
 
 def draw_losses(run, color, axes):
     for path in sorted(glob.glob(f"{run}/members/m*/metrics.jsonl") + glob.glob(f"{run}/student/*/metrics.jsonl")):
         name = os.path.basename(os.path.dirname(path))
-        lines = [json.loads(line) for line in open(path)]
+        try:
+            lines = [json.loads(line) for line in open(path)]
+        except ValueError:
+            raise ValueError(f"{path} has a line that is no JSON; run `tribikos train` or `tribikos distill` again") from None
         member = "/members/" in path
         phases = sorted({line["phase"] for line in lines})
         for phase in phases:
@@ -84,16 +86,14 @@ def draw_corruptions(report, split, figure_of, color, axes):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", help="folder of a run that `tribikos eval` has been through")
-    parser.add_argument("out", nargs="?", help="picture to write")
+    parser = trb_tool.arguments(__doc__)
+    parser.add_argument("run", metavar="RUN", help="The folder of a run that `tribikos eval` has evaluated.")
+    parser.add_argument("out", metavar="OUT", nargs="?", help="The picture to write; without it RUN/report/run.png. Its ending, "
+                        "such as .png or .pdf, says in which format.")
     arguments = parser.parse_args()
     run, out = arguments.run, arguments.out or f"{arguments.run}/report/run.png"
-    if not os.path.exists(f"{run}/report/predictions.h5"):
-        sys.exit(f"plot.py: {run} has no report/predictions.h5; is it the folder of a run that `tribikos eval` has been "
-                 "through?")
-    report = json.load(open(f"{run}/report/report.json"))
-    with h5py.File(f"{run}/report/predictions.h5") as f:
+    report = trb_tool.report(run)
+    with trb_tool.hdf5(f"{run}/report/predictions.h5", "the folder of a run that `tribikos eval` has evaluated") as f:
         names = [n for n in report["models"] if n in f]
         color = {name: f"C{i}" for i, name in enumerate(report["models"])}
         first = [lambda axes: draw_losses(run, color, axes)]
@@ -124,4 +124,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    trb_tool.run(main)

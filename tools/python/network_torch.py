@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A network of this project as a PyTorch module: members, students, or a layer list of your own.
+"""Makes a PyTorch module of a member, of a student, or of a list of layers of your own.
 
     from network_torch import load
 
@@ -16,26 +16,24 @@ BatchNorm2d, Linear and so on: train it further, export it, take `net.body` as a
 Names are those of the weights file. A tensor "body.stage1.block1.1.weight" is that key of the state_dict; a tensor of the heads,
 "heads.fc.0.weight" with shape [M][...], is the keys "heads.0.fc.0.weight" to "heads.M-1.fc.0.weight", one module a head. The
 weight of a rank1 layer, without M in the file, is one parameter that all of these keys name.
-net.tensors() and net.load_tensors() speak the file's names. (num_batches_tracked of BatchNorm2d is in no file.)
+net.tensors() and net.load_tensors() use the names of the file. (num_batches_tracked of BatchNorm2d is in no file.)
 
-The grammar of layer lists is the manual page of include/tribikos/net.h.
+include/tribikos/net.h defines the lists of layers.
 
-From the shell, to look at a network, to let it compute, and to leave it to programs that know nothing of this one:
+From the shell you can look at a network, compute its logits, and export it:
 
     network_torch.py runs/mine/student/hydra/weights.h5
     network_torch.py runs/mine/student/hydra/weights.h5 --x pixels.npy --logits z.npy       # [N][M][K]
     network_torch.py runs/mine/student/hydra/weights.h5 --state student.pt --script student.ts.pt
 """
-import argparse
-import sys
+import math
 
-try:
-    import h5py
+import trb_tool
+
+with trb_tool.needs("torch", "h5py", "numpy"):
     import numpy as np
     import torch
     from torch import nn
-except ImportError as missing:
-    sys.exit(f"network_torch.py: {missing}; install the packages python3-torch, python3-h5py and python3-numpy")
 
 
 def text(value):
@@ -261,16 +259,20 @@ class Network(nn.Module):
 
 def load(path):
     """The network of a weights file, in eval mode."""
-    with h5py.File(path) as f:
+    wanted = "members/m000/weights.h5 or student/NAME/weights.h5 of a run"
+    with trb_tool.hdf5(path, wanted) as f:
         if text(f.attrs.get("format", "")) != "tribikos weights":
-            raise ValueError(f"{path} is no file of weights; take members/m000/weights.h5 or student/NAME/weights.h5 of a run")
+            raise ValueError(f"{path} is no file of weights; take {wanted}")
         tensors = {}
         f.visititems(lambda name, d: tensors.__setitem__(name.replace("/", "."), torch.from_numpy(d[...])))
-        net = Network(text(f.attrs["layers"]), [int(f.attrs[f"input_{side}"]) for side in "chw"], int(f.attrs["heads"]))
+        try:
+            net = Network(text(f.attrs["layers"]), [int(f.attrs[f"input_{side}"]) for side in "chw"], int(f.attrs["heads"]))
+            net.mean.copy_(tensors.pop("input.mean")[:, None, None])
+            net.scale.copy_(tensors.pop("input.scale")[:, None, None])
+        except KeyError as missing:
+            raise ValueError(f"{path} is not complete ({missing.args[0]}); take {wanted}") from None
     # A regression's outputs are in units of the normalised target, whose constants a user needs to undo that.
     net.target_mean, net.target_scale = tensors.pop("target.mean", None), tensors.pop("target.scale", None)
-    net.mean.copy_(tensors.pop("input.mean")[:, None, None])
-    net.scale.copy_(tensors.pop("input.scale")[:, None, None])
     net.load_tensors(tensors)
     return net.eval()
 
@@ -287,31 +289,32 @@ class FromPixels(nn.Module):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("weights", help="weights.h5 of a member or a student")
-    parser.add_argument("--x", help="x.npy, [N][...] samples as the data files hold them")
-    parser.add_argument("--logits", help="z.npy to write: [N][M][K] logits of x.npy; needs --x")
-    parser.add_argument("--state", help="state.pt to write: the state_dict, by torch.save")
-    parser.add_argument("--script", help="net.pt to write: a TorchScript module from samples as stored to [B][M][K] logits")
+    parser = trb_tool.arguments(__doc__)
+    parser.add_argument("weights", metavar="WEIGHTS", help="The file weights.h5 of a member or a student.")
+    parser.add_argument("--x", metavar="X.npy", help="An array of samples as the data files hold them: [N][...].")
+    parser.add_argument("--logits", metavar="Z.npy", help="Writes the logits of --x into this file: [N][M][K].")
+    parser.add_argument("--state", metavar="STATE.pt", help="Writes the state_dict into this file, by torch.save().")
+    parser.add_argument("--script", metavar="NET.pt", help="Writes a TorchScript module into this file. It takes samples as the "
+                        "data files hold them, and gives logits: [B][M][K].")
     a = parser.parse_args()
     if (a.x is None) != (a.logits is None):
         parser.error("--x and --logits belong together")
-    try:
-        net = load(a.weights)
-        print(net)
-        trained = sum(p.numel() for p in net.parameters())
-        print(f"{max(1, len(net.heads))} heads, {trained} parameters; samples {' x '.join(map(str, net.shape))}")
-        with torch.no_grad():
-            if a.x is not None:
-                x = torch.from_numpy(np.load(a.x))
-                np.save(a.logits, torch.cat([net(net.normalise(part)) for part in x.split(256)]).numpy())
-            if a.state is not None:
-                torch.save(net.state_dict(), a.state)
-            if a.script is not None:
-                torch.jit.trace(FromPixels(net), torch.zeros(2, *net.shape)).save(a.script)
-    except (ValueError, OSError, RuntimeError) as failure:
-        sys.exit(f"network_torch.py: {str(failure).strip().splitlines()[-1]}")
+    net = load(a.weights)
+    x = None if a.x is None else trb_tool.array(a.x, f"samples {list(net.shape)}")
+    if x is not None and (x.dtype not in (np.uint8, np.float32) or x.ndim < 2 or x[0].size != math.prod(net.shape)):
+        raise ValueError(f"{a.x} is {x.dtype} {list(x.shape)}, expected uint8 or float32, and samples {list(net.shape)}")
+    print(net)
+    trained = sum(p.numel() for p in net.parameters())
+    print(f"{max(1, len(net.heads))} heads, {trained} parameters; samples {' x '.join(map(str, net.shape))}")
+    with torch.no_grad():
+        if x is not None:
+            x = torch.from_numpy(x)
+            np.save(a.logits, torch.cat([net(net.normalise(part)) for part in x.split(256)]).numpy())
+        if a.state is not None:
+            torch.save(net.state_dict(), a.state)
+        if a.script is not None:
+            torch.jit.trace(FromPixels(net), torch.zeros(2, *net.shape)).save(a.script)
 
 
 if __name__ == "__main__":
-    main()
+    trb_tool.run(main)
