@@ -315,23 +315,29 @@ static trb_status check_views(const trb_config *c, const place *top)
     return TRB_OK;
 }
 
-trb_status trb__config_check(const trb_config *c, const trb__items *items)
+static trb_status check_run(const trb_config *c, const place *top)
 {
-    const place top = {items, "", ""}, train = {items, "train.", "train."};
     if (c->run.dir[0] == '\0')
-        return trb_fail(TRB_ECONFIG, "%s: key `run.dir`: required, the folder of the run", items->name);
+        return trb_fail(TRB_ECONFIG, "%s: key `run.dir`: required, the folder of the run", top->items->name);
     if (strlen(c->run.dir) > 800)
-        return trb_fail(TRB_ECONFIG, "%s: key `run.dir`: %zu characters, expected at most 800", items->name,
+        return trb_fail(TRB_ECONFIG, "%s: key `run.dir`: %zu characters, expected at most 800", top->items->name,
                         strlen(c->run.dir));
     if (strlen(c->run.resume) >= TRB_CHECKPOINT_PATH)
-        return trb__item_fail(items, source_of(&top, "run.resume"), "%zu characters, expected at most %d",
+        return trb__item_fail(top->items, source_of(top, "run.resume"), "%zu characters, expected at most %d",
                               strlen(c->run.resume), TRB_CHECKPOINT_PATH - 1);
     for (size_t i = 0; i < c->run.n_signals; i++)
         if (trb_stop_signal(c->run.signals[i]) == 0)
-            return trb__item_fail(items, source_of(&top, "run.signals"),
+            return trb__item_fail(top->items, source_of(top, "run.signals"),
                                   "expected names out of USR1, USR2, TERM, INT, HUP, got `%s`", c->run.signals[i]);
     if (c->run.resume[0] == '\0')
-        return trb__item_fail(items, source_of(&top, "run.resume"), "expected auto, never or a path, got nothing");
+        return trb__item_fail(top->items, source_of(top, "run.resume"), "expected auto, never or a path, got nothing");
+    return TRB_OK;
+}
+
+trb_status trb__config_check(const trb_config *c, const trb__items *items)
+{
+    const place top = {items, "", ""}, train = {items, "train.", "train."};
+    TRB_TRY(check_run(c, &top));
     if (c->data.n_train == 0)
         return trb_fail(TRB_ECONFIG, "%s: key `data.train`: required, the files of the training set", items->name);
     /* No member has any where all are from elsewhere, and in the cache already. */

@@ -80,7 +80,7 @@ check "before anything is trained" test ! -e "$work/large/members"
 
 # Teachers from elsewhere.
 if $python -c 'import h5py, xxhash' 2>/dev/null; then
-    $python - "$work" "$TRB_SOURCE/tools" <<'END'
+    $python - "$work" "$TRB_SOURCE/tools/python" <<'END'
 import sys
 import numpy as np
 work, tools = sys.argv[1:]

@@ -86,7 +86,7 @@ check "workers that run ahead" test -f "$work/free/report/report.json"
 # Inputs that are sound and are others: the logits that are there are not theirs.
 if $python -c 'import h5py, xxhash' 2>/dev/null; then
     mkdir "$work/others" && cp -r "$work/one/members" "$work/one/cache" "$work/others/"
-    $python - "$work/others/cache/v02/x-s00001.h5" "$TRB_SOURCE/tools" <<'PYTHON'
+    $python - "$work/others/cache/v02/x-s00001.h5" "$TRB_SOURCE/tools/python" <<'PYTHON'
 import sys
 import h5py
 import numpy as np
@@ -105,7 +105,7 @@ fi
 
 # Against PyTorch: inputs by its gradients in double precision, logits by what is stored. And the same cache from elsewhere.
 if $python -c 'import torch, h5py, xxhash' 2>/dev/null; then
-    check "inputs and logits are PyTorch's, and a cache from elsewhere" $python - "$work" "$TRB_SOURCE/tools" "$recipes" <<'PYTHON'
+    check "inputs and logits are PyTorch's, and a cache from elsewhere" $python - "$work" "$TRB_SOURCE/tools/python" "$recipes" <<'PYTHON'
 import json
 import sys
 import h5py

@@ -1,4 +1,4 @@
-/* Memory may be refused at any allocation of parsing and printing: they then fail cleanly. */
+/* Memory may be refused at any allocation of parsing, printing and identities: they then fail cleanly. */
 #include "config_fixture.h"
 #include "fault_walk.h"
 
@@ -6,12 +6,14 @@ static trb_status parse_and_print(void *ctx)
 {
     (void)ctx;
     trb_config *c = NULL;
-    char *text[2] = {NULL, NULL};
+    char *text[4] = {NULL};
     char *flags[] = {"--members={count: 2, overrides: {1: {lr: 0.5}}}", "--members=1", "--student.kd.lr=2"};
     trb_status st = trb_config_parse("t.yaml", SMALL, 3, flags, &c);
     if (st == TRB_OK) st = trb_config_print(c, &text[0]);
     if (st == TRB_OK) st = trb_config_help(&text[1]);
-    for (int i = 0; i < 2; i++) trb_free(text[i]);
+    if (st == TRB_OK) st = trb_identity_member(c, 1, NULL, &text[2]);
+    if (st == TRB_OK) st = trb_identity_student(c, 1, NULL, NULL, &text[3]);
+    for (int i = 0; i < 4; i++) trb_free(text[i]);
     trb_config_destroy(c);
     return st;
 }
