@@ -47,7 +47,7 @@ static void look(processor *p)
     }
     if (__get_cpuid(0x80000001, &a, &b, &c, &d)) p->word[EXTENDED_ECX] = c;
     if (p->word[LEAF1_ECX] >> OSXSAVE & 1) __asm__("xgetbv" : "=a"(state), "=d"(d) : "c"(0));
-    p->saved[TRB__ANY] = true;
+    p->saved[TRB__ANY_REGISTER] = true;
     p->saved[TRB__YMM] = (state & 0x06U) == 0x06U;
     p->saved[TRB__ZMM] = (state & 0xe6U) == 0xe6U;
 }
@@ -57,7 +57,7 @@ static const char *const level_names[] = {"portable"};
 
 static void look(processor *p)
 {
-    p->saved[TRB__ANY] = true;
+    p->saved[TRB__ANY_REGISTER] = true;
 #if defined(__aarch64__)
     p->word[HWCAP] = getauxval(AT_HWCAP);
     p->word[HWCAP2] = getauxval(AT_HWCAP2);

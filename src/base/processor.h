@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-typedef enum { TRB__ANY, TRB__YMM, TRB__ZMM, TRB__REGISTERS } trb__registers;
+typedef enum { TRB__ANY_REGISTER, TRB__YMM, TRB__ZMM, TRB__REGISTERS } trb__registers;
 
 #if defined(__x86_64__)
 typedef enum {
@@ -22,21 +22,21 @@ typedef enum {
     TRB__WORDS
 } trb__word;
 #define TRB__FEATURES(X)                                                                                               \
-    X("sse3", __SSE3__, LEAF1_ECX, 0, TRB__ANY, 2)                                                                     \
-    X("ssse3", __SSSE3__, LEAF1_ECX, 9, TRB__ANY, 2)                                                                   \
-    X("cx16", __GCC_HAVE_SYNC_COMPARE_AND_SWAP_16, LEAF1_ECX, 13, TRB__ANY, 2)                                         \
-    X("sse4.1", __SSE4_1__, LEAF1_ECX, 19, TRB__ANY, 2)                                                                \
-    X("sse4.2", __SSE4_2__, LEAF1_ECX, 20, TRB__ANY, 2)                                                                \
-    X("popcnt", __POPCNT__, LEAF1_ECX, 23, TRB__ANY, 2)                                                                \
-    X("lahf", __LAHF_SAHF__, EXTENDED_ECX, 0, TRB__ANY, 2)                                                             \
+    X("sse3", __SSE3__, LEAF1_ECX, 0, TRB__ANY_REGISTER, 2)                                                            \
+    X("ssse3", __SSSE3__, LEAF1_ECX, 9, TRB__ANY_REGISTER, 2)                                                          \
+    X("cx16", __GCC_HAVE_SYNC_COMPARE_AND_SWAP_16, LEAF1_ECX, 13, TRB__ANY_REGISTER, 2)                                \
+    X("sse4.1", __SSE4_1__, LEAF1_ECX, 19, TRB__ANY_REGISTER, 2)                                                       \
+    X("sse4.2", __SSE4_2__, LEAF1_ECX, 20, TRB__ANY_REGISTER, 2)                                                       \
+    X("popcnt", __POPCNT__, LEAF1_ECX, 23, TRB__ANY_REGISTER, 2)                                                       \
+    X("lahf", __LAHF_SAHF__, EXTENDED_ECX, 0, TRB__ANY_REGISTER, 2)                                                    \
     X("avx", __AVX__, LEAF1_ECX, 28, TRB__YMM, 3)                                                                      \
     X("avx2", __AVX2__, LEAF7_EBX, 5, TRB__YMM, 3)                                                                     \
-    X("bmi", __BMI__, LEAF7_EBX, 3, TRB__ANY, 3)                                                                       \
-    X("bmi2", __BMI2__, LEAF7_EBX, 8, TRB__ANY, 3)                                                                     \
+    X("bmi", __BMI__, LEAF7_EBX, 3, TRB__ANY_REGISTER, 3)                                                              \
+    X("bmi2", __BMI2__, LEAF7_EBX, 8, TRB__ANY_REGISTER, 3)                                                            \
     X("f16c", __F16C__, LEAF1_ECX, 29, TRB__YMM, 3)                                                                    \
     X("fma", __FMA__, LEAF1_ECX, 12, TRB__YMM, 3)                                                                      \
-    X("lzcnt", __LZCNT__, EXTENDED_ECX, 5, TRB__ANY, 3)                                                                \
-    X("movbe", __MOVBE__, LEAF1_ECX, 22, TRB__ANY, 3)                                                                  \
+    X("lzcnt", __LZCNT__, EXTENDED_ECX, 5, TRB__ANY_REGISTER, 3)                                                       \
+    X("movbe", __MOVBE__, LEAF1_ECX, 22, TRB__ANY_REGISTER, 3)                                                         \
     X("avx512f", __AVX512F__, LEAF7_EBX, 16, TRB__ZMM, 4)                                                              \
     X("avx512bw", __AVX512BW__, LEAF7_EBX, 30, TRB__ZMM, 4)                                                            \
     X("avx512cd", __AVX512CD__, LEAF7_EBX, 28, TRB__ZMM, 4)                                                            \
@@ -57,28 +57,28 @@ typedef enum {
     X("avxvnniint8", __AVXVNNIINT8__, LEAF7_1_EDX, 4, TRB__YMM, 0)                                                     \
     X("avxneconvert", __AVXNECONVERT__, LEAF7_1_EDX, 5, TRB__YMM, 0)                                                   \
     X("avxvnniint16", __AVXVNNIINT16__, LEAF7_1_EDX, 10, TRB__YMM, 0)                                                  \
-    X("apxf", __APX_F__, LEAF7_1_EDX, 21, TRB__ANY, 0)                                                                 \
-    X("gfni", __GFNI__, LEAF7_ECX, 8, TRB__ANY, 0)                                                                     \
-    X("adx", __ADX__, LEAF7_EBX, 19, TRB__ANY, 0)                                                                      \
-    X("sse4a", __SSE4A__, EXTENDED_ECX, 6, TRB__ANY, 0)                                                                \
+    X("apxf", __APX_F__, LEAF7_1_EDX, 21, TRB__ANY_REGISTER, 0)                                                        \
+    X("gfni", __GFNI__, LEAF7_ECX, 8, TRB__ANY_REGISTER, 0)                                                            \
+    X("adx", __ADX__, LEAF7_EBX, 19, TRB__ANY_REGISTER, 0)                                                             \
+    X("sse4a", __SSE4A__, EXTENDED_ECX, 6, TRB__ANY_REGISTER, 0)                                                       \
     X("fma4", __FMA4__, EXTENDED_ECX, 16, TRB__YMM, 0)                                                                 \
     X("xop", __XOP__, EXTENDED_ECX, 11, TRB__YMM, 0)                                                                   \
-    X("tbm", __TBM__, EXTENDED_ECX, 21, TRB__ANY, 0)
+    X("tbm", __TBM__, EXTENDED_ECX, 21, TRB__ANY_REGISTER, 0)
 #elif defined(__aarch64__)
 typedef enum { HWCAP, HWCAP2, TRB__WORDS } trb__word; /* getauxval(AT_HWCAP), getauxval(AT_HWCAP2) */
 #define TRB__FEATURES(X)                                                                                               \
-    X("crc32", __ARM_FEATURE_CRC32, HWCAP, 7, TRB__ANY, 0)                                                             \
-    X("atomics", __ARM_FEATURE_ATOMICS, HWCAP, 8, TRB__ANY, 0)                                                         \
-    X("fphp", __ARM_FEATURE_FP16_SCALAR_ARITHMETIC, HWCAP, 9, TRB__ANY, 0)                                             \
-    X("asimdhp", __ARM_FEATURE_FP16_VECTOR_ARITHMETIC, HWCAP, 10, TRB__ANY, 0)                                         \
-    X("asimdrdm", __ARM_FEATURE_QRDMX, HWCAP, 12, TRB__ANY, 0)                                                         \
-    X("jscvt", __ARM_FEATURE_JCVT, HWCAP, 13, TRB__ANY, 0)                                                             \
-    X("lrcpc", __ARM_FEATURE_RCPC, HWCAP, 15, TRB__ANY, 0)                                                             \
-    X("asimddp", __ARM_FEATURE_DOTPROD, HWCAP, 20, TRB__ANY, 0)                                                        \
-    X("sve", __ARM_FEATURE_SVE, HWCAP, 22, TRB__ANY, 0)                                                                \
-    X("sve2", __ARM_FEATURE_SVE2, HWCAP2, 1, TRB__ANY, 0)                                                              \
-    X("i8mm", __ARM_FEATURE_MATMUL_INT8, HWCAP2, 13, TRB__ANY, 0)                                                      \
-    X("bf16", __ARM_FEATURE_BF16_VECTOR_ARITHMETIC, HWCAP2, 14, TRB__ANY, 0)
+    X("crc32", __ARM_FEATURE_CRC32, HWCAP, 7, TRB__ANY_REGISTER, 0)                                                    \
+    X("atomics", __ARM_FEATURE_ATOMICS, HWCAP, 8, TRB__ANY_REGISTER, 0)                                                \
+    X("fphp", __ARM_FEATURE_FP16_SCALAR_ARITHMETIC, HWCAP, 9, TRB__ANY_REGISTER, 0)                                    \
+    X("asimdhp", __ARM_FEATURE_FP16_VECTOR_ARITHMETIC, HWCAP, 10, TRB__ANY_REGISTER, 0)                                \
+    X("asimdrdm", __ARM_FEATURE_QRDMX, HWCAP, 12, TRB__ANY_REGISTER, 0)                                                \
+    X("jscvt", __ARM_FEATURE_JCVT, HWCAP, 13, TRB__ANY_REGISTER, 0)                                                    \
+    X("lrcpc", __ARM_FEATURE_RCPC, HWCAP, 15, TRB__ANY_REGISTER, 0)                                                    \
+    X("asimddp", __ARM_FEATURE_DOTPROD, HWCAP, 20, TRB__ANY_REGISTER, 0)                                               \
+    X("sve", __ARM_FEATURE_SVE, HWCAP, 22, TRB__ANY_REGISTER, 0)                                                       \
+    X("sve2", __ARM_FEATURE_SVE2, HWCAP2, 1, TRB__ANY_REGISTER, 0)                                                     \
+    X("i8mm", __ARM_FEATURE_MATMUL_INT8, HWCAP2, 13, TRB__ANY_REGISTER, 0)                                             \
+    X("bf16", __ARM_FEATURE_BF16_VECTOR_ARITHMETIC, HWCAP2, 14, TRB__ANY_REGISTER, 0)
 #else /* nothing is known, and nothing refused */
 typedef enum { TRB__WORDS = 1 } trb__word;
 #define TRB__FEATURES(X)

@@ -1,5 +1,5 @@
 /* The table of the kinds of shards: what files of a kind contain, and the words for it in names and messages. */
-#include "impl.h"
+#include "internal.h"
 
 #include "tribikos/dirichlet.h"
 

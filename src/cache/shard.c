@@ -1,4 +1,4 @@
-#include "impl.h"
+#include "internal.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "impl.h"
+#include "internal.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -9,7 +9,7 @@ const trb__command trb__commands[TRB__COMMANDS] = {
     {"distill", "CONFIG", "train the students from the cache alone", .stage = {trb_stage_distill}},
     {"eval", "CONFIG", "evaluate members, ensemble and students", .stage = {trb__evaluate}},
     {"plan", "CONFIG", "say what a configuration will take: files, bytes, hours, memory (--ranks=64: on so many)",
-     .look = trb__plan, .flag = {"ranks", "P", "as if there were P ranks.", trb__take_ranks}},
+     .look = trb__make_plan, .flag = {"ranks", "P", "as if there were P ranks.", trb__take_ranks}},
     {"verify", "CACHE", "check every byte of a cache", .local = trb__command_verify},
     {"info", "FILE", "say what a weights file, checkpoint, shard or manifest is", .local = trb__command_info},
     {"config", "CONFIG", "print the resolved configuration (config --help: all keys)", .local = trb__command_config,

@@ -46,7 +46,7 @@ trb_status trb__command_together(trb_comm *world, const trb__arguments *a);
 /** eval, also the last stage of run: evaluate, and print the report. Collective over world. */
 trb_status trb__evaluate(trb_comm *world, const trb_config *c);
 /** plan CONFIG: print the plan for `a->ranks` ranks. Collective over world. */
-trb_status trb__plan(trb_comm *world, const trb_config *c, const trb__arguments *a);
+trb_status trb__make_plan(trb_comm *world, const trb_config *c, const trb__arguments *a);
 trb_status trb__take_ranks(const char *value, trb__arguments *a);
 
 /** config CONFIG: print the resolved configuration; config --help: the reference. Local. */

@@ -70,7 +70,7 @@ trb_status trb__evaluate(trb_comm *world, const trb_config *c)
     return TRB_OK;
 }
 
-trb_status trb__plan(trb_comm *world, const trb_config *c, const trb__arguments *a)
+trb_status trb__make_plan(trb_comm *world, const trb_config *c, const trb__arguments *a)
 {
     trb_plan p;
     TRB_TRY(trb_stage_plan(world, c, a->ranks, &p));

@@ -55,4 +55,5 @@ static trb_status allreduce_spread(trb_exchange *x, trb__segment *s, bool *done)
     return TRB_OK;
 }
 
-const trb__exchange trb__allreduce = {false, allreduce_open, allreduce_close, allreduce_sum, allreduce_spread, NULL};
+const trb__exchange_ops trb__allreduce = {false,         allreduce_open,   allreduce_close,
+                                          allreduce_sum, allreduce_spread, NULL};

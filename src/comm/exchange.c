@@ -109,9 +109,9 @@ static void progress(void *exchange);
 trb_status trb_exchange_open(const trb_grid *grid, trb_grid_part part, const trb_exchange_opts *how, const trb_net *net,
                              const trb_optim *opt, uint64_t steps, float *params, trb_exchange **out)
 {
-    static const trb__exchange *const kinds[] = {[TRB_EXCHANGE_ORDERED] = &trb__ordered,
-                                                 [TRB_EXCHANGE_ALLREDUCE] = &trb__allreduce,
-                                                 [TRB_EXCHANGE_SERVER] = &trb__server};
+    static const trb__exchange_ops *const kinds[] = {[TRB_EXCHANGE_ORDERED] = &trb__ordered,
+                                                     [TRB_EXCHANGE_ALLREDUCE] = &trb__allreduce,
+                                                     [TRB_EXCHANGE_SERVER] = &trb__server};
     trb_comm *group = trb_grid_group(grid, part);
     trb_exchange *x = NULL;
     TRB_TRY(trb_exchange_check(how, &grid->shape, grid->world->size));
@@ -210,7 +210,7 @@ static trb_status spread(trb_exchange *x, trb__segment *s)
     TRB_TRY(x->kind->spread(x, s, &done));
     if (!done) return TRB_OK;
     s->spreads = false;
-    s->next = TRB__NOTHING;
+    s->next = TRB__IDLE;
     x->unfinished--;
     return TRB_OK;
 }
@@ -303,22 +303,22 @@ void trb_exchange_ready(void *exchange, size_t from)
     trb_exchange *x = exchange;
     open_lane(x);
     x->idle = x->summing == 0;
-    trb__progress();
+    trb__move_all();
     x->idle = false;
     while (x->computed < x->n_trained && x->segment[x->computed].lo >= from) complete(x);
-    trb__progress();
-    trb__alive();
+    trb__move_all();
+    trb__signs_of_life();
 }
 
 void trb_exchange_needs(void *exchange, size_t from, size_t to)
 {
     trb_exchange *x = exchange;
-    trb__progress();
+    trb__move_all();
     const double start = trb_now_s();
     for (size_t i = 0; x->unfinished > 0 && i < x->n_trained; i++) {
         const trb__segment *s = &x->segment[i];
         if (s->hi <= from || s->lo >= to) continue;
-        while (x->broken == TRB_OK && s->next != TRB__NOTHING) trb__waits(x->group, start);
+        while (x->broken == TRB_OK && s->next != TRB__IDLE) trb__waits(x->group, start);
     }
     x->work.waited_s += trb_now_s() - start;
 }

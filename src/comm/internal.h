@@ -41,10 +41,10 @@ void trb__progress_add(trb__ongoing *o);
 void trb__progress_remove(trb__ongoing *o);
 /** Move all of them. Any of a rank's several exchanges may be what another rank waits for, before it goes on to what
  * this one waits for, so that they move together; whoever waits does it. */
-void trb__progress(void);
+void trb__move_all(void);
 
 /** Give and read signs of life, if it is time; for who works. */
-void trb__alive(void);
+void trb__signs_of_life(void);
 
 /** Signs of life from now on, on MPI_COMM_WORLD, which nothing else may use. Local. */
 trb_status trb__watch_open(const trb_comm *world);

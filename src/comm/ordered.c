@@ -247,4 +247,4 @@ static trb_status ordered_spread(trb_exchange *x, trb__segment *s, bool *done)
     }
 }
 
-const trb__exchange trb__ordered = {true, ordered_open, ordered_close, ordered_sum, ordered_spread, NULL};
+const trb__exchange_ops trb__ordered = {true, ordered_open, ordered_close, ordered_sum, ordered_spread, NULL};

@@ -16,7 +16,7 @@ void trb__progress_remove(trb__ongoing *o)
     *at = o->next;
 }
 
-void trb__progress(void)
+void trb__move_all(void)
 {
     for (trb__ongoing *o = first; o != NULL; o = o->next) o->move(o->ctx);
 }

@@ -54,7 +54,7 @@ static uint64_t answer(trb_queue *q, int status)
 void trb_queue_serve(void *queue)
 {
     trb_queue *q = queue;
-    trb__alive();
+    trb__signs_of_life();
     if (q == NULL || q->rank != 0) return;
     for (;;) {
         int waiting = 0, status = 0;

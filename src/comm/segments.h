@@ -17,7 +17,7 @@
 enum { TRB__BLOCK = 512 };
 
 /** What is still to be done to a segment whose lanes are computed. */
-typedef enum { TRB__NOTHING, TRB__SUM, TRB__UPDATE, TRB__SPREAD } trb__next;
+typedef enum { TRB__IDLE, TRB__SUM, TRB__UPDATE, TRB__SPREAD } trb__next;
 
 typedef struct {
     size_t lo, hi;         /* of the slab */
@@ -44,9 +44,9 @@ typedef struct {
     trb_status (*spread)(trb_exchange *x, trb__segment *s, bool *done);
     /** All parameters to ranks that spreading leaves out; NULL if there are none. */
     trb_status (*gather)(trb_exchange *x);
-} trb__exchange;
+} trb__exchange_ops;
 
-extern const trb__exchange trb__ordered, trb__allreduce, trb__server;
+extern const trb__exchange_ops trb__ordered, trb__allreduce, trb__server;
 
 typedef struct trb__keep trb__keep;
 
@@ -55,7 +55,7 @@ struct trb_exchange {
     trb_grid grid;
     trb_grid_part part;
     trb_comm *group; /* the grid's, for this part */
-    const trb__exchange *kind;
+    const trb__exchange_ops *kind;
     void *of_kind;
     trb_exchange_opts how;
     int node; /* ranks of a node, if each has as many and they are neighbours; else 1 */

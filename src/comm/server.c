@@ -230,7 +230,7 @@ static trb_status server_gather(trb_exchange *x)
     return TRB_OK;
 }
 
-const trb__exchange trb__server = {true, server_open, server_close, server_sum, server_spread, server_gather};
+const trb__exchange_ops trb__server = {true, server_open, server_close, server_sum, server_spread, server_gather};
 
 /* ---- free */
 
@@ -252,7 +252,7 @@ static trb_status wait_any(const trb_exchange *x, int n, MPI_Request *request, i
     }
 }
 
-static trb_status say(const trb_exchange *x, int to, message m)
+static trb_status send_message(const trb_exchange *x, int to, message m)
 {
     return trb__mpi(MPI_Send(&m, sizeof m, MPI_BYTE, to, control_tag(x, TO_SERVER), x->group->mpi), "MPI_Send");
 }
@@ -261,13 +261,13 @@ trb_status trb__commit(trb_exchange *x, trb_status st, double loss)
 {
     const server *o = x->of_kind;
     for (int d = 0; d < o->n_servers; d++)
-        TRB_TRY(say(x, d, (message){.what = COMMIT, .status = st, .loss = loss, .stop = trb_stop_reason()}));
+        TRB_TRY(send_message(x, d, (message){.what = COMMIT, .status = st, .loss = loss, .stop = trb_stop_reason()}));
     return TRB_OK;
 }
 
-static trb_status fetch(trb_exchange *x, const server *o)
+static trb_status fetch_parameters(trb_exchange *x, const server *o)
 {
-    for (int d = 0; d < o->n_servers; d++) TRB_TRY(say(x, d, (message){.what = FETCH}));
+    for (int d = 0; d < o->n_servers; d++) TRB_TRY(send_message(x, d, (message){.what = FETCH}));
     for (size_t i = 0; i < x->n_segments; i++) {
         x->segment[i].next = TRB__SPREAD;
         TRB_TRY(post_fetch(x, &x->segment[i], o));
@@ -276,7 +276,7 @@ static trb_status fetch(trb_exchange *x, const server *o)
         trb__segment *s = &x->segment[i];
         TRB_TRY(wait_all(x, s->n_requests, s->request));
         s->n_requests = 0;
-        s->next = TRB__NOTHING;
+        s->next = TRB__IDLE;
     }
     return TRB_OK;
 }
@@ -286,7 +286,7 @@ trb_status trb_exchange_claim(trb_exchange *x, uint64_t *step, trb_lanes *lanes)
     const server *o = x->of_kind;
     const double start = trb_now_s();
     uint64_t share[2] = {0};
-    TRB_TRY(say(x, 0, (message){.what = CLAIM}));
+    TRB_TRY(send_message(x, 0, (message){.what = CLAIM}));
     MPI_Request request;
     TRB_TRY(trb__mpi(MPI_Irecv(share, 2, MPI_UINT64_T, 0, control_tag(x, TO_WORKER), x->group->mpi, &request),
                      "MPI_Irecv"));
@@ -294,14 +294,15 @@ trb_status trb_exchange_claim(trb_exchange *x, uint64_t *step, trb_lanes *lanes)
     *step = share[0];
     trb_share(x->lanes, (int)share[1], o->n_workers, &x->mine.first, &x->mine.count);
     *lanes = x->mine;
-    if (share[0] < x->total_steps) TRB_TRY(fetch(x, o));
-    for (int d = 1; share[0] == x->total_steps && d < o->n_servers; d++) TRB_TRY(say(x, d, (message){.what = LEAVE}));
+    if (share[0] < x->total_steps) TRB_TRY(fetch_parameters(x, o));
+    for (int d = 1; share[0] == x->total_steps && d < o->n_servers; d++)
+        TRB_TRY(send_message(x, d, (message){.what = LEAVE}));
     x->work.waited_s += trb_now_s() - start;
     return TRB_OK;
 }
 
 /* Be ready for a worker's next share. */
-static trb_status expect(trb_exchange *x, const server *o, int w)
+static trb_status expect_share(trb_exchange *x, const server *o, int w)
 {
     worker *k = &o->worker[w];
     float *at = k->received;
@@ -319,7 +320,7 @@ static trb_status expect(trb_exchange *x, const server *o, int w)
 }
 
 /* w = n_workers: to server 0. */
-static trb_status listen(trb_exchange *x, server *o, int w)
+static trb_status listen_to_worker(trb_exchange *x, server *o, int w)
 {
     const bool ordered = w == o->n_workers;
     return trb__mpi(MPI_Irecv(ordered ? &o->order : &o->worker[w].said, sizeof(message), MPI_BYTE,
@@ -328,7 +329,7 @@ static trb_status listen(trb_exchange *x, server *o, int w)
 }
 
 /* Send a worker the parameters as they are now. */
-static trb_status answer(trb_exchange *x, const server *o, int w)
+static trb_status send_parameters(trb_exchange *x, const server *o, int w)
 {
     worker *k = &o->worker[w];
     MPI_Request *request = k->request + x->n_segments;
@@ -351,7 +352,7 @@ static trb_status answer(trb_exchange *x, const server *o, int w)
 }
 
 /* Update with a share that has arrived, unless its worker failed. */
-static trb_status apply(trb_exchange *x, const server *o, int w)
+static trb_status apply_share(trb_exchange *x, const server *o, int w)
 {
     worker *k = &o->worker[w];
     const float *at = k->received;
@@ -365,7 +366,7 @@ static trb_status apply(trb_exchange *x, const server *o, int w)
         TRB_TRY(trb__update_all(x, (double)o->n_workers));
         x->work.stale[stale < TRB_STALENESS_BINS ? stale : TRB_STALENESS_BINS - 1]++;
     }
-    return expect(x, o, w);
+    return expect_share(x, o, w);
 }
 
 /* Shares are handed out in order: share i is part i mod W of step i / W. */
@@ -404,13 +405,13 @@ static trb_status hand_out(trb_exchange *x, server *o, book *b)
         }
         b->next++;
         k->computes = true;
-        TRB_TRY(listen(x, o, w));
+        TRB_TRY(listen_to_worker(x, o, w));
     }
     return TRB_OK;
 }
 
 /* What is expected will not come any more. */
-static trb_status stop(trb_exchange *x, server *o)
+static trb_status cancel_expected(trb_exchange *x, server *o)
 {
     const int n = (int)x->n_segments;
     for (int w = 0; w < o->n_workers; w++) {
@@ -437,40 +438,40 @@ static trb_status keep_in_time(trb_exchange *x, server *o)
     if (o->order.what != KEEP || x->step != o->order.shares) return TRB_OK;
     o->order.what = COMMIT;
     TRB_TRY(trb__keep_now(x));
-    return listen(x, o, o->n_workers);
+    return listen_to_worker(x, o, o->n_workers);
 }
 
 static trb_status keep_everywhere(trb_exchange *x, const server *o)
 {
     if (x->keep == NULL) return TRB_OK;
-    for (int d = 1; d < o->n_servers; d++) TRB_TRY(say(x, d, (message){.what = KEEP, .shares = x->step}));
+    for (int d = 1; d < o->n_servers; d++) TRB_TRY(send_message(x, d, (message){.what = KEEP, .shares = x->step}));
     TRB_TRY(trb__keep_now(x));
     return trb_exchange_kept_wait(x);
 }
 
 /* \param[in] failed  up to now   \return TRB_OK, or how what a worker said could not be done */
-static trb_status hear(trb_exchange *x, server *o, book *b, int w, trb_status failed,
-                       bool (*told)(void *ctx, uint64_t step, size_t lanes, double loss), void *ctx)
+static trb_status take_message(trb_exchange *x, server *o, book *b, int w, trb_status failed,
+                               bool (*told)(void *ctx, uint64_t step, size_t lanes, double loss), void *ctx)
 {
     worker *k = &o->worker[w];
     trb_status st = TRB_OK;
     switch (k->said.what) {
     case COMMIT:
         trb_stop_heard(k->said.stop);
-        st = apply(x, o, w);
+        st = apply_share(x, o, w);
         if (st == TRB_ECOMM) return st;
         if (failed == TRB_OK && st == TRB_OK && k->said.status == TRB_OK && o->me == 0 && told != NULL)
             b->holds = told(ctx, k->step, x->lanes / (size_t)o->n_workers, k->said.loss) || b->holds;
         k->computes = false;
         b->over = b->over || k->said.status != TRB_OK || st != TRB_OK;
-        TRB_TRY(listen(x, o, w));
+        TRB_TRY(listen_to_worker(x, o, w));
         break;
     case CLAIM:
         k->waits = true;
         break;
     case FETCH:
-        TRB_TRY(answer(x, o, w));
-        TRB_TRY(listen(x, o, w));
+        TRB_TRY(send_parameters(x, o, w));
+        TRB_TRY(listen_to_worker(x, o, w));
         break;
     case LEAVE:
         b->workers_on--;
@@ -492,14 +493,14 @@ trb_status trb_exchange_serve(trb_exchange *x, bool (*told)(void *ctx, uint64_t 
     o->order.what = COMMIT;
     for (int w = 0; w < o->n_workers; w++) {
         for (size_t i = 0; i < x->n_segments; i++) o->worker[w].request[x->n_segments + i] = MPI_REQUEST_NULL;
-        TRB_TRY(expect(x, o, w));
-        TRB_TRY(listen(x, o, w));
+        TRB_TRY(expect_share(x, o, w));
+        TRB_TRY(listen_to_worker(x, o, w));
     }
-    if (o->me > 0) TRB_TRY(listen(x, o, o->n_workers));
+    if (o->me > 0) TRB_TRY(listen_to_worker(x, o, o->n_workers));
     while (b.workers_on > 0) {
         int w = 0;
         TRB_TRY(wait_any(x, heard, o->control, &w));
-        const trb_status st = w == o->n_workers ? TRB_OK : hear(x, o, &b, w, failed, told, ctx);
+        const trb_status st = w == o->n_workers ? TRB_OK : take_message(x, o, &b, w, failed, told, ctx);
         if (st == TRB_ECOMM) return st;
         if (failed == TRB_OK) failed = st;
         if (o->me > 0) TRB_TRY(keep_in_time(x, o));
@@ -511,6 +512,6 @@ trb_status trb_exchange_serve(trb_exchange *x, bool (*told)(void *ctx, uint64_t 
         }
         if (o->me == 0) TRB_TRY(hand_out(x, o, &b));
     }
-    TRB_TRY(stop(x, o));
+    TRB_TRY(cancel_expected(x, o));
     return failed;
 }

@@ -49,7 +49,7 @@ void trb_comm_watch(double stall_s, double timeout_s)
     if (timeout_s > 0.0 && timeout_s / 4 < watch.interval_s) watch.interval_s = timeout_s / 4;
     for (int r = 0; watch.on && r < watch.size; r++) watch.heard[r] = watch.clock;
     watch.due = 0.0;
-    trb__alive();
+    trb__signs_of_life();
 }
 
 void trb__enter(const char *call)
@@ -91,8 +91,8 @@ trb_status trb__watch_open(const trb_comm *world)
     TRB_TRY(listen());
     watch.on = true;
     watch.looked = trb_now_s();
-    trb_alive_open(trb__alive);
-    trb__alive();
+    trb_alive_open(trb__signs_of_life);
+    trb__signs_of_life();
     return TRB_OK;
 }
 
@@ -234,7 +234,7 @@ static void look(const trb_comm *waited, double now)
     if (watch.rank == 0 && watch.stall_s > 0.0) name_the_silent(waited);
 }
 
-void trb__alive(void)
+void trb__signs_of_life(void)
 {
     if (watch.on) look(NULL, trb_now_s());
 }
@@ -245,7 +245,7 @@ void trb_comm_phase(const char *phase, uint64_t step)
     if (strcmp(phase, watch.mine.phase) != 0) watch.due = 0.0; /* where a rank falls silent is worth knowing */
     (void)snprintf(watch.mine.phase, sizeof watch.mine.phase, "%s", phase);
     watch.mine.step = step;
-    trb__alive();
+    trb__signs_of_life();
 }
 
 /* The longest that a rank of c has been silent; by what this rank hears itself, or by what rank 0 says. */
@@ -297,7 +297,7 @@ static void end_the_job(int who, double silent_s)
 
 void trb__waits(const trb_comm *c, double since)
 {
-    trb__progress();
+    trb__move_all();
 #ifndef OPEN_MPI /* which does this by itself where ranks share a core */
     (void)sched_yield();
 #endif

@@ -51,13 +51,13 @@ typedef struct {
 extern const trb__option trb__options[];
 extern const size_t trb__n_options;
 
-typedef enum { TRB__DEFAULT, TRB__FILE, TRB__FLAG } trb__source;
-typedef enum { TRB__SCALAR, TRB__LIST, TRB__SECTION } trb__kind;
+typedef enum { TRB__DEFAULT, TRB__FILE, TRB__FLAG } trb__item_source;
+typedef enum { TRB__SCALAR, TRB__LIST, TRB__SECTION } trb__item_kind;
 
 typedef struct {
     char *key;
-    trb__source source;
-    trb__kind kind;
+    trb__item_source source;
+    trb__item_kind kind;
     size_t line; /* of the file, from 1 */
     size_t n, capacity;
     char **value; /* [n] */
@@ -72,7 +72,7 @@ typedef struct {
 } trb__items;
 
 /* Flatten a YAML document. `key` stands in front of every key found ("" for a file). */
-trb_status trb__items_read(trb__items *items, trb__source source, const char *key, const char *text);
+trb_status trb__items_read(trb__items *items, trb__item_source source, const char *key, const char *text);
 /* Sort; refuse a key that the file has twice; keep the strongest source's item of every key. */
 trb_status trb__items_settle(trb__items *items);
 void trb__items_clear(trb__items *items);

@@ -16,7 +16,7 @@ enum { KEY_BYTES = 256 };
 typedef struct {
     yaml_parser_t parser;
     trb__items *items;
-    trb__source source;
+    trb__item_source source;
     char key[KEY_BYTES]; /* of the node that is being read */
 } reader;
 
@@ -60,7 +60,7 @@ static trb_status grow(void *array, size_t n, size_t *capacity, size_t size)
     return TRB_OK;
 }
 
-static trb_status add_item(reader *r, trb__kind kind, size_t line, trb__item **out)
+static trb_status add_item(reader *r, trb__item_kind kind, size_t line, trb__item **out)
 {
     trb__items *items = r->items;
     TRB_TRY(grow(&items->item, items->n, &items->capacity, sizeof *items->item));
@@ -210,7 +210,7 @@ static trb_status read_node(reader *r, const yaml_event_t *event)
     return add_value(item, text);
 }
 
-trb_status trb__items_read(trb__items *items, trb__source source, const char *key, const char *text)
+trb_status trb__items_read(trb__items *items, trb__item_source source, const char *key, const char *text)
 {
     trb_status st = TRB_OK;
     reader r = {.items = items, .source = source};

@@ -298,8 +298,8 @@ static trb_status choose_layouts(trb_conv *c, const trb_layout *in, trb_layout *
     const bool first = trb_layout_is_plain(in);
     dnnl_primitive_desc_t pd = NULL;
     bool slow = false;
-    c->src = first ? layout_of_source(s, TRB__ANY) : *in;
-    c->dst = s->sum ? *out : layout_of_result(s, TRB__ANY);
+    c->src = first ? layout_of_source(s, TRB__ANY_ORDER) : *in;
+    c->dst = s->sum ? *out : layout_of_result(s, TRB__ANY_ORDER);
     TRB_TRY(describe(&asked, dnnl_forward_training, dnnl_convolution_direct, &c->src, &c->dst, NULL, &pd));
     slow = pd == NULL || !trb__layout_find(pd, DNNL_ARG_SRC, &c->src) || !trb__layout_find(pd, DNNL_ARG_DST, &c->dst);
     const trb_status st = slow ? TRB_OK : falls_back(s, pd, &c->src, &c->dst, first, &slow);

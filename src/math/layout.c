@@ -12,7 +12,7 @@
 static const struct {
     int block;
     dnnl_format_tag_t tag;
-} orders[] = {{TRB__ANY, dnnl_format_tag_any},
+} orders[] = {{TRB__ANY_ORDER, dnnl_format_tag_any},
               {1, dnnl_nchw},
               {0, dnnl_nhwc},
               {4, dnnl_nChw4c},

@@ -16,7 +16,7 @@ trb_status trb__dnnl(dnnl_status_t st, const char *what);
 trb_status trb__engine(dnnl_engine_t *engine);
 
 /** In a layout's place of `block`: the library is to choose. */
-enum { TRB__ANY = -1 };
+enum { TRB__ANY_ORDER = -1 };
 
 /** Images as a tensor of the library. */
 trb__tensor trb__images(const trb_layout *l);

@@ -15,20 +15,20 @@ trb_status trb__conv_setup(trb_net *net, trb__layer *l)
         return trb_fail(TRB_ECONFIG, "conv %zu %zu: a window of %zu x %zu does not fit into %zu x %zu with padding %zu",
                         N, k, k, k, l->in.h, l->in.w, a->pad);
     l->out = (trb_shape){N, (l->in.h + 2 * a->pad - k) / a->stride + 1, (l->in.w + 2 * a->pad - k) / a->stride + 1};
-    const trb__tensor weight = {.name = "weight",
-                                .ndim = 4,
-                                .shape = {N, C, k, k},
-                                .fan_in = C * k * k,
-                                .fan_out = N * k * k,
-                                .decays = true,
-                                .shared = a->rank1};
-    const trb__tensor bias = {.name = "bias", .ndim = 1, .shape = {N}};
+    const trb__param_spec weight = {.name = "weight",
+                                    .ndim = 4,
+                                    .shape = {N, C, k, k},
+                                    .fan_in = C * k * k,
+                                    .fan_out = N * k * k,
+                                    .decays = true,
+                                    .shared = a->rank1};
+    const trb__param_spec bias = {.name = "bias", .ndim = 1, .shape = {N}};
     TRB_TRY(trb__net_add_param(net, l, &weight, &l->weight));
     TRB_TRY(trb__rank1_factors(net, l, C, N));
     return a->bias ? trb__net_add_param(net, l, &bias, &l->bias) : TRB_OK;
 }
 
-trb_status trb__conv_open(trb__step *s, size_t rows, bool training)
+trb_status trb__conv_open(trb__work_step *s, size_t rows, bool training)
 {
     const trb__layer *l = s->l;
     const trb_conv_spec spec = {.rows = rows,
@@ -49,7 +49,7 @@ trb_status trb__conv_open(trb__step *s, size_t rows, bool training)
     return l->argument.rank1 ? trb__rank1_conv_open(s, training) : TRB_OK;
 }
 
-void trb__conv_close(trb__step *s)
+void trb__conv_close(trb__work_step *s)
 {
     trb_conv_destroy(s->op);
 }
@@ -63,7 +63,7 @@ static trb_norm_params norm_params(const trb__layer *l, const trb__pass *p)
                              .variance = p->trains ? NULL : p->params + l->variance};
 }
 
-trb_status trb__conv_step(const trb__step *s, const trb__pass *p)
+trb_status trb__conv_step(const trb__work_step *s, const trb__pass *p)
 {
     const trb__layer *l = s->l;
     if (p->loads) {
@@ -77,7 +77,7 @@ trb_status trb__conv_step(const trb__step *s, const trb__pass *p)
     return trb_conv_forward(s->op, p->x, s->y);
 }
 
-trb_status trb__conv_back(const trb__step *s, const trb__pass *p, const void *dy, void *dx)
+trb_status trb__conv_back(const trb__work_step *s, const trb__pass *p, const void *dy, void *dx)
 {
     const trb__layer *l = s->l;
     if (p->grad == NULL) return trb_conv_backward(s->op, p->x, dy, NULL, NULL, dx);
@@ -94,17 +94,17 @@ trb_status trb__conv_back(const trb__step *s, const trb__pass *p, const void *dy
 trb_status trb__norm_setup(trb_net *net, trb__layer *l)
 {
     const size_t C = l->in.c;
-    const trb__tensor scale = {.name = "weight", .ndim = 1, .shape = {C}, .start = 1.0F};
-    const trb__tensor shift = {.name = "bias", .ndim = 1, .shape = {C}};
-    const trb__tensor mean = {.name = "running_mean", .ndim = 1, .shape = {C}, .statistic = true};
-    const trb__tensor variance = {.name = "running_var", .ndim = 1, .shape = {C}, .statistic = true, .start = 1.0F};
+    const trb__param_spec scale = {.name = "weight", .ndim = 1, .shape = {C}, .start = 1.0F};
+    const trb__param_spec shift = {.name = "bias", .ndim = 1, .shape = {C}};
+    const trb__param_spec mean = {.name = "running_mean", .ndim = 1, .shape = {C}, .statistic = true};
+    const trb__param_spec variance = {.name = "running_var", .ndim = 1, .shape = {C}, .statistic = true, .start = 1.0F};
     TRB_TRY(trb__net_add_param(net, l, &scale, &l->weight));
     TRB_TRY(trb__net_add_param(net, l, &shift, &l->bias));
     TRB_TRY(trb__net_add_param(net, l, &mean, &l->mean));
     return trb__net_add_param(net, l, &variance, &l->variance);
 }
 
-trb_status trb__norm_open(trb__step *s, size_t rows, bool training)
+trb_status trb__norm_open(trb__work_step *s, size_t rows, bool training)
 {
     (void)rows;
     s->y_layout = s->x_layout;
@@ -114,12 +114,12 @@ trb_status trb__norm_open(trb__step *s, size_t rows, bool training)
     return TRB_OK;
 }
 
-void trb__norm_close(trb__step *s)
+void trb__norm_close(trb__work_step *s)
 {
     trb_norm_destroy(s->op);
 }
 
-trb_status trb__norm_step(const trb__step *s, const trb__pass *p)
+trb_status trb__norm_step(const trb__work_step *s, const trb__pass *p)
 {
     const trb__layer *l = s->l;
     const trb_norm_params params = norm_params(l, p);
@@ -127,7 +127,7 @@ trb_status trb__norm_step(const trb__step *s, const trb__pass *p)
                        l->name[0] != '\0' ? "." : "layer ", l->position);
 }
 
-trb_status trb__norm_back(const trb__step *s, const trb__pass *p, const void *dy, void *dx)
+trb_status trb__norm_back(const trb__work_step *s, const trb__pass *p, const void *dy, void *dx)
 {
     const trb__layer *l = s->l;
     const trb_norm_params params = norm_params(l, p);
@@ -165,7 +165,7 @@ trb_status trb__globalpool_setup(trb_net *net, trb__layer *l)
     return TRB_OK;
 }
 
-static trb_status pool_open(trb__step *s, size_t rows, bool training, bool max)
+static trb_status pool_open(trb__work_step *s, size_t rows, bool training, bool max)
 {
     const trb__layer *l = s->l;
     const bool global = l->argument.kernel == 0;
@@ -183,33 +183,33 @@ static trb_status pool_open(trb__step *s, size_t rows, bool training, bool max)
     return TRB_OK;
 }
 
-trb_status trb__maxpool_open(trb__step *s, size_t rows, bool training)
+trb_status trb__maxpool_open(trb__work_step *s, size_t rows, bool training)
 {
     return pool_open(s, rows, training, true);
 }
 
-trb_status trb__avgpool_open(trb__step *s, size_t rows, bool training)
+trb_status trb__avgpool_open(trb__work_step *s, size_t rows, bool training)
 {
     return pool_open(s, rows, training, false);
 }
 
-void trb__pool_close(trb__step *s)
+void trb__pool_close(trb__work_step *s)
 {
     trb_pool_destroy(s->op);
 }
 
-trb_status trb__pool_step(const trb__step *s, const trb__pass *p)
+trb_status trb__pool_step(const trb__work_step *s, const trb__pass *p)
 {
     return trb_pool_forward(s->op, p->x, s->y);
 }
 
-trb_status trb__pool_back(const trb__step *s, const trb__pass *p, const void *dy, void *dx)
+trb_status trb__pool_back(const trb__work_step *s, const trb__pass *p, const void *dy, void *dx)
 {
     (void)p;
     return trb_pool_backward(s->op, dy, dx);
 }
 
-trb_status trb__add_step(const trb__step *s, const trb__pass *p)
+trb_status trb__add_step(const trb__work_step *s, const trb__pass *p)
 {
     trb_layout_add(&s->x_layout, p->x, p->saved, s->relu, s->y);
     return TRB_OK;
@@ -221,7 +221,7 @@ typedef struct {
     trb_reorder *there, *back;
 } both_ways;
 
-static trb_status reorder_open(trb__step *s, size_t rows, bool training)
+static trb_status reorder_open(trb__work_step *s, size_t rows, bool training)
 {
     (void)rows;
     both_ways *b = NULL;
@@ -231,7 +231,7 @@ static trb_status reorder_open(trb__step *s, size_t rows, bool training)
     return training ? trb_reorder_create(&s->y_layout, &s->x_layout, &b->back) : TRB_OK;
 }
 
-static void reorder_close(trb__step *s)
+static void reorder_close(trb__work_step *s)
 {
     both_ways *b = s->op;
     if (b == NULL) return;
@@ -240,35 +240,36 @@ static void reorder_close(trb__step *s)
     trb_free(b);
 }
 
-static trb_status reorder_step(const trb__step *s, const trb__pass *p)
+static trb_status reorder_step(const trb__work_step *s, const trb__pass *p)
 {
     return trb_reorder_run(((both_ways *)s->op)->there, p->x, s->y);
 }
 
-static trb_status reorder_back(const trb__step *s, const trb__pass *p, const void *dy, void *dx)
+static trb_status reorder_back(const trb__work_step *s, const trb__pass *p, const void *dy, void *dx)
 {
     (void)p;
     return trb_reorder_run(((both_ways *)s->op)->back, dy, dx);
 }
 
-const trb__kind trb__reorder_kind = {.name = "reorder",
-                                     .overwritable = true,
-                                     .open = reorder_open,
-                                     .close = reorder_close,
-                                     .forward = reorder_step,
-                                     .backward = reorder_back};
+const trb__layer_kind trb__reorder_kind = {.name = "reorder",
+                                           .overwritable = true,
+                                           .open = reorder_open,
+                                           .close = reorder_close,
+                                           .forward = reorder_step,
+                                           .backward = reorder_back};
 
-static trb_status copy_step(const trb__step *s, const trb__pass *p)
+static trb_status copy_step(const trb__work_step *s, const trb__pass *p)
 {
     trb_layout_spread(&s->y_layout, s->rows, s->copies, p->x, s->y);
     return TRB_OK;
 }
 
-static trb_status copy_back(const trb__step *s, const trb__pass *p, const void *dy, void *dx)
+static trb_status copy_back(const trb__work_step *s, const trb__pass *p, const void *dy, void *dx)
 {
     (void)p;
     trb_layout_gather(&s->y_layout, s->rows, s->copies, dy, dx);
     return TRB_OK;
 }
 
-const trb__kind trb__copy_kind = {.name = "copy", .overwritable = true, .forward = copy_step, .backward = copy_back};
+const trb__layer_kind trb__copy_kind = {
+    .name = "copy", .overwritable = true, .forward = copy_step, .backward = copy_back};

@@ -1,6 +1,6 @@
 /** What the files of this folder share: the layers of a network, what each kind does, and the steps of a pass.
  *
- * A kind is one entry of the table trb__kinds. A pass over the network is one loop over steps that knows no kind by
+ * A kind is one entry of the table trb__layer_kinds. A pass over the network is one loop over steps that knows no kind by
  * name. A layer's rows are [copies][size of the shape]: one copy in the body, M in the heads; the first layer of the
  * heads that has weights reads one copy and writes M.
  *
@@ -15,7 +15,7 @@
 #include "tribikos/text.h"
 
 typedef struct trb__layer trb__layer;
-typedef struct trb__step trb__step;
+typedef struct trb__work_step trb__work_step;
 
 /** One step's view of a forward or backward pass. */
 typedef struct {
@@ -31,7 +31,7 @@ typedef struct {
 
 /** What an item of a list may say behind its word: nothing; units; a probability; a factor; filters and a window; a
  * window. */
-typedef enum { TRB__NOTHING, TRB__UNITS, TRB__PROBABILITY, TRB__FACTOR, TRB__FILTERS, TRB__WINDOW } trb__takes;
+typedef enum { TRB__NO_ARGUMENT, TRB__UNITS, TRB__PROBABILITY, TRB__FACTOR, TRB__FILTERS, TRB__WINDOW } trb__takes;
 
 typedef struct {
     size_t units;               /* or filters */
@@ -42,12 +42,12 @@ typedef struct {
 } trb__argument;
 
 /** A pass has a value on its way and, between fork and add, a saved one. */
-typedef enum { TRB__WORKS, TRB__FORKS, TRB__SWAPS, TRB__ADDS } trb__path;
+typedef enum { TRB__WORKS, TRB__FORKS, TRB__SWAPS, TRB__ADDS } trb__flow;
 
 typedef struct {
     const char *name;
     trb__takes takes;
-    trb__path path;
+    trb__flow path;
     bool weights;       /* has parameters, so that there is a copy a head */
     bool takes_one;     /* in the heads it can read one copy and write M */
     bool takes_rank1;   /* the heads can share its weights, each with factors of its own */
@@ -61,21 +61,21 @@ typedef struct {
     /* Shapes and parameters, from l->argument and l->in; NULL: shape is kept, no parameters. */
     trb_status (*setup)(trb_net *net, trb__layer *l);
     /* Make s->op and answer with s->y_layout, from s->x_layout; NULL: the layout is kept (a plain kind's is plain). */
-    trb_status (*open)(trb__step *s, size_t rows, bool training);
-    void (*close)(trb__step *s);
-    trb_status (*forward)(const trb__step *s, const trb__pass *p);
+    trb_status (*open)(trb__work_step *s, size_t rows, bool training);
+    void (*close)(trb__work_step *s);
+    trb_status (*forward)(const trb__work_step *s, const trb__pass *p);
     /* dx NULL, only where `takes_one`: nobody wants it */
-    trb_status (*backward)(const trb__step *s, const trb__pass *p, const void *dy, void *dx);
-} trb__kind;
+    trb_status (*backward)(const trb__work_step *s, const trb__pass *p, const void *dy, void *dx);
+} trb__layer_kind;
 
-extern const trb__kind trb__kinds[];
-extern const size_t trb__n_kinds;
+extern const trb__layer_kind trb__layer_kinds[];
+extern const size_t trb__n_layer_kinds;
 
 /** Kinds that are in no list: a change of layout, and the copies of what the body says, one a head. */
-extern const trb__kind trb__reorder_kind, trb__copy_kind;
+extern const trb__layer_kind trb__reorder_kind, trb__copy_kind;
 
 struct trb__layer {
-    const trb__kind *kind;
+    const trb__layer_kind *kind;
     trb__argument argument;
     bool head;
     const char *name;  /* the name it stands behind, "" for none; borrowed */
@@ -94,8 +94,8 @@ struct trb__layer {
 };
 
 /** One step of a pass in a workspace: a layer with what was joined to it, or one of the kinds that are in no list. */
-struct trb__step {
-    const trb__kind *kind;
+struct trb__work_step {
+    const trb__layer_kind *kind;
     const trb__layer *l;
     const trb__layer *norm; /* inference: folded into this convolution */
     bool relu;              /* the relu behind it is done here */
@@ -115,14 +115,14 @@ struct trb__step {
 /** A network's heads, as some of those whose parameters lie in a slab. */
 typedef struct {
     size_t first, of; /* the heads [first, first + n) of so many */
-} trb__share;
+} trb__head_share;
 
 struct trb_net {
     char *layers; /* canonical list */
     char *names;  /* what layers' names point to */
     trb_shape input;
     size_t heads, outputs;
-    trb__share share; /* of the slab's heads, which of them these are */
+    trb__head_share share; /* of the slab's heads, which of them these are */
     size_t n_layers, n_params, size, trained;
     trb__layer *layer;
     trb_param *param;
@@ -136,52 +136,52 @@ typedef struct {
     bool decays, statistic, factor;
     bool shared; /* the heads have one copy together */
     float start;
-} trb__tensor;
+} trb__param_spec;
 
 /** Append a tensor to the table: `name` behind the prefix, one copy of `shape` in the body, M in the heads if they do
  * not share it.
  * \param[out] offset  where it lies in the slab, of a statistic counted from the end of the trained part */
-trb_status trb__net_add_param(trb_net *net, trb__layer *l, const trb__tensor *t, size_t *offset);
+trb_status trb__net_add_param(trb_net *net, trb__layer *l, const trb__param_spec *t, size_t *offset);
 
 /** trb_net_create() of M heads whose parameters are a share of the heads of a slab. */
-trb_status trb__net_create(const char *layers, trb_shape input, size_t M, trb__share share, trb_net **out);
+trb_status trb__net_make(const char *layers, trb_shape input, size_t M, trb__head_share share, trb_net **out);
 
 /** Layers with rank1 (rank1.c). factors: append r [inputs] and s [outputs] to the table, nothing without rank1. open:
  * what a dense layer needs. expand: w [M][N][C][k][k] becomes the heads' own filters. collect: from their gradient,
  * that of the shared filters and of the factors. */
 trb_status trb__rank1_factors(trb_net *net, trb__layer *l, size_t inputs, size_t outputs);
-trb_status trb__rank1_dense_open(trb__step *s, size_t rows, bool training);
-trb_status trb__rank1_dense_forward(const trb__step *s, const trb__pass *p, float *y);
-trb_status trb__rank1_dense_backward(const trb__step *s, const trb__pass *p, const float *dy, float *dx);
-trb_status trb__rank1_conv_open(trb__step *s, bool training);
+trb_status trb__rank1_dense_open(trb__work_step *s, size_t rows, bool training);
+trb_status trb__rank1_dense_forward(const trb__work_step *s, const trb__pass *p, float *y);
+trb_status trb__rank1_dense_backward(const trb__work_step *s, const trb__pass *p, const float *dy, float *dx);
+trb_status trb__rank1_conv_open(trb__work_step *s, bool training);
 size_t trb__rank1_filters(const trb__layer *l); /* floats of the heads' own filters */
 void trb__rank1_expand(const trb__layer *l, const float *params, float *w);
 void trb__rank1_collect(const trb__layer *l, const float *params, const float *dw, float *grad);
 
 /** Spread (spread.c). */
-trb_status trb__spread_forward(const trb__step *s, const trb__pass *p);
-trb_status trb__spread_backward(const trb__step *s, const trb__pass *p, const void *dy, void *dx);
+trb_status trb__spread_forward(const trb__work_step *s, const trb__pass *p);
+trb_status trb__spread_backward(const trb__work_step *s, const trb__pass *p, const void *dy, void *dx);
 
 /** Multiply-adds of one sample, of all copies. */
 double trb__layer_macs(const trb__layer *l);
 
 /** One item of a layer list: what stands between two commas. */
 enum { TRB__ITEM_BYTES = 64 };
-typedef enum { TRB__LAYER, TRB__SPLIT, TRB__NAME } trb__item_is;
+typedef enum { TRB__LAYER, TRB__SPLIT, TRB__NAME } trb__list_item_is;
 typedef struct {
     size_t number;              /* from 1 */
     char text[TRB__ITEM_BYTES]; /* as found, every run of blanks as one */
-    trb__item_is is;
-    char name[TRB__ITEM_BYTES]; /* of a name */
-    const trb__kind *kind;      /* of a layer */
-    trb__argument argument;     /* of a layer, checked */
-} trb__item;
+    trb__list_item_is is;
+    char name[TRB__ITEM_BYTES];  /* of a name */
+    const trb__layer_kind *kind; /* of a layer */
+    trb__argument argument;      /* of a layer, checked */
+} trb__list_item;
 
 /** Take the next item off an expanded list. \param[in,out] cursor  where to read on; NULL behind the last item
  * \return TRB_OK; TRB_ECONFIG names item, what was found and what fits (an unknown word: the nearest known one) */
-trb_status trb__list_next(const char **cursor, trb__item *item);
+trb_status trb__list_next(const char **cursor, trb__list_item *item);
 
 /** Add an item in canonical form, as in "conv 16 3 stride 2 pad 1"; reads back as the same item. */
-void trb__item_print(const trb__item *item, trb_text *text);
+void trb__list_item_print(const trb__list_item *item, trb_text *text);
 
 #endif

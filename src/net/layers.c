@@ -15,21 +15,21 @@
 static trb_status dense_setup(trb_net *net, trb__layer *l)
 {
     const size_t inputs = trb_shape_size(l->in), units = l->argument.units;
-    const trb__tensor weight = {.name = "weight",
-                                .ndim = 2,
-                                .shape = {units, inputs},
-                                .fan_in = inputs,
-                                .fan_out = units,
-                                .decays = true,
-                                .shared = l->argument.rank1};
-    const trb__tensor bias = {.name = "bias", .ndim = 1, .shape = {units}};
+    const trb__param_spec weight = {.name = "weight",
+                                    .ndim = 2,
+                                    .shape = {units, inputs},
+                                    .fan_in = inputs,
+                                    .fan_out = units,
+                                    .decays = true,
+                                    .shared = l->argument.rank1};
+    const trb__param_spec bias = {.name = "bias", .ndim = 1, .shape = {units}};
     l->out = (trb_shape){units, 1, 1};
     TRB_TRY(trb__net_add_param(net, l, &weight, &l->weight));
     TRB_TRY(trb__rank1_factors(net, l, inputs, units));
     return trb__net_add_param(net, l, &bias, &l->bias);
 }
 
-static trb_status dense_open(trb__step *s, size_t rows, bool training)
+static trb_status dense_open(trb__work_step *s, size_t rows, bool training)
 {
     return s->l->argument.rank1 ? trb__rank1_dense_open(s, rows, training) : TRB_OK;
 }
@@ -41,7 +41,7 @@ static inline float clip(float v)
 }
 
 /* \param[out] y  without the bias */
-static trb_status multiply(const trb__step *s, const trb__pass *p, float *y)
+static trb_status multiply(const trb__work_step *s, const trb__pass *p, float *y)
 {
     const trb__layer *l = s->l;
     const float *x = p->x;
@@ -69,7 +69,7 @@ TRB_WIDE static void sum_rows(size_t rows, size_t width, const float *restrict d
         for (size_t j = 0; j < width; j++) db[j] += dy[j];
 }
 
-static trb_status dense_forward(const trb__step *s, const trb__pass *p)
+static trb_status dense_forward(const trb__work_step *s, const trb__pass *p)
 {
     const trb__layer *l = s->l;
     TRB_TRY(l->argument.rank1 ? trb__rank1_dense_forward(s, p, s->y) : multiply(s, p, s->y));
@@ -77,7 +77,7 @@ static trb_status dense_forward(const trb__step *s, const trb__pass *p)
     return TRB_OK;
 }
 
-static trb_status dense_backward(const trb__step *s, const trb__pass *p, const void *dy_, void *dx_)
+static trb_status dense_backward(const trb__work_step *s, const trb__pass *p, const void *dy_, void *dx_)
 {
     const trb__layer *l = s->l;
     const float *x = p->x, *dy = dy_;
@@ -121,7 +121,7 @@ TRB_WIDE static void let_through_rows(size_t rows, size_t width, const float *re
         }
 }
 
-static trb_status relu_forward(const trb__step *s, const trb__pass *p)
+static trb_status relu_forward(const trb__work_step *s, const trb__pass *p)
 {
     if (!trb_layout_is_plain(&s->x_layout))
         trb_layout_relu(&s->x_layout, p->x, s->y);
@@ -130,7 +130,7 @@ static trb_status relu_forward(const trb__step *s, const trb__pass *p)
     return TRB_OK;
 }
 
-static trb_status relu_backward(const trb__step *s, const trb__pass *p, const void *dy, void *dx)
+static trb_status relu_backward(const trb__work_step *s, const trb__pass *p, const void *dy, void *dx)
 {
     const trb__layer *l = s->l;
     if (!trb_layout_is_plain(&s->x_layout))
@@ -142,7 +142,7 @@ static trb_status relu_backward(const trb__step *s, const trb__pass *p, const vo
     return TRB_OK;
 }
 
-static trb_status tanh_forward(const trb__step *s, const trb__pass *p)
+static trb_status tanh_forward(const trb__work_step *s, const trb__pass *p)
 {
     const float *x = p->x;
     float *y = s->y;
@@ -150,7 +150,7 @@ static trb_status tanh_forward(const trb__step *s, const trb__pass *p)
     return TRB_OK;
 }
 
-static trb_status tanh_backward(const trb__step *s, const trb__pass *p, const void *dy, void *dx)
+static trb_status tanh_backward(const trb__work_step *s, const trb__pass *p, const void *dy, void *dx)
 {
     (void)dy;
     const float *restrict y = s->y;
@@ -171,7 +171,7 @@ static trb_status dropout_setup(trb_net *net, trb__layer *l)
     return TRB_OK;
 }
 
-static trb_status dropout_forward(const trb__step *s, const trb__pass *p)
+static trb_status dropout_forward(const trb__work_step *s, const trb__pass *p)
 {
     const trb__layer *l = s->l;
     const trb_draw *draw = p->draw;
@@ -193,7 +193,7 @@ static trb_status dropout_forward(const trb__step *s, const trb__pass *p)
     return TRB_OK;
 }
 
-static trb_status dropout_backward(const trb__step *s, const trb__pass *p, const void *dy, void *dx)
+static trb_status dropout_backward(const trb__work_step *s, const trb__pass *p, const void *dy, void *dx)
 {
     (void)dy;
     const trb__layer *l = s->l;
@@ -204,7 +204,7 @@ static trb_status dropout_backward(const trb__step *s, const trb__pass *p, const
     return TRB_OK;
 }
 
-const trb__kind trb__kinds[] = {
+const trb__layer_kind trb__layer_kinds[] = {
     {.name = "dense",
      .takes = TRB__UNITS,
      .weights = true,
@@ -286,5 +286,6 @@ const trb__kind trb__kinds[] = {
     {.name = "shortcut", .path = TRB__SWAPS},
     {.name = "add", .path = TRB__ADDS, .forward = trb__add_step},
 };
-const size_t trb__n_kinds = sizeof trb__kinds / sizeof *trb__kinds;
-_Static_assert(sizeof trb__kinds / sizeof *trb__kinds + 2 <= TRB_TIMES_MAX, "each kind, reorder and copy have a time");
+const size_t trb__n_layer_kinds = sizeof trb__layer_kinds / sizeof *trb__layer_kinds;
+_Static_assert(sizeof trb__layer_kinds / sizeof *trb__layer_kinds + 2 <= TRB_TIMES_MAX,
+               "each kind, reorder and copy have a time");

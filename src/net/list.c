@@ -19,7 +19,7 @@ static bool blank(char c)
 /* ---- reading */
 
 /* What stands up to the next comma, every run of blanks as one. */
-static trb_status take_text(const char **cursor, trb__item *item)
+static trb_status take_text(const char **cursor, trb__list_item *item)
 {
     const char *from = *cursor, *comma = strchr(from, ',');
     const char *end = comma == NULL ? from + strlen(from) : comma;
@@ -49,23 +49,23 @@ static const char *take_word(const char *text, char word[TRB__ITEM_BYTES])
     return text + n + (text[n] == ' ');
 }
 
-static trb_status unknown(const trb__item *item, const char *word)
+static trb_status unknown(const trb__list_item *item, const char *word)
 {
     const char *words[WORDS_MAX] = {"split", "name", "rank1", "lenet5", "resnet20", "wrn28-10"};
     size_t n = 6;
-    for (size_t i = 0; i < trb__n_kinds && n < WORDS_MAX; i++) words[n++] = trb__kinds[i].name;
+    for (size_t i = 0; i < trb__n_layer_kinds && n < WORDS_MAX; i++) words[n++] = trb__layer_kinds[i].name;
     return trb_fail(TRB_ECONFIG, "layers: item %zu, \"%s\": there is no layer \"%s\"; did you mean \"%s\"?",
                     item->number, item->text, word, trb_nearest(word, n, words));
 }
 
-static trb_status stands_alone(const trb__item *item, const char *word, const char *rest)
+static trb_status stands_alone(const trb__list_item *item, const char *word, const char *rest)
 {
     if (rest[0] == '\0') return TRB_OK;
     return trb_fail(TRB_ECONFIG, "layers: item %zu, \"%s\": %s stands alone, got \"%s\"", item->number, item->text,
                     word, rest);
 }
 
-static trb_status wrong(const trb__item *item, const char *takes, const char *got)
+static trb_status wrong(const trb__list_item *item, const char *takes, const char *got)
 {
     static const char *const as_in[] = {
         [TRB__UNITS] = "dense 200",
@@ -79,7 +79,7 @@ static trb_status wrong(const trb__item *item, const char *takes, const char *go
 }
 
 /* A whole number that is all of `text`. */
-static trb_status read_size(const trb__item *item, const char *what, const char *text, size_t lo, size_t hi,
+static trb_status read_size(const trb__list_item *item, const char *what, const char *text, size_t lo, size_t hi,
                             size_t *value)
 {
     char *end = NULL, takes[80];
@@ -90,14 +90,14 @@ static trb_status read_size(const trb__item *item, const char *what, const char 
     return wrong(item, takes, text);
 }
 
-static trb_status read_probability(const trb__item *item, const char *text, double *value)
+static trb_status read_probability(const trb__list_item *item, const char *text, double *value)
 {
     const bool number = trb_number_read(text, strlen(text), value);
     if (number && (isdigit((unsigned char)text[0]) || text[0] == '.') && *value < 1.0) return TRB_OK;
     return wrong(item, "a probability from 0 to below 1", text);
 }
 
-static trb_status read_factor(const trb__item *item, const char *text, double *value)
+static trb_status read_factor(const trb__list_item *item, const char *text, double *value)
 {
     const size_t n = strlen(text);
     const bool decimal = strspn(text, "0123456789.") == n && trb_number_read(text, n, value);
@@ -106,7 +106,7 @@ static trb_status read_factor(const trb__item *item, const char *text, double *v
 }
 
 /* "N K [stride S] [pad P] [bias]" of a convolution, "K [stride S] [pad P]" of a pooling. */
-static trb_status read_window(const trb__item *item, const char *rest, trb__argument *a)
+static trb_status read_window(const trb__list_item *item, const char *rest, trb__argument *a)
 {
     static const char *const options[] = {"stride", "pad", "bias"};
     const bool filters = item->kind->takes == TRB__FILTERS;
@@ -143,7 +143,7 @@ static trb_status read_window(const trb__item *item, const char *rest, trb__argu
     return TRB_OK;
 }
 
-static trb_status read_name(trb__item *item, const char *rest)
+static trb_status read_name(trb__list_item *item, const char *rest)
 {
     static const char characters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
     const size_t n = strlen(rest);
@@ -157,15 +157,15 @@ static trb_status read_name(trb__item *item, const char *rest)
     return TRB_OK;
 }
 
-static trb_status read_layer(trb__item *item, const char *word, const char *rest)
+static trb_status read_layer(trb__list_item *item, const char *word, const char *rest)
 {
     size_t i = 0;
-    while (i < trb__n_kinds && strcmp(word, trb__kinds[i].name) != 0) i++;
-    if (i == trb__n_kinds) return unknown(item, word);
-    item->kind = &trb__kinds[i];
+    while (i < trb__n_layer_kinds && strcmp(word, trb__layer_kinds[i].name) != 0) i++;
+    if (i == trb__n_layer_kinds) return unknown(item, word);
+    item->kind = &trb__layer_kinds[i];
     item->argument = (trb__argument){0};
     switch (item->kind->takes) {
-    case TRB__NOTHING:
+    case TRB__NO_ARGUMENT:
         break;
     case TRB__UNITS:
         return read_size(item, "a number of units", rest, 1, UNITS_MAX, &item->argument.units);
@@ -181,12 +181,12 @@ static trb_status read_layer(trb__item *item, const char *word, const char *rest
 }
 
 /* What stands behind the word rank1. */
-static trb_status read_rank1(trb__item *item, const char *rest)
+static trb_status read_rank1(trb__list_item *item, const char *rest)
 {
     char word[TRB__ITEM_BYTES];
     rest = take_word(rest, word);
-    for (size_t i = 0; i < trb__n_kinds; i++) {
-        if (!trb__kinds[i].takes_rank1 || strcmp(word, trb__kinds[i].name) != 0) continue;
+    for (size_t i = 0; i < trb__n_layer_kinds; i++) {
+        if (!trb__layer_kinds[i].takes_rank1 || strcmp(word, trb__layer_kinds[i].name) != 0) continue;
         TRB_TRY(read_layer(item, word, rest));
         item->argument.rank1 = true;
         return TRB_OK;
@@ -197,7 +197,7 @@ static trb_status read_rank1(trb__item *item, const char *rest)
                     item->number, item->text, word);
 }
 
-trb_status trb__list_next(const char **cursor, trb__item *item)
+trb_status trb__list_next(const char **cursor, trb__list_item *item)
 {
     char word[TRB__ITEM_BYTES];
     TRB_TRY(take_text(cursor, item));
@@ -211,7 +211,7 @@ trb_status trb__list_next(const char **cursor, trb__item *item)
 
 /* ---- printing */
 
-void trb__item_print(const trb__item *item, trb_text *t)
+void trb__list_item_print(const trb__list_item *item, trb_text *t)
 {
     const trb__argument *a = &item->argument;
     char number[TRB_NUMBER_BYTES];
@@ -222,7 +222,7 @@ void trb__item_print(const trb__item *item, trb_text *t)
     const trb__takes takes = item->kind->takes;
     trb_text_add(t, "%s%s", a->rank1 ? "rank1 " : "", item->kind->name);
     switch (takes) {
-    case TRB__NOTHING:
+    case TRB__NO_ARGUMENT:
         return;
     case TRB__UNITS:
         trb_text_add(t, " %zu", a->units);

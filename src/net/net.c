@@ -46,7 +46,7 @@ typedef struct {
 } course;
 
 /* The shapes of fork, shortcut and add, of which the latter two also deal with what was saved. */
-static trb_status follow(const trb__item *item, course *at, trb__layer *l)
+static trb_status follow(const trb__list_item *item, course *at, trb__layer *l)
 {
     const trb_shape in = l->in;
     const size_t copies = l->x_copies;
@@ -86,7 +86,7 @@ static trb_status follow(const trb__item *item, course *at, trb__layer *l)
     return TRB_OK;
 }
 
-static trb_status add_layer(trb_net *net, const trb__item *item, course *at)
+static trb_status add_layer(trb_net *net, const trb__list_item *item, course *at)
 {
     trb__layer *l = &net->layer[net->n_layers];
     const trb__layer *before = net->n_layers > 0 ? l - 1 : NULL;
@@ -120,7 +120,7 @@ static trb_status add_layer(trb_net *net, const trb__item *item, course *at)
     return TRB_OK;
 }
 
-static trb_status add_split(const trb__item *item, course *at)
+static trb_status add_split(const trb__list_item *item, course *at)
 {
     if (at->split > 0)
         return trb_fail(TRB_ECONFIG, "layers: item %zu: a second split; the first is item %zu", item->number,
@@ -146,7 +146,7 @@ static void fuse_relus(trb_net *net)
 
 static trb_status build(trb_net *net)
 {
-    trb__item item = {0};
+    trb__list_item item = {0};
     course at = {.name = ""};
     char *names = net->names;
     for (const char *cursor = net->layers; cursor != NULL;) {
@@ -179,10 +179,10 @@ static trb_status build(trb_net *net)
 
 trb_status trb_net_create(const char *layers, trb_shape input, size_t M, trb_net **out)
 {
-    return trb__net_create(layers, input, M, (trb__share){.of = M}, out);
+    return trb__net_make(layers, input, M, (trb__head_share){.of = M}, out);
 }
 
-trb_status trb__net_create(const char *layers, trb_shape input, size_t M, trb__share share, trb_net **out)
+trb_status trb__net_make(const char *layers, trb_shape input, size_t M, trb__head_share share, trb_net **out)
 {
     size_t inputs = 0, items = 1;
     if (__builtin_mul_overflow(input.c, input.h, &inputs) || __builtin_mul_overflow(inputs, input.w, &inputs) ||

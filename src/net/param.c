@@ -3,7 +3,7 @@
 
 #include "layer.h"
 
-trb_status trb__net_add_param(trb_net *net, trb__layer *l, const trb__tensor *t, size_t *offset)
+trb_status trb__net_add_param(trb_net *net, trb__layer *l, const trb__param_spec *t, size_t *offset)
 {
     size_t *end = t->statistic ? &net->size : &net->trained; /* settle() puts one behind the other */
     size_t one = 1, all = 0;                                 /* floats of a copy, and of all copies in the slab */

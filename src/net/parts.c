@@ -10,7 +10,7 @@
 static trb_status cut_list(char *list, const char **behind)
 {
     const char *cursor = list;
-    trb__item item = {0};
+    trb__list_item item = {0};
     do {
         *behind = cursor;
         TRB_TRY(trb__list_next(&cursor, &item));
@@ -74,8 +74,8 @@ trb_status trb_net_window(const trb_net *net, size_t first, size_t n, trb_net **
                             "layers: \"%.200s\": no window shows %zu of %zu heads: %s takes the mean over all heads; "
                             "keep all heads together",
                             net->layers, n, net->heads, net->layer[i].kind->name);
-    const trb__share share = {.first = net->share.first + first, .of = net->share.of};
-    return trb__net_create(net->layers, net->input, n, share, out);
+    const trb__head_share share = {.first = net->share.first + first, .of = net->share.of};
+    return trb__net_make(net->layers, net->input, n, share, out);
 }
 
 static const trb_param *find(const trb_net *net, const char *name)

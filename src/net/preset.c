@@ -123,7 +123,7 @@ static trb_status write_preset(trb_text *t, const preset *p, const char *item, s
 
 static trb_status write_list(trb_text *t, const char *layers)
 {
-    trb__item item = {0};
+    trb__list_item item = {0};
     for (const char *cursor = layers; cursor != NULL;) {
         const char *at = behind_blanks(cursor);
         const preset *p = find(at);
@@ -134,7 +134,7 @@ static trb_status write_list(trb_text *t, const char *layers)
             if (cursor != NULL) cursor++;
         } else {
             TRB_TRY(trb__list_next(&cursor, &item));
-            trb__item_print(&item, t);
+            trb__list_item_print(&item, t);
         }
     }
     return TRB_OK;
@@ -144,7 +144,7 @@ static trb_status write_list(trb_text *t, const char *layers)
 static trb_status check_names(const char *list)
 {
     char name[TRB__ITEM_BYTES] = ""; /* that has no layer yet */
-    trb__item item = {0};
+    trb__list_item item = {0};
     for (const char *cursor = list; cursor != NULL;) {
         const char *here = cursor + (*cursor == ' '), *first = list;
         TRB_TRY(trb__list_next(&cursor, &item));

@@ -15,8 +15,8 @@
 
 trb_status trb__rank1_factors(trb_net *net, trb__layer *l, size_t inputs, size_t outputs)
 {
-    const trb__tensor r = {.name = "r", .ndim = 1, .shape = {inputs}, .factor = true};
-    const trb__tensor s = {.name = "s", .ndim = 1, .shape = {outputs}, .factor = true};
+    const trb__param_spec r = {.name = "r", .ndim = 1, .shape = {inputs}, .factor = true};
+    const trb__param_spec s = {.name = "s", .ndim = 1, .shape = {outputs}, .factor = true};
     if (!l->argument.rank1) return TRB_OK;
     TRB_TRY(trb__net_add_param(net, l, &r, &l->r));
     return trb__net_add_param(net, l, &s, &l->s);
@@ -31,7 +31,7 @@ typedef struct {
     float *xr, *u, *du;
 } dense;
 
-static dense dense_of(const trb__step *s)
+static dense dense_of(const trb__work_step *s)
 {
     const trb__layer *l = s->l;
     const size_t M = l->y_copies, n = l->argument.units, k = l->x_width / l->x_copies;
@@ -39,7 +39,7 @@ static dense dense_of(const trb__step *s)
     return (dense){.M = M, .n = n, .k = k, .xr = s->scratch, .u = u, .du = u + s->rows * M * n};
 }
 
-trb_status trb__rank1_dense_open(trb__step *s, size_t rows, bool training)
+trb_status trb__rank1_dense_open(trb__work_step *s, size_t rows, bool training)
 {
     const trb__layer *l = s->l;
     const size_t width = l->y_copies * (l->x_width / l->x_copies) + (training ? 2 : 1) * l->y_width;
@@ -72,7 +72,7 @@ TRB_WIDE static void scale_outputs(const trb__layer *l, const dense *d, const tr
     }
 }
 
-trb_status trb__rank1_dense_forward(const trb__step *s, const trb__pass *p, float *to)
+trb_status trb__rank1_dense_forward(const trb__work_step *s, const trb__pass *p, float *to)
 {
     const trb__layer *l = s->l;
     const dense d = dense_of(s);
@@ -115,7 +115,7 @@ TRB_WIDE static void back_over_inputs(const trb__layer *l, const dense *d, const
         }
 }
 
-trb_status trb__rank1_dense_backward(const trb__step *s, const trb__pass *p, const float *dy, float *dx)
+trb_status trb__rank1_dense_backward(const trb__work_step *s, const trb__pass *p, const float *dy, float *dx)
 {
     const trb__layer *l = s->l;
     const dense d = dense_of(s);
@@ -138,7 +138,7 @@ size_t trb__rank1_filters(const trb__layer *l)
 }
 
 /* The heads' filters, and for training the gradient by them. */
-trb_status trb__rank1_conv_open(trb__step *s, bool training)
+trb_status trb__rank1_conv_open(trb__work_step *s, bool training)
 {
     return trb_alloc(TRB_MEM_ACTIVATIONS, trb__rank1_filters(s->l), (training ? 2 : 1) * sizeof *s->scratch,
                      &s->scratch);

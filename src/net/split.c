@@ -11,7 +11,7 @@ static void list_names(const char *list, size_t n, char *text)
 {
     char last[TRB__ITEM_BYTES] = "";
     bool run = false; /* `last` is not printed yet */
-    trb__item item = {0};
+    trb__list_item item = {0};
     trb_text t = trb_text_in(text, n);
     for (const char *cursor = list; cursor != NULL;) {
         if (trb__list_next(&cursor, &item) != TRB_OK || item.is != TRB__NAME) continue;
@@ -38,7 +38,7 @@ static trb_status find_place(const char *list, const char *at, place *found)
     const char *name = NULL; /* the item that names the next layer */
     size_t fork = 0, position = 0;
     bool open = false; /* the add of that fork is still to come */
-    trb__item item = {0};
+    trb__list_item item = {0};
     *found = (place){.item = NULL};
     for (const char *cursor = list; cursor != NULL;) {
         const char *here = cursor + (*cursor == ' ');

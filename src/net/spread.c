@@ -5,7 +5,7 @@
 #include "tribikos/wide.h"
 
 /* y may be x. The mean is in double, over the heads in their order. */
-TRB_WIDE static void widen(const trb__step *s, size_t rows, const float *x, float *y)
+TRB_WIDE static void widen(const trb__work_step *s, size_t rows, const float *x, float *y)
 {
     enum { CHUNK = 64 };
     const trb__layer *l = s->l;
@@ -26,14 +26,14 @@ TRB_WIDE static void widen(const trb__step *s, size_t rows, const float *x, floa
         }
 }
 
-trb_status trb__spread_forward(const trb__step *s, const trb__pass *p)
+trb_status trb__spread_forward(const trb__work_step *s, const trb__pass *p)
 {
     widen(s, p->rows, p->x, s->y);
     return TRB_OK;
 }
 
 /* The map is its own transpose. */
-trb_status trb__spread_backward(const trb__step *s, const trb__pass *p, const void *dy, void *dx)
+trb_status trb__spread_backward(const trb__work_step *s, const trb__pass *p, const void *dy, void *dx)
 {
     (void)dy;
     widen(s, p->rows, dx, dx);

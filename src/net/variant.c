@@ -9,7 +9,7 @@ trb_status trb_net_rank1(const char *layers, char **out)
 {
     char *list = NULL;
     trb_text text = {0};
-    trb__item item = {0};
+    trb__list_item item = {0};
     bool any = false;
     trb_status st = TRB_OK;
     TRB_TRY(trb_net_expand(layers, &list));
@@ -24,7 +24,7 @@ trb_status trb_net_rank1(const char *layers, char **out)
         if (item.is == TRB__LAYER) item.argument.rank1 = item.kind->takes_rank1;
         any = any || item.argument.rank1;
         trb_text_add(&text, ", ");
-        trb__item_print(&item, &text);
+        trb__list_item_print(&item, &text);
     }
     if (!any) TRB_GO(trb_fail(TRB_ECONFIG, "layers: \"%.200s\" has no dense layer and no conv for rank1", list));
     st = trb_text_take(&text, out);
@@ -38,7 +38,7 @@ trb_status trb_net_plain(const trb_net *net, trb_net **out)
 {
     char *list = NULL;
     trb_text text = {0};
-    trb__item item = {0};
+    trb__list_item item = {0};
     bool any = false;
     for (size_t i = 0; i < net->n_layers; i++) {
         const trb__layer *l = &net->layer[i];
@@ -59,7 +59,7 @@ trb_status trb_net_plain(const trb_net *net, trb_net **out)
         if (item.is == TRB__SPLIT) continue;
         item.argument.rank1 = false;
         if (text.n > 0) trb_text_add(&text, ", ");
-        trb__item_print(&item, &text);
+        trb__list_item_print(&item, &text);
     }
     TRB_GO(trb_text_take(&text, &list));
     st = trb_net_create(list, net->input, 1, out);
@@ -127,7 +127,7 @@ trb_status trb_net_respread(const trb_net *net, double S, trb_net **out)
     char *list = NULL, factor[TRB_NUMBER_BYTES];
     trb_number_print(S, factor);
     TRB_TRY(trb_text_of(&list, "%.*s, spread %s", (int)kept, net->layers, factor));
-    const trb_status st = trb__net_create(list, net->input, net->heads, net->share, out);
+    const trb_status st = trb__net_make(list, net->input, net->heads, net->share, out);
     trb_free(list);
     return st;
 }

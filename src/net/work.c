@@ -29,7 +29,7 @@ struct trb_work {
     size_t last_rows; /* of the last forward pass, 0 before it */
     bool last_drew;   /* it had dropout masks and statistics of its own */
     size_t n_steps, first_trained;
-    trb__step *step;
+    trb__work_step *step;
     size_t n_places, *bytes; /* [places] */
     char *slab;              /* all places and g */
     void *g[3];              /* gradients: the one on its way, the saved one, and room for the next */
@@ -65,18 +65,18 @@ static size_t place_for(planner *p, const trb_layout *l)
 }
 
 /* Begin a step that reads the value `v`. */
-static trb__step *new_step(planner *p, const trb__kind *kind, const trb__layer *l, const value *v)
+static trb__work_step *new_step(planner *p, const trb__layer_kind *kind, const trb__layer *l, const value *v)
 {
     trb_work *w = p->work;
-    trb__step *s = &w->step[w->n_steps++];
-    *s = (trb__step){.kind = kind, .l = l, .rows = w->slice, .copies = v->copies, .place = v->place};
+    trb__work_step *s = &w->step[w->n_steps++];
+    *s = (trb__work_step){.kind = kind, .l = l, .rows = w->slice, .copies = v->copies, .place = v->place};
     s->x_layout = s->y_layout = v->layout;
     s->on_saved = v == &p->saved;
     return s;
 }
 
 /* Make the step, whose output replaces the value. */
-static trb_status end_step(planner *p, trb__step *s, value *v)
+static trb_status end_step(planner *p, trb__work_step *s, value *v)
 {
     if (s->kind->open != NULL) TRB_TRY(s->kind->open(s, p->work->slice, p->work->training));
     const bool in_place = s->kind->in_place && v->overwritable;
@@ -89,7 +89,7 @@ static trb_status end_step(planner *p, trb__step *s, value *v)
 static trb_status change_layout(planner *p, value *v, const trb_layout *to)
 {
     if (trb_layout_same(&v->layout, to)) return TRB_OK;
-    trb__step *s = new_step(p, &trb__reorder_kind, NULL, v);
+    trb__work_step *s = new_step(p, &trb__reorder_kind, NULL, v);
     s->y_layout = *to;
     return end_step(p, s, v);
 }
@@ -108,13 +108,13 @@ static trb_status copy_to_heads(planner *p, value *v, trb_shape one, size_t M)
         TRB_TRY(to_plain(p, v, one));
         whole = trb_layout_plain(p->work->slice, (trb_shape){M * one.c, one.h, one.w});
     }
-    trb__step *s = new_step(p, &trb__copy_kind, NULL, v);
+    trb__work_step *s = new_step(p, &trb__copy_kind, NULL, v);
     s->y_layout = whole;
     s->copies = M;
     return end_step(p, s, v);
 }
 
-static bool has_weights(const trb__step *s)
+static bool has_weights(const trb__work_step *s)
 {
     return s->l != NULL && s->l->kind->weights;
 }
@@ -131,7 +131,7 @@ static const trb__layer *behind(const trb_net *net, size_t i)
 }
 
 /* Join to a convolution at inference what follows it; i moves to the last layer that was joined. */
-static trb_status join_to_conv(planner *p, trb__step **step, size_t *i)
+static trb_status join_to_conv(planner *p, trb__work_step **step, size_t *i)
 {
     const trb_net *net = p->work->net;
     const trb__layer *l = &net->layer[*i], *next = behind(net, *i);
@@ -147,7 +147,7 @@ static trb_status join_to_conv(planner *p, trb__step **step, size_t *i)
         if (p->saved.copies < l->y_copies) TRB_TRY(copy_to_heads(p, &p->saved, l->out, l->y_copies));
         sum = p->saved.copies == l->y_copies && !trb_layout_is_plain(&p->saved.layout);
     }
-    trb__step *s = *step = new_step(p, l->kind, l, &p->now);
+    trb__work_step *s = *step = new_step(p, l->kind, l, &p->now);
     s->norm = norm;
     if (sum) {
         s->sum = true;
@@ -168,7 +168,7 @@ static trb_status plan_add(planner *p, const trb__layer *l, size_t *i)
     value *narrow = p->now.copies < p->saved.copies ? &p->now : &p->saved;
     if (p->now.copies != p->saved.copies) TRB_TRY(copy_to_heads(p, narrow, l->in, l->y_copies));
     TRB_TRY(change_layout(p, &p->saved, &p->now.layout));
-    trb__step *s = new_step(p, l->kind, l, &p->now);
+    trb__work_step *s = new_step(p, l->kind, l, &p->now);
     if (next != NULL && is(next, "relu")) {
         s->relu = true;
         ++*i;
@@ -206,7 +206,7 @@ static trb_status plan_layer(planner *p, size_t *i)
     }
     if (l->kind->plain) TRB_TRY(to_plain(p, &p->now, l->in));
     if (p->now.copies < l->y_copies && !l->kind->takes_one) TRB_TRY(copy_to_heads(p, &p->now, l->in, l->y_copies));
-    trb__step *s = NULL;
+    trb__work_step *s = NULL;
     if (is(l, "conv") && !p->work->training) {
         TRB_TRY(join_to_conv(p, &s, i));
     } else {
@@ -338,7 +338,7 @@ static trb_status pass_forward(trb_work *w, const float *params, size_t rows, co
 {
     const void *now = x, *saved = NULL;
     for (size_t i = 0; i < w->n_steps; i++) {
-        trb__step *s = &w->step[i];
+        trb__work_step *s = &w->step[i];
         const void **on = s->on_saved ? &saved : &now, *was = now;
         s->x = *on;
         if (s->kind->path == TRB__FORKS) {
@@ -423,7 +423,7 @@ static void *own(const gradients *g)
     return NULL;
 }
 
-static trb_status step_back(trb__step *s, const trb__pass *pass, gradients *g, bool wanted)
+static trb_status step_back(trb__work_step *s, const trb__pass *pass, gradients *g, bool wanted)
 {
     const void **on = s->on_saved ? &g->saved : &g->now, *was = g->now;
     void *to = NULL;
@@ -470,7 +470,7 @@ trb_status trb_net_backward(const trb_net *net, trb_work *w, const float *params
         return trb_fail(TRB_EINTERNAL, "backward pass without a forward pass in a workspace for training");
     gradients g = {.w = w, .now = dz};
     for (size_t i = w->n_steps; i-- > 0 && (i >= w->first_trained || dx != NULL);) {
-        trb__step *s = &w->step[i];
+        trb__work_step *s = &w->step[i];
         if (s->kind->training_only && !w->last_drew) continue;
         const trb__pass pass = {
             .rows = w->last_rows, .params = params, .grad = grad, .trains = w->last_drew, .x = s->x};
@@ -503,7 +503,7 @@ size_t trb_work_measured(const trb_work *w, trb_time *rows)
 {
     size_t n = 0;
     for (size_t i = 0; i < w->n_steps; i++) {
-        const trb__step *s = &w->step[i];
+        const trb__work_step *s = &w->step[i];
         size_t at = 0;
         while (at < n && strcmp(rows[at].kind, s->kind->name) != 0) at++;
         if (at == n) rows[n++] = (trb_time){.kind = s->kind->name};

@@ -57,7 +57,7 @@ static trb_status load_inputs(trb__writer *w, trb_cache_unit u)
 }
 
 /* What the member that is loaded says of the block at row `at` of a unit. \param[out] z  [rows][K], borrowed */
-static trb_status say(trb__writer *w, trb_cache_unit u, size_t at, size_t *rows, const float **z)
+static trb_status member_logits(trb__writer *w, trb_cache_unit u, size_t at, size_t *rows, const float **z)
 {
     const trb_cache_spec *spec = w->spec;
     const char *stored = NULL;
@@ -81,7 +81,7 @@ static trb_status write_logits(trb__writer *w, trb_cache_unit u, trb_shard *shar
     const float *z = NULL;
     TRB_TRY(trb__writer_load(w, u.member, 0));
     for (size_t at = 0; at < u.rows; at += rows) {
-        TRB_TRY(say(w, u, at, &rows, &z));
+        TRB_TRY(member_logits(w, u, at, &rows, &z));
         TRB_TRY(trb_shard_write(shard, rows, z));
     }
     return TRB_OK;
@@ -129,7 +129,7 @@ static trb_status write_statistics(trb__writer *w, trb_cache_unit u, trb_shard *
             const float *z = NULL;
             TRB_GO(trb__writer_load(w, m, 0));
             for (size_t at = 0; at < n; at += rows) {
-                TRB_GO(say(w, u, first + at, &rows, &z));
+                TRB_GO(member_logits(w, u, first + at, &rows, &z));
                 TRB_GO(put_beside(spec, u, m, first + at, rows, z, t + at * M * K));
             }
         }
@@ -233,7 +233,7 @@ done:
     return st;
 }
 
-static trb_status reserve(trb__writer *w, const trb__samples *s)
+static trb_status reserve(trb__writer *w, const trb__dataset *s)
 {
     const trb_cache_spec *spec = w->spec;
     const size_t D = trb_shape_size(s->data.shape);
@@ -319,7 +319,7 @@ done:
 }
 
 /* Inputs come first: logits are of them. \param[out] kept  of the shards of logits so many were there already */
-static trb_status complete(trb_comm *world, const trb_config *c, trb_cache_spec *spec, const trb__samples *s,
+static trb_status complete(trb_comm *world, const trb_config *c, trb_cache_spec *spec, const trb__dataset *s,
                            const char *dir, uint64_t *payload, size_t *kept)
 {
     const size_t S = trb_cache_units(spec), logits = trb_cache_logits_units(spec);
@@ -345,7 +345,7 @@ done:
     return st;
 }
 
-trb_cache_spec trb__cache_spec(const trb_config *c, const trb_data *data)
+trb_cache_spec trb__run_cache_spec(const trb_config *c, const trb_data *data)
 {
     return (trb_cache_spec){.task = data->task,
                             .holds = c->cache.holds,
@@ -426,7 +426,7 @@ static trb_status manifest_stands(const char *dir, const trb_cache_spec *spec, c
 }
 
 /* The last act of rank 0. */
-static trb_status publish(const char *dir, const trb_cache_spec *spec, const uint64_t *payload, size_t kept)
+static trb_status publish_manifest(const char *dir, const trb_cache_spec *spec, const uint64_t *payload, size_t kept)
 {
     char *makers = NULL;
     bool stands = false;
@@ -438,7 +438,7 @@ static trb_status publish(const char *dir, const trb_cache_spec *spec, const uin
 }
 
 /* One rank of each node removes what died with its node's processes. */
-static trb_status sweep(trb_comm *world, const trb_config *c, const char *dir)
+static trb_status sweep_once_a_node(trb_comm *world, const trb_config *c, const char *dir)
 {
     trb_comm *node = NULL;
     TRB_TRY(trb_comm_node(world, 0, &node));
@@ -452,14 +452,14 @@ static trb_status sweep(trb_comm *world, const trb_config *c, const char *dir)
 
 trb_status trb_stage_cache(trb_comm *world, const trb_config *c)
 {
-    trb__samples s = {0};
+    trb__dataset s = {0};
     uint64_t *digest = NULL, *payload = NULL;
     size_t kept = 0;
     trb_view *view = NULL;
     trb_lock *lock = NULL;
     const trb__path dir = trb__run_path(c, "cache");
-    TRB_TRY(trb__samples_load(world, c, &s));
-    trb_cache_spec spec = trb__cache_spec(c, &s.data);
+    TRB_TRY(trb__dataset_load(world, c, &s));
+    trb_cache_spec spec = trb__run_cache_spec(c, &s.data);
     trb_status st = trb_agree(world, trb__common_outputs(c, &s.data, &spec.K));
     if (st != TRB_OK) goto done;
     st = trb_alloc(TRB_MEM_OTHER, spec.M, sizeof *digest, &digest);
@@ -469,18 +469,18 @@ trb_status trb_stage_cache(trb_comm *world, const trb_config *c)
     TRB_GO(trb_agree(world, st));
     TRB_GO(trb__member_digests(world, c, &s.data, true, digest));
     spec.member_digest = digest;
-    if (trb_comm_rank(world) == 0) st = trb__lock(c, "cache", &lock);
+    if (trb_comm_rank(world) == 0) st = trb__run_lock(c, "cache", &lock);
     if (trb_comm_rank(world) == 0 && st == TRB_OK) st = expect_own_kind(dir.text, &spec);
     if (trb_comm_rank(world) == 0 && st == TRB_OK) st = trb_mkdirs(dir.text);
-    TRB_GO(trb__lock_share(world, c, st, &lock));
-    TRB_GO(sweep(world, c, dir.text));
+    TRB_GO(trb__run_lock_share(world, c, st, &lock));
+    TRB_GO(sweep_once_a_node(world, c, dir.text));
     TRB_GO(complete(world, c, &spec, &s, dir.text, payload, &kept));
-    st = trb_agree(world, trb_comm_rank(world) == 0 ? publish(dir.text, &spec, payload, kept) : TRB_OK);
+    st = trb_agree(world, trb_comm_rank(world) == 0 ? publish_manifest(dir.text, &spec, payload, kept) : TRB_OK);
 done:
     trb_lock_close(lock);
     trb_free(payload);
     trb_free(view);
     trb_free(digest);
-    trb__samples_clear(&s);
+    trb__dataset_clear(&s);
     return st;
 }

@@ -6,7 +6,7 @@
 #include "fit.h"
 
 /* Networks, their training, views. Local. */
-static trb_status check_networks(const trb_config *c, const trb__samples *s)
+static trb_status check_networks(const trb_config *c, const trb__dataset *s)
 {
     size_t K = 0;
     TRB_TRY(trb__common_outputs(c, &s->data, &K));
@@ -22,22 +22,22 @@ static trb_status check_networks(const trb_config *c, const trb__samples *s)
 }
 
 /* What is going to be evaluated. Collective over world; the status is agreed. */
-static trb_status check_sets(trb_comm *world, const trb_config *c, const trb__samples *s)
+static trb_status check_sets(trb_comm *world, const trb_config *c, const trb__dataset *s)
 {
-    trb__samples test = {0};
+    trb__dataset test = {0};
     const bool tests = strcmp(c->eval.split, "test") == 0;
-    trb_status st = tests ? trb__test_load(world, c, s, &test) : TRB_OK;
+    trb_status st = tests ? trb__dataset_load_test(world, c, s, &test) : TRB_OK;
     if (st == TRB_OK) st = trb_agree(world, trb__corruptions_check(c, tests ? &test.data : &s->data));
-    trb__samples_clear(&test);
+    trb__dataset_clear(&test);
     for (size_t i = 0; st == TRB_OK && i < c->eval.n_ood; i++) {
-        trb__samples alien = {0};
+        trb__dataset alien = {0};
         st = trb__ood_load(world, c, i, &s->data, &alien);
-        trb__samples_clear(&alien);
+        trb__dataset_clear(&alien);
     }
     return st;
 }
 
-trb_status trb__check(trb_comm *world, const trb_config *c, const trb__samples *s)
+trb_status trb__check(trb_comm *world, const trb_config *c, const trb__dataset *s)
 {
     TRB_TRY(trb_agree(world, check_networks(c, s)));
     return check_sets(world, c, s);
@@ -51,10 +51,10 @@ static trb_status check_ranks(const trb_config *c, int ranks)
 
 trb_status trb_stage_check(trb_comm *world, const trb_config *c)
 {
-    trb__samples s = {0};
-    TRB_TRY(trb__samples_load(world, c, &s));
+    trb__dataset s = {0};
+    TRB_TRY(trb__dataset_load(world, c, &s));
     trb_status st = trb_agree(world, check_ranks(c, trb_comm_size(world)));
     if (st == TRB_OK) st = trb__check(world, c, &s);
-    trb__samples_clear(&s);
+    trb__dataset_clear(&s);
     return st;
 }

@@ -24,7 +24,7 @@ static void tell_damage(const char *why)
     trb_warn("%s; the checkpoint before it is taken, if there is one", why);
 }
 
-static trb_status find(const trb_config *c, trb__place *place, trb_checkpoint *out)
+static trb_status find_newest(const trb_config *c, trb__place *place, trb_checkpoint *out)
 {
     const char *how = c->run.resume;
     char *path = place->from;
@@ -53,7 +53,7 @@ static trb_status find(const trb_config *c, trb__place *place, trb_checkpoint *o
 }
 
 /* What rank 0 has found to all. */
-static trb_status share(trb_comm *group, trb_checkpoint *c)
+static trb_status share_found(trb_comm *group, trb_checkpoint *c)
 {
     const bool leads = trb_comm_rank(group) == 0;
     uint64_t head[4] = {c->phase, c->step, c->n_sums, c->n_slabs};
@@ -81,11 +81,11 @@ trb_status trb__checkpoint_find(trb_comm *group, const trb_config *c, trb__place
 {
     trb_status st = TRB_OK;
     uint64_t found = 0;
-    if (trb_comm_rank(group) == 0) st = find(c, place, out);
+    if (trb_comm_rank(group) == 0) st = find_newest(c, place, out);
     found = out->config != NULL;
     st = trb_agree(group, st);
     if (st == TRB_OK) st = trb_comm_bcast(group, &found, sizeof found, 0);
-    if (st == TRB_OK && found != 0) st = share(group, out);
+    if (st == TRB_OK && found != 0) st = share_found(group, out);
     if (st != TRB_OK) trb_checkpoint_clear(out);
     return st;
 }
@@ -114,7 +114,7 @@ typedef struct {
     const trb_net *whole[2]; /* for each part: all of the network, or a window on the part's heads in it */
 } relay;
 
-static const trb_param *named(const trb_net *net, const char *name)
+static const trb_param *param_named(const trb_net *net, const char *name)
 {
     for (size_t i = 0; i < trb_net_n_params(net); i++)
         if (strcmp(trb_net_param(net, i)->name, name) == 0) return trb_net_param(net, i);
@@ -122,11 +122,11 @@ static const trb_param *named(const trb_net *net, const char *name)
 }
 
 /* Values [at, at + n) of a slab of the whole network: what the part has of them. */
-static void land(const trb_net *whole, const trb__network_part *part, size_t slab, size_t at, size_t n,
-                 const float *values)
+static void copy_piece(const trb_net *whole, const trb__network_part *part, size_t slab, size_t at, size_t n,
+                       const float *values)
 {
     for (size_t i = 0; i < trb_net_n_params(part->net); i++) {
-        const trb_param *to = trb_net_param(part->net, i), *from = named(whole, to->name);
+        const trb_param *to = trb_net_param(part->net, i), *from = param_named(whole, to->name);
         if (from == NULL) continue;
         const size_t end = from->offset + from->count;
         const size_t lo = from->offset > at ? from->offset : at, hi = end < at + n ? end : at + n;
@@ -137,7 +137,7 @@ static void land(const trb_net *whole, const trb__network_part *part, size_t sla
 static void land_all(const relay *r, const uint64_t head[3], const float *values)
 {
     for (size_t i = 0; i < r->network->n_parts; i++)
-        land(r->whole[i], &r->network->part[i], head[0], head[1], head[2], values);
+        copy_piece(r->whole[i], &r->network->part[i], head[0], head[1], head[2], values);
 }
 
 /* Rank 0, for each piece that it has read. */
@@ -152,7 +152,7 @@ static trb_status hand_round(void *ctx, size_t slab, size_t at, size_t n, const 
 }
 
 /* The others, until rank 0 says that there are no more. \param[in] piece  [TRB_CHECKPOINT_PIECE] */
-static trb_status receive(const relay *r, float *piece)
+static trb_status receive_pieces(const relay *r, float *piece)
 {
     for (;;) {
         uint64_t head[3] = {0};
@@ -194,7 +194,7 @@ trb_status trb__checkpoint_use(const trb_checkpoint *c, const trb__fit *f)
     }
     if (st == TRB_OK && !leads) st = trb_alloc(TRB_MEM_CHECKPOINT, TRB_CHECKPOINT_PIECE, sizeof *piece, &piece);
     TRB_GO(trb_agree(world, st));
-    st = trb_agree(world, leads ? read_again(f->place->from, c, &r) : receive(&r, piece));
+    st = trb_agree(world, leads ? read_again(f->place->from, c, &r) : receive_pieces(&r, piece));
     for (size_t i = 0; i < n->n_parts; i++) trb_exchange_resume(n->part[i].x, c->step);
 done:
     trb_free(piece);

@@ -37,12 +37,12 @@ typedef struct {
     size_t planned_rows;
 } teachers;
 
-static size_t width(const teachers *t)
+static size_t statistics_width(const teachers *t)
 {
     return t->lesson->sets * t->K;
 }
 
-static trb_status plan(void *ctx, size_t steps, size_t rows, const int64_t *sample, const uint16_t *view)
+static trb_status plan_reading(void *ctx, size_t steps, size_t rows, const int64_t *sample, const uint16_t *view)
 {
     teachers *t = ctx;
     t->planned = view;
@@ -63,7 +63,7 @@ static const float *part_of(const teachers *t, size_t at, size_t i)
 /* Statistics of this rank's lanes, of which each column of the row has the part of its members. */
 static trb_status gather_statistics(teachers *t, trb_status st)
 {
-    const size_t n = t->rows * width(t), lanes = t->grid->row_lanes.count, columns = t->grid->shape.columns;
+    const size_t n = t->rows * statistics_width(t), lanes = t->grid->row_lanes.count, columns = t->grid->shape.columns;
     for (size_t first = 0, round = 0; first < lanes; first += columns, round++) {
         const size_t items = lanes - first < columns ? lanes - first : columns;
         const float *sum = NULL;
@@ -84,7 +84,7 @@ static trb_status gather_statistics(teachers *t, trb_status st)
     return st;
 }
 
-static trb_status next(void *ctx, uint64_t step, trb_status st)
+static trb_status read_rows(void *ctx, uint64_t step, trb_status st)
 {
     teachers *t = ctx;
     t->T = (float)trb_lesson_temperature(t->lesson, &t->o->tempering, (double)step / (double)t->steps);
@@ -104,7 +104,7 @@ static trb_status add_labels(const teachers *t, const trb__lane *l, size_t M, co
 }
 
 /* What the loss takes of a cache's statistics. */
-static void pick(const teachers *t, size_t rows, const float *said, float *s)
+static void pick_statistics(const teachers *t, size_t rows, const float *said, float *s)
 {
     const size_t n = t->K + (t->lesson->targets != NULL), from = t->lesson->cached == TRB_CACHED_MEANS ? t->K : 0;
     for (size_t r = 0; r < rows; r++) memcpy(s + r * n, said + r * t->said_width + from, n * sizeof *s);
@@ -117,9 +117,9 @@ static trb_status loss_of_one(void *ctx, const trb__lane *l, const float *z, dou
     const float *said = t->said + l->at * t->said_width;
     float *s = t->statistics;
     if (t->rounds != NULL)
-        s += l->number * l->rows * width(t);
+        s += l->number * l->rows * statistics_width(t);
     else if (t->sums)
-        pick(t, l->rows, said, s);
+        pick_statistics(t, l->rows, said, s);
     else
         TRB_TRY(lesson->statistics(l->rows, t->M, t->of, t->K, t->T, said, t->work, s));
     if (lesson->targets != NULL && !t->sums) lesson->targets(l->rows, t->K, s);
@@ -140,7 +140,7 @@ typedef struct {
     trb_grid grid;
     const trb_config *c;
     const trb_student_opts *o;
-    const trb__samples *s;
+    const trb__dataset *s;
     const trb_cache_spec *spec;
     trb__reading reading, inputs;
     trb_stored_rows stored;
@@ -170,7 +170,7 @@ static bool shares_weights(const student *d)
     return d->o->method->heads == TRB_SHARING_HEADS;
 }
 
-static const trb__network *trained(const student *d)
+static const trb__network *trained_network(const student *d)
 {
     return has_heads(d) ? &d->many : &d->one;
 }
@@ -223,7 +223,8 @@ static trb_status prepare(student *d, size_t index)
     TRB_TRY(trb__views_create(d->c, d->s, d->o->views, &d->views));
     if (d->o->label_weight > 0.0) TRB_TRY(trb_alloc(TRB_MEM_DATA, rows, sizeof *d->t.label, &d->t.label));
     const size_t lanes_at_once = is_cut(d) ? d->grid.lanes.count : 1;
-    TRB_TRY(trb_alloc(TRB_MEM_CACHE, lanes_at_once * rows * width(&d->t), sizeof *d->t.statistics, &d->t.statistics));
+    TRB_TRY(trb_alloc(TRB_MEM_CACHE, lanes_at_once * rows * statistics_width(&d->t), sizeof *d->t.statistics,
+                      &d->t.statistics));
     TRB_TRY(trb_alloc(TRB_MEM_CACHE, TRB_STATISTICS_WORK(K), sizeof *d->t.work, &d->t.work));
     if (is_cut(d)) TRB_TRY(trb_alloc(TRB_MEM_CACHE, rows * members / d->t.parts * K, sizeof *d->t.part, &d->t.part));
     if (trb_comm_rank(d->grid.world) > 0) return TRB_OK;
@@ -249,8 +250,8 @@ static trb__fit first_phase(student *d)
                       .stored = d->stored.next == NULL ? NULL : &d->stored,
                       .views = o->views,
                       .clean = o->clean,
-                      .plan = plan,
-                      .next = next,
+                      .plan = plan_reading,
+                      .next = read_rows,
                       .loss = shares_weights(d) ? loss_of_each : loss_of_one,
                       .ctx = &d->t,
                       .metrics = d->metrics,
@@ -302,10 +303,10 @@ static trb_status fold(student *d)
 
 static trb_status write_weights(const student *d)
 {
-    const trb_net *net = d->plain != NULL ? d->plain : d->matched != NULL ? d->matched : trained(d)->net;
-    const float *params = d->plain != NULL ? d->params_plain : trained(d)->params;
+    const trb_net *net = d->plain != NULL ? d->plain : d->matched != NULL ? d->matched : trained_network(d)->net;
+    const float *params = d->plain != NULL ? d->params_plain : trained_network(d)->params;
     return trb_weights_write(trb__run_path(d->c, "student/%s/weights.h5", d->o->name).text, net, params,
-                             trb__samples_norm(d->s), d->place.config, d->place.blas, NULL);
+                             trb__dataset_norm(d->s), d->place.config, d->place.blas, NULL);
 }
 
 /* Phase 1 trains one head on all members together; phase 2 gives every member a copy of it. A student of another kind
@@ -324,14 +325,14 @@ static trb_status train_student(student *d)
 /* With as many rows a call as a lane has, so that what did for the training does for this. */
 static trb_status match_uncertainty(student *d, const trb_cache *cache, const char *who)
 {
-    const trb__network *n = trained(d);
+    const trb__network *n = trained_network(d);
     double S = 1.0;
     TRB_TRY(
         trb__match_uncertainty(d->grid.world, cache, d->c->cache.memory, d->s, n->net, n->params, d->t.rows, who, &S));
     return trb_agree(d->grid.world, trb_net_respread(n->net, S, &d->matched));
 }
 
-static trb_status finish(student *d)
+static trb_status write_student(student *d)
 {
     trb_status st = TRB_OK;
     if (trb_comm_rank(d->grid.world) == 0) {
@@ -360,7 +361,7 @@ trb_status trb__student_ranks(const trb_config *c, size_t index, int ranks)
     return trb_fail_of(trb_exchange_check(&c->exchange, &shape, ranks), "student %s: ", c->student[index].name);
 }
 
-trb_status trb__student_check(const trb_config *c, size_t index, const trb__samples *samples, size_t M, size_t K)
+trb_status trb__student_check(const trb_config *c, size_t index, const trb__dataset *samples, size_t M, size_t K)
 {
     const trb_student_opts *o = &c->student[index];
     char who[TRB_NAME_MAX + 16];
@@ -390,7 +391,7 @@ trb_status trb__student_check(const trb_config *c, size_t index, const trb__samp
 
 /* What is known before the first student is trained: whether each can be, and whether it is there already. Rank 0 locks
  * those that are not. */
-static trb_status check_students(trb_comm *world, const trb_config *c, const trb__samples *s,
+static trb_status check_students(trb_comm *world, const trb_config *c, const trb__dataset *s,
                                  const trb_cache_spec *spec, uint64_t *found, trb_lock **lock)
 {
     size_t left = 0;
@@ -402,7 +403,7 @@ static trb_status check_students(trb_comm *world, const trb_config *c, const trb
         if (trb_comm_rank(world) != 0) continue;
         TRB_TRY(trb_identity_student(c, i, &s->data, spec, &config));
         (void)snprintf(folder, sizeof folder, "student/%s", c->student[i].name);
-        const trb_status st = trb__lock_missing(c, folder, config, lock, &there);
+        const trb_status st = trb__run_lock_missing(c, folder, config, lock, &there);
         trb_free(config);
         TRB_TRY(st);
         found[i] = there;
@@ -453,7 +454,7 @@ static trb_status open_readings(student *d, const trb_cache *cache)
 }
 
 /* \param[in] makers  who computes it, and who has computed the cache */
-static trb_status distill(trb_comm *world, const trb_config *c, const trb__samples *s, const trb_cache *cache,
+static trb_status distill(trb_comm *world, const trb_config *c, const trb__dataset *s, const trb_cache *cache,
                           const char *makers, size_t i)
 {
     const trb_student_opts *o = &c->student[i];
@@ -474,14 +475,14 @@ static trb_status distill(trb_comm *world, const trb_config *c, const trb__sampl
     TRB_GO(trb_agree(world, prepare(&d, i)));
     TRB_GO(open_readings(&d, cache));
     d.t.reader = d.reading.reader;
-    if (is_cut(&d)) TRB_GO(trb_agree(world, trb_rounds_open(&d.grid, d.t.rows * width(&d.t), &d.t.rounds)));
+    if (is_cut(&d)) TRB_GO(trb_agree(world, trb_rounds_open(&d.grid, d.t.rows * statistics_width(&d.t), &d.t.rounds)));
     TRB_GO(train_student(&d));
     TRB_GO(report_reading(&d));
     st = trb__reading_close(&d.reading);
     const trb_status also = trb__reading_close(&d.inputs);
     TRB_GO(trb_agree(world, st != TRB_OK ? st : also));
     if (o->match_uncertainty && trb_method_several(o->method)) TRB_GO(match_uncertainty(&d, cache, who));
-    st = finish(&d);
+    st = write_student(&d);
 done:
     (void)trb__reading_close(&d.reading);
     (void)trb__reading_close(&d.inputs);
@@ -493,17 +494,17 @@ done:
 
 trb_status trb_stage_distill(trb_comm *world, const trb_config *c)
 {
-    trb__samples s = {0};
+    trb__dataset s = {0};
     trb_cache *cache = NULL;
     uint64_t *found = NULL;
     char *makers = NULL;
     trb_lock *lock = NULL;
-    TRB_TRY(trb__samples_load(world, c, &s));
+    TRB_TRY(trb__dataset_load(world, c, &s));
     trb_status st = trb_alloc(TRB_MEM_OTHER, c->n_students, sizeof *found, &found);
     TRB_GO(trb_agree(world, st));
-    TRB_GO(trb__cache_open(world, c, &s.data, &cache));
+    TRB_GO(trb__run_cache_open(world, c, &s.data, &cache));
     st = check_students(world, c, &s, trb_cache_spec_of(cache), found, &lock);
-    TRB_GO(trb__lock_share(world, c, st, &lock));
+    TRB_GO(trb__run_lock_share(world, c, st, &lock));
     TRB_GO(trb_comm_bcast(world, found, c->n_students * sizeof *found, 0));
     size_t first = 0;
     while (first < c->n_students && found[first]) first++;
@@ -518,6 +519,6 @@ done:
     trb_lock_close(lock);
     trb_free(found);
     trb_cache_close(cache);
-    trb__samples_clear(&s);
+    trb__dataset_clear(&s);
     return st;
 }

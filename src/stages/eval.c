@@ -9,12 +9,12 @@
 /* What is evaluated, and what came of it. */
 typedef struct {
     const trb_config *c;
-    trb__samples train, test, *alien; /* alien [eval.ood] */
+    trb__dataset train, test, *alien; /* alien [eval.ood] */
     trb__models models;
     trb__set set, held, *ood;         /* what is reported; what temperatures are fitted on; eval.ood */
     trb__result *r, *r_held, **r_ood; /* NULL where nothing was walked */
     bool calibrates;
-    const trb__task *task;
+    const trb__eval_task *task;
     trb_metrics *each, *corrupted; /* [slots], [eval.corruptions][STRENGTHS][slots] */
     trb_detection *found;          /* [eval.ood][slots][TRB_SCORES] */
     double *nll;                   /* [M] by the size of the ensemble */
@@ -27,7 +27,7 @@ static trb_status choose_rows(trb_comm *world, evaluation *e)
 {
     const trb_config *c = e->c;
     const bool of_train = strcmp(c->eval.split, "test") != 0, val = strcmp(c->eval.split, "validation") == 0;
-    const trb__samples *s = &e->train;
+    const trb__dataset *s = &e->train;
     (void)snprintf(e->set.name, sizeof e->set.name, "%s", c->eval.split);
     e->set.data = of_train ? &s->data : &e->test.data;
     e->set.n = !of_train ? e->test.data.n : val ? s->n_val : s->n_train;
@@ -55,9 +55,9 @@ static trb_status choose_rows(trb_comm *world, evaluation *e)
 static trb_status load_sets(trb_comm *world, evaluation *e)
 {
     const trb_config *c = e->c;
-    TRB_TRY(trb__samples_load(world, c, &e->train));
+    TRB_TRY(trb__dataset_load(world, c, &e->train));
     e->task = c->data.task == TRB_TASK_REGRESSION ? &trb__task_regression : &trb__task_classes;
-    if (strcmp(c->eval.split, "test") == 0) TRB_TRY(trb__test_load(world, c, &e->train, &e->test));
+    if (strcmp(c->eval.split, "test") == 0) TRB_TRY(trb__dataset_load_test(world, c, &e->train, &e->test));
     trb_status st = trb_alloc(TRB_MEM_OTHER, c->eval.n_ood, sizeof *e->alien, &e->alien);
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, c->eval.n_ood, sizeof(trb__result *), &e->r_ood);
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, c->eval.n_ood, sizeof *e->ood, &e->ood);
@@ -129,7 +129,7 @@ static trb_status walk_corrupted(trb_comm *world, evaluation *e, trb_progress *p
     return TRB_OK;
 }
 
-static void forget(size_t n, trb_metrics *m)
+static void free_metrics(size_t n, trb_metrics *m)
 {
     for (size_t i = 0; i < n; i++) m[i] = trb_metrics_unknown();
 }
@@ -149,8 +149,8 @@ static trb_status evaluate(trb_comm *world, evaluation *e)
     TRB_GO(trb_alloc(TRB_MEM_OTHER, copies * slots, sizeof *e->corrupted, &e->corrupted));
     TRB_GO(trb_alloc(TRB_MEM_OTHER, c->eval.n_ood * slots * TRB_SCORES, sizeof *e->found, &e->found));
     TRB_GO(trb_alloc(TRB_MEM_OTHER, models->M, sizeof *e->nll, &e->nll));
-    forget(slots, e->each);
-    forget(copies * slots, e->corrupted);
+    free_metrics(slots, e->each);
+    free_metrics(copies * slots, e->corrupted);
     TRB_GO(trb__walk(models, &e->set, e->task, &progress, &e->r));
     if (e->calibrates) TRB_GO(trb__walk(models, &e->held, e->task, &progress, &e->r_held));
     for (size_t i = 0; i < c->eval.n_ood; i++) TRB_GO(trb__walk(models, &e->ood[i], e->task, &progress, &e->r_ood[i]));
@@ -313,7 +313,7 @@ done:
 }
 
 /* Collective over world; the status is agreed. */
-static trb_status publish(trb_comm *world, const evaluation *e, const trb_report *report)
+static trb_status publish_report(trb_comm *world, const evaluation *e, const trb_report *report)
 {
     const trb_config *c = e->c;
     const bool leads = trb_comm_rank(world) == 0;
@@ -336,14 +336,14 @@ static trb_status publish(trb_comm *world, const evaluation *e, const trb_report
 
 /* ---- the stage */
 
-static void clear(evaluation *e)
+static void release(evaluation *e)
 {
     trb__results_free(&e->models, e->r);
     trb__results_free(&e->models, e->r_held);
     for (size_t i = 0; i < e->c->eval.n_ood; i++) {
         if (e->r_ood != NULL) trb__results_free(&e->models, e->r_ood[i]);
         if (e->ood != NULL) trb__set_close(&e->ood[i]);
-        if (e->alien != NULL) trb__samples_clear(&e->alien[i]);
+        if (e->alien != NULL) trb__dataset_clear(&e->alien[i]);
     }
     trb_free(e->r_ood);
     trb_free(e->ood);
@@ -355,8 +355,8 @@ static void clear(evaluation *e)
     trb__models_clear(&e->models);
     trb__set_close(&e->held);
     trb__set_close(&e->set);
-    trb__samples_clear(&e->test);
-    trb__samples_clear(&e->train);
+    trb__dataset_clear(&e->test);
+    trb__dataset_clear(&e->train);
 }
 
 trb_status trb_stage_eval(trb_comm *world, const trb_config *c, trb_report *report)
@@ -367,14 +367,14 @@ trb_status trb_stage_eval(trb_comm *world, const trb_config *c, trb_report *repo
     trb_status st = load_sets(world, &e);
     if (st == TRB_OK) {
         st = load_models(world, &e);
-        if (st == TRB_OK && trb_comm_rank(world) == 0) st = trb__lock(c, "report", &lock);
-        st = trb__lock_share(world, c, st, &lock);
+        if (st == TRB_OK && trb_comm_rank(world) == 0) st = trb__run_lock(c, "report", &lock);
+        st = trb__run_lock_share(world, c, st, &lock);
     }
     if (st == TRB_OK) st = evaluate(world, &e);
     if (st == TRB_OK) st = fill_report(world, &e, report);
-    if (st == TRB_OK) st = publish(world, &e, report);
+    if (st == TRB_OK) st = publish_report(world, &e, report);
     trb_lock_close(lock);
-    clear(&e);
+    release(&e);
     if (st != TRB_OK) trb_report_clear(report);
     return st;
 }

@@ -75,8 +75,8 @@ typedef struct {
     trb_metrics (*from)(size_t blocks, const double *sums, size_t n, size_t bins);
     /** What was kept of n rows, as predictions.h5 has it. \param[in,out] kept  \return its shape */
     trb_h5_shape (*show)(size_t n, size_t heads, size_t K, float *kept);
-} trb__task;
-extern const trb__task trb__task_classes, trb__task_regression;
+} trb__eval_task;
+extern const trb__eval_task trb__task_classes, trb__task_regression;
 
 /* ---- eval_models.c */
 
@@ -103,8 +103,8 @@ void trb__set_close(trb__set *set);
 size_t trb__set_rows(const trb__set *set, size_t i); /* in this rank's block i */
 
 /** The data set eval.ood[i], normalised as the training set. Collective over world.
- * \param[out] out  trb__samples_clear() */
-trb_status trb__ood_load(trb_comm *world, const trb_config *c, size_t i, const trb_data *trained_on, trb__samples *out);
+ * \param[out] out  trb__dataset_clear() */
+trb_status trb__ood_load(trb_comm *world, const trb_config *c, size_t i, const trb_data *trained_on, trb__dataset *out);
 /** Whether eval.corruptions can be made of these samples. */
 trb_status trb__corruptions_check(const trb_config *c, const trb_data *data);
 
@@ -112,7 +112,7 @@ trb_status trb__corruptions_check(const trb_config *c, const trb_data *data);
 
 /** All models on all of this rank's rows. \param[in,out] progress  its `done` counts this rank's blocks of all walks
  * \param[out] r  [slots], trb__results_free() also on failure */
-trb_status trb__walk(trb__models *models, const trb__set *set, const trb__task *task, trb_progress *progress,
+trb_status trb__walk(trb__models *models, const trb__set *set, const trb__eval_task *task, trb_progress *progress,
                      trb__result **r);
 void trb__results_free(const trb__models *models, trb__result *r);
 
@@ -128,7 +128,7 @@ trb_status trb__measure(trb_comm *world, const trb__set *set, size_t n, const tr
 /* ---- eval_classes.c, eval_gaussians.c have a task each; what all slots' figures are, at rank 0, is in eval_figures.c */
 
 /** The figures of every slot from its sums. Collective over world; the status is agreed. \param[out] each  [slots] */
-trb_status trb__figures(trb_comm *world, const trb__models *models, const trb__set *set, const trb__task *task,
+trb_status trb__figures(trb_comm *world, const trb__models *models, const trb__set *set, const trb__eval_task *task,
                         const trb__result *r, trb_metrics *each);
 /** What takes the figures of rows: the adaptive calibration error, and how students' model uncertainty compares with
  * the ensemble's. Collective over world; the status is agreed. */

@@ -35,4 +35,4 @@ static trb_h5_shape show(size_t n, size_t heads, size_t K, float *kept)
     return (trb_h5_shape){TRB_F32, 2, {n, K}};
 }
 
-const trb__task trb__task_classes = {TRB_METRIC_SUMS, width, block, follow, trb_metrics_from, show};
+const trb__eval_task trb__task_classes = {TRB_METRIC_SUMS, width, block, follow, trb_metrics_from, show};

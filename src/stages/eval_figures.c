@@ -5,7 +5,7 @@
 #include "tribikos/calibration.h"
 #include "tribikos/memory.h"
 
-trb_status trb__figures(trb_comm *world, const trb__models *models, const trb__set *set, const trb__task *task,
+trb_status trb__figures(trb_comm *world, const trb__models *models, const trb__set *set, const trb__eval_task *task,
                         const trb__result *r, trb_metrics *each)
 {
     const bool leads = trb_comm_rank(world) == 0;

@@ -48,4 +48,4 @@ static trb_metrics from(size_t blocks, const double *sums, size_t n, size_t bins
     return trb_metrics_gaussian_from(blocks, sums, n);
 }
 
-const trb__task trb__task_regression = {TRB_METRIC_GAUSSIAN_SUMS, width, block, NULL, from, show};
+const trb__eval_task trb__task_regression = {TRB_METRIC_GAUSSIAN_SUMS, width, block, NULL, from, show};

@@ -77,7 +77,7 @@ trb_status trb__models_load(const trb_config *c, const trb_data *trained_on, con
 
 trb_status trb__models_read(trb_comm *world, const trb_config *c, const trb_data *trained_on, trb__models *models)
 {
-    TRB_TRY(trb__cache_open(world, c, trained_on, &models->cache));
+    TRB_TRY(trb__run_cache_open(world, c, trained_on, &models->cache));
     const trb_cache_spec *spec = trb_cache_spec_of(models->cache);
     models->M = spec->M;
     models->K = spec->K;

@@ -40,7 +40,7 @@ void trb__set_close(trb__set *set)
     *set = (trb__set){0};
 }
 
-trb_status trb__ood_load(trb_comm *world, const trb_config *c, size_t i, const trb_data *trained_on, trb__samples *out)
+trb_status trb__ood_load(trb_comm *world, const trb_config *c, size_t i, const trb_data *trained_on, trb__dataset *out)
 {
     const trb_ood_opts *o = &c->eval.ood[i];
     const trb_data_files files = {.task = c->data.task,
@@ -51,14 +51,14 @@ trb_status trb__ood_load(trb_comm *world, const trb_config *c, size_t i, const t
                                   .n_features = c->data.n_features,
                                   .features = c->data.features,
                                   .target = c->data.target};
-    *out = (trb__samples){0};
-    trb_status st = trb__set_load(world, &files, out);
+    *out = (trb__dataset){0};
+    trb_status st = trb__dataset_read(world, &files, out);
     if (st == TRB_OK) {
         out->data.classes = 0; /* none of ours */
         st = trb_agree(world, trb_data_normalize_as(&out->data, trained_on));
     }
     if (st == TRB_OK) st = trb_comm_same(world, out->data.digest, "a set of eval.ood");
-    if (st != TRB_OK) trb__samples_clear(out);
+    if (st != TRB_OK) trb__dataset_clear(out);
     return trb_fail_of(st, "ood.%s: ", o->name);
 }
 

@@ -9,7 +9,7 @@
 #include "tribikos/memory.h"
 #include "tribikos/stop.h"
 
-static trb_status reserve(const trb__models *models, const trb__set *set, const trb__task *task, size_t slot,
+static trb_status reserve(const trb__models *models, const trb__set *set, const trb__eval_task *task, size_t slot,
                           trb__result *r)
 {
     const bool member = slot < models->M;
@@ -32,7 +32,7 @@ static trb_status plan_reader(trb__models *models, const trb__set *set, int64_t 
 }
 
 /* A network's first call is not timed, but made once more: in it libraries make their kernels (0.3 s and more). */
-static trb_status forward(trb__model *m, const trb__set *set, size_t rows, const float *x, const float **z)
+static trb_status timed_forward(trb__model *m, const trb__set *set, size_t rows, const float *x, const float **z)
 {
     if (set->timed && m->seconds == 0.0) TRB_TRY(trb_net_forward(m->net, m->work, m->params, rows, x, NULL, z));
     const double start = trb_now_s();
@@ -48,8 +48,8 @@ typedef struct {
     float *own; /* [batch][K] one member's */
 } room;
 
-static trb_status walk_block(trb__models *models, const trb__set *set, const trb__task *task, size_t i, const room *at,
-                             const trb__result *r)
+static trb_status walk_block(trb__models *models, const trb__set *set, const trb__eval_task *task, size_t i,
+                             const room *at, const trb__result *r)
 {
     const size_t rows = trb__set_rows(set, i), K = models->K, M = models->M;
     const float *z = NULL, *members = at->all;
@@ -61,7 +61,7 @@ static trb_status walk_block(trb__models *models, const trb__set *set, const trb
     if (set->members && models->member == NULL) TRB_TRY(trb_reader_next(models->reading.reader, &members));
     for (size_t m = 0; set->members && m < M; m++) {
         if (models->member != NULL) {
-            TRB_TRY(forward(&models->member[m], set, rows, at->x, &z));
+            TRB_TRY(timed_forward(&models->member[m], set, rows, at->x, &z));
             for (size_t b = 0; b < rows; b++) memcpy(at->all + (b * M + m) * K, z + b * K, K * sizeof *z);
         }
         for (size_t b = 0; b < rows; b++) memcpy(at->own + b * K, members + (b * M + m) * K, K * sizeof *z);
@@ -72,14 +72,14 @@ static trb_status walk_block(trb__models *models, const trb__set *set, const trb
         trb__model *student = &models->student[s];
         const trb__result *mine = &r[M + 1 + s];
         const size_t heads = trb_net_heads(student->net);
-        TRB_TRY(forward(student, set, rows, at->x, &z));
+        TRB_TRY(timed_forward(student, set, rows, at->x, &z));
         TRB_TRY(task->block(set, student->predict, i, heads, K, z, mine));
         if (set->members && heads == M && task->follow != NULL) task->follow(set, i, M, K, members, z, mine);
     }
     return TRB_OK;
 }
 
-trb_status trb__walk(trb__models *models, const trb__set *set, const trb__task *task, trb_progress *progress,
+trb_status trb__walk(trb__models *models, const trb__set *set, const trb__eval_task *task, trb_progress *progress,
                      trb__result **out)
 {
     room at = {0};

@@ -12,7 +12,7 @@
 #include "tribikos/stop.h"
 #include "tribikos/text.h"
 
-trb_status trb__fit_check(const trb_fit_opts *o, const trb__samples *s, const char *who)
+trb_status trb__fit_check(const trb_fit_opts *o, const trb__dataset *s, const char *who)
 {
     if (o->batch > s->n_train)
         return trb_fail(TRB_ECONFIG, "%s: a batch of %llu rows is larger than the training part of %zu samples", who,
@@ -83,14 +83,14 @@ typedef struct {
     uint64_t *epoch_lanes, lanes, ended;
 } loop;
 
-static void needs(void *ctx, size_t from, size_t to)
+static void await_parameters(void *ctx, size_t from, size_t to)
 {
     trb_exchange_needs(((loop *)ctx)->x, from, to);
 }
 
 /* A lane's gradient is that of two passes. The exchange hears of the second one alone, when the first one's part has
  * been added to it. */
-static void ready(void *ctx, size_t from)
+static void gradient_is_ready(void *ctx, size_t from)
 {
     loop *l = ctx;
     if (l->summed == SIZE_MAX) return;
@@ -102,7 +102,7 @@ static void ready(void *ctx, size_t from)
 static trb_status reserve_adversary(loop *l)
 {
     const trb__fit *f = l->fit;
-    const trb__samples *s = f->samples;
+    const trb__dataset *s = f->samples;
     const size_t D = trb_net_inputs(l->net);
     float *least = NULL;
     TRB_TRY(trb_alloc(TRB_MEM_ACTIVATIONS, D, sizeof *l->reach, &l->reach));
@@ -119,7 +119,7 @@ static trb_status reserve_adversary(loop *l)
     for (size_t k = 0; k < D; k++) l->reach[k] = (float)f->opts->adversarial * (l->reach[k] - least[k]);
     trb_free(least);
     l->summed = SIZE_MAX;
-    trb_work_watch(l->work, needs, ready, l);
+    trb_work_watch(l->work, await_parameters, gradient_is_ready, l);
     return TRB_OK;
 }
 
@@ -163,7 +163,7 @@ static void release(loop *l)
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) trb_free(blocks[i]);
 }
 
-static trb_status forward(loop *l, uint64_t epoch, const int64_t *sample, const float *x, const float **z)
+static trb_status forward_lane(loop *l, uint64_t epoch, const int64_t *sample, const float *x, const float **z)
 {
     const trb__fit *f = l->fit;
     const trb_draw draw = {.seed = f->opts->seed, .member = f->stream, .epoch = epoch, .sample = sample};
@@ -175,7 +175,7 @@ static trb_status forward(loop *l, uint64_t epoch, const int64_t *sample, const 
  * that of samples that are moved by a share of each input's range to where the first half grows:
  * x' = x + reach sign(dloss/dx). Masks of dropout are the same for both.
  * \param[in] dz  halved already   \param[out] z  outputs for x' */
-static trb_status move(loop *l, uint64_t epoch, const int64_t *sample, const float *x, const float **z)
+static trb_status move_inputs(loop *l, uint64_t epoch, const int64_t *sample, const float *x, const float **z)
 {
     const size_t D = trb_net_inputs(l->net);
     TRB_TRY(trb_net_backward(l->net, l->work, l->params, l->dz, l->unmoved, l->moved));
@@ -183,7 +183,7 @@ static trb_status move(loop *l, uint64_t epoch, const int64_t *sample, const flo
         const float by = l->moved[i] == 0.0F ? 0.0F : copysignf(l->reach[i % D], l->moved[i]);
         l->moved[i] = x[i] + by;
     }
-    return forward(l, epoch, sample, l->moved, z);
+    return forward_lane(l, epoch, sample, l->moved, z);
 }
 
 /* The gradient of both halves; norms take the mean of both's statistics. */
@@ -205,7 +205,7 @@ static size_t rows_before(const loop *l, size_t i)
 }
 
 /* Lane i of this rank. */
-static trb_status lane(loop *l, size_t i, uint64_t epoch, const int64_t *sample)
+static trb_status train_lane(loop *l, size_t i, uint64_t epoch, const int64_t *sample)
 {
     const trb__fit *f = l->fit;
     trb__lane lane = {.number = i,
@@ -216,11 +216,11 @@ static trb_status lane(loop *l, size_t i, uint64_t epoch, const int64_t *sample)
     const float *x = NULL, *z = NULL;
     double loss = 0.0;
     TRB_TRY(trb_feed_next(l->feed, &x, &lane.mix));
-    TRB_TRY(forward(l, epoch, sample, x, &z));
+    TRB_TRY(forward_lane(l, epoch, sample, x, &z));
     TRB_TRY(f->loss(f->ctx, &lane, z, &loss, l->dz));
     trb__losses_add(&l->losses, 0, i, loss);
     if (l->reach == NULL) return trb_net_backward(l->net, l->work, l->params, l->dz, trb_exchange_gradient(l->x), NULL);
-    TRB_TRY(move(l, epoch, sample, x, &z));
+    TRB_TRY(move_inputs(l, epoch, sample, x, &z));
     TRB_TRY(f->loss(f->ctx, &lane, z, &loss, l->dz));
     trb__losses_add(&l->losses, 0, i, loss);
     return backward_of_both(l);
@@ -235,7 +235,7 @@ static trb_status take_round(loop *l, trb_status st, uint64_t epoch, size_t firs
     const trb_mix *mix = NULL;
     const float *x = NULL, *z = NULL, *dz = NULL;
     if (st == TRB_OK && mine) st = trb_feed_next(l->feed, &x, &mix);
-    if (st == TRB_OK && mine) st = forward(l, epoch, sample + column * l->rows, x, &z);
+    if (st == TRB_OK && mine) st = forward_lane(l, epoch, sample + column * l->rows, x, &z);
     st = trb__heads_round(l->heads, st, epoch, first, items, sample, st == TRB_OK ? z : NULL, &dz);
     if (st == TRB_OK && mine) st = trb_net_backward(l->net, l->work, l->params, dz, trb_exchange_gradient(l->x), NULL);
     if (mine) trb_exchange_lane_done(l->x);
@@ -245,14 +245,14 @@ static trb_status take_round(loop *l, trb_status st, uint64_t epoch, size_t firs
 static trb_status take_lanes(loop *l, trb_status st, uint64_t epoch, const int64_t *sample)
 {
     for (size_t i = 0; i < l->own.count; i++) {
-        if (st == TRB_OK) st = lane(l, i, epoch, sample + rows_before(l, i));
+        if (st == TRB_OK) st = train_lane(l, i, epoch, sample + rows_before(l, i));
         trb_exchange_lane_done(l->x);
     }
     return st;
 }
 
 /* What this rank wants of the next step. */
-static unsigned wish(loop *l)
+static unsigned own_wishes(loop *l)
 {
     const int reason = trb_stop_reason();
     if (reason != 0) return (unsigned)(STOP + 1 + reason);
@@ -261,7 +261,7 @@ static unsigned wish(loop *l)
 
 /* The end of a step, of all parts. All ranks share the first part, so its word on the step is the last one; the ranks of
  * a column share the heads, and may know of a failure that others do not. */
-static trb_status update(loop *l, trb_status st)
+static trb_status end_step(loop *l, trb_status st)
 {
     const trb__network *n = l->fit->network;
     const double loss = trb__losses_mine(&l->losses);
@@ -280,7 +280,7 @@ static trb_status update(loop *l, trb_status st)
 
 /* One step. A rank that fails takes part in the exchange all the same; its status rides along.
  * \param[in] number  steps before it   \param[in] sample  of the row's lanes */
-static trb_status step(loop *l, trb_status st, uint64_t number, const int64_t *sample)
+static trb_status take_step(loop *l, trb_status st, uint64_t number, const int64_t *sample)
 {
     const uint64_t epoch = l->fit->first_epoch + number / l->steps;
     if (st == TRB_OK) st = trb_fault("train.step");
@@ -291,8 +291,8 @@ static trb_status step(loop *l, trb_status st, uint64_t number, const int64_t *s
     else
         st = take_lanes(l, st, epoch, sample);
     if (st == TRB_OK) st = trb_fault("agree");
-    trb_exchange_wish(l->x, wish(l));
-    return update(l, st);
+    trb_exchange_wish(l->x, own_wishes(l));
+    return end_step(l, st);
 }
 
 /* Whoever reads ahead by the last plan borrows its buffer. Not so the feed, which has served all of it when an epoch
@@ -303,7 +303,7 @@ static trb_status drop_plan(loop *l)
 }
 
 /* The samples of the next steps of an epoch: a row's lanes are neighbours within a batch. */
-static trb_status plan(loop *l, uint64_t epoch, size_t step)
+static trb_status plan_steps(loop *l, uint64_t epoch, size_t step)
 {
     const trb__fit *f = l->fit;
     if (l->row.count == 0) return TRB_OK;
@@ -345,7 +345,7 @@ static trb_status end_epoch(loop *l, uint64_t e, double loss)
                           trb_optim_rate(&l->opt, (e + 1) * l->steps));
 }
 
-static void between(loop *l, uint64_t steps)
+static void between_steps(loop *l, uint64_t steps)
 {
     trb_stop_progress();
     trb_comm_phase(l->fit->label, steps);
@@ -354,30 +354,30 @@ static void between(loop *l, uint64_t steps)
 }
 
 /* How writing goes is told to all with the next step. */
-static void note(loop *l, trb_status st)
+static void note_saving(loop *l, trb_status st)
 {
     if (l->saved == TRB_OK) l->saved = st;
 }
 
-static trb_status stopped(const loop *l)
+static trb_status stop_status(const loop *l)
 {
     return trb_fail_of(trb_stop_check(), "%s: ", l->fit->label);
 }
 
 /* A step that is kept is over. */
-static trb_status keep(loop *l, unsigned wished)
+static trb_status save_checkpoint(loop *l, unsigned wished)
 {
     trb_comm *world = l->fit->grid->world;
     if (l->saver != NULL) {
         double *sums = trb__saver_sums(l->saver);
         if (l->taken % l->steps != 0) TRB_TRY(trb__losses_show(&l->losses, sums)); /* else there are none yet */
-        note(l, trb__saver_kept(l->saver, l->taken));
+        note_saving(l, trb__saver_kept(l->saver, l->taken));
     }
     if (wished < STOP) return TRB_OK;
-    note(l, trb__saver_finish(l->saver));
+    note_saving(l, trb__saver_finish(l->saver));
     TRB_TRY(trb_agree(world, l->saved));
     trb_stop_heard((int)wished - STOP - 1);
-    return stopped(l);
+    return stop_status(l);
 }
 
 /* At the end of every epoch: whether a run fails must not depend on whether a checkpoint, which is checked before it is
@@ -407,24 +407,24 @@ static trb_status in_step(loop *l)
         const uint64_t epoch = l->fit->first_epoch + e;
         const size_t first = l->taken % l->steps;
         l->planned = l->steps - first;
-        TRB_TRY(trb_agree(world, plan(l, epoch, first)));
+        TRB_TRY(trb_agree(world, plan_steps(l, epoch, first)));
         for (size_t s = 0; s < l->planned; s++) {
             l->taken++;
             double start = trb_now_s();
-            if (wished != NOTHING) note(l, trb__saver_keep(l->saver));
+            if (wished != NOTHING) note_saving(l, trb__saver_keep(l->saver));
             trb__saver_hold(l->saver, trb_now_s() - start);
             const int64_t *sample = l->row.count == 0 ? NULL : l->sample + s * l->row.count * l->rows;
-            TRB_TRY(step(l, l->saved, l->taken - 1, sample));
+            TRB_TRY(take_step(l, l->saved, l->taken - 1, sample));
             if (l->taken % l->steps == 0) TRB_TRY(finish_epoch(l, e));
             start = trb_now_s();
-            if (wished != NOTHING) TRB_TRY(keep(l, wished));
+            if (wished != NOTHING) TRB_TRY(save_checkpoint(l, wished));
             wished = trb_exchange_wished(l->x);
-            note(l, trb__saver_go_on(l->saver));
+            note_saving(l, trb__saver_go_on(l->saver));
             trb__saver_hold(l->saver, trb_now_s() - start);
-            between(l, l->taken);
+            between_steps(l, l->taken);
         }
     }
-    note(l, trb__saver_finish(l->saver));
+    note_saving(l, trb__saver_finish(l->saver));
     return trb_agree(world, l->saved);
 }
 
@@ -439,12 +439,12 @@ static trb_status work_freely(loop *l)
         const uint64_t epoch = l->fit->first_epoch + at / l->steps;
         l->row = l->own;
         trb__losses_reset(&l->losses);
-        st = step(l, plan(l, epoch, at % l->steps), at, l->sample);
+        st = take_step(l, plan_steps(l, epoch, at % l->steps), at, l->sample);
     }
 }
 
 /* Shares of several epochs may come in at one time; their lines are written in order. */
-static bool told(void *ctx, uint64_t step, size_t lanes, double loss)
+static bool take_server_losses(void *ctx, uint64_t step, size_t lanes, double loss)
 {
     loop *l = ctx;
     const uint64_t lanes_a_step = l->fit->opts->lanes;
@@ -456,31 +456,31 @@ static bool told(void *ctx, uint64_t step, size_t lanes, double loss)
         l->failed = end_epoch(l, e, l->epoch_loss[e]);
     }
     const uint64_t taken = l->lanes / lanes_a_step;
-    between(l, taken);
-    note(l, trb__saver_go_on(l->saver));
+    between_steps(l, taken);
+    note_saving(l, trb__saver_go_on(l->saver));
     if (trb_stop_reason() == 0 && l->failed == TRB_OK && l->saved == TRB_OK) return trb__saver_due(l->saver, taken);
-    note(l, trb__saver_finish(l->saver)); /* what is about to be kept takes the place of what is being written */
+    note_saving(l, trb__saver_finish(l->saver)); /* what is about to be kept takes the place of what is being written */
     return true;
 }
 
 /* All shares before this step are applied, and no other. */
-static trb_status kept(void *ctx, uint64_t taken)
+static trb_status save_server_state(void *ctx, uint64_t taken)
 {
     loop *l = ctx;
     if (l->saver != NULL) {
         double *sums = trb__saver_sums(l->saver);
         if (taken % l->steps != 0) sums[0] = l->epoch_loss[taken / l->steps];
-        note(l, trb__saver_kept(l->saver, taken));
+        note_saving(l, trb__saver_kept(l->saver, taken));
     }
-    note(l, trb_stop_reason() != 0 ? trb__saver_finish(l->saver) : trb__saver_go_on(l->saver));
+    note_saving(l, trb_stop_reason() != 0 ? trb__saver_finish(l->saver) : trb__saver_go_on(l->saver));
     if (l->saved == TRB_OK) l->saved = l->failed;
-    return l->saved != TRB_OK ? l->saved : stopped(l);
+    return l->saved != TRB_OK ? l->saved : stop_status(l);
 }
 
-static trb_status serve(loop *l)
+static trb_status serve_parameters(loop *l)
 {
-    TRB_TRY(trb_exchange_serve(l->x, told, kept, l));
-    note(l, trb__saver_finish(l->saver));
+    TRB_TRY(trb_exchange_serve(l->x, take_server_losses, save_server_state, l));
+    note_saving(l, trb__saver_finish(l->saver));
     return l->saved != TRB_OK ? l->saved : l->failed;
 }
 
@@ -564,7 +564,7 @@ trb_status trb__fit_run(const trb__fit *f)
     const double begun = trb_now_s();
     if (st == TRB_OK && !free) st = in_step(&l);
     if (st == TRB_OK && free) {
-        st = l.own.count == 0 ? serve(&l) : work_freely(&l);
+        st = l.own.count == 0 ? serve_parameters(&l) : work_freely(&l);
         if (st == TRB_OK) st = check_moments(&l);
         if (st == TRB_ECOMM) trb_comm_panic(st); /* others may be waiting for this rank */
         st = trb_agree(group, st);

@@ -25,7 +25,7 @@ typedef struct {
     uint64_t stream;                         /* the network's number in its random streams */
     const trb_exchange_opts *exchange;
     trb__network *network; /* parameters of its parts are updated */
-    const trb__samples *samples;
+    const trb__dataset *samples;
     trb_augment *augment;          /* what the network sees of a sample; used by this training alone */
     const trb_stored_rows *stored; /* of so many rows a part as a lane has; NULL if none of its views is stored */
     /** Above 1: each sample is seen as one of so many views, drawn anew every epoch from the stream (seed,
@@ -65,6 +65,6 @@ trb_status trb__fit_measure(const trb__fit *fit, size_t *bytes);
 
 /** Refuse a batch or an augmentation that does not fit the samples. Local. \param[in] who  for the message, e.g.
  * "member 3" */
-trb_status trb__fit_check(const trb_fit_opts *o, const trb__samples *s, const char *who);
+trb_status trb__fit_check(const trb_fit_opts *o, const trb__dataset *s, const char *who);
 
 #endif

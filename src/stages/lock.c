@@ -7,13 +7,13 @@ static void waits(void)
     trb_comm_phase("waiting for another job's lock", 0);
 }
 
-trb_status trb__lock(const trb_config *c, const char *folder, trb_lock **lock)
+trb_status trb__run_lock(const trb_config *c, const char *folder, trb_lock **lock)
 {
     if (*lock == NULL) TRB_TRY(trb_lock_open(c->run.dir, c->run.lock_seconds, waits, lock));
     return trb_lock_take(*lock, folder);
 }
 
-trb_status trb__lock_share(trb_comm *world, const trb_config *c, trb_status st, trb_lock **lock)
+trb_status trb__run_lock_share(trb_comm *world, const trb_config *c, trb_status st, trb_lock **lock)
 {
     char *token = NULL;
     TRB_TRY(trb_agree(world, st));
@@ -23,13 +23,13 @@ trb_status trb__lock_share(trb_comm *world, const trb_config *c, trb_status st, 
     return trb_agree(world, st);
 }
 
-trb_status trb__lock_missing(const trb_config *c, const char *folder, const char *identity, trb_lock **lock,
-                             bool *found)
+trb_status trb__run_lock_missing(const trb_config *c, const char *folder, const char *identity, trb_lock **lock,
+                                 bool *found)
 {
     const trb__path path = trb__run_path(c, "%s/weights.h5", folder);
     TRB_TRY(trb_identity_load(path.text, identity, NULL, found, NULL, NULL, NULL));
     if (*found) return TRB_OK;
-    TRB_TRY(trb__lock(c, folder, lock));
+    TRB_TRY(trb__run_lock(c, folder, lock));
     /* Until now another job may have held the lock, and have trained it. */
     return trb_identity_load(path.text, identity, NULL, found, NULL, NULL, NULL);
 }

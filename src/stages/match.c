@@ -13,7 +13,7 @@
 /* The validation part in blocks of a fixed number of rows, and this rank's run of them. */
 typedef struct {
     trb_comm *world;
-    const trb__samples *s;
+    const trb__dataset *s;
     size_t M, K, rows, blocks, first, count;
     float *z;          /* [own rows][M][K] logits of the student's heads */
     float *x;          /* [rows][D] */
@@ -76,7 +76,7 @@ static double uncertainty_spread(match *m, double s, const float *z)
 }
 
 /* What heads and members say of this rank's rows: logits of the heads, sums of the members' uncertainty. */
-static trb_status look(match *m, const trb_net *net, const float *params, trb_reader *reader, const char *who)
+static trb_status measure_rows(match *m, const trb_net *net, const float *params, trb_reader *reader, const char *who)
 {
     const size_t n = m->M * m->K;
     trb_progress progress;
@@ -106,7 +106,7 @@ static trb_status look(match *m, const trb_net *net, const float *params, trb_re
 }
 
 /* Mean over the validation part from all ranks' blocks, added up in their order. */
-static trb_status join(match *m, double *mean)
+static trb_status mean_over_ranks(match *m, double *mean)
 {
     TRB_TRY(trb_comm_allgather(m->world, m->own, m->count, m->all));
     *mean = 0.0;
@@ -123,12 +123,12 @@ static trb_status heads_at(match *m, double s, double *mean)
         m->own[i] = 0.0;
         for (size_t r = 0; r < rows_of(m, i); r++) m->own[i] += uncertainty_spread(m, s, z + r * n);
     }
-    return join(m, mean);
+    return mean_over_ranks(m, mean);
 }
 
 /* Bisection: all ranks see the same sums, so they take the same way. Uncertainty need not grow with every s, but a
  * point where it passes the members' lies between one that is below and one that is above. */
-static trb_status search(match *m, double members, double lo, double hi, const char *who, double *s)
+static trb_status bisect_spread(match *m, double members, double lo, double hi, const char *who, double *s)
 {
     enum { HALVINGS = 24 }; /* to far below the fourth decimal */
     double at_lo = 0.0, at_hi = 0.0;
@@ -151,13 +151,13 @@ static trb_status search(match *m, double members, double lo, double hi, const c
     return TRB_OK;
 }
 
-static trb_status choose(match *m, double list, const char *who, double *S)
+static trb_status choose_spread(match *m, double list, const char *who, double *S)
 {
     const double lo = fmax(0.25, TRB_SPREAD_MIN / list), hi = fmin(4.0, TRB_SPREAD_MAX / list);
     double members = 0.0, before = 0.0, after = 0.0, s = 1.0;
-    TRB_TRY(join(m, &members));
+    TRB_TRY(mean_over_ranks(m, &members));
     TRB_TRY(heads_at(m, 1.0, &before));
-    TRB_TRY(search(m, members, lo, hi, who, &s));
+    TRB_TRY(bisect_spread(m, members, lo, hi, who, &s));
     *S = round(list * s * 1e4) / 1e4;
     TRB_TRY(heads_at(m, *S / list, &after));
     trb_info("%s: spread %g: mean model uncertainty of %zu validation samples is %.4g, was %.4g; the members' is %.4g",
@@ -168,7 +168,7 @@ static trb_status choose(match *m, double list, const char *who, double *S)
     return TRB_OK;
 }
 
-trb_status trb__match_uncertainty(trb_comm *world, const trb_cache *cache, size_t memory, const trb__samples *s,
+trb_status trb__match_uncertainty(trb_comm *world, const trb_cache *cache, size_t memory, const trb__dataset *s,
                                   const trb_net *net, const float *params, size_t rows, const char *who, double *S)
 {
     match m = {.world = world, .s = s, .M = trb_net_heads(net), .K = trb_net_outputs(net), .rows = rows};
@@ -179,11 +179,11 @@ trb_status trb__match_uncertainty(trb_comm *world, const trb_cache *cache, size_
     const trb_selection members = {TRB_SHARD_LOGITS, 1, 0, m.M};
     if (st == TRB_OK) st = trb__reading_open(world, 0, cache, members, rows, memory, &reading);
     if (st == TRB_OK) {
-        st = look(&m, net, params, reading.reader, who);
+        st = measure_rows(&m, net, params, reading.reader, who);
         const trb_status closed = trb__reading_close(&reading);
         st = trb_agree(world, st != TRB_OK ? st : closed);
     }
-    if (st == TRB_OK) st = choose(&m, trb_net_spread(net), who, S);
+    if (st == TRB_OK) st = choose_spread(&m, trb_net_spread(net), who, S);
     release(&m);
     return st;
 }

@@ -15,7 +15,7 @@ static trb_status tell_units(trb_comm *node, trb_data_part *part)
 }
 
 /* Collective over node. \param[out] s  without a block if the node's ranks cannot share */
-static trb_status load_together(trb_comm *node, const trb_data_files *files, trb__samples *s)
+static trb_status load_together(trb_comm *node, const trb_data_files *files, trb__dataset *s)
 {
     trb_status st = TRB_OK;
     trb_data_part *part = NULL;
@@ -38,7 +38,7 @@ done:
     return st;
 }
 
-trb_status trb__set_load(trb_comm *world, const trb_data_files *files, trb__samples *s)
+trb_status trb__dataset_read(trb_comm *world, const trb_data_files *files, trb__dataset *s)
 {
     trb_comm *node = NULL;
     TRB_TRY(trb_comm_node(world, 0, &node));

@@ -33,8 +33,8 @@ typedef struct {
     trb_progress progress; /* in networks: members, students */
 } meter;
 
-static trb_status call(const trb_net *net, trb_work *work, const float *params, const timing *t, const float *x,
-                       const int64_t *sample, const float *dz, float *grad, float *dx)
+static trb_status time_call(const trb_net *net, trb_work *work, const float *params, const timing *t, const float *x,
+                            const int64_t *sample, const float *dz, float *grad, float *dx)
 {
     const trb_draw draw = {.seed = 1, .sample = sample};
     const float *z = NULL;
@@ -86,7 +86,7 @@ static trb_status time_calls(const trb_net *net, timing *t)
     t->call_s = HUGE_VAL;
     for (size_t i = 0; i < CALLS || trb_now_s() - begun < MEASURE_S; i++) {
         const double start = trb_busy_s();
-        TRB_GO(call(net, work, slabs, t, x, sample, dz, trains ? slabs + n : NULL, dx));
+        TRB_GO(time_call(net, work, slabs, t, x, sample, dz, trains ? slabs + n : NULL, dx));
         t->call_s = fmin(t->call_s, trb_busy_s() - start);
         if (i > 0 && trb_now_s() - begun > LONG_S) break;
     }
@@ -126,7 +126,7 @@ static double training_s(const meter *k, const trb_fit_opts *o, const timing *t,
 }
 
 /* The share of work in n equal pieces that the busiest of `ranks` has. */
-static double busiest(double n, double ranks)
+static double busiest_share(double n, double ranks)
 {
     return ceil(n / ranks) / n;
 }
@@ -153,15 +153,15 @@ static trb_status plan_members(meter *k, size_t ranks, trb_plan *p)
         const double alone = training_s(k, o, &trains, (double)o->epochs);
         train->one_s += alone;
         /* Several ranks a member, or several members a rank. */
-        train->all_s +=
-            each >= 1.0 ? alone * busiest(lanes, fmin(floor(each), lanes)) / M : alone * busiest(M, (double)ranks);
+        train->all_s += each >= 1.0 ? alone * busiest_share(lanes, fmin(floor(each), lanes)) / M
+                                    : alone * busiest_share(M, (double)ranks);
         logits->one_s += (double)c->cache.views * N * gives.call_s / (double)c->cache.block;
         inputs->one_s += (double)stored * N * follows.call_s / (double)GRADIENT_ROWS / M; /* one member a block */
     }
     const double shards = ceil(N / (double)c->cache.shard_rows);
     const double units = (double)c->cache.views * shards * (c->cache.holds == TRB_SHARD_STATISTICS ? 1.0 : M);
-    logits->all_s = logits->one_s * busiest(units, (double)ranks);
-    if (stored > 0) inputs->all_s = inputs->one_s * busiest((double)stored * shards, (double)ranks);
+    logits->all_s = logits->one_s * busiest_share(units, (double)ranks);
+    if (stored > 0) inputs->all_s = inputs->one_s * busiest_share((double)stored * shards, (double)ranks);
     return TRB_OK;
 }
 
@@ -186,14 +186,14 @@ static trb_status plan_student(meter *k, size_t s, size_t ranks, trb_plan_stage 
     TRB_TRY(add_epochs(k, s, trb_method_heads(o->method, 1, M), o->phase1_epochs, &stage->one_s));
     TRB_TRY(add_epochs(k, s, trb_method_heads(o->method, 2, M), o->fit.epochs, &stage->one_s));
     /* A row of head groups shares its lanes among its columns. */
-    stage->all_s = stage->one_s * busiest((double)o->fit.lanes, fmin((double)ranks, (double)o->fit.lanes));
+    stage->all_s = stage->one_s * busiest_share((double)o->fit.lanes, fmin((double)ranks, (double)o->fit.lanes));
     (void)snprintf(stage->name, sizeof stage->name, "distill %s", o->name);
     return TRB_OK;
 }
 
 static trb_status plan_views(const trb_config *c, const trb_data *data, size_t K, trb_plan *p)
 {
-    trb_cache_spec spec = trb__cache_spec(c, data);
+    trb_cache_spec spec = trb__run_cache_spec(c, data);
     trb_view *view = NULL;
     TRB_TRY(trb__views(c, data, &view));
     spec.K = K;
@@ -216,7 +216,7 @@ static trb_status plan_views(const trb_config *c, const trb_data *data, size_t K
     return TRB_OK;
 }
 
-static trb_status plan(const trb_config *c, const trb__samples *s, size_t ranks, trb_plan *p)
+static trb_status plan_stages(const trb_config *c, const trb__dataset *s, size_t ranks, trb_plan *p)
 {
     enum { BEFORE = 3 };
     meter k = {.c = c, .data = &s->data};
@@ -260,14 +260,14 @@ static void warn_of_ranks(const trb_config *c, size_t ranks)
 
 trb_status trb_stage_plan(trb_comm *world, const trb_config *c, size_t ranks, trb_plan *out)
 {
-    trb__samples s = {0};
+    trb__dataset s = {0};
     const size_t P = ranks == 0 ? (size_t)trb_comm_size(world) : ranks;
     *out = (trb_plan){0};
-    TRB_TRY(trb__samples_load(world, c, &s));
+    TRB_TRY(trb__dataset_load(world, c, &s));
     trb_status st = trb__check(world, c, &s);
     if (st == TRB_OK) warn_of_ranks(c, P);
-    if (st == TRB_OK) st = trb_agree(world, plan(c, &s, P, out));
-    trb__samples_clear(&s);
+    if (st == TRB_OK) st = trb_agree(world, plan_stages(c, &s, P, out));
+    trb__dataset_clear(&s);
     if (st != TRB_OK) trb_plan_clear(out);
     return st;
 }

@@ -50,7 +50,7 @@ static bool is_alike(const trb_fit_opts *a, const trb_fit_opts *b)
            (a->clip > 0.0) == (b->clip > 0.0) && (a->adversarial > 0.0) == (b->adversarial > 0.0);
 }
 
-static trb_status measure_member(const trb_config *c, const trb__samples *s, size_t m, size_t ranks,
+static trb_status measure_member(const trb_config *c, const trb__dataset *s, size_t m, size_t ranks,
                                  trb_plan_stage *stage)
 {
     const trb_fit_opts *o = &c->member[m];
@@ -83,7 +83,7 @@ static trb_status measure_member(const trb_config *c, const trb__samples *s, siz
 }
 
 /* What a rank keeps of the cache, or streams with. */
-static double cached(const trb_config *c, const trb__samples *s, const trb_student_opts *o, size_t K)
+static double cached(const trb_config *c, const trb__dataset *s, const trb_student_opts *o, size_t K)
 {
     const bool statistics = c->cache.holds == TRB_SHARD_STATISTICS;
     const size_t row = statistics ? TRB_STATISTICS(K) : c->members.count / o->head_groups * K;
@@ -99,7 +99,7 @@ static double joining(const trb__network *n)
     return sizeof(float) * (double)(trb_net_size(n->net) + trb__network_size(n) + heads->of * trb_net_size(heads->net));
 }
 
-static trb_status measure_student(const trb_config *c, const trb__samples *s, size_t i, size_t K, int P,
+static trb_status measure_student(const trb_config *c, const trb__dataset *s, size_t i, size_t K, int P,
                                   trb_plan_stage *stage)
 {
     const trb_student_opts *o = &c->student[i];
@@ -145,7 +145,7 @@ static trb_status measure_student(const trb_config *c, const trb__samples *s, si
     return st;
 }
 
-trb_status trb__plan_memory(const trb_config *c, const trb__samples *s, size_t K, size_t ranks, trb_plan_stage *members,
+trb_status trb__plan_memory(const trb_config *c, const trb__dataset *s, size_t K, size_t ranks, trb_plan_stage *members,
                             trb_plan_stage *students)
 {
     const double held = (double)trb_mem_bytes(TRB_MEM_KINDS); /* the data set, and little else */

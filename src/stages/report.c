@@ -8,15 +8,15 @@
 #include "tribikos/text.h"
 #include "tribikos/version.h"
 
-static void last(trb_text *t, const char *name, double value)
+static void put_last(trb_text *t, const char *name, double value)
 {
     trb_text_add(t, "\"%s\": ", name);
     trb_text_number(t, value);
 }
 
-static void number(trb_text *t, const char *name, double value)
+static void put_number(trb_text *t, const char *name, double value)
 {
-    last(t, name, value);
+    put_last(t, name, value);
     trb_text_add(t, ", ");
 }
 
@@ -26,7 +26,7 @@ static void open_object(trb_text *t, size_t i, const char *name)
 }
 
 /* Figures one after another. */
-static void list(trb_text *t, const char *name, size_t n, const double *value, const char *end)
+static void put_list(trb_text *t, const char *name, size_t n, const double *value, const char *end)
 {
     trb_text_add(t, "\"%s\": [", name);
     for (size_t i = 0; i < n; i++) {
@@ -36,12 +36,12 @@ static void list(trb_text *t, const char *name, size_t n, const double *value, c
     trb_text_add(t, "]%s", end);
 }
 
-static void figures(trb_text *t, trb_task task, const trb_report_row *row)
+static void put_figures(trb_text *t, trb_task task, const trb_report_row *row)
 {
     const bool classes = task == TRB_TASK_CLASSES;
     for (const trb_figure *k = classes ? trb_figures_classes : trb_figures_regression; k->name != NULL; k++)
-        number(t, k->name, trb_metrics_value(&row->metrics, k));
-    if (classes) number(t, "brier_minus_1", row->metrics.brier - 1.0);
+        put_number(t, k->name, trb_metrics_value(&row->metrics, k));
+    if (classes) put_number(t, "brier_minus_1", row->metrics.brier - 1.0);
 }
 
 static void write_models(trb_text *t, const trb_report *r)
@@ -49,8 +49,8 @@ static void write_models(trb_text *t, const trb_report *r)
     for (size_t i = 0; i < r->n; i++) {
         const trb_report_row *row = &r->row[i];
         open_object(t, i, row->name);
-        figures(t, r->task, row);
-        number(t, "ms_per_sample", row->ms_per_sample);
+        put_figures(t, r->task, row);
+        put_number(t, "ms_per_sample", row->ms_per_sample);
         if (row->params > 0)
             trb_text_add(t, "\"parameters\": %llu}", (unsigned long long)row->params);
         else
@@ -66,9 +66,9 @@ static void write_ood(trb_text *t, const trb_report *r, const trb_detection *of)
         for (size_t k = 0; k < TRB_SCORES; k++) {
             const trb_detection *d = &of[i * TRB_SCORES + k];
             trb_text_add(t, "\"%s\": {", score[k]);
-            number(t, "auroc", d->auroc);
-            number(t, "aupr", d->aupr);
-            last(t, "fpr95", d->fpr95);
+            put_number(t, "auroc", d->auroc);
+            put_number(t, "aupr", d->aupr);
+            put_last(t, "fpr95", d->fpr95);
             trb_text_add(t, k + 1 < TRB_SCORES ? "}, " : "}}");
         }
     }
@@ -85,9 +85,9 @@ static void write_corruption(trb_text *t, const trb_report *r, const trb_metrics
             ece[s] = of[s * r->n + i].ece;
         }
         open_object(t, i, r->row[i].name);
-        list(t, "accuracy", TRB_CORRUPT_STRENGTHS, accuracy, ", ");
-        list(t, "nll", TRB_CORRUPT_STRENGTHS, nll, ", ");
-        list(t, "ece", TRB_CORRUPT_STRENGTHS, ece, "}");
+        put_list(t, "accuracy", TRB_CORRUPT_STRENGTHS, accuracy, ", ");
+        put_list(t, "nll", TRB_CORRUPT_STRENGTHS, nll, ", ");
+        put_list(t, "ece", TRB_CORRUPT_STRENGTHS, ece, "}");
     }
 }
 
@@ -101,7 +101,7 @@ trb_status trb__report_publish(const char *path, const trb_config *c, const trb_
     write_models(t, r);
     trb_text_add(t, "\n},\n\"ensembles\": {");
     if (r->nll_by_size != NULL)
-        list(t, "calibrated_nll", r->members, r->nll_by_size, "},\n\"ood\": {");
+        put_list(t, "calibrated_nll", r->members, r->nll_by_size, "},\n\"ood\": {");
     else
         trb_text_add(t, "\"calibrated_nll\": null},\n\"ood\": {");
     for (size_t i = 0; i < c->eval.n_ood; i++) {

@@ -16,7 +16,7 @@ typedef struct {
 
 /* Rank 0: which of the wanted members are missing; they are locked. Every wanted member's network is built once, so
  * that a list that does not fit is reported before anything is trained. */
-static trb_status find_todo(const trb_config *c, const trb__samples *s, todo_list *todo, trb_lock **lock)
+static trb_status find_todo(const trb_config *c, const trb__dataset *s, todo_list *todo, trb_lock **lock)
 {
     double *costs = NULL;
     trb_status st = TRB_OK;
@@ -34,7 +34,7 @@ static trb_status find_todo(const trb_config *c, const trb__samples *s, todo_lis
         trb_net_destroy(net);
         TRB_GO(trb__fit_check(&c->member[m], s, who));
         TRB_GO(trb_identity_member(c, m, &s->data, &config));
-        st = trb__lock_missing(c, folder, config, lock, &found);
+        st = trb__run_lock_missing(c, folder, config, lock, &found);
         trb_free(config);
         TRB_GO(st);
         if (found) {
@@ -57,7 +57,7 @@ done:
 }
 
 typedef struct {
-    const trb__samples *s;
+    const trb__dataset *s;
     size_t K;
     float *target; /* regression targets of a lane, standardised */
     int32_t *label, *other;
@@ -116,7 +116,7 @@ typedef struct {
 static trb_status prepare(training *t, const trb_config *c, size_t m)
 {
     const trb_fit_opts *o = &c->member[m];
-    const trb__samples *s = t->loss.s;
+    const trb__dataset *s = t->loss.s;
     trb_net *net = NULL;
     TRB_TRY(trb_fail_of(trb_stop_check(), "before %s: ", t->label));
     TRB_TRY(trb__member_net(c, m, &s->data, &net));
@@ -131,13 +131,13 @@ static trb_status prepare(training *t, const trb_config *c, size_t m)
 }
 
 /* On the rank that writes. */
-static trb_status publish(training *t, const trb_config *c, size_t m)
+static trb_status publish_weights(training *t, const trb_config *c, size_t m)
 {
     trb_status st = trb_jsonl_close(t->metrics);
     t->metrics = NULL;
     if (st == TRB_OK)
         st = trb_weights_write(trb__run_path(c, "members/m%03zu/weights.h5", m).text, t->network.net, t->network.params,
-                               trb__samples_norm(t->loss.s), t->place.config, t->place.blas, NULL);
+                               trb__dataset_norm(t->loss.s), t->place.config, t->place.blas, NULL);
     if (st == TRB_OK) trb_checkpoint_remove(t->place.folder.text, c->checkpoint.keep);
     return st;
 }
@@ -153,7 +153,7 @@ static void release(training *t)
     trb__network_close(&t->network);
 }
 
-static trb_status train_member(trb_comm *group, const trb_config *c, const trb__samples *s, size_t m, trb_queue *queue)
+static trb_status train_member(trb_comm *group, const trb_config *c, const trb__dataset *s, size_t m, trb_queue *queue)
 {
     const trb_fit_opts *o = &c->member[m];
     const bool leads = trb_comm_rank(group) == 0;
@@ -189,7 +189,7 @@ static trb_status train_member(trb_comm *group, const trb_config *c, const trb__
                           .label = t.label,
                           .phase = 1};
     TRB_GO(trb__fit_run(&fit));
-    st = trb_agree(group, leads ? publish(&t, c, m) : TRB_OK);
+    st = trb_agree(group, leads ? publish_weights(&t, c, m) : TRB_OK);
 done:
     release(&t);
     return st;
@@ -218,17 +218,17 @@ static int group_color(const trb_comm *world, const trb_config *c, const todo_li
 
 trb_status trb_stage_train(trb_comm *world, const trb_config *c)
 {
-    trb__samples s = {0};
+    trb__dataset s = {0};
     todo_list todo = {0};
     trb_lock *lock = NULL;
     trb_comm *group = NULL;
     trb_queue *queue = NULL;
-    TRB_TRY(trb__samples_load(world, c, &s));
+    TRB_TRY(trb__dataset_load(world, c, &s));
     trb_status st = trb_agree(world, trb_alloc(TRB_MEM_OTHER, c->members.count, sizeof *todo.member, &todo.member));
     if (st != TRB_OK) goto done;
     if (trb_comm_rank(world) == 0) st = find_todo(c, &s, &todo, &lock);
     if (st == TRB_OK && todo.n > 0) st = trb__resume_check(c, todo.n);
-    TRB_GO(trb__lock_share(world, c, st, &lock));
+    TRB_GO(trb__run_lock_share(world, c, st, &lock));
     TRB_GO(trb_comm_bcast(world, &todo.n, sizeof todo.n, 0));
     TRB_GO(trb_comm_bcast(world, todo.member, c->members.count * sizeof *todo.member, 0));
     size_t wanted = 0;
@@ -255,6 +255,6 @@ done:
     trb_comm_close(group);
     trb_lock_close(lock);
     trb_free(todo.member);
-    trb__samples_clear(&s);
+    trb__dataset_clear(&s);
     return st;
 }

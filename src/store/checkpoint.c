@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "impl.h"
+#include "internal.h"
 #include "tribikos/file.h"
 #include "tribikos/hash.h"
 #include "tribikos/memory.h"

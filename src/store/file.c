@@ -1,5 +1,5 @@
 /* Files that are written aside and appear under their names when they are whole. */
-#include "impl.h"
+#include "internal.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* Folders, and files that are opened by their names. */
-#include "impl.h"
+#include "internal.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "impl.h"
+#include "internal.h"
 #include "tribikos/alive.h"
 #include "tribikos/fault.h"
 #include "tribikos/file.h"

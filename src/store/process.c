@@ -1,5 +1,5 @@
 /* Whether another process of this host lives. */
-#include "impl.h"
+#include "internal.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "impl.h"
+#include "internal.h"
 #include "tribikos/hash.h"
 #include "tribikos/memory.h"
 #include "tribikos/version.h"

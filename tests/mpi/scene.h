@@ -16,7 +16,7 @@ enum { SIDE = 6, D = SIDE * SIDE, N = 40 }; /* N random images of SIDE x SIDE, i
 typedef struct {
     char folder[64];
     trb_config *c;
-    trb__samples s;
+    trb__dataset s;
 } scene;
 
 /* The first of the tests: what a program does before its stages. */
@@ -56,13 +56,13 @@ static inline void scene_make(trb_comm *w, scene *of)
 static inline void scene_open(trb_comm *w, const char *config, scene *of)
 {
     CHECK(trb_config_parse("scene", config, 0, NULL, &of->c) == TRB_OK);
-    CHECK(trb__samples_load(w, of->c, &of->s) == TRB_OK);
+    CHECK(trb__dataset_load(w, of->c, &of->s) == TRB_OK);
 }
 
 static inline void scene_strike(trb_comm *w, scene *of)
 {
     trb_config_destroy(of->c);
-    trb__samples_clear(&of->s);
+    trb__dataset_clear(&of->s);
     CHECK(trb_comm_barrier(w) == TRB_OK);
     char command[128];
     (void)snprintf(command, sizeof command, "rm -r '%s'", of->folder);

@@ -27,7 +27,7 @@ static void write_member(trb_comm *w, const scene *of, size_t m, float factor)
         CHECK(trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(net), sizeof *params, &params) == TRB_OK);
         for (size_t i = 0; i < trb_net_size(net); i++) params[i] = factor * (float)(i % 7 + m);
         CHECK(trb_weights_write(trb__run_path(of->c, "members/m%03zu/weights.h5", m).text, net, params,
-                                trb__samples_norm(&of->s), config, trb_blas_name(), NULL) == TRB_OK);
+                                trb__dataset_norm(&of->s), config, trb_blas_name(), NULL) == TRB_OK);
     }
     trb_free(params);
     trb_net_destroy(net);
@@ -76,7 +76,7 @@ static void change_student(trb_comm *w, const scene *of)
     if (trb_comm_rank(w) == 0) {
         CHECK(trb_weights_read(path.text, &info, &net, &params) == TRB_OK);
         params[3] += 1.0F;
-        CHECK(trb_weights_write(path.text, net, params, trb__samples_norm(&of->s), info.config, info.blas, NULL) ==
+        CHECK(trb_weights_write(path.text, net, params, trb__dataset_norm(&of->s), info.config, info.blas, NULL) ==
               TRB_OK);
     }
     trb_weights_info_clear(&info);
@@ -97,7 +97,7 @@ static void ranks_see_different_files(trb_comm *w)
     make(w, &first, "one", "float32");
     make(w, &second, "two", "float16");
     const scene *mine = trb_comm_rank(w) == 0 ? &first : &second;
-    CHECK(trb__cache_open(w, mine->c, &mine->s.data, &cache) == (several ? TRB_ECONFIG : TRB_OK));
+    CHECK(trb__run_cache_open(w, mine->c, &mine->s.data, &cache) == (several ? TRB_ECONFIG : TRB_OK));
     CHECK(!several || strstr(trb_fail_message(), "the cache's manifest on rank 1") != NULL);
     trb_cache_close(cache);
     trb_fail_clear();
@@ -108,7 +108,7 @@ static void ranks_see_different_files(trb_comm *w)
     trb_report_clear(&report);
     trb_fail_clear();
     trb_config_destroy(second.c);
-    trb__samples_clear(&second.s);
+    trb__dataset_clear(&second.s);
     scene_strike(w, &first);
 }
 

@@ -28,7 +28,7 @@ static void write_members(trb_comm *w, const scene *of)
         CHECK(trb_mkdirs(trb__run_path(of->c, "members/m%03zu", m).text) == TRB_OK);
         CHECK(trb_identity_member(of->c, m, &of->s.data, &config) == TRB_OK);
         CHECK(trb_weights_write(trb__run_path(of->c, "members/m%03zu/weights.h5", m).text, net, params,
-                                trb__samples_norm(&of->s), config, trb_blas_name(), NULL) == TRB_OK);
+                                trb__dataset_norm(&of->s), config, trb_blas_name(), NULL) == TRB_OK);
         trb_free(config);
     }
     trb_free(params);

@@ -18,7 +18,7 @@ static const char *const text =
 /* The loss of member m in an epoch. */
 static double loss_of(const scene *of, size_t m, uint64_t epoch)
 {
-    const trb__samples *s = &of->s;
+    const trb__dataset *s = &of->s;
     const trb_fit_opts *o = &of->c->member[m];
     trb_net *net = NULL;
     trb_work *work = NULL;

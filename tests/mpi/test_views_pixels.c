@@ -35,7 +35,7 @@ static void write_member(trb_comm *w, const scene *of, size_t m, const trb_net *
     CHECK(trb_mkdirs(trb__run_path(of->c, "members/m%03zu", m).text) == TRB_OK);
     CHECK(trb_identity_member(of->c, m, &of->s.data, &config) == TRB_OK);
     CHECK(trb_weights_write(trb__run_path(of->c, "members/m%03zu/weights.h5", m).text, net, params,
-                            trb__samples_norm(&of->s), config, trb_blas_name(), NULL) == TRB_OK);
+                            trb__dataset_norm(&of->s), config, trb_blas_name(), NULL) == TRB_OK);
     trb_free(config);
 }
 
@@ -122,7 +122,7 @@ static trb_status train(trb_comm *w, const scene *of, student *s)
     trb_net *net = NULL;
     trb_augment *views = NULL;
     const trb_grid grid = trb_grid_plain(w, o->fit.lanes, 0);
-    CHECK(trb__cache_open(w, of->c, &of->s.data, &cache) == TRB_OK);
+    CHECK(trb__run_cache_open(w, of->c, &of->s.data, &cache) == TRB_OK);
     CHECK(trb_reader_open(cache, (trb_selection){TRB_SHARD_LOGITS, V, 0, M}, 2 * grid.lanes.count, 1 << 20,
                           &s->reader) == TRB_OK);
     CHECK(trb__member_net(of->c, 0, &of->s.data, &net) == TRB_OK);

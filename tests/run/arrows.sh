@@ -40,5 +40,11 @@ for pair in comm:MPI_ store:H5 math:dnnl_ config:yaml_; do
     uses ${pair%:*} | grep -q "^${pair#*:}" && verdict "src/${pair%:*} calls ${pair#*:}" "" || verdict "src/${pair%:*} calls ${pair#*:}" "it does not"
 done
 [ -n "$(pairs comm)" ] && verdict "nm tells who uses whom" "" || verdict "nm tells who uses whom" "it does not"
+# A name has one meaning.
+cd "$TRB_SOURCE" || exit 1
+types=$(grep -roE '^\} trb__\w+;|^typedef .*[ *]trb__\w+;' src | sed -E 's/:.*(trb__\w+);/ \1/' | sort -u | awk '{ print $2 }' | sort | uniq -d | tr '\n' ' ')
+verdict "no inner type has two definitions" "$types"
+inner=$(grep -rhoE '\btrb__\w+' src | sort -u | sed 's/__/_/' | comm -12 - <(grep -rhoE '\btrb_\w+' include | sort -u) | tr '\n' ' ')
+verdict "no inner name differs from a public one by an underscore" "$inner"
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]

@@ -1,6 +1,6 @@
 /** The data set as training and evaluation see it. */
-#ifndef TRB_STAGES_SAMPLES_H
-#define TRB_STAGES_SAMPLES_H
+#ifndef TRB_STAGES_DATASET_H
+#define TRB_STAGES_DATASET_H
 
 #include "tribikos/comm.h"
 #include "tribikos/config.h"
@@ -13,20 +13,20 @@ typedef struct {
     trb_shared *block; /* where `data` lies if a node's ranks hold it together */
     size_t n_train, n_val;
     int64_t *train, *val; /* ids, ascending */
-} trb__samples;
+} trb__dataset;
 
 /** Read the data set of these files, once a node. Collective over world.
  * \param[out] s  data and block */
-trb_status trb__set_load(trb_comm *world, const trb_data_files *files, trb__samples *s);
+trb_status trb__dataset_read(trb_comm *world, const trb_data_files *files, trb__dataset *s);
 
 /** Read data.train, hold out data.validation samples, fix the normalisation. Collective over world. */
-trb_status trb__samples_load(trb_comm *world, const trb_config *c, trb__samples *s);
-void trb__samples_clear(trb__samples *s);
+trb_status trb__dataset_load(trb_comm *world, const trb_config *c, trb__dataset *s);
+void trb__dataset_clear(trb__dataset *s);
 
 /** The constants that a network trained on these samples needs to be used; borrowed. Local. */
-trb_norm trb__samples_norm(const trb__samples *s);
+trb_norm trb__dataset_norm(const trb__dataset *s);
 
-/** The test set, normalised as the training set. Collective over world. \param[out] test  trb__samples_clear() */
-trb_status trb__test_load(trb_comm *world, const trb_config *c, const trb__samples *s, trb__samples *test);
+/** The test set, normalised as the training set. Collective over world. \param[out] test  trb__dataset_clear() */
+trb_status trb__dataset_load_test(trb_comm *world, const trb_config *c, const trb__dataset *s, trb__dataset *test);
 
 #endif

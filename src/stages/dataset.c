@@ -22,7 +22,7 @@ static trb_data_files files_of(const trb_config *c, bool test)
                             .target = c->data.target};
 }
 
-static trb_status prepare(const trb_config *c, trb__samples *s)
+static trb_status prepare(const trb_config *c, trb__dataset *s)
 {
     const size_t N = s->data.n;
     s->n_val = c->data.validation;
@@ -38,27 +38,27 @@ static trb_status prepare(const trb_config *c, trb__samples *s)
     return trb_data_normalize_by(&s->data, c->data.n_mean, c->data.mean, c->data.n_std, c->data.std);
 }
 
-trb_status trb__samples_load(trb_comm *world, const trb_config *c, trb__samples *s)
+trb_status trb__dataset_load(trb_comm *world, const trb_config *c, trb__dataset *s)
 {
-    *s = (trb__samples){0};
+    *s = (trb__dataset){0};
     const trb_data_files files = files_of(c, false);
-    trb_status st = trb__set_load(world, &files, s);
+    trb_status st = trb__dataset_read(world, &files, s);
     if (st == TRB_OK) st = trb_agree(world, prepare(c, s));
     if (st == TRB_OK) st = trb_comm_same(world, s->data.digest, "the data set (data.train)");
-    if (st != TRB_OK) trb__samples_clear(s);
+    if (st != TRB_OK) trb__dataset_clear(s);
     return st;
 }
 
-void trb__samples_clear(trb__samples *s)
+void trb__dataset_clear(trb__dataset *s)
 {
     trb_data_clear(&s->data);
     trb_shared_close(s->block);
     trb_free(s->train);
     trb_free(s->val);
-    *s = (trb__samples){0};
+    *s = (trb__dataset){0};
 }
 
-trb_norm trb__samples_norm(const trb__samples *s)
+trb_norm trb__dataset_norm(const trb__dataset *s)
 {
     const trb_data *d = &s->data;
     trb_norm norm = {.mean = d->mean, .scale = d->scale};
@@ -69,14 +69,14 @@ trb_norm trb__samples_norm(const trb__samples *s)
     return norm;
 }
 
-trb_status trb__test_load(trb_comm *world, const trb_config *c, const trb__samples *s, trb__samples *test)
+trb_status trb__dataset_load_test(trb_comm *world, const trb_config *c, const trb__dataset *s, trb__dataset *test)
 {
-    *test = (trb__samples){0};
+    *test = (trb__dataset){0};
     const trb_data_files files = files_of(c, true);
-    trb_status st = trb__set_load(world, &files, test);
+    trb_status st = trb__dataset_read(world, &files, test);
     if (st == TRB_OK) st = trb_agree(world, trb_data_normalize_as(&test->data, &s->data));
     if (st == TRB_OK) st = trb_comm_same(world, test->data.digest, "the test set (data.test)");
-    if (st != TRB_OK) trb__samples_clear(test);
+    if (st != TRB_OK) trb__dataset_clear(test);
     return st;
 }
 
@@ -207,7 +207,7 @@ trb_status trb__views(const trb_config *c, const trb_data *data, trb_view **out)
     return TRB_OK;
 }
 
-trb_status trb__views_create(const trb_config *c, const trb__samples *s, size_t n, trb_augment **out)
+trb_status trb__views_create(const trb_config *c, const trb__dataset *s, size_t n, trb_augment **out)
 {
     const trb_recipe none = {0};
     const bool several = n > 1;
@@ -216,7 +216,7 @@ trb_status trb__views_create(const trb_config *c, const trb__samples *s, size_t 
                        "cache.view_recipes: ");
 }
 
-trb_status trb__cache_open(trb_comm *world, const trb_config *c, const trb_data *data, trb_cache **cache)
+trb_status trb__run_cache_open(trb_comm *world, const trb_config *c, const trb_data *data, trb_cache **cache)
 {
     trb_cache *found = NULL;
     const trb_cache_spec *spec = NULL;

@@ -1,6 +1,6 @@
 /** What the files of this folder share. */
-#ifndef TRB_CACHE_IMPL_H
-#define TRB_CACHE_IMPL_H
+#ifndef TRB_CACHE_INTERNAL_H
+#define TRB_CACHE_INTERNAL_H
 
 #include "tribikos/h5.h"
 #include "tribikos/reader.h"

@@ -1,7 +1,7 @@
 /** What the files of this folder share. Each uses only those before it in this order: process, folder, lock, file; h5,
  * h5_data; weights, checkpoint, jsonl. */
-#ifndef TRB_STORE_IMPL_H
-#define TRB_STORE_IMPL_H
+#ifndef TRB_STORE_INTERNAL_H
+#define TRB_STORE_INTERNAL_H
 
 #include <hdf5.h>
 
