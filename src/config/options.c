@@ -1,6 +1,6 @@
-/* The option table: the only place that knows keys, defaults, ranges and help. Its order is that of the printed file. An
- * option that needs another one to be read (members.only needs members.count) comes after it. A help line is met alone,
- * on a screen or in a manual page, so each is a whole sentence. */
+/* The option table: the only place that knows keys, defaults, ranges and help. Its order is that of the printed file.
+ * An option that needs another one to be read (members.only needs members.count) comes after it. A help line is met
+ * alone, on a screen or in a manual page, so each is a whole sentence. */
 #include "internal.h"
 
 #include <string.h>

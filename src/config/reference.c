@@ -71,20 +71,18 @@ static void print_methods(FILE *f)
 static void print_help(FILE *f)
 {
     trb_config_key key;
-    (void)fputs(
-        "These are the keys of a configuration file (YAML). Sections nest: `train: {lr: 1e-3}` is the key\n"
-        "train.lr. Every key is also a flag, --train.lr=1e-3, which wins over the file; of two equal flags the\n"
-        "last one wins. Default and unit stand together. NAMES: before a meaning tells which methods of a\n"
-        "student read the key; other methods ignore it.\n\n",
-        f);
+    (void)fputs("These are the keys of a configuration file (YAML). Sections nest: `train: {lr: 1e-3}` is the key\n"
+                "`train.lr`. Every key is also a flag, `--train.lr=1e-3`, which wins over the file. If a flag is\n"
+                "given twice, the last one wins. Where a meaning begins with names of methods, only students of\n"
+                "these methods read the key.\n\n",
+                f);
     (void)fprintf(f, "%-*s %-*s %-*s %s\n", NAME_WIDTH, "KEY", RANGE_WIDTH, "TYPE AND RANGE", VALUE_WIDTH, "DEFAULT",
                   "MEANING");
     for (size_t i = 0; trb_config_reference(i, &key); i++) print_key(f, &key);
-    (void)fputs(
-        "\nmembers.overrides.M.KEY sets train.KEY for member M alone. Every train.KEY also exists as student.KEY,\n"
-        "for all students, and every student.KEY as student.NAME.KEY, for the student NAME alone. Students do\n"
-        "not inherit the members' values: they have the defaults above, except:",
-        f);
+    (void)fputs("\nmembers.overrides.M.KEY sets train.KEY for member M alone. Every train.KEY also exists as\n"
+                "`student.KEY`, for all students, and every student.KEY as student.NAME.KEY, for the student NAME\n"
+                "alone. Students do not take the members' values. They have the defaults above, except:",
+                f);
     for (size_t i = 0; i < trb__n_options; i++)
         if (trb__options[i].student_value != NULL)
             (void)fprintf(f, " student.%s %s", trb__options[i].key, trb__options[i].student_value);
