@@ -51,8 +51,8 @@ done:
     return st;
 }
 
-/* Write RUN/config.yaml, the configuration of the finished files. So it is written after a command has succeeded, and it
- * names all members, even if this job trained only some. */
+/* Write RUN/config.yaml, the configuration of the finished files. So it is written after a command has succeeded, and
+ * it names all members, even if this job trained only some. */
 static trb_status publish_config(trb_config *c)
 {
     char path[1024], *resolved = NULL;
@@ -103,7 +103,8 @@ static trb_status mind_signals(const trb_config *c)
     return TRB_OK;
 }
 
-/* The value of a key in the flags, or else its default. A wrong text is refused later, when the configuration is read. */
+/* The value of a key in the flags, or else its default. A wrong text is refused later, when the configuration is read.
+ * */
 static double seconds_of(const trb__arguments *a, const char *key)
 {
     const size_t n = strlen(key);
