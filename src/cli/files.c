@@ -95,6 +95,7 @@ static trb_status show(const char *fmt, ...)
     return TRB_OK;
 }
 
+/* A bad shard does not end the check, so that one call names all of them. */
 trb_status trb__command_verify(const trb__arguments *a)
 {
     trb_cache *cache = NULL;
@@ -130,6 +131,7 @@ trb_status trb__command_verify(const trb__arguments *a)
     return st;
 }
 
+/* Digests are stored as numbers and printed in hexadecimal, as messages show them. */
 static trb_status print_attribute(void *ctx, const char *name, const char *value)
 {
     (void)ctx;

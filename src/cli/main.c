@@ -87,6 +87,7 @@ static void release_arguments(trb__arguments *a)
     trb_free(a->flag);
 }
 
+/* Run a command. \param[out] world  set if MPI was started, also after a failure: the caller then ends it */
 static trb_status run(int argc, char **argv, const trb__command *c, trb_comm **world)
 {
     trb__arguments a = {.command = c};

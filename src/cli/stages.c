@@ -93,6 +93,7 @@ trb_status trb__take_ranks(const char *value, trb__arguments *a)
                     value);
 }
 
+/* From here on the signals of `run.signals` stop the run with a checkpoint (stop.h). */
 static trb_status mind_signals(const trb_config *c)
 {
     int *number = NULL;
@@ -132,6 +133,7 @@ static trb_status compare_programs(trb_comm *world)
     return trb_comm_same(world, digest, "the program");
 }
 
+/* Whether the recorded failure has the text of this errno. */
 static bool is_because(int error)
 {
     return strstr(trb_fail_message(), strerror(error)) != NULL;
@@ -141,7 +143,7 @@ trb_status trb__command_together(trb_comm *world, const trb__arguments *a)
 {
     trb_config *c = NULL;
     char *resolved = NULL;
-    trb_log_open(trb_comm_rank(world) == 0, 10.0);
+    trb_log_open(trb_comm_rank(world) == 0, 10.0); /* until the configuration is read, which has run.progress */
     trb_status st = TRB_OK;
     TRB_GO(compare_programs(world));
     TRB_GO(read_config(world, a, &c, &resolved));

@@ -183,6 +183,7 @@ static const char *time_text(double seconds, char text[24])
     return text;
 }
 
+/* A training takes more memory if it goes on from a checkpoint; other stages have no difference (NaN: not known). */
 static void print_memory(int names, const char *what, double begin, double resume)
 {
     char text[24], again[24];

@@ -127,7 +127,7 @@ static bool is_for_regression(const trb_method *m)
     return trb_method_lesson(m, TRB_TASK_REGRESSION) != NULL;
 }
 
-/* Regression knows of no labels; a Dirichlet is a distribution over what several members say. */
+/* Regression has no class labels. A Dirichlet distribution describes what several members say, so one is too few. */
 static trb_status check_method(const trb_config *c, const place *p, const trb_student_opts *s)
 {
     const bool regression = c->data.task == TRB_TASK_REGRESSION;
@@ -139,12 +139,13 @@ static trb_status check_method(const trb_config *c, const place *p, const trb_st
                               s->method->name, regression ? "classes" : "regression",
                               regression ? "regression" : "classes", methods);
     if (regression && s->label_weight > 0.0)
-        return trb__item_fail(p->items, source_of(p, "label_weight"), "`data.task: regression` has no labels; set 0");
+        return trb__item_fail(p->items, source_of(p, "label_weight"),
+                              "`data.task: regression` has no class labels; set 0");
     if (s->method->dirichlet == TRB_DIRICHLET_NONE) return TRB_OK;
     if (s->label_weight > 0.0)
         return trb__item_fail(p->items, source_of(p, "label_weight"),
-                              "student `%s` learns a distribution over what members say, to which a label is no "
-                              "member; set `student.%s.label_weight` to 0",
+                              "student `%s` learns a distribution over what members say, and labels are not part of "
+                              "it; set `student.%s.label_weight` to 0",
                               s->name, s->name);
     if (c->members.count < 2)
         return trb__item_fail(p->items, trb__items_find(p->items, "members.count"),
@@ -278,10 +279,12 @@ static trb_status check_table(const trb_config *c, const place *top)
     return TRB_OK;
 }
 
+/* Refuse unknown corruptions here, because evaluation comes last in a run, after hours of training. */
 static trb_status check_corruptions(const trb_config *c, const place *top)
 {
     if (c->eval.n_corruptions > 0 && c->data.task == TRB_TASK_REGRESSION)
-        return clash(top, "eval.corruptions", "data.task", "figures of corrupted samples are those of classes");
+        return clash(top, "eval.corruptions", "data.task",
+                     "corrupted samples are evaluated for classes only; set it to []");
     for (size_t i = 0; i < c->eval.n_corruptions; i++) {
         trb_corruption how;
         char why[TRB_FAIL_BYTES];
@@ -298,6 +301,8 @@ static trb_status check_corruptions(const trb_config *c, const place *top)
     return TRB_OK;
 }
 
+/* A cache with one view has only the samples themselves. Other views need at least
+ * one recipe, and every recipe needs a view. */
 static trb_status check_views(const trb_config *c, const place *top)
 {
     if (c->cache.views > 1 && c->cache.n_recipes == 0)
@@ -334,6 +339,7 @@ static trb_status check_run(const trb_config *c, const place *top)
     return TRB_OK;
 }
 
+/* Checks of the whole run come first, then those of each member, then those of each student. */
 trb_status trb__config_check(const trb_config *c, const trb__items *items)
 {
     const place top = {items, "", ""}, train = {items, "train.", "train."};

@@ -14,6 +14,8 @@
 
 /* ---- the three sources */
 
+/* Defaults go through the same reader as a file, so that the table has them as users write them. Keys of ood.NAME.*
+ * have none here: they take the values of data.* (resolve_ood). */
 static trb_status read_defaults(trb__items *items)
 {
     for (size_t i = 0; i < trb__n_options; i++) {
@@ -96,6 +98,7 @@ static trb_status copy_fit(const trb_fit_opts *from, trb_fit_opts *to)
     return trb_strdup(from->layers, &to->layers);
 }
 
+/* Every member begins with the options of `train`; then its overrides replace some. */
 static trb_status resolve_members(trb_config *c, const trb__items *items)
 {
     c->train.seed = c->run.seed;
@@ -120,6 +123,7 @@ static trb_status check_word(const trb__items *items, const trb__item *item, con
     return trb__item_fail(items, item, "a name is 1 to %d letters, digits, - and _, got `%s`", TRB_NAME_MAX, name);
 }
 
+/* Refuse names that would make a key ambiguous (student.lr), or collide with names in the report. */
 static trb_status check_name(const trb_config *c, const trb__items *items, size_t s)
 {
     const char *name = c->student[s].name;
@@ -191,6 +195,7 @@ done:
     return st;
 }
 
+/* Replace an empty data.root. The resolved configuration then has the folder itself, not a variable that may change. */
 static trb_status resolve_root(trb_config *c)
 {
     if (c->data.root[0] != '\0') return TRB_OK;
@@ -200,6 +205,7 @@ static trb_status resolve_root(trb_config *c)
     return trb_strdup(root != NULL && root[0] != '\0' ? root : ".", &c->data.root);
 }
 
+/* A set out of distribution has the format and the root of data.* unless its own keys say otherwise. */
 static trb_status resolve_ood(trb_config *c, const trb__items *items)
 {
     const trb__item *item = trb__items_find(items, "eval.ood");
@@ -356,6 +362,7 @@ static bool section_known(const trb_config *c, const trb__items *items, const ch
     return strcmp(key, "members.overrides") == 0 || strcmp(key, "ood") == 0;
 }
 
+/* Refuse items that nothing has taken. A mistyped key would otherwise leave a default in force without a message. */
 static trb_status check_unknown(const trb_config *c, const trb__items *items)
 {
     /* Report the first one in the order of the file. A key comes before sections, because a wrong key says more. */

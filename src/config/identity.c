@@ -215,7 +215,7 @@ trb_status trb_identity_load(const char *path, const char *identity, const char 
     } else if (followed != NULL && !ends_with(is, followed)) {
         st = trb_fail(TRB_EINTEGRITY,
                       "%s was distilled from other members than those that are there; remove it, and run `tribikos "
-                      "distill` (behind `tribikos cache`, if members were trained anew)",
+                      "distill` (after `tribikos cache`, if members were trained anew)",
                       path);
     } else {
         *found = true;

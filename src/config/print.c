@@ -35,7 +35,7 @@ trb_status trb__option_text(const trb__option *o, const void *base, char **out)
     return trb__page_close(&p, TRB_OK, out);
 }
 
-/* "KEY: value", with the unit as a comment. */
+/* "KEY: value", with the unit as a YAML comment. */
 static void print_option(FILE *f, int indent, const char *key, const trb__option *o, const void *base)
 {
     (void)fprintf(f, "%*s%s: ", indent, "", key);

@@ -381,7 +381,7 @@ static trb_status parse_layers(const trb__option *o, const trb__items *items, co
             while (to > first && to[-1] == ' ') to--;
             if (to == first)
                 return trb__item_fail(items, item, "layer %zu of the list is empty%s%s", layer,
-                                      begin > list ? ", behind " : "", begin > list ? list : "");
+                                      begin > list ? ", after " : "", begin > list ? list : "");
             *to = '\0';
             more = *from++ == ',';
         }
@@ -479,7 +479,8 @@ const trb__type trb__type_recipes = {.lists = true,
 
 /* ---- members */
 
-/* "all", or numbers and runs of numbers: "0-4,7". */
+/* "all", or numbers and runs of numbers: "0-4,7". The field is an array of members.count flags, so that key is read
+ * before this one. */
 static trb_status parse_members(const trb__option *o, const trb__items *items, const trb__item *item, void *base)
 {
     const size_t count = count_of(o, base);
@@ -511,6 +512,7 @@ static trb_status parse_members(const trb__option *o, const trb__items *items, c
     return TRB_OK;
 }
 
+/* Print runs of members as a quoted text, which no YAML reader takes for a number. */
 static void print_members(FILE *f, const trb__option *o, const void *base)
 {
     const bool *only = *(bool *const *)field_of(o, base);

@@ -1,7 +1,13 @@
 /* YAML into a flat list of items.
  *
  * A configuration needs no aliases, anchors, tags or second documents, so they are refused. This is why the reader uses
- * libyaml's events: its document interface resolves aliases before the caller sees them. */
+ * libyaml's events: its document interface resolves aliases before the caller sees them.
+ *
+ *   node     events                                becomes
+ *   value    scalar                                an item with one value
+ *   list     sequence start, scalars, end          an item with n values; lists in lists are refused
+ *   section  mapping start, (key, node)..., end    an item without values, and one item for each node in it
+ */
 #include "internal.h"
 
 #include <stdarg.h>
@@ -134,6 +140,7 @@ static trb_status next(reader *r, yaml_event_t *event)
     return refuse(r, line, text);
 }
 
+/* A plain empty value, ~ or null is a forgotten value far more often than an empty text. */
 static trb_status scalar_text(const reader *r, const yaml_event_t *event, const char **out)
 {
     const char *text = (const char *)event->data.scalar.value;
@@ -251,6 +258,8 @@ static void clear_item(trb__item *item)
     trb_free(item->key);
 }
 
+/* The strongest item of a key comes last, so that settling keeps the last one. Among flags the later one is stronger.
+ * */
 static int by_key_then_strength(const void *a, const void *b)
 {
     const trb__item *x = a, *y = b;
