@@ -17,12 +17,11 @@ static void usage(FILE *to)
     (void)fputs("usage: mpirun -n RANKS tribikos COMMAND CONFIG [--key=value ...]\n\n", to);
     for (size_t i = 0; i < TRB__COMMANDS; i++)
         (void)fprintf(to, "  %-8s %-7s %s\n", trb__commands[i].name, trb__commands[i].operands, trb__commands[i].help);
-    (void)fputs(
-        "\nRANKS is the number of MPI processes, CONFIG a YAML file. Any key of it is a flag as well, as\n"
-        "--train.epochs=3; a flag wins over the file. Every command can be repeated: it keeps what is finished.\n"
-        "Exit status: 0 done; 1 failed; 2 wrong usage or configuration; 3 a file is not what it says;\n"
-        "75 stopped by a signal or run.time_limit after a checkpoint: the same command goes on.\n",
-        to);
+    (void)fputs("\nRANKS is the number of MPI processes, CONFIG a YAML file. Any key of it is a flag as well, as\n"
+                "--train.epochs=3; a flag wins over the file. A command can be repeated: it keeps what is finished.\n"
+                "Exit status: 0 done; 1 failed; 2 wrong usage or configuration; 3 a file is not what it says;\n"
+                "75 stopped by a signal or run.time_limit after a checkpoint: the same command goes on.\n",
+                to);
 }
 
 static bool is_help(const char *word)
