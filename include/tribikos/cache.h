@@ -104,9 +104,7 @@ typedef struct {
     bool stored; /* its inputs are in the cache */
 } trb_view;
 
-/** A kind of shards. A cache holds either logits or statistics of its members (`cache.holds`), and inputs of some
- * views.
- */
+/** A kind of shards. A cache holds logits or statistics of its members (`cache.holds`), and inputs of some views. */
 typedef enum { TRB_SHARD_LOGITS, TRB_SHARD_STATISTICS, TRB_SHARD_INPUTS, TRB_SHARD_KINDS } trb_shard_kind;
 const char *trb_shard_kind_name(trb_shard_kind kind); /* Local. "logits", "statistics", "inputs" */
 
