@@ -13,7 +13,7 @@ static const char *const names[TRB_CORRUPT_KINDS] = {"none", "noise", "blur", "c
 static const double noise_scale[TRB_CORRUPT_STRENGTHS] = {0.04, 0.06, 0.08, 0.09, 0.10};
 static const double blur_sigma[TRB_CORRUPT_STRENGTHS] = {0.4, 0.6, 0.7, 0.8, 1.0};
 static const double contrast_scale[TRB_CORRUPT_STRENGTHS] = {0.75, 0.5, 0.4, 0.3, 0.15};
-static const double rotation_degrees = 15.0, shift_share = 2.0 / 28.0; /* a strength */
+static const double rotation_degrees = 15.0, shift_share = 2.0 / 28.0; /* for each strength */
 enum { BLUR_RADIUS = 4 };                                              /* of the widest blur, 4 deviations of 1 pixel */
 
 const char *trb_corrupt_name(trb_corruption how)

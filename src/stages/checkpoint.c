@@ -111,7 +111,7 @@ trb_status trb__checkpoint_check(const trb_checkpoint *c, const trb__fit *f, uin
         return trb_fail(TRB_EINTEGRITY, "%s: a checkpoint's phase or arrays are not those of its own configuration",
                         f->place->folder.text);
     if (c->step > steps)
-        return trb_fail(TRB_EINTEGRITY, "%s: a checkpoint says step %llu of %llu", f->place->folder.text,
+        return trb_fail(TRB_EINTEGRITY, "%s: a checkpoint has step %llu, expected at most %llu", f->place->folder.text,
                         (unsigned long long)c->step, (unsigned long long)steps);
     return TRB_OK;
 }

@@ -160,7 +160,7 @@ trb_status trb__member_load(const trb_config *c, size_t m, uint64_t digest, trb_
     if (is == digest) return TRB_OK;
     return trb_fail(TRB_EINTEGRITY,
                     "%s: its digest is %016" PRIx64 ", but was %016" PRIx64
-                    " when this stage began; run again when nothing trains",
+                    " when this stage began; run again when no training is running",
                     path.text, is, digest);
 }
 

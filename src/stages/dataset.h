@@ -23,8 +23,7 @@ trb_status trb__dataset_read(trb_comm *world, const trb_data_files *files, trb__
 trb_status trb__dataset_load(trb_comm *world, const trb_config *c, trb__dataset *s);
 void trb__dataset_clear(trb__dataset *s);
 
-/** The constants of normalisation, which everybody needs who uses a network trained on these samples. Borrowed.
- * Local. */
+/** The constants of normalisation, without which a network trained on these samples cannot be used. Borrowed. Local. */
 trb_norm trb__dataset_norm(const trb__dataset *s);
 
 /** Read the test set and normalise it as the training set. Collective over world.

@@ -86,7 +86,7 @@ static trb_status load_models(trb_comm *world, evaluation *e)
     for (size_t m = 0; m < models->M; m++) weights = weights && digest[m] != 0;
     if (!weights && e->set.data == &e->test.data) {
         trb_warn(
-            "no weights of all members in %s, and the cache holds the training set alone: only students are evaluated",
+            "%s lacks weights of some members, and the cache covers only the training set: only students are evaluated",
             trb__run_path(c, "members").text);
         models->M = 0;
     }

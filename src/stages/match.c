@@ -94,8 +94,8 @@ static trb_status measure_rows(match *m, const trb_net *net, const float *params
         TRB_TRY(trb_reader_next(reader, &members));
         for (size_t j = 0; j < rows * n; j++)
             if (!isfinite(z[j]))
-                return trb_fail(TRB_ENUM, "%s: head %zu says %g of sample %lld", who, j / m->K % m->M, (double)z[j],
-                                (long long)sample[j / n]);
+                return trb_fail(TRB_ENUM, "%s: head %zu gives %g for sample %lld, expected a finite number", who,
+                                j / m->K % m->M, (double)z[j], (long long)sample[j / n]);
         memcpy(m->z + i * m->rows * n, z, rows * n * sizeof *z);
         m->own[i] = 0.0;
         for (size_t r = 0; r < rows; r++) m->own[i] += uncertainty(m, members + r * n);

@@ -18,8 +18,8 @@ trb_status trb__reading_open(trb_comm *world, int color, const trb_cache *cache,
                              size_t memory, trb__reading *out);
 trb_status trb__reading_close(trb__reading *r); /* Local. Returns what trb_reader_close() returns. */
 
-/** Splits `memory` bytes between what is read of the members and the stored inputs of the same views, in proportion to
- * their bytes; returns the share of the inputs. Local. */
+/** Split `memory` bytes between the members' values and the stored inputs of the same views, in proportion to their
+ * sizes. Returns the share of the inputs, in bytes. Local. */
 size_t trb__inputs_share(const trb_cache *cache, trb_selection of, size_t memory);
 /** Open a reader of stored inputs, `rows` rows in each part, for the feed of a training. If no view has stored inputs,
  * nothing is opened. Collective over world; the status is agreed.

@@ -106,7 +106,7 @@ trb_status trb__file_aside(const char *path, char **tmp)
     return TRB_OK;
 }
 
-/* Bring a file or folder to the disk. Some file systems cannot sync a folder and say EINVAL; nothing is lost there. */
+/* Sync a file or folder to disk. Some file systems cannot sync a folder and return EINVAL; nothing is lost on them. */
 static trb_status sync_to_disk(const char *path, bool folder)
 {
     trb_status st = TRB_OK;

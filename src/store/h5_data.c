@@ -289,7 +289,7 @@ static trb_status transfer(trb_h5 *h, const char *name, trb_dtype type, size_t f
         goto done;
     }
     if (first > dim[0] || n > dim[0] - first) {
-        st = trb_fail(TRB_EINTEGRITY, "%s: data set %s has %llu rows, rows %zu to %zu wanted", h->path, name,
+        st = trb_fail(TRB_EINTEGRITY, "%s: data set %s has %llu rows, but rows %zu to %zu are needed", h->path, name,
                       (unsigned long long)dim[0], first, first + n);
         goto done;
     }

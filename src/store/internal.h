@@ -17,7 +17,7 @@ struct trb_h5 {
     size_t set_room; /* bytes reserved for set_name */
 };
 
-/** When a process of this host started, in ticks since the boot; 0 where the system does not say. */
+/** When a process of this host started, in ticks since the boot; 0 if the system does not say. */
 unsigned long long trb__process_started(long pid);
 /** Whether a process of this host has ended. A zombie counts as ended: it stays one until its parent waits for it.
  * \param[in] started  when the process started, to tell it from a later process with the same number; 0: not known */

@@ -155,7 +155,7 @@ static int open_anew(const char *path)
     return trb__open(path, O_RDONLY | O_NOFOLLOW);
 }
 
-/* \return 0; ENOENT if there is no lock; another errno */
+/* Read a lock. \return 0; ENOENT if there is no lock; another errno */
 static int see(const char *path, holder *h)
 {
     char text[TEXT_BYTES] = "";
@@ -197,7 +197,7 @@ static const char *shown(const holder *h, char text[512])
 
 /* ---- signs of life */
 
-/* "" if there is none. */
+/* Read the beat of a job; "" if there is none. */
 static void read_beat(const trb_lock *l, const char *token, char beat[BEAT_BYTES])
 {
     char path[PATH_MAX];

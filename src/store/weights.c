@@ -181,7 +181,7 @@ static trb_status read_header(trb_h5 *h, trb_weights_info *info)
     TRB_TRY(trb_h5_get_text(h, "blas", &info->blas));
     TRB_TRY(trb_h5_get_u64(h, "digest", &info->digest));
     if (trb_hash_text(info->config) != info->config_digest)
-        return trb_fail(TRB_EINTEGRITY, "%s: config is not the text that config_digest is of", trb_h5_path(h));
+        return trb_fail(TRB_EINTEGRITY, "%s: the digest of its config is not its config_digest", trb_h5_path(h));
     return TRB_OK;
 }
 
