@@ -2,10 +2,11 @@
  *
  * All are collective over `world` and return the agreed status. They keep finished files of earlier runs:
  *
- * | a member, shard or student that exists | the stage |
+ * | a member, shard or student | the stage |
  * | is complete and of this configuration | keeps it |
  * | is complete, but of another configuration | stops with an error |
- * | is missing or incomplete | makes it |
+ * | is damaged | stops with an error for weights; writes a shard again |
+ * | is missing | makes it |
  *
  * A stage locks the folders that it will write (lock.h). If two jobs want to write the same folder, the second one is
  * refused.

@@ -2,7 +2,7 @@
  *
  * | a wanted member | what happens |
  * | weights of this configuration exist | kept; its old checkpoints are removed |
- * | weights of another configuration exist | the stage fails before anything is trained |
+ * | damaged weights, or weights of another configuration exist | the stage fails before anything is trained |
  * | no weights, another job has the lock | the stage fails before anything is trained |
  * | no weights | locked, put into the queue, trained, published |
  */
