@@ -78,8 +78,8 @@ trb_status trb__data_describe(trb_data *d, void *y);
 typedef struct {
     double a[2][2], b[2];
 } trb__affine;
-/* Move an image by the map, with bilinear interpolation. Around the image are pixels of value 0, normalised as in
- * `d`. */
+/* Move an image by the map, with bilinear interpolation. Around the image are pixels of value 0, normalised as
+ * in `d`. */
 void trb__affine_move(const trb_data *d, const trb__affine *map, const float *restrict from, float *restrict to);
 
 /* The steps of a recipe on a row x of `d`, in the unit that augment.h describes. */

@@ -1,4 +1,4 @@
-/* The list of all methods, and functions that several families use. A new method is one line in TRB__METHODS and one
+/* The list of all methods, and functions that several families use. A new method is a line in TRB__METHODS and a
  * file. */
 #ifndef TRB_METHODS_INTERNAL_H
 #define TRB_METHODS_INTERNAL_H

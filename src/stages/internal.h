@@ -1,5 +1,4 @@
-/** What the stages share: networks of a configuration, paths in the run directory, locks, the cache of a run,
- * checks. */
+/** What the stages share: networks of a configuration, paths in the run directory, locks, a run's cache, checks. */
 #ifndef TRB_STAGES_INTERNAL_H
 #define TRB_STAGES_INTERNAL_H
 
