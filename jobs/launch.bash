@@ -1,27 +1,28 @@
-# Sourced by the job scripts and by tools/quickstart: `launch COMMAND CONFIG [--key=value ...]` runs a command of the
-# program on the ranks of the allocation, without Slurm on this machine, and returns when it has succeeded. A signal that
-# Slurm sends to the script reaches the ranks; a job that stopped with a checkpoint (exit status 75) is queued again, and
-# goes on from it.
+# The job scripts and tools/quickstart source this file. `launch COMMAND CONFIG [--key=value ...]` runs a command of the
+# program on the ranks of the allocation, or without Slurm on this machine. It returns when the command has succeeded. A
+# signal that Slurm sends to the script is passed on to the ranks. A job that stopped with a checkpoint (exit status 75)
+# is queued again, and goes on from the checkpoint.
 #
 # From the environment, which sbatch hands on to the jobs, or from the site's settings (jobs/site.example):
 #   LAUNCHER       "mpirun" (default) or "srun --mpi=pmix"
-#   RANKS          how many; as many as the allocation has tasks, without Slurm 1
+#   RANKS          number of ranks; by default the tasks of the allocation, without Slurm 1
 #   TRIBIKOS, TRIBIKOS_SITE: see jobs/setup.bash
-#   TRIBIKOS_HOME  the folder that has jobs/; the one in which sbatch was called, since Slurm runs a copy of the script
+#   TRIBIKOS_HOME  the folder that has jobs/; by default the one in which sbatch was called, since Slurm runs a copy of
+#                  the script
 . "$(dirname "${BASH_SOURCE[0]}")/setup.bash" || return
 set -u
 ranks=${RANKS:-${SLURM_NTASKS:-1}}
 job=${SLURM_JOB_ID:-}
-# The last task of an array has the array's own number, which would queue all of its tasks again.
+# The last task of an array has the job number of the whole array. With it, scontrol would queue all tasks again.
 id=${SLURM_ARRAY_JOB_ID:-$job}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}
 began=$(date +%s) words=()
 asked='' interrupted='' child=''
-# Slurm says since 23.02 when the job began, from which run.time_limit counts.
+# run.time_limit counts from the start of the job. Slurm sets this variable since 23.02.
 export SLURM_JOB_START_TIME=${SLURM_JOB_START_TIME:-$(date +%s)}
 [ -z "${SLURM_RESTART_COUNT:-}" ] || echo "job ${job} started again (SLURM_RESTART_COUNT=$SLURM_RESTART_COUNT)"
 
-# Open MPI's mpirun answers TERM by killing the ranks a second later, and so do its daemons on other nodes. That is too
-# soon for the checkpoint of a long step, so env starts them with TERM blocked. Ranks start with no signal blocked: Slurm
+# On TERM, Open MPI's mpirun and its daemons on other nodes kill the ranks a second later. That is too soon for the
+# checkpoint of a long step, so env starts mpirun and daemons with TERM blocked. Ranks start with no signal blocked: Slurm
 # sends TERM to them itself; without Slurm `heed` makes mpirun pass USR1 on to them.
 block=()
 if env --block-signal=TERM true 2>/dev/null; then # needs coreutils 8.31
@@ -32,8 +33,8 @@ if env --block-signal=TERM true 2>/dev/null; then # needs coreutils 8.31
     fi
 fi
 
-# USR1 announces the time limit or a preemption. TERM ends the job: Slurm sends it to the ranks as well, and whether the
-# job is to run again is settled already. One that was cancelled would return from the dead if it queued itself again.
+# USR1 announces the time limit or a preemption. TERM ends the job: Slurm sends it to the ranks as well, and has already
+# decided whether the job runs again. So after TERM the job must not queue itself: the user may have cancelled it.
 heed() { # SIGNAL
     interrupted=yes
     [ "$asked" = TERM ] || asked=$1
@@ -42,8 +43,8 @@ heed() { # SIGNAL
 trap 'heed USR1' USR1
 trap 'heed TERM' TERM INT
 
-# Whether so many starts in a row have left no new file in the run. A job whose time is shorter than its start would
-# queue itself again for ever.
+# Succeeds if the last starts left no new file in the run, `most` of them in a row. A job whose time is shorter than its
+# start would queue itself again for ever.
 in_vain() {
     local most=5 run record
     run=$(run_dir "${words[@]:1}") || return 1
@@ -62,7 +63,7 @@ in_vain() {
 
 leave() { # STATUS
     local status=$1
-    # Ranks that were still starting did not know the signal, and were ended by it.
+    # Ranks that were still starting did not handle the signal yet, so it ended them.
     if [ -n "$asked" ] && [ "$status" -gt 128 ]; then status=75; fi
     if [ "$status" = 75 ] && [ -z "$job" ]; then
         echo "stopped; the same command goes on from the last checkpoint" >&2
@@ -81,7 +82,7 @@ launch() { # COMMAND CONFIG [--key=value ...]
     "${block[@]}" ${LAUNCHER:-mpirun} -n "$ranks" "$tribikos" "$@" &
     child=$!
     [ -z "$asked" ] || kill -s USR1 "$child"
-    # A signal ends `wait`, which tells the status of a child that has ended as often as it is asked.
+    # A signal interrupts `wait`, so wait again. It returns the status of an ended child as often as it is called.
     while
         interrupted=''
         wait "$child"

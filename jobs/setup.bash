@@ -1,14 +1,14 @@
-# Sourced by jobs/submit, and by jobs/launch.bash in every job: reads the settings of the site (jobs/site.example) and
-# sets $tribikos, the program. Returns 2 after one line that says why it cannot.
+# jobs/submit sources this file, and so does jobs/launch.bash in every job. It reads the settings of the site
+# (jobs/site.example) and sets $tribikos, the program. If it cannot, it prints one line and returns 2.
 #
-#   TRIBIKOS_SITE  the file of settings; without it ~/.config/tribikos/site, if there is one
-#   TRIBIKOS       the program; without it build/tribikos beside this folder, bin/tribikos of the prefix in which this
-#                  folder is installed, or the first one in $PATH
+#   TRIBIKOS_SITE  the file of settings; by default ~/.config/tribikos/site, if it exists
+#   TRIBIKOS       the program; by default build/tribikos beside this folder, else bin/tribikos of the prefix in which
+#                  this folder is installed, else the first one in $PATH
 options=() train_options=() cache_options=() distill_options=() eval_options=()
 [ -n "${TRIBIKOS_SITE:-}" ] || [ ! -e ~/.config/tribikos/site ] || TRIBIKOS_SITE=~/.config/tribikos/site
 if [ -n "${TRIBIKOS_SITE:-}" ]; then
     TRIBIKOS_SITE=$(realpath -m "$TRIBIKOS_SITE")
-    export TRIBIKOS_SITE # a job that cannot see the file must not run without it
+    export TRIBIKOS_SITE # so that a job that cannot read the file fails
     . "$TRIBIKOS_SITE" || {
         echo "site settings: $TRIBIKOS_SITE cannot be read, or its last command failed" >&2
         return 2
@@ -26,11 +26,11 @@ for name in "$(dirname "${BASH_SOURCE[0]}")"/../{../../bin,build}/tribikos; do
 done
 tribikos=${TRIBIKOS:-$tribikos}
 
-# run_dir CONFIG [--key=value ...]: the run's folder
+# run_dir CONFIG [--key=value ...]: prints the run's folder
 run_dir() {
     local run
     run=$("$tribikos" config "$@" 2>/dev/null | sed -n '/^run:/,/^[^ ]/s/^  dir: //p')
-    if [[ $run == '"'* ]]; then # in quotes, with \", \\ and \xff
+    if [[ $run == '"'* ]]; then # a quoted text, with \", \\ and \xff
         run=${run#\"} run=${run%\"}
         eval "run=\$'${run//\'/\\\'}'"
     fi

@@ -1,8 +1,8 @@
-/** Configuration: one table, from which files and flags are read, checked, printed and explained.
+/** Configuration: files and flags are read, checked, printed and explained by one table.
  *
- * A YAML file is flattened to dotted keys ("student.temperature"); flags `--key=value` win over the file. The table
- * (src/config/options.c) holds key, type, unit, default, range and help of each, and is the only place that knows them.
- * Stages see the typed structs of this header and nothing else.
+ * A YAML file is flattened to dotted keys ("student.temperature"). Flags `--key=value` win over the file. The table
+ * (src/config/options.c) has key, type, unit, default, range and help of every option, and is the only place that knows
+ * them. Stages see only the typed structures of this header.
  */
 #ifndef TRB_CONFIG_H
 #define TRB_CONFIG_H
@@ -13,14 +13,14 @@
 #include "tribikos/method.h"
 #include "tribikos/precision.h"
 
-/** The most letters that a name of a student, or of a set, may have. */
+/** The most characters that the name of a student, or of a set out of distribution, may have. */
 enum { TRB_NAME_MAX = 40 };
 
 /** How one network is trained: a member's (train.*, members.overrides.M.*) or a student's (student.*, student.NAME.*).
  */
 typedef struct {
     char *layers; /* as given, in canonical spacing, presets not expanded; "" for a student that takes train.layers, and
-                   for members that are all from elsewhere */
+                   * for members if all of them come from elsewhere */
     uint64_t seed;
     uint64_t epochs, batch, lanes;
     trb_optim_kind optimizer;
@@ -32,26 +32,26 @@ typedef struct {
     double gamma;
     trb_init init;
     trb_recipe augment; /* members only */
-    double adversarial; /* members only; of each input's range; 0: none */
+    double adversarial; /* members only; share of each input's range; 0: none */
 } trb_fit_opts;
 
 typedef struct {
     char *name;
     const trb_method *method;
-    char *split; /* "" or where in its list, else train.layers, the heads begin: a position or a name */
+    char *split; /* where the heads begin in its own layers, or else in train.layers: a position or a name; or "" */
     trb_tempering tempering;
-    double factors;                   /* deviation around 1 of first factors of rank one; 0: the method's own */
-    double label_weight;              /* of the labels' cross entropy in the loss */
+    double factors;      /* deviation around 1 of the first factors of rank one; 0: the method's own */
+    double label_weight; /* share of the labels' cross entropy in the loss */
     uint64_t phase1_epochs;
-    bool restart;                     /* the schedule, in phase 2 */
-    uint64_t views;                   /* how many of the cache's, the first ones */
+    bool restart;                     /* phase 2 begins the schedule anew */
+    uint64_t views;                   /* how many of the cache's views it sees, the first ones */
     double clean;                     /* share of rows that show view 0; 0: as often as any other */
-    bool match_uncertainty;           /* the members', by spreading the heads */
+    bool match_uncertainty;           /* spread the heads until theirs is the members' */
     uint64_t head_lanes, head_groups; /* see grid.h */
     trb_fit_opts fit;
 } trb_student_opts;
 
-/** A data set out of distribution: of samples that are none of the training set's classes. */
+/** A data set out of distribution: its samples belong to none of the training set's classes. */
 typedef struct {
     char *name;
     trb_format format;
@@ -68,7 +68,7 @@ typedef struct {
         double lock_seconds; /* see lock.h */
         char *resume;        /* "auto", "never", or a checkpoint's path */
         double time_limit;   /* seconds; 0: none */
-        uint64_t grace;      /* seconds; 0: any number */
+        uint64_t grace;      /* seconds; 0: no limit */
         size_t n_signals;
         char **signals;
     } run;
@@ -83,18 +83,18 @@ typedef struct {
         char *root;
         size_t n_train, n_test;
         char **train, **test;
-        size_t n_train_rows, n_test_rows, n_features; /* of tables */
+        size_t n_train_rows, n_test_rows, n_features; /* for tables only */
         char **train_rows, **test_rows, **features, *target;
         uint64_t validation; /* samples held out */
         trb_normalize normalize;
         size_t n_mean, n_std;
-        double *mean, *std; /* of normalize: given */
+        double *mean, *std; /* for normalize: given */
     } data;
     struct {
         uint64_t count;
-        bool *only; /* [count]; which of them `train` is asked to train */
+        bool *only; /* [count]; whether `train` is to train this member */
     } members;
-    trb_fit_opts train;   /* what holds for every member */
+    trb_fit_opts train;   /* options of every member without overrides */
     trb_fit_opts *member; /* [members.count] with overrides applied */
     struct {
         trb_shard_kind holds; /* TRB_SHARD_LOGITS or TRB_SHARD_STATISTICS */
@@ -117,7 +117,7 @@ typedef struct {
         uint64_t batch, bins;
         size_t n_ood, n_corruptions;
         trb_ood_opts *ood;
-        char **corruptions; /* names of corrupt.h */
+        char **corruptions; /* names, see corrupt.h */
     } eval;
     struct {
         int threads;
@@ -125,7 +125,8 @@ typedef struct {
     } math;
 } trb_config;
 
-/** Read, merge, check. Local (the caller broadcasts the file's text, so that only rank 0 touches the file).
+/** Read defaults, file and flags, merge them, and check the result. Local: the caller broadcasts the file's text, so
+ * only rank 0 reads the file.
  *
  * \param[in] name   of the file, for messages   \param[in] text  its content
  * \param[in] flags  "--key=value" each
@@ -138,19 +139,19 @@ void trb_config_destroy(trb_config *c);
 /** The resolved configuration as YAML: every key, ready to be read again. Local. \param[out] out  trb_free() */
 trb_status trb_config_print(const trb_config *c, char **out);
 
-/** A key, as the reference shows it. */
+/** A key, as the reference of all keys shows it. */
 typedef struct {
     char name[64];             /* "train.lr", "student.split", "ood.NAME.files" */
     char range[120];           /* type and range */
     const char *value;         /* default */
-    const char *student_value; /* default of student.KEY, where it differs from that of train.KEY */
+    const char *student_value; /* default of student.KEY, if it differs from that of train.KEY; else NULL */
     const char *unit;          /* "" for none */
-    char help[512];            /* the names of the methods first, where not all read it: "hydra, kd: ..." */
+    char help[512];            /* begins with names of methods if only these read the key: "hydra, kd: ..." */
     bool begins;               /* the first key under its heading */
     bool of_students;          /* train.KEY also exists as student.KEY */
     bool words;                /* `range` is all values, with | between them */
 } trb_config_key;
-/** Key i of the table, from 0. Local. \return false behind the last */
+/** Key i of the table, from 0. Local. \return false after the last key */
 bool trb_config_reference(size_t i, trb_config_key *key);
 /** The reference of all keys as one text. Local. \param[out] out  trb_free() */
 trb_status trb_config_help(char **out);

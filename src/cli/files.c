@@ -1,3 +1,4 @@
+/* Commands of one process: they read a configuration, a cache or a file, and print. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -21,7 +22,7 @@
 
 trb_status trb__read_text(const char *path, char **text)
 {
-    enum { LARGEST = 1 << 20 }; /* a configuration; anything larger is a mistake */
+    enum { LARGEST = 1 << 20 }; /* bytes; a larger file is no configuration */
     char *content = NULL;
     trb_status st = TRB_OK;
     int fd = -1;
@@ -80,7 +81,7 @@ done:
 
 static trb_status show(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* A line of output, harmless for a terminal whatever a file says of itself. */
+/* Print a line. What a file says of itself may hold escape sequences; they must not reach the terminal. */
 static trb_status show(const char *fmt, ...)
 {
     char *line = NULL;
@@ -94,6 +95,7 @@ static trb_status show(const char *fmt, ...)
     return TRB_OK;
 }
 
+/* A bad shard does not end the check, so that one call names all of them. */
 trb_status trb__command_verify(const trb__arguments *a)
 {
     trb_cache *cache = NULL;
@@ -129,6 +131,7 @@ trb_status trb__command_verify(const trb__arguments *a)
     return st;
 }
 
+/* Digests are stored as numbers and printed in hexadecimal, as messages show them. */
 static trb_status print_attribute(void *ctx, const char *name, const char *value)
 {
     (void)ctx;
@@ -138,7 +141,7 @@ static trb_status print_attribute(void *ctx, const char *name, const char *value
         trb_hash_hex(strtoull(value, NULL, 10), hex);
         value = hex;
     }
-    /* The configuration text is several lines; they are indented under their name. */
+    /* The identity is a text of several lines, which are indented under their name. */
     for (const char *label = name; *value != '\0' || label == name; label = "") {
         const size_t n = strcspn(value, "\n");
         TRB_TRY(show("  %-16s %.*s", label, (int)n, value));
@@ -166,7 +169,7 @@ trb_status trb__command_info(const trb__arguments *a)
     TRB_GO(trb_h5_get_text(h, "format", &format));
     TRB_GO(show("%s: %s", a->operand[0], format));
     TRB_GO(trb_h5_each_attr(h, print_attribute, NULL));
-    /* A manifest's virtual data set is never opened (see cache.h); what it holds follows from the attributes. */
+    /* A manifest's virtual data set is never opened (see cache.h). Its attributes say what it holds. */
     if (strcmp(format, "tribikos cache") != 0) TRB_GO(trb_h5_each(h, print_dataset, NULL));
     if (strcmp(format, "tribikos weights") == 0) {
         trb_weights_info info = {0};

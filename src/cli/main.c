@@ -1,3 +1,5 @@
+/* The program: it sorts the command line, starts MPI where the command needs it, runs the command, and turns its status
+ * into one line and an exit status. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,9 +17,12 @@ static void usage(FILE *to)
     (void)fputs("usage: mpirun -n RANKS tribikos COMMAND CONFIG [--key=value ...]\n\n", to);
     for (size_t i = 0; i < TRB__COMMANDS; i++)
         (void)fprintf(to, "  %-8s %-7s %s\n", trb__commands[i].name, trb__commands[i].operands, trb__commands[i].help);
-    (void)fputs("\nexit status: 0 done, 1 failed, 2 usage or configuration, 3 integrity (a file is not what it says),\n"
-                "75 stopped by a signal or run.time_limit (the same command goes on)\n",
-                to);
+    (void)fputs(
+        "\nRANKS is the number of MPI processes, CONFIG a YAML file. Any key of it is a flag as well, as\n"
+        "--train.epochs=3; a flag wins over the file. Every command can be repeated: it keeps what is finished.\n"
+        "Exit status: 0 done; 1 failed; 2 wrong usage or configuration; 3 a file is not what it says;\n"
+        "75 stopped by a signal or run.time_limit after a checkpoint: the same command goes on.\n",
+        to);
 }
 
 static bool is_help(const char *word)
@@ -37,7 +42,7 @@ static const trb__command *find(const char *name)
     return NULL;
 }
 
-/* The value of a flag if it is the command's own. */
+/* The value of a flag, if it is the command's own flag; else NULL. */
 static const char *own_value(const trb__command *c, const char *flag)
 {
     const char *name = c->flag.name;
@@ -45,7 +50,7 @@ static const char *own_value(const trb__command *c, const char *flag)
     return n > 0 && strncmp(flag + 2, name, n) == 0 && flag[2 + n] == '=' ? flag + 2 + n + 1 : NULL;
 }
 
-/* Sort the words behind the command into operands and flags; `--key value` becomes `--key=value`. */
+/* Sort the words after the command into operands and flags; `--key value` becomes `--key=value`. */
 static trb_status sort_arguments(int argc, char **argv, trb__arguments *a)
 {
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, (size_t)argc, sizeof *a->operand, &a->operand));
@@ -82,13 +87,15 @@ static void release_arguments(trb__arguments *a)
     trb_free(a->flag);
 }
 
+/* Run a command. \param[out] world  set if MPI was started, also after a failure: the caller then ends it */
 static trb_status run(int argc, char **argv, const trb__command *c, trb_comm **world)
 {
     trb__arguments a = {.command = c};
-    const trb_status fits = trb_processor_check(); /* before anything that is compiled for a processor */
+    const trb_status fits = trb_processor_check(); /* first, because all else may use its instructions */
     trb_status st = fits;
     if (st == TRB_OK) st = c == NULL ? TRB_ECONFIG : sort_arguments(argc, argv, &a);
-    /* An unknown command may have been given to several ranks, and is to be reported once. */
+    /* mpirun may have given an unknown command to several ranks. MPI is started all the same, so that only rank 0
+     * reports it. */
     if (c == NULL || c->local == NULL) {
         if (st == TRB_OK) st = trb_stop_start(_exit);
         if (fits == TRB_OK) trb__watch_by_flags(&a);
@@ -119,14 +126,14 @@ int main(int argc, char **argv)
         return 0;
     }
     trb_status st = run(argc, argv, c, &world);
-    /* A rank on which MPI itself failed cannot count on the others' being where it is. */
+    /* MPI itself failed on this rank. The others may wait for it inside MPI, so only an abort ends them. */
     if (st == TRB_ECOMM && world != NULL) trb_comm_panic(st);
     if (st == TRB_OK && fflush(stdout) != 0) st = trb_fail(TRB_EIO, "stdout: the output could not be written");
     const bool speaks = world == NULL || trb_comm_rank(world) == 0;
     if (st == TRB_STOPPED && speaks) trb_info("%s", trb_fail_message());
     if (st != TRB_OK && st != TRB_STOPPED && speaks) trb_error("%s", trb_fail_message());
     trb_comm_stop(world);
-    trb_stop_close(); /* not before: MPI may take a while to end, and what is done is not to end as if it were killed */
+    trb_stop_close(); /* after MPI, which may end slowly: a signal then must not end a finished run as if it failed */
     if (st == TRB_OK && trb_mem_bytes(TRB_MEM_KINDS) != 0) {
         (void)fprintf(stderr, "tribikos: error: %zu bytes were not released\n", trb_mem_bytes(TRB_MEM_KINDS));
         st = TRB_EINTERNAL;

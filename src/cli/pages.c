@@ -1,12 +1,12 @@
-/* Pages made of the tables of commands and options, so that they cannot drift from the program: manual pages (roff, the
- * macros of man(7)) and completion for bash. The build prints them into files, which are installed. */
+/* Manual pages (roff, with the macros of man(7)) and completion for bash. They are printed from the tables of commands
+ * and options, so they cannot drift from the program. The build prints them into files, which are installed. */
 #include <stdio.h>
 #include <string.h>
 
 #include "commands.h"
 #include "commit.h"
 
-/* Text for people as roff, in lines of at most 80 characters: what stands between two backticks is bold. */
+/* Print plain text as roff, in lines of at most 80 characters. Text between two backticks becomes bold. */
 static void put(const char *text)
 {
     enum { WIDTH = 66 }; /* leaves room for the escapes of a line's last word */
@@ -36,7 +36,7 @@ static void title(const char *heading, const char *name, int section, const char
                  section, name, what);
 }
 
-/* A list of entries, each a term and what it means. */
+/* Print a list of entries: a term, and its meaning. */
 static void entries(size_t n, const char *const (*row)[2])
 {
     for (size_t i = 0; i < n; i++) {
@@ -65,33 +65,39 @@ static void print_flag(const trb__command *c)
 static void page_commands(void)
 {
     static const char *const flags[][2] = {
-        {"`--`KEY`=`VALUE", "A key of the configuration, see `tribikos_config`(5). It wins over the file."},
-        {"`--members=`LIST", "Train these members only: `3`, or `0-4,7`."},
-        {"`--resume=`HOW", "The key `run.resume`: `auto`, `never`, or the path of a checkpoint."},
+        {"`--`KEY`=`VALUE", "Sets a key of the configuration, see `tribikos_config`(5). A flag wins over the file."},
+        {"`--members=`LIST", "Trains only these members: `3`, or `0-4,7`. It is short for the key `members.only`."},
+        {"`--resume=`HOW",
+         "Chooses the checkpoint to go on from: `auto` (the newest), `never`, or a path. It is short for the key "
+         "`run.resume`."},
     };
     static const char *const more_flags[][2] = {
-        {"`--help`, `--version`", "Print what the program takes, or what it is made of."}};
+        {"`--help`, `--version`", "Prints the commands, or the versions of the program and its libraries."}};
     static const char *const statuses[][2] = {
-        {"`0`", "Done."},
-        {"`1`", "Failed."},
-        {"`2`", "The command line or the configuration is wrong, or the processor is not one that it was built for."},
-        {"`3`", "A file is not what it says."},
-        {"`75`", "Stopped by a signal or by `run.time_limit`, after a checkpoint. The same command goes on."}};
+        {"`0`", "The command is done."},
+        {"`1`", "The command failed. One line says why."},
+        {"`2`", "The command line or the configuration is wrong, or the program was built for another processor."},
+        {"`3`", "A file is damaged, or is not the one that the configuration asks for."},
+        {"`75`",
+         "A signal or `run.time_limit` stopped the run after a checkpoint. The same command goes on from there."}};
     static const char *const variables[][2] = {
-        {"`TRIBIKOS_DATA`", "The folder of data files where `data.root` is empty."},
-        {"`OPENBLAS_CORETYPE`", "The kernels of OpenBLAS, in place of those that the program chooses."}};
+        {"`TRIBIKOS_DATA`", "Names of data files are relative to this folder where `data.root` is empty."},
+        {"`OPENBLAS_CORETYPE`", "OpenBLAS uses these kernels instead of those that the program chooses."}};
     static const char *const files[][2] = {
-        {"RUN/`config.yaml`", "The resolved configuration."},
-        {"RUN/`members/m000/weights.h5`", "The first member; beside it metrics and, during the training, checkpoints."},
-        {"RUN/`cache/manifest.h5`", "The table of the cache's shards; beside it the shards."},
-        {"RUN/`student/`NAME`/weights.h5`", "A student."},
-        {"RUN/`report/report.json`", "The figures; beside it `predictions.h5`."}};
+        {"RUN/`config.yaml`", "The configuration with all defaults."},
+        {"RUN/`members/m000/weights.h5`",
+         "The weights of the first member. Its folder also has its metrics and, while it is trained, checkpoints."},
+        {"RUN/`cache/manifest.h5`", "The list of the cache's shards. The shards are in the same folder."},
+        {"RUN/`student/`NAME`/weights.h5`", "The weights of a student."},
+        {"RUN/`report/report.json`",
+         "All figures of the report. The predictions are in `predictions.h5` of the same folder."}};
     title("TRIBIKOS", "tribikos", 1, "train an ensemble of networks, and distil it into one");
     (void)puts(".SH SYNOPSIS\n\\fBmpirun \\-n\\fR \\fIRANKS\\fR \\fBtribikos\\fR \\fICOMMAND CONFIG\\fR\n"
                "[\\fB\\-\\-\\fIKEY\\fB=\\fIVALUE\\fR ...]\n.SH DESCRIPTION");
-    put("`tribikos` trains the members of an ensemble in parallel, writes their logits to a sharded cache, trains "
-        "students from the cache alone, and compares all of them. Its results have the same bits for any number of "
-        "ranks. Each command can be run again: what is finished is kept, what is damaged is named.");
+    put("`tribikos` trains the members of an ensemble in parallel and writes their logits into a cache of files. From "
+        "the cache it trains students, which predict what the ensemble predicts at a fraction of its cost. Then it "
+        "compares all of them. A rank is one MPI process; the results have the same bits for any number of ranks. "
+        "Every command can be repeated: it keeps what is finished, and names what is damaged.");
     (void)puts(".SH COMMANDS");
     for (size_t i = 0; i < TRB__COMMANDS; i++) print_command(&trb__commands[i]);
     (void)puts(".SH OPTIONS");
@@ -104,7 +110,7 @@ static void page_commands(void)
     ENTRIES(variables);
     (void)puts(".SH FILES");
     ENTRIES(files);
-    (void)puts(".SH EXAMPLES\nFour members, a Hydra student and plain distillation, on two ranks:\n.PP\n.nf\n.RS");
+    (void)puts(".SH EXAMPLES\nA whole run on two ranks, with four members and two students:\n.PP\n.nf\n.RS");
     put("mpirun -n 2 tribikos run quickstart.yaml");
     (void)puts(".RE\n.fi\n.SH SEE ALSO\n\\fBtribikos_config\\fR(5), \\fBmpirun\\fR(1)");
 }
@@ -140,12 +146,13 @@ static void page_keys(void)
     title("TRIBIKOS_CONFIG", "tribikos_config", 5, "configuration of tribikos");
     (void)puts(".SH DESCRIPTION");
     put("A configuration is a YAML file. Sections nest: `train: {lr: 1e-3}` is the key `train.lr`. Every key is also a "
-        "flag, `--train.lr=1e-3`, which wins over the file; the last flag wins over those before it. An unknown key is "
-        "an error.");
+        "flag, `--train.lr=1e-3`, which wins over the file. If a flag is given twice, the last one wins. An unknown "
+        "key "
+        "is an error. Where a meaning begins with names of methods, only students of these methods read the key.");
     (void)puts(".PP");
-    put("`members.overrides.`M`.`KEY is `train.`KEY for the member M alone. Every `train.`KEY also exists as "
-        "`student.`KEY for all students, and every `student.`KEY as `student.`NAME`.`KEY for the student NAME alone. "
-        "Students have the defaults below, not the members' values.");
+    put("`members.overrides.`M`.`KEY sets `train.`KEY for the member M alone. Every `train.`KEY also exists as "
+        "`student.`KEY, for all students, and every `student.`KEY as `student.`NAME`.`KEY, for the student NAME alone. "
+        "Students do not take the members' values. They have the defaults below.");
     (void)puts(".SH KEYS");
     for (size_t i = 0; trb_config_reference(i, &key); i++) print_key(&key);
     (void)puts(".SH METHODS\nThe values of \\fBstudent.method\\fR: what the student learns, and what it needs.");
@@ -155,7 +162,7 @@ static void page_keys(void)
 
 /* ---- completion */
 
-/* A line of the array: the key, and the values that it takes if they are a few words. */
+/* Print a line of the array: the key, and its values if they are a few words. */
 static void print_values(const char *name, const trb_config_key *key)
 {
     (void)printf("    [%s]='", name);

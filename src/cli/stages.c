@@ -1,3 +1,5 @@
+/* Commands of all ranks: they read the configuration together, compare what could differ between ranks, and run the
+ * stages. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +15,8 @@
 #include "tribikos/number.h"
 #include "tribikos/stop.h"
 
-/* The environment of a launcher's remote shell lacks what rank 0's has; the data root must not depend on that. */
+/* Give all ranks rank 0's $TRIBIKOS_DATA. A launcher's remote shell may not pass the variable on, and then the
+ * configuration would differ between ranks. */
 static trb_status share_data_root(trb_comm *world)
 {
     static const char *const name = "TRIBIKOS_DATA";
@@ -25,7 +28,8 @@ static trb_status share_data_root(trb_comm *world)
     return TRB_OK;
 }
 
-/* Rank 0 reads, all parse the same text, and what they made of it is compared. */
+/* Rank 0 reads the file, and all ranks parse the same text. They compare the result, because ranks can be started with
+ * different flags. */
 static trb_status read_config(trb_comm *world, const trb__arguments *a, trb_config **c, char **resolved)
 {
     char *text = NULL, *shared = NULL;
@@ -47,8 +51,8 @@ done:
     return st;
 }
 
-/* RUN/config.yaml is what the finished files are of: it is written when a command has succeeded, and names all members,
- * whichever this job was asked for. */
+/* Write RUN/config.yaml, the configuration of the finished files. So it is written after a command has succeeded, and
+ * it names all members, even if this job trained only some. */
 static trb_status publish_config(trb_config *c)
 {
     char path[1024], *resolved = NULL;
@@ -89,6 +93,7 @@ trb_status trb__take_ranks(const char *value, trb__arguments *a)
                     value);
 }
 
+/* From here on the signals of `run.signals` stop the run with a checkpoint (stop.h). */
 static trb_status mind_signals(const trb_config *c)
 {
     int *number = NULL;
@@ -99,7 +104,8 @@ static trb_status mind_signals(const trb_config *c)
     return TRB_OK;
 }
 
-/* Whether the text is right is seen when the configuration is read. */
+/* The value of a key in the flags, or else its default. A wrong text is refused later, when the configuration is read.
+ * */
 static double seconds_of(const trb__arguments *a, const char *key)
 {
     const size_t n = strlen(key);
@@ -118,7 +124,7 @@ void trb__watch_by_flags(const trb__arguments *a)
     trb_comm_watch(seconds_of(a, "comm.stall_seconds"), seconds_of(a, "comm.timeout"));
 }
 
-/* Ranks of different builds would train together without a word, and give other weights. */
+/* Refuse ranks of different builds: they would train together without a message, and give other weights. */
 static trb_status compare_programs(trb_comm *world)
 {
     uint64_t digest = 0;
@@ -127,6 +133,7 @@ static trb_status compare_programs(trb_comm *world)
     return trb_comm_same(world, digest, "the program");
 }
 
+/* Whether the recorded failure has the text of this errno. */
 static bool is_because(int error)
 {
     return strstr(trb_fail_message(), strerror(error)) != NULL;
@@ -136,7 +143,7 @@ trb_status trb__command_together(trb_comm *world, const trb__arguments *a)
 {
     trb_config *c = NULL;
     char *resolved = NULL;
-    trb_log_open(trb_comm_rank(world) == 0, 10.0);
+    trb_log_open(trb_comm_rank(world) == 0, 10.0); /* until the configuration is read, which has run.progress */
     trb_status st = TRB_OK;
     TRB_GO(compare_programs(world));
     TRB_GO(read_config(world, a, &c, &resolved));
@@ -159,7 +166,7 @@ trb_status trb__command_together(trb_comm *world, const trb__arguments *a)
         goto done;
     }
     st = trb_comm_rank(world) == 0 ? trb_mkdirs(c->run.dir) : TRB_OK;
-    /* Here the mistake is the key's, but for a disk that is full or broken. */
+    /* If the folder cannot be made, `run.dir` is wrong, unless the disk is full or broken. */
     if (st == TRB_EIO && !is_because(ENOSPC) && !is_because(EDQUOT) && !is_because(EIO)) st = TRB_ECONFIG;
     TRB_GO(trb_agree(world, st));
     for (size_t i = 0; i < TRB__STAGES && a->command->stage[i] != NULL; i++) TRB_GO(a->command->stage[i](world, c));

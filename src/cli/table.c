@@ -1,13 +1,14 @@
+/* Tables on stdout: the report of `tribikos eval`, and the plan of `tribikos plan`. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "commands.h"
 
-/* Four digits, for what is in a unit of any size. */
+/* Four significant digits, for figures in the units of the target, which may be of any size. */
 enum { ANY_SIZE = -1 };
 
-/* A figure with the digits that its size deserves; what is not known is a dash. */
+/* Print a figure; a dash stands for an unknown one. */
 static void figure(double value, int width, int digits)
 {
     if (isnan(value))
@@ -18,12 +19,12 @@ static void figure(double value, int width, int digits)
         (void)printf("  %*.*f", width, digits, value);
 }
 
-/* A column of models' figures. */
+/* A column of the table of models. */
 typedef struct {
-    trb_figure is; /* by its heading */
+    trb_figure is; /* heading and place in trb_metrics */
     int width, digits;
-    bool several; /* only of those with model uncertainty */
-    bool root;    /* of a variance */
+    bool several; /* only for models that have model uncertainty */
+    bool root;    /* show the square root: a deviation, of a variance */
 } column;
 
 #define COLUMN(heading, name, ...)                                                                                     \
@@ -93,8 +94,8 @@ static void print_models(const trb_report *r)
     }
 }
 
-/* A set's columns: AUROC by model uncertainty, total uncertainty, largest probability; together as wide as its name, by
- * a first one that is wider. */
+/* Each set has three columns: AUROC by model uncertainty, by total uncertainty and by the largest probability. If the
+ * set's name is wider than they are, the first column is widened. */
 static void print_ood(const trb_report *r, const trb_config *c)
 {
     enum { WIDTH = 6, OTHERS = (TRB_SCORES - 1) * (WIDTH + 2) };
@@ -118,7 +119,7 @@ static void print_ood(const trb_report *r, const trb_config *c)
     }
 }
 
-/* Accuracy of every corruption, and the means over all of them. */
+/* Print the accuracy for every corruption, and the means over all of them. */
 static void print_corruptions(const trb_report *r, const trb_config *c)
 {
     const size_t copies = c->eval.n_corruptions * TRB_CORRUPT_STRENGTHS;
@@ -156,7 +157,7 @@ void trb__print_report(const trb_report *r, const trb_config *c)
     if (c->eval.n_corruptions > 0) print_corruptions(r, c);
 }
 
-/* So many bytes as a few digits and a unit. */
+/* Bytes as text, with a unit: "5.6 MB". */
 static const char *size_text(double bytes, char text[24])
 {
     static const char *const unit[] = {"B", "kB", "MB", "GB", "TB", "PB"};
@@ -166,7 +167,7 @@ static const char *size_text(double bytes, char text[24])
     return text;
 }
 
-/* So long as a few digits and a unit. */
+/* Seconds as text, with a unit: "1.50 h". */
 static const char *time_text(double seconds, char text[24])
 {
     const double minutes = seconds / 60.0, hours = minutes / 60.0;
@@ -182,6 +183,7 @@ static const char *time_text(double seconds, char text[24])
     return text;
 }
 
+/* A training takes more memory if it goes on from a checkpoint; other stages have no difference (NaN: not known). */
 static void print_memory(int names, const char *what, double begin, double resume)
 {
     char text[24], again[24];

@@ -1,3 +1,4 @@
+/* `tribikos version`: what the program is made of. Weights files and reports carry the same text. */
 #include <stdio.h>
 
 #include "commands.h"
@@ -28,7 +29,7 @@ void trb__version_compose(void)
     trb_version_set(text);
 }
 
-/* What is known is said even if OpenBLAS is what cannot be loaded. */
+/* Print the text even if OpenBLAS cannot be loaded: a report of that fault needs the versions. */
 trb_status trb__command_version(const trb__arguments *a)
 {
     if (a->n_operands != 0 || a->n_flags != 0)

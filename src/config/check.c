@@ -1,4 +1,4 @@
-/* Contradictions: values that are fine each by itself. A message names both keys and where each was given. */
+/* Contradictions: values that are each valid, but not together. A message names both keys and where each was given. */
 #include "internal.h"
 
 #include <ctype.h>
@@ -10,13 +10,13 @@
 #include "tribikos/corrupt.h"
 #include "tribikos/stop.h"
 
-/* The place of a set of training options: what its keys begin with, the most specific beginning first. */
+/* A set of training options, by the prefixes of its keys: its own ("student.kd."), then the common one ("student."). */
 typedef struct {
     const trb__items *items;
     const char *own, *common;
 } place;
 
-/* The item that has given a place the value of a key. */
+/* The item from which a set of options has the value of a key. */
 static const trb__item *source_of(const place *p, const char *key)
 {
     char name[256];
@@ -25,7 +25,7 @@ static const trb__item *source_of(const place *p, const char *key)
     if (item != NULL) return item;
     (void)snprintf(name, sizeof name, "%s%s", p->common, key);
     item = trb__items_find(p->items, name);
-    return item != NULL ? item : trb__items_find(p->items, key); /* another place's, by its whole name */
+    return item != NULL ? item : trb__items_find(p->items, key); /* `key` is a whole key, of another section */
 }
 
 static trb_status clash(const place *p, const char *key_a, const char *key_b, const char *fmt, ...)
@@ -40,7 +40,7 @@ static const char *shown(const trb__item *item)
 static trb_status clash(const place *p, const char *key_a, const char *key_b, const char *fmt, ...)
 {
     const trb__item *a = source_of(p, key_a), *b = source_of(p, key_b);
-    /* The message begins at what the user wrote, not at a default. */
+    /* The message begins with what the user wrote, not with a default. */
     if (b->source > a->source) {
         const trb__item *swap = a;
         a = b;
@@ -81,7 +81,7 @@ static trb_status check_fit(const place *p, const trb_fit_opts *f)
     return TRB_OK;
 }
 
-/* Groups share head lanes, and head lanes share heads, evenly. */
+/* Each head lane has equally many heads, and each head group equally many head lanes. */
 static trb_status check_grid(const trb_config *c, const place *p, const trb_student_opts *s)
 {
     const uint64_t M = c->members.count, H = s->head_lanes, G = s->head_groups;
@@ -127,7 +127,7 @@ static bool is_for_regression(const trb_method *m)
     return trb_method_lesson(m, TRB_TASK_REGRESSION) != NULL;
 }
 
-/* Regression knows of no labels; a Dirichlet is a distribution over what several members say. */
+/* Regression has no class labels. A Dirichlet distribution describes what several members say, so one is too few. */
 static trb_status check_method(const trb_config *c, const place *p, const trb_student_opts *s)
 {
     const bool regression = c->data.task == TRB_TASK_REGRESSION;
@@ -139,12 +139,13 @@ static trb_status check_method(const trb_config *c, const place *p, const trb_st
                               s->method->name, regression ? "classes" : "regression",
                               regression ? "regression" : "classes", methods);
     if (regression && s->label_weight > 0.0)
-        return trb__item_fail(p->items, source_of(p, "label_weight"), "`data.task: regression` has no labels; set 0");
+        return trb__item_fail(p->items, source_of(p, "label_weight"),
+                              "`data.task: regression` has no class labels; set 0");
     if (s->method->dirichlet == TRB_DIRICHLET_NONE) return TRB_OK;
     if (s->label_weight > 0.0)
         return trb__item_fail(p->items, source_of(p, "label_weight"),
-                              "student `%s` learns a distribution over what members say, to which a label is no "
-                              "member; set `student.%s.label_weight` to 0",
+                              "student `%s` learns a distribution over what members say, and labels are not part of "
+                              "it; set `student.%s.label_weight` to 0",
                               s->name, s->name);
     if (c->members.count < 2)
         return trb__item_fail(p->items, trb__items_find(p->items, "members.count"),
@@ -153,7 +154,7 @@ static trb_status check_method(const trb_config *c, const place *p, const trb_st
     return TRB_OK;
 }
 
-/* The factor that spreads heads is found on samples held out, from what all heads and members say of them. */
+/* match_uncertainty finds its factor on held-out samples, from the outputs of all heads and all members there. */
 static trb_status check_match(const trb_config *c, const place *p, const trb_student_opts *s)
 {
     const trb__item *item = source_of(p, "match_uncertainty");
@@ -179,8 +180,8 @@ static trb_status check_match(const trb_config *c, const place *p, const trb_stu
     return TRB_OK;
 }
 
-/* A student's list is its own or the members' common one, and its heads begin at a `split` in it, or where a key says.
- * Only heads that are copied need one of these. */
+/* A student's layers are its own or train.layers. Its heads begin at a `split` in its own list, or where the key
+ * `split` says. Only heads that are copied need a beginning. */
 static trb_status check_heads(const trb_config *c, const place *p, const trb_student_opts *s)
 {
     const trb__item *layers = source_of(p, "layers"), *split = source_of(p, "split");
@@ -204,7 +205,7 @@ static trb_status check_heads(const trb_config *c, const place *p, const trb_stu
                         "%s: student `%s`: nothing says where its heads begin; set `student.split` to a position or a "
                         "name in `train.layers`, or `student.layers` to a list with `split` in it, or `students` to []",
                         p->items->name, s->name);
-    /* A word may be a name in the list, which is looked for when the network is built. */
+    /* Any word may be a name in the list. It is looked up later, when the network is built. */
     if (strspn(s->split, "0123456789") != strlen(s->split) && isalpha((unsigned char)s->split[0]) == 0)
         return trb__item_fail(p->items, split,
                               "expected a position in `%s.layers`, counted from 0, or a name in it, got `%s`",
@@ -212,7 +213,7 @@ static trb_status check_heads(const trb_config *c, const place *p, const trb_stu
     return TRB_OK;
 }
 
-/* A cache of statistics says what the members do together at temperature 1, and nothing of one of them. */
+/* A cache of statistics has means over all members at temperature 1. The single members cannot be told from it. */
 static trb_status check_holds(const trb_config *c, const place *p, const trb_student_opts *s)
 {
     if (c->cache.holds != TRB_SHARD_STATISTICS) return TRB_OK;
@@ -258,7 +259,7 @@ static trb_status check_student(const trb_config *c, const place *p, const trb_s
     return check_fit(p, &s->fit);
 }
 
-/* What is said of tables is said of tables only. */
+/* Keys that choose rows and columns exist for tables only. */
 static trb_status check_table(const trb_config *c, const place *top)
 {
     const char *key = c->data.n_train_rows > 0    ? "data.train_rows"
@@ -278,10 +279,12 @@ static trb_status check_table(const trb_config *c, const place *top)
     return TRB_OK;
 }
 
+/* Refuse unknown corruptions here, because evaluation comes last in a run, after hours of training. */
 static trb_status check_corruptions(const trb_config *c, const place *top)
 {
     if (c->eval.n_corruptions > 0 && c->data.task == TRB_TASK_REGRESSION)
-        return clash(top, "eval.corruptions", "data.task", "figures of corrupted samples are those of classes");
+        return clash(top, "eval.corruptions", "data.task",
+                     "corrupted samples are evaluated for classes only; set it to []");
     for (size_t i = 0; i < c->eval.n_corruptions; i++) {
         trb_corruption how;
         char why[TRB_FAIL_BYTES];
@@ -298,6 +301,8 @@ static trb_status check_corruptions(const trb_config *c, const place *top)
     return TRB_OK;
 }
 
+/* A cache with one view has only the samples themselves. Other views need at least
+ * one recipe, and every recipe needs a view. */
 static trb_status check_views(const trb_config *c, const place *top)
 {
     if (c->cache.views > 1 && c->cache.n_recipes == 0)
@@ -334,13 +339,15 @@ static trb_status check_run(const trb_config *c, const place *top)
     return TRB_OK;
 }
 
+/* Checks of the whole run come first, then those of each member, then those of each student. */
 trb_status trb__config_check(const trb_config *c, const trb__items *items)
 {
     const place top = {items, "", ""}, train = {items, "train.", "train."};
     TRB_TRY(check_run(c, &top));
     if (c->data.n_train == 0)
         return trb_fail(TRB_ECONFIG, "%s: key `data.train`: required, the files of the training set", items->name);
-    /* No member has any where all are from elsewhere, and in the cache already. */
+    /* If all members come from elsewhere and are in the cache already, no member needs layers; else every member does.
+     * */
     bool layers = false;
     for (uint64_t m = 0; m < c->members.count; m++) layers = layers || c->member[m].layers[0] != '\0';
     for (uint64_t m = 0; layers && m < c->members.count; m++)

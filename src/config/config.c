@@ -1,4 +1,8 @@
-/* From defaults, file and flags to a checked configuration. */
+/* Parsing: defaults, file and flags become one checked configuration.
+ *
+ * The order matters: read the three sources, settle them, fill the structures (members copy train, students copy
+ * student), refuse items that nothing has taken, and only then check contradictions. So a mistyped key is named before
+ * a contradiction that it may have caused. */
 #include "internal.h"
 
 #include <inttypes.h>
@@ -10,6 +14,8 @@
 
 /* ---- the three sources */
 
+/* Defaults go through the same reader as a file, so that the table has them as users write them. Keys of ood.NAME.*
+ * have none here: they take the values of data.* (resolve_ood). */
 static trb_status read_defaults(trb__items *items)
 {
     for (size_t i = 0; i < trb__n_options; i++) {
@@ -45,7 +51,8 @@ static trb_status read_flag(trb__items *items, const char *flag)
     TRB_GO(trb__items_read(items, TRB__FLAG, key, value));
     if (items->n == before)
         TRB_GO(trb_fail(TRB_ECONFIG, "command line: key `%s`: expected a value, got `%s`", key, value));
-    /* --members=3 is what a job array writes; a section --members={count: 3} keeps its keys. */
+    /* --members=3, which a job array writes, is short for members.only. A section --members={count: 3} keeps its keys.
+     * */
     trb__item *item = &items->item[before];
     const char *whole = strcmp(item->key, "members") == 0 ? "members.only" : NULL;
     if (strcmp(item->key, "resume") == 0) whole = "run.resume";
@@ -61,7 +68,7 @@ done:
 
 /* ---- from items to structures */
 
-/* Give the rows of one scope in `base` the values of the items PREFIXkey that are there. */
+/* Set the fields of one scope in `base` from the items whose key is PREFIXkey, and mark these items as used. */
 static trb_status fill(const trb__items *items, trb__scope scope, const char *prefix, void *base)
 {
     for (size_t i = 0; i < trb__n_options; i++) {
@@ -91,6 +98,7 @@ static trb_status copy_fit(const trb_fit_opts *from, trb_fit_opts *to)
     return trb_strdup(from->layers, &to->layers);
 }
 
+/* Every member begins with the options of `train`; then its overrides replace some. */
 static trb_status resolve_members(trb_config *c, const trb__items *items)
 {
     c->train.seed = c->run.seed;
@@ -105,7 +113,7 @@ static trb_status resolve_members(trb_config *c, const trb__items *items)
     return TRB_OK;
 }
 
-/* What stands in keys and file names. */
+/* A name becomes a part of keys and of file names, so only harmless characters are allowed. */
 static trb_status check_word(const trb__items *items, const trb__item *item, const char *name)
 {
     const size_t n = strlen(name);
@@ -115,6 +123,7 @@ static trb_status check_word(const trb__items *items, const trb__item *item, con
     return trb__item_fail(items, item, "a name is 1 to %d letters, digits, - and _, got `%s`", TRB_NAME_MAX, name);
 }
 
+/* Refuse names that would make a key ambiguous (student.lr), or collide with names in the report. */
 static trb_status check_name(const trb_config *c, const trb__items *items, size_t s)
 {
     const char *name = c->student[s].name;
@@ -137,7 +146,7 @@ static trb_status check_name(const trb_config *c, const trb__items *items, size_
     return TRB_OK;
 }
 
-/* A student's method: its own key, else the method of its name, else that of all students. */
+/* A student named after a method has that method, unless its own key says otherwise (read after this). */
 static void name_method(trb_student_opts *s)
 {
     const trb_method *method = trb_method_find(s->name);
@@ -159,8 +168,8 @@ static trb_status resolve_student(trb_student_opts *s, const trb__items *items)
     TRB_TRY(fill(items, TRB__FIT, "student.", &s->fit));
     name_method(s);
     (void)snprintf(prefix, sizeof prefix, "student.%s.", s->name);
-    /* What is said for this student alone replaces what is said for all, also where layers replace a split, or a split
-     * layers that have one. */
+    /* Both `layers` with a `split` in it and the key `split` say where heads begin. If only one of the two is given for
+     * this student alone, it replaces the other one that is given for all students. */
     const bool layers = gives(items, prefix, "layers"), split = gives(items, prefix, "split");
     if (layers && !split) s->split[0] = '\0';
     if (split && !layers && trb__layers_count(s->fit.layers, "split") > 0) s->fit.layers[0] = '\0';
@@ -170,7 +179,7 @@ static trb_status resolve_student(trb_student_opts *s, const trb__items *items)
 
 static trb_status resolve_students(trb_config *c, const trb__items *items)
 {
-    /* Marks student.* as known, and checks the values, where there is no student to use them. */
+    /* Without students nothing would read student.*: this marks the keys as known and checks their values. */
     trb_student_opts all = {.fit.seed = c->run.seed};
     trb_status st = TRB_OK;
     TRB_GO(fill(items, TRB__STUDENT, "student.", &all));
@@ -186,6 +195,7 @@ done:
     return st;
 }
 
+/* Replace an empty data.root. The resolved configuration then has the folder itself, not a variable that may change. */
 static trb_status resolve_root(trb_config *c)
 {
     if (c->data.root[0] != '\0') return TRB_OK;
@@ -195,6 +205,7 @@ static trb_status resolve_root(trb_config *c)
     return trb_strdup(root != NULL && root[0] != '\0' ? root : ".", &c->data.root);
 }
 
+/* A set out of distribution has the format and the root of data.* unless its own keys say otherwise. */
 static trb_status resolve_ood(trb_config *c, const trb__items *items)
 {
     const trb__item *item = trb__items_find(items, "eval.ood");
@@ -230,8 +241,8 @@ static bool is_inside(const char *key, const char *section)
     return strncmp(key, section, n) == 0 && key[n] == '.';
 }
 
-/* Keys that would have fitted in the place of `key`: those of the same member or student, else sections and keys of the
- * table. */
+/* Refuse a key and suggest the nearest one that would fit in its place: a key of the same member, student or set, else
+ * a section or any key of the table. */
 static trb_status suggest(const trb__items *items, const trb__item *item, const char *prefix)
 {
     trb_status st = TRB_OK;
@@ -277,8 +288,9 @@ static bool is_name(const char *name, const char *at, size_t n)
     return strlen(name) == n && memcmp(name, at, n) == 0;
 }
 
-/* Keys of one student, member or set stand behind its name. \param[out] prefix  up to there; "" if nothing has the name
- * \param[out] name,n  the name   \return the key that lists the names; NULL for other keys */
+/* Take apart a key of one member, student or set: "student.NAME.KEY".
+ * \param[out] prefix  "student.NAME.", or "" if nothing has this name   \param[out] name,n  the name, borrowed from key
+ * \return the key that lists the names ("students"); NULL if the key belongs to no member, student or set */
 static const char *owner(const trb_config *c, const char *key, char prefix[160], const char **name, size_t *n)
 {
     static const struct {
@@ -289,7 +301,7 @@ static const char *owner(const trb_config *c, const char *key, char prefix[160],
     *name = i < 3 ? key + strlen(named[i].section) : key;
     *n = strcspn(*name, ".");
     prefix[0] = '\0';
-    if (i == 3 || (i == 1 && (*name)[*n] == '\0')) return NULL; /* student.lr is everyone's */
+    if (i == 3 || (i == 1 && (*name)[*n] == '\0')) return NULL; /* student.lr belongs to all students */
     for (uint64_t m = 0; i == 0 && m < c->members.count && prefix[0] == '\0'; m++) {
         char number[24];
         (void)snprintf(number, sizeof number, "%" PRIu64, m);
@@ -304,7 +316,7 @@ static const char *owner(const trb_config *c, const char *key, char prefix[160],
     return named[i].list;
 }
 
-/* Say what is wrong with a key that no row, member or student has taken. */
+/* Say what is wrong with a key that nothing has taken. */
 static trb_status refuse_unknown(const trb_config *c, const trb__items *items, const trb__item *item)
 {
     char prefix[160], names[TRB_FAIL_BYTES];
@@ -326,7 +338,8 @@ static trb_status refuse_unknown(const trb_config *c, const trb__items *items, c
     return trb__item_fail(items, item, "no set has the name `%.*s`; name it in `eval.ood`", (int)n, name);
 }
 
-/* A file may describe more than a flag has left of its list. Of a section that is said by a key in it. */
+/* Whether a flag has shortened a list of names, so that the file describes a student or set that is left out. This is
+ * no mistake. A section is left out if a key in it is. */
 static bool is_left_out(const trb_config *c, const trb__items *items, const trb__item *item)
 {
     char prefix[160];
@@ -339,7 +352,7 @@ static bool is_left_out(const trb_config *c, const trb__items *items, const trb_
            trb__items_find(items, list)->source == TRB__FLAG;
 }
 
-/* A section may be empty if keys could stand in it. */
+/* Whether a section can have keys. Such a section may be empty. */
 static bool section_known(const trb_config *c, const trb__items *items, const char *key)
 {
     for (size_t i = 0; i < items->n; i++)
@@ -349,9 +362,10 @@ static bool section_known(const trb_config *c, const trb__items *items, const ch
     return strcmp(key, "members.overrides") == 0 || strcmp(key, "ood") == 0;
 }
 
+/* Refuse items that nothing has taken. A mistyped key would otherwise leave a default in force without a message. */
 static trb_status check_unknown(const trb_config *c, const trb__items *items)
 {
-    /* In the order of the file: what the user reads first. A section is judged after the keys in it. */
+    /* Report the first one in the order of the file. A key comes before sections, because a wrong key says more. */
     const trb__item *first = NULL;
     for (size_t i = 0; i < items->n; i++) {
         const trb__item *item = &items->item[i];
@@ -382,7 +396,7 @@ trb_status trb_config_parse(const char *name, const char *text, size_t n_flags, 
     TRB_GO(resolve_ood(c, &items));
     TRB_GO(check_unknown(c, &items));
     TRB_GO(trb__config_check(c, &items));
-    for (size_t s = 0; s < c->n_students; s++) /* all, as many as there are now */
+    for (size_t s = 0; s < c->n_students; s++) /* 0 means all views */
         if (c->student[s].views == 0) c->student[s].views = c->cache.views;
     *out = c;
     c = NULL;

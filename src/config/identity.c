@@ -1,4 +1,4 @@
-/* What decides a network's bits, as text, and the comparison with what a file says. */
+/* Identity: the text of what decides a network's bits, and its comparison with the text in a file (identity.h). */
 #include "internal.h"
 
 #include <inttypes.h>
@@ -21,7 +21,7 @@ static trb_status is_default(const trb__option *o, const void *base, bool *same)
     return TRB_OK;
 }
 
-/* The rows of one scope, as far as they are part of an identity. */
+/* Write the rows of one scope that are part of an identity. */
 static trb_status say_keys(FILE *f, trb__scope scope, const void *base)
 {
     const trb__part by_scope = scope == TRB__CONFIG ? TRB__NO_PART : TRB__PART;
@@ -39,21 +39,21 @@ static trb_status say_keys(FILE *f, trb__scope scope, const void *base)
     return TRB_OK;
 }
 
-/* What all networks of a run have in common. */
+/* Write the lines that all networks of a run have in common. */
 static trb_status say_run(FILE *f, const trb_config *of)
 {
     trb_config c = *of;
-    /* Servers without staleness are another way to the same bits. */
+    /* Servers without staleness give the same bits as `ordered`, so they have its identity. */
     if (c.exchange.kind == TRB_EXCHANGE_SERVER && c.exchange.staleness == 0) c.exchange.kind = TRB_EXCHANGE_ORDERED;
     if (c.exchange.kind == TRB_EXCHANGE_SERVER)
         (void)fprintf(f, "server.staleness: %" PRIu64 "\n", c.exchange.staleness);
     TRB_TRY(say_keys(f, TRB__CONFIG, &c));
-    /* The seed of the run decides which samples are held out, and nothing else that is not said by another key. */
+    /* The seed of the run decides which samples are held out. All else that it decides is in lines of other seeds. */
     if (c.data.validation > 0) (void)fprintf(f, "run.seed: %" PRIu64 "\n", c.run.seed);
     return TRB_OK;
 }
 
-/* The digest sees the bytes of a data set, not their arrangement. */
+/* The digest covers the bytes of a data set, not its shape and type, so these are written too. */
 static void say_data(FILE *f, const trb_data *data)
 {
     char hex[17];
@@ -75,8 +75,8 @@ done:
     return trb__page_close(&p, st, text);
 }
 
-/* What a student does not see of a cache is nothing to it, so that views can be added: neither how many there are nor,
- * if it sees the samples alone, how they are made. */
+/* Write only the views that the student sees. So views can be added to a cache without changing the identity of
+ * students that do not see them. A student that sees only the samples themselves has no such lines. */
 static void say_views(FILE *f, const trb_config *c, const trb_student_opts *s, const trb_data *data)
 {
     char recipe[TRB_RECIPE_BYTES];
@@ -143,7 +143,7 @@ static bool is_exchange(const char *line)
     return strncmp(line, "exchange:", 9) == 0 || strncmp(line, "server.", 7) == 0;
 }
 
-/* Step over the lines that both texts begin with, and over those about the exchange if it may be another one. */
+/* Step over the lines that both texts begin with. With `any_exchange`, also step over lines about the exchange. */
 static void skip_common(const char **found, const char **asked, bool any_exchange)
 {
     for (;;) {
@@ -164,8 +164,8 @@ static bool has_key(const char *text, const char *line)
     return *text != '\0';
 }
 
-/* Name the lines in which the two texts differ, so that the user sees what to change. A key that only one of them has
- * is at its default in the other. */
+/* Name the lines in which the two texts differ, so that the user sees what to change. If only one text has a key, the
+ * key is at its default in the other one. */
 static trb_status refuse(const char *path, const char *found, const char *asked, const char *instead)
 {
     const int f = (int)strcspn(found, "\n"), a = (int)strcspn(asked, "\n");
@@ -215,7 +215,7 @@ trb_status trb_identity_load(const char *path, const char *identity, const char 
     } else if (followed != NULL && !ends_with(is, followed)) {
         st = trb_fail(TRB_EINTEGRITY,
                       "%s was distilled from other members than those that are there; remove it, and run `tribikos "
-                      "distill` (behind `tribikos cache`, if members were trained anew)",
+                      "distill` (after `tribikos cache`, if members were trained anew)",
                       path);
     } else {
         *found = true;

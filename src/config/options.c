@@ -1,9 +1,9 @@
+/* The option table: the only place that knows keys, defaults, ranges and help. Its order is that of the printed file.
+ * An option that needs another one to be read (members.only needs members.count) comes after it. A help line is met
+ * alone, on a screen or in a manual page, so each is a whole sentence. */
 #include "internal.h"
 
 #include <string.h>
-
-/* The only place that knows keys, defaults, ranges and help. The order is that of the printed file; an option that
- * needs another one to be read (members.only needs members.count) stands behind it. */
 
 static const trb__choice tasks[] = {{"classes", TRB_TASK_CLASSES}, {"regression", TRB_TASK_REGRESSION}, {NULL, 0}};
 static const trb__choice formats[] = {{"idx", TRB_FORMAT_IDX},           {"cifar10", TRB_FORMAT_CIFAR10},
@@ -80,170 +80,243 @@ static bool annealed(const trb_method *m)
 #define SEED_MAX 9007199254740991.0
 
 const trb__option trb__options[] = {
-    {CONFIG("run.dir", run.dir), TEXT, .value = "\"\"", .help = "folder of the run; required"},
-    {CONFIG("run.seed", run.seed), WHOLE(0, SEED_MAX), .value = "1", .help = "seed of all seeds not given"},
+    {CONFIG("run.dir", run.dir), TEXT, .value = "\"\"",
+     .help = "The run writes all its files into this folder. It is required; give every run a folder of its own."},
+    {CONFIG("run.seed", run.seed), WHOLE(0, SEED_MAX), .value = "1",
+     .help = "All seeds that are not given take this one. Change it to repeat a run with other random numbers."},
     {CONFIG("run.progress", run.progress), REAL(0, 1e6), .unit = "s", .value = "10",
-     .help = "time between progress lines where stderr is no terminal"},
+     .help = "The program prints a progress line every this many seconds, where stderr is no terminal. Raise it for "
+             "shorter logs."},
     {CONFIG("run.lock_seconds", run.lock_seconds), REAL(0, 1e6), .unit = "s", .value = "30",
-     .help = "a silence after which a job that works in the same folder is taken for dead; 0: jobs do not look"},
+     .help = "A job takes over from another one that has given no sign of life for this many seconds. 0: jobs do not "
+             "look for each other."},
     {CONFIG("run.resume", run.resume), TEXT, .value = "auto",
-     .help = "auto: unfinished networks go on from their newest checkpoint; never; or the path of one; short flag "
-             "--resume=never"},
+     .help = "auto: an unfinished network goes on from its newest good checkpoint. never: it begins anew. A path: it "
+             "goes on from that checkpoint. Short flag: --resume=never."},
     {TEXTS("run.signals", run.signals, run.n_signals, char *), .value = "[USR1, USR2, TERM]",
-     .help = "signals (of USR1, USR2, TERM, INT, HUP) on which the run saves a checkpoint and exits with status 75; "
-             "mpirun passes USR1 and USR2 on, but kills the ranks a second after TERM"},
+     .help = "On one of these signals (of USR1, USR2, TERM, INT, HUP) the run saves a checkpoint and exits with status "
+             "75. mpirun passes USR1 and USR2 on, but kills the ranks a second after TERM."},
     {CONFIG("run.time_limit", run.time_limit), REAL(0, 1e9), .unit = "s", .value = "0",
-     .help = "time after the start of the job at which it saves a checkpoint and exits with status 75, but not before "
-             "it has made a step; 0 means no limit"},
+     .help = "This many seconds after the start of the job, it saves a checkpoint and exits with status 75, but not "
+             "before it has made a step. 0 means no limit."},
     {CONFIG("run.grace", run.grace), WHOLE(0, 86400), .unit = "s", .value = "100",
-     .help = "time that the run has to save its checkpoint after a signal or the time limit; then it ends with "
-             "status 1; 0 means no limit"},
+     .help = "After a signal or the time limit, the run has this many seconds to save its checkpoint; then it ends "
+             "with status 1. 0 means no limit. Raise it if a step takes longer."},
 
     {CONFIG("checkpoint.steps", checkpoint.steps), WHOLE(0, 1e12), .unit = "steps", .value = "0",
-     .help = "one after so many, besides at each end of an epoch; 0: only there"},
+     .help = "A checkpoint is saved after every this many training steps, besides the one at the end of each epoch. 0: "
+             "only at the ends of epochs. Set it if an epoch is long."},
     {CONFIG("checkpoint.seconds", checkpoint.seconds), REAL(0, 1e9), .unit = "s", .value = "30",
-     .help = "at least so long after the one before; what is due sooner waits"},
+     .help = "A checkpoint is saved at the earliest this many seconds after the one before; one that is due sooner "
+             "waits. Raise it if saving slows the training down."},
     {CONFIG("checkpoint.keep", checkpoint.keep), WHOLE(0, 100), .value = "2",
-     .help = "of each network while it is trained; 0: none are written or looked for"},
+     .help = "This many checkpoints of each network are kept until its training ends. 0 disables checkpoints: none is "
+             "written or looked for."},
 
     {CONFIG("data.task", data.task), CHOICE(tasks), .value = "classes", .identity = TRB__PART,
-     .help = "what is predicted"},
-    {CONFIG("data.format", data.format), CHOICE(formats), .value = "idx", .help = "of the files"},
+     .help =
+         "The networks predict this: probabilities of classes, or in regression mean and log variance of the target."},
+    {CONFIG("data.format", data.format), CHOICE(formats), .value = "idx",
+     .help = "The data files have this format: idx (as MNIST), cifar10 or cifar100 (binary), hdf5 (data sets /x and "
+             "/y), or table (CSV)."},
     {CONFIG("data.root", data.root), TEXT, .value = "\"\"",
-     .help = "folder in front of relative names; if empty $TRIBIKOS_DATA, else the current folder"},
+     .help = "Names of data files are relative to this folder. If it is empty, they are relative to $TRIBIKOS_DATA, or "
+             "without that to the current folder."},
     {TEXTS("data.train", data.train, data.n_train, char *), .value = "[]",
-     .help = "training set; idx: images, labels; required"},
-    {TEXTS("data.test", data.test, data.n_test, char *), .value = "[]", .help = "test set"},
+     .help = "These files are the training set. idx takes them in pairs: images, labels. Required."},
+    {TEXTS("data.test", data.test, data.n_test, char *), .value = "[]",
+     .help = "These files are the test set, on which the report is made unless eval.split names another one."},
     {TEXTS("data.train_rows", data.train_rows, data.n_train_rows, char *), .value = "[]",
-     .help = "table: a file for each of data.train that lists the rows to take, from 0; []: all"},
-    {TEXTS("data.test_rows", data.test_rows, data.n_test_rows, char *), .value = "[]", .help = "likewise of data.test"},
+     .help = "For tables: one file for each of data.train, which lists the rows to take, counted from 0. [] takes all "
+             "rows."},
+    {TEXTS("data.test_rows", data.test_rows, data.n_test_rows, char *), .value = "[]",
+     .help = "For tables: one file for each of data.test, which lists the rows to take, counted from 0. [] takes all "
+             "rows."},
     {TEXTS("data.features", data.features, data.n_features, char *), .value = "[]",
-     .help = "table: the inputs: columns from 0 such as [0-7, 9], or files that list some; []: all but the target"},
+     .help = "For tables: the columns that are inputs, counted from 0, as numbers such as [0-7, 9] or as files that "
+             "list some. [] takes all but the target."},
     {CONFIG("data.target", data.target), TEXT, .value = "\"\"",
-     .help = "table: the column of labels or targets, or a file that names it; if empty the last"},
+     .help = "For tables: the column of labels or targets, counted from 0, or a file that names it. If it is empty, "
+             "the last column is taken."},
     {CONFIG("data.validation", data.validation), WHOLE(0, 1e12), .unit = "samples", .value = "0", .identity = TRB__PART,
-     .help = "held out of the training set"},
+     .help = "This many training samples are held out: no network trains on them, calibration uses them. 0 holds none "
+             "out, and the report has no calibrated figures."},
     {CONFIG("data.normalize", data.normalize), CHOICE(normalizes), .value = "standard", .identity = TRB__PART,
-     .help = "unit: bytes / 255; standard: mean 0, deviation 1 a channel or column; given: by data.mean, data.std"},
+     .help = "Inputs are scaled in this way. unit: bytes / 255; standard: mean 0 and deviation 1 for each channel or "
+             "column; given: by data.mean and data.std."},
     {REALS("data.mean", data.mean, data.n_mean), .min = -1e30, .max = 1e30, .value = "[]", .identity = TRB__PART_IF_SET,
-     .help = "given: of bytes / 255 (floats as they are), one number or one a channel"},
+     .help = "For data.normalize: given, these means are subtracted from bytes / 255 (from floats as they are). Give "
+             "one number, or one for each channel."},
     {REALS("data.std", data.std, data.n_std), .max = 1e30, .above_min = true, .value = "[]",
-     .identity = TRB__PART_IF_SET, .help = "given: deviations, likewise"},
+     .identity = TRB__PART_IF_SET,
+     .help = "For data.normalize: given, inputs are divided by these deviations after data.mean is subtracted. Give "
+             "one number, or one for each channel."},
 
-    {CONFIG("members.count", members.count), WHOLE(1, 10000), .value = "5", .help = "size of the ensemble"},
+    {CONFIG("members.count", members.count), WHOLE(1, 10000), .value = "5",
+     .help = "The ensemble has this many members. Training and caching take longer in proportion."},
     {CONFIG("members.only", members.only), MEMBERS, .value = "all",
-     .help = "which of them to train: all, 3, or 0-4,7; short flag --members=3"},
+     .help = "The command train trains only these members: all, 3, or 0-4,7. Tasks of a job array use it. Short flag: "
+             "--members=3."},
 
     {FIT("layers", layers), LAYERS, .value = "[]",
-     .help = "the network, e.g. [dense 200, relu, dense 10] or [resnet20 10]; required of a member that is trained; a "
-             "student without takes train.layers"},
-    {FIT("seed", seed), WHOLE(0, SEED_MAX), .value = NULL, .help = "of initial weights, order and dropout"},
+     .help = "The network is this list of layers, e.g. [dense 200, relu, dense 10] or [resnet20 10]. Every member that "
+             "is trained needs it; a student without it takes train.layers."},
+    {FIT("seed", seed), WHOLE(0, SEED_MAX), .value = NULL,
+     .help = "This seed decides initial weights, the order of samples, augmentation and dropout."},
     {FIT("epochs", epochs), WHOLE(1, 1e6), .value = "10", .student_value = "20",
-     .help = "passes over the data; of a student: those after student.phase1_epochs"},
-    {FIT("batch", batch), WHOLE(1, 1e6), .unit = "samples", .value = "128", .help = "samples a step"},
+     .help = "The training passes over the data this many times. For a student these epochs come after "
+             "student.phase1_epochs."},
+    {FIT("batch", batch), WHOLE(1, 1e6), .unit = "samples", .value = "128",
+     .help = "Each training step takes this many samples, a multiple of lanes."},
     {FIT("lanes", lanes), WHOLE(1, 65536), .value = "4",
-     .help = "equal parts of a batch, the most ranks that can share a network; decides bits"},
-    {FIT("optimizer", optimizer), CHOICE(optimizers), .value = "adam", .help = "update rule"},
-    {FIT("lr", lr), ABOVE(0), .value = "1e-3", .help = "learning rate at its peak"},
-    {FIT("momentum", momentum), BELOW(0, 1), .value = "0.9", .help = "sgd: share of the last step"},
-    {FIT("nesterov", nesterov), BOOL, .value = "false", .help = "sgd: Nesterov's momentum"},
-    {FIT("beta1", beta1), BELOW(0, 1), .value = "0.9", .help = "adam: decay of the first moment"},
-    {FIT("beta2", beta2), BELOW(0, 1), .value = "0.999", .help = "adam: decay of the second moment"},
-    {FIT("eps", eps), ABOVE(0), .value = "1e-8", .help = "adam: added to the denominator"},
+     .help = "A batch is cut into this many equal parts (lanes), and at most as many ranks can share a network. Raise "
+             "it to use more ranks; another number gives other bits."},
+    {FIT("optimizer", optimizer), CHOICE(optimizers), .value = "adam",
+     .help = "Parameters are updated by this rule. adamw is adam with weight decay apart from the gradient."},
+    {FIT("lr", lr), ABOVE(0), .value = "1e-3",
+     .help = "This is the learning rate at its peak, which is after the warm-up."},
+    {FIT("momentum", momentum), BELOW(0, 1), .value = "0.9",
+     .help = "sgd adds this share of its last step to the next one. 0 is plain SGD."},
+    {FIT("nesterov", nesterov), BOOL, .value = "false",
+     .help = "sgd uses Nesterov's momentum, which needs a momentum above 0."},
+    {FIT("beta1", beta1), BELOW(0, 1), .value = "0.9",
+     .help = "adam and adamw average the gradient with this decay a step (first moment)."},
+    {FIT("beta2", beta2), BELOW(0, 1), .value = "0.999",
+     .help = "adam and adamw average the squared gradient with this decay a step (second moment)."},
+    {FIT("eps", eps), ABOVE(0), .value = "1e-8",
+     .help = "adam and adamw add this to the denominator of an update, so that the update stays bounded."},
     {FIT("weight_decay", weight_decay), REAL(0, 1e6), .value = "0",
-     .help = "pull of weights towards 0; biases are spared"},
-    {FIT("clip", clip), REAL(0, 1e30), .value = "0", .help = "largest norm of the gradient; 0: none"},
-    {FIT("schedule", schedule), CHOICE(schedules), .value = "cosine", .help = "course of the learning rate"},
-    {FIT("warmup", warmup), REAL(0, 1e6), .unit = "epochs", .value = "0", .help = "linear rise to lr"},
+     .help = "Each step pulls weights towards 0 with this coefficient; biases and the scales of normalisation are "
+             "spared. 0 disables it. Raise it against overfitting."},
+    {FIT("clip", clip), REAL(0, 1e30), .value = "0",
+     .help =
+         "A gradient whose L2 norm is above this is scaled down to it. 0 disables clipping. Set it if the loss jumps."},
+    {FIT("schedule", schedule), CHOICE(schedules), .value = "cosine",
+     .help = "After the warm-up the learning rate follows this course. step: times gamma after every decay_epochs; "
+             "cosine: down to 0 at the end."},
+    {FIT("warmup", warmup), REAL(0, 1e6), .unit = "epochs", .value = "0",
+     .help = "The learning rate rises linearly to lr over this many epochs. 0 begins with lr. Raise it if the first "
+             "steps are unstable."},
     {FIT("decay_epochs", decay_epochs), REAL(0, 1e6), .unit = "epochs", .value = "30",
-     .help = "step: times gamma after each of these"},
-    {FIT("gamma", gamma), REAL(0, 1), .above_min = true, .value = "0.1", .help = "step: factor"},
-    {FIT("init", init), CHOICE(inits), .value = "he", .help = "initial weights"},
+     .help = "With schedule: step, the learning rate is multiplied by gamma after every this many epochs."},
+    {FIT("gamma", gamma), REAL(0, 1), .above_min = true, .value = "0.1",
+     .help = "With schedule: step, the learning rate is multiplied by this factor after every decay_epochs."},
+    {FIT("init", init), CHOICE(inits), .value = "he",
+     .help = "Initial weights are drawn by this rule: he (normal, variance 2 / inputs) or glorot (uniform, variance 2 "
+             "/ (inputs + outputs))."},
     {FIT("augment", augment), RECIPE, .value = "[]",
-     .help = "new variants of the samples each epoch: any of [crop 4, flip, rotate 15, zoom 0.1, shift 1.5, cutout 8, "
-             "mixup 0.2, gaussian 8]; members only"},
+     .help = "Training samples of members change anew in each epoch, by any of [crop 4, flip, rotate 15, zoom 0.1, "
+             "shift 1.5, cutout 8, mixup 0.2, gaussian 8]. Students see cache.views instead."},
     {FIT("adversarial", adversarial), REAL(0, 1), .value = "0", .identity = TRB__PART_IF_SET,
-     .help = "half of the loss is on inputs moved by this share of each one's range where the loss grows; 0: none; "
-             "members only"},
+     .help = "Half of the loss is on inputs that are moved towards a larger loss, by this share of each input's range. "
+             "0 disables it. For members only; it costs a second pass."},
 
     {CONFIG("cache.holds", cache.holds), CHOICE(holdings), .value = "logits",
-     .help =
-         "of each member; or statistics: means over all of them, 2K + 1 numbers a row instead of M K, for the methods "
-         "that can learn from them"},
-    {CONFIG("cache.dtype", cache.dtype), CHOICE(dtypes), .value = "float32", .help = "of the stored logits"},
+     .help = "logits: the cache has each member's outputs. statistics: it has means over all M members, 2K + 1 numbers "
+             "a row instead of M K, for the methods that can learn from them."},
+    {CONFIG("cache.dtype", cache.dtype), CHOICE(dtypes), .value = "float32",
+     .help = "The cache stores logits in this type. float16 takes half the space and rounds them."},
     {CONFIG("cache.views", cache.views), WHOLE(1, 1000), .value = "1",
-     .help = "variants of a sample; the first is the sample itself, the others follow cache.view_recipes in turn"},
+     .help = "The cache has this many variants (views) of each sample. The first is the sample itself; the others "
+             "follow cache.view_recipes in turn."},
     {.scope = TRB__CONFIG,
      .key = "cache.view_recipes",
      .type = &trb__type_recipes,
      AT(trb_config, cache.recipe),
      .count_offset = offsetof(trb_config, cache.n_recipes),
      .value = "[]",
-     .help = "what the other views are made by, one after the other, e.g. [\"crop 4, flip\", \"confods 25\"]; items of "
-             "train.augment, or ods 16, confods 25, by the members' gradients"},
+     .help = "These recipes make the other views, in turn, e.g. [\"crop 4, flip\", \"confods 25\"]. An item is one of "
+             "train.augment, or ods 16 or confods 25, which step by the members' gradients."},
     {CONFIG("cache.view_seed", cache.view_seed), WHOLE(0, SEED_MAX), .value = NULL,
-     .help = "of the views; without effect if there is only one"},
+     .help = "This seed decides how the views vary the samples. It has no effect if there is only one view."},
     {CONFIG("cache.block", cache.block), WHOLE(1, 1e6), .unit = "rows", .value = "256",
-     .help = "rows a call and a chunk"},
+     .help = "Members compute this many rows in one call, and the files have chunks of as many. Another number gives "
+             "other bits. Lower it to save memory."},
     {CONFIG("cache.shard_rows", cache.shard_rows), WHOLE(1, 1e12), .unit = "rows", .value = "16384",
-     .help = "rows a file; a multiple of cache.block"},
-    {CONFIG("cache.deflate", cache.deflate), WHOLE(0, 9), .value = "0", .help = "compression; 0: none"},
+     .help = "A file of the cache (a shard) has this many rows, a multiple of cache.block. Lower it to give more ranks "
+             "work."},
+    {CONFIG("cache.deflate", cache.deflate), WHOLE(0, 9), .value = "0",
+     .help = "The files of the cache are compressed at this level, 1 (fast) to 9 (small). 0 does not compress. Raise "
+             "it if the disk is small."},
     {CONFIG("cache.memory", cache.memory), WHOLE(1, 1e9), .unit = "MiB", .factor = 1U << 20, .value = "1024",
-     .help = "what a rank may keep of the cache, a node's ranks together once for all; the rest is read as needed"},
+     .help = "A rank may use this many MiB for the cache; the ranks of a node share one copy. If the cache needs more, "
+             "it is read from disk as it is needed."},
 
     {TEXTS("students", student, n_students, trb_student_opts), .value = "[hydra, kd]",
-     .help = "what is distilled; [] for none. A name that is no method needs student.NAME.method or is a hydra"},
+     .help = "These students are distilled; [] distils none. A name that is no method needs student.NAME.method, or "
+             "the student is a hydra."},
 
     {STUDENT("method", method), .type = &trb__type_method, .value = "hydra",
-     .help = "how the student follows the members; the methods are explained below"},
+     .help = "The student follows the members by this method. The methods are explained below."},
     {STUDENT("split", split), TEXT, .value = "\"\"",
-     .help = "instead of `split` in the list: where in student.layers, or else train.layers, the heads begin: a "
-             "position, from 0, or a name such as stage3.block3"},
+     .help = "The heads begin at this place in student.layers, or else train.layers: a position, counted from 0, or a "
+             "name such as stage3.block3. It takes the place of `split` in the list."},
     {STUDENT("temperature", tempering.temperature), REAL(0.01, 1000), .value = "4", .read_by = tempered,
-     .help = "softens members' and student's probabilities"},
+     .help = "Logits of members and student are divided by this before the softmax. A higher value makes small "
+             "probabilities count more."},
     {STUDENT("factors", factors), REAL(0, 10), .value = "0", .identity = TRB__PART_IF_SET, .read_by = sharing,
-     .help = "deviation around 1 of the factors at first; 0: the method's own, or random signs"},
+     .help = "The factors of rank one start with this standard deviation around 1. 0 takes the method's own, or random "
+             "signs."},
     {STUDENT("anneal_from", tempering.anneal_from), REAL(1, 1000), .value = "10", .identity = TRB__PART_IF_SET,
-     .read_by = annealed, .help = "temperature at the beginning, from where it falls to 1"},
+     .read_by = annealed,
+     .help = "The temperature begins at this value and falls to 1. With 1 it stays there, as a cache of statistics "
+             "needs it."},
     {STUDENT("anneal_share", tempering.anneal_share), REAL(0, 1), .value = "0.5", .identity = TRB__PART_IF_SET,
-     .read_by = annealed, .help = "over which share of the epochs it falls"},
+     .read_by = annealed, .help = "The temperature falls to 1 over this first share of the training. 0 begins at 1."},
     {STUDENT("label_weight", label_weight), REAL(0, 1), .value = "0", .identity = TRB__PART_IF_SET, .read_by = labelled,
-     .help = "share of the label's cross entropy in the loss, on samples as they are; the rest is the members'"},
+     .help = "This share of the loss is the cross entropy of the label, on samples as they are; the rest is the "
+             "members'. 0 learns from the members alone."},
     {STUDENT("phase1_epochs", phase1_epochs), WHOLE(0, 1e6), .unit = "epochs", .value = "20",
-     .help = "with one head, before it is copied to all; a method without copies trains for as many epochs more"},
+     .help = "The student first trains with one head for this many epochs; then the head is copied for each member. A "
+             "method without copies trains for as many epochs more."},
     {STUDENT("restart", restart), BOOL, .value = "true", .read_by = copied,
-     .help = "phase 2 runs through the schedule anew; false: one schedule over both phases"},
+     .help = "Phase 2, with all heads, runs through the learning-rate schedule anew. false: one schedule spans both "
+             "phases."},
     {STUDENT("views", views), WHOLE(0, 1000), .value = "0",
-     .help = "how many of the cache's views it sees, one of them a sample an epoch; 0: all"},
+     .help = "The student sees this many of the cache's views, the first ones, and in an epoch one view of each "
+             "sample. 0 takes all views."},
     {STUDENT("clean", clean), REAL(0, 1), .value = "0", .identity = TRB__PART_IF_SET,
-     .help = "share of rows that show the sample itself, where there are other views; 0: as often as any of them"},
+     .help = "This share of the rows shows the sample itself, if there are other views. 0: it is as frequent as any "
+             "other view."},
     {STUDENT("match_uncertainty", match_uncertainty), BOOL, .value = "false", .identity = TRB__PART_IF_SET,
      .read_by = trb_method_several,
-     .help = "after the training heads are spread around their mean, by one factor, so that their model uncertainty on "
-             "the validation part is the members'"},
+     .help = "After the training one factor spreads the heads around their mean, so that their model uncertainty on "
+             "the held-out samples is the members'. It needs data.validation."},
     {STUDENT("head_lanes", head_lanes), WHOLE(1, 10000), .value = "1", .identity = TRB__PART_IF_SET,
-     .help = "equal parts of the heads, the most groups that can share them; decides bits"},
+     .help = "The heads are cut into this many equal parts, and at most as many groups of ranks can share them. Raise "
+             "it for many heads; another number gives other bits."},
     {STUDENT("head_groups", head_groups), WHOLE(1, 10000), .value = "1", .identity = TRB__NO_PART,
-     .help = "ranks form rows of so many; each holds its part of the heads and opens only their members' shards"},
+     .help = "Ranks form rows of this many. Each rank of a row holds its part of the heads, and opens only their "
+             "members' shards. Raise it if the heads are large."},
 
     {CONFIG("exchange", exchange.kind), CHOICE(exchanges), .value = "ordered", .identity = TRB__PART,
-     .help = "of parameters between ranks; ordered: the same bits for any number of ranks"},
+     .help = "Ranks exchange gradients and parameters in this way. ordered: the same bits for any number of ranks; "
+             "allreduce: MPI's sum; server: some ranks hold the parameters."},
     {CONFIG("server.ranks", exchange.servers), WHOLE(1, 65536), .value = "1",
-     .help = "exchange: server: the first ranks hold the parameters, the others compute"},
+     .help = "With exchange: server, this many ranks, the first ones, hold the parameters; the others compute."},
     {CONFIG("server.staleness", exchange.staleness), WHOLE(0, 1e6), .endless = true, .unit = "steps", .value = "0",
-     .help = "how far a rank may run ahead of the slowest; 0: the bits of ordered"},
+     .help = "With exchange: server, a rank may be this many steps ahead of the slowest. 0 gives the bits of ordered; "
+             "above 0 the bits depend on which rank was fast."},
     {CONFIG("comm.stall_seconds", comm.stall_seconds), REAL(0, 1e6), .unit = "s", .value = "60",
-     .help = "after so long a wait, or a silence of a rank, rank 0 names who is behind or silent; 0: never"},
+     .help = "After a wait of this many seconds, or as long a silence of a rank, rank 0 names the rank that is late or "
+             "silent. 0 disables this."},
     {CONFIG("comm.timeout", comm.timeout), REAL(0, 1e6), .unit = "s", .value = "1800",
-     .help = "after so long a silence of a rank that another one waits for, the job ends; 0: never"},
+     .help = "The job ends when a rank waits for another one that has been silent for this many seconds. 0 waits for "
+             "ever."},
 
-    {CONFIG("eval.split", eval.split), WORD(splits), .value = "test", .help = "samples of the report"},
-    {CONFIG("eval.batch", eval.batch), WHOLE(1, 1e6), .unit = "samples", .value = "256", .help = "samples a call"},
-    {CONFIG("eval.bins", eval.bins), WHOLE(1, 100), .value = "15", .help = "of the calibration error"},
+    {CONFIG("eval.split", eval.split), WORD(splits), .value = "test",
+     .help = "The report is about these samples; validation are those that data.validation holds out."},
+    {CONFIG("eval.batch", eval.batch), WHOLE(1, 1e6), .unit = "samples", .value = "256",
+     .help = "Evaluation computes this many samples in one call, and ranks share such blocks. Lower it to give more "
+             "ranks work."},
+    {CONFIG("eval.bins", eval.bins), WHOLE(1, 100), .value = "15",
+     .help = "The calibration error (ECE) is computed in this many bins."},
     {TEXTS("eval.ood", eval.ood, eval.n_ood, trb_ood_opts), .value = "[]",
-     .help = "names of data sets out of distribution, which ood.NAME.files describes"},
+     .help = "The report says how well each model separates these data sets, which are out of distribution, from its "
+             "own. ood.NAME.files describes the set NAME."},
     {TEXTS("eval.corruptions", eval.corruptions, eval.n_corruptions, char *), .value = "[]",
-     .help = "of images: any of [noise, blur, contrast, rotation, shift], each at five strengths"},
+     .help = "The report also has figures for images damaged by these: any of [noise, blur, contrast, rotation, "
+             "shift], each at five strengths."},
 
     {.scope = TRB__OOD,
      .key = "files",
@@ -252,14 +325,17 @@ const trb__option trb__options[] = {
      .bytes = sizeof(char *),
      .count_offset = offsetof(trb_ood_opts, n_files),
      .value = "required",
-     .help = "of the set NAME; its labels are read, but not used"},
-    {OOD("format", format), CHOICE(formats), .value = "data.format", .help = "of the files"},
-    {OOD("root", root), TEXT, .value = "data.root", .help = "folder in front of relative names"},
+     .help = "These files are the set NAME. Their labels are read, but not used."},
+    {OOD("format", format), CHOICE(formats), .value = "data.format",
+     .help = "The files of the set NAME have this format."},
+    {OOD("root", root), TEXT, .value = "data.root", .help = "Names of the set's files are relative to this folder."},
 
     {CONFIG("math.threads", math.threads), WHOLE(1, 1024), .value = "1",
-     .help = "threads a rank in matrix products; another number, other bits"},
+     .help = "Each rank computes matrix products with this many threads. Another number gives other bits. Raise it if "
+             "there are more cores than ranks."},
     {CONFIG("math.precision", math.precision), CHOICE(precisions), .value = "f32", .identity = TRB__PART,
-     .help = "of the operands of convolutions and matrix products; bf16: bfloat16, where the processor has it"},
+     .help = "Convolutions and matrix products take operands of this precision. bf16 is bfloat16, on processors that "
+             "have avx512_bf16; tribikos plan shows the time of each."},
 };
 
 const size_t trb__n_options = sizeof trb__options / sizeof trb__options[0];

@@ -1,4 +1,4 @@
-/* The resolved configuration as a file that can be read again. */
+/* Printing: the resolved configuration as YAML that reads back to the same configuration. */
 #include "internal.h"
 
 #include <inttypes.h>
@@ -35,7 +35,7 @@ trb_status trb__option_text(const trb__option *o, const void *base, char **out)
     return trb__page_close(&p, TRB_OK, out);
 }
 
-/* "KEY: value", with the unit as a comment. */
+/* "KEY: value", with the unit as a YAML comment. */
 static void print_option(FILE *f, int indent, const char *key, const trb__option *o, const void *base)
 {
     (void)fprintf(f, "%*s%s: ", indent, "", key);
@@ -49,7 +49,7 @@ static void print_scope(FILE *f, int indent, trb__scope scope, const void *base)
         if (trb__options[i].scope == scope) print_option(f, indent, trb__options[i].key, &trb__options[i], base);
 }
 
-/* What a member has otherwise than all; `opened` counts the headings that are printed already. */
+/* Print an option in which a member differs from `train`. `opened` counts the headings that are printed already. */
 static trb_status print_override(FILE *f, const trb_config *c, uint64_t m, const trb__option *o, int *opened)
 {
     char *common = NULL, *own = NULL;
@@ -108,7 +108,7 @@ static trb_status print_all(FILE *f, const trb_config *c)
 {
     for (size_t i = 0; i < trb__n_options; i++) {
         const trb__option *o = &trb__options[i];
-        /* The rows of the other scopes stand together: their whole section is printed at the first of them. */
+        /* Rows of another scope are neighbours in the table. At the first of them the whole section is printed. */
         if (o->scope != TRB__CONFIG) {
             if (trb__option_neighbours(o, o - 1)) continue;
             if (o->scope == TRB__FIT) {

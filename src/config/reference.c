@@ -1,4 +1,5 @@
-/* The reference of all keys, made of the table. */
+/* The reference of all keys (`tribikos config --help`). It is printed from the option table, so it cannot drift from
+ * what the parser takes. */
 #include "internal.h"
 
 #include <string.h>
@@ -24,7 +25,7 @@ bool trb_config_reference(size_t i, trb_config_key *key)
 
 enum { NAME_WIDTH = 22, RANGE_WIDTH = 23, VALUE_WIDTH = 14, WIDTH = 100 };
 
-/* Print text from the current column on, broken between words, further lines from `indent`. */
+/* Print text from the current column on. Break it between words; further lines begin at column `indent`. */
 static void print_wrapped(FILE *f, int indent, const char *text)
 {
     int column = indent;
@@ -70,17 +71,18 @@ static void print_methods(FILE *f)
 static void print_help(FILE *f)
 {
     trb_config_key key;
-    (void)fputs("Keys of a configuration file (YAML); --key=value on the command line wins over the file, the last\n"
-                "flag over those before it. Sections nest: `train: {lr: 1e-3}` is the key train.lr.\n\n",
+    (void)fputs("These are the keys of a configuration file (YAML). Sections nest: `train: {lr: 1e-3}` is the key\n"
+                "`train.lr`. Every key is also a flag, `--train.lr=1e-3`, which wins over the file. If a flag is\n"
+                "given twice, the last one wins. Where a meaning begins with names of methods, only students of\n"
+                "these methods read the key.\n\n",
                 f);
     (void)fprintf(f, "%-*s %-*s %-*s %s\n", NAME_WIDTH, "KEY", RANGE_WIDTH, "TYPE AND RANGE", VALUE_WIDTH, "DEFAULT",
                   "MEANING");
     for (size_t i = 0; trb_config_reference(i, &key); i++) print_key(f, &key);
-    (void)fputs(
-        "\nmembers.overrides.M.KEY is train.KEY for member M alone. Every train.KEY also exists as student.KEY\n"
-        "for all students, and every student.KEY as student.NAME.KEY for the student NAME alone. A student's\n"
-        "options have the defaults above, not the members' values, except:",
-        f);
+    (void)fputs("\nmembers.overrides.M.KEY sets train.KEY for member M alone. Every train.KEY also exists as\n"
+                "`student.KEY`, for all students, and every student.KEY as student.NAME.KEY, for the student NAME\n"
+                "alone. Students do not take the members' values. They have the defaults above, except:",
+                f);
     for (size_t i = 0; i < trb__n_options; i++)
         if (trb__options[i].student_value != NULL)
             (void)fprintf(f, " student.%s %s", trb__options[i].key, trb__options[i].student_value);

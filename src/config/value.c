@@ -1,4 +1,5 @@
-/* Values of the configuration, a type after the other: its functions, then its row (trb__type). */
+/* Values of the configuration, one type after the other: first its functions, then its row of functions (trb__type).
+ * A new type needs such a row, and no switch elsewhere. */
 #include "internal.h"
 
 #include <ctype.h>
@@ -28,7 +29,7 @@ static size_t count_of(const trb__option *o, const void *base)
     return n;
 }
 
-/* Of what lies behind a pointer; the slot is NULL where nothing was read. */
+/* Release the memory to which a field points. The field is NULL if nothing was read. */
 static void clear_pointer(const trb__option *o, void *base)
 {
     char **slot = field(o, base);
@@ -61,7 +62,7 @@ static bool in_range(const trb__option *o, double v)
     return (o->above_min ? v > o->min : v >= o->min) && (o->below_max ? v < o->max : v <= o->max);
 }
 
-/* Decimal digits and nothing else: no sign, space, separator or exponent. */
+/* Read decimal digits and nothing else: no sign, space, separator or exponent. */
 static bool read_digits(const char *from, const char *end, uint64_t *value)
 {
     uint64_t v = 0;
@@ -120,8 +121,8 @@ static bool read_real(const char *text, double *value)
     return trb_number_read(text, strlen(text), value);
 }
 
-/* The shortest decimal that reads back to the same double, spelt so that every YAML reader takes it for a number:
- * "0.001", "10", "1.0e-8". */
+/* Write the shortest decimal that reads back to the same double, in a form that every YAML reader takes for a number:
+ * "0.001", "10", "1.0e-8". (YAML 1.1 takes "1e-8" for a text.) */
 static void write_real(FILE *f, double value)
 {
     char text[TRB_NUMBER_BYTES];
@@ -202,7 +203,7 @@ static trb_status parse_text(const trb__option *o, const trb__items *items, cons
     return trb_strdup(item->value[0], field(o, base));
 }
 
-/* Plain where no reader can take the text for anything else, else in double quotes. */
+/* Write a text without quotes only if no YAML reader can take it for anything else. */
 static void write_text(FILE *f, const char *text)
 {
     static const char *const words[] = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"};
@@ -221,7 +222,8 @@ static void write_text(FILE *f, const char *text)
             (void)fprintf(f, "\\%c", *p);
         else if ((unsigned char)*p < 0x20 || *p == 0x7f)
             (void)fprintf(f, "\\x%02x", (unsigned char)*p);
-        else if ((unsigned char)p[0] == 0xc2 && (unsigned char)p[1] < 0xa0) /* C1, which YAML takes escaped alone */
+        else if ((unsigned char)p[0] == 0xc2 &&
+                 (unsigned char)p[1] < 0xa0) /* C1 control characters, which YAML allows only escaped */
             (void)fprintf(f, "\\x%02x", (unsigned char)*++p);
         else
             (void)fputc(*p, f);
@@ -347,12 +349,13 @@ const trb__type trb__type_method = {
 
 /* ---- layers */
 
-/* Layers may come as a list, as one text with commas, or mixed; blanks do not count. */
+/* Layers are given as a list, as one text with commas, or as a mixture. Blanks do not matter. */
 static trb_status parse_layers(const trb__option *o, const trb__items *items, const trb__item *item, void *base)
 {
     size_t bytes = 1;
     char *list = NULL;
-    for (size_t i = 0; i < item->n; i++) bytes += 2 * strlen(item->value[i]) + 2; /* at worst "," becomes ", " */
+    for (size_t i = 0; i < item->n; i++)
+        bytes += 2 * strlen(item->value[i]) + 2; /* at most, if every "," becomes ", " */
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, bytes, 1, &list));
     *(char **)field(o, base) = list;
     char *to = list;
@@ -378,7 +381,7 @@ static trb_status parse_layers(const trb__option *o, const trb__items *items, co
             while (to > first && to[-1] == ' ') to--;
             if (to == first)
                 return trb__item_fail(items, item, "layer %zu of the list is empty%s%s", layer,
-                                      begin > list ? ", behind " : "", begin > list ? list : "");
+                                      begin > list ? ", after " : "", begin > list ? list : "");
             *to = '\0';
             more = *from++ == ',';
         }
@@ -417,7 +420,7 @@ static trb_status read_recipe(const trb__items *items, const trb__item *item, co
     return trb__item_fail(items, item, "%s", why);
 }
 
-/* Like layers, a recipe may come as a list or as one text with commas. */
+/* A recipe is given as a list or as one text with commas, as layers are. */
 static trb_status parse_recipe(const trb__option *o, const trb__items *items, const trb__item *item, void *base)
 {
     char text[TRB_RECIPE_BYTES] = "";
@@ -440,7 +443,7 @@ static void print_recipe(FILE *f, const trb__option *o, const void *base)
 const trb__type trb__type_recipe = {
     .lists = true, .range = "e.g. [crop 4, flip]", .parse = parse_recipe, .print = print_recipe};
 
-/* A list of texts, each a recipe with commas; one text is one recipe. */
+/* Recipes are given as a list of texts, each a recipe with commas. One text alone is one recipe. */
 static trb_status parse_recipes(const trb__option *o, const trb__items *items, const trb__item *item, void *base)
 {
     const size_t n = item->n == 1 && item->kind == TRB__SCALAR && item->value[0][0] == '\0' ? 0 : item->n;
@@ -476,7 +479,8 @@ const trb__type trb__type_recipes = {.lists = true,
 
 /* ---- members */
 
-/* "all", or numbers and runs of numbers: "0-4,7". */
+/* "all", or numbers and runs of numbers: "0-4,7". The field is an array of members.count flags, so that key is read
+ * before this one. */
 static trb_status parse_members(const trb__option *o, const trb__items *items, const trb__item *item, void *base)
 {
     const size_t count = count_of(o, base);
@@ -508,6 +512,7 @@ static trb_status parse_members(const trb__option *o, const trb__items *items, c
     return TRB_OK;
 }
 
+/* Print runs of members as a quoted text, which no YAML reader takes for a number. */
 static void print_members(FILE *f, const trb__option *o, const void *base)
 {
     const bool *only = *(bool *const *)field_of(o, base);
@@ -533,7 +538,7 @@ static void print_members(FILE *f, const trb__option *o, const void *base)
 const trb__type trb__type_members = {
     .lists = true, .range = "members", .parse = parse_members, .print = print_members, .clear = clear_pointer};
 
-/* ---- any of them */
+/* ---- values of any type */
 
 void trb__option_range(const trb__option *o, size_t n, char *text)
 {

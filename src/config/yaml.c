@@ -1,5 +1,13 @@
-/* YAML to a flat list of items, through libyaml's events: its document interface would have resolved aliases already,
- * which are refused here (with anchors, tags and further documents), because a configuration needs none of them. */
+/* YAML into a flat list of items.
+ *
+ * A configuration needs no aliases, anchors, tags or second documents, so they are refused. This is why the reader uses
+ * libyaml's events: its document interface resolves aliases before the caller sees them.
+ *
+ *   node     events                                becomes
+ *   value    scalar                                an item with one value
+ *   list     sequence start, scalars, end          an item with n values; lists in lists are refused
+ *   section  mapping start, (key, node)..., end    an item without values, and one item for each node in it
+ */
 #include "internal.h"
 
 #include <stdarg.h>
@@ -17,7 +25,7 @@ typedef struct {
     yaml_parser_t parser;
     trb__items *items;
     trb__item_source source;
-    char key[KEY_BYTES]; /* of the node that is being read */
+    char key[KEY_BYTES]; /* dotted, of the node that is being read */
 } reader;
 
 const char *trb_config_library(void)
@@ -46,7 +54,7 @@ trb_status trb__item_fail(const trb__items *items, const trb__item *item, const 
     return trb_fail(TRB_ECONFIG, "%s: key `%s`: %s", trb__item_where(items, item, where), item->key, why);
 }
 
-/* Room for one more element behind the n that an array has. */
+/* Make room for one more element after the n elements of an array. */
 static trb_status grow(void *array, size_t n, size_t *capacity, size_t size)
 {
     if (n < *capacity) return TRB_OK;
@@ -93,7 +101,7 @@ static size_t line_of(const yaml_event_t *event)
     return event->start_mark.line + 1;
 }
 
-/* The next event; on success it has to be deleted by the caller. */
+/* Take the next event and refuse what is no plain YAML. On success the caller deletes the event. */
 static trb_status next(reader *r, yaml_event_t *event)
 {
     if (yaml_parser_parse(&r->parser, event) == 0) {
@@ -132,6 +140,7 @@ static trb_status next(reader *r, yaml_event_t *event)
     return refuse(r, line, text);
 }
 
+/* A plain empty value, ~ or null is a forgotten value far more often than an empty text. */
 static trb_status scalar_text(const reader *r, const yaml_event_t *event, const char **out)
 {
     const char *text = (const char *)event->data.scalar.value;
@@ -163,7 +172,7 @@ static trb_status read_list(reader *r, size_t line)
     return TRB_OK;
 }
 
-/* A key of a section enters the dotted key; `length` is that of the section's own key. */
+/* Append a key of a section to the dotted key. `length` is the length of the section's own key. */
 static trb_status enter(reader *r, size_t length, const yaml_event_t *event)
 {
     if (event->type != YAML_SCALAR_EVENT) return refuse(r, line_of(event), "expected a key, got a list or section");
@@ -176,7 +185,7 @@ static trb_status enter(reader *r, size_t length, const yaml_event_t *event)
 
 static trb_status read_node(reader *r, const yaml_event_t *event);
 
-/* Sections are items as well, so that one that appears twice is noticed. The depth is bounded by the key's length. */
+/* A section is an item as well, so that a section given twice is noticed. The length of keys bounds the depth. */
 static trb_status read_section(reader *r, size_t line)
 {
     trb__item *item = NULL;
@@ -249,6 +258,8 @@ static void clear_item(trb__item *item)
     trb_free(item->key);
 }
 
+/* The strongest item of a key comes last, so that settling keeps the last one. Among flags the later one is stronger.
+ * */
 static int by_key_then_strength(const void *a, const void *b)
 {
     const trb__item *x = a, *y = b;

@@ -43,7 +43,7 @@ for id in $behind; do
     check "job $id was replaced" is "$id" CANCELLED
 done
 check "member 1 is submitted anew" test "$(squeue -h -r -j "$(number train)" -o %K)" = 1
-check "what comes behind waits for it and for member 2" grep -q "^cache .* behind $(number train) ${train}_2$" submit
+check "the next stage waits for it and for member 2" grep -q "^cache .* after $(number train) ${train}_2$" submit
 check "everything ends" wait_for all_over
 check "member 2 was left alone" is "${train}_2" COMPLETED
 digest "$soon" >got

@@ -144,8 +144,8 @@ static const bad table[] = {
     {"train: {schedule: step, decay_epochs: 0}\n", NULL, "`train.schedule`: step contradicts `train.decay_epochs`: 0"},
     {"train.warmup: 10\n", NULL, "`train.warmup`: 10 contradicts `train.epochs`: 10 (default)"},
     {"students: [kd, endd]\nstudent: {label_weight: 0.1}\n", NULL,
-     "key `student.label_weight`: student `endd` learns a distribution over what members say, to which a label is no "
-     "member; set `student.endd.label_weight` to 0"},
+     "key `student.label_weight`: student `endd` learns a distribution over what members say, and labels are not part "
+     "of it; set `student.endd.label_weight` to 0"},
     {"students: [a]\nstudent.a: {method: proxy-endd, label_weight: 0.1}\n", NULL, "student `a` learns a distribution"},
     {"students: [proxy-endd]\nmembers.count: 1\n", NULL,
      "key `members.count`: student `proxy-endd` learns a distribution over what members say; expected 2 or more"},

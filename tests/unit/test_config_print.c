@@ -213,15 +213,15 @@ static void reference(void **state)
                                 "math.threads"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
         if (strstr(text, keys[i]) == NULL) fail_msg("the reference lacks %s", keys[i]);
-    assert_non_null(
-        strstr(text, "train.lr               real > 0                1e-3           learning rate at its peak\n"));
-    assert_non_null(strstr(text, "or [resnet20 10]; required\n"));
-    assert_non_null(strstr(text, "position, from 0, or a name such as\n"));
+    assert_non_null(strstr(text, "train.lr               real > 0                1e-3           "
+                                 "This is the learning rate at its peak,\n"));
+    assert_non_null(strstr(text, " e.g. [dense 200, relu, dense 10] or\n"));
+    assert_non_null(strstr(text, " a position, counted from 0, or a name\n"));
     /* What methods say of themselves. */
     assert_non_null(strstr(text, "hydra|kd|endd|proxy-endd|batchensemble|latentbe "));
     assert_non_null(strstr(text, " hydra, kd, batchensemble, latentbe:\n"));
-    assert_non_null(strstr(text, " endd: temperature at the beginning,"));
-    assert_non_null(strstr(text, " hydra, batchensemble: after the\n"));
+    assert_non_null(strstr(text, " endd: The temperature begins at this\n"));
+    assert_non_null(strstr(text, " hydra, batchensemble: After the\n"));
     assert_non_null(
         strstr(text, "\n  kd            One head imitates the mean of the tempered members (Hinton et al. 2015).\n"
                      "                Needs: classes or regression; logits, or statistics with "
