@@ -1,11 +1,14 @@
-/** Matrix products, on the kernels that this processor deserves.
+/** Matrix products by OpenBLAS and oneDNN, with the fastest kernels for this processor.
  *
- * OpenBLAS chooses its kernels when it is loaded and does not know every processor: one that is newer than the library
- * may get kernels of half the speed. trb_blas_open() therefore decides first, from the processor's own feature bits
- * alone, and only then loads the library (dlopen). A user's OPENBLAS_CORETYPE wins. oneDNN looks at the processor by
- * itself. Which library computes a product, and in which pieces, depends on its shape alone (measured; see
- * src/math/blas.c), so the bits of a product depend on its shape, its operands, the processor and the thread count, and
- * on nothing else. The name of the kernels and the thread count are recorded wherever bits depend on them.
+ * OpenBLAS chooses its kernels when it is loaded, but does not know every processor: a processor that is newer than the
+ * library may get kernels of half the speed. So trb_blas_open() first chooses them from the processor's feature bits,
+ * and then loads the library (dlopen). If the user has set OPENBLAS_CORETYPE, that is used. oneDNN chooses well by
+ * itself.
+ *
+ * Which library computes a product, and in which pieces, depends on its shape and the precision only (measured; see
+ * src/math/blas.c). So the bits of a product depend on its shape, its operands, the precision, the processor and the
+ * thread count, and on nothing else. Files whose bits depend on them record the names of the kernels and the thread
+ * count.
  */
 #ifndef TRB_BLAS_H
 #define TRB_BLAS_H
@@ -14,21 +17,22 @@
 
 #include "tribikos/status.h"
 
-/** Load the library and fix its thread count. Local; call once before any other function of this folder; a second call
- * may only change the thread count. \param[in] threads  BLAS threads a rank, >= 1; 1 is fastest on layer-sized shapes
- * \return TRB_OK; TRB_ECONFIG if threads < 1, if there cannot be so many, or if the processor lacks what
- * OPENBLAS_CORETYPE asks for; TRB_EIO if the library cannot be loaded */
+/** Load the library and set its thread count. Local. Call it before any other function of this folder; a later call can
+ * only change the thread count. \param[in] threads  BLAS threads a rank, >= 1; 1 is fastest on layer-sized shapes
+ * \return TRB_OK; TRB_ECONFIG if threads < 1, if the libraries give another number, or if the processor lacks what
+ * OPENBLAS_CORETYPE needs; TRB_ENOMEM if threads or their buffers are refused; TRB_EIO if the library cannot be loaded
+ */
 trb_status trb_blas_open(int threads);
 
-/** Give back what products of bf16 keep from one call to the next: a primitive for each shape, made at its first use,
- * and the rounded operands. Local; they are made anew if needed. */
+/** Free what bf16 products keep for later calls: a primitive for each shape, and a buffer for rounded operands. Local;
+ * they are made again if needed. */
 void trb_blas_close(void);
 
-/** Libraries, kernels, thread count and precision (precision.h) as recorded, e.g.
- * "OpenBLAS 0.3.21 SkylakeX, oneDNN 2.6.3 isa 0xe7, 1 thread, bf16" (without the last word in single precision; isa is
- * oneDNN's dnnl_cpu_isa_t, the processor's features that it uses). Local; borrowed; "" before trb_blas_open(). */
+/** Libraries, kernels, thread count and precision (precision.h) as files record them, e.g.
+ * "OpenBLAS 0.3.21 SkylakeX, oneDNN 2.6.3 isa 0xe7, 1 thread, bf16". In single precision the last word is missing. isa
+ * is oneDNN's dnnl_cpu_isa_t: the processor features that it uses. Local; borrowed; "" before trb_blas_open(). */
 const char *trb_blas_name(void);
-/** The first part of it, libraries and kernels. */
+/** The first part of that text: libraries and kernels. */
 const char *trb_blas_libraries(void);
 
 /** C = op(A) op(B) + beta C, row-major, single precision. Local.

@@ -1,14 +1,14 @@
-/** A checkpoint: where a training of one network stands. Its bytes do not depend on who trains.
+/** A checkpoint: the state of the training of one network. Its bytes do not depend on the number of ranks.
  *
  *   "weights", "moment1", "moment2" (as many as the optimiser has) [trb_net_size] float32: slabs of net.h's layout
- *   "loss_sums" float64: what the losses of the epoch under way add up to, one a lane, head lanes one after the other
- *   "metrics" uint8: metrics.jsonl up to here; absent if empty
+ *   "loss_sums" float64: sums of the losses in the current epoch, one for each lane; head lanes follow one another
+ *   "metrics" uint8: the contents of metrics.jsonl up to this step; absent if empty
  *   attributes: format "tribikos checkpoint"; version 1; layers, input_c, input_h, input_w, heads, config, blas as in a
- *   weights file; processor (trb_machine_name(); files of earlier versions have none); phase (from 1) and step (taken
- *   in the phase), from which order, views and masks follow; digest (XXH3 of all of it but blas and processor)
+ *   weights file; processor (trb_machine_name(); files of earlier versions have none); phase (from 1) and step (steps
+ *   done in this phase), which determine order, views and masks; digest (XXH3 of everything except blas and processor)
  *
- * Checkpoints of one training lie in a folder of their own in N slots, "0.h5" to "N-1.h5", of which the next one takes
- * the place of the oldest. One under its name is complete: the rename is the last that is done to it.
+ * The checkpoints of one training have a folder of their own with N slots, "0.h5" to "N-1.h5". A new checkpoint
+ * replaces the oldest. A file under its final name is complete, because the rename is the last step of writing it.
  *
  * All functions are local.
  */
@@ -23,30 +23,33 @@ typedef struct {
     uint64_t phase, step, digest;
     size_t n_sums, n_slabs;
     double *sum;
-    const float *slab[TRB_CHECKPOINT_SLABS]; /* to be written; of one that was read they are nowhere */
+    const float *slab[TRB_CHECKPOINT_SLABS]; /* only for writing; reading passes slabs to a trb_checkpoint_taker */
     const trb_net *net;
-    trb_net *built; /* of one that was read: what `net` borrows */
+    trb_net *built; /* only after reading: owns the network that `net` points to */
 } trb_checkpoint;
 
 /** Publish a checkpoint. TRB_ENUM if a value is not finite. \param[out] digest  may be NULL */
 trb_status trb_checkpoint_write(const char *path, const trb_checkpoint *c, uint64_t *digest);
-/** The same in a slot of a folder, which is made if need be. */
+/** The same for a slot of a folder. Creates the folder if it does not exist. */
 trb_status trb_checkpoint_publish(const char *folder, size_t slot, const trb_checkpoint *c);
 
-/** Takes values [at, at + n) of a slab, at most TRB_CHECKPOINT_PIECE, while a checkpoint is read: slab by slab, from
- * their beginning to their end. */
+/** Receives values [at, at + n) of a slab while a checkpoint is read. n is at most TRB_CHECKPOINT_PIECE. Slabs come one
+ * after the other, each from its beginning to its end. */
 typedef trb_status trb_checkpoint_taker(void *ctx, size_t slab, size_t at, size_t n, const float *values);
 
-/** Read and check everything, a piece at a time: a checkpoint may be several times as large as what a rank holds.
- * \param[in] take  NULL if nobody wants the slabs. What it was given is good only if TRB_OK is returned
- * \param[out] c  trb_checkpoint_clear() \return TRB_OK; TRB_ECONFIG if absent; TRB_EINTEGRITY if anything is not what
- * it says; a failure of `take` */
+/** Read and check everything, one piece at a time, because a checkpoint may be several times as large as what a rank
+ * holds in memory.
+ * \param[in] take  NULL if the slabs are not wanted. The values that it received are valid only if this function
+ *                  returns TRB_OK
+ * \param[out] c    released with trb_checkpoint_clear()
+ * \return TRB_OK; TRB_ECONFIG if absent; TRB_EINTEGRITY if the contents contradict the description; a failure of `take`
+ */
 trb_status trb_checkpoint_read(const char *path, trb_checkpoint_taker *take, void *ctx, trb_checkpoint *c);
 void trb_checkpoint_clear(trb_checkpoint *c);
 
-/** Read the newest checkpoint of a folder that is good.
- * \param[in] damaged  told of each that is not   \param[out] c  config is NULL if there is none
- * \param[out] slot,path  of it */
+/** Find the newest undamaged checkpoint of a folder.
+ * \param[in] damaged  called with a message for each damaged checkpoint
+ * \param[out] c  config is NULL if there is none   \param[out] slot,path  where it is */
 trb_status trb_checkpoint_newest(const char *folder, size_t slots, void (*damaged)(const char *why), trb_checkpoint *c,
                                  size_t *slot, char path[TRB_CHECKPOINT_PATH]);
 /** Remove all slots, and the folder if nothing else is in it. */

@@ -1,4 +1,4 @@
-/** The types of stored numbers, and half precision (IEEE 754 binary16), which is stored but never computed with.
+/** The types of stored numbers, and half precision (IEEE 754 binary16), which is used in files but never for computing.
  *
  * All functions are local.
  */
@@ -13,7 +13,7 @@ typedef enum { TRB_U8, TRB_I32, TRB_I64, TRB_U64, TRB_F16, TRB_F32, TRB_F64 } tr
 size_t trb_dtype_bytes(trb_dtype t);
 const char *trb_dtype_name(trb_dtype t); /* "float16", as NumPy calls it */
 
-/** Round to nearest even, and back; exact for what is representable. */
+/** Convert float32 to float16, rounding to nearest even; and float16 to float32, which is exact. */
 void trb_f16_from_f32(size_t n, const float *from, uint16_t *to);
 void trb_f32_from_f16(size_t n, const uint16_t *from, float *to);
 

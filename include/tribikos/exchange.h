@@ -1,36 +1,38 @@
-/** Parameter exchange: lanes of gradients in, updated parameters out.
+/** Parameter exchange: it takes the gradients of all lanes and gives updated parameters to all ranks.
  *
- * A global batch is cut into L lanes, of which a rank computes some (grid.h). A lane's gradient is a whole slab. The
- * slab is cut into segments; a segment is on its way as soon as the rank's last lane has computed it, while the
- * backward pass goes on with the layers before. Updated parameters come in while the next forward pass computes; a
- * layer waits for its own only. The fewer lanes a rank has, the larger is the part of a step behind which messages can
- * hide. They move when MPI is called: at each trb_exchange_ready() and trb_exchange_needs(), which is why these should
- * be called often. No thread is needed.
+ * A batch is cut into L lanes, and a rank computes some of them (grid.h). The gradient of a lane is a whole slab. The
+ * slab is cut into segments. A segment is sent as soon as the rank has computed it in its last lane, while the backward
+ * pass goes on with earlier layers. Updated parameters arrive during the next forward pass; a layer waits only for its
+ * own. So messages overlap with computation, and the fewer lanes a rank has, the larger is the part of a step that can
+ * overlap. Messages move only when MPI is called, that is, at each trb_exchange_ready() and trb_exchange_needs(); call
+ * these often. No thread is needed.
  *
  * ordered: lanes are summed in one fixed binary tree: the sum over lanes [a, b) is the sum over [a, m) plus the sum
- * over [m, b), m = a + the largest power of two below b - a. The tree does not know the ranks, so neither do the bits:
- * for any P from 1 to L the parameters are the same. Every rank is the parameter server of its own slice of each
- * segment: the sums of the ranks' complete subtrees travel to the slices' owners, who add them in tree order, run the
- * optimiser on their slice (so moments are held once, not P times) and spread the new slice. P is taken apart into its
- * factors and the ranks of a node, and ranks meet factor by factor: log2 P messages for powers of two.
+ * over [m, b), m = a + the largest power of two below b - a. The tree does not depend on the ranks, so neither do the
+ * bits: for any number of ranks P from 1 to L the parameters are the same. Every rank owns a slice of each segment.
+ * Each rank adds up the complete subtrees of its lanes and sends the sums to the owners. An owner adds them in tree
+ * order, runs the optimiser on its slice, and spreads the new slice. So moments are held once, not P times. P is split
+ * into factors, those of the ranks a node first, and ranks meet factor by factor: log2 P messages if P is a power of
+ * two.
  *
- * allreduce: the lanes of a rank are summed, MPI_Iallreduce sums over ranks, and every rank updates everything. The
+ * allreduce: each rank adds up its lanes, MPI_Iallreduce sums over ranks, and every rank updates all parameters. The
  * bits depend on the number of ranks and on the MPI library.
  *
  * server: the first ranks of the group are servers. They hold the parameters in slices and run the optimiser; the
- * others, the workers, compute the lanes. With staleness 0 a step is that of ordered, with the servers as owners, bits
- * included. With staleness s > 0 there are no common steps (stale synchronous parallel, Ho et al. 2013, NIPS, sec. 3):
- * a step's lanes are cut in as many shares as there are workers, which a worker claims one at a time, in the order of
- * the samples, as soon as no share that is more than s steps behind it is still being computed by someone; so a slow
- * worker gets fewer of them. Each share is an update of its own, applied when all of it has arrived: the mean gradient
- * over its rows at 1/W of the learning rate (Adam: 1/sqrt(W)), W workers, with the schedule W times as long. The bits
- * depend on who was fast.
+ * others, the workers, compute the lanes. With staleness 0 a step gives the same bits as `ordered`, and the servers are
+ * the owners. With staleness s > 0 there are no common steps (stale synchronous parallel, Ho et al. 2013, NIPS, sec.
+ * 3). A step's lanes are cut into W shares, where W is the number of workers. A worker claims one share at a time, in
+ * the order of the samples. It may begin as soon as no share that is more than s steps behind is still being computed.
+ * So a slow worker gets fewer shares. Each share is one update, applied when all of it has arrived: the mean gradient
+ * over its rows, at 1/W of the learning rate (Adam: 1/sqrt(W)), with a schedule W times as long. The bits depend on
+ * which workers were fast.
  *
  * Use, a step:   for each of my lanes: compute into trb_exchange_gradient(), calling trb_exchange_needs() and
  *                trb_exchange_ready() on the way (trb_work_watch), then trb_exchange_lane_done();
  *                trb_exchange_push(); trb_exchange_pull().
- * Servers take part with no lanes. With staleness above 0 a server calls trb_exchange_serve() instead, once, and a
- * worker begins each step with trb_exchange_claim(). At the end all call trb_exchange_gather().
+ * Servers do the same without lanes. With staleness above 0 a server calls trb_exchange_serve() instead, once for the
+ * whole training, and a worker begins each step with trb_exchange_claim(). At the end all ranks call
+ * trb_exchange_gather().
  */
 #ifndef TRB_EXCHANGE_H
 #define TRB_EXCHANGE_H
@@ -46,122 +48,124 @@ typedef enum { TRB_EXCHANGE_ORDERED, TRB_EXCHANGE_ALLREDUCE, TRB_EXCHANGE_SERVER
 
 typedef struct {
     trb_exchange_kind kind;
-    uint64_t servers;   /* of kind server: how many ranks, at least 1 */
-    uint64_t staleness; /* of kind server: steps, or TRB_UNBOUNDED */
+    uint64_t servers;   /* kind server: how many ranks are servers, at least 1 */
+    uint64_t staleness; /* kind server: in steps, or TRB_UNBOUNDED */
 } trb_exchange_opts;
 
 typedef struct trb_exchange trb_exchange;
 
-/** Whether `ranks` ranks can train so. Local. \return TRB_OK; TRB_ECONFIG with the numbers and the nearest ones that
- * work */
+/** Check that this number of ranks can train with this exchange and grid. Local.
+ * \return TRB_OK; TRB_ECONFIG with the numbers and the nearest ones that work */
 trb_status trb_exchange_check(const trb_exchange_opts *how, const trb_grid_shape *shape, int ranks);
 /** How many ranks are servers. Local. */
 size_t trb_exchange_servers(const trb_exchange_opts *how);
 
-/** Collective over the group, which is that of the grid's ranks that share this part.
+/** Open an exchange. Collective over the group of the grid's ranks that share this part (trb_grid_group()).
  *
- * \param[in] grid  copied; its groups are borrowed until close; L takes the place of opt->lanes; its servers are those of
- * `how`   \param[in] net  borrowed until close
- * \param[in] steps  that will be taken; matters to staleness above 0 only
- * \param[in,out] params  [trb_net_size] the same on all ranks; borrowed until close, updated by pull
- * \return the agreed status; that of trb_exchange_check()
+ * \param[in] grid  copied; its groups are borrowed until the close; its L replaces opt->lanes; it must have the
+ * servers of `how`   \param[in] net  borrowed until the close
+ * \param[in] steps  how many steps the training takes; used only with staleness above 0
+ * \param[in,out] params  [trb_net_size] the same on all ranks; borrowed until the close, updated by the exchange
+ * \return the agreed status; also as trb_exchange_check()
  */
 trb_status trb_exchange_open(const trb_grid *grid, trb_grid_part part, const trb_exchange_opts *how, const trb_net *net,
                              const trb_optim *opt, uint64_t steps, float *params, trb_exchange **out);
-/** Collective over group unless communication failed: what is under way is brought to its end. NULL allowed. */
+/** Close an exchange; completes what is in flight. Collective over group, unless communication failed. NULL allowed. */
 void trb_exchange_close(trb_exchange *x);
 
-/** The lanes of this rank: none for a server; of a worker with staleness above 0, as many as it claims at a time. Local.
- */
+/** The lanes of this rank: none for a server; with staleness above 0, as many as a worker claims at a time. Local. */
 trb_lanes trb_exchange_lanes(const trb_exchange *x);
 
-/** Wait until the trained parameters [from, to) are those of this step. \param[in,out] exchange  a trb_exchange; of
- * this type so that trb_work_watch() can call it */
+/** Wait until the trained parameters [from, to) are those of this step.
+ * \param[in,out] exchange  a trb_exchange, as a void pointer so that trb_work_watch() can call this */
 void trb_exchange_needs(void *exchange, size_t from, size_t to);
 
-/** Where the gradient of the rank's next lane goes (lanes in ascending order): [trb_net_size], every element must be
- * written. To be called behind the lane's forward pass, as it waits for all that is under way. */
+/** Where to write the gradient of the rank's next lane, in ascending order of lanes: [trb_net_size]; every element must
+ * be written. Call it after the lane's forward pass, because it waits for all messages of the previous step. */
 float *trb_exchange_gradient(trb_exchange *x);
 
-/** Say that in the lane under way the trained part of the slab is complete from `from` on, and move messages. Local,
- * does not wait. \param[in,out] exchange  a trb_exchange; of this type so that trb_work_watch() can call it */
+/** Report that the trained part of the current lane's gradient is complete from offset `from` on, and move messages.
+ * Local, does not wait. \param[in,out] exchange  a trb_exchange, as a void pointer so that trb_work_watch() can call
+ * this */
 void trb_exchange_ready(void *exchange, size_t from);
 
-/** Say that the slab of the last trb_exchange_gradient() is complete. Local, does not wait. */
+/** Report that the slab of the last trb_exchange_gradient() is complete. Local, does not wait. */
 void trb_exchange_lane_done(trb_exchange *x);
 
-/** Say what this rank wishes for the next step, before push, which takes it along.
+/** Set this rank's wish for the next step, such as to stop or to keep it; the next push sends it.
  * \param[in] wish  a small number, 0 for none */
 void trb_exchange_wish(trb_exchange *x, unsigned wish);
-/** The greatest wish of all ranks, behind pull. Local. */
+/** The largest wish of all ranks, after pull. Local. */
 unsigned trb_exchange_wished(const trb_exchange *x);
 
-/** Say how this rank's lanes went. Collective over group, does not wait for others. \param[in] st  a failure rides
- * along, so a failing rank calls lane_done for each of its lanes and push as well, whatever its slabs hold
- * \param[in] loss  of these lanes, for who watches trb_exchange_serve() */
+/** Report how this rank's lanes went. Collective over group, does not wait for others.
+ * \param[in] st  status of the lanes. A rank that failed must still call lane_done for each of its lanes, and push,
+ * whatever its slabs hold
+ * \param[in] loss  of these lanes, passed to `told` of trb_exchange_serve() */
 trb_status trb_exchange_push(trb_exchange *x, trb_status st, double loss);
 
-/** End the step; parameters may still be on their way: who reads them calls trb_exchange_needs() or
- * trb_exchange_gather() first. Collective over group.
- * \return the agreed status of all ranks' pushes (with staleness above 0 this rank's alone); TRB_ENUM if gradients are
- * clipped and their norm is not finite. If it is a failure the parameters are lost (some may be updated), and all that
- * is left to do is trb_exchange_close() */
+/** End the step. Parameters may still be in flight: call trb_exchange_needs() or trb_exchange_gather() before reading
+ * them. Collective over group.
+ * \return the agreed status of all ranks' pushes (with staleness above 0 that of this rank only); TRB_ENUM if gradients
+ * are clipped and their norm is not finite. After a failure the parameters are lost, because some may be updated; only
+ * trb_exchange_close() may follow */
 trb_status trb_exchange_pull(trb_exchange *x);
 
 /** Whether there are no common steps: kind server, staleness above 0. Local. */
 bool trb_exchange_is_free(const trb_exchange *x);
 
-/** A worker's next share, and the parameters to compute it with. Waits for server 0.
- * \param[out] step  from 0; `steps` if nothing is left   \param[out] lanes  of the step */
+/** Claim a worker's next share, and fetch the parameters for it. Waits for server 0.
+ * \param[out] step  the share's step, from 0; `steps` if no share is left   \param[out] lanes  the share's lanes */
 trb_status trb_exchange_claim(trb_exchange *x, uint64_t *step, trb_lanes *lanes);
 
-/** Serve until all workers have been told that nothing is left: no share, or one of them failed. On the server's rank.
- * \param[in] told  NULL, or called on server 0 for each share that was applied, with its number of lanes and its loss;
- * returns whether the parameters shall be kept at the next beginning of a step
- * \param[in] kept  called on server 0 when all servers' parts of all shares before `step`, and of no other, are in what
- * trb_exchange_kept_slab() shows (if steps can be kept), and nobody computes; returns TRB_OK to go on; TRB_STOPPED, or
- * a failure, to hand out nothing more, which is then returned. NULL if `told` never asks */
+/** Serve until all workers have been told that no share is left, or that a worker has failed. Called on servers.
+ * \param[in] told  NULL, or called on server 0 for each share that was applied, with its number of lanes and its loss.
+ * It returns whether the parameters are to be kept at the next beginning of a step
+ * \param[in] kept  called on server 0 between two steps, when no worker computes and trb_exchange_kept_slab() (if steps
+ * can be kept) has the parameters after exactly all shares before `step`. It returns TRB_OK to continue; TRB_STOPPED or
+ * a failure ends the serving and is returned. NULL if `told` never asks */
 trb_status trb_exchange_serve(trb_exchange *x, bool (*told)(void *ctx, uint64_t step, size_t lanes, double loss),
                               trb_status (*kept)(void *ctx, uint64_t step), void *ctx);
 
-/** Whether the moments of all parameters that this rank updates are finite. One that has overflowed stays so. Local,
- * between two steps. \return TRB_OK; TRB_ENUM, which names the parameter by its place in the slab */
+/** Check that the moments of all parameters that this rank updates are finite; one that has overflowed never recovers.
+ * Local, between two steps. \return TRB_OK; TRB_ENUM with the parameter's offset in the slab */
 trb_status trb_exchange_finite(const trb_exchange *x);
 
-/** All parameters to all ranks. Collective over group. */
+/** Wait until all ranks have all parameters. Collective over group. */
 trb_status trb_exchange_gather(trb_exchange *x);
 
-/** Go on after so many steps. Local; before the first step. Parameters and moments after them come by
- * trb_exchange_put(). */
+/** Continue after this many steps. Local; before the first step. trb_exchange_put() sets the parameters and moments
+ * after those steps. */
 void trb_exchange_resume(trb_exchange *x, uint64_t step);
-/** Values [at, at + n) of a slab [trb_net_size]: parameters (which 0), or a moment (1, 2), of which this rank copies its
- * own part. Local; before the first step. */
+/** Set the values [at, at + n) of a slab [trb_net_size]: parameters (which 0), or a moment (1, 2), where this rank
+ * copies only the part that it owns. Local; before the first step. */
 void trb_exchange_put(trb_exchange *x, size_t which, size_t at, size_t n, const float *values);
 
-/** Keeping what a step makes of parameters and moments, for a checkpoint: owners copy what they update while it is in
- * their caches, and send it to one rank while the next steps are computed.
+/** Prepare to keep steps for checkpoints. To keep a step, owners copy parameters and moments as they update them, while
+ * they are in the processor's caches, and send them to one rank while the next steps are computed.
  *
- * Several exchanges may be kept by one rank: each is a part of the same size in its memory.
- * \param[in] to  whose rank 0 collects: the exchange's group, or one that holds it
- * \param[in] part,parts  this exchange is one of so many that `to` is made of; else 0 and 1
- * Collective over `to`. \return the agreed status */
+ * One rank may collect several exchanges: each is a part of the same size in its memory. Collective over `to`.
+ * \param[in] to  the group whose rank 0 collects: the exchange's group, or one that contains it
+ * \param[in] part,parts  the number of this exchange among the exchanges that `to` consists of; else 0 and 1
+ * \return the agreed status */
 trb_status trb_exchange_keep_open(trb_exchange *x, trb_comm *to, size_t part, size_t parts);
-/** Keep the next step (not with staleness above 0). On all ranks; not before kept says that the last one is through. */
+/** Keep the next step (not with staleness above 0). On all ranks, after trb_exchange_kept() has reported that the last
+ * one is through. */
 void trb_exchange_keep(trb_exchange *x);
-/** Move what was kept. Local, does not wait. \param[out] through  the rank that collects has everything; others are rid
- * of it */
+/** Advance the keeping. Local, does not wait. \param[out] through  the rank that collects has received everything;
+ * another rank has sent its part */
 trb_status trb_exchange_kept(trb_exchange *x, bool *through);
-/** The same until it is through; all ranks have to do one or the other. */
+/** The same, but waits until it is through. While this waits, all other ranks must call this or the function above. */
 trb_status trb_exchange_kept_wait(trb_exchange *x);
-/** On the rank that collects: parameters (which 0) or a moment (1, 2) of a part, [trb_net_size]; until the next keep.
- * Parameters that are nobody's are 0. Local. */
+/** On the rank that collects: parameters (which 0) or a moment (1, 2) of a part, [trb_net_size], valid until the next
+ * keep. Places that no rank owns are 0. Local. */
 const float *trb_exchange_kept_slab(const trb_exchange *x, size_t part, size_t which);
 
-/** What this rank's exchange has cost up to now. */
+/** What the exchange has cost this rank so far. */
 enum { TRB_STALENESS_BINS = 17 };
 typedef struct {
-    double waited_s;                    /* for parameters, for other ranks' part of a step, for a share */
-    double kept_s;                      /* copying what steps that were kept made */
+    double waited_s;                    /* waiting for parameters, for other ranks' parts of a step, for a share */
+    double kept_s;                      /* copying parameters and moments of kept steps */
     uint64_t bytes_sent;                /* allreduce: bytes given to the library, which may send more */
     uint64_t stale[TRB_STALENESS_BINS]; /* server 0: shares by the number of other shares that were applied between
                                            the worker's getting its parameters and the share's application; the last
@@ -169,7 +173,7 @@ typedef struct {
 } trb_exchange_work;
 trb_exchange_work trb_exchange_worked(const trb_exchange *x); /* Local. */
 
-/** Sum [n] doubles, one a lane, in the same tree, whoever holds them. Collective over group.
+/** Sum doubles, one a lane, in the same tree for any distribution of lanes. Collective over group.
  * \param[in] mine  [count of my lanes]   \param[out] sum  the same bits on every rank */
 trb_status trb_exchange_sum(trb_exchange *x, const double *mine, double *sum);
 

@@ -1,8 +1,9 @@
-/** Files: written aside, checked, published; and the folders that they lie in.
+/** Files that are written aside, checked and then published, and the folders that hold them.
  *
- * A file under its final name is whole. It is written to NAME.tmp.HOST.PID in the same folder, closed with the result
- * checked, synced, renamed, and the folder is synced. A crash leaves at most a .tmp file that nobody reads and that the
- * next stage which writes into the folder removes. The same calls give the same bytes: no time stamps, no addresses.
+ * A file under its final name is complete. It is written to NAME.tmp.HOST.PID in the same folder and closed; the result
+ * of closing is checked. Then it is synced to disk and renamed, and the folder is synced. After a crash at most a .tmp
+ * file is left. Nobody reads it, and the next stage that writes into the folder removes it. The same calls give the
+ * same bytes: files contain no time stamps and no addresses.
  *
  * All functions are local. Messages name the file.
  */
@@ -16,13 +17,14 @@
 /** Make a folder and its parents. TRB_EIO says which one failed and why. */
 trb_status trb_mkdirs(const char *path);
 bool trb_file_exists(const char *path);
-/** Open a file: a FIFO, which would be waited for, a device, a socket or a folder is refused. \param[in] flags  of
- * open(2); with O_NOFOLLOW a symbolic link is refused too   \param[out] fd  closed by execve(2)
- * \return TRB_OK; TRB_ECONFIG if there is no file of this name; TRB_EIO */
+/** Open a regular file. A device, a socket, a folder or a FIFO is refused; opening a FIFO would block.
+ * \param[in] flags  as for open(2); with O_NOFOLLOW a symbolic link is refused too
+ * \param[out] fd    close-on-exec
+ * \return TRB_OK; TRB_ECONFIG if a file to be read does not exist; TRB_EIO */
 trb_status trb_file_open(const char *path, int flags, int *fd);
-/** Remove the .tmp files that crashed writers left in a folder; those of living processes stay (jobs of an array may
- * write the same config.yaml at the same time), and those of other hosts for a day. Reads the whole folder: for the
- * beginning of a stage. */
+/** Remove the .tmp files that crashed writers left in a folder. Files of processes that live stay, because jobs of an
+ * array may write the same config.yaml at the same time. Files of other hosts stay for a day. This reads the whole
+ * folder, so call it at the beginning of a stage only. */
 void trb_folder_sweep(const char *folder);
 /** Publish text as a file (written aside, synced, renamed). */
 trb_status trb_file_publish_text(const char *path, const char *text);

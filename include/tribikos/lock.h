@@ -1,31 +1,35 @@
-/** Locks: of two jobs that are going to write the same folder of a run, the second is refused.
+/** Locks: if two jobs want to write the same folder of a run, the second one is refused.
  *
- * What is locked are folders, RUN/members/m003 or RUN/cache, so that jobs of an array live side by side. Process 0 of a
- * job takes the locks of all that a stage will write, the others write under them by the job's token. A lock is a small
- * text, RUN/.lock/members.m003, that says who holds it; each job has one beat, RUN/.lock/beat.TOKEN, a counter that a
- * thread rewrites every few seconds. Both go when the stage ends; the empty folder RUN/.lock stays.
+ * A lock protects a folder, RUN/members/m003 or RUN/cache, so jobs of an array can run side by side. Process 0 of a job
+ * takes the locks of everything that a stage will write. The other processes of the job write under these locks; they
+ * prove by the job's token that they belong to it. A lock is a small text file, RUN/.lock/members.m003, that says who
+ * holds it. Each job has one beat, RUN/.lock/beat.TOKEN, a counter that a thread rewrites every few seconds. Both files
+ * are removed when the stage ends; the empty folder RUN/.lock stays.
  *
- * Nobody is trapped by a job that died. Who meets a lock takes it over, with a warning,
- *   - at once if its process lived on this system (same boot, same process numbers) and lives no more; a number that
- *     was given to another process since is told by the time of its start;
- *   - else if its beat, looked at many times, has stood still for `seconds` (the holder's or one's own, the larger). A
- *     beat that moves is a living job: TRB_ECONFIG, which names it.
- * No clock is compared with another host's, and looks are counted, not seconds: who was stopped itself does not take
- * that for the others' silence. Beats come six times in that period, at least every 5 s, so that five may be lost in a
- * file system that hesitates. 30 s are a good period: nobody minds them after a crash.
+ * A job that died does not block others. A job that finds a lock takes it over, with a warning,
+ *   - at once if the holder's process ran on this system (same boot, same process numbers) and has ended. If its number
+ *     belongs to another process now, the start time shows it;
+ *   - otherwise if the holder's beat did not change for `seconds`, while it was read many times. The larger value of
+ *     the two jobs counts. If the beat changes, the holder lives; then the function returns TRB_ECONFIG and names it.
+ * No clock is compared with the clock of another host. The waiting job counts its reads instead of seconds: if it was
+ * itself suspended, it does not mistake that time for silence of the holder. A beat is written six times in that
+ * period, and at least every 5 s, so five beats may be lost in a slow file system. 30 s is a good period: it is a
+ * short wait after a crash.
  *
- * A holder may be taken for dead although it is not: it was stopped, its node was cut off. So the lock is looked at
- * when something is published (trb_lock_check(), called in this folder right before every rename and every line of
- * metrics, whichever process of the job does it). Who finds another token there publishes nothing and fails: TRB_EIO. A
- * file of the new holder is overwritten only if the old one is stopped between that look and the rename behind it.
+ * A holder can be alive although it looks dead, for example if it was suspended or its node was cut off. Therefore
+ * every process checks its lock before it publishes anything: this folder calls trb_lock_check() right before every
+ * rename and every line of metrics. A process that finds another token in the lock publishes nothing and returns
+ * TRB_EIO. One gap remains: if the old holder is suspended between this check and its rename, it overwrites a file of
+ * the new holder.
  *
- * Works where creating a file with O_EXCL and renaming one are atomic: local disks, NFS from version 3 on, Lustre with
- * or without flock. File locks (fcntl, flock) are not used: servers keep those of a dead NFSv3 client for ever, and
- * Lustre may be mounted without. On NFS a beat is written and closed, then opened and read, which the protocol promises
- * to see (close-to-open); under the mount option `nocto` the period should exceed its `acregmax`. Locks are not synced:
- * after a power failure one may be empty, which is waited out like any silence.
+ * Locks work where creating a file with O_EXCL and renaming a file are atomic: on local disks, NFS from version 3 on,
+ * Lustre with or without flock. File locks (fcntl, flock) are not used, because servers keep those of a dead NFSv3
+ * client for ever, and Lustre may be mounted without them. On NFS one job writes and closes a beat, then another opens
+ * and reads it; the protocol promises that it sees the new value (close-to-open). With the mount option `nocto` the
+ * period should exceed `acregmax`. The folder of the locks is not synced. After a power failure a lock may be empty,
+ * and it is waited for like any other silent holder.
  *
- * A lock that is in the way can be removed by hand, RUN/.lock with all of them; a job that does live ends then.
+ * You can remove a lock that is in the way by hand, or the whole of RUN/.lock. A job that does live then stops.
  */
 #ifndef TRB_LOCK_H
 #define TRB_LOCK_H
@@ -35,28 +39,31 @@
 typedef struct trb_lock trb_lock;
 
 /** Begin to lock in a run directory. Local.
- * \param[in]  seconds  of silence after which a lock is taken over; 0: no locks
- * \param[in]  idle     called at least twice a second while something is waited for; may be NULL
- * \param[out] out      closed by trb_lock_close(); NULL if seconds is 0, which every function here allows */
+ * \param[in]  seconds  of silence after which a lock is taken over; 0 means no locks
+ * \param[in]  idle     called at least twice a second while this process waits for a holder; may be NULL
+ * \param[out] out      closed by trb_lock_close(); NULL if seconds is 0, and every function here accepts NULL */
 trb_status trb_lock_open(const char *run, double seconds, void (*idle)(void), trb_lock **out);
 
-/** Take the lock of a folder of the run ("members/m003"); it need not be there. Local; returns after at most `seconds`,
- * and some. Jobs that take several take them in the same order; who is refused one closes all.
+/** Take the lock of a folder of the run ("members/m003"), which need not exist. Local. Returns after little more than
+ * `seconds` at the latest. Jobs that need several locks take them in the same order, and a job that is refused one
+ * releases all of them.
  * \return TRB_OK; TRB_ECONFIG if another job holds it; TRB_STOPPED; TRB_EIO */
 trb_status trb_lock_take(trb_lock *l, const char *folder);
 
-/** What the job's other processes join with; "" of NULL. Local; borrowed. */
+/** The token with which the job's other processes join; "" for NULL. Local; borrowed. */
 const char *trb_lock_token(const trb_lock *l);
 
 /** Write under the locks that another process of this job has taken, or will take. Local.
- * \param[in] token  of trb_lock_token()   \param[out] out  as of trb_lock_open(); takes and removes no locks */
+ * \param[in] token  from trb_lock_token()
+ * \param[out] out   as from trb_lock_open(), but it neither takes nor removes locks */
 trb_status trb_lock_join(const char *run, const char *token, trb_lock **out);
 
-/** Whether this job may still publish a file of this name: if it locks in the run directory that the name begins with,
- * the nearest folder above the file that has a lock must be its own. Local, thread-safe. \return TRB_OK; TRB_EIO */
+/** Check that this job may still publish a file of this name. If this process has opened or joined locks of the run
+ * directory that contains the file, the job must hold the lock of the nearest locked folder above the file. Local,
+ * thread-safe. \return TRB_OK; TRB_EIO */
 trb_status trb_lock_check(const char *path);
 
-/** Release all. Local. Ends the thread. NULL allowed. */
+/** Release all locks and end the thread that writes beats. Local. NULL allowed. */
 void trb_lock_close(trb_lock *l);
 
 #endif

@@ -1,4 +1,4 @@
-/** What a run says while it runs: lines and a progress bar, on stderr, from rank 0 alone.
+/** Messages and progress of a run: lines and a progress bar, printed to stderr by rank 0 only.
  *
  * Results go to stdout, and only src/cli prints them. Errors are recorded with trb_fail() and printed once by src/cli.
  */
@@ -8,20 +8,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/** Say whether this process speaks (rank 0 does), and how often a progress line is due where stderr is no terminal.
- * Local. \param[in] interval_s  seconds between plain progress lines, >= 0 */
+/** Set whether this process prints (rank 0 does), and how often it prints progress if stderr is not a terminal. Local.
+ * \param[in] interval_s  seconds between progress lines, >= 0 */
 void trb_log_open(bool speaks, double interval_s);
 
-/** One line of information, of warning, or of what ended the program; made harmless by trb_printable(). Local. */
+/** Print one line: information, a warning, or the error that ended the program. Control characters become question
+ * marks (trb_printable()). Local. */
 void trb_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void trb_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void trb_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/** Progress of one long act. Plain data; on a terminal a bar that is redrawn, elsewhere a line an interval. */
+/** Progress of one long piece of work. Plain data. On a terminal it is shown as a bar that is redrawn, elsewhere as a
+ * line at each interval. */
 typedef struct {
-    char label[128]; /* longer than that of the longest name, "student NAME, 1000000 heads" */
+    char label[128]; /* has room for the longest label, "student NAME, 1000000 heads" */
     const char *unit;
-    uint64_t done, total, from; /* from: what was done before it began; 0 unless set */
+    uint64_t done, total, from; /* from: how much was done before the begin; 0 unless set */
     double start_s, shown_s;
     bool drawn;
 } trb_progress;
@@ -30,11 +32,11 @@ typedef struct {
 void trb_progress_begin(trb_progress *p, uint64_t total, const char *unit, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
-/** Say that `done` of the total are done. Cheap: looks at the clock, prints seldom. Local.
- * \param[in] note  a short remark shown behind the bar ("loss 0.0312"), or "" */
+/** Report that `done` of the total are done. Cheap: it reads the clock and prints only when a line is due. Local.
+ * \param[in] note  a short remark shown after the bar ("loss 0.0312"), or "" */
 void trb_progress_update(trb_progress *p, uint64_t done, const char *note);
 
-/** End: clears the bar; prints a line with the duration if anything was shown or it took two seconds. Local. */
+/** End: prints a line with the duration, if progress was shown before or the work took more than two seconds. Local. */
 void trb_progress_end(trb_progress *p, const char *note);
 
 #endif

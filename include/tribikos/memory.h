@@ -1,7 +1,7 @@
 /** Memory: aligned, zeroed, counted by kind.
  *
- * Everything that grows with the model, the data or the batch goes through here, so that a rank can say what it holds,
- * a test can see that no step allocates, and a leak shows as a counter that is not zero at exit.
+ * Everything that grows with the model, the data or the batch is allocated here. So a rank can report what it holds, a
+ * test can check that a training step allocates nothing, and a leak shows as a counter that is not zero at exit.
  */
 #ifndef TRB_MEMORY_H
 #define TRB_MEMORY_H
@@ -23,7 +23,7 @@ typedef enum {
 /** Allocate count * size bytes, zeroed, aligned to 64 bytes. Local, thread-safe.
  *
  * \param[out] out  the block, owned by the caller, released by trb_free(); untouched on failure. count = 0 is allowed
- *                  and gives a block that may not be read.
+ *                  and gives a block that must not be read or written.
  * \return TRB_OK; TRB_ENOMEM (also on overflow of count * size), with a line that names kind and size
  */
 trb_status trb_alloc(trb_mem kind, size_t count, size_t size, void *out);
@@ -34,7 +34,7 @@ void trb_free(void *block);
 /** Copy a string into a block of its own. Local. */
 trb_status trb_strdup(const char *text, char **out);
 
-/** Count bytes that are not from trb_alloc(), such as memory shared with other processes; and count them no more.
+/** Count bytes that trb_alloc() did not allocate, such as memory shared with other processes; later stop counting them.
  * Local, thread-safe. */
 void trb_mem_hold(trb_mem kind, size_t bytes);
 void trb_mem_release(trb_mem kind, size_t bytes);
@@ -44,7 +44,7 @@ size_t trb_mem_bytes(trb_mem kind);
 
 /** The most bytes held at one time, in all kinds together, since the last trb_mem_peak_begin(). Local. */
 size_t trb_mem_peak(void);
-void trb_mem_peak_begin(void); /* Local. Not beside another thread that allocates. */
+void trb_mem_peak_begin(void); /* Local. No other thread may allocate meanwhile. */
 
 /** How many allocations this process has made through trb_alloc() so far. Local. */
 size_t trb_mem_allocations(void);

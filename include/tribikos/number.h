@@ -1,4 +1,4 @@
-/** Numbers as text, the same in every locale: a decimal point is a point, whatever the process's own locale says.
+/** Numbers as text, in the same form in every locale: the decimal separator is always a point.
  *
  * All functions are local and thread-safe.
  */
@@ -8,19 +8,19 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/** Read a decimal number: digits, a point, an exponent, signs. What strtod() also takes is refused: blanks, hexadecimal
- * numbers, inf, nan.
- * \param[in] text,n  the number is all of the first n characters; a zero byte or another character follows
- * \param[out] value  beyond the range of a double an infinity
- * \return false if it is no number; `value` is then untouched */
+/** Read a decimal number: digits, a point, an exponent, signs. It refuses what strtod() would also take: blanks,
+ * hexadecimal numbers, inf and nan.
+ * \param[in] text,n  all of the first n characters must be the number; a zero byte or another character follows
+ * \param[out] value  infinite if the number is beyond the range of a double
+ * \return false if the text is not a number; `value` is then untouched */
 bool trb_number_read(const char *text, size_t n, double *value);
 
 enum { TRB_NUMBER_BYTES = 32 };
 
-/** Print a number with 17 significant digits, from which every reader gets the same number. \param[in] value  finite */
+/** Print a number with 17 significant digits, enough to read back the same double. \param[in] value  finite */
 void trb_number_print(double value, char text[TRB_NUMBER_BYTES]);
 
-/** Print the shortest text that trb_number_read() reads back to the same number. \param[in] value  finite
+/** Print a number with as few digits as trb_number_read() needs to read back the same double. \param[in] value  finite
  * \param[in] digits  it tries this many significant digits first, 1 to 17 */
 void trb_number_shortest(double value, int digits, char text[TRB_NUMBER_BYTES]);
 

@@ -9,13 +9,13 @@
  *          w -= lr_t (m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps)         (Kingma and Ba 2015, arXiv:1412.6980, alg. 1)
  *   adamw  w *= 1 - lr_t wd; then adam without wd                        (Loshchilov and Hutter 2019, arXiv:1711.05101)
  *
- * Weight decay wd spares parameters whose table entry says so (biases, and the scales of batch
- * normalisation).
+ * Weight decay wd applies only to parameters with `decays` in the table: not to biases, factors, and the scales of
+ * batch normalisation.
  *
- * Running statistics r are no parameters: whatever the optimiser, r += a (g / lanes - r) with a =
- * TRB_STATISTICS_MOMENTUM and g the sum over lanes of what each found in its rows (each lane normalises by its own
- * rows: ghost batch normalisation, Hoffer et al. 2017, arXiv:1705.08741, alg. 1, here with the lanes of a step
- * averaged; with one lane it is PyTorch's rule).
+ * Running statistics r are not trained. With every optimiser r += a (g / lanes - r), where a = TRB_STATISTICS_MOMENTUM
+ * and g is the sum over lanes of the statistics of each lane's rows. Each lane normalises by its own rows: this is
+ * ghost batch normalisation (Hoffer et al. 2017, arXiv:1705.08741, alg. 1), here with the lanes of a step averaged.
+ * With one lane it is PyTorch's rule.
  */
 #ifndef TRB_OPTIM_H
 #define TRB_OPTIM_H
@@ -36,11 +36,11 @@ typedef struct {
     bool nesterov;
     double clip; /* largest global L2 norm of the gradient; 0: no clipping */
     trb_schedule schedule;
-    uint64_t first_step;   /* steps of the schedule that an earlier phase has taken; moments begin anew all the same */
+    uint64_t first_step;   /* steps of the schedule that an earlier phase took; moments start from zero anyway */
     uint64_t warmup_steps; /* the rate rises linearly over these: lr * t / warmup_steps */
     uint64_t total_steps;  /* cosine falls to 0 at this step: lr/2 (1 + cos(pi (t-1-warmup)/(total-warmup))) */
-    uint64_t lanes;        /* whose gradients are summed, at least 1; matters to running statistics only */
-    uint64_t decay_steps;  /* step schedule: times gamma after each this many steps behind the warm-up */
+    uint64_t lanes;        /* lanes whose gradients are summed, at least 1; used for running statistics only */
+    uint64_t decay_steps;  /* step schedule: after the warm-up, the rate is multiplied by gamma every so many steps */
     double gamma;
 } trb_optim;
 
@@ -53,7 +53,7 @@ size_t trb_optim_moments(const trb_optim *o);
 /** Update the parameters [lo, hi) of the slab.
  *
  * \param[in]     t      step, from 1
- * \param[in]     scale  factor on the gradient (clipping), 1 for none
+ * \param[in]     scale  factor on the gradient, for clipping; 1 for none
  * \param[in,out] w      [hi-lo] weights of the slice   \param[in] g [hi-lo] gradients of the slice
  * \param[in,out] m,v    [hi-lo] moments of the slice, zero before step 1; unused ones may be NULL
  */

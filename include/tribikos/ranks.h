@@ -1,5 +1,5 @@
-/** Statistics of ranks: how well a score tells two sets apart, and how far two scores agree. Exact with ties. All
- * functions are local. */
+/** Statistics of ranks: how well a score separates two sets, and how well two scores agree. Ties are treated exactly.
+ * All functions are local. */
 #ifndef TRB_RANKS_H
 #define TRB_RANKS_H
 
@@ -7,12 +7,12 @@
 
 #include "tribikos/status.h"
 
-/** Out of distribution is the positive class: a high score says that a sample is.
+/** Detection of out-of-distribution samples. They are the positive class: a high score means out-of-distribution.
  *
- *   auroc  probability that a sample out of distribution has a higher score than one in distribution, ties counted
- *          half: the area under the curve of true by false positives
+ *   auroc  probability that an out-of-distribution sample has a higher score than an in-distribution one, where ties
+ *          count half: the area under the curve of true against false positives
  *   aupr   average precision: over all thresholds, (recall - recall before) * precision, without interpolation
- *   fpr95  the smallest share of false positives of any threshold that finds at least 95 % of what is out
+ *   fpr95  the smallest rate of false positives of any threshold that finds at least 95 % of the positive samples
  */
 typedef struct {
     double auroc, aupr, fpr95;
@@ -21,9 +21,10 @@ typedef struct {
 /** \param[in] in [n_in], out [n_out]  scores, finite; at least one each   \return TRB_OK; TRB_ENOMEM */
 trb_status trb_detect(size_t n_in, const double *in, size_t n_out, const double *out, trb_detection *d);
 
-/** Pearson's correlation of n pairs; NaN where a side is constant. */
+/** Pearson's correlation of n pairs; NaN if x or y is constant. */
 double trb_pearson(size_t n, const double *x, const double *y);
-/** Spearman's: Pearson's of the ranks, ties given their mean rank. \return TRB_OK; TRB_ENOMEM */
+/** Spearman's correlation: Pearson's correlation of the ranks, where ties have their mean rank. \return TRB_OK;
+ * TRB_ENOMEM */
 trb_status trb_spearman(size_t n, const double *x, const double *y, double *rho);
 
 #endif

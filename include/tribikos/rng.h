@@ -1,8 +1,8 @@
-/** Random numbers that do not depend on who draws them.
+/** Random numbers that do not depend on which rank draws them.
  *
  * Counter-based (Philox4x64-10; Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3", through the
- * Random123 library): a number is a pure function of (seed, use, member, epoch, item, index). Nothing is keyed by rank,
- * so any rank can draw any number, in any order, and a resumed run needs no generator state but these counters.
+ * Random123 library): a number is a pure function of (seed, use, member, epoch, item, index). The rank is
+ * no part of it. So any rank can draw any number, in any order, and a resumed run needs no saved generator state.
  */
 #ifndef TRB_RNG_H
 #define TRB_RNG_H
@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/** What a stream is for: two uses never share numbers, whatever their other coordinates. */
+/** What a stream is used for. Streams of two uses never share numbers, whatever their other coordinates are. */
 typedef enum {
     TRB_USE_INIT = 1,
     TRB_USE_ORDER,
@@ -19,23 +19,23 @@ typedef enum {
     TRB_USE_VIEW,
     TRB_USE_TEST,
     TRB_USE_AUGMENT,
-    TRB_USE_CHOICE,  /* of a view, by a student */
-    TRB_USE_CORRUPT, /* of samples, for evaluation */
-    TRB_USE_MEMBER   /* whose gradient a block of a stored view follows */
+    TRB_USE_CHOICE,  /* which view a student takes of a sample */
+    TRB_USE_CORRUPT, /* corruptions of samples, for evaluation */
+    TRB_USE_MEMBER   /* which member's gradient a block of a stored view follows */
 } trb_use;
 
-/** A stream: its coordinates, and a buffer of the block drawn last. Plain data; copy it to fork it. */
+/** A stream: its coordinates, and the block drawn last. Plain data: a copy continues from the same place on its own. */
 typedef struct {
     uint64_t key[2];     /* seed; use and member */
     uint64_t counter[4]; /* item, epoch, block index, 0 */
     uint64_t block[4];
-    unsigned used; /* words of `block` already handed out */
+    unsigned used; /* words of `block` that were handed out */
 } trb_rng;
 
 /** Open the stream of (seed, use, member, epoch, item). Local.
  *
  * \param[in] member  network number: the member, or for a student the number that its seed stands for
- * \param[in] item    sample id, tensor number: whatever is independent within the use
+ * \param[in] item    a sample's id, a tensor's number: what distinguishes streams of one use
  */
 trb_rng trb_rng_open(uint64_t seed, trb_use use, uint64_t member, uint64_t epoch, uint64_t item);
 

@@ -1,4 +1,4 @@
-/** Shape of one sample: channels, height, width; a table row is {D, 1, 1}. */
+/** Shape of one sample: channels, height, width. A row of a table with D columns is {D, 1, 1}. */
 #ifndef TRB_SHAPE_H
 #define TRB_SHAPE_H
 

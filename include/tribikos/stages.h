@@ -1,8 +1,14 @@
-/** The stages: train -> cache -> distil -> evaluate. Each joins the parts; each is a job of its own and can be rerun.
+/** The stages: train -> cache -> distil -> evaluate. Each stage can be a job of its own, and can be run again.
  *
- * All are collective over `world`, return the agreed status, and leave finished files of earlier runs alone: a member,
- * a shard or a student that is there, whole and of the configuration asked for is kept; one of another configuration is
- * refused. What is going to be written is locked (lock.h): of two jobs that would write the same folder the second is
+ * All are collective over `world` and return the agreed status. They keep finished files of earlier runs:
+ *
+ * | a member, shard or student | the stage |
+ * | is complete and of this configuration | keeps it |
+ * | is complete, but of another configuration | stops with an error |
+ * | is damaged | stops with an error for weights; writes a shard again |
+ * | is missing | makes it |
+ *
+ * A stage locks the folders that it will write (lock.h). If two jobs want to write the same folder, the second one is
  * refused.
  *
  *     RUN/config.yaml   RUN/members/m000/{weights.h5, metrics.jsonl}   RUN/cache/
@@ -17,33 +23,33 @@
 #include "tribikos/metrics.h"
 #include "tribikos/ranks.h"
 
-/** Look at what all four stages will need, before the first one takes its hours: data files, layer lists, batches, ranks.
- */
+/** Check what all four stages need before the first one runs for hours: data files, layer lists, batches, ranks. */
 trb_status trb_stage_check(trb_comm *world, const trb_config *c);
 
-/** Train the members that are asked for and missing. Groups of ranks take members from a queue, the costliest first;
- * with more ranks than members a group is several ranks, which train one member data-parallel by lanes. */
+/** Train the wanted members that are missing. Groups of ranks take members from a queue, the most expensive ones first.
+ * If there are more ranks than members, a group has several ranks, which train one member data-parallel by lanes (equal
+ * parts of a batch). */
 trb_status trb_stage_train(trb_comm *world, const trb_config *c);
 
 /** Write the missing shards of all members over all views, then the manifest. */
 trb_status trb_stage_cache(trb_comm *world, const trb_config *c);
 
-/** Train the students from the cache alone. */
+/** Train the students. The cache replaces the members. */
 trb_status trb_stage_distill(trb_comm *world, const trb_config *c);
 
-/** What a configuration takes, before anything is done. */
+/** What one view of the cache will need on disk. */
 typedef struct {
     char recipe[TRB_RECIPE_BYTES];
-    bool stored; /* with its inputs */
+    bool stored; /* the inputs of this view are stored */
     size_t files;
     double bytes; /* before packing */
 } trb_plan_view;
 
 typedef struct {
     char name[TRB_NAME_MAX + 16]; /* "distill NAME" */
-    double one_s, all_s;          /* of one rank; of all */
-    /* Most bytes of rank 0, which holds most, from the beginning of a training and going on from a checkpoint; NaN if so
-     * many ranks cannot share it; 0 of the stages of the cache. */
+    double one_s, all_s;          /* seconds with one rank; with all ranks */
+    /* Peak memory of rank 0, which holds most: of a training from the beginning, and of one resumed from a checkpoint.
+     * NaN if so many ranks cannot share the training; 0 for the stages of the cache. */
     double begin_bytes, resume_bytes;
 } trb_plan_stage;
 
@@ -53,34 +59,39 @@ typedef struct {
     trb_plan_stage *stage; /* members, inputs, logits, then the students */
 } trb_plan;
 
-/** Say what all that is configured will take, as if nothing were there yet: files and bytes of the cache by their
- * layout; times from calls of the configured networks that are measured here, so much for each that no other is like;
- * memory by opening the trainings as they will be, which takes about as much here. Not counted are, of time, exchange
- * between ranks, reading and augmentation, which run beside the steps, and evaluation; of memory, what libraries hold
- * (MPI, HDF5, oneDNN). What a stage would refuse is refused, but for the number of ranks, which is said. Nothing is
- * written. Collective over world. \param[in] ranks  for so many; 0: as many as world has
- * \param[out] plan  trb_plan_clear() */
+/** Predict what the whole configuration will need, as if no file existed yet. Nothing is written.
+ *   - Files and bytes of the cache follow from their layout.
+ *   - Times follow from calls of the configured networks, which are measured here, once for each different network.
+ *     They do not include the exchange between ranks, reading and augmentation, which overlap with the steps, nor
+ *     evaluation.
+ *   - Memory is measured by opening the trainings as they will be opened, which needs about as much memory here. It
+ *     does not include what libraries hold (MPI, HDF5, oneDNN).
+ * What a stage would refuse is refused here too, except a number of ranks, for which there is a warning. Collective
+ * over world.
+ * \param[in] ranks  the number of ranks to plan for; 0: as many as world has
+ * \param[out] plan  released with trb_plan_clear() */
 trb_status trb_stage_plan(trb_comm *world, const trb_config *c, size_t ranks, trb_plan *plan);
 void trb_plan_clear(trb_plan *p);
 
 /** One row of the report. */
 typedef struct {
     char name[TRB_NAME_MAX + 1];
-    bool several; /* has model uncertainty: more than one head or member, or a Dirichlet */
+    bool several; /* has model uncertainty: more than one head or member, or a Dirichlet distribution */
     trb_metrics metrics;
-    uint64_t params;      /* trained ones; 0: not known (members from elsewhere) */
-    double ms_per_sample; /* measured a rank (math.threads threads) in batches of eval.batch; NaN if nothing was
-                           * computed here; not the same bits from run to run */
+    uint64_t params;      /* trained parameters; 0: not known (members from elsewhere) */
+    double ms_per_sample; /* measured on one rank (math.threads threads) in batches of eval.batch; NaN if nothing was
+                           * computed here; differs from run to run */
 } trb_report_row;
 
-/** Scores by which a set is told to be out of distribution: model uncertainty, total uncertainty, 1 - max p. */
+/** Scores that detect out-of-distribution samples: model uncertainty, total uncertainty, 1 - max p. */
 enum { TRB_SCORE_MODEL, TRB_SCORE_TOTAL, TRB_SCORE_MAX, TRB_SCORES };
 
-/** NaN in the arrays stands for what cannot be known: members of which there are logits of the training set alone. */
+/** NaN in the arrays means that a figure cannot be known, for example if a member has only cached logits, which are
+ * those of the training set. */
 typedef struct {
     trb_task task;
     size_t n, samples, members; /* members: how many were evaluated; 0 if none could be */
-    trb_report_row *row;        /* [n] if there are members m000, ... (of different kinds only), member_mean, ensemble;
+    trb_report_row *row;        /* [n]; with members: m000, ... (only if their layers differ), member_mean, ensemble;
                                  * then the students */
     size_t *ood_samples;        /* [eval.ood] */
     trb_detection *ood;         /* [eval.ood][n][TRB_SCORES] */
@@ -90,10 +101,11 @@ typedef struct {
 
 /** Evaluate and publish RUN/report.
  *
- * The figures have the same bits on any number of ranks, since every call is of eval.batch rows. Members whose weights
- * are missing are evaluated by the cache's logits, which calls of cache.block rows made. The figures then equal those
- * of the weights up to rounding (net.h): bit for bit only if both calls take the same rows at once.
- * \param[out] report  on every rank; cleared by trb_report_clear() */
+ * The figures have the same bits on any number of ranks, since every call has eval.batch rows. If weights of members
+ * are missing, members are evaluated from the cache's logits, which were computed in calls of cache.block rows. The
+ * figures then equal those of the weights up to rounding (net.h), and bit for bit only if both calls take the same
+ * rows at once.
+ * \param[out] report  on every rank; released with trb_report_clear() */
 trb_status trb_stage_eval(trb_comm *world, const trb_config *c, trb_report *report);
 void trb_report_clear(trb_report *r);
 

@@ -1,18 +1,18 @@
-/** Stopping a run from outside, so that the same command goes on where it was.
+/** Stopping a run by a signal or a time limit, so that the same command can continue it.
  *
- * A signal, or the end of the time that a run was given, only sets a flag. Trainings look at it at the end of each
- * step, agree, keep a checkpoint of the next step and end with TRB_STOPPED; caching and evaluation end between two
- * blocks of samples. What follows a student's last step, matching included, is finished first: it takes seconds, and
- * what a stop would lose is the training since the last checkpoint. comm.h's signs of life spread the flag, so that one
- * rank's signal stops all.
+ * A signal, or the end of run.time_limit, only sets a flag. A training looks at the flag at the end of each step; all
+ * ranks agree, save a checkpoint of the next step and end with TRB_STOPPED. Caching and evaluation end between two
+ * blocks of samples. The work after a student's last step, matching included, is finished first: it takes seconds, and
+ * stopping there would lose the training since the last checkpoint. The signs of life of comm.h spread the flag, so
+ * that a signal to one rank stops all ranks.
  *
- * A second signal, or the end of run.grace, ends the process at once: files appear under their names when they are
- * whole, so what is lost is what was computed since the last checkpoint. Signals within a second of the first are no
- * second one, because a batch system, a launcher and a job script often each deliver one.
+ * A second signal, or the end of run.grace, ends the process at once. This loses what was computed since the last
+ * checkpoint, but leaves no broken file: files get their names when they are complete. A signal within a second of the
+ * first one does not count as a second, because a batch system, a launcher and a job script often deliver one each.
  *
- * No signal handler runs. While oneDNN multiplies it uses the stack pointer as a pointer into a workspace, so that the
- * kernel would write a handler's frame into the heap (oneDNN issue 4845). All signals that end or stop a run are
- * therefore blocked in every thread, and one thread of this module waits for them.
+ * There is no signal handler, because oneDNN uses the stack pointer as a pointer into a workspace while it multiplies:
+ * the kernel would write the handler's frame into the heap (oneDNN issue 4845). Instead all signals that end or stop a
+ * run are blocked in every thread, and one thread of this module waits for them.
  */
 #ifndef TRB_STOP_H
 #define TRB_STOP_H
@@ -21,36 +21,38 @@
 
 #include "tribikos/status.h"
 
-/** The signal of a name ("USR1", "TERM"), 0 if it is none that can stop a run. Local. */
+/** The number of a signal by its name ("USR1", "TERM"); 0 if it cannot stop a run. Local. */
 int trb_stop_signal(const char *name);
 
 /** Block USR1, USR2, TERM, INT and HUP, ignore PIPE, and start the thread that waits for signals. Local; call it before
- * anything starts a thread (MPI does), because threads inherit what is blocked. Until trb_stop_open() USR1, USR2 and
- * TERM are remembered, INT and HUP have their default effect.
+ * anything starts a thread (MPI does), because threads inherit what is blocked. Until trb_stop_open() it
+ * remembers USR1, USR2 and TERM, while INT and HUP have their default effect.
  * \param[in] end  ends the process at once, with this exit status; called on the thread
  * \return TRB_OK; TRB_EIO if the thread cannot be started: the signals then stay blocked */
 trb_status trb_stop_start(void (*end)(int status));
 
-/** Say which signals stop the run from now on (the others have their default effect, also one that was remembered), and
- * watch the time. Local, after trb_stop_start(); again to change them, which forgets all reasons but remembered signals.
- * \param[in] limit_s  0: none; else seconds from the beginning of the job ($SLURM_JOB_START_TIME; without it from now).
- * It takes effect after trb_stop_progress(), not before
- * \param[in] grace_s  seconds that the program has to end after the first signal or the limit; 0: as many as it takes */
+/** Set which signals stop the run from now on, and its time limit. The other signals have their default effect, even
+ * one that was remembered. Local, after trb_stop_start(). A later call replaces these settings and forgets every reason
+ * to stop except a signal.
+ * \param[in] limit_s  seconds from the beginning of the job ($SLURM_JOB_START_TIME; without it from now), 0 for no
+ * limit. The limit only counts after trb_stop_progress()
+ * \param[in] grace_s  seconds in which the program must end after the first signal or the limit, 0 for no such limit */
 void trb_stop_open(size_t n, const int *signals, double limit_s, unsigned grace_s);
 
-/** Say that a step, a shard or a block is done, or that another job is waited for: only now may the time limit end this run, so that a limit that is shorter
- * than the start does not make a job begin again for ever. Local. */
+/** Report that a step, a shard or a block is done, or that this run waits for another job. The time limit can end the
+ * run only after this call. Otherwise a limit shorter than the start would make a job restart for ever. Local. */
 void trb_stop_progress(void);
 
-/** End the thread. Local. Signals stay blocked: a run that has done its work is not to end as if it were killed. */
+/** End the thread. Local. Signals stay blocked, so that a run that has done its work does not end as if killed. */
 void trb_stop_close(void);
 
-/** Why the run is to stop: 0 if it is not, a signal's number, or -1 for the time. Local, cheap, from any thread. */
+/** Why the run is to stop: a signal's number, -1 for the time limit, 0 if it is not to stop. Local, cheap, from any
+ * thread. */
 int trb_stop_reason(void);
-/** Say that another rank has this reason; 0 is none. Local. */
+/** Report that another rank is to stop for this reason; 0 means that it is not. Local. */
 void trb_stop_heard(int reason);
 
-/** TRB_OK, or TRB_STOPPED with a line that says why, if the run is to stop. Local. */
+/** Local. \return TRB_STOPPED, with a line that says why, if the run is to stop; otherwise TRB_OK */
 trb_status trb_stop_check(void);
 
 #endif

@@ -1,4 +1,4 @@
-/** Texts: put together piece by piece; what a terminal may be shown; which of the known words the user probably meant.
+/** Texts: building them piece by piece, making them harmless for a terminal, and guessing which word the user meant.
  *
  * All functions are local.
  */
@@ -9,42 +9,43 @@
 
 #include "tribikos/status.h"
 
-/** A text to which pieces are added. All zero, it is empty and grows as it needs. An addition that fails is remembered,
- * the ones after it do nothing: only the end asks. */
+/** A text to which pieces are added. Initialised with zeros it is empty and grows as needed. If an addition fails, the
+ * later ones do nothing, and trb_text_take() returns the failure; so only the end has to be checked. */
 typedef struct {
-    char *at;       /* what was added, a zero byte behind it; NULL before the first addition */
-    size_t n, room; /* bytes: of the text, and for it and the zero byte */
-    bool fixed;     /* the room is someone else's and does not grow */
+    char *at;       /* the text so far, with a zero byte at the end; NULL before the first addition */
+    size_t n, room; /* n: bytes of the text; room: bytes reserved, with the zero byte */
+    bool fixed;     /* the room belongs to the caller and does not grow */
     trb_status st;
 } trb_text;
 
-/** A text in a given room: what does not fit is cut off, and the text then ends in "...". No addition fails.
+/** A text in a buffer of the caller's. If something does not fit, the text is cut off and ends in "...". No addition
+ * fails.
  * \param[out] room  [bytes] borrowed, at least 4; empty at first */
 trb_text trb_text_in(char *room, size_t bytes);
 
-/** Add as printf() prints. */
+/** Add a piece that is formatted as by printf(). */
 void trb_text_add(trb_text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/** Add a number as JSON has it: with 17 significant digits and a point, whatever the locale; null if it is not finite. */
+/** Add a number as in JSON: 17 significant digits and a decimal point in every locale; `null` if it is not finite. */
 void trb_text_number(trb_text *t, double value);
-/** Add a text as JSON has it, between quotes. */
+/** Add a text as in JSON: between double quotes, with escapes. */
 void trb_text_quoted(trb_text *t, const char *text);
 
-/** End a growing text, which is empty afterwards. \param[out] out  the caller's, released with trb_free()
+/** End a growing text and hand it over; `t` is then empty. \param[out] out  the caller releases it with trb_free()
  * \return TRB_OK; TRB_ENOMEM if an addition failed */
 trb_status trb_text_take(trb_text *t, char **out);
 /** Drop a growing text. */
 void trb_text_clear(trb_text *t);
 
-/** A text of one piece. \param[out] out  as of trb_text_take() */
+/** Make a text of one piece. \param[out] out  the caller releases it with trb_free() */
 trb_status trb_text_of(char **out, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/** Make a text harmless for a terminal: control characters (C0, DEL, C1) and bytes that are no UTF-8 become question
- * marks. Files may be hostile, and all that is quoted from them goes through here. \return text */
+/** Make a text harmless for a terminal: control characters (C0, DEL, C1) and bytes that are not UTF-8 become question
+ * marks. Everything that is quoted from a file goes through here, because a file may be hostile. \return text */
 char *trb_printable(char *text);
 
-/** The known word with the smallest edit distance (insertions, deletions, replacements and swaps of neighbours count
- * one each); the first among equals.
+/** The known word with the smallest edit distance to `word`; the first of several. An insertion, a deletion, a
+ * replacement or a swap of neighbours counts one.
  *
  * \param[in] word   what was found; only its first 255 bytes are looked at
  * \param[in] words  [n] the known words, borrowed

@@ -1,3 +1,4 @@
+/* Signs of life (alive.h): this thread's function that gives one, and waiting that keeps giving them. */
 #include "tribikos/alive.h"
 
 #include <stddef.h>
@@ -15,7 +16,7 @@ void trb_alive(void)
     if (give != NULL) give();
 }
 
-/* Until the next sign. */
+/* When a wait has to be interrupted for the next sign of life: in 0.1 s. */
 static struct timespec soon(void)
 {
     enum { WAIT_NS = 100000000, A_SECOND_NS = 1000000000 };

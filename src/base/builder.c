@@ -1,4 +1,4 @@
-/* Texts that are put together piece by piece. */
+/* Builds texts piece by piece (trb_text of text.h): plain, as JSON numbers, as JSON strings. */
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@ trb_text trb_text_in(char *room, size_t bytes)
     return (trb_text){.at = room, .room = bytes, .fixed = true};
 }
 
-/* Room for `more` bytes and the zero byte. */
+/* Make room for `more` bytes and the zero byte. */
 static trb_status grow(trb_text *t, size_t more)
 {
     char *at = NULL;
@@ -79,7 +79,7 @@ void trb_text_quoted(trb_text *t, const char *text)
 
 trb_status trb_text_take(trb_text *t, char **out)
 {
-    trb_text_add(t, "%s", ""); /* no piece at all is a text too */
+    trb_text_add(t, "%s", ""); /* so that a text without a piece is "" and not NULL */
     const trb_status st = t->st;
     if (st == TRB_OK) {
         *out = t->at;

@@ -1,3 +1,4 @@
+/* Clocks: seconds since an arbitrary moment, and seconds of processor time of this thread. */
 #include "tribikos/clock.h"
 
 #include <time.h>

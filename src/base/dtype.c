@@ -1,3 +1,4 @@
+/* The types of stored numbers: their sizes, their names, and conversion to and from half precision. */
 #include "tribikos/dtype.h"
 
 #include <string.h>
@@ -16,8 +17,8 @@ const char *trb_dtype_name(trb_dtype t)
     return names[t];
 }
 
-/* IEEE 754 binary16 without branches, so that compilers make vectors of it for every processor. All ways are computed
- * and one is taken. */
+/* Conversion to and from IEEE 754 binary16. There are no branches, so that compilers can vectorise the loops for every
+ * processor: the results for all cases are computed, and one is selected. */
 
 static inline uint32_t bits_of(float value)
 {
@@ -33,13 +34,14 @@ static inline float from_bits(uint32_t bits)
     return value;
 }
 
-/* To the nearest, ties to even; what is not a number stays so, and is quiet. */
+/* Rounds to nearest, ties to even. A NaN stays a NaN and becomes quiet. */
 static inline uint16_t narrow(float value)
 {
     const uint32_t bits = bits_of(value), magnitude = bits & 0x7fffffffu, sign = bits >> 16 & 0x8000u;
-    /* Below 2^-14 the half is subnormal, in units of 2^-24: those of single precision from 0.5 on. */
+    /* Below 2^-14 a half is subnormal, a multiple of 2^-24. Floats from 0.5 to 1 have the same spacing, so adding 0.5
+     * rounds to it. */
     const uint32_t subnormal = bits_of(from_bits(magnitude) + 0.5F) - 0x3f000000u;
-    /* From bias 127 to bias 15. A carry into the exponent is right as it is. */
+    /* The exponent's bias changes from 127 to 15. If rounding carries into the exponent, the result is right. */
     const uint32_t normal = (magnitude - (112u << 23) + 0xfffu + (magnitude >> 13 & 1u)) >> 13;
     const uint32_t finite = magnitude < 0x38800000u ? subnormal : normal;
     const uint32_t number = magnitude >= 0x477ff000u ? 0x7c00u : finite; /* 65520 and above round to infinity */

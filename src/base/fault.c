@@ -1,3 +1,4 @@
+/* Injects the faults that TRB_FAULT asks for, or counts how often each point is passed (fault.h). */
 #include "tribikos/fault.h"
 
 #include <errno.h>
@@ -12,7 +13,7 @@
 
 #include "tribikos/log.h"
 
-/* A name that no code passes would test nothing, and one that is missing here would not be walked. */
+/* All points, in the order of the count file. Tests walk this list: a point that is missing would not be tested. */
 static const char *const points[] = {"alloc",      "agree",       "file.folder", "file.create", "file.write",
                                      "file.sync",  "file.rename", "file.open",   "file.read",   "train.step",
                                      "cache.unit", "cache.chunk", "eval.unit",   "match.unit",  "thread.start"};
@@ -24,10 +25,10 @@ static size_t wanted;
 static bool any_rank;
 static long nth, wanted_rank;
 static int my_rank = -1;
-static int (*reason)(void); /* NULL: nobody takes signals */
+static int (*reason)(void); /* why the run is to stop, 0 for none; NULL: no thread takes signals */
 static atomic_long passed;
 static char count_file[1024];
-static atomic_long passages[POINTS][2]; /* before the rank was known, and since */
+static atomic_long passages[POINTS][2]; /* [0] before this rank's number was known, [1] since then */
 
 static size_t find(const char *point)
 {
@@ -36,7 +37,7 @@ static size_t find(const char *point)
     return i;
 }
 
-/* One write: the ranks' lines do not mix. */
+/* The file is appended to with one write, so that the lines of several ranks do not mix. */
 static void tell_counts(void)
 {
     FILE *f = fopen(count_file, "ae");
@@ -82,7 +83,8 @@ void trb_fault_signals(int (*taken)(void))
     reason = taken;
 }
 
-/* Another thread takes the signal: wait until it has, so that the passage after this one knows of it. */
+/* Another thread takes the signal. Wait until it has (at most a second), so that the code after this passage sees the
+ * stop. */
 static void signal_this_process(void)
 {
     (void)kill(getpid(), SIGUSR1);

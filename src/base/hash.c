@@ -1,3 +1,4 @@
+/* Digests of bytes, texts and files by XXH3 of the xxHash library. */
 #include "tribikos/hash.h"
 
 #include <errno.h>
@@ -38,7 +39,7 @@ trb_status trb_hash_open(trb_hash **out)
 
 void trb_hash_add(trb_hash *h, const void *bytes, size_t n)
 {
-    /* A whole data set takes a while. */
+    /* The bytes of a whole data set take seconds: after each piece this thread gives a sign of life. */
     enum { PIECE = 1 << 24 };
     for (size_t at = 0; at < n; at += PIECE) {
         (void)XXH3_64bits_update((XXH3_state_t *)h, (const char *)bytes + at, n - at < PIECE ? n - at : PIECE);

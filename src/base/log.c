@@ -1,3 +1,5 @@
+/* Lines and progress bars on stderr (log.h). On a terminal progress is a bar that is redrawn; elsewhere it is a line
+ * now and then. */
 #include "tribikos/log.h"
 
 #include <inttypes.h>

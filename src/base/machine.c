@@ -1,3 +1,4 @@
+/* Describes this processor from /proc/cpuinfo, for files that record what made them. */
 #include "tribikos/machine.h"
 
 #include <pthread.h>
@@ -9,7 +10,8 @@
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static char name[160];
 
-/* The value of the first line of /proc/cpuinfo whose key is one of two, as x86 and ARM call it. */
+/* Finds the first line of /proc/cpuinfo whose key is `key` (x86) or `other` (ARM) and returns its value; "?" if there
+ * is none. */
 static void find(const char *key, const char *other, char value[64])
 {
     FILE *f = fopen("/proc/cpuinfo", "re");

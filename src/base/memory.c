@@ -1,3 +1,4 @@
+/* Allocates zeroed memory aligned to 64 bytes, and counts it by kind. */
 #include "tribikos/memory.h"
 
 #include <stdatomic.h>
@@ -7,7 +8,8 @@
 
 #include "tribikos/fault.h"
 
-/* The block's kind and size sit in one cache line in front of it, which keeps the 64-byte alignment. */
+/* Each block has a header with its size and kind. The header takes a whole cache line before the block, so that the
+ * block keeps its alignment. */
 typedef struct {
     size_t bytes;
     trb_mem kind;
@@ -28,7 +30,7 @@ trb_status trb_alloc(trb_mem kind, size_t count, size_t size, void *out)
         return trb_fail(TRB_ENOMEM, "memory for %s: %zu x %zu bytes is more than an address can hold", names[kind],
                         count, size);
     TRB_TRY(trb_fault("alloc"));
-    /* aligned_alloc wants a multiple of the alignment. */
+    /* aligned_alloc requires a multiple of the alignment. */
     const size_t total = ALIGN + (bytes + ALIGN - 1) / ALIGN * ALIGN;
     char *base = aligned_alloc(ALIGN, total);
     if (base == NULL)

@@ -1,4 +1,4 @@
-/* Numbers in texts, read and printed in the C locale. */
+/* Reads and prints numbers in the C locale, whatever locale the process has. */
 #include "tribikos/number.h"
 
 #include <locale.h>
@@ -10,13 +10,15 @@
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static locale_t plain;
 
-/* The C library has this locale ready. If it refused all the same, the process's own one would stay in use. */
+/* The C library always has the locale "C". If newlocale() failed all the same, the process's own locale would stay in
+ * use. */
 static void find_plain(void)
 {
     plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
 }
 
-/* strtod() and printf() follow the locale. \return the thread's own one, for uselocale() */
+/* Switches this thread to the C locale, which strtod() and printf() then follow. \return the locale it had, to be given
+ * back to uselocale() */
 static locale_t enter_plain(void)
 {
     (void)pthread_once(&once, find_plain);

@@ -1,3 +1,5 @@
+/* Compares the features that the compiler may use with those that this processor has (processor.h). It asks `cpuid` on
+ * x86-64 and the kernel (HWCAP) on ARM. */
 #include "tribikos/processor.h"
 
 #include <stdint.h>
@@ -25,7 +27,7 @@ static const struct {
 
 typedef struct {
     uint64_t word[TRB__WORDS];
-    bool saved[TRB__REGISTERS]; /* by the system, when it changes from one process to another */
+    bool saved[TRB__REGISTERS]; /* whether the system saves them when it switches between processes */
 } processor;
 
 #if defined(__x86_64__)
@@ -47,6 +49,7 @@ static void look(processor *p)
     }
     if (__get_cpuid(0x80000001, &a, &b, &c, &d)) p->word[EXTENDED_ECX] = c;
     if (p->word[LEAF1_ECX] >> OSXSAVE & 1) __asm__("xgetbv" : "=a"(state), "=d"(d) : "c"(0));
+    /* XCR0 says which registers the system saves: bits 1 and 2 for YMM, bits 5 to 7 too for ZMM. */
     p->saved[TRB__ANY_REGISTER] = true;
     p->saved[TRB__YMM] = (state & 0x06U) == 0x06U;
     p->saved[TRB__ZMM] = (state & 0xe6U) == 0xe6U;
@@ -70,7 +73,8 @@ static bool has(const processor *p, size_t i)
     return p->saved[feature[i].registers] && (p->word[feature[i].word] >> feature[i].bit & 1) != 0;
 }
 
-/* The highest level of which nothing is missing. `p` NULL: in what the program uses. */
+/* The highest level of the x86-64 psABI whose features are all there: in processor `p`, or, if p is NULL, among those
+ * that the program was built to use. */
 static int level_of(const processor *p)
 {
     int level = LAST_LEVEL;
@@ -80,7 +84,8 @@ static int level_of(const processor *p)
     return level;
 }
 
-/* The first few by their names, the others by their number. \return how many */
+/* Lists the features that the program uses and `p` lacks: the first four by name, then how many more.
+ * \return how many are missing */
 static size_t list_missing(const processor *p, size_t bytes, char *text)
 {
     enum { NAMED = 4 };

@@ -1,7 +1,11 @@
-/** The features of processors that compilers use by themselves when they are told that these are there.
+/** Table of the processor features that a compiler may use by itself if TRB_ARCH allows it.
  *
- * A row: X(name, the compiler's macro, the word and the bit in which the processor says it, the registers that the
- * system must save for it, the level of the x86-64 psABI that asks for it or 0).
+ * A row is X(name, macro, word, bit, registers, level):
+ *   name       as messages print it
+ *   macro      the compiler defines it as 1 if it may use the feature
+ *   word, bit  where the processor reports the feature (cpuid on x86-64, HWCAP on ARM)
+ *   registers  which registers the system must save for it
+ *   level      the lowest level of the x86-64 psABI that requires it, 0 for none
  */
 #ifndef TRB_BASE_PROCESSOR_H
 #define TRB_BASE_PROCESSOR_H
@@ -79,7 +83,7 @@ typedef enum { HWCAP, HWCAP2, TRB__WORDS } trb__word; /* getauxval(AT_HWCAP), ge
     X("sve2", __ARM_FEATURE_SVE2, HWCAP2, 1, TRB__ANY_REGISTER, 0)                                                     \
     X("i8mm", __ARM_FEATURE_MATMUL_INT8, HWCAP2, 13, TRB__ANY_REGISTER, 0)                                             \
     X("bf16", __ARM_FEATURE_BF16_VECTOR_ARITHMETIC, HWCAP2, 14, TRB__ANY_REGISTER, 0)
-#else /* nothing is known, and nothing refused */
+#else /* no feature is known for other processors, so none is checked */
 typedef enum { TRB__WORDS = 1 } trb__word;
 #define TRB__FEATURES(X)
 #endif
@@ -87,7 +91,7 @@ typedef enum { TRB__WORDS = 1 } trb__word;
 #define TRB__COUNT(name, macro, word, bit, registers, level) +1
 enum { TRB__N_FEATURES = 0 TRB__FEATURES(TRB__COUNT) };
 
-/* What TRB_ARCH stands for: its text, and the features that the compiler was told of (built_for.c). */
+/* The value of TRB_ARCH, and which features it lets the compiler use, by row of the table (built_for.c). */
 extern const char trb__arch[];
 extern const bool trb__uses[TRB__N_FEATURES + 1];
 

@@ -1,4 +1,7 @@
-/* A thread that makes the next item while the one before is in use. */
+/* A producer (producer.h): a thread that makes the next item while the caller uses the one before.
+ *
+ * The thread runs work(), the caller everything else. `lock` guards the counters; the slots need no lock, because
+ * released <= made <= released + 2: the thread only writes a slot that the caller has given back. */
 #include "tribikos/producer.h"
 
 #include <pthread.h>
@@ -13,13 +16,13 @@ struct trb_producer {
     trb_status (*make)(void *ctx, size_t item, size_t slot);
     void *ctx;
     pthread_t thread;
-    atomic_bool dropped;  /* what the thread makes is not wanted any more */
-    pthread_mutex_t lock; /* of what follows */
+    atomic_bool dropped;  /* the item that the thread is making is no longer wanted */
+    pthread_mutex_t lock; /* guards all below, except `served` */
     pthread_cond_t changed;
-    size_t items, made, served; /* of the plan; served: counted by who uses it */
-    size_t released;            /* items whose slots are free again */
+    size_t items, made, served; /* of the plan; `served` belongs to the caller */
+    size_t released;            /* items that the caller has given back */
     bool busy, ends;
-    trb_status st; /* of the item that was made last; a failure stays */
+    trb_status st; /* of the item made last; after a failure no more are made */
 };
 
 static void *work(void *ctx)
@@ -67,7 +70,7 @@ trb_status trb_producer_open(const char *what, trb_status (*make)(void *ctx, siz
 trb_status trb_producer_plan(trb_producer *p, size_t items)
 {
     (void)pthread_mutex_lock(&p->lock);
-    p->items = p->made; /* nothing more of the old plan is begun */
+    p->items = p->made; /* so that the thread begins no other item of the old plan */
     atomic_store(&p->dropped, true);
     while (p->busy) trb_alive_wait(&p->changed, &p->lock);
     atomic_store(&p->dropped, false);
@@ -92,7 +95,7 @@ trb_status trb_producer_next(trb_producer *p, size_t *slot)
     p->released = item;
     (void)pthread_cond_broadcast(&p->changed);
     while (p->made <= item && p->st == TRB_OK) trb_alive_wait(&p->changed, &p->lock);
-    const trb_status st = p->made > item ? TRB_OK : p->st; /* a later one may have failed */
+    const trb_status st = p->made > item ? TRB_OK : p->st; /* if a later item has failed, this one is still good */
     (void)pthread_mutex_unlock(&p->lock);
     if (st != TRB_OK) return st;
     *slot = item % TRB_PRODUCER_SLOTS;

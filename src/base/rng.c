@@ -1,3 +1,4 @@
+/* Keyed random numbers (rng.h) from blocks of Philox4x64-10, four words of 64 bits each. */
 #include "tribikos/rng.h"
 
 #include <math.h>
@@ -33,7 +34,7 @@ float trb_rng_uniform(trb_rng *r)
 
 float trb_rng_normal(trb_rng *r)
 {
-    /* u in (0, 1], so that the logarithm is finite. */
+    /* u lies in (0, 1], so that its logarithm is finite. */
     const double u = ((double)(trb_rng_u64(r) >> 11) + 1.0) * 0x1p-53;
     const double v = (double)(trb_rng_u64(r) >> 11) * 0x1p-53;
     return (float)(sqrt(-2.0 * log(u)) * cos(6.283185307179586476925 * v));
@@ -43,6 +44,7 @@ uint64_t trb_rng_below(trb_rng *r, uint64_t n)
 {
     __extension__ typedef unsigned __int128 wide;
     wide product = (wide)trb_rng_u64(r) * n;
+    /* Without this rejection some results would be more likely than others. */
     if ((uint64_t)product < n) {
         const uint64_t threshold = -n % n;
         while ((uint64_t)product < threshold) product = (wide)trb_rng_u64(r) * n;

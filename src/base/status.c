@@ -1,3 +1,4 @@
+/* Keeps the one line that says why something failed (status.h). */
 #include "tribikos/status.h"
 
 #include <limits.h>
@@ -35,8 +36,8 @@ int trb_status_exit(trb_status st)
     return 1;
 }
 
-/* Put words in front of the message. A line begins with what happened and ends with what to do: one that is too long is
- * cut in the middle. No memory is reserved, since there may be none. */
+/* Puts words in front of the message. A line that becomes too long is cut in the middle, because it begins with what
+ * happened and ends with what to do. The function allocates nothing, since memory may be what is missing. */
 static void put_in_front(const char *fmt, va_list args)
 {
     static char line[16 * TRB_FAIL_BYTES]; /* room for lines with several paths */

@@ -1,5 +1,11 @@
-/* One thread takes the signals of the whole process (see stop.h for why), by sigtimedwait. It looks up four times a
- * second, which is how it also notices the end of run.time_limit and of run.grace. */
+/* One thread takes the signals of the whole process by sigtimedwait(); stop.h says why. It also wakes up four times a
+ * second, to notice the end of run.grace.
+ *
+ *   state                  signal that stops the run    time limit             run.grace over
+ *   runs                   is told to stop              is told to stop (*)
+ *   told to stop           ends at once, 128 + signal                          ends at once, status of TRB_EIO
+ *
+ * (*) only after trb_stop_progress(). A signal within a second of the first one is ignored. */
 #include "tribikos/stop.h"
 
 #include <pthread.h>
@@ -18,14 +24,14 @@ static const struct {
     const char *name;
     int number;
 } known[] = {{"USR1", SIGUSR1}, {"USR2", SIGUSR2}, {"TERM", SIGTERM}, {"INT", SIGINT}, {"HUP", SIGHUP}};
-enum { KNOWN = sizeof known / sizeof *known, REMEMBERED = 3 /* the first of them, before the configuration is read */ };
+enum { KNOWN = sizeof known / sizeof *known, REMEMBERED = 3 /* until the configuration is read: the first three */ };
 
 static atomic_int caught;         /* the first signal */
-static atomic_int heard;          /* another rank's reason */
+static atomic_int heard;          /* why another rank is to stop */
 static atomic_uint wanted;        /* bit i: known[i] stops the run */
 static atomic_uint grace;         /* seconds; 0: no end */
 static atomic_llong deadline;     /* Unix time; 0: none */
-static atomic_bool progressed;    /* something was done that the next run need not do again */
+static atomic_bool progressed;    /* this run has done something that the next run need not do again */
 static void (*leave)(int status); /* does not change while the thread runs */
 static pthread_t thread;
 static bool is_started;
@@ -37,7 +43,7 @@ int trb_stop_signal(const char *name)
     return 0;
 }
 
-/* Not by log.h, which is the main thread's. */
+/* This thread cannot use log.h, which belongs to the main thread. */
 static void say(const char *line)
 {
     const ssize_t ignored = write(STDERR_FILENO, line, strlen(line));
@@ -51,13 +57,14 @@ static bool is_wanted(int number)
     return false;
 }
 
-/* What the signal would have done had nobody blocked it: nothing if it is ignored, as nohup has it. */
+/* Lets a signal do what it would do in a program that does not block it: usually it ends the process, but nothing
+ * happens if it is ignored (nohup). */
 static void default_effect(int number)
 {
     sigset_t one;
     (void)sigemptyset(&one);
     (void)sigaddset(&one, number);
-    (void)raise(number); /* to this thread, the only one that lets it through */
+    (void)raise(number); /* sends it to this thread, which alone unblocks it */
     (void)pthread_sigmask(SIG_UNBLOCK, &one, NULL);
     (void)pthread_sigmask(SIG_BLOCK, &one, NULL);
 }
@@ -71,31 +78,33 @@ static void take(int number, double *first_s)
     } else if (atomic_compare_exchange_strong(&caught, &none, number)) {
         *first_s = trb_now_s();
     } else if (trb_now_s() - *first_s > same_s) {
-        say("tribikos: a second signal: ending at once; what was kept before stands\n");
+        say("tribikos: a second signal: the run ends at once; what it saved before remains\n");
         leave(128 + number);
     }
 }
 
-/* A run whose start alone takes longer than its limit would otherwise begin again and again. */
+/* The time limit counts only after some progress. Otherwise a run whose start takes longer than its limit would be
+ * restarted for ever. */
 static bool is_late(void)
 {
     const long long end = atomic_load(&deadline);
     return end != 0 && atomic_load(&progressed) && time(NULL) >= end;
 }
 
-/* \param[in,out] since_s  when the run was first to stop, 0 before */
+/* \param[in,out] since_s  when the run was first told to stop; 0: it was not */
 static void watch_grace(double *since_s)
 {
     const unsigned most_s = atomic_load(&grace);
     if (most_s == 0 || (atomic_load(&caught) == 0 && !is_late())) return;
     if (*since_s == 0.0) *since_s = trb_now_s();
     if (trb_now_s() - *since_s < (double)most_s) return;
-    say("tribikos: error: no end within run.grace after the signal or the time limit; what was kept before stands; "
-        "give more time, or a smaller step\n");
+    say("tribikos: error: no end within run.grace after the signal or the time limit; what the run saved before "
+        "remains; give it more time, or use a smaller step\n");
     atomic_store(&grace, 0);
     leave(trb_status_exit(TRB_EIO));
 }
 
+/* The signals that this module takes. */
 static void minded(sigset_t *set)
 {
     (void)sigemptyset(set);
@@ -121,7 +130,7 @@ trb_status trb_stop_start(void (*end)(int status))
     sigset_t set;
     minded(&set);
     (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
-    (void)signal(SIGPIPE, SIG_IGN); /* a reader of stderr that goes away does not end a run */
+    (void)signal(SIGPIPE, SIG_IGN); /* a run survives that the reader of its stderr ends */
     leave = end;
     atomic_store(&caught, 0);
     atomic_store(&wanted, (1U << REMEMBERED) - 1U);

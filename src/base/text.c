@@ -1,11 +1,13 @@
+/* Makes texts harmless for a terminal, and finds the known word nearest to a misspelt one. */
 #include "tribikos/text.h"
 
 #include <string.h>
 
 enum { LONGEST = 255 };
 
-/* Bytes of the character at `at`, which may be shown; 0 if it may not. C1, from U+0080 to U+009F, commands a terminal as
- * ESC does. An encoding that is longer than need be could hide one of these characters. */
+/* The number of bytes of the UTF-8 character at `at`, or 0 if it must not be shown. The characters C1, U+0080 to
+ * U+009F, control a terminal as ESC does. Encodings that are longer than necessary are refused too: they could hide a
+ * control character. */
 static size_t shown_bytes(const unsigned char *at)
 {
     static const unsigned least[] = {0, 0, 0xa0, 0x800, 0x10000};
@@ -15,7 +17,7 @@ static size_t shown_bytes(const unsigned char *at)
     unsigned code = first & (0x7fU >> n);
     if (first < 0xc0 || first >= 0xf8) return 0;
     for (size_t i = 1; i < n; i++) {
-        if ((at[i] & 0xc0) != 0x80) return 0; /* also where the text ends */
+        if ((at[i] & 0xc0) != 0x80) return 0; /* true of the final zero byte too */
         code = code << 6 | (at[i] & 0x3f);
     }
     return code >= least[n] && code <= 0x10ffff ? n : 0;
@@ -36,7 +38,8 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* Optimal string alignment: the table of distances between beginnings, of which three rows are alive. */
+/* Optimal string alignment distance. The table holds the distances between all beginnings of both words; three of its
+ * rows are needed at a time. */
 static size_t distance(const char *a, const char *b)
 {
     const size_t na = strnlen(a, LONGEST), nb = strnlen(b, LONGEST);

@@ -1,3 +1,4 @@
+/* Keeps the text that says what the program is made of (version.h). */
 #include "tribikos/version.h"
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* The table of the kinds of shards: what files of a kind contain, and the words for it in names and messages. */
+/* The table of the kinds of shards: what files of a kind contain, and the words for them in names and messages. */
 #include "internal.h"
 
 #include "tribikos/dirichlet.h"

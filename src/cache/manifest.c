@@ -1,3 +1,4 @@
+/* The manifest: written last, read and checked first. cache.h describes every attribute and data set. */
 #include "internal.h"
 
 #include <inttypes.h>
@@ -12,10 +13,11 @@
 
 static const char *const FORMAT = "tribikos cache", *const NAME = "manifest.h5";
 
-/* From this version on a manifest names its features; versions 2 to 4 stood for them. */
+/* From this version on, a manifest names its features. Versions 2 to 4 were numbers for combinations of features. */
 enum { NAMES_FEATURES = 5, FEATURES_BYTES = 64 };
 
-/* The columns of the table of shards. Four of them follow from the spec; they are stored for whoever reads the file. */
+/* The columns of the table of shards. The first four follow from the spec; they are stored for people who read the
+ * file. */
 enum { MEMBER, VIEW, FIRST_ROW, ROWS, PAYLOAD, COLUMNS };
 static const char *const column_name[COLUMNS] = {"shard/member", "shard/view", "shard/first_row", "shard/rows",
                                                  "shard/payload_digest"};
@@ -25,7 +27,7 @@ static const char *task_name(trb_task task)
     return task == TRB_TASK_CLASSES ? "classes" : "regression";
 }
 
-/* \param[out] table  [COLUMNS][S] owned by the caller */
+/* \param[out] table  [COLUMNS][S], released by the caller */
 static trb_status make_table(const trb_cache_spec *spec, const uint64_t *payload, uint64_t **table)
 {
     const size_t S = trb_cache_units(spec);
@@ -43,7 +45,7 @@ static trb_status make_table(const trb_cache_spec *spec, const uint64_t *payload
     return TRB_OK;
 }
 
-/* The digest as cache.h lays it down. */
+/* The digest of the manifest, in the order that cache.h defines. */
 static trb_status digest_of(const trb_cache_spec *spec, const uint64_t *table, uint64_t *digest)
 {
     trb_hash *h = NULL;
@@ -95,7 +97,7 @@ static trb_status put_inputs(trb_h5 *h, const trb_cache_spec *spec)
     return TRB_OK;
 }
 
-/* The kinds of shards besides logits, which every reader knows. */
+/* The features of a cache: all its kinds of shards except logits, which every reader supports. */
 static const char *features_of(const trb_cache_spec *spec, char text[FEATURES_BYTES])
 {
     size_t n = 0;
@@ -194,7 +196,7 @@ static trb_status get_size(trb_h5 *h, const char *name, size_t *size)
     return TRB_OK;
 }
 
-/* A text that must be one of two. \param[out] which 0 or 1 */
+/* Read a text that must be `a` or `b`. \param[out] which  0 or 1 */
 static trb_status get_choice(trb_h5 *h, const char *name, const char *a, const char *b, int *which)
 {
     trb_status st = TRB_OK;
@@ -216,7 +218,7 @@ static trb_status expect_sizes(trb_h5 *h, const trb_cache_spec *spec)
     return fault == NULL ? TRB_OK : trb_fail(TRB_EINTEGRITY, "%s: %s", trb_h5_path(h), fault);
 }
 
-/* Which kinds of shards there are besides logits. */
+/* Read which kinds of shards there are besides logits, from the version or from the features. */
 static trb_status get_features(trb_h5 *h, bool has[TRB_SHARD_KINDS])
 {
     uint64_t version = 0;
@@ -273,8 +275,8 @@ static trb_status get_header(trb_h5 *h, trb_cache_spec *spec, bool *inputs)
     return expect_sizes(h, spec);
 }
 
-/* Every extent, before memory is reserved for any. The virtual data set is left alone: nothing here reads it, and its
- * mapping is the one part of a file in which HDF5 does not survive a flipped bit. */
+/* Check every extent before memory is reserved for any of them. The virtual data set is not touched: nothing here reads
+ * it, and its mapping is the one part of a file in which HDF5 does not survive a flipped bit. */
 static trb_status expect_extents(trb_h5 *h, const trb_cache_spec *spec)
 {
     for (size_t c = 0; c < COLUMNS; c++)
@@ -308,7 +310,7 @@ static trb_status get_views(trb_h5 *h, size_t V, bool inputs, trb_view **out)
     return st;
 }
 
-/* Labels index outputs, targets enter sums: neither is taken on trust. */
+/* Read labels or targets and check them: labels are used as indices of outputs, and targets enter sums. */
 static trb_status get_truth(trb_h5 *h, trb_cache *c)
 {
     const trb_cache_spec *spec = &c->spec;
@@ -328,7 +330,7 @@ static trb_status get_truth(trb_h5 *h, trb_cache *c)
     return TRB_OK;
 }
 
-/* Read the table, compare the four columns that follow from the sizes, and the digest over everything. */
+/* Read the table. Compare the four columns that follow from the sizes, then the digest of everything. */
 static trb_status get_table(trb_h5 *h, trb_cache *c)
 {
     trb_status st = TRB_OK;
@@ -455,11 +457,11 @@ trb_status trb_cache_expect_data(const trb_cache *c, const trb_data *data)
         return trb_fail(TRB_EINTEGRITY, "%s: the cache is of task %s, the data set of task %s", c->dir,
                         task_name(c->spec.task), task_name(data->task));
     if (c->spec.N != data->n)
-        return trb_fail(TRB_EINTEGRITY, "%s: the cache is of %zu samples, the data set has %zu", c->dir, c->spec.N,
+        return trb_fail(TRB_EINTEGRITY, "%s: the cache has %zu samples, the data set has %zu", c->dir, c->spec.N,
                         data->n);
     if (c->spec.data_digest != data->digest)
         return trb_fail(TRB_EINTEGRITY,
-                        "%s: the cache is of the data set with digest %016" PRIx64
+                        "%s: the cache belongs to the data set with digest %016" PRIx64
                         ", the configured one has %016" PRIx64,
                         c->dir, c->spec.data_digest, data->digest);
     if (trb__has(&c->spec, TRB_SHARD_INPUTS) && !trb_shape_same(c->spec.shape, data->shape))
@@ -467,7 +469,7 @@ trb_status trb_cache_expect_data(const trb_cache *c, const trb_data *data)
                         c->dir, c->spec.shape.c, c->spec.shape.h, c->spec.shape.w, data->shape.c, data->shape.h,
                         data->shape.w);
     if (trb__has(&c->spec, TRB_SHARD_INPUTS) && c->spec.x_dtype != trb_stored_type(data))
-        return trb_fail(TRB_EINTEGRITY, "%s: the stored inputs are %s, of this data set they have to be %s", c->dir,
+        return trb_fail(TRB_EINTEGRITY, "%s: the stored inputs are %s, but for this data set they must be %s", c->dir,
                         trb_dtype_name(c->spec.x_dtype), trb_dtype_name(trb_stored_type(data)));
     return TRB_OK;
 }

@@ -1,3 +1,13 @@
+/* Reading a cache by batch, from memory or in windows. reader.h says what a reader promises.
+ *
+ * A reader that streams, from the producer's (producer.h) and the caller's side:
+ *
+ * | window w | the thread | trb_reader_next() |
+ * | not begun | fills another window, or waits for a free slot | |
+ * | being filled | sorts the window's rows, reads its blocks in file order | waits at the window's first step |
+ * | filled | fills window w + 1 in the other slot | serves the window's steps |
+ * | served | reuses its slot for window w + 2 | |
+ */
 #include "internal.h"
 
 #include <stdatomic.h>
@@ -9,38 +19,38 @@
 #include "tribikos/producer.h"
 #include "tribikos/stop.h"
 
-/* Two windows: one is served while the other is filled. */
+/* Two windows: one is served while the other one is filled. */
 enum { WINDOWS = TRB_PRODUCER_SLOTS, MIN_STEPS = 2 };
 #define NONE SIZE_MAX
 
 struct trb_reader {
     const trb_cache *c;
-    trb_selection of; /* of kinds that are of all members m0 = 0, m_count = 1, as in their units */
+    trb_selection of; /* m0 = 0 and m_count = 1 unless kind is logits, as in the units */
     size_t rows;
-    size_t cell_bytes; /* [K] of one member as stored, or a row of inputs */
+    size_t cell_bytes; /* a cell is what one shard has for one sample: [K] logits of a member, statistics or inputs */
     size_t row_bytes;  /* [m_count] cells */
-    size_t *slot;      /* [views] the number of each among those that are served; NONE of one that is not */
-    char *step;        /* [rows] as served; NULL where stored rows can be served as they are */
+    size_t *slot;      /* [views] the view's number among those that are served; NONE if it is not served */
+    char *step;        /* [rows] as served; NULL if stored rows can be served as they are */
     bool converts;     /* from float16 to float32 */
 
-    atomic_size_t cells_read; /* of one member each */
+    atomic_size_t cells_read;
 
     const int64_t *sample; /* the plan, borrowed */
     const uint16_t *view;
     size_t n_steps, next_step;
 
     char *kept; /* [slots][N] rows as stored; NULL if the reader streams */
-    bool lent;  /* `kept` is someone else's */
+    bool lent;  /* `kept` is shared with other readers and is not released here */
 
-    /* Streaming. The thread owns `order`, `end`, `chunk` and the window it fills. */
+    /* Only while streaming. The thread owns `order`, `end`, `chunk` and the window that it fills. */
     size_t window_steps, n_blocks;
     uint64_t *mark; /* [slots][m_count][n_blocks] digests of the blocks as they were at the opening */
     bool lent_marks;
     char *window[WINDOWS]; /* [window_steps][rows] as stored */
     uint32_t *order;       /* [window_steps * rows] rows of a window, sorted by view and block */
-    uint32_t *end;         /* [views * n_blocks] where a block's run in `order` ends */
+    uint32_t *end;         /* [views * n_blocks] where the rows of a block end in `order` */
     char *chunk;           /* [block] cells */
-    trb_producer *ahead;   /* of windows */
+    trb_producer *ahead;   /* makes windows */
     size_t in_use;         /* the window that is served */
 };
 
@@ -65,7 +75,7 @@ static void keep_rows(void *ctx, trb_cache_unit u, size_t first, size_t n, const
     for (size_t i = 0; i < n; i++) memcpy(to + i * r->row_bytes, from + i * r->cell_bytes, r->cell_bytes);
 }
 
-/* Read a part of the reader's shards from end to end, to keep them or their marks. */
+/* Read every parts-th shard of the reader from beginning to end, to keep its rows or its marks. */
 static trb_status read_part(trb_reader *r, size_t part, size_t parts, trb__sink sink)
 {
     const trb_cache_spec *spec = &r->c->spec;
@@ -114,7 +124,7 @@ static void mark_rows(void *ctx, trb_cache_unit u, size_t first, size_t n, const
     *mark_of(r, u, first) = trb_hash_bytes(rows, n * r->cell_bytes);
 }
 
-/* Rows [first, first + n) of a shard, a block, as they were at the opening. */
+/* Read a block, rows [first, first + n) of a shard. They must be the same as at the opening. */
 static trb_status read_block(trb_reader *r, trb_h5 *h, trb_cache_unit u, size_t first, size_t n)
 {
     TRB_TRY(trb__shard_rows(h, &r->c->spec, u, first, n, r->chunk));
@@ -124,7 +134,7 @@ static trb_status read_block(trb_reader *r, trb_h5 *h, trb_cache_unit u, size_t 
                     trb_h5_path(h), u.first_row + first, u.first_row + first + n - 1);
 }
 
-/* Sort the rows of a window by view and block, by counting: linear, and without memory of its own. */
+/* Sort the rows of a window by view and block. A counting sort takes linear time and needs no additional memory. */
 static void sort_window(trb_reader *r, size_t first, size_t n)
 {
     const size_t block = r->c->spec.block, n_keys = r->of.views * r->n_blocks;
@@ -149,7 +159,7 @@ static size_t run_begin(const trb_reader *r, size_t key)
     return key == 0 ? 0 : r->end[key - 1];
 }
 
-/* Read from one shard the blocks that the window needs, each once, in file order. */
+/* Read the blocks of one shard that the window needs, each once, in file order. */
 static trb_status fill_from(trb_reader *r, size_t unit, size_t first, char *window)
 {
     trb_status st = TRB_OK;
@@ -188,7 +198,7 @@ static trb_status fill(void *reader, size_t w, size_t slot)
 
 /* ---- both */
 
-/* Divide `memory`: what is needed in any case, the rest to the windows. */
+/* Divide `memory`. Marks, a chunk, an index and a step have a fixed size; the windows get the rest. */
 static trb_status reserve_windows(trb_reader *r, size_t memory, size_t step_bytes)
 {
     const trb_cache_spec *spec = &r->c->spec;
@@ -209,13 +219,13 @@ static trb_status reserve_windows(trb_reader *r, size_t memory, size_t step_byte
     return TRB_OK;
 }
 
-/* Members that a row is of; shards of all members count as one. */
+/* How many cells a row has: one for each member, or one if a shard is of all members. */
 static size_t cells_of(trb_selection of)
 {
     return of.kind == TRB_SHARD_LOGITS ? of.m_count : 1;
 }
 
-/* A row as it is served. */
+/* Bytes of a row as it is served. */
 static size_t served_bytes(const trb_cache_spec *spec, trb_selection of)
 {
     const size_t cell =
@@ -223,7 +233,7 @@ static size_t served_bytes(const trb_cache_spec *spec, trb_selection of)
     return cells_of(of) * cell;
 }
 
-/* How many of the views have what it serves. */
+/* How many of the views have shards of the kind that is served. */
 static size_t slots_of(const trb_cache *c, trb_selection of)
 {
     return of.kind == TRB_SHARD_INPUTS ? trb__stored_views(&c->spec, of.views) : of.views;
@@ -260,11 +270,11 @@ static trb_status number_slots(trb_reader *r)
     return TRB_OK;
 }
 
-/* Whether the cache has it. */
+/* Whether the cache has what is selected. */
 static bool is_there(const trb_cache_spec *spec, trb_selection of)
 {
     if (of.views == 0 || of.views > spec->V) return false;
-    if (of.kind == TRB_SHARD_INPUTS) return true; /* of no view, if none is stored */
+    if (of.kind == TRB_SHARD_INPUTS) return true; /* even if no view has stored inputs: then nothing is read */
     if (of.kind != spec->holds) return false;
     return of.kind != TRB_SHARD_LOGITS || (of.m_count > 0 && of.m0 < spec->M && of.m_count <= spec->M - of.m0);
 }

@@ -1,3 +1,4 @@
+/* Shards: one is written by blocks, published, and read again from beginning to end, with every byte checked. */
 #include "internal.h"
 
 #include <inttypes.h>
@@ -14,8 +15,8 @@ struct trb_shard {
     const trb__form *form;
     trb_h5_shape shape; /* of the values */
     size_t row_bytes;
-    size_t written, held; /* rows on disk, and behind them in `block` */
-    char *block;          /* [block] rows as stored: whole chunks reach HDF5, however the rows arrive */
+    size_t written, held; /* rows on disk; rows after them, in `block` */
+    char *block;          /* [block] rows as stored; HDF5 gets whole chunks, whatever the runs of rows are */
     trb_hash *hash;
 };
 
@@ -26,8 +27,8 @@ static size_t min(size_t a, size_t b)
 
 size_t trb__find_nonfinite(trb_dtype type, size_t n, const void *values)
 {
-    /* Not finite: all bits of the exponent set. First whether there is any, in a loop without a way out, which
-     * vectorises. */
+    /* A value is not finite if all bits of its exponent are set. The first loop only asks whether there is one: without
+     * an early exit it vectorises. */
     unsigned any = 0;
     size_t i = 0;
     if (type == TRB_U8) return n;
@@ -43,13 +44,13 @@ size_t trb__find_nonfinite(trb_dtype type, size_t n, const void *values)
     return any ? i : n;
 }
 
-/* The ids of a run of samples. */
+/* Fill in the ids of n samples from `first` on. */
 static void ids_from(size_t first, size_t n, int64_t *ids)
 {
     for (size_t i = 0; i < n; i++) ids[i] = (int64_t)(first + i);
 }
 
-/* What the logits of a view with stored inputs are of. */
+/* The digest of the inputs from which the logits of a view with stored inputs are computed. */
 static uint64_t inputs_digest(const trb_cache_spec *spec, trb_cache_unit u)
 {
     return spec->inputs_payload[trb_cache_inputs_unit(spec, u) - trb_cache_logits_units(spec)];
@@ -116,7 +117,7 @@ static trb_status flush(trb_shard *s)
     return TRB_OK;
 }
 
-/* Say which value of a block cannot be stored. */
+/* Report which value of a block cannot be stored. */
 static trb_status refuse(const trb_shard *s, size_t bad, double value)
 {
     const trb_cache_unit u = s->unit;
@@ -211,7 +212,7 @@ static trb_status open_shard(const char *dir, const trb_cache_spec *spec, size_t
     trb_status st = TRB_OK;
     char *path = NULL;
     TRB_TRY(trb__shard_path(dir, spec, unit, &path));
-    /* What a cache lists and does not have is damage, not a wrong path given by a user. */
+    /* A shard that the cache lists but does not have is damage, not a wrong path that a user gave. */
     st = trb_file_exists(path) ? trb_h5_open(path, h) : trb_fail(TRB_EINTEGRITY, "%s: the shard is missing", path);
     trb_free(path);
     return st;
@@ -230,7 +231,7 @@ trb_status trb__shard_rows(trb_h5 *h, const trb_cache_spec *spec, trb_cache_unit
                     unit.first_row + first + bad / width);
 }
 
-/* What a shard says it is of. */
+/* What a shard's attributes say about it. */
 typedef struct {
     uint64_t version, member, view, view_seed, first_row, rows, block, member_digest, data_digest, payload_digest;
     char *recipe;
@@ -256,7 +257,7 @@ static trb_status get_identity(trb_h5 *h, const char *wanted, identity *id)
     return trb_h5_get_text(h, "view_recipe", &id->recipe);
 }
 
-/* Compare with what the shard should be of. */
+/* Compare a shard's attributes with what they should be. */
 static trb_status expect_identity(const char *path, const trb_cache_spec *spec, trb_cache_unit u, const identity *id)
 {
     const trb_view *view = &spec->view[u.view];
@@ -288,7 +289,7 @@ static trb_status expect_identity(const char *path, const trb_cache_spec *spec, 
     return TRB_OK;
 }
 
-/* The logits of a view with stored inputs are those of these inputs. */
+/* Check that the logits of a view with stored inputs were computed from the inputs that are in the cache. */
 static trb_status expect_inputs(trb_h5 *h, const trb_cache_spec *spec, trb_cache_unit u)
 {
     uint64_t is = 0;
@@ -332,7 +333,7 @@ done:
     return st;
 }
 
-/* Take the digest of the values, then of the ids, in runs of a block, and pass the values on. */
+/* Compute the digest of the values, then of the ids, block by block, and pass the values on to the sink. */
 static trb_status read_payload(trb_h5 *h, const trb_cache_spec *spec, trb_cache_unit u, uint64_t own_first,
                                trb__sink sink, void *ctx, uint64_t *digest)
 {
@@ -393,8 +394,8 @@ trb_status trb__shard_read(const char *dir, const trb_cache_spec *spec, size_t u
                       form->dataset, id.rows);
         goto done;
     }
-    /* A shard of another extent cannot be read as this one; it says of itself consistently what it is, so it is a
-     * result. */
+    /* A shard of another type or extent cannot be read as this one. But its attributes agree with its data sets, so it
+     * is a result that must be kept. */
     st = trb_h5_expect(h, form->dataset, shape);
     *foreign = st != TRB_OK;
     if (st != TRB_OK) goto done;
@@ -444,7 +445,7 @@ trb_status trb_shard_check(const char *dir, const trb_cache_spec *spec, size_t u
     const trb_status st = trb__shard_read(dir, spec, unit, NULL, NULL, &digest, &foreign);
     if (st == TRB_OK) *payload = digest;
     if (st != TRB_OK && (st != TRB_EINTEGRITY || foreign)) return st;
-    /* Missing or damaged is an answer here, not a failure. */
+    /* A missing or damaged shard is an answer here, not a failure. */
     if (st != TRB_OK) trb_fail_clear();
     *good = st == TRB_OK;
     return TRB_OK;

@@ -1,3 +1,4 @@
+/* What follows from a cache's description: whether its sizes are possible, how shards are numbered, and their names. */
 #include "internal.h"
 
 #include <stdio.h>
@@ -11,7 +12,7 @@ static size_t shards_per_member(const trb_cache_spec *spec)
     return (spec->N + spec->shard_rows - 1) / spec->shard_rows;
 }
 
-/* Who has shards of their own. */
+/* How many members have shards of their own; in a cache of statistics, the shards of all members count as one. */
 static size_t members(const trb_cache_spec *spec)
 {
     return spec->holds == TRB_SHARD_LOGITS ? spec->M : 1;
@@ -19,7 +20,7 @@ static size_t members(const trb_cache_spec *spec)
 
 const char *trb__spec_fault(const trb_cache_spec *spec)
 {
-    size_t product = 8 * 3; /* room for any element and for 64-bit tables; 2K + 1 is up to 3K */
+    size_t product = 8 * 3; /* 8 bytes for any element; 3, because a row of statistics has 2K + 1 <= 3K numbers */
     if (spec->N == 0 || spec->K == 0 || spec->M == 0 || spec->V == 0) return "a size is 0";
     if (spec->block == 0 || spec->shard_rows == 0) return "block or shard_rows is 0";
     if (spec->shard_rows % spec->block != 0) return "shard_rows is not a multiple of block";
@@ -94,7 +95,7 @@ trb_cache_unit trb_cache_unit_at(const trb_cache_spec *spec, size_t i)
                         .first_row = first,
                         .rows = left < spec->shard_rows ? left : spec->shard_rows};
     if (i < logits) return u;
-    /* After the logits the inputs of those views that have some. */
+    /* The units after the logits are the inputs of the views that have stored inputs. */
     u.kind = TRB_SHARD_INPUTS;
     u.view = u.member = 0;
     for (size_t before = (i - logits) / per_member + 1; before > 0; u.view++) before -= spec->view[u.view].stored;

@@ -1,10 +1,9 @@
+/* The exchange `allreduce`: MPI's own reduction, segment by segment. Each rank adds up its lanes, MPI_Iallreduce sums
+ * over the ranks, and every rank updates all parameters with moments of its own. Nothing is left to spread. */
 #include <string.h>
 
 #include "segments.h"
 #include "tribikos/memory.h"
-
-/* The vendor's own reduction, segment by segment. Every rank owns everything: it adds up its lanes, all add up the
- * ranks, and each updates all parameters with moments of its own. */
 
 static trb_status allreduce_open(trb_exchange *x)
 {

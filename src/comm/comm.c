@@ -1,4 +1,7 @@
-/* Groups of ranks: how they begin, part, agree, and what they tell each other. */
+/* Groups of ranks: starting and ending MPI, splitting groups, agreement, and collective calls on small data.
+ *
+ * All collective calls are non-blocking ones followed by trb__wait(), so that a rank that waits gives signs of life and
+ * notices if another one has died. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -7,7 +10,7 @@
 #include "tribikos/fault.h"
 #include "tribikos/memory.h"
 
-/* \param[in,out] c  with room in c->member */
+/* Fills in ranks and members. \param[in,out] c  c->mpi is set, c->member has room */
 static trb_status describe(trb_comm *c)
 {
     MPI_Group all, own;
@@ -31,7 +34,7 @@ trb_status trb__duplicate(const trb_comm *c, MPI_Comm *out)
     return trb__wait(c, &request, "MPI_Comm_idup");
 }
 
-/* The watch sees the first call that takes all ranks already. */
+/* The watch starts before the first collective call, so that it covers that call too. */
 static trb_status open_world(trb_comm *c)
 {
     c->mpi = MPI_COMM_WORLD;
@@ -52,7 +55,7 @@ trb_status trb_comm_start(int *argc, char ***argv, trb_comm **world)
         return trb_fail(TRB_ECOMM,
                         "MPI does not start; is the program run by the mpirun of the MPI it was built with?");
     if (level < MPI_THREAD_FUNNELED) return trb_fail(TRB_ECOMM, "this MPI was built without thread support (FUNNELED)");
-    (void)MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN); /* which all others inherit */
+    (void)MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN); /* other communicators inherit it */
     (void)MPI_Comm_size(MPI_COMM_WORLD, &size);
     const long announced = trb__announced_size(&variable);
     if (size == 1 && announced > 1)
@@ -76,7 +79,7 @@ void trb_comm_stop(trb_comm *world)
 {
     int started = 0;
     (void)MPI_Initialized(&started);
-    if (world != NULL) (void)trb_comm_barrier(world); /* what follows waits unwatched */
+    if (world != NULL) (void)trb_comm_barrier(world); /* all ranks meet here, because the rest is not watched */
     trb__enter("MPI_Finalize");
     if (world != NULL) {
         trb__watch_close();
@@ -115,7 +118,7 @@ trb_status trb__split_by_node(const trb_comm *c, MPI_Comm *out)
     return st;
 }
 
-/* All ranks of c are there: they have just agreed. */
+/* These calls cannot be polled. All ranks have just agreed, so none is far away. */
 static trb_status split(const trb_comm *c, int color, bool by_node, MPI_Comm *out)
 {
     if (!by_node) return split_by_color(c->mpi, color, c->rank, out);
@@ -162,8 +165,9 @@ void trb_comm_close(trb_comm *c)
     trb_free(c);
 }
 
-/* The worst status wins, and the lowest rank among equals: MINLOC over (status, rank), as statuses are <= 0. A second
- * number rides along: whether all ranks failed alike, in which case naming one of them would only mislead. */
+/* The worst status wins, and among equals the lowest rank: MINLOC over (status, rank), because statuses are <= 0. A
+ * second pair finds the mildest status. If it equals the worst one, all ranks failed alike, and naming one would
+ * mislead. */
 static trb_status agree(trb_comm *c, trb_status st, bool on_files)
 {
     if (st == TRB_OK) st = trb_fault("agree");
@@ -181,8 +185,8 @@ static trb_status agree(trb_comm *c, trb_status st, bool on_files)
     if (c->rank == worst[0].rank) {
         char host[64] = "?";
         (void)gethostname(host, sizeof host - 1);
-        /* To stop, and a mistake of the configuration, is nobody's; a line that an inner group agreed on names its rank
-         * already. */
+        /* A stop and an error in the configuration concern all ranks, so none is named. A line from an agreement in a
+         * smaller group names its rank already. */
         const bool nobodys = agreed == TRB_STOPPED || agreed == TRB_ECONFIG ||
                              (on_files && (agreed == TRB_EINPUT || agreed == TRB_EINTEGRITY));
         if (!all_alike && !nobodys && strncmp(trb_fail_message(), "rank ", 5) != 0)
@@ -223,7 +227,7 @@ trb_status trb_comm_same(trb_comm *c, uint64_t value, const char *what)
 
 trb_status trb_comm_bcast(trb_comm *c, void *bytes, size_t n, int root)
 {
-    /* In pieces, because MPI counts with int. */
+    /* In pieces, because MPI counts in int. */
     enum { PIECE = 1 << 30 };
     for (size_t at = 0; at < n; at += PIECE) {
         const int piece = (int)(n - at < PIECE ? n - at : PIECE);
@@ -257,11 +261,11 @@ trb_status trb_comm_barrier(trb_comm *c)
     return trb__wait(c, &request, "MPI_Ibarrier");
 }
 
-/* From every rank its items, one after the other, and not by MPI_Igatherv, whose places in `all` are int. */
+/* Rank 0 receives the items of the ranks one after the other. MPI_Igatherv would count positions in `all` in int. */
 static trb_status collect(const trb_comm *c, const void *items, MPI_Datatype type, size_t size, const int *counts,
                           void *all)
 {
-    enum { TAG = 32767 }; /* no exchange has as many segments */
+    enum { TAG = 32767 }; /* greater than the tags of all segments of an exchange */
     MPI_Request request;
     char *to = all;
     if (c->rank != 0) {
@@ -315,7 +319,8 @@ trb_status trb_comm_allgather(trb_comm *c, const double *items, size_t n, double
     starts = counts + c->size;
     TRB_GO(trb__mpi(MPI_Iallgather(&mine, 1, MPI_INT, counts, 1, MPI_INT, c->mpi, &request), "MPI_Iallgather"));
     TRB_GO(trb__wait(c, &request, "MPI_Iallgather"));
-    for (int r = 0; r < c->size; before += (size_t)counts[r++]) TRB_GO(trb_to_int(before, &starts[r])); /* all alike */
+    /* The counts are the same on all ranks, so this fails on all of them or on none. */
+    for (int r = 0; r < c->size; before += (size_t)counts[r++]) TRB_GO(trb_to_int(before, &starts[r]));
     TRB_GO(trb__mpi(MPI_Iallgatherv(items, mine, MPI_DOUBLE, all, counts, starts, MPI_DOUBLE, c->mpi, &request),
                     "MPI_Iallgatherv"));
     TRB_GO(trb__wait(c, &request, "MPI_Iallgatherv"));

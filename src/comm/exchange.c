@@ -1,4 +1,19 @@
-/* An exchange from its opening to its close, and the steps between: when a segment is begun, brought on, waited for. */
+/* An exchange from its opening to its close, and the steps between: when segments are begun, advanced and waited for.
+ *
+ * A segment's state is what has to be done next (trb__next):
+ *
+ *   state   what ends it
+ *   IDLE    this rank has computed the segment in its last lane of the step (begin_sum); a rank without lanes pushes
+ *   SUM     the kind has summed it over the ranks
+ *   UPDATE  the owner has updated its part; with clipping this waits for the norm of the gradient
+ *   SPREAD  the kind has sent and received the updated parts; then IDLE again
+ *
+ * The exchange as a whole has two flags that overlap:
+ *
+ *   begun    from the first lane of a step to trb_exchange_pull(): gradients are computed
+ *   in_step  from the last lane of a step to the first lane of the next one: segments are in flight
+ *
+ * No thread moves messages: progress() is called around every layer and during every wait. */
 #include "tribikos/exchange.h"
 
 #include <math.h>
@@ -7,13 +22,14 @@
 #include "tribikos/clock.h"
 #include "tribikos/memory.h"
 
-/* Halves of a segment, what two ranks send each other, stay below the 64 KiB up to which Open MPI's TCP sends at once
+/* Two ranks send each other halves of a segment. These stay below 64 KiB, up to which Open MPI sends over TCP at once
  * and without a handshake: a handshake takes calls of MPI on both sides, which are rare while layers compute. There are
- * not more than SEGMENTS of them, so that their number times the levels of a large group stays small. */
+ * not more than SEGMENTS segments, so that their number times the levels of a large group stays small. */
 enum { SEGMENT = 31744, SEGMENTS = 128 };
 
 /* ---- opening */
 
+/* Appends the segments of [lo, hi), from its end to its beginning. */
 static void list_segments(trb_exchange *x, size_t lo, size_t hi, size_t length)
 {
     const size_t n = (hi - lo + length - 1) / length;
@@ -31,7 +47,7 @@ static trb__span lane_of(const trb_lanes *l, size_t i)
     return (trb__span){lane, lane + 1};
 }
 
-/* The most slabs that wait at one time while these lanes are computed. */
+/* The largest number of slabs in use at one time while these lanes are computed. */
 static size_t slabs_of(const trb_exchange *x, trb_lanes l)
 {
     size_t depth = 0, most = 0;
@@ -42,7 +58,7 @@ static size_t slabs_of(const trb_exchange *x, trb_lanes l)
     return most;
 }
 
-/* Slabs for the lanes of this rank, or of any share that it may claim. */
+/* Allocates slabs for the lanes of this rank, or for any share that it may claim. */
 static trb_status reserve_slabs(trb_exchange *x)
 {
     trb_lanes l = x->mine;
@@ -54,7 +70,7 @@ static trb_status reserve_slabs(trb_exchange *x)
             if (most < n) most = n;
         }
     }
-    if (most == 0 && !x->kind->has_owners) most = 1; /* its part of the sum, zero, has to lie somewhere */
+    if (most == 0 && !x->kind->has_owners) most = 1; /* it contributes zeros, which need a slab */
     return trb_alloc(TRB_MEM_GRADIENTS, most * x->size, sizeof *x->slabs, &x->slabs);
 }
 
@@ -81,7 +97,7 @@ static trb_status reserve(trb_exchange *x)
     return TRB_OK;
 }
 
-/* Ranks of a node, if every node has as many and ranks fill one node after the other; otherwise 1. */
+/* The ranks a node, if every node has as many and ranks fill one node after the other; otherwise 1. */
 static trb_status ranks_a_node(const trb_comm *group, int *ranks)
 {
     MPI_Comm node = MPI_COMM_NULL;
@@ -191,9 +207,10 @@ static trb_status sum_and_update(trb_exchange *x, trb__segment *s)
     return TRB_OK;
 }
 
-/* The line is left to the sums, and to the agreement on the step, as everyone waits for the last of them, while most
- * parameters are not needed before the next forward pass is half through. So spreading begins with the end of the step,
- * but for a segment now and then while the line is idle. Who has nothing to send does not disturb. */
+/* Sums, and the agreement on the step, go first on the network: all ranks wait for the last of them, while most
+ * parameters are not needed before the middle of the next forward pass. So spreading begins at the end of the step.
+ * Before that, a segment is spread only if no sum is under way. A rank that owns nothing of the segment sends no
+ * message and may go on. */
 static bool may_spread(trb_exchange *x, const trb__segment *s)
 {
     if (s->spreads || !x->begun || s->own_lo == s->own_hi) return true;
@@ -215,11 +232,10 @@ static trb_status spread(trb_exchange *x, trb__segment *s)
     return TRB_OK;
 }
 
-/* MPI moves messages when it is called, so this is called around every layer, and while there is nothing else to do.
- * Sums begin in the order of the list, as they must where they are collective calls. Spreading goes the other way, in
- * the order in which a forward pass wants the parameters. Messages arrive in about the order in which they were begun:
- * behind LATE segments that wait for some, those that wait too are not asked, as each question costs as much as a
- * move. */
+/* MPI moves messages only when it is called, so this is called around every layer and during every wait. Sums begin in
+ * the order of the list, which is necessary where they are collective calls. Spreading goes the other way, in the order
+ * in which a forward pass needs the parameters. Messages arrive in about the order in which they were begun. So after
+ * LATE segments that still wait for messages the others that wait are not tested, because each test costs time. */
 static void progress(void *exchange)
 {
     enum { LATE = 2 };
@@ -250,7 +266,7 @@ static void settle(trb_exchange *x)
     x->work.waited_s += trb_now_s() - start;
 }
 
-/* The step before has to be through: its sums lie where the next gradients go. */
+/* Waits for the previous step first, because its sums lie where the next gradients go. */
 static void begin_step(trb_exchange *x)
 {
     if (x->begun) return;
@@ -272,7 +288,7 @@ static void begin_sum(trb_exchange *x, trb__segment *s)
     x->unfinished++;
 }
 
-/* The next lane is added to as many sums as the tree has it complete. */
+/* Begins the next lane: finds out how many subtrees it completes, that is, to how many sums it is added. */
 static void open_lane(trb_exchange *x)
 {
     if (x->in_lane) return;
@@ -332,7 +348,7 @@ void trb_exchange_lane_done(trb_exchange *x)
     progress(x);
 }
 
-/* Who computes nothing has its part of the step at once. */
+/* A rank without lanes has no gradient to wait for: it begins all its sums at once. */
 static void compute_nothing(trb_exchange *x)
 {
     begin_step(x);
@@ -363,7 +379,7 @@ trb_status trb_exchange_push(trb_exchange *x, trb_status st, double loss)
                     "MPI_Iallreduce");
 }
 
-/* Wait for all ranks' word on the step, and for the norm of its gradient if that is needed. */
+/* Waits until all ranks have reported how the step went, and for the norm of its gradient if gradients are clipped. */
 static trb_status agree_on_step(trb_exchange *x)
 {
     const double start = trb_now_s();
@@ -384,11 +400,11 @@ static trb_status agree_on_step(trb_exchange *x)
 trb_status trb_exchange_pull(trb_exchange *x)
 {
     const trb_status st = agree_on_step(x);
-    x->begun = false; /* after a failure too, as the close waits until all is spread */
+    x->begun = false; /* after a failure too, because trb_exchange_close() waits until all segments are spread */
     TRB_TRY(st);
     progress(x);
-    /* All that others want of this rank is done before a failure is told; and a share is gone before the next is
-     * claimed, as its parameters come with it. */
+    /* Before a failure is returned, this rank completes all that others wait for. And without common steps a share must
+     * be sent before the next one is claimed, because claiming brings new parameters. */
     if (x->word[0] != TRB_OK || trb_exchange_is_free(x)) settle(x);
     TRB_TRY(x->broken);
     if (x->word[0] == TRB_OK) return TRB_OK;
@@ -424,7 +440,7 @@ trb_status trb_exchange_sum(trb_exchange *x, const double *mine, double *sum)
     TRB_GO(trb_agree(x->group, st));
     for (size_t i = 0; i < x->mine.count; i++) all[x->mine.first + i * x->mine.step] = mine[i];
     TRB_GO(trb_comm_fill(x->group, all, x->lanes));
-    /* It becomes a stack, which is never higher than what has been read. */
+    /* The beginning of `all` becomes the stack, which never grows beyond the lanes that have been read. */
     for (size_t lane = 0; lane < x->lanes; lane++) {
         const size_t before = depth;
         all[before] = all[lane];

@@ -1,4 +1,8 @@
-/* Who computes what in a grid of ranks, and what the ranks of a row pass to each other. */
+/* The grid of ranks (grid.h): who computes what, and what the ranks of a row send each other in a round.
+ *
+ * A round: trb_rounds_gather() brings up to G items to all columns. For each item, in order, a column answers with all
+ * its head lanes, adds them up as far as the tree allows, and sends the pieces to the item's column. trb_rounds_sum()
+ * then receives the pieces of this column's own item and adds them up. */
 #include "tribikos/grid.h"
 
 #include <limits.h>
@@ -22,7 +26,7 @@ trb_status trb_grid_check(const trb_grid_shape *shape, int ranks)
 }
 
 typedef struct {
-    int row, column, rows; /* row -1: a server, or there are too few ranks for a row */
+    int row, column, rows; /* row -1: this rank is a server, or there are too few ranks for a row */
 } place;
 
 static place place_of(const trb_grid *g, int r)
@@ -106,8 +110,8 @@ struct trb_rounds {
     trb_comm *comm;
     size_t H, n;
     size_t first, own;   /* this column's head lanes */
-    size_t item, lane;   /* under way: which item, how many of its head lanes are answered */
-    size_t depth, n_own; /* pieces of the item on the stack; how many they are when all lanes are answered */
+    size_t item, lane;   /* the item under way, and how many of its head lanes are answered */
+    size_t depth, n_own; /* pieces of the item on the stack now, and when all lanes are answered */
     trb__span *stack;    /* [own] */
     trb__meeting meeting;
     float *features;    /* [G][n] */
@@ -138,7 +142,7 @@ static trb_status plan(trb_rounds *r)
 static trb_status reserve(trb_rounds *r)
 {
     const size_t G = (size_t)r->comm->size;
-    if (r->n > INT_MAX / G) /* MPI's places in the gathered items are int */
+    if (r->n > INT_MAX / G) /* MPI counts positions in the gathered items in int */
         return trb_fail(TRB_ECONFIG, "%zu columns of %zu numbers each are more than MPI can count (%d)", G, r->n,
                         INT_MAX);
     TRB_TRY(plan(r));
@@ -192,7 +196,7 @@ trb_status trb_rounds_gather(trb_rounds *r, size_t items, const float *mine, con
         r->start[c] = (size_t)c < items ? c * n : 0;
     }
     *all = r->features;
-    if (mine == NULL) mine = r->slabs; /* anything, so that the others get as much as they wait for */
+    if (mine == NULL) mine = r->slabs; /* any numbers: the others expect n of them */
     TRB_TRY(trb__mpi(MPI_Iallgatherv(mine, r->count[r->comm->rank], MPI_FLOAT, r->features, r->count, r->start,
                                      MPI_FLOAT, r->comm->mpi, &request),
                      "MPI_Iallgatherv"));
@@ -214,8 +218,9 @@ float *trb_rounds_answer(trb_rounds *r)
     return r->slabs + (r->item * r->own + r->depth) * r->n;
 }
 
-/* The pieces of an item, which are the complete subtrees of this column's head lanes, to the column whose item it is.
- * They go in the order of head lanes, and messages between two ranks do not overtake each other. */
+/* Sends the pieces of an item, which are the complete subtrees of this column's head lanes, to the item's column. One
+ * tag is enough: pieces are sent in the order of head lanes, and messages between two ranks do not overtake each other.
+ */
 static trb_status send_pieces(trb_rounds *r)
 {
     if ((int)r->item == r->comm->rank) return TRB_OK;
@@ -244,6 +249,8 @@ static trb_status receive_pieces(trb_rounds *r)
     return TRB_OK;
 }
 
+/* Adds the answer to the subtrees that it completes. The last head lane of an item completes its pieces, which are
+ * sent. */
 trb_status trb_rounds_answered(trb_rounds *r)
 {
     const size_t lane = r->first + r->lane, top = r->depth;

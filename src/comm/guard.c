@@ -1,6 +1,7 @@
-/* Some calls of MPI return only when all ranks have made them, and cannot be polled: MPI_Init, MPI_Comm_split,
- * MPI_Finalize. A thread looks at the clock meanwhile. It may not call MPI and hears of nobody, so that it can say how
- * long the call takes, but not whose fault that is, and ends this process alone; the launcher then ends the others. */
+/* Time limits for calls of MPI that cannot be polled: MPI_Init, MPI_Comm_split, MPI_Finalize. They return only when all
+ * ranks have made them. Meanwhile a thread watches the clock. It must not call MPI and receives no signs of life. So it
+ * can say how long the call has taken, but not which rank is missing, and it can end only this process; the launcher
+ * then ends the others. */
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -40,14 +41,14 @@ static void give_up(double waited)
 
 static void *look_at_the_clock(void *unused)
 {
-    enum { LOOKS = 4 }; /* until a limit is reached */
+    enum { LOOKS = 4 }; /* how often it looks before a limit is reached */
     const double stall = guard.stall_s, timeout = guard.timeout_s;
     const double tick = fmin(1.0, fmin(stall > 0.0 ? stall : 4.0, timeout > 0.0 ? timeout : 4.0) / LOOKS);
     double waited = 0.0, last = trb_now_s(), warn_at = stall;
     (void)pthread_mutex_lock(&guard.lock);
     while (!guard.over) {
         wait_a_little(tick);
-        waited += fmin(trb_now_s() - last, 2.0 * tick); /* a suspended job does not wait */
+        waited += fmin(trb_now_s() - last, 2.0 * tick); /* time in which the job was suspended does not count */
         last = trb_now_s();
         if (guard.over) break;
         if (timeout > 0.0 && waited >= timeout) give_up(waited);
@@ -67,7 +68,7 @@ void trb__guard(const char *call, double stall_s, double timeout_s)
     guard.stall_s = stall_s;
     guard.timeout_s = timeout_s;
     guard.over = false;
-    /* Without a thread the call is made all the same, as it would be without limits. */
+    /* If the thread cannot be started, the call is made without limits. */
     if (pthread_create(&guard.thread, NULL, look_at_the_clock, NULL) != 0) guard.call = NULL;
 }
 

@@ -1,29 +1,39 @@
+/* Keeping a step for a checkpoint. Every rank copies the part that it owns right after the update, and sends the copy
+ * as one message while the next steps are computed. Rank 0 of `to` has a table of where the parts of each message
+ * belong and receives them in place.
+ *
+ *   flag    meaning                                         what ends it
+ *   wanted  trb_exchange_keep() was called                  the next step begins
+ *   on      this step is kept; parts are copied             all parts of this rank are updated; messages are begun
+ *   sends   messages are in flight                          they are complete: the step is through
+ *
+ * A new step may be wanted while messages of an earlier one are still in flight; its begin then waits for them. */
 #include <string.h>
 
 #include "segments.h"
 #include "tribikos/clock.h"
 #include "tribikos/memory.h"
 
-/* Every rank copies what it owns when it has updated it, and sends its copy as one message while the next steps are
- * computed. Rank 0 of `to` knows from a table where the parts of a message belong and receives them in place. */
 struct trb__keep {
     trb_comm *to;
-    size_t part, slabs, owned; /* slabs: of a part, parameters and moments */
+    size_t part, slabs, owned; /* slabs: how many a part has, for parameters and moments */
     float *own;                /* [slabs][owned]; NULL on the rank that collects */
-    float *whole;              /* [parts][slabs][size] there */
-    bool wanted, on, sends;    /* the next step is kept; this one is; copies are on their way */
+    float *whole;              /* [parts][slabs][size] on the rank that collects, else NULL */
+    bool wanted, on, sends;    /* the states above */
     bool contributes;
     int n_messages;
-    MPI_Datatype *type;   /* [ranks of `to`] where a rank's message belongs; on the others one, of the own copy */
+    MPI_Datatype *type;   /* [ranks of `to`] where a rank's message belongs; on other ranks [1]: the own copy */
     MPI_Request *request; /* likewise */
 };
 
-/* Among the segments' tags, which count from 0, there is none of these. */
+/* These tags differ from those of the segments, which count from 0. */
 static int tag(const trb_exchange *x)
 {
     return 30000 + (x->keep->to == x->group ? 0 : 1);
 }
 
+/* The MPI type of one rank's message in the memory of the rank that collects: in each slab, what that rank owns of each
+ * segment. */
 static trb_status make_type(const trb_exchange *x, const uint64_t *range, size_t part, MPI_Datatype *type)
 {
     const trb__keep *k = x->keep;
@@ -47,7 +57,7 @@ static trb_status make_type(const trb_exchange *x, const uint64_t *range, size_t
     return st;
 }
 
-/* What each rank of `to` has: its part, and by segment what it owns. */
+/* Rank 0 learns what each rank of `to` has: the number of its part, and what it owns of each segment. */
 static trb_status exchange_table(trb_exchange *x, uint64_t *mine, uint64_t *all)
 {
     const size_t n = 2 * x->n_segments + 1;
@@ -109,7 +119,7 @@ trb_status trb_exchange_keep_open(trb_exchange *x, trb_comm *to, size_t part, si
     return st;
 }
 
-/* What others wait for is finished first, also behind a step that failed, which all ranks took part in. */
+/* Completes messages in flight first, because others wait for them, even after a step that failed. */
 void trb__keep_close(trb_exchange *x)
 {
     trb__keep *k = x->keep;
@@ -144,7 +154,7 @@ void trb__keep_copy(trb_exchange *x, const trb__segment *s, size_t from, size_t 
     x->work.kept_s += trb_now_s() - start;
 }
 
-/* Whether all that this rank owns has been updated in the step. */
+/* Whether this rank has updated all that it owns in this step. */
 static bool is_updated(const trb_exchange *x)
 {
     for (size_t i = 0; i < x->n_segments; i++)
@@ -186,8 +196,9 @@ trb_status trb_exchange_kept(trb_exchange *x, bool *through)
     return TRB_OK;
 }
 
-/* The step before is through by now, and its copies leave before this one's take their place; those of an earlier one
- * that are still under way, as when the run is to stop, have to arrive first, which all ranks wait for. */
+/* The previous step is complete here, so its copies are sent before new ones take their place. If this step is kept
+ * while copies of an earlier one are still in flight, as when the run is to stop, all ranks wait here until those have
+ * arrived. */
 trb_status trb__keep_begin(trb_exchange *x)
 {
     trb__keep *k = x->keep;
@@ -232,7 +243,7 @@ const float *trb_exchange_kept_slab(const trb_exchange *x, size_t part, size_t w
     return k->whole + (part * k->slabs + which) * x->size;
 }
 
-/* What this rank owns of a segment, of the values [at, at + n) of a slab of moments. */
+/* Copies those of the values [at, at + n) of a slab of moments that this rank owns in the segment. */
 static void put_moment(const trb__segment *s, float *moment, size_t at, size_t n, const float *values)
 {
     const size_t lo = s->own_lo > at ? s->own_lo : at, hi = s->own_hi < at + n ? s->own_hi : at + n;

@@ -1,6 +1,5 @@
+/* Checks that there are enough lanes for all ranks, and says which lanes a rank of an exchange has. */
 #include "segments.h"
-
-/* Whether there are enough lanes for all ranks, and which of them the ranks of an exchange have. */
 
 static trb_status check_servers(const trb_exchange_opts *how, size_t lanes, int ranks)
 {

@@ -1,4 +1,4 @@
-/* What launchers and batch systems say of a job, and what has to be said to launchers. */
+/* What launchers and batch systems say about a job in the environment, and how a hanging launcher is ended. */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 
 #include "internal.h"
 
-/* The first of the variables that is set. */
+/* The first of these variables that is set, or NULL. */
 static const char *first_set(const char *const *name, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -16,8 +16,8 @@ static const char *first_set(const char *const *name, size_t n)
     return NULL;
 }
 
-/* The launcher's word goes before the batch system's: one rank in an allocation of many is what `mpirun -n 1` asks for.
- */
+/* The launcher's variables are asked before the batch system's: in an allocation of many tasks `mpirun -n 1` starts
+ * one. */
 long trb__announced_size(const char **variable)
 {
     static const char *const name[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS"};
@@ -34,7 +34,7 @@ long trb__announced_rank(void)
 
 bool trb__is_launcher(const char *command)
 {
-    /* mpirun.openmpi, orted, prterun, hydra_bstrap_proxy (of which the system keeps 15 characters) and their like. */
+    /* For example mpirun.openmpi, orted, prterun, hydra_bstrap_proxy. The system keeps 15 characters of a name. */
     static const char *const begin[] = {"mpirun", "mpiexec", "orte", "prte", "hydra_"};
     for (size_t i = 0; i < sizeof begin / sizeof *begin; i++)
         if (strncmp(command, begin[i], strlen(begin[i])) == 0) return true;
@@ -49,7 +49,7 @@ void trb__see_to_the_end(void)
     (void)snprintf(path, sizeof path, "/proc/%d/comm", (int)launcher);
     if (fork() != 0) return;
     (void)setsid();
-    (void)close_range(0, ~0U, 0); /* who reads what the job says is not to wait for this process */
+    (void)close_range(0, ~0U, 0); /* closes the job's output, so that its reader does not wait for this process */
     (void)sleep(GRACE_S);
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || read(fd, command, sizeof command - 1) < 0) _exit(0);

@@ -1,4 +1,4 @@
-/* What MPI answers, as a status, and the end of the whole job. */
+/* Return codes of MPI as statuses, and the abort of the whole job. */
 #include <stdio.h>
 #include <stdlib.h>
 

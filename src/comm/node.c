@@ -1,3 +1,5 @@
+/* Memory that the ranks of a node share (trb_shared in comm.h): one rank makes it, the others map it. If that is
+ * refused, each rank holds its own copy. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,8 +20,8 @@ struct trb_shared {
     bool holds;
 };
 
-/* Where the first rank has the memory, and how the others see that what they opened there is it: in another container
- * the same number may be another process. */
+/* Where the other ranks find the first rank's file, and how they recognise it. In another container the same process
+ * number may belong to another process. */
 typedef struct {
     int pid, fd;
     uint64_t device, inode;
@@ -30,7 +32,8 @@ static trb_status refused(const char *call)
     return trb_fail(TRB_ENOMEM, "%s: %s", call, strerror(errno));
 }
 
-/* The pages are reserved at once: a page that is not there when it is touched ends the process. */
+/* Reserves all pages at once. Otherwise a page that the system cannot provide would end the process at the first
+ * access. */
 static trb_status make(size_t bytes, place *p)
 {
     struct rlimit limit;
@@ -38,10 +41,10 @@ static trb_status make(size_t bytes, place *p)
     TRB_TRY(trb_fault("alloc"));
     p->fd = memfd_create("tribikos", MFD_CLOEXEC);
     if (p->fd < 0) return refused("memfd_create");
-    /* Beyond this limit the system does not refuse, it kills. */
+    /* Beyond this limit the system does not refuse: it kills the process. */
     if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < bytes)
-        return trb_fail(TRB_ENOMEM, "files are limited to %llu bytes, it takes %zu", (unsigned long long)limit.rlim_cur,
-                        bytes);
+        return trb_fail(TRB_ENOMEM, "files may have at most %llu bytes (ulimit -f), but %zu are needed",
+                        (unsigned long long)limit.rlim_cur, bytes);
     while (fallocate(p->fd, 0, 0, (off_t)bytes) != 0)
         if (errno != EINTR) return refused("fallocate");
     if (fstat(p->fd, &info) != 0) return refused("fstat");
@@ -51,6 +54,7 @@ static trb_status make(size_t bytes, place *p)
     return TRB_OK;
 }
 
+/* Opens the first rank's file through /proc, and checks that it is the same file. */
 static trb_status find(const place *p, int *fd)
 {
     char path[64];
@@ -93,7 +97,7 @@ trb_status trb_shared_open(trb_comm *node, trb_mem kind, size_t bytes, trb_share
     TRB_GO(trb_comm_bcast(node, &there, sizeof there, 0));
     if (!leads) st = find(&there, &fd);
     if (st == TRB_OK) st = map(fd, s);
-    TRB_GO(trb_agree(node, st)); /* which also keeps the first rank's file open until all have found it */
+    TRB_GO(trb_agree(node, st)); /* also keeps the first rank's file open until all ranks have opened it */
     s->holds = leads;
     if (leads) trb_mem_hold(kind, bytes);
     *out = s;

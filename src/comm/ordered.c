@@ -1,16 +1,17 @@
+/* The exchange `ordered`, which works in levels. The number of ranks P is written as a product of radices, and a rank
+ * as digits in this mixed radix, the lowest first; each digit is a level. On a level, the `radix` ranks that differ
+ * only in its digit meet. They cut what they still have of a segment into `radix` parts. Each rank receives its own
+ * part from the others, and adds pieces wherever the tree of lanes allows. After the last level each rank has the whole
+ * sum of one part, which it updates. The way back goes through the same levels in reverse order and spreads the updated
+ * parts.
+ *
+ * If P is a power of two, this is recursive halving and doubling (Thakur, Rabenseifner and Gropp 2005, sec. 4.4); if P
+ * is prime, it is a direct exchange. Neighbours meet first. If ranks fill nodes one by one, these are the ranks of a
+ * node, so data are cut and added up before they cross between nodes. The pieces that meet on a level are runs of
+ * neighbouring lanes, so every addition is one of the tree, in its order, for any radices: the bits are the same for
+ * every P. */
 #include "segments.h"
 #include "tribikos/memory.h"
-
-/* The ordered exchange goes over levels. P is a product of radices; the digits of a rank in that mixed radix, the
- * lowest first, say whom it meets: on a level those ranks that differ in its digit only. The `radix` ranks that meet
- * cut what they still have of a segment into as many parts; each gets its own part from all others and adds it to its
- * own wherever the tree of lanes allows. Behind the last level each rank has the whole sum of one part. The way back
- * goes over the same levels in reverse, and spreads the updated parts.
- *
- * With powers of two this is recursive halving and doubling (Thakur, Rabenseifner and Gropp 2005, sec. 4.4); with P
- * prime it is a direct exchange. Neighbours meet first, so that of ranks that fill nodes one by one those of a node do,
- * and what crosses between nodes is cut and added up already. What meets on a level are runs of neighbouring lanes, so
- * every addition is one of the tree, in its order, for any radices: the bits are the same for every P. */
 
 typedef struct {
     int radix, digit, stride;
@@ -19,10 +20,10 @@ typedef struct {
 } level;
 
 typedef struct {
-    size_t n_levels, n_pieces; /* of all levels */
+    size_t n_levels, n_pieces; /* n_pieces: of all levels together */
     level *level;
-    size_t *cut;   /* [segments][levels + 1][2] what is left to this rank before each level, and behind the last */
-    float **piece; /* [segments][n_pieces] where the piece lies, from the beginning of what is left behind the level */
+    size_t *cut;   /* [segments][levels + 1][2] this rank's part before each level, and after the last */
+    float **piece; /* [segments][n_pieces] a piece, from the beginning of the part after its level */
     float *received;
 } ordered;
 
@@ -34,6 +35,7 @@ static int smallest_factor(int n)
     return n;
 }
 
+/* Finds which ranks meet this one on the level, and how the lanes that they have then add up. */
 static trb_status plan_level(const trb_exchange *x, level *l)
 {
     const int first = x->group->rank / (l->stride * l->radix) * (l->stride * l->radix);
@@ -46,6 +48,8 @@ static trb_status plan_level(const trb_exchange *x, level *l)
     return st;
 }
 
+/* The radices are the prime factors of the number of ranks a node, then those of the number of nodes, so that the ranks
+ * of a node meet first. */
 static trb_status plan_levels(const trb_exchange *x, ordered *o)
 {
     const int P = x->group->size;
@@ -89,7 +93,7 @@ static void cut(const trb_exchange *x, trb__segment *s)
     s->own_hi = c[1];
 }
 
-/* What all levels together receive of a segment. */
+/* The number of floats of a segment that all levels together receive. */
 static size_t received_of(const trb_exchange *x, const trb__segment *s)
 {
     const ordered *o = x->of_kind;
@@ -103,8 +107,8 @@ static size_t received_of(const trb_exchange *x, const trb__segment *s)
     return total;
 }
 
-/* Where each piece of a segment lies: this rank's own are slabs of its lanes on the first level, and on the others
- * what the level before left. */
+/* Decides where each piece of a segment lies. This rank's own pieces are in the slabs of its lanes on the first level,
+ * and on a later level they are the pieces that the level before left. */
 static void place(const trb_exchange *x, trb__segment *s, float **received)
 {
     const ordered *o = x->of_kind;
@@ -185,7 +189,7 @@ static int rank_of(const trb_exchange *x, const level *l, int digit)
     return x->group->rank + (digit - l->digit) * l->stride;
 }
 
-/* Pieces go in lane order, and messages between two ranks do not overtake each other. */
+/* Pieces are sent in lane order under one tag, because messages between two ranks do not overtake each other. */
 static trb_status send_parts(trb_exchange *x, trb__segment *s, const level *l)
 {
     const size_t *from = cut_of(x, s, s->stage), *left = cut_of(x, s, s->stage + 1);

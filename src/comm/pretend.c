@@ -1,4 +1,4 @@
-/* A group without others, to see what a rank of a real one would hold. */
+/* A group in which this rank is alone, to measure what a rank of a real group would hold. */
 #include "internal.h"
 
 trb_status trb_comm_pretend(int size, trb_comm **out)

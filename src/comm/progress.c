@@ -1,4 +1,5 @@
-/* All that moves on this rank while it waits. The list is of the process, as MPI is. */
+/* The list of everything that makes progress on this rank while it waits: its exchanges. There is one list a process,
+ * because MPI serves the whole process. */
 #include "internal.h"
 
 static trb__ongoing *first;

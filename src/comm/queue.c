@@ -1,18 +1,19 @@
+/* The queue of items (comm.h). The first rank of a group asks rank 0 of the world with the status of its last item, and
+ * receives the number of its next one; `n` means that nothing is left. The messages have a communicator of their own,
+ * so that they never meet other traffic. */
 #include <mpi.h>
 
 #include "internal.h"
 #include "tribikos/clock.h"
 #include "tribikos/memory.h"
 
-/* A leader asks rank 0 with {its status so far}, and gets {item}. Both messages are one word on a communicator of
- * their own, so that they never meet other traffic. */
 enum { TAG_ASK = 1, TAG_ANSWER = 2 };
 
 struct trb_queue {
     trb_comm *world, *group;
     MPI_Comm mpi;
     int rank;
-    uint64_t n, next; /* next is rank 0's */
+    uint64_t n, next; /* next is used on rank 0 only */
     int groups_left;  /* rank 0: groups that have not yet been told that nothing is left */
 };
 
@@ -42,7 +43,7 @@ trb_status trb_queue_open(trb_comm *world, trb_comm *group, size_t n, trb_queue 
     return TRB_OK;
 }
 
-/* Rank 0 decides what an asking group gets. */
+/* Rank 0: the next item for a group that asks. After a failure nothing is handed out any more. */
 static uint64_t answer(trb_queue *q, int status)
 {
     if (status != TRB_OK) q->next = q->n;
@@ -62,7 +63,7 @@ void trb_queue_serve(void *queue)
         if (MPI_Iprobe(MPI_ANY_SOURCE, TAG_ASK, q->mpi, &waiting, &from) != MPI_SUCCESS || !waiting) return;
         (void)MPI_Recv(&status, 1, MPI_INT, from.MPI_SOURCE, TAG_ASK, q->mpi, MPI_STATUS_IGNORE);
         const uint64_t item = answer(q, status);
-        /* Eight bytes to a rank that already waits for them: this does not block. */
+        /* This does not block: it is eight bytes, and the receiver already waits for them. */
         (void)MPI_Send(&item, 1, MPI_UINT64_T, from.MPI_SOURCE, TAG_ANSWER, q->mpi);
     }
 }
@@ -89,7 +90,7 @@ void trb_queue_close(trb_queue *q)
 {
     if (q == NULL) return;
     const double since = trb_now_s();
-    /* Rank 0 stays until it has told every group; the others have been told, or they would not be here. */
+    /* Rank 0 stays until it has told every group that nothing is left. The other ranks only come here after that. */
     while (q->rank == 0 && q->groups_left > 0) {
         trb__waits(q->world, since);
         trb_queue_serve(q);

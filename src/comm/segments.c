@@ -1,4 +1,4 @@
-/* What is done to one segment, whatever the kind of the exchange. */
+/* Operations on one segment that all kinds of exchange use: its parts, sending, receiving, tags. */
 #include "segments.h"
 
 void trb__part(size_t lo, size_t hi, int d, int radix, size_t *part_lo, size_t *part_hi)

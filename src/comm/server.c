@@ -1,3 +1,22 @@
+/* The exchange `server`. Servers are the ranks [0, S) of the group, workers the ranks [S, P). Each server owns a part
+ * of every segment.
+ *
+ * In step (staleness 0): a worker sends the complete subtrees of its lanes, the servers add them in tree order, update,
+ * and spread the parameters to all workers.
+ *
+ * Free (staleness above 0): there are no common steps. A worker's share goes through these states:
+ *
+ *   the worker                    sends                       the servers
+ *   wants a share                 CLAIM to server 0           server 0 answers when the bound on staleness allows it
+ *   has been given a share        FETCH to all servers        each sends its part of the parameters as it is now
+ *   computes                      its gradient, segment by    receive it
+ *                                 segment, as one sum
+ *   has sent the whole share      COMMIT to all servers       apply the share: as a whole, or not at all if it failed
+ *   is told that nothing is left  LEAVE to all but server 0   stop when all workers have left
+ *
+ * Server 0 knows from the commits which shares are still being computed. Parameters are fetched after the claim was
+ * answered; otherwise they could be older than the bound allows. KEEP is an order of server 0 to the other servers:
+ * keep the parameters when so many shares are applied. */
 #include <math.h>
 #include <string.h>
 
@@ -6,41 +25,34 @@
 #include "tribikos/memory.h"
 #include "tribikos/stop.h"
 
-/* Servers are the ranks [0, S) of the group, workers the ranks [S, P). Each server owns a part of every segment.
- *
- * In step (staleness 0) a worker sends the complete subtrees of its lanes, and the server adds them in tree order.
- * Free, it sends one sum, then that the share is complete (COMMIT): a share is applied whole or not at all. Shares are
- * handed out by server 0 (CLAIM), which knows from the commits which are still being computed; parameters are fetched
- * behind that (FETCH), or they could be older than the bound says. */
-
 typedef struct {
-    enum { COMMIT, CLAIM, FETCH, LEAVE, KEEP } what; /* the last from server 0 */
+    enum { COMMIT, CLAIM, FETCH, LEAVE, KEEP } what; /* KEEP is sent by server 0, the others by workers */
     trb_status status;                               /* of the share */
     double loss;
-    uint64_t shares; /* keep what so many of them made */
-    int stop;        /* of stop.h: the worker's reason */
+    uint64_t shares; /* of KEEP: after how many applied shares */
+    int stop;        /* why the worker is to stop (stop.h); 0: it is not */
 } message;
 
-/* What a server knows of a worker that runs free. */
+/* What a server knows of a worker, without common steps. */
 typedef struct {
     float *received, *reply; /* [owned] */
-    MPI_Request *request;    /* [2][segments]: what comes in, what goes out */
+    MPI_Request *request;    /* [2][segments]: of receiving, of sending */
     message said;
-    /* Server 0: the step of its share; how many shares were applied when it got its parameters; whether its share is
-     * being computed, or it waits for the next one. */
+    /* On server 0: the step of the worker's share; how many shares were applied when it got its parameters; whether it
+     * computes a share, or waits for an answer to its claim. */
     uint64_t step, applied;
     bool computes, waits;
 } worker;
 
 typedef struct {
-    int n_servers, n_workers, me; /* me: among the servers, or -1 */
+    int n_servers, n_workers, me; /* me: number of this server; -1 on a worker */
     size_t owned;
-    trb__meeting meeting; /* in step: of all workers' lanes */
+    trb__meeting meeting; /* in step: how all workers' lanes are added up */
     float **piece;        /* in step: [segments][pieces] */
     float *received;
-    MPI_Request *requests, *control; /* control: [workers], and of server 0 to the others */
+    MPI_Request *requests, *control; /* control: [workers + 1] of messages; the last one from server 0 */
     worker *worker;
-    message order; /* of server 0 */
+    message order; /* the last message from server 0 */
 } server;
 
 enum { TO_SERVER, TO_WORKER };
@@ -78,9 +90,10 @@ static trb_status open_in_step(trb_exchange *x, server *o)
     return TRB_OK;
 }
 
-/* An update by a W-th of a step's rows. Adam divides by the gradient's magnitude, which is mostly noise and thus
- * sqrt(W) times larger in a share, so its rate falls with the root of the rows (Malladi et al. 2022, arXiv:2205.10287,
- * sec. 4); W updates shall decay the weights as a step does. */
+/* The optimiser for updates by one W-th of a step's rows. Adam divides by the magnitude of the gradient, which is
+ * mostly noise and thus sqrt(W) times larger in a share. So its rate falls with the root of the rows (Malladi et al.
+ * 2022, arXiv:2205.10287, sec. 4). Weight decay is scaled so that W updates decay the weights as much as one step does.
+ */
 static trb_optim by_shares(const trb_optim *of, uint64_t lanes, uint64_t W)
 {
     trb_optim o = *of;
@@ -192,7 +205,7 @@ static trb_status server_sum(trb_exchange *x, trb__segment *s, bool *done)
     return TRB_OK;
 }
 
-/* A worker's part of the spreading. */
+/* A worker begins to receive the parameters of a segment from all servers. */
 static trb_status post_fetch(trb_exchange *x, trb__segment *s, const server *o)
 {
     for (int d = 0; d < o->n_servers; d++) {
@@ -206,7 +219,7 @@ static trb_status post_fetch(trb_exchange *x, trb__segment *s, const server *o)
 static trb_status server_spread(trb_exchange *x, trb__segment *s, bool *done)
 {
     const server *o = x->of_kind;
-    *done = trb_exchange_is_free(x); /* a worker fetches them with its next share */
+    *done = trb_exchange_is_free(x); /* without common steps a worker fetches parameters with its next share */
     if (*done) return TRB_OK;
     if (!s->posted && o->me < 0) TRB_TRY(post_fetch(x, s, o));
     for (int w = 0; !s->posted && o->me >= 0 && w < o->n_workers; w++)
@@ -217,6 +230,7 @@ static trb_status server_spread(trb_exchange *x, trb__segment *s, bool *done)
     return TRB_OK;
 }
 
+/* Each server sends its parts to all ranks, because spreading reaches only workers. */
 static trb_status server_gather(trb_exchange *x)
 {
     const server *o = x->of_kind;
@@ -301,7 +315,7 @@ trb_status trb_exchange_claim(trb_exchange *x, uint64_t *step, trb_lanes *lanes)
     return TRB_OK;
 }
 
-/* Be ready for a worker's next share. */
+/* Begins to receive a worker's next share. */
 static trb_status expect_share(trb_exchange *x, const server *o, int w)
 {
     worker *k = &o->worker[w];
@@ -319,7 +333,7 @@ static trb_status expect_share(trb_exchange *x, const server *o, int w)
     return TRB_OK;
 }
 
-/* w = n_workers: to server 0. */
+/* Begins to receive the next message of worker w, or of server 0 if w = n_workers. */
 static trb_status listen_to_worker(trb_exchange *x, server *o, int w)
 {
     const bool ordered = w == o->n_workers;
@@ -328,7 +342,7 @@ static trb_status listen_to_worker(trb_exchange *x, server *o, int w)
                     "MPI_Irecv");
 }
 
-/* Send a worker the parameters as they are now. */
+/* Sends a worker this server's parameters as they are now. */
 static trb_status send_parameters(trb_exchange *x, const server *o, int w)
 {
     worker *k = &o->worker[w];
@@ -351,7 +365,7 @@ static trb_status send_parameters(trb_exchange *x, const server *o, int w)
     return TRB_OK;
 }
 
-/* Update with a share that has arrived, unless its worker failed. */
+/* Updates with a share that has arrived, unless its worker failed. */
 static trb_status apply_share(trb_exchange *x, const server *o, int w)
 {
     worker *k = &o->worker[w];
@@ -369,15 +383,15 @@ static trb_status apply_share(trb_exchange *x, const server *o, int w)
     return expect_share(x, o, w);
 }
 
-/* Shares are handed out in order: share i is part i mod W of step i / W. */
+/* What server 0 has handed out. Shares go out in order: share i is part i mod W of step i / W. */
 typedef struct {
     uint64_t next;
-    bool holds;     /* nothing is handed out from the next beginning of a step on, until all is applied and kept */
-    bool over;      /* nothing is handed out any more */
-    int workers_on; /* who have not been told so */
+    bool holds;     /* no share of the next step is handed out before all shares are applied and kept */
+    bool over;      /* no more shares are handed out */
+    int workers_on; /* workers that have not been told so */
 } book;
 
-/* Whether a share of this step may be computed while those that others are at are not applied. */
+/* Whether a share of this step may begin: no share under way is more than `staleness` steps behind it. */
 static bool within_bound(const trb_exchange *x, const server *o, uint64_t step)
 {
     for (int w = 0; w < o->n_workers; w++)
@@ -385,6 +399,7 @@ static bool within_bound(const trb_exchange *x, const server *o, uint64_t step)
     return true;
 }
 
+/* Answers the claims of waiting workers, as far as the bound and a step that is to be kept allow. */
 static trb_status hand_out(trb_exchange *x, server *o, book *b)
 {
     const uint64_t W = (uint64_t)o->n_workers;
@@ -410,7 +425,7 @@ static trb_status hand_out(trb_exchange *x, server *o, book *b)
     return TRB_OK;
 }
 
-/* What is expected will not come any more. */
+/* Cancels receives of messages that will not come any more. */
 static trb_status cancel_expected(trb_exchange *x, server *o)
 {
     const int n = (int)x->n_segments;
@@ -432,7 +447,7 @@ static bool all_idle(const server *o)
     return true;
 }
 
-/* On the other servers: keep when as many shares are applied as server 0 said, which hands out none meanwhile. */
+/* On the other servers: keep once as many shares are applied as server 0 ordered. Server 0 hands out none meanwhile. */
 static trb_status keep_in_time(trb_exchange *x, server *o)
 {
     if (o->order.what != KEEP || x->step != o->order.shares) return TRB_OK;
@@ -441,6 +456,7 @@ static trb_status keep_in_time(trb_exchange *x, server *o)
     return listen_to_worker(x, o, o->n_workers);
 }
 
+/* On server 0: makes all servers keep their parts, and waits until these have arrived. */
 static trb_status keep_everywhere(trb_exchange *x, const server *o)
 {
     if (x->keep == NULL) return TRB_OK;
@@ -449,7 +465,8 @@ static trb_status keep_everywhere(trb_exchange *x, const server *o)
     return trb_exchange_kept_wait(x);
 }
 
-/* \param[in] failed  up to now   \return TRB_OK, or how what a worker said could not be done */
+/* Carries out what worker w has said. \param[in] failed  an earlier failure, or TRB_OK   \return TRB_OK, or a failure
+ */
 static trb_status take_message(trb_exchange *x, server *o, book *b, int w, trb_status failed,
                                bool (*told)(void *ctx, uint64_t step, size_t lanes, double loss), void *ctx)
 {

@@ -1,7 +1,9 @@
+/* The fixed binary tree over lanes (tree.h): which spans are siblings, and which additions several parties make. */
 #include "tree.h"
 
 #include "tribikos/memory.h"
 
+/* Walks down from the root of the tree to the node [a, b), if there is such a node. */
 bool trb__siblings(size_t lanes, trb__span left, trb__span right)
 {
     const size_t a = left.lo, m = right.lo, b = right.hi;
@@ -40,7 +42,7 @@ trb_status trb__meet(size_t lanes, const int *party, trb__meeting *m)
     TRB_GO(trb_alloc(TRB_MEM_OTHER, lanes, sizeof *m->whose, &m->whose));
     TRB_GO(trb_alloc(TRB_MEM_OTHER, lanes, sizeof *m->left, &m->left));
     TRB_GO(trb_alloc(TRB_MEM_OTHER, lanes, sizeof *m->addition, &m->addition));
-    /* First what each party has added up by itself, then the rest. */
+    /* First the pieces, which each party adds up by itself; then the additions between them. */
     for (size_t lane = 0; lane < lanes; lane++) {
         if (party[lane] < 0) continue;
         piece[m->n_pieces] = (trb__span){lane, lane + 1};

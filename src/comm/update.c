@@ -1,9 +1,10 @@
-/* The owner's part: the norm of the gradient, and the update by the optimiser. */
+/* What an owner does with a sum: the norm of the gradient, and the update by the optimiser. */
 #include <math.h>
 
 #include "segments.h"
 
-/* Update and squares go by UPDATE parameters, which with their gradient and moments stay in the first-level cache. */
+/* The update works on UPDATE parameters at a time, which fit into the first-level cache with their gradient and
+ * moments. */
 enum { UPDATE = 2048 };
 
 void trb__update(trb_exchange *x, const trb__segment *s)
@@ -21,13 +22,13 @@ trb_status trb__find_scale(trb_exchange *x, double factor)
     x->scale = (float)factor;
     if (x->squares == NULL) return TRB_OK;
     for (size_t i = 0; i < x->n_blocks; i++) x->squares[i] = 0.0;
-    for (size_t i = 0; i < x->n_trained; i++) { /* running statistics have no part in the norm */
+    for (size_t i = 0; i < x->n_trained; i++) { /* running statistics do not count in the norm */
         const trb__segment *s = &x->segment[i];
         double *square = x->squares + s->blocks + (s->own_lo - s->lo) / TRB__BLOCK;
         for (size_t k = 0; k < s->own_hi - s->own_lo; k++)
             square[k / TRB__BLOCK] += (double)s->sum[k] * (double)s->sum[k];
     }
-    /* Each block has one owner, so the sum over ranks only fills the gaps. */
+    /* Each block has one owner and is 0 elsewhere, so the sum over ranks adds no rounding. */
     if (x->group->size > 1 && x->kind->has_owners && !trb_exchange_is_free(x)) {
         MPI_Request request;
         TRB_TRY(trb__mpi(

@@ -1,10 +1,11 @@
+/* The name and version of the MPI library. Implementations give one line or several, and the first begins with the name
+ * and the version: "Open MPI v4.1.4, package: ...", "MPICH Version:\t4.0.2\n...". It is cut there, and runs of blanks
+ * become one. */
 #include <ctype.h>
 #include <stdbool.h>
 
 #include "internal.h"
 
-/* Implementations write a line or several, the first of which begins with name and version: "Open MPI v4.1.4, package:
- * ...", "MPICH Version:\t4.0.2\n...". Blanks of any kind become one. */
 const char *trb_comm_library(void)
 {
     static char text[MPI_MAX_LIBRARY_VERSION_STRING + 1];

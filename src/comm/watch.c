@@ -1,3 +1,18 @@
+/* The watch: signs of life between ranks, so that a job with a dead rank ends instead of waiting for ever.
+ *
+ * Each rank tells rank 0 at intervals what it does and whether it waits. Rank 0 tells all others that it lives, and
+ * which rank has been silent for longest. Both also say whether the run is to stop. Signs are sent and read wherever a
+ * rank polls: after layers, between steps, after each piece of a file, and while it waits. A rank that is stuck
+ * elsewhere falls silent.
+ *
+ *   a rank is   because                                         what happens
+ *   alive       its last sign is younger than stall_s           nothing; but rank 0 warns if it has waited longer than
+ *                                                               stall_s for a rank that does not wait itself
+ *   silent      no sign of it for stall_s                       rank 0 warns, and again when the silence has doubled
+ *   dead        no sign for timeout_s, and a rank waits for it  the rank that waits ends the job
+ *
+ * Silence is measured on a clock that nearly stands still while this rank does not read signs (advance_clock). Signs
+ * travel on MPI_COMM_WORLD, which nothing else uses, so that they can begin before any other communicator exists. */
 #include <math.h>
 #include <sched.h>
 #include <stdio.h>
@@ -11,21 +26,14 @@
 #include "tribikos/memory.h"
 #include "tribikos/stop.h"
 
-/* Signs of life. Each rank tells rank 0 now and then what it is at and whether it waits, and rank 0 tells all others
- * that it lives, and who is silent; both say whether the run is to stop. They are sent and read wherever a rank polls:
- * after layers, between steps, after each piece of a file, and while it waits; a rank that is stuck elsewhere falls
- * silent.
- *
- * They travel on MPI_COMM_WORLD, which nothing else uses: so they begin before there is any other communicator. */
-
 typedef struct {
     char host[64], phase[64];
     uint64_t step;
     uint32_t waits;
     int32_t ends;    /* no sign follows */
     int32_t stop;    /* why the run is to stop, or 0 */
-    int32_t silent;  /* rank 0 says: the rank that has been silent for longest */
-    double silent_s; /* and for how long; 0: nobody is */
+    int32_t silent;  /* from rank 0: the rank that has been silent for longest */
+    double silent_s; /* and for how long; 0: none is silent */
 } sign;
 
 static struct {
@@ -35,8 +43,8 @@ static struct {
     double due, warn_at; /* the next sign, the next warning of a wait */
     double looked, clock;
     sign mine, *sent, *last, incoming;
-    double *heard;  /* [size] when, on `clock` */
-    double *warned; /* [size] of how long a silence rank 0 has warned; 0: of none */
+    double *heard;  /* [size] when the last sign of each rank came, on `clock` */
+    double *warned; /* [size] how long the silence was at rank 0's last warning; 0: no warning */
     MPI_Request *sending, receiving;
 } watch = {.interval_s = 1.0};
 
@@ -54,7 +62,7 @@ void trb_comm_watch(double stall_s, double timeout_s)
 
 void trb__enter(const char *call)
 {
-    /* MPI_Init of a large job is slow without being silent. */
+    /* MPI_Init of a large job may take this long although no rank is dead. */
     enum { LEAST_S = 120 };
     trb__guard(call, watch.stall_s, watch.timeout_s > 0.0 ? fmax(watch.timeout_s, LEAST_S) : 0.0);
 }
@@ -96,7 +104,7 @@ trb_status trb__watch_open(const trb_comm *world)
     return TRB_OK;
 }
 
-/* Each rank has others that it tells and hears: rank 0 all, the others rank 0. */
+/* The ranks that this one exchanges signs with: rank 0 with all others, each other rank with rank 0. */
 static int first_other(void)
 {
     return watch.rank == 0 ? 1 : 0;
@@ -107,8 +115,8 @@ static int end_of_others(void)
     return watch.rank == 0 ? watch.size : 1;
 }
 
-/* Messages that nobody receives would be complained of, or worse, when MPI ends. All ranks are here, so that it takes
- * as long as a message does. */
+/* Receives all signs that are still in flight, because MPI may complain or fail at its end if a message was not
+ * received. All ranks are here, so this takes only as long as a message. */
 static void part(void)
 {
     sign end = {.ends = 1};
@@ -139,7 +147,7 @@ static void send_to(int r)
 {
     int through = 1;
     if (watch.sending[r] != MPI_REQUEST_NULL) (void)MPI_Test(&watch.sending[r], &through, MPI_STATUS_IGNORE);
-    if (!through) return; /* it does not read them; one is enough */
+    if (!through) return; /* it has not read the last sign, so it needs no other */
     watch.sent[r] = watch.mine;
     (void)MPI_Isend(&watch.sent[r], sizeof(sign), MPI_BYTE, r, 0, MPI_COMM_WORLD, &watch.sending[r]);
 }
@@ -175,7 +183,7 @@ static const char *host_of(int r)
     return watch.last[r].host[0] == '\0' ? "never heard of" : watch.last[r].host;
 }
 
-/* No phase is named before the data set is read. */
+/* A rank names no phase before the data set is read. */
 static const char *phase_of(const sign *s)
 {
     return s->phase[0] == '\0' ? "starting" : s->phase;
@@ -183,8 +191,8 @@ static const char *phase_of(const sign *s)
 
 enum { NAMED = 4 };
 
-/* Rank 0: who is silent, whether somebody waits for it or not. Of those that rank 0 itself waits for, name_the_slow()
- * tells. */
+/* Rank 0 warns of silent ranks, whether another rank waits for them or not. name_the_slow() warns of those that rank 0
+ * itself waits for. */
 static void name_the_silent(const trb_comm *waited)
 {
     int n = 0;
@@ -199,7 +207,7 @@ static void name_the_silent(const trb_comm *waited)
     if (n > NAMED) trb_warn("... nor of %d more ranks", n - NAMED);
 }
 
-/* Rank 0: who is silent for longest, for the others to know. */
+/* Rank 0 finds the rank that has been silent for longest, to tell the others. */
 static void find_the_silent(void)
 {
     watch.mine.silent_s = 0.0;
@@ -210,8 +218,8 @@ static void find_the_silent(void)
     }
 }
 
-/* Signs that come in while a rank computes, or is suspended with all others, are not read: its clock of silences then
- * goes on by little, and runs on when it looks again. */
+/* While a rank computes, or is suspended with all others, it reads no signs, and silence means nothing. So for such a
+ * gap its clock advances by a second at most. */
 static void advance_clock(double now)
 {
     const double most = watch.timeout_s > 0.0 && watch.timeout_s < 4.0 ? watch.timeout_s / 4 : 1.0;
@@ -242,13 +250,13 @@ void trb__signs_of_life(void)
 void trb_comm_phase(const char *phase, uint64_t step)
 {
     if (!watch.on) return;
-    if (strcmp(phase, watch.mine.phase) != 0) watch.due = 0.0; /* where a rank falls silent is worth knowing */
+    if (strcmp(phase, watch.mine.phase) != 0) watch.due = 0.0; /* a new phase is sent at once */
     (void)snprintf(watch.mine.phase, sizeof watch.mine.phase, "%s", phase);
     watch.mine.step = step;
     trb__signs_of_life();
 }
 
-/* The longest that a rank of c has been silent; by what this rank hears itself, or by what rank 0 says. */
+/* The longest silence of a rank of c, from what this rank hears itself and from what rank 0 says. */
 static double longest_silence(const trb_comm *c, int *who)
 {
     double longest = -1.0;
@@ -298,7 +306,7 @@ static void end_the_job(int who, double silent_s)
 void trb__waits(const trb_comm *c, double since)
 {
     trb__move_all();
-#ifndef OPEN_MPI /* which does this by itself where ranks share a core */
+#ifndef OPEN_MPI /* Open MPI yields by itself if ranks share a core */
     (void)sched_yield();
 #endif
     if (!watch.on) return;
@@ -307,7 +315,7 @@ void trb__waits(const trb_comm *c, double since)
     if (now - since < watch.interval_s) return;
     if (watch.rank == 0 && watch.stall_s > 0.0 && now - since > watch.stall_s && now > watch.warn_at) {
         name_the_slow(c, now - since);
-        watch.warn_at = now + (now - since); /* less and less often */
+        watch.warn_at = now + (now - since); /* each time the wait has doubled */
     }
     int who = 0;
     const double silent_s = watch.timeout_s > 0.0 ? longest_silence(c, &who) : 0.0;

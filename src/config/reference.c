@@ -81,11 +81,11 @@ static void print_help(FILE *f)
     for (size_t i = 0; trb_config_reference(i, &key); i++) print_key(f, &key);
     (void)fputs("\nmembers.overrides.M.KEY sets train.KEY for member M alone. Every train.KEY also exists as\n"
                 "`student.KEY`, for all students, and every student.KEY as student.NAME.KEY, for the student NAME\n"
-                "alone. Students do not take the members' values. Their defaults are these, but",
+                "alone. Students do not take the members' values. They have the defaults above, except:\n",
                 f);
     for (size_t i = 0; i < trb__n_options; i++)
         if (trb__options[i].student_value != NULL)
-            (void)fprintf(f, " student.%s %s", trb__options[i].key, trb__options[i].student_value);
+            (void)fprintf(f, "student.%s %s", trb__options[i].key, trb__options[i].student_value);
     (void)fputs(".\n", f);
     print_methods(f);
 }

@@ -1,4 +1,4 @@
-/* Images moved by parts of pixels: bilinear interpolation. */
+/* Moves images by fractions of pixels, with bilinear interpolation. */
 #include <math.h>
 
 #include "internal.h"
@@ -15,7 +15,7 @@ TRB_WIDE static void move(const trb_data *d, const trb__affine *map, const float
             const float low = (float)(row - top), far = (float)(column - left);
             const float weight[2][2] = {{(1.0F - low) * (1.0F - far), (1.0F - low) * far},
                                         {low * (1.0F - far), low * far}};
-            /* Positions are far within what a ptrdiff_t holds: factors are at least 0.1, distances at most 9999. */
+            /* Positions fit into a ptrdiff_t: factors are at least 0.1, distances at most 9999. */
             const ptrdiff_t y = (ptrdiff_t)top, x = (ptrdiff_t)left;
             for (size_t c = 0; c < d->shape.c; c++) {
                 const float around = (0.0F - d->mean[c]) * d->scale[c];

@@ -1,4 +1,5 @@
-/* Variants of samples: what is drawn for a sample, and the pixels that follow from it. */
+/* Variants of samples: draws random numbers for each sample and computes its pixels from them. The order of the draws
+ * is a promise of augment.h, which tools/python/views.py follows too. */
 #include "tribikos/augment.h"
 
 #include <math.h>
@@ -12,7 +13,7 @@ static const double DEGREE = 3.14159265358979323846 / 180.0;
 
 struct trb_augment {
     const trb_data *data;
-    trb_data plain;     /* the same samples with constants 0 and 1: pixels as they are */
+    trb_data plain;     /* the same samples with mean 0 and scale 1, which gives pixels as they are stored */
     trb_recipe *recipe; /* [n_recipes] */
     size_t n_recipes;
     uint64_t seed, member;
@@ -20,7 +21,7 @@ struct trb_augment {
     size_t n_partners;
     const int64_t *partners;
     float *other; /* [C*H*W] the partner of a mixed row */
-    float *still; /* [C*H*W] an image before it is moved by parts of pixels */
+    float *still; /* [C*H*W] an image before it is moved by fractions of pixels */
 };
 
 /* ---- Beta(A, A) */
@@ -58,7 +59,7 @@ size_t trb_augment_inputs(const trb_augment *a)
     return trb_shape_size(a->data->shape);
 }
 
-/* A row of an image, `shift` pixels to the right of where it lies; what the shift uncovers is `pad`. */
+/* A row of an image, moved by `shift` pixels to the right; pixels that the shift uncovers are `pad`. */
 static void shifted_row(const trb_data *d, size_t channel, size_t at, ptrdiff_t shift, float pad, float *to)
 {
     const ptrdiff_t w = (ptrdiff_t)d->shape.w;
@@ -77,7 +78,7 @@ static void mirror(size_t w, float *row)
     }
 }
 
-/* The image `down` and `right` pixels from where it lies, mirrored if wanted. */
+/* The image moved by whole pixels, `down` and `right`, and then mirrored if wanted. */
 static void place(const trb_data *d, int64_t id, ptrdiff_t down, ptrdiff_t right, bool mirrored, float *x)
 {
     const size_t h = d->shape.h, w = d->shape.w;
@@ -95,14 +96,14 @@ static void place(const trb_data *d, int64_t id, ptrdiff_t down, ptrdiff_t right
     }
 }
 
-/* The part of [0, n) that a side of the square covers, its centre in `at`. */
+/* The part of [0, n) that a square of this side with its centre in `at` covers. */
 static void clip(size_t at, size_t side, size_t n, size_t *begin, size_t *end)
 {
     *begin = at > side / 2 ? at - side / 2 : 0;
     *end = at + side - side / 2 < n ? at + side - side / 2 : n;
 }
 
-/* What is 0 when it is normalised as `as` is, in the unit of `d`. */
+/* Set the square to the value that is 0 after normalisation by `as`, in the unit of `d`. */
 static void cut_out(const trb_data *as, const trb_data *d, size_t side, size_t row, size_t column, float *x)
 {
     const trb_shape s = d->shape;
@@ -116,13 +117,13 @@ static void cut_out(const trb_data *as, const trb_data *d, size_t side, size_t r
     }
 }
 
-/* In [-bound, bound). */
+/* Uniform in [-bound, bound). */
 static double symmetric(trb_rng *rng, double bound)
 {
     return (2.0 * (double)trb_rng_uniform(rng) - 1.0) * bound;
 }
 
-/* Where each pixel comes from: the inverse of the map in the manual page, as (row, column) -> (row, column). */
+/* Draw a map. It says where each pixel comes from, so it is the inverse of the map in augment.h. */
 static trb__affine draw_map(const trb_recipe *r, trb_shape s, trb_rng *rng)
 {
     const double angle = r->rotate > 0.0 ? symmetric(rng, r->rotate * DEGREE) : 0.0;
@@ -135,13 +136,13 @@ static trb__affine draw_map(const trb_recipe *r, trb_shape s, trb_rng *rng)
                          .b = {y - c * (y + down) - n * (x + right), x + n * (y + down) - c * (x + right)}};
 }
 
-/* Steps are taken in the unit that the manual page says: in pixels as they are, or in normalised values. */
+/* Steps are in the unit that augment.h describes: in pixels as they are for bytes, in normalised values for floats. */
 static const trb_data *space_of(const trb_augment *a, const trb_recipe *r)
 {
     return r->step != TRB_STEP_NONE && a->data->type == TRB_U8 ? &a->plain : a->data;
 }
 
-/* A sample by itself: cropped, flipped, moved, cut out. */
+/* Apply the items that concern one sample alone: crop, flip, rotate, zoom, shift, cutout. */
 static void vary(const trb_augment *a, const trb_recipe *r, trb_rng *rng, int64_t id, float *x)
 {
     const trb_data *d = space_of(a, r);
@@ -175,7 +176,7 @@ TRB_WIDE static void mix_with(size_t n, float weight, const float *restrict othe
     for (size_t i = 0; i < n; i++) x[i] = weight * x[i] + rest * other[i];
 }
 
-/* A row up to its step, in the unit of the step. */
+/* Apply all items before the step, in the unit of the step. */
 static void begin_row(trb_augment *a, const trb_recipe *r, trb_rng *rng, int64_t id, float *x, trb_mix *mix)
 {
     vary(a, r, rng, id, x);
@@ -198,7 +199,7 @@ static void one_row(trb_augment *a, const trb_recipe *r, uint64_t epoch, int64_t
 
 /* ---- rows */
 
-/* Rooms that no recipe needs are left out. */
+/* Reserve scratch memory for the items that the recipes have. */
 static trb_status reserve(trb_augment *a)
 {
     const size_t D = trb_augment_inputs(a), channels = a->data->shape.c;
@@ -262,7 +263,7 @@ bool trb_augment_nothing(const trb_augment *a)
     return true;
 }
 
-/* View 0 has none. */
+/* The recipe of a view > 0; view 0 has no recipe. */
 static const trb_recipe *recipe_of(const trb_augment *a, size_t view)
 {
     return &a->recipe[(view - 1) % a->n_recipes];

@@ -1,4 +1,4 @@
-/* CIFAR's binary versions: records of label bytes and 32 x 32 red, green, blue bytes, no header. */
+/* Reader of CIFAR's binary versions: records of label bytes and 32 x 32 red, green and blue bytes, without a header. */
 #include "internal.h"
 
 #include <string.h>
@@ -7,7 +7,7 @@
 
 enum { SIDE = 32, PIXELS = 3 * SIDE * SIDE };
 
-/* What stands in front of the pixels: the last of the labels is the sample's. */
+/* How many label bytes precede the pixels, and how many classes each has. The last one is the label of the sample. */
 typedef struct {
     size_t labels, classes[2];
 } kind;
@@ -28,7 +28,7 @@ static trb_status read_records(const char *path, const kind *k, trb__samples *al
         TRB_GO(
             trb_fail(TRB_EINPUT, "%s: expected whole records of %zu bytes, got %zu bytes", path, record_bytes, bytes));
     TRB_GO(trb__bytes_room(&label, n));
-    /* The labels are taken out, the pixels move together in place. */
+    /* Remove the labels from the records and close the gaps between the pixels, in place. */
     uint8_t *to = all->x.at + before;
     for (size_t i = 0; i < n; i++) {
         const uint8_t *record = all->x.at + before + i * record_bytes;

@@ -1,3 +1,4 @@
+/* Damaged copies of images: noise, blur, contrast, rotation, shift. corrupt.h has their sources and parameters. */
 #include "tribikos/corrupt.h"
 
 #include <math.h>
@@ -12,8 +13,8 @@ static const char *const names[TRB_CORRUPT_KINDS] = {"none", "noise", "blur", "c
 static const double noise_scale[TRB_CORRUPT_STRENGTHS] = {0.04, 0.06, 0.08, 0.09, 0.10};
 static const double blur_sigma[TRB_CORRUPT_STRENGTHS] = {0.4, 0.6, 0.7, 0.8, 1.0};
 static const double contrast_scale[TRB_CORRUPT_STRENGTHS] = {0.75, 0.5, 0.4, 0.3, 0.15};
-static const double rotation_degrees = 15.0, shift_share = 2.0 / 28.0; /* a strength */
-enum { BLUR_RADIUS = 4 };                                              /* of the widest */
+static const double rotation_degrees = 15.0, shift_share = 2.0 / 28.0; /* for each strength */
+enum { BLUR_RADIUS = 4 };                                              /* of the widest blur, 4 deviations of 1 pixel */
 
 const char *trb_corrupt_name(trb_corruption how)
 {
@@ -59,7 +60,7 @@ static void add_noise(trb_shape s, double scale, trb_rng rng, const float *from,
     for (size_t i = 0; i < size; i++) to[i] = cut((double)from[i] + scale * (double)trb_rng_normal(&rng));
 }
 
-/* One pass along lines of n pixels that lie `stride` apart. */
+/* Blur one line of n pixels, which are `stride` apart in memory. A Gaussian is separable: rows first, then columns. */
 static void blur_line(size_t n, size_t stride, int radius, const double *weight, const float *from, float *to)
 {
     for (size_t i = 0; i < n; i++) {
@@ -96,7 +97,7 @@ static void lower_contrast(trb_shape s, double scale, const float *from, float *
     }
 }
 
-/* The pixel at a row and column, 0 outside. */
+/* The pixel at a row and column; 0 outside the image. */
 static double pixel(trb_shape s, const float *plane, double row, double column)
 {
     if (row < 0.0 || column < 0.0 || row >= (double)s.h || column >= (double)s.w) return 0.0;
@@ -109,7 +110,7 @@ static void rotate(trb_shape s, double degrees, const float *from, float *to)
     const double middle_row = 0.5 * (double)(s.h - 1), middle_column = 0.5 * (double)(s.w - 1);
     for (size_t i = 0; i < s.h; i++) {
         for (size_t j = 0; j < s.w; j++) {
-            /* Rows count downwards: where the pixel came from lies clockwise of it. */
+            /* Rows count downwards, so a pixel that turns counter-clockwise comes from a position clockwise of it. */
             const double down = (double)i - middle_row, right = (double)j - middle_column;
             const double row = middle_row + sine * right + cosine * down;
             const double column = middle_column + cosine * right - sine * down;

@@ -1,4 +1,4 @@
-/* Data sets: which format is read by whom, and what follows from the values that were read. */
+/* Data sets: chooses the reader of a format, joins the units that it reads, and derives digest and classes. */
 #include "tribikos/data.h"
 
 #include "internal.h"
@@ -8,7 +8,7 @@
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "digests and files are of little-endian values");
 _Static_assert(sizeof(int32_t) == sizeof(float), "labels and targets take the same room");
 
-/* Of each format: how many files make a unit, and who reads it. */
+/* For each format: how many files make a unit, and the function that reads a unit. */
 static const struct {
     size_t width;
     trb_status (*read)(const trb__unit *u, trb__samples *s);

@@ -1,4 +1,4 @@
-/* A thread that prepares the next rows while others are worked on. */
+/* The feed: a thread (producer.h) prepares the next rows while the training works on the last ones. */
 #include "tribikos/augment.h"
 
 #include "tribikos/memory.h"
@@ -10,10 +10,10 @@ struct trb_feed {
     float *x[TRB_PRODUCER_SLOTS];     /* [rows][C*H*W] */
     trb_mix *mix[TRB_PRODUCER_SLOTS]; /* [rows]; NULL without mixup, and for views */
     trb_producer *ahead;              /* NULL: parts are prepared when they are asked for */
-    size_t served;                    /* parts */
+    size_t served;                    /* parts of the plan that were served */
     trb_stored_rows stored;           /* all NULL without stored views */
 
-    /* The plan. */
+    /* The plan, borrowed from the caller of trb_feed_plan(). */
     uint64_t epoch;
     size_t parts;
     const int64_t *sample;

@@ -1,4 +1,4 @@
-/* HDF5: /x [N][...] samples and /y [N] labels or targets. */
+/* Reader of HDF5 data sets: /x [N][...] samples and /y [N] labels or targets. */
 #include "internal.h"
 
 #include <inttypes.h>
@@ -10,7 +10,7 @@
 #include "tribikos/loss.h"
 #include "tribikos/memory.h"
 
-/* What is stored has been compared with what is claimed (h5.h), which also says that it can be addressed. */
+/* Bytes in one row. The products cannot overflow: trb_h5_describe() has compared the extent with the stored bytes. */
 static trb_status row_bytes_of(const char *path, const char *name, const trb_h5_shape *shape, size_t *row_bytes)
 {
     size_t row = trb_dtype_bytes(shape->type);
@@ -49,7 +49,7 @@ static trb_status describe_y(trb_h5 *h, const char *path, trb_task task, size_t 
     return row_bytes_of(path, "/y", y, row_bytes);
 }
 
-/* Value i of /y as label or target. */
+/* Convert value i of /y to a label or a target. */
 static trb_status convert(const char *path, const trb_h5_shape *y, const uint8_t *raw, size_t i, void *out)
 {
     int64_t label = 0;

@@ -1,12 +1,12 @@
-/* IDX, the format of the MNIST family: 00 00, type (08: unsigned byte), number of dimensions, each dimension as a
- * big-endian 32-bit number, then the values. */
+/* Reader of IDX, the format of the MNIST family. A file has the bytes 00 00, a type (08: unsigned byte), the number of
+ * dimensions, each dimension as a big-endian 32-bit number, then the values. */
 #include "internal.h"
 
 #include <inttypes.h>
 
 #include "tribikos/memory.h"
 
-/* Read a header. dim [ndim] */
+/* Read a header. \param[out] dim  [ndim] */
 static trb_status read_header(trb__source *s, unsigned ndim, const char *what, uint32_t *dim)
 {
     uint8_t h[4];
@@ -22,7 +22,7 @@ static trb_status read_header(trb__source *s, unsigned ndim, const char *what, u
     return TRB_OK;
 }
 
-/* What a plain file holds is known before it is read. */
+/* The size of a plain file is known before it is read, so it can be compared with the header at once. */
 static trb_status check_size(const trb__source *s, size_t header, size_t bytes)
 {
     if (s->packed || (s->file_bytes >= header && s->file_bytes - header == bytes)) return TRB_OK;

@@ -1,4 +1,4 @@
-/* Normalisation: constants from a training set, applied on the way into a batch. */
+/* Normalisation: takes constants from a training set and applies them when rows are copied into a batch. */
 #include "tribikos/data.h"
 
 #include <float.h>
@@ -10,14 +10,14 @@
 #include "tribikos/memory.h"
 #include "tribikos/wide.h"
 
-/* What is constant may show a deviation of rounding alone: it is left alone, not blown up. Below FLT_MIN the inverse is
- * beyond what a float32 holds. */
+/* The deviation of a constant column may consist of rounding errors only. Then 1 is used, so that they are not
+ * enlarged. Below FLT_MIN the inverse would exceed what a float32 holds. */
 static double guarded(double mean, double deviation)
 {
     return deviation > (double)FLT_EPSILON * fabs(mean) && deviation >= (double)FLT_MIN ? deviation : 1.0;
 }
 
-/* Bytes: sums of values and of squares are exact in integers. */
+/* Bytes: sums of values and of squares in integers, which are exact. */
 static trb_status standardize_bytes(trb_data *d, size_t n, const int64_t *ids)
 {
     __extension__ typedef unsigned __int128 wide;
@@ -49,7 +49,7 @@ static trb_status standardize_bytes(trb_data *d, size_t n, const int64_t *ids)
     return TRB_OK;
 }
 
-/* Floats: two passes in double, the second over the distances from the mean. */
+/* Floats: two passes in double. The second one sums squared distances from the mean, without cancellation. */
 static trb_status standardize_floats(trb_data *d, size_t n, const int64_t *ids)
 {
     const size_t channels = d->shape.c, area = d->shape.h * d->shape.w;
@@ -150,7 +150,7 @@ trb_status trb_data_normalize_as(trb_data *d, const trb_data *other)
     return TRB_OK;
 }
 
-/* One loop a type and a kind of shape, each simple enough for the compiler to vectorise. */
+/* One loop for each type and kind of shape, so that each is simple enough for the compiler to vectorise. */
 TRB_WIDE static void bytes_area(size_t n, const uint8_t *restrict from, float mean, float scale, float *restrict to)
 {
     for (size_t j = 0; j < n; j++) to[j] = ((float)from[j] - mean) * scale;
@@ -188,7 +188,7 @@ void trb_data_rows(const trb_data *d, size_t n, const int64_t *ids, float *x)
     const size_t area = d->shape.h * d->shape.w, channels = d->shape.c, size = channels * area;
     const size_t row_bytes = size * trb_dtype_bytes(d->type);
     for (size_t i = 0; i < n; i++, x += size) {
-        /* Rows lie anywhere: the processor cannot foresee the next ones, but the order of the batch can. */
+        /* The rows of a batch are scattered in memory, so the processor cannot predict the next one; `ids` says it. */
         if (i + AHEAD < n) {
             const char *next = (const char *)d->x + (size_t)ids[i + AHEAD] * row_bytes;
             for (size_t j = 0; j < row_bytes; j += 64) __builtin_prefetch(next + j);

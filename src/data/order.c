@@ -1,4 +1,4 @@
-/* Which samples, in which order: functions of seeds and numbers alone. */
+/* Which samples are held out, and the order of an epoch. Both follow from seeds and numbers alone, never from ranks. */
 #include "tribikos/data.h"
 
 #include "tribikos/memory.h"

@@ -1,4 +1,4 @@
-/* A data set that is read by several, a part each. */
+/* A data set that several ranks read into shared memory, one part each. data.h lists the steps. */
 #include <string.h>
 
 #include "internal.h"
@@ -12,8 +12,8 @@ struct trb_data_part {
     trb__samples *own;                  /* [n_units] what was read */
 };
 
-/* Where unit i's values begin, or, for i = n_units, all values end: samples from the first byte on, labels or targets
- * behind them from the next multiple of 64. */
+/* Where the values of unit i begin or, for i = n_units, where all values end. Samples begin at byte 0; labels or
+ * targets follow them from the next multiple of 64. */
 static void place(const trb_data_part *p, size_t i, size_t *x, size_t *y)
 {
     const size_t row = trb_shape_size(p->unit[0].shape) * trb_dtype_bytes(p->unit[0].type);

@@ -1,4 +1,4 @@
-/* Recipes: their text, and which samples they fit. */
+/* Recipes of variants: reads and writes their text, and checks which samples they fit. */
 #include "tribikos/augment.h"
 
 #include <ctype.h>
@@ -9,8 +9,8 @@
 #include "tribikos/hash.h"
 #include "tribikos/text.h"
 
-/* Numbers are read and written in digits alone, which no locale changes. A decimal's unit is 10^-6: the quotient of two
- * whole numbers is the double nearest to it. */
+/* Numbers are read and written digit by digit, so that no locale changes them. A decimal is a whole number of 10^-6;
+ * the quotient of two whole numbers is the double nearest to it. */
 enum { PIXELS_MAX = 9999, WORD = 32, DECIMALS = 6 };
 static const uint64_t UNIT = 1000000;
 
@@ -21,7 +21,7 @@ static const char *const kind_name[KINDS] = {"crop",   "flip",  "rotate",   "zoo
 #define WITH_T(example) DECIMAL("255", example) ", and a temperature, up to 1000, if it is not 1"
 static const struct {
     const char *takes;
-    double max; /* of a decimal; 0: none */
+    double max; /* the largest decimal; 0: the item has none */
 } kind[KINDS] = {
     [CROP] = {"takes a number of pixels from 1 to 9999 (crop 4)", 0},
     [FLIP] = {"stands alone", 0},
@@ -45,7 +45,7 @@ static bool read_pixels(const char *text, size_t *pixels)
     return n >= 1 && n <= PIXELS_MAX;
 }
 
-/* The first n characters. */
+/* Read a decimal from the first n characters. */
 static bool read_decimal(const char *text, size_t n, double max, double *value)
 {
     uint64_t micro = 0;
@@ -60,7 +60,7 @@ static bool read_decimal(const char *text, size_t n, double max, double *value)
     return micro > 0 && *value <= max;
 }
 
-/* The step's E, and T behind it. */
+/* Read E of a step, and T if it follows. */
 static bool read_step(const char *text, int k, trb_recipe *r)
 {
     const size_t n = strcspn(text, " ");
@@ -71,13 +71,13 @@ static bool read_step(const char *text, int k, trb_recipe *r)
     return k != GAUSSIAN && read_decimal(text + n + 1, strlen(text + n + 1), 1000.0, &r->temperature);
 }
 
-/* Where the decimal of an item is. */
+/* The field that holds the decimal of an item. */
 static double *decimal_of(trb_recipe *r, int k)
 {
     return k == ROTATE ? &r->rotate : k == ZOOM ? &r->zoom : k == SHIFT ? &r->shift : &r->mixup;
 }
 
-/* One item: a word, and what stands behind it. */
+/* Read one item: a word and its argument. */
 static trb_status read_item(const char *item, int *last, trb_recipe *r)
 {
     char word[WORD] = "";
@@ -166,7 +166,7 @@ static void put_pixels(trb_text *t, int k, size_t pixels)
     trb_text_add(t, " %zu", pixels);
 }
 
-/* \param[in] t  of TRB_RECIPE_BYTES, which the longest name of a view does not fill */
+/* \param[in] t  has TRB_RECIPE_BYTES, more than the longest name of a view */
 static void put_recipe(trb_text *t, const trb_recipe *r)
 {
     put_pixels(t, CROP, r->crop);

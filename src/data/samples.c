@@ -1,4 +1,4 @@
-/* What the readers of all formats do alike. */
+/* What the readers of all formats have in common: joining samples, adding labels, paths. */
 #include "internal.h"
 
 #include "tribikos/memory.h"

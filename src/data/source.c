@@ -1,3 +1,4 @@
+/* Files that a reader reads from beginning to end, plain or packed with gzip, and the bytes that grow meanwhile. */
 #include "internal.h"
 
 #include <errno.h>
@@ -71,7 +72,7 @@ void trb__source_close(trb__source *s)
     s->gz = NULL;
 }
 
-/* Up to n bytes, fewer only at the end of the file. */
+/* Read up to n bytes; fewer only at the end of the file. */
 static trb_status read_some(trb__source *s, size_t n, uint8_t *out, size_t *got)
 {
     size_t have = 0;
@@ -82,7 +83,7 @@ static trb_status read_some(trb__source *s, size_t n, uint8_t *out, size_t *got)
         int code = Z_OK;
         const char *why = gzerror(s->gz, &code);
         if (r < 0 && code == Z_ERRNO) return trb_fail(TRB_EIO, "%s: reading failed: %s", s->path, strerror(errno));
-        /* A stream that breaks off gives what it had, and the error beside it. */
+        /* For a truncated stream, gzread() returns the bytes that it got and reports the error separately. */
         if (r < 0 || code == Z_BUF_ERROR || code == Z_DATA_ERROR)
             return trb_fail(TRB_EINPUT, "%s: damaged or truncated gzip file (%s)", s->path, why);
         if (r == 0) break;
@@ -103,7 +104,8 @@ trb_status trb__source_read(trb__source *s, size_t n, void *out)
 
 trb_status trb__source_append(trb__source *s, size_t n, trb__bytes *b)
 {
-    /* Packed images seldom shrink to less than an eighth; a file that claims more has to show it while room grows. */
+    /* Packed images are seldom smaller than an eighth of their size. If a header claims more than that, memory grows
+     * only as far as bytes really arrive. */
     size_t room = 0;
     if (__builtin_mul_overflow(s->file_bytes, 8U, &room)) room = SIZE_MAX;
     for (size_t left = n; left > 0;) {

@@ -1,17 +1,17 @@
-/* The last item of a recipe: a step away from where the others have led. */
+/* The last item of a recipe: gaussian, ods or confods, a step away from the row that the other items have made. */
 #include <math.h>
 
 #include "internal.h"
 
 static const double PI = 3.14159265358979323846, PIXEL_MAX = 255.0;
 
-/* Of pixels as bytes have them. */
+/* Clip a value to the range of bytes; floats have no known range. */
 static float clipped(const trb_data *d, double x)
 {
     return (float)(d->type == TRB_U8 ? fmin(fmax(x, 0.0), PIXEL_MAX) : x);
 }
 
-/* 53 bits. */
+/* Uniform in [0, 1) with 53 bits. */
 static double fraction(trb_rng *rng)
 {
     return (double)(trb_rng_u64(rng) >> 11) * 0x1p-53;
@@ -27,8 +27,9 @@ void trb__step_gaussian(const trb_data *d, float size, trb_rng *rng, float *x)
     }
 }
 
-/* With p = softmax(z / T), dz_k = p_k (w_k - w . p) / T. Of a sure member nearly all of p is one p_t, and w_k - w . p
- * is what rounding leaves of two equal numbers; (w_k - w_t) - sum_j p_j (w_j - w_t) is the same without that. */
+/* With p = softmax(z / T), dz_k = p_k (w_k - w . p) / T. If a member is sure, nearly all of p is one p_t; then
+ * w_k - w . p is the difference of two nearly equal numbers and only rounding is left. The equal expression
+ * (w_k - w_t) - sum_j p_j (w_j - w_t) avoids that. */
 double trb__step_direction(size_t K, double T, const float *z, const float *w, float *dz)
 {
     size_t t = 0;
@@ -41,7 +42,7 @@ double trb__step_direction(size_t K, double T, const float *z, const float *w, f
         sum_plain += exp((double)z[k] - (double)z[t]);
         away += e * ((double)w[k] - (double)w[t]);
     }
-    for (int scaled = 0; scaled < 2; scaled++) /* first the largest value, then all by it */
+    for (int scaled = 0; scaled < 2; scaled++) /* first find the largest value, then divide all values by it */
         for (size_t k = 0; k < K; k++) {
             const double v = exp(((double)z[k] - (double)z[t]) / T) * ((double)w[k] - (double)w[t] - away / sum);
             if (scaled == 0)

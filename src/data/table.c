@@ -1,6 +1,7 @@
-/* Tables: a row of numbers a line, as CSV files and the UCI collection have them. A text is walked twice: once to count
- * its rows and columns, so that every size is known before memory is reserved, and once for its values. What is kept
- * of it is then at most twice the text, since a value takes a character and a separator. */
+/* Reader of tables: one row of numbers in each line, as in CSV files and the UCI collection. It walks over the text
+ * twice: once to count rows and columns, so that every size is known before memory is reserved, and once to read the
+ * values. The values then take at most twice the memory of the text, since each one needs a character and a
+ * separator. */
 #include "internal.h"
 
 #include <inttypes.h>
@@ -13,14 +14,14 @@
 #include "tribikos/memory.h"
 #include "tribikos/number.h"
 
-/* A text on its way through the lines that are not blank, and through the fields of one. */
+/* A position in a text. It moves from one line that is not blank to the next, and from field to field in a line. */
 typedef struct {
     const char *path;
-    const char *next, *end; /* of the text; a zero byte stands at its end */
+    const char *next, *end; /* the next line, the end of the text; a zero byte follows the text */
     size_t line;            /* from 1 */
     const char *field, *line_end;
-    size_t n, column; /* of the field: bytes, and number from 0 */
-    bool commas;      /* blanks separate only where there is no comma in the line */
+    size_t n, column; /* the field's length in bytes, and its number from 0 */
+    bool commas;      /* this line has commas, so blanks do not separate its fields */
 } cursor;
 
 static trb_status read_text(const char *path, trb__bytes *text)
@@ -38,7 +39,7 @@ done:
 
 static cursor begin(const char *path, const trb__bytes *text)
 {
-    static const char mark[] = "\xef\xbb\xbf"; /* what some programs put in front of UTF-8 */
+    static const char mark[] = "\xef\xbb\xbf"; /* the byte order mark that some programs write before UTF-8 */
     const char *at = (const char *)text->at;
     const size_t skip = strncmp(at, mark, 3) == 0 ? 3 : 0;
     return (cursor){.path = path, .next = at + skip, .end = at + text->n};
@@ -49,7 +50,7 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t' || c == '\r';
 }
 
-/* Leave out the blanks at both ends of [from, to). */
+/* Remove the blanks at both ends of [from, to). */
 static void trim(const char **from, const char **to)
 {
     while (*from < *to && is_blank(**from)) ++*from;
@@ -72,7 +73,7 @@ static void take_field(cursor *c, const char *at)
     c->field = at;
 }
 
-/* On to the first field of the next line that is not blank; false at the end of the text. */
+/* Move to the first field of the next line that is not blank. \return false at the end of the text */
 static bool next_line(cursor *c)
 {
     while (c->next < c->end) {
@@ -90,7 +91,7 @@ static bool next_line(cursor *c)
     return false;
 }
 
-/* On to the next field of the line; false behind the last one. */
+/* Move to the next field of the line. \return false if the current field is the last one */
 static bool next_field(cursor *c)
 {
     const char *at = c->field + c->n;
@@ -113,7 +114,7 @@ static const char *shown(const cursor *c, char text[48])
     return text;
 }
 
-/* Digits alone. \param[out] behind  the first other character */
+/* Read an index of digits only. \param[out] behind  the first character that is no digit */
 static bool read_index(const char *text, const char *end, const char **behind, size_t *value)
 {
     size_t v = 0;
@@ -125,10 +126,10 @@ static bool read_index(const char *text, const char *end, const char **behind, s
     return at > text;
 }
 
-/* Which of `limit` rows or columns are wanted, none twice. */
+/* Which of `limit` rows or columns are wanted, and in which order. None is wanted twice. */
 typedef struct {
     size_t limit, n;
-    size_t *place; /* [limit] 1 + the place where it is wanted; 0: it is not */
+    size_t *place; /* [limit] 1 + its position among the wanted ones; 0: not wanted */
 } choice;
 
 static trb_status choose(choice *c, trb_status st, const char *where, const char *what, size_t i)
@@ -139,7 +140,7 @@ static trb_status choose(choice *c, trb_status st, const char *where, const char
     return TRB_OK;
 }
 
-/* The numbers that a file lists, however they are spread over lines. */
+/* Choose the numbers that a file lists. A line may have any number of them. */
 static trb_status choose_listed(const char *root, const char *name, const char *what, choice *wanted)
 {
     trb_status st = TRB_OK;
@@ -169,7 +170,7 @@ done:
     return st;
 }
 
-/* An entry of a key: a column (3), columns (0-7), or a file that lists some. */
+/* Choose what an entry of a key names: a column (3), a range of columns (0-7), or a file that lists columns. */
 static trb_status choose_entry(const char *key, const char *root, const char *entry, choice *wanted)
 {
     const char *end = entry + strlen(entry), *at = NULL;
@@ -203,7 +204,7 @@ static trb_status measure(cursor c, table *t)
         do numbers += top && trb_number_read(c.field, c.n, &value);
         while (next_field(&c));
         if (top) first = c.line;
-        /* What has not one number in it is a header, and need not be cut into fields as the rows are. */
+        /* A first line without any number is a header. It may have another number of fields than the rows. */
         if (top && numbers == 0) {
             t->header = true;
             continue;
@@ -248,7 +249,7 @@ static trb_status choose_columns(const trb_data_files *f, table *t)
     return TRB_OK;
 }
 
-/* The field as an input, or as target or label. */
+/* Convert the field to a label or to a float, which is an input or a target. */
 static trb_status read_value(const cursor *c, bool label, void *out)
 {
     char got[48];

@@ -13,7 +13,7 @@ static inline float trb__widen(uint16_t b)
     return f;
 }
 
-/** To the nearest, ties to even; what is not a number stays so. */
+/** Rounds to nearest, ties to even; a NaN stays a NaN. */
 static inline uint16_t trb__narrow(float f)
 {
     uint32_t bits;

@@ -1,3 +1,5 @@
+/* Matrix products (blas.h): loading OpenBLAS with the right kernels, and choosing the library and the pieces for each
+ * product. */
 #include "tribikos/blas.h"
 
 #include <dlfcn.h>
@@ -16,7 +18,8 @@
 #include "tribikos/memory.h"
 #include "tribikos/precision.h"
 
-/* cblas.h would bring a second set of prototypes that the linker then wants to satisfy; these three are all we use. */
+/* OpenBLAS is loaded by dlopen(). With cblas.h its functions would have to be linked; these few declarations are
+ * enough. */
 enum { ROW_MAJOR = 101, NO_TRANS = 111, TRANS = 112 };
 typedef void sgemm_fn(int order, int ta, int tb, int m, int n, int k, float alpha, const float *a, int lda,
                       const float *b, int ldb, float beta, float *c, int ldc);
@@ -31,8 +34,8 @@ static text_fn *corename, *config;
 static char libraries[120], names[TRB_PRECISION_BF16 + 1][160];
 
 #if defined(__x86_64__)
-/* The library's own detection takes a processor that is newer than itself for an old one. Every processor with these
- * five features runs the SkylakeX kernels, at up to twice the speed of the Haswell ones. */
+/* OpenBLAS takes a processor that is newer than itself for an old one. Every processor with these five features can run
+ * the SkylakeX kernels, which are up to twice as fast as the Haswell ones. */
 static bool has_avx512(void)
 {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
@@ -40,7 +43,7 @@ static bool has_avx512(void)
            __builtin_cpu_supports("avx512cd");
 }
 
-/* The library does not look whether the processor has what the user's choice needs. */
+/* Checks the user's choice, because the library does not check whether the processor can run it. */
 static trb_status choose_kernels(void)
 {
     static const struct {
@@ -63,8 +66,8 @@ static trb_status choose_kernels(void)
 }
 #endif
 
-/* The library takes this much for each thread at that thread's first product, and asks for it for ever if it is
- * refused (0.3.21 to 0.3.29, x86-64 and arm64). A thread's malloc takes as much again if it can. */
+/* The library allocates this much for each thread at the thread's first product. If it is refused, the library retries
+ * for ever (0.3.21 to 0.3.29, x86-64 and arm64). malloc() in a thread takes as much again if it can. */
 static const size_t buffer_bytes = (size_t)129 << 20;
 
 static size_t address_space(int threads)
@@ -72,15 +75,16 @@ static size_t address_space(int threads)
     return (2 * (size_t)threads - 1) * buffer_bytes;
 }
 
-/* Held while the library is loaded, which takes more, and given back just before it is wanted. */
+/* Reserves the address space of the buffers while the library is loaded, which takes more; it is freed just before the
+ * buffers are allocated. So a limit that is too low gives an error here. */
 static trb_status hold_address_space(int threads, void **out)
 {
     const size_t bytes = address_space(threads);
     void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (at == MAP_FAILED)
         return trb_fail(TRB_ENOMEM,
-                        "OpenBLAS cannot have the %zu MB that its buffers take with %d thread%s: %s; raise the limit on "
-                        "the address space (ulimit -v, or the queue's), or lower math.threads",
+                        "OpenBLAS cannot reserve the %zu MB that its buffers take with %d thread%s: %s; raise the "
+                        "limit on the address space (ulimit -v, or the queue's), or lower math.threads",
                         bytes >> 20, threads, threads == 1 ? "" : "s", strerror(errno));
     *out = at;
     return TRB_OK;
@@ -93,12 +97,12 @@ static void *wait_for(void *mutex)
     return NULL;
 }
 
-/* The library waits for ever for a thread that it could not start. */
+/* Checks that so many threads can be started: the library would wait for ever for one that could not. */
 static trb_status probe_threads(int threads)
 {
     pthread_mutex_t hold = PTHREAD_MUTEX_INITIALIZER;
     pthread_t *thread = NULL;
-    int n = 1, why = 0; /* this thread is the first */
+    int n = 1, why = 0; /* threads so far; this one is the first */
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, (size_t)threads, sizeof *thread, &thread));
     (void)pthread_mutex_lock(&hold);
     while (why == 0 && n < threads) {
@@ -110,13 +114,13 @@ static trb_status probe_threads(int threads)
     trb_free(thread);
     if (why == 0) return TRB_OK;
     return trb_fail(TRB_ENOMEM,
-                    "math.threads: %d of %d BLAS threads can be started: %s; raise the limit on processes (ulimit -u) or "
-                    "on the address space (ulimit -v), or lower math.threads",
+                    "math.threads: only %d of %d BLAS threads can be started: %s; raise the limit on processes "
+                    "(ulimit -u) or on the address space (ulimit -v), or lower math.threads",
                     n, threads, strerror(why));
 }
 
-/* A product in which each thread takes its buffer, while it can be had: 128 rows a thread are above what the library
- * computes without one, or on fewer threads. */
+/* Makes each thread allocate its buffer now, by a product of 128 rows a thread. Smaller products the library computes
+ * without buffers, or on fewer threads. */
 static trb_status take_buffers(int threads)
 {
     enum { SIDE = 128 };
@@ -134,7 +138,7 @@ static trb_status load(int threads)
     static const char *const places[] = {TRB_OPENBLAS, "libopenblas.so.0"};
     char count[16];
     (void)snprintf(count, sizeof count, "%d", threads);
-    (void)setenv("OPENBLAS_NUM_THREADS", count, 1); /* otherwise the library starts a thread a core when it loads */
+    (void)setenv("OPENBLAS_NUM_THREADS", count, 1); /* otherwise the library starts one thread a core when it loads */
     TRB_TRY(choose_kernels());
 
     void *library = NULL;
@@ -151,18 +155,18 @@ static trb_status load(int threads)
     config = (text_fn *)dlsym(library, "openblas_get_config");
     if (gemm == NULL || set_threads == NULL || get_threads == NULL || corename == NULL || config == NULL)
         return trb_fail(TRB_EIO, "the OpenBLAS found (%s) lacks a function: %s", TRB_OPENBLAS, dlerror());
-    /* The environment could make oneDNN round the operands of single precision (ONEDNN_DEFAULT_FPMATH_MODE). */
+    /* Without this the environment variable ONEDNN_DEFAULT_FPMATH_MODE could make oneDNN round float32 operands. */
     if (dnnl_set_default_fpmath_mode(dnnl_fpmath_mode_strict) != dnnl_success)
         return trb_fail(TRB_EINTERNAL, "oneDNN refuses strict single precision");
-    sgemm = gemm; /* last, because it says that the library is open */
+    sgemm = gemm; /* set last, because it shows that the library is loaded */
     return TRB_OK;
 }
 
-/* What bits depend on. */
+/* Writes the names of everything that bits depend on. */
 static void describe(int threads)
 {
     const dnnl_version_t *v = dnnl_version();
-    const char *openblas = config(); /* begins with name and version */
+    const char *openblas = config(); /* its first words are name and version */
     const size_t version = strcspn(openblas, " ") + 1;
     (void)snprintf(libraries, sizeof libraries, "%.*s %s, oneDNN %d.%d.%d isa 0x%x",
                    (int)(version + strcspn(openblas + version, " ")), openblas, corename(), v->major, v->minor,
@@ -172,7 +176,7 @@ static void describe(int threads)
                        p == TRB_PRECISION_BF16 ? ", bf16" : "");
 }
 
-/* Bits depend on the number of threads, which the environment can limit without a word. */
+/* Checks the number of threads, because bits depend on it and the environment may limit it silently. */
 static trb_status expect_threads(int threads)
 {
     int got = get_threads();
@@ -199,7 +203,7 @@ trb_status trb_blas_open(int threads)
     (void)munmap(held, address_space(threads));
     TRB_TRY(st);
     set_threads(threads);
-    omp_set_dynamic(0); /* else OMP_DYNAMIC lets the load of the machine decide */
+    omp_set_dynamic(0); /* with OMP_DYNAMIC the number of threads would depend on the load of the machine */
     omp_set_num_threads(threads);
     TRB_TRY(expect_threads(threads));
     describe(threads);
@@ -221,24 +225,25 @@ const char *trb_blas_libraries(void)
     return libraries;
 }
 
-/* Which library computes a product, and in which pieces, follows from the shape alone, so that the same product always
+/* Which library computes a product, and in which pieces, depends on the shape alone, so that the same product always
  * has the same bits.
  *
  * Measured on one core of a Zen 4 (AVX-512, at best 118 GFLOP/s; OpenBLAS 0.3.21 as SkylakeX, oneDNN 2.6) on some 300
- * shapes of layers, 1 to 1024 rows; GFLOP/s as OpenBLAS/oneDNN, N and T as op(A) and op(B):
- *   - OpenBLAS has kernels that do without packing, for at most a million multiplications and, for NT, at most 1200
- * results: 128x200x10 NN 99/83, 10x200x128 TN 100/97, 32x10x200 NT 94/32, 128x50x50 NN 105/77. A narrow NT product of
- * many rows is cut into pieces that fit: 128x10x200 48/45, in pieces 86.
- *   - Above that oneDNN leads for NN and TN: 32x200x200 NN 90/107, 128x784x200 NN 105/115, 4000x200x128 TN 94/102,
+ * shapes of layers, 1 to 1024 rows. Numbers are GFLOP/s of OpenBLAS/oneDNN; N (plain) and T (transposed) are op(A),
+ * op(B):
+ *   - OpenBLAS has kernels that do not pack operands, for at most a million multiplications and, for NT, at most 1200
+ *     results: 128x200x10 NN 99/83, 10x200x128 TN 100/97, 32x10x200 NT 94/32, 128x50x50 NN 105/77. A narrow NT product
+ *     of many rows is cut into pieces that fit: 128x10x200 48/45, in pieces 86.
+ *   - Above that oneDNN is faster for NN and TN: 32x200x200 NN 90/107, 128x784x200 NN 105/115, 4000x200x128 TN 94/102,
  *     128x200x4000 NN 89/103.
- *   - For NT it leads from 128 columns on (32x200x784 80/92, 128x400x200 100/110, 8x512x784 37/75; but 128x100x784
- * 95/84) up to 1000; a wider product is cut into panels, best of a multiple of 48 columns, the width of its kernel,
- * whose rows of B fit into the second-level cache with room to spare (32x4000x200 72/59, in panels of 384 columns 82,
- * 128x4000x200 77/82 and 97; all with B out of that cache).
+ *   - For NT it is faster from 128 columns (32x200x784 80/92, 128x400x200 100/110, 8x512x784 37/75; but 128x100x784
+ *     95/84) to 1000. A wider product is cut into panels. The best panel has a multiple of 48 columns, the width of the
+ *     kernel, and its rows of B fit into the second-level cache with room to spare (32x4000x200 72/59, in panels of 384
+ *     columns 82; 128x4000x200 77/82, in panels 97; all with B not in that cache before).
  *
  * Measured again on one core of a Zen 5 (at best 250 GFLOP/s) on 30 of these shapes, with this pair and with OpenBLAS
- * 0.3.29 and oneDNN 3.7.2. Each library has the same rate in both versions, within 4 % but for four shapes within 7 %,
- * so one rule serves both: 128x200x10 NN 208/194 with the newer pair, 32x10x200 NT 186/67, 32x200x200 NN 164/235,
+ * 0.3.29 and oneDNN 3.7.2. Each library has the same rate in both versions, within 4 %, or 7 % for four shapes, so one
+ * rule serves both: 128x200x10 NN 208/194 with the newer pair, 32x10x200 NT 186/67, 32x200x200 NN 164/235,
  * 4000x200x128 TN 214/232, 32x200x784 NT 132/188, 128x100x784 NT 187/180, 32x4000x200 NT 103/55 and in panels 109. */
 enum { UNPACKED_PRODUCT = 1000000, UNPACKED_DOTS = 1200, NARROW = 32, MIDDLING = 128, WIDE = 1024, PANEL = 384 };
 
@@ -248,7 +253,7 @@ static bool openblas_leads(bool dots, size_t m, size_t n, size_t k)
     return dots ? (unpacked && m * n <= UNPACKED_DOTS && k >= NARROW) || (n < MIDDLING && m > 8) : unpacked;
 }
 
-/* The pieces, as rows and columns of C. */
+/* The size of the pieces, in rows and columns of C. */
 static void cut(bool dots, size_t m, size_t n, size_t k, size_t *rows, size_t *columns)
 {
     *rows = m;
@@ -266,7 +271,7 @@ trb_status trb_gemm(bool ta, bool tb, size_t m, size_t n, size_t k, const float 
                     size_t ldb, float beta, float *c, size_t ldc)
 {
     int ik, ilda, ildb, ildc, fits;
-    TRB_TRY(trb_to_int(m, &fits)); /* pieces of it are converted below */
+    TRB_TRY(trb_to_int(m, &fits)); /* checked here, because only pieces of it are converted below */
     TRB_TRY(trb_to_int(n, &fits));
     TRB_TRY(trb_to_int(k, &ik));
     TRB_TRY(trb_to_int(lda, &ilda));

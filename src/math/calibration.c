@@ -1,3 +1,4 @@
+/* Calibration (calibration.h): the fit of a temperature by Newton's method, and adaptive calibration error. */
 #include "tribikos/calibration.h"
 
 #include <float.h>
@@ -6,8 +7,8 @@
 
 #include "tribikos/memory.h"
 
-static const double b_most = 100.0, b_near = 1e-12; /* relative */
-static const double gain_least = 1e-16;             /* nats of all rows together */
+static const double b_most = 100.0, b_near = 1e-12; /* b_near: relative */
+static const double gain_least = 1e-16;             /* nats, over all rows together */
 enum { STEPS_MOST = 200 };
 
 trb_temperature trb_temperature_begin(void)
@@ -23,7 +24,7 @@ void trb_temperature_sums(size_t rows, size_t K, const float *log_p, const int32
         const double y = (double)l[label[i]];
         double max = (double)l[0], S = 0.0, first = 0.0, second = 0.0;
         for (size_t k = 1; k < K; k++) max = (double)l[k] > max ? (double)l[k] : max;
-        for (size_t k = 0; k < K; k++) { /* moments around the largest: no cancellation of what all share */
+        for (size_t k = 0; k < K; k++) { /* moments around the largest l_k avoid cancellation */
             const double away = (double)l[k] - max, e = exp(b * away);
             S += e;
             first += e * away;
@@ -39,18 +40,19 @@ void trb_temperature_sums(size_t rows, size_t K, const float *log_p, const int32
 bool trb_temperature_step(trb_temperature *t, const double sums[3])
 {
     const double b = t->b;
-    if (sums[1] * sums[1] <= gain_least * sums[2]) return true; /* half of it is what Newton's step would gain */
+    if (sums[1] * sums[1] <= gain_least * sums[2]) return true; /* a Newton step gains half of sums[1]^2 / sums[2] */
     if (sums[1] > 0.0)
         t->high = b;
     else
         t->low = b;
-    double next = b - sums[1] / sums[2]; /* whatever a slope of 0 gives is not between */
+    /* Newton's step, or the geometric middle of the interval if the step leaves it. */
+    double next = b - sums[1] / sums[2]; /* if f'' is 0, next is not between low and high */
     if (!(next > t->low && next < t->high)) next = sqrt(t->low * t->high);
     t->b = next;
     return fabs(next - b) <= b_near * b || ++t->steps == STEPS_MOST;
 }
 
-/* By doubt, the sure ones first; among equals by place. */
+/* A row to be sorted by doubt, the most confident first; rows of equal doubt by their place. */
 typedef struct {
     double doubt, correct;
     size_t at;

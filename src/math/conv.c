@@ -1,3 +1,5 @@
+/* Convolutions by oneDNN (conv.h): which algorithm and layouts each pass has, conversions between layouts, and running
+ * the passes. */
 #include "primitive.h"
 
 #include <math.h>
@@ -9,15 +11,16 @@
 
 struct trb_conv {
     trb_conv_spec spec;
-    trb_layout src, dst; /* as the library computes */
+    trb_layout src, dst; /* the layouts in which the library computes */
     trb__primitive forward, data, weights;
-    /* Weights into the forward and the backward pass's packing, the gradient out of it; x in, dy in for dx, dx out,
-     * where the neighbour's layout is another one. NULL: nothing to convert. */
+    /* Conversions, NULL if there is nothing to convert. pack, pack_back: the weights for the forward and the backward
+     * pass; unpack: the gradient by the weights. If the neighbour has another layout: enter: x; enter_back: dy for the
+     * gradient by x; leave: dx. */
     trb_reorder *pack, *pack_back, *unpack, *enter, *enter_back, *leave;
     void *packed, *packed_back, *gradient, *entered, *entered_back, *left;
-    float *folded, *shift;      /* weights and bias with normalisation */
+    float *folded, *shift;      /* weights and bias into which normalisation is folded */
     const float *weight, *bias; /* the loaded ones */
-    /* A convolution a group, where that is faster: each takes its channels out of the rows and puts its own there. */
+    /* One convolution for each group, where that is faster. Its channels are copied out of the rows and back. */
     trb_conv **part;         /* [groups], or NULL */
     size_t x_bytes, y_bytes; /* of a part's row */
     void *x_part, *y_part, *dx_part;
@@ -25,7 +28,7 @@ struct trb_conv {
 
 /* ---- descriptors */
 
-/* The parameters as they are given, and how the windows move. */
+/* The parameters in PyTorch's layout, and how the windows move. */
 typedef struct {
     trb__tensor weights, bias;
     trb__windows windows;
@@ -43,7 +46,7 @@ static extent extent_of(const trb_conv_spec *s)
     return e;
 }
 
-/* Images of the present precision. */
+/* The input's layout, in the precision that is set now. */
 static trb_layout layout_of_source(const trb_conv_spec *s, int block)
 {
     return (trb_layout){
@@ -58,7 +61,7 @@ static trb_layout layout_of_result(const trb_conv_spec *s, int block)
     return l;
 }
 
-/* A description of one pass; NULL if the library has none. `forward` is that of the forward pass. */
+/* Describes one pass; *pd is NULL if the library has no such convolution. `forward` describes the forward pass. */
 static trb_status describe(const trb_conv_spec *s, dnnl_prop_kind_t pass, dnnl_alg_kind_t algorithm,
                            const trb_layout *src, const trb_layout *dst, dnnl_primitive_desc_t forward,
                            dnnl_primitive_desc_t *pd)
@@ -92,18 +95,19 @@ static dnnl_prop_kind_t forward_pass(const trb_conv_spec *s)
 
 /* ---- which algorithm
  *
- * Measured on one core of a Zen 4 (AVX-512, oneDNN 2.6), GFLOP/s of the sums as the definition has them, float32, 32
- * rows, forward / backward data / backward weights:
+ * Measured on one core of a Zen 4 (AVX-512, oneDNN 2.6), GFLOP/s counted by the definition of the convolution,
+ * float32, 32 rows, forward / backward data / backward weights:
  *     3x3, 16 channels on 32 x 32:  direct  80/102/ 96   Winograd  74/ 77/103   brgemm on [H][W][16] 101 forward
  *     3x3, 32 channels on 16 x 16:  direct 116/116/ 98   Winograd 183/183/177
  *     3x3, 64 channels on  8 x  8:  direct 130/130/ 90   Winograd 228/227/212
- * In bfloat16 there is no Winograd: 200/201/148, 252/251/190, 255/249/136. Nor is there for groups: a step
- * of 32 rows of a ResNet-20 with ten heads of one block took 125 ms with grouped convolutions and 101 ms with ten by
- * Winograd, moving their channels included (both on a busy machine).
+ * In bfloat16 there is no Winograd: direct 200/201/148, 252/251/190, 255/249/136. There is none for groups either: a
+ * step of 32 rows of a ResNet-20 with ten heads of one block took 125 ms with grouped convolutions, and 101 ms with ten
+ * convolutions by Winograd, copying their channels included (both on a busy machine).
  *
- * oneDNN 3 has no Winograd for processors. On one core of a Zen 5 a step of ResNet-20 (128 images, 4 lanes) takes 154 ms
- * with oneDNN 2.6.3 and 166 ms with 3.7.2, whose direct convolutions run at 0.84 of what the core multiplies at best.
- * In the layout [H][W][C] for all layers it takes 184 ms, for those of 64 channels 183 ms, of 32 and more 206 ms. */
+ * oneDNN 3 has no Winograd for processors. On one core of a Zen 5 a step of ResNet-20 (128 images, 4 lanes) takes 154
+ * ms with oneDNN 2.6.3 and 166 ms with 3.7.2, whose direct convolutions reach 0.84 of the core's peak.
+ * With the layout [H][W][C] for all layers it takes 184 ms, for layers of 64 channels only 183 ms, of 32 and more 206
+ * ms. */
 
 enum { WINOGRAD_CHANNELS = 32 };
 
@@ -113,8 +117,8 @@ static bool winograd_leads(const trb_conv_spec *s)
            s->stride == 1 && s->in.c >= WINOGRAD_CHANNELS && s->filters >= WINOGRAD_CHANNELS;
 }
 
-/* With exactly one block of channels, [C / block][H][W][block] is [H][W][C]: the same bytes under a name for which the
- * library has a faster forward pass. */
+/* With exactly one block of channels, the layout [C / block][H][W][block] has the same bytes as [H][W][C], for which
+ * the library has a faster forward pass. */
 static bool one_block(const trb_layout *l)
 {
     return l->block > 1 && (size_t)l->block == l->shape.c;
@@ -126,7 +130,7 @@ static trb_layout channels_last(trb_layout l)
     return l;
 }
 
-/* Whether an implementation is of a family, by the beginning of its name. */
+/* Whether the name of the library's implementation begins with this family, e.g. "ref". */
 static bool is_of(dnnl_primitive_desc_t pd, const char *family)
 {
     const char *name = "";
@@ -190,7 +194,7 @@ static trb_conv_spec spec_of_part(const trb_conv_spec *s)
     return part;
 }
 
-/* The layout of one of the parts of a row, if `whole` can be cut that way. */
+/* The layout of one part of a row; false if `whole` cannot be cut into parts. */
 static bool layout_of_part(const trb_layout *whole, size_t parts, trb_layout *part)
 {
     trb_layout back;
@@ -220,7 +224,7 @@ static trb_status make_parts(trb_conv *c)
     return TRB_OK;
 }
 
-/* One part of every row, out of the rows or back into them. */
+/* Copies one part of every row out of the rows (take), or back into them (put). */
 static void take(size_t rows, size_t parts, size_t g, size_t bytes, const void *whole, void *part)
 {
     for (size_t r = 0; r < rows; r++)
@@ -269,9 +273,10 @@ static trb_status backward_parts(trb_conv *c, const void *x, const void *dy, flo
 
 /* ---- making one */
 
-/* Whether, in the layouts of this forward pass, the library has nothing but its reference code for one of the passes, a
- * hundred times slower than others: so for a block of channels that is not full (LeNet's 6). In the plain layout it
- * multiplies matrices. \param[in] first  it reads samples, whose gradient training does not want */
+/* Whether the library has only its reference code for one of the passes in these layouts, which is a hundred times
+ * slower than other code. This happens if a block of channels is not full (LeNet's 6). In the plain layout the library
+ * multiplies matrices instead. \param[in] first  the convolution reads samples, whose gradient training does not need
+ */
 static trb_status falls_back(const trb_conv_spec *s, dnnl_primitive_desc_t forward, const trb_layout *src,
                              const trb_layout *dst, bool first, bool *slow)
 {
@@ -286,9 +291,9 @@ static trb_status falls_back(const trb_conv_spec *s, dnnl_primitive_desc_t forwa
     return TRB_OK;
 }
 
-/* What the library chooses when it is asked: the source unless the neighbour has chosen already (a plain one has not),
- * and the destination. It is asked as for training: at inference it would choose [H][W][C], in which there is no
- * Winograd. */
+/* Lets the library choose the layouts of the result and, if the input is plain, of the source; otherwise the source
+ * keeps the layout of the layer before. The library is asked as for training: for inference it would choose [H][W][C],
+ * for which it has no Winograd. */
 static trb_status choose_layouts(trb_conv *c, const trb_layout *in, trb_layout *out)
 {
     const trb_conv_spec *s = &c->spec;
@@ -313,7 +318,8 @@ static trb_status choose_layouts(trb_conv *c, const trb_layout *in, trb_layout *
     return TRB_OK;
 }
 
-/* A conversion and room for its result (or, going `back`, for what it begins with); nothing if both are the same. */
+/* Makes a conversion and a buffer for its result (with `back`, for its source); nothing if both layouts are the same.
+ */
 static trb_status convert_images(const trb_layout *from, const trb_layout *to, bool back, trb_reorder **r, void **room)
 {
     if (trb_layout_same(from, to)) return TRB_OK;
@@ -321,7 +327,7 @@ static trb_status convert_images(const trb_layout *from, const trb_layout *to, b
     return trb_reorder_create(from, to, r);
 }
 
-/* The same between the weights as they are given and as this argument of a primitive wants or makes them. */
+/* The same for weights: between PyTorch's layout and the layout of this argument of a primitive. */
 static trb_status convert_weights(const trb_conv_spec *s, const_dnnl_primitive_desc_t pd, int arg, bool back,
                                   trb_reorder **r, void **room)
 {
@@ -353,10 +359,10 @@ done:
     return st;
 }
 
-/* The gradient by the input. Of a first layer, whose input has few channels and is plain, the library has none but its
- * reference code if the output is in blocks. In the plain layout it multiplies matrices: gradients by 64 samples of
- * 3 x 32 x 32 for 16 filters of 3 x 3 take 900 ms by the one and 5 ms by the other, going there included.
- * \param[in,out] src,dst  the layouts to have; those that it has */
+/* Describes the gradient by the input. For a first layer, whose input is plain and has few channels, the library has
+ * only reference code if the output is in blocks. In the plain layout it multiplies matrices instead: the gradient by
+ * 64 samples of 3 x 32 x 32 for 16 filters of 3 x 3 takes 5 ms, conversion included, instead of 900 ms.
+ * \param[in,out] src,dst  the layouts wanted; the layouts that are used */
 static trb_status describe_data(const trb_conv_spec *s, trb_layout *src, trb_layout *dst, dnnl_primitive_desc_t *pd)
 {
     const trb_layout from = layout_of_source(s, 1), to = layout_of_result(s, 1);
@@ -430,7 +436,7 @@ void trb_conv_destroy(trb_conv *c)
 
 /* ---- running it */
 
-/* Weights and bias that do what convolution and normalisation do one after the other. */
+/* Weights and bias of a convolution that equals the convolution followed by the normalisation. */
 static void fold(trb_conv *c, const float *weight, const float *bias, const trb_norm_params *p)
 {
     const size_t N = c->spec.filters, each = weights_a_filter(&c->spec);

@@ -1,3 +1,4 @@
+/* Distribution distillation (dirichlet.h): statistics of the members, losses, and predictions of a Dirichlet. */
 #include "tribikos/dirichlet.h"
 
 #include <math.h>
@@ -53,13 +54,13 @@ trb_status trb_endd_statistics(size_t rows, size_t M, size_t of, size_t K, float
     return TRB_OK;
 }
 
-/* Of a row so many values are kept from one pass over it to the next; those beyond are computed again, so that nothing
- * on the stack grows with K. */
+/* How many values of a row are kept from the first pass over it to the second. Values beyond are computed again, so
+ * that the stack does not grow with K. */
 enum { KEPT = 1024 };
 
 static double alpha_of(float z, float T)
 {
-    return exp(fmax((double)z / (double)T, -700.0)); /* psi has no value at 0 */
+    return exp(fmax((double)z / (double)T, -700.0)); /* alpha > 0, because psi is not defined at 0 */
 }
 
 trb_status trb_loss_endd(size_t rows, size_t K, size_t batch, float T, const float *z, const float *s, double *loss,
@@ -89,7 +90,7 @@ trb_status trb_loss_endd(size_t rows, size_t K, size_t batch, float T, const flo
     return TRB_OK;
 }
 
-/* Sums of probabilities and of their logarithms over the members of a row: the first and the second K of `work`. */
+/* Sums over the members of a row: of probabilities in work[0, K), of their logarithms in work[K, 2K). */
 static void add_members(size_t M, size_t K, float T, const float *t, double *work)
 {
     double *restrict p = work, *restrict sum = work + K, *restrict log_p = work + 2 * K;
@@ -119,13 +120,13 @@ trb_status trb_proxy_endd_statistics(size_t rows, size_t M, size_t of, size_t K,
     return TRB_OK;
 }
 
-/* A class's part of the mean KL. */
+/* The contribution of one class to the mean KL. */
 static double part_of_kl(float pi, float q)
 {
     return pi > 0.0F ? (double)pi * (log((double)pi) - (double)q) : 0.0;
 }
 
-/* 1/beta_0. Rounding may have made the mean KL of members that agree a little negative. */
+/* 1/beta_0. If members agree, rounding may have made the mean KL slightly negative. */
 static float inverse_precision(size_t K, double kl)
 {
     return (float)fmax(0.0, 2.0 * kl / (double)(K - 1));
@@ -201,7 +202,7 @@ void trb_dirichlet_predict(trb_dirichlet kind, size_t K, const float *z, double 
     }
     for (size_t k = 0; k < K; k++) sum += exp(log_p[k] - max);
     const double log_sum = log(sum);
-    /* Beyond e^600 there is no model uncertainty that a double could hold. */
+    /* Above e^600 the model uncertainty is too small for a double. */
     const double alpha0 = exp(fmin(max + log_sum, 600.0)), psi0 = trb_digamma(alpha0 + 1.0);
     *total = *data = 0.0;
     for (size_t k = 0; k < K; k++) {

@@ -1,8 +1,9 @@
+/* log Gamma and its first two derivatives (gamma.h). */
 #include "tribikos/gamma.h"
 
 #include <math.h>
 
-/* Where the series begin. */
+/* The recurrence raises x to this value, from which the series are accurate. */
 static const double START = 10.0;
 
 double trb_log_gamma(double x)

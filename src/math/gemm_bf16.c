@@ -1,3 +1,4 @@
+/* Matrix products in bfloat16 by oneDNN: which products, the rounding of operands, and one primitive for each shape. */
 #include "gemm_bf16.h"
 
 #include "bf16.h"
@@ -7,8 +8,8 @@
 
 /* Measured on one core of a Zen 4 (oneDNN 2.6), GFLOP/s with the rounding of both operands, against trb_gemm in single
  * precision: 128x4000x200 NT 185/87, 128x200x4000 NN 180/106, 4000x200x128 TN 192/107, 32x4000x200 NT 158/65,
- * 32x200x784 NT 157/93, 128x10x200 NT 93/44. Narrow products end in logits or begin with the gradient of logits, and
- * cost little: they stay in single precision, so that a network's outputs are not rounded. */
+ * 32x200x784 NT 157/93, 128x10x200 NT 93/44. Narrow products give logits or read the gradient of logits. They
+ * cost little and stay in single precision, so that a network's outputs are not rounded. */
 enum { NARROW = 32, SMALL = 1 << 12 };
 
 bool trb__gemm_bf16_leads(bool ta, size_t m, size_t n, size_t k)
@@ -25,7 +26,7 @@ typedef struct {
 
 static product *products;
 static size_t n_products, room_for;
-static uint16_t *rounded; /* both operands */
+static uint16_t *rounded; /* both operands, one after the other */
 static size_t rounded_size;
 
 static trb_status make(product *p)

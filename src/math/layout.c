@@ -1,4 +1,4 @@
-/* Layouts, conversion between them, and what is done element by element. */
+/* Layouts of images in memory, conversion between them, and operations that work element by element. */
 #include "bf16.h"
 #include "primitive.h"
 
@@ -8,7 +8,7 @@
 #include "tribikos/memory.h"
 #include "tribikos/wide.h"
 
-/* The library's names for [C / block][H][W][block]. */
+/* The library's names of the layouts [C / block][H][W][block]. */
 static const struct {
     int block;
     dnnl_format_tag_t tag;
@@ -79,7 +79,7 @@ size_t trb_layout_bytes(const trb_layout *l)
 
 bool trb_layout_whole(const trb_layout *part, size_t M, trb_layout *whole)
 {
-    /* Channels (or blocks of them) must be outermost within a row, without padding. */
+    /* Within a row, channels or blocks of channels must be the outermost index, without padding. */
     if (part->block == 0 ? part->shape.h * part->shape.w > 1 : part->shape.c % (size_t)part->block != 0) return false;
     *whole = *part;
     whole->shape.c *= M;
@@ -136,14 +136,14 @@ trb_status trb_reorder_run(trb_reorder *r, const void *from, void *to)
     return trb__primitive_run(&r->primitive, (void *const[]){trb__unconst(from), to});
 }
 
-/* ---- element by element; padding is zero on both sides of each of these and stays so */
+/* ---- element by element. Padding is zero in the operands of each of these functions, and so in the result. */
 
 TRB_WIDE static void relu_f32(size_t n, const float *x, float *y)
 {
     for (size_t i = 0; i < n; i++) y[i] = x[i] < 0.0F ? 0.0F : x[i];
 }
 
-/* The sign is that of the 16 bits. */
+/* Clears negative numbers by their sign bit; a NaN stays. */
 TRB_WIDE static void relu_bf16(size_t n, const uint16_t *x, uint16_t *y)
 {
     for (size_t i = 0; i < n; i++) y[i] = (x[i] & 0x8000U) != 0 && (x[i] & 0x7FFFU) <= 0x7F80U ? 0 : x[i];
@@ -157,7 +157,7 @@ void trb_layout_relu(const trb_layout *l, const void *x, void *y)
         relu_f32(elements(l), x, y);
 }
 
-/* Each gradient is read, wanted or not, so that the loop has no branch. */
+/* Each gradient is read even where it is not used, so that the loop has no branch. */
 TRB_WIDE static void relu_back_f32(size_t n, const float *y, const float *dy, float *dx)
 {
     for (size_t i = 0; i < n; i++) {
@@ -212,7 +212,7 @@ void trb_layout_spread(const trb_layout *l, size_t rows, size_t M, const void *x
     for (size_t i = 0; i < rows * M; i++) memcpy((char *)y + i * part, (const char *)x + i / M * part, part);
 }
 
-/* One row: the sum of M parts, one behind the other. */
+/* One row: the sum of its M parts. */
 TRB_WIDE static void gather_f32(size_t part, size_t M, const float *restrict from, float *restrict to)
 {
     memcpy(to, from, part * sizeof *to);

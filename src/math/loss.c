@@ -1,3 +1,4 @@
+/* Losses over classes and their gradients (loss.h). */
 #include "tribikos/loss.h"
 
 #include <float.h>
@@ -8,12 +9,12 @@
 #include "loss_check.h"
 #include "tribikos/wide.h"
 
-/* e^x for x <= 0, wrong by at most 2 units in the last place; 0 for x < -87. The C library's expf is
- * a call an element; this has no branch and no call, so that loops over it become vector code (5 times as fast), and
- * its bits are not the C library's to change. Cephes' polynomial (Moshier) on |r| <= ln(2)/2, x = n ln 2 + r. */
+/* e^x for x <= 0, with an error of at most 2 units in the last place; 0 for x < -87. It has no branch and no call, so
+ * that compilers vectorise loops over it; with expf() of the C library they would be 5 times slower. And its bits do
+ * not depend on the C library. Cephes' polynomial (Moshier) on |r| <= ln(2)/2, x = n ln 2 + r. */
 static inline float exp_neg(float x)
 {
-    const float magic = 0x1.8p23F; /* adding it rounds to an integer, which then stands in the low bits */
+    const float magic = 0x1.8p23F; /* adding it rounds to an integer, which is then in the low bits */
     const float shifted = x * 1.44269504F + magic;
     const float n = shifted - magic;
     const float r = (x - n * 0.693359375F) + n * 2.12194440e-4F;
@@ -32,9 +33,9 @@ static inline float exp_neg(float x)
     return x < -87.0F ? 0.0F : p * two_n;
 }
 
-/* Rows are worked on in runs of about RUN numbers, so that the exponentials of a run are one loop whatever K is and
- * stay in the first-level cache. Of a row that is longer than RUN they are made in pieces, and made again where they are
- * wanted twice: nothing on the stack grows with K. */
+/* Rows are processed in runs of about RUN numbers. So the exponentials of a run are one loop for any K, and stay in the
+ * first-level cache. For a row that is longer than RUN they are computed in pieces, and a second time where they are
+ * needed twice, so that the stack does not grow with K. */
 enum { RUN = 1024 };
 
 static size_t run_rows(size_t K)
@@ -78,7 +79,7 @@ TRB_WIDE static void exp_rows(size_t n, size_t K, float T, const float *x, float
     }
 }
 
-/* A run of rows: maxima and sums, and the exponentials, or of a longer row a piece of them. */
+/* A run of rows: their maxima, sums and exponentials; for a row longer than RUN one piece of its exponentials. */
 typedef struct {
     float e[RUN], max[RUN];
     double sum[RUN];
@@ -99,7 +100,7 @@ static void run_make(run *w, size_t n, size_t K, float T, const float *x)
     }
 }
 
-/* Exponentials [k0, k0 + RUN) of row r, as far as there are some. \param[in] x  that row */
+/* The exponentials [k0, k0 + RUN) of row r, up to the end of the row. \param[in] x  that row */
 static const float *run_piece(run *w, size_t r, size_t K, float T, const float *x, size_t k0)
 {
     if (K <= RUN) return w->e + r * K;
@@ -140,7 +141,7 @@ void trb_softmax(size_t rows, size_t K, float T, const float *z, float *p)
     }
 }
 
-/* Without `other` and `weight` a row has one label. */
+/* Cross entropy; a row has one label if `other` and `weight` are NULL. */
 static trb_status cross_entropy(size_t rows, size_t M, size_t K, size_t batch, const float *z, const int32_t *label,
                                 const int32_t *other, const float *weight, double *loss, float *dz)
 {

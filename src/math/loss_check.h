@@ -1,4 +1,4 @@
-/** What losses refuse; defined in loss.c. */
+/** Checks of the losses' inputs; defined in loss.c. */
 #ifndef TRB__LOSS_CHECK_H
 #define TRB__LOSS_CHECK_H
 
@@ -6,10 +6,11 @@
 
 #include "tribikos/status.h"
 
-/** Refuse a number in x [n][K] that is not finite. \param[in] whose  numbers, for the message   \param[in] first
- * number of row 0 among all rows and heads   \param[in] M  heads a row */
+/** Fail if a number in x [n][K] is not finite.
+ * \param[in] whose  what the numbers are, for the message   \param[in] M  heads a row
+ * \param[in] first  number of row 0 of x, counted over all rows and heads */
 trb_status trb__loss_finite(size_t n, size_t K, const float *x, const char *whose, size_t first, size_t M);
-/** Refuse more than TRB_LOSS_K_MAX outputs. */
+/** Fail if K is more than TRB_LOSS_K_MAX outputs. */
 trb_status trb__loss_classes(size_t K);
 
 #endif

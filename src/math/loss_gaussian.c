@@ -1,9 +1,10 @@
+/* Losses of regression and their gradients, for outputs that are mean and log variance (loss.h). */
 #include <float.h>
 #include <math.h>
 
 #include "tribikos/loss.h"
 
-/* Outputs of head or member `number` of all rows, M a row. */
+/* Fails if an output is not finite. \param[in] number  of the head or member, counted over all rows, M a row */
 static trb_status expect_finite(const float *x, const char *whose, size_t number, size_t M)
 {
     if (fabsf(x[0]) <= FLT_MAX && fabsf(x[1]) <= FLT_MAX) return TRB_OK;
@@ -13,13 +14,14 @@ static trb_status expect_finite(const float *x, const char *whose, size_t number
                     whose, number / M, number % M, (double)(fabsf(x[0]) <= FLT_MAX ? x[1] : x[0]));
 }
 
-/* Finite, so that no error at all stays none whatever the variance is. */
+/* 1/variance, kept finite, so that an error of 0 contributes 0 for any variance. */
 static double precision_of(double log_variance)
 {
     return fmin(exp(-log_variance), DBL_MAX);
 }
 
-/* 1/variance is beyond single precision where a log variance is below -88: such a gradient is no step to take. */
+/* Stores a gradient, and fails if it is too large for single precision: 1/variance is if the log variance is below -88.
+ */
 static trb_status put(double by_mean, double by_log_variance, const float *z, size_t number, size_t M, float *dz)
 {
     dz[0] = (float)by_mean;
@@ -46,7 +48,7 @@ trb_status trb_loss_gaussian(size_t rows, size_t M, size_t batch, const float *z
     return TRB_OK;
 }
 
-/* e^d - 1 - d, whose terms cancel where the variances are nearly equal: the series is then exact to the last bits. */
+/* e^d - 1 - d. The terms cancel if the variances are nearly equal, so a series is used near 0. */
 static double excess(double d)
 {
     if (fabs(d) > 0x1p-8) return expm1(d) - d;
@@ -100,7 +102,7 @@ trb_status trb_loss_moments(size_t rows, size_t batch, const float *z, const flo
     for (size_t b = 0; b < rows; b++, z += 2, q += 2, dz += 2) {
         TRB_TRY(expect_finite(z, "the student's outputs", b, 1));
         const double mean = (double)q[0], square = (double)q[1];
-        /* Rounding of the two moments may leave nothing of a variance that is far below the square of the mean. */
+        /* A variance far below the square of the mean may be lost in the rounding of the two moments. */
         const double variance = fmax(square - mean * mean, fmax((double)FLT_EPSILON * square, (double)FLT_MIN));
         const double s = (double)z[1], d = log(variance) - s, precision = precision_of(s), error = (double)z[0] - mean;
         const double far = error * error * precision;

@@ -1,3 +1,4 @@
+/* Metrics of class probabilities (metrics.h): predictions of one row, sums of a block, figures from the sums. */
 #include "tribikos/metrics.h"
 
 #include <float.h>
@@ -7,7 +8,7 @@
 
 #include "tribikos/memory.h"
 
-/* Layout of a block's sums: first these, then three numbers a bin. */
+/* The layout of a block's sums: first these, then three numbers for each bin. */
 enum { CORRECT, NLL, BRIER, TOTAL, DATA, KL, DISAGREE, FIDELITY, BINS };
 enum { BIN_ROWS, BIN_CONFIDENCE, BIN_CORRECT, BIN_SUMS };
 
@@ -38,14 +39,13 @@ size_t trb_predict_work(size_t M, size_t K)
     return 2 * M * K + 2 * K;
 }
 
-/* Log-probabilities come from the logits where a probability is too small to have one, so that no figure meets log 0.
- */
+/* If a mean probability is too small, its logarithm is computed from the logits, so that no figure contains log 0. */
 void trb_predict_mixture(size_t M, size_t K, const float *z, double *work, trb_prediction *out)
 {
     const double heads = (double)M;
     double *each = work, *log_each = each + M * K; /* [M][K] */
     double *sum_log = log_each + M * K;            /* [K] sum over heads of log_each */
-    double *votes = sum_log + K;                   /* [K] heads whose largest logit is here */
+    double *votes = sum_log + K;                   /* [K] number of heads whose largest logit is this one */
     memset(out->p, 0, K * sizeof *out->p);
     memset(sum_log, 0, 2 * K * sizeof *sum_log); /* and votes */
     for (size_t m = 0; m < M; m++) {
@@ -115,7 +115,7 @@ trb_predict *trb_predict_of(trb_dirichlet kind)
     return trb_predict_mixture;
 }
 
-/* What follows from a row's probabilities and its label. */
+/* Adds what follows from a row's probabilities and its label. */
 static void add_row(size_t K, const double *p, const double *log_p, size_t guess, size_t y, size_t bins, double *sums)
 {
     const double correct = guess == y ? 1.0 : 0.0, confidence = p[guess];
@@ -163,7 +163,7 @@ trb_status trb_metrics_block(trb_predict *predict, size_t rows, size_t M, size_t
             out->sums[DISAGREE] += s.disagree;
         }
         if (out->row != NULL) out->row[b] = figures_of(K, &s, guess, label != NULL && guess == (size_t)label[b]);
-        for (size_t k = 0; k < K && out->log_p != NULL; k++) /* the gap of two floats may be more than one holds */
+        for (size_t k = 0; k < K && out->log_p != NULL; k++) /* a difference of two floats may exceed a float */
             out->log_p[b * K + k] = (float)fmax(s.log_p[k], -(double)FLT_MAX);
     }
     trb_free(s.p);
@@ -243,7 +243,7 @@ const trb_figure trb_figures_classes[] = {
     {NULL, 0},
 };
 
-/* All figures one after another, for what does the same with each. */
+/* All figures as an array of doubles, to do the same with each. */
 enum { FIGURES = sizeof(trb_metrics) / sizeof(double) };
 
 static double *values(trb_metrics *m)

@@ -1,3 +1,4 @@
+/* Metrics of predicted Gaussians and their mixture (metrics_gaussian.h). */
 #include "tribikos/metrics_gaussian.h"
 
 #include <math.h>
@@ -5,7 +6,7 @@
 
 #include "tribikos/memory.h"
 
-/* A block's sums, in the order of the figures that come of them. */
+/* A block's sums; each gives one figure. */
 enum { SQUARES, NLL, NLL_MOMENTS, CRPS, COVERED, WIDTH, MODEL, DATA };
 _Static_assert(DATA + 1 == TRB_METRIC_GAUSSIAN_SUMS, "one sum a figure");
 
@@ -19,7 +20,7 @@ typedef struct {
     double *log_density;      /* [M] at the target */
 } mixture;
 
-/* A(d, v) of the CRPS, with s = sqrt v; E|X| of X ~ N(d, v). */
+/* A(d, v) of the CRPS with s = sqrt(v), which is E|X| for X ~ N(d, v). */
 static double expected_distance(double d, double s)
 {
     const double u = d / s;
@@ -39,7 +40,7 @@ static double crps(const mixture *f, double y)
     return to_target / heads - apart / (2.0 * heads * heads);
 }
 
-/* Share of the mixture beyond x, on the side that `sign` points to. */
+/* The probability of the mixture beyond x: above x if sign is 1, below x if it is -1. */
 static double beyond(const mixture *f, double x, double sign)
 {
     double sum = 0.0;
@@ -47,9 +48,9 @@ static double beyond(const mixture *f, double x, double sign)
     return sum / (double)f->M;
 }
 
-/* Where 2.5 % of the mixture lie beyond, on the side of `sign`. Every member of the mixture has its own such place, and
- * between the outermost of them lies the mixture's. Halving cannot fail, and needs no more steps than a double has bits
- * for the width of that bracket against the size of its ends; it stops at a width that no figure shows. */
+/* The point beyond which 2.5 % of the mixture lie, on the side of `sign`. It lies between the smallest and the largest
+ * of the same points of the single Gaussians, so bisection between them cannot fail. It ends at 1e-12 of the first
+ * width, which no printed figure shows, or when no double is left between the ends. */
 static double quantile(const mixture *f, double sign)
 {
     double low = INFINITY, high = -INFINITY;
@@ -103,7 +104,7 @@ static void add_row(const mixture *f, double y, double *sums)
     sums[DATA] += data;
 }
 
-/* Variances from e^-400 to e^400 leave room for their squares, sums and the target's scale. */
+/* Reads a row's Gaussians. With variances from e^-400 to e^400 no square, sum or scaled value overflows. */
 static trb_status fill(size_t row, const float *z, double mean, double scale, const mixture *f)
 {
     for (size_t m = 0; m < f->M; m++, z += 2) {

@@ -1,20 +1,20 @@
-/* Batch normalisation. */
+/* Batch normalisation by oneDNN, with the statistics of the batch or with given ones (conv.h). */
 #include "primitive.h"
 
 #include <math.h>
 
 #include "tribikos/memory.h"
 
-/* By the statistics of the batch, or by given ones; each way has its own primitives. */
+/* Which statistics are used: those of the batch, or given ones. Each way has its own primitives. */
 typedef enum { OF_BATCH, GIVEN, WAYS } way;
 
 struct trb_norm_op {
     size_t channels, count; /* count: values a channel */
     way last;
     trb__primitive forward[WAYS], backward[WAYS];
-    float *mean, *variance; /* of the batch, biased; one behind the other */
-    float *unwanted;        /* [2][channels] gradients by scale and shift that nobody asked for */
-    void *mask[WAYS];       /* where the relu let through */
+    float *mean, *variance; /* of the batch, biased; one array after the other */
+    float *unwanted;        /* [2][channels] gradients by scale and shift if the caller does not want them */
+    void *mask[WAYS];       /* where the relu's input was positive */
 };
 
 static trb_status make(trb_norm_op *n, const trb_layout *l, bool relu, bool training, way w)

@@ -1,3 +1,6 @@
+/* Descriptions of tensors and primitives for oneDNN 3 (first part) and oneDNN 2 (second part); onednn.h says what
+ * differs.
+ */
 #include "onednn.h"
 
 #if DNNL_VERSION_MAJOR >= 3
@@ -19,7 +22,7 @@ trb__md trb__desc_md(const trb__desc *d)
     return d->md;
 }
 
-static const dnnl_dims_t dense; /* windows without holes */
+static const dnnl_dims_t dense; /* no dilation */
 
 static dnnl_status_t conv(dnnl_prop_kind_t pass, dnnl_alg_kind_t algorithm, const trb__md md[4], const trb__windows *w,
                           dnnl_primitive_attr_t attributes, dnnl_engine_t engine, dnnl_primitive_desc_t forward,
@@ -151,7 +154,7 @@ dnnl_status_t trb__desc_make(const trb__tensor *t, trb__desc *d)
     return make(t, &d->md);
 }
 
-/* The descriptors of up to four tensors; NULL for a tensor that is not there. To be closed, also after a failure. */
+/* Descriptors of up to four tensors; md is NULL where there is no tensor. Must be closed, also after a failure. */
 enum { MOST = 4 };
 typedef struct {
     size_t n;

@@ -1,8 +1,8 @@
-/** What differs between oneDNN 2 and 3, and nothing else: how tensors and operations are described to the library.
+/** Everything that differs between oneDNN 2 and 3: how tensors and operations are described to the library.
  *
- * Version 3 hides the descriptor of a tensor, which was a plain struct, behind a pointer that somebody owns, and makes
- * the description of a primitive in one call, where version 2 wanted a descriptor of the operation first. Here a tensor
- * is plain data with either. All functions are local and answer in the library's words. */
+ * In version 2 the descriptor of a tensor is a plain struct; in version 3 it is an object that has to be freed. Version
+ * 2 describes a primitive in two calls, with a descriptor of the operation first; version 3 does it in one. Here a
+ * tensor is plain data with both versions. All functions are local and return the library's status. */
 #ifndef TRB_MATH_ONEDNN_H
 #define TRB_MATH_ONEDNN_H
 
@@ -14,20 +14,20 @@
 #error "oneDNN is too old: 2.6 or newer is needed"
 #endif
 
-/** The library's own descriptor of a tensor, borrowed from whoever made it. */
+/** The library's own descriptor of a tensor, borrowed. */
 #if DNNL_VERSION_MAJOR >= 3
 typedef const_dnnl_memory_desc_t trb__md;
 #else
 typedef const dnnl_memory_desc_t *trb__md;
 #endif
 
-/** Whether the backward pass of normalisation refuses to be given the shift, which it does not need. */
+/** 1 if the backward pass of normalisation does not accept the shift, which it does not need. */
 enum { TRB__NO_SHIFT = DNNL_VERSION_MAJOR >= 3 };
 
-/** Whether there is Winograd's algorithm for the processor: version 3 has given it up. */
+/** 1 if the library has Winograd's algorithm for processors, which version 3 has dropped. */
 enum { TRB__WINOGRAD = DNNL_VERSION_MAJOR < 3 };
 
-/** A tensor in plain words. */
+/** A tensor as plain data. */
 typedef struct {
     int n; /* dimensions */
     dnnl_dims_t dims;
@@ -36,7 +36,7 @@ typedef struct {
     dnnl_dims_t strides;
 } trb__tensor;
 
-/** The library's own descriptor, owned: trb__desc_make() it, and trb__desc_drop() it if that succeeded. */
+/** The library's own descriptor, owned: made by trb__desc_make(), and if that succeeded freed by trb__desc_drop(). */
 typedef struct {
     dnnl_memory_desc_t md;
 } trb__desc;
@@ -50,9 +50,9 @@ typedef struct {
     dnnl_dims_t strides, pad;
 } trb__windows;
 
-/** Descriptions of primitives; `pass` is dnnl_forward_training, dnnl_forward_inference, dnnl_backward (of normalisation),
- * dnnl_backward_data or dnnl_backward_weights (of convolution and pooling). Backward, a tensor is the gradient by it, and
- * `forward` is the description of the forward pass. Without bias and attributes these are NULL. */
+/** Descriptions of primitives. `pass` is dnnl_forward_training, dnnl_forward_inference, dnnl_backward (normalisation),
+ * dnnl_backward_data or dnnl_backward_weights (convolution and pooling). In a backward pass a tensor stands for the
+ * gradient by it, and `forward` is the description of the forward pass. `bias` and `attributes` may be NULL. */
 dnnl_status_t trb__describe_conv(dnnl_prop_kind_t pass, dnnl_alg_kind_t algorithm, const trb__tensor *src,
                                  const trb__tensor *weights, const trb__tensor *bias, const trb__tensor *dst,
                                  const trb__windows *windows, dnnl_primitive_attr_t attributes, dnnl_engine_t engine,
@@ -65,7 +65,7 @@ dnnl_status_t trb__describe_pool(dnnl_prop_kind_t pass, dnnl_alg_kind_t algorith
 dnnl_status_t trb__describe_product(const trb__tensor *a, const trb__tensor *b, const trb__tensor *c,
                                     dnnl_engine_t engine, dnnl_primitive_desc_t *pd);
 
-/** What a convolution does behind its sum: y += what y was, if `sum`; y = max(0, y), if `relu`. */
+/** Append what a convolution does after its products: if `sum`, it adds the old y; then, if `relu`, y = max(0, y). */
 dnnl_status_t trb__append(dnnl_post_ops_t ops, bool sum, bool relu);
 
 #endif

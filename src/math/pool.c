@@ -1,4 +1,4 @@
-/* Pooling. */
+/* Maximum and mean pooling by oneDNN (conv.h). */
 #include "primitive.h"
 
 #include <stdint.h>
@@ -8,7 +8,7 @@
 
 struct trb_pool {
     trb__primitive forward, backward;
-    void *where; /* of the maxima */
+    void *where; /* positions of the maxima, for the backward pass */
 };
 
 trb_status trb_pool_create(const trb_pool_spec *s, const trb_layout *in, trb_layout *out, trb_pool **pool)

@@ -1,4 +1,4 @@
-/* Which products are rounded to bfloat16, and whether the processor can. */
+/* The precision of products: a setting of the process, and a check that the processor has bfloat16. */
 #include "tribikos/precision.h"
 
 #include <stdbool.h>

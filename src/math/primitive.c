@@ -1,3 +1,4 @@
+/* oneDNN's engine and stream, and primitives with their arguments (primitive.h). */
 #include "primitive.h"
 
 static dnnl_engine_t engine;

@@ -1,3 +1,4 @@
+/* Statistics of ranks: detection of out-of-distribution samples, correlations (ranks.h). */
 #include "tribikos/ranks.h"
 
 #include <math.h>
@@ -17,7 +18,7 @@ static int by_score(const void *left, const void *right)
     return a->at < b->at ? -1 : 1;
 }
 
-/* The end of the run of equals that begins at i. */
+/* The end of the run of equal scores that begins at i. */
 static size_t run_end(size_t n, const scored *s, size_t i)
 {
     size_t end = i + 1;
@@ -30,11 +31,11 @@ trb_status trb_detect(size_t n_in, const double *in, size_t n_out, const double 
     const size_t n = n_in + n_out;
     scored *s = NULL;
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, n, sizeof *s, &s));
-    for (size_t i = 0; i < n; i++) s[i] = (scored){i < n_in ? -in[i] : -out[i - n_in], i}; /* the highest first */
+    for (size_t i = 0; i < n; i++) s[i] = (scored){i < n_in ? -in[i] : -out[i - n_in], i}; /* highest score first */
     qsort(s, n, sizeof *s, by_score);
     const double inside = (double)n_in, outside = (double)n_out;
     double wins = 0.0, fpr95 = 1.0;
-    size_t found = 0, alarms = 0; /* true and false positives of the thresholds so far */
+    size_t found = 0, alarms = 0; /* true and false positives at the current threshold */
     *d = (trb_detection){0};
     for (size_t i = 0, end = 0; i < n; i = end) {
         const size_t before = found;
@@ -43,7 +44,8 @@ trb_status trb_detect(size_t n_in, const double *in, size_t n_out, const double 
         for (size_t j = i; j < end; j++) false_here += s[j].at < n_in;
         found += end - i - false_here;
         alarms += false_here;
-        /* What is found here beats all that is not an alarm yet, and half of what is one here. */
+        /* A sample found here scores above all in-distribution samples not yet reached, and ties with those of this
+         * run. */
         wins += (double)(found - before) * ((double)(n_in - alarms) + 0.5 * (double)false_here);
         d->aupr += (double)(found - before) / outside * ((double)found / (double)end);
         if (20 * found >= 19 * n_out) fpr95 = fmin(fpr95, (double)alarms / inside);
@@ -57,7 +59,7 @@ trb_status trb_detect(size_t n_in, const double *in, size_t n_out, const double 
 double trb_pearson(size_t n, const double *x, const double *y)
 {
     double x_mean = 0.0, y_mean = 0.0, xx = 0.0, yy = 0.0, xy = 0.0;
-    for (size_t i = 0; i < n; i++) { /* from the first value on, so that what is constant is 0 */
+    for (size_t i = 0; i < n; i++) { /* relative to the first value, so that a constant gives exactly 0 */
         x_mean += (x[i] - x[0]) / (double)n;
         y_mean += (y[i] - y[0]) / (double)n;
     }

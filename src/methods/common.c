@@ -1,4 +1,4 @@
-/* What several families of methods use. */
+/* Functions of lessons that several families of methods use. */
 #include "internal.h"
 
 double trb__constant(const trb_tempering *o, double done)

@@ -1,11 +1,12 @@
-/* The list of all methods, and what several families use. A new method is one line in TRB__METHODS and one file. */
+/* The list of all methods, and functions that several families use. A new method is a line in TRB__METHODS and a
+ * file. */
 #ifndef TRB_METHODS_INTERNAL_H
 #define TRB_METHODS_INTERNAL_H
 
 #include "tribikos/loss.h"
 #include "tribikos/method.h"
 
-/* In the order of the reference. */
+/* The order in which help and pages list the methods. */
 #define TRB__METHODS(METHOD)                                                                                           \
     METHOD(hydra)                                                                                                      \
     METHOD(kd)                                                                                                         \
@@ -17,7 +18,7 @@
 #define TRB__DECLARED(name) extern const trb_method trb__##name;
 TRB__METHODS(TRB__DECLARED)
 
-/* student.temperature throughout. */
+/* A lesson's `temperature`: student.temperature during the whole training. */
 double trb__constant(const trb_tempering *o, double done);
 /* trb_loss_gaussian_kl() as a lesson's `each`. */
 trb_status trb__follow_gaussians(size_t rows, size_t M, size_t K, size_t batch, float T, const float *z, const float *t,

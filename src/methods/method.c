@@ -1,4 +1,4 @@
-/* Questions about methods that all families answer alike, by their descriptions. */
+/* Answers questions about methods from their descriptions, in the same way for all families. */
 #include "internal.h"
 
 #include <stdio.h>

@@ -1,11 +1,14 @@
+/* Layers on images: convolution, batch normalisation, pooling, sums; and the two kinds that workspaces insert, changes
+ * of layout and copies for the heads. */
 #include "images.h"
 
 #include <string.h>
 
 #include "tribikos/memory.h"
 
-/* Convolution. In the heads, the first one reads what all share and writes the filters of all heads; in later ones a
- * head is a group. With rank1 the heads' filters are made of the shared ones and their factors (rank1.c). */
+/* Convolution. In the heads, the first convolution reads the one input that all heads share, with the filters of all
+ * heads; in later ones each head is a group. With rank1 the heads' filters are made of shared filters and factors
+ * (rank1.c). */
 
 trb_status trb__conv_setup(trb_net *net, trb__layer *l)
 {
@@ -54,7 +57,7 @@ void trb__conv_close(trb__work_step *s)
     trb_conv_destroy(s->op);
 }
 
-/* By running statistics at inference; by those of the batch, which are not given, otherwise. */
+/* At inference with running statistics; in training without, because the statistics of the batch are used. */
 static trb_norm_params norm_params(const trb__layer *l, const trb__pass *p)
 {
     return (trb_norm_params){.scale = p->params + l->weight,
@@ -135,7 +138,7 @@ trb_status trb__norm_back(const trb__work_step *s, const trb__pass *p, const voi
     TRB_TRY(trb_norm_backward(s->op, &params, p->x, dy, p->grad + l->weight, p->grad + l->bias, dx));
     if (p->trains) {
         trb_norm_statistics(s->op, p->grad + l->mean, p->grad + l->variance);
-    } else { /* what leaves the average as it is */
+    } else { /* inference: this leaves the running statistics as they are */
         const size_t bytes = l->y_copies * l->in.c * sizeof(float);
         memcpy(p->grad + l->mean, p->params + l->mean, bytes);
         memcpy(p->grad + l->variance, p->params + l->variance, bytes);
@@ -143,7 +146,7 @@ trb_status trb__norm_back(const trb__work_step *s, const trb__pass *p, const voi
     return TRB_OK;
 }
 
-/* Pooling, of all copies alike. */
+/* Pooling; copies are just more channels. */
 
 trb_status trb__pool_setup(trb_net *net, trb__layer *l)
 {
@@ -215,7 +218,7 @@ trb_status trb__add_step(const trb__work_step *s, const trb__pass *p)
     return TRB_OK;
 }
 
-/* A change of layout: there and back. */
+/* A change of layout, and back in the backward pass. */
 
 typedef struct {
     trb_reorder *there, *back;

@@ -1,4 +1,4 @@
-/** The kinds of layers on images: what the table of kinds points to. */
+/** Functions of the layer kinds on images, for the table of kinds in layers.c. */
 #ifndef TRB_NET_IMAGES_H
 #define TRB_NET_IMAGES_H
 

@@ -1,4 +1,4 @@
-/* The kinds of layers on rows of numbers; those on images are in images.c. */
+/* The table of all layer kinds, and the kinds that work on rows of numbers; those on images are in images.c. */
 #include "images.h"
 
 #include <math.h>
@@ -8,9 +8,9 @@
 #include "tribikos/rng.h"
 #include "tribikos/wide.h"
 
-/* Dense, but for rank1, which has a file of its own. The copies of x are multiplied one by one, each by its part of the
- * weights [y_copies * units][inputs]: one product in the body, one for all heads in the first layer behind the split
- * (which has one copy of x), one a head in later layers. */
+/* Dense layers; rank1.c has the products of rank1. The copies of x are multiplied one by one, each by its part of the
+ * weights [y_copies * units][inputs]. This is one product in the body, one for all heads together in the first layer
+ * after the split (which has one copy of x), and one for each head in later layers. */
 
 static trb_status dense_setup(trb_net *net, trb__layer *l)
 {
@@ -34,13 +34,13 @@ static trb_status dense_open(trb__work_step *s, size_t rows, bool training)
     return s->l->argument.rank1 ? trb__rank1_dense_open(s, rows, training) : TRB_OK;
 }
 
-/* A value that is not a number must reach the loss, which reports it: hence v < 0 and not v > 0. */
+/* A NaN must pass through to the loss, which reports it. So the test is v < 0, not v > 0. */
 static inline float clip(float v)
 {
     return v < 0.0F ? 0.0F : v;
 }
 
-/* \param[out] y  without the bias */
+/* Multiplies without adding the bias. */
 static trb_status multiply(const trb__work_step *s, const trb__pass *p, float *y)
 {
     const trb__layer *l = s->l;
@@ -97,7 +97,7 @@ static trb_status dense_backward(const trb__work_step *s, const trb__pass *p, co
     return TRB_OK;
 }
 
-/* Relu and tanh: the gradient follows from the output. */
+/* Relu and tanh: the backward pass needs only the output. */
 
 TRB_WIDE static void clip_all(size_t n, const float *x, float *y)
 {
@@ -109,7 +109,7 @@ TRB_WIDE static void let_through(size_t n, const float *restrict y, float *restr
     for (size_t i = 0; i < n; i++) d[i] = y[i] > 0.0F ? d[i] : 0.0F;
 }
 
-/* Also the sums over rows of what is let through. */
+/* The same, and sums over rows of the gradients that are let through, for the bias. */
 TRB_WIDE static void let_through_rows(size_t rows, size_t width, const float *restrict y, float *restrict d,
                                       float *restrict db)
 {
@@ -159,8 +159,8 @@ static trb_status tanh_backward(const trb__work_step *s, const trb__pass *p, con
     return TRB_OK;
 }
 
-/* Dropout. A sample's stream is shared by all dropout layers, each of which begins at a block of its own; a block of
- * the generator makes eight decisions of 32 bits. */
+/* Dropout. All dropout layers share one random stream for a sample, and each begins at its own block of the stream. One
+ * block of the generator gives eight decisions of 32 bits each. */
 
 enum { DECISIONS = 8 };
 

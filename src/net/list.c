@@ -1,4 +1,4 @@
-/* Layer lists: one item read, one item printed. */
+/* Layer lists: reading one item with its errors, and printing it in canonical form. */
 #include "layer.h"
 
 #include <ctype.h>
@@ -18,7 +18,7 @@ static bool blank(char c)
 
 /* ---- reading */
 
-/* What stands up to the next comma, every run of blanks as one. */
+/* Copies the text up to the next comma, with every run of blanks as one blank. */
 static trb_status take_text(const char **cursor, trb__list_item *item)
 {
     const char *from = *cursor, *comma = strchr(from, ',');
@@ -41,7 +41,7 @@ static trb_status take_text(const char **cursor, trb__list_item *item)
     return TRB_OK;
 }
 
-/* The next word of an item's text, "" behind the last. \return what follows it */
+/* Copies the next word of an item's text, "" after the last one. \return the text after it */
 static const char *take_word(const char *text, char word[TRB__ITEM_BYTES])
 {
     const size_t n = strcspn(text, " ");
@@ -78,12 +78,12 @@ static trb_status wrong(const trb__list_item *item, const char *takes, const cha
                     item->text, item->kind->name, takes, as_in[item->kind->takes], got);
 }
 
-/* A whole number that is all of `text`. */
+/* Reads a whole number; `text` must contain nothing else. */
 static trb_status read_size(const trb__list_item *item, const char *what, const char *text, size_t lo, size_t hi,
                             size_t *value)
 {
     char *end = NULL, takes[80];
-    const unsigned long long read = strtoull(text, &end, 10); /* the largest there is if it is too large */
+    const unsigned long long read = strtoull(text, &end, 10); /* gives the largest number if the text is beyond it */
     *value = (size_t)read;
     if (isdigit((unsigned char)text[0]) && *end == '\0' && read >= lo && read <= hi) return TRB_OK;
     (void)snprintf(takes, sizeof takes, "%s from %zu to %zu", what, lo, hi);
@@ -136,7 +136,7 @@ static trb_status read_window(const trb__list_item *item, const char *rest, trb_
         if (i == 1) TRB_TRY(read_size(item, "a pad", word, 0, WINDOW_MAX, &a->pad));
     }
     a->bias = given[2];
-    /* Beyond that a window may hold nothing but padding, which has no largest value. */
+    /* With more padding a window could hold nothing but padding, which has no maximum. */
     if (!filters && a->pad > a->kernel / 2)
         return trb_fail(TRB_ECONFIG, "layers: item %zu, \"%s\": a pad of at most half the window, %zu, fits",
                         item->number, item->text, a->kernel / 2);
@@ -180,7 +180,7 @@ static trb_status read_layer(trb__list_item *item, const char *word, const char 
     return stands_alone(item, word, rest);
 }
 
-/* What stands behind the word rank1. */
+/* Reads what follows the word rank1. */
 static trb_status read_rank1(trb__list_item *item, const char *rest)
 {
     char word[TRB__ITEM_BYTES];
@@ -231,7 +231,7 @@ void trb__list_item_print(const trb__list_item *item, trb_text *t)
         trb_number_shortest(a->probability, 1, number);
         trb_text_add(t, " %s", number);
         return;
-    case TRB__FACTOR: /* four digits show the largest and the smallest one without an exponent */
+    case TRB__FACTOR: /* with four digits neither 0.001 nor 1000 is printed with an exponent */
         trb_number_shortest(a->factor, 4, number);
         trb_text_add(t, " %s", number);
         return;

@@ -1,4 +1,4 @@
-/* Networks: built from a list, asked for what they are, given their first weights. */
+/* Networks: built from a list, their properties, their initial weights. */
 #include "tribikos/net.h"
 
 #include <math.h>
@@ -10,10 +10,11 @@
 
 enum { TENSORS = 4 }; /* the most that a layer has */
 
-/* Numbers a row, anywhere in a network: beyond that sizes in bytes might not fit the libraries' integers. */
+/* The most numbers that a row may have anywhere in a network: with more, sizes in bytes might not fit the libraries'
+ * integers. */
 enum { WIDTH_MAX = 1 << 30 };
 
-/* Running statistics go behind all that is trained, in the slab and in the table. */
+/* Moves running statistics to the end, after all trained parameters, in the slab and in the table. */
 static trb_status settle(trb_net *net)
 {
     trb_param *sorted = NULL;
@@ -35,7 +36,7 @@ static trb_status settle(trb_net *net)
     return TRB_OK;
 }
 
-/* What the list has said up to here. */
+/* What is known from the items of the list that have been read. */
 typedef struct {
     size_t split; /* its item number, 0 before it */
     const char *name;
@@ -45,7 +46,7 @@ typedef struct {
     size_t saved_copies;
 } course;
 
-/* The shapes of fork, shortcut and add, of which the latter two also deal with what was saved. */
+/* Sets shapes for fork, shortcut and add, and keeps track of the saved value. */
 static trb_status follow(const trb__list_item *item, course *at, trb__layer *l)
 {
     const trb_shape in = l->in;
@@ -126,7 +127,8 @@ static trb_status add_split(const trb__list_item *item, course *at)
         return trb_fail(TRB_ECONFIG, "layers: item %zu: a second split; the first is item %zu", item->number,
                         at->split);
     if (at->forked)
-        return trb_fail(TRB_ECONFIG, "layers: item %zu: a split between fork and add; put it before or behind them",
+        return trb_fail(TRB_ECONFIG,
+                        "layers: item %zu: a split between fork and add; put it before the fork or after the add",
                         item->number);
     at->split = item->number;
     at->name = "";
@@ -194,7 +196,7 @@ trb_status trb__net_make(const char *layers, trb_shape input, size_t M, trb__hea
     trb_net *net = NULL;
     trb_status st = TRB_OK;
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, 1, sizeof *net, &net));
-    TRB_GO(trb_net_expand(layers, &net->layers)); /* which also makes it canonical */
+    TRB_GO(trb_net_expand(layers, &net->layers)); /* also makes the list canonical */
     for (const char *c = net->layers; *c != '\0'; c++) items += *c == ',';
     net->input = input;
     net->heads = M;
@@ -269,7 +271,7 @@ size_t trb_net_trained(const trb_net *net)
     return net->trained;
 }
 
-/* Every output is a sum over as many inputs as there are weights an output channel. */
+/* Each output is a sum over its inputs, as many as an output channel has weights. */
 double trb__layer_macs(const trb__layer *l)
 {
     if (l->argument.units == 0) return 0.0;

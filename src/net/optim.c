@@ -1,3 +1,4 @@
+/* Optimisers and learning-rate schedules (optim.h). */
 #include "tribikos/optim.h"
 
 #include <math.h>
@@ -8,7 +9,7 @@ double trb_optim_rate(const trb_optim *o, uint64_t t)
 {
     t += o->first_step;
     if (t <= o->warmup_steps) return o->lr * ((double)t / (double)o->warmup_steps);
-    const uint64_t done = t - 1 - o->warmup_steps; /* steps behind the warm-up before this one */
+    const uint64_t done = t - 1 - o->warmup_steps; /* steps after the warm-up, before this one */
     switch (o->schedule) {
     case TRB_SCHEDULE_CONSTANT:
         break;
@@ -28,15 +29,15 @@ size_t trb_optim_moments(const trb_optim *o)
     return o->momentum != 0.0 ? 1 : 0;
 }
 
-/* The loops below run over [0, n) of one tensor's part of a slice. Constants are computed in double and rounded once.
- */
+/* The loops below update n values, the part of one tensor in a slice. Constants are computed in double and rounded
+ * once. */
 
 TRB_WIDE static void sgd(size_t n, float rate, float decay, float scale, float *restrict w, const float *restrict g)
 {
     for (size_t i = 0; i < n; i++) w[i] -= rate * (scale * g[i] + decay * w[i]);
 }
 
-/* From v: plain momentum steps along v, Nesterov's along g + momentum v. */
+/* Plain momentum steps along v, Nesterov's along g + momentum v. */
 TRB_WIDE static void momentum(const trb_optim *o, size_t n, float rate, float decay, float scale, float *restrict w,
                               const float *restrict g, float *restrict v)
 {
@@ -51,7 +52,7 @@ TRB_WIDE static void momentum(const trb_optim *o, size_t n, float rate, float de
 TRB_WIDE static void adam(const trb_optim *o, uint64_t t, size_t n, double lr, float decay, float shrink, float scale,
                           float *restrict w, const float *restrict g, float *restrict m, float *restrict v)
 {
-    /* The bias corrections as factors: one square root and one division an element. */
+    /* Bias corrections are factors, so that an element takes only one square root and one division. */
     const float rate = (float)(lr / (1.0 - pow(o->beta1, (double)t)));
     const float correct = (float)(1.0 / sqrt(1.0 - pow(o->beta2, (double)t)));
     const float b1 = (float)o->beta1, c1 = (float)(1.0 - o->beta1), b2 = (float)o->beta2, c2 = (float)(1.0 - o->beta2);

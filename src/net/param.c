@@ -1,11 +1,11 @@
-/* The table of parameters, as the layers fill it. */
+/* The table of parameters, to which layers append their tensors. */
 #include <stdio.h>
 
 #include "layer.h"
 
 trb_status trb__net_add_param(trb_net *net, trb__layer *l, const trb__param_spec *t, size_t *offset)
 {
-    size_t *end = t->statistic ? &net->size : &net->trained; /* settle() puts one behind the other */
+    size_t *end = t->statistic ? &net->size : &net->trained; /* settle() later joins both */
     size_t one = 1, all = 0;                                 /* floats of a copy, and of all copies in the slab */
     const bool each = l->head && !t->shared;
     trb_param *p = &net->param[net->n_params];

@@ -1,4 +1,4 @@
-/* Networks that are parts of another one, and copies from one to the other by the names in their tables. */
+/* Networks that are parts of another one (cut at the split, windows), and copies of parameters between them by name. */
 #include "tribikos/net.h"
 
 #include <string.h>
@@ -6,7 +6,7 @@
 #include "layer.h"
 #include "tribikos/memory.h"
 
-/* Cut a list that has a split in front of it. \param[out] behind  the split and what follows it, in the list */
+/* Cuts a list in front of its split. \param[out] behind  the rest of the list, from the split on */
 static trb_status cut_list(char *list, const char **behind)
 {
     const char *cursor = list;
@@ -19,7 +19,7 @@ static trb_status cut_list(char *list, const char **behind)
     return TRB_OK;
 }
 
-/* Why none of the heads can be without the others; NULL if they can. */
+/* Why the heads cannot be separated from each other; NULL if they can. */
 static const char *tie_of(const trb_net *net)
 {
     for (size_t i = 0; i < net->n_layers; i++) {
@@ -31,7 +31,7 @@ static const char *tie_of(const trb_net *net)
 
 trb_status trb_net_cut(const trb_net *net, size_t heads, trb_net **body, trb_net **behind)
 {
-    const trb__layer *first = net->layer; /* behind the split */
+    const trb__layer *first = net->layer; /* first layer after the split */
     while (first < net->layer + net->n_layers && !first->head) first++;
     if (first == net->layer + net->n_layers)
         return trb_fail(TRB_ECONFIG,
@@ -85,7 +85,7 @@ static const trb_param *find(const trb_net *net, const char *name)
     return NULL;
 }
 
-/* Whether two tensors of one name have the same shape, heads apart. */
+/* Whether two tensors of one name have the same shape, apart from the number of heads. */
 static bool same_shape(const trb_param *p, const trb_param *q)
 {
     const size_t at = p->head;

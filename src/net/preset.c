@@ -1,4 +1,4 @@
-/* Presets: named networks that are written out as a plain list. */
+/* Presets: names such as resnet20 that expand into a plain list of layers. */
 #include "layer.h"
 
 #include <ctype.h>
@@ -34,7 +34,7 @@ static void write_resnet(trb_text *t, size_t n, size_t width, size_t outputs)
     trb_text_add(t, ", name pool, globalpool, name fc, dense %zu", outputs);
 }
 
-/* Where the shape changes, both ways through a block take the normalised input; elsewhere the short one takes it raw.
+/* Where the shape changes, both branches of a block read the normalised input; elsewhere the shortcut is the raw input.
  */
 static void write_wide(trb_text *t, size_t n, size_t width, size_t outputs)
 {
@@ -51,7 +51,7 @@ static void write_wide(trb_text *t, size_t n, size_t width, size_t outputs)
     trb_text_add(t, ", name pool, norm, relu, globalpool, name fc, dense %zu", outputs);
 }
 
-/* A word's D and W stand for numbers, the depth and the width. A depth is 6n + `rest` with n >= 1. */
+/* In `word`, D stands for the depth and W for the width. A depth is 6n + `rest` with n >= 1. */
 typedef struct {
     const char *word, *example;
     size_t rest;
@@ -71,7 +71,7 @@ static const char *behind_blanks(const char *at)
     return at;
 }
 
-/* The preset whose word begins at `at`, as far as its first number. */
+/* The preset whose word, up to its first number, stands at `at`. */
 static const preset *find(const char *at)
 {
     for (size_t i = 0; i < sizeof presets / sizeof *presets; i++) {
@@ -82,7 +82,7 @@ static const preset *find(const char *at)
     return NULL;
 }
 
-/* Decimal digits; too large a number becomes the largest there is. */
+/* Reads decimal digits; a number that is too large becomes the largest integer. */
 static bool take_number(const char **at, size_t *value)
 {
     char *end = NULL;
@@ -92,11 +92,11 @@ static bool take_number(const char **at, size_t *value)
     return true;
 }
 
-/* Write out the item that begins at `item` and is the list's `number`th. */
+/* Expands the item that begins at `item`, number `number` of the list. */
 static trb_status write_preset(trb_text *t, const preset *p, const char *item, size_t number)
 {
     const char *at = item;
-    size_t depth = 6 + p->rest, width = 1, outputs = 0; /* for words that have no such numbers */
+    size_t depth = 6 + p->rest, width = 1, outputs = 0; /* defaults for words without these numbers */
     bool good = true;
     for (const char *word = p->word; good && *word != '\0'; word++) {
         if (*word == 'D' || *word == 'W')
@@ -140,10 +140,10 @@ static trb_status write_list(trb_text *t, const char *layers)
     return TRB_OK;
 }
 
-/* A name names a layer, and no other layer has it: the names of parameters must differ. */
+/* Checks that each name is followed by a layer and given only once, because the names of parameters must differ. */
 static trb_status check_names(const char *list)
 {
-    char name[TRB__ITEM_BYTES] = ""; /* that has no layer yet */
+    char name[TRB__ITEM_BYTES] = ""; /* a name that no layer has followed yet */
     trb__list_item item = {0};
     for (const char *cursor = list; cursor != NULL;) {
         const char *here = cursor + (*cursor == ' '), *first = list;
@@ -162,7 +162,7 @@ static trb_status check_names(const char *list)
 
 trb_status trb_net_expand(const char *layers, char **out)
 {
-    enum { LONGEST = 1 << 16 }; /* a list may come with a file from anywhere, and names are searched for in all of it */
+    enum { LONGEST = 1 << 16 }; /* a list may come from a hostile file, and each name is searched for in all of it */
     const size_t n = strlen(layers);
     trb_text list = {0};
     char *text = NULL;

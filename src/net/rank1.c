@@ -1,10 +1,10 @@
 /* Layers whose weights the heads share, each head with factors of its own (Wen, Tran and Ba 2020, arXiv:2002.06715,
  * sec. 3): W_m = W o (s_m r_m^T).
  *
- * A dense layer has many weights and few activations: it scales what goes in and what comes out, and multiplies the
- * rows of all heads by W at once. A convolution has few weights and many activations: it makes the heads' filters W_m,
- * which then are ordinary ones, so that normalisation, sums and relus join it as any other, and takes their gradients
- * apart. */
+ * A dense layer has many weights and few activations. So it scales its inputs and outputs, and multiplies the rows of
+ * all heads by W in one product. A convolution has few weights and many activations. So it computes the heads' filters
+ * W_m and convolves as usual, which lets normalisation, sums and relus be joined to it; the backward pass splits the
+ * gradient by W_m into those by W, s and r. */
 #include "layer.h"
 
 #include <string.h>
@@ -24,8 +24,8 @@ trb_status trb__rank1_factors(trb_net *net, trb__layer *l, size_t inputs, size_t
 
 /* ---- dense */
 
-/* What a step keeps, [rows][M][...]: the scaled inputs (going back, then the gradient by them), the products, which
- * the gradient by s needs, and for training the gradient by them. */
+/* The scratch memory of a step, each [rows][M][...]. xr: the scaled inputs, and in the backward pass then the gradient
+ * by them. u: the products, which the gradient by s needs. du: for training, the gradient by the products. */
 typedef struct {
     size_t M, n, k; /* heads, outputs, inputs of one */
     float *xr, *u, *du;
@@ -46,7 +46,7 @@ trb_status trb__rank1_dense_open(trb__work_step *s, size_t rows, bool training)
     return trb_alloc(TRB_MEM_ACTIVATIONS, rows, width * sizeof *s->scratch, &s->scratch);
 }
 
-/* Where head m's input of a row begins; the first layer behind the split has one for all. */
+/* Where the input of head m in a row begins; in the first layer after the split all heads have one input. */
 static inline size_t input_of(const trb__layer *l, const dense *d, size_t row, size_t m)
 {
     return row * l->x_width + (l->x_copies > 1 ? m * d->k : 0);
@@ -96,8 +96,8 @@ TRB_WIDE static void back_over_outputs(const trb__layer *l, const dense *d, cons
     }
 }
 
-/* From the gradient by the scaled inputs: dr = sum over rows of it times x, dx = it times r, of one input for all heads
- * the sum over them. */
+/* With g the gradient by the scaled inputs: dr = sum over rows of g o x, and dx = g o r, summed over heads if they have
+ * one input. */
 TRB_WIDE static void back_over_inputs(const trb__layer *l, const dense *d, const trb__pass *p, float *to)
 {
     if (p->grad != NULL) memset(p->grad + l->r, 0, d->M * d->k * sizeof *p->grad);
@@ -137,7 +137,7 @@ size_t trb__rank1_filters(const trb__layer *l)
     return l->y_copies * l->out.c * l->in.c * l->argument.kernel * l->argument.kernel;
 }
 
-/* The heads' filters, and for training the gradient by them. */
+/* Allocates the heads' filters, and for training the gradient by them. */
 trb_status trb__rank1_conv_open(trb__work_step *s, bool training)
 {
     return trb_alloc(TRB_MEM_ACTIVATIONS, trb__rank1_filters(s->l), (training ? 2 : 1) * sizeof *s->scratch,

@@ -1,4 +1,4 @@
-/* Where a list without a split gets one. */
+/* Inserts a split into a list that has none, at a position or a name. */
 #include "layer.h"
 
 #include <stdlib.h>
@@ -6,7 +6,7 @@
 
 #include "tribikos/memory.h"
 
-/* The names of a list, those with one first part as "stage1.block1 ... stage1.block3"; "" if there are none. */
+/* Prints the names of a list. Names with the same first part become "stage1.block1 ... stage1.block3". */
 static void list_names(const char *list, size_t n, char *text)
 {
     char last[TRB__ITEM_BYTES] = "";
@@ -24,7 +24,7 @@ static void list_names(const char *list, size_t n, char *text)
 }
 
 typedef struct {
-    const char *item; /* the item of the list that the split goes in front of; NULL if there is none */
+    const char *item; /* the item before which the split is inserted; NULL if there is no such place */
     bool in_block;    /* between a fork and its add */
     size_t fork;      /* that fork's position */
     size_t n_layers;  /* of the list */
@@ -37,7 +37,7 @@ static trb_status find_place(const char *list, const char *at, place *found)
     const unsigned long long wanted = number ? strtoull(at, NULL, 10) : 0;
     const char *name = NULL; /* the item that names the next layer */
     size_t fork = 0, position = 0;
-    bool open = false; /* the add of that fork is still to come */
+    bool open = false; /* between that fork and its add */
     trb__list_item item = {0};
     *found = (place){.item = NULL};
     for (const char *cursor = list; cursor != NULL;) {
@@ -48,7 +48,7 @@ static trb_status find_place(const char *list, const char *at, place *found)
             return trb_fail(TRB_ECONFIG, "split: the layers have a split already, as item %zu", item.number);
         if (item.is == TRB__NAME) {
             name = here;
-            /* The whole name counts more than the first part of one that comes before it. */
+            /* A whole name is preferred to the first part of an earlier one. */
             fits = strncmp(item.name, at, n) == 0 &&
                    (item.name[n] == '\0' || (item.name[n] == '.' && found->item == NULL));
         } else {
@@ -65,14 +65,14 @@ static trb_status find_place(const char *list, const char *at, place *found)
     return TRB_OK;
 }
 
-/* Why there is no split at `at`. */
+/* Fails with the reason why no split can be inserted at `at`. */
 static trb_status refuse(const char *layers, const char *list, const char *at, const place *p)
 {
     char names[400];
     if (p->item != NULL)
         return trb_fail(TRB_ECONFIG,
                         "split: \"%s\" lies between a fork and its add, which one side of the split must hold; give "
-                        "the fork's position, %zu, or one behind the add",
+                        "the fork's position, %zu, or one after the add",
                         at, p->fork);
     if (at[0] != '\0' && strspn(at, "0123456789") == strlen(at))
         return trb_fail(TRB_ECONFIG, "split: position %s is behind the last layer of \"%.200s\", %zu (counted from 0)",

@@ -1,10 +1,11 @@
-/* Heads that regress to the mean of what they follow, where they cannot tell it, differ too little, by about the same
- * factor everywhere. This layer undoes that. */
+/* The layer `spread`. Heads that cannot learn all differences between their members regress to the mean: they differ
+ * too little, by about the same factor everywhere. This layer multiplies the differences from the mean by a factor S.
+ */
 #include "layer.h"
 
 #include "tribikos/wide.h"
 
-/* y may be x. The mean is in double, over the heads in their order. */
+/* y may be x. The mean is computed in double, over the heads in order. */
 TRB_WIDE static void widen(const trb__work_step *s, size_t rows, const float *x, float *y)
 {
     enum { CHUNK = 64 };

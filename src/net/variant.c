@@ -1,4 +1,4 @@
-/* Networks that are made of others: with rank1 layers, folded into one head, spread by another factor. */
+/* Networks derived from others: with rank1 layers, folded into one head, with another factor of spread. */
 #include <string.h>
 
 #include "layer.h"
@@ -69,7 +69,7 @@ done:
     return st;
 }
 
-/* W o the mean of s_m r_m^T, of a tensor [outputs][inputs][...]. */
+/* Computes W o (mean over m of s_m r_m^T) for a tensor [outputs][inputs][...]. */
 static void fold_weight(size_t M, const trb_param *p, const float *w, const float *r, const float *s, float *to)
 {
     const size_t N = p->shape[0], C = p->shape[1], window = p->count / (N * C);
@@ -91,8 +91,7 @@ static void mean_of_heads(size_t M, const trb_param *p, const float *from, float
     }
 }
 
-/* Both tables have the same tensors in the same order, but for the factors, which lie behind their weights: r, then s.
- * */
+/* Both tables have the same tensors in the same order, except that in `net` factors follow their weights: r, then s. */
 void trb_net_fold(const trb_net *net, const float *params, const trb_net *plain, float *to)
 {
     const trb_param *q = plain->param;

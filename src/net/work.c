@@ -1,3 +1,4 @@
+/* Workspaces: planning a network's layers as steps, the memory of the steps, forward and backward passes, times. */
 #include "tribikos/net.h"
 
 #include <string.h>
@@ -6,14 +7,14 @@
 #include "tribikos/clock.h"
 #include "tribikos/memory.h"
 
-/* Where a value is: at the caller's, or in one of the workspace's places. */
+/* As the place of a value: it is in the caller's memory, not in one of the workspace's places. */
 #define CALLER SIZE_MAX
 
-/* A value on its way through the network. */
+/* A value that passes through the network: the output of the last step, or the one that a fork saved. */
 typedef struct {
     trb_layout layout;
     size_t copies, place;
-    bool overwritable; /* nobody reads it but the next step */
+    bool overwritable; /* only the next step reads it */
 } value;
 
 struct trb_work {
@@ -22,26 +23,26 @@ struct trb_work {
     size_t slice; /* rows of a pass */
     bool training;
     bool fixed;                                       /* some step is made for exactly `slice` rows */
-    bool measures;                                    /* the time of each step */
+    bool measures;                                    /* measures the time of each step */
     void (*needs)(void *ctx, size_t from, size_t to); /* see trb_work_watch() */
     void (*ready)(void *ctx, size_t from);
     void *watcher;
-    size_t last_rows; /* of the last forward pass, 0 before it */
-    bool last_drew;   /* it had dropout masks and statistics of its own */
+    size_t last_rows; /* of the last forward pass, 0 if there was none */
+    bool last_drew;   /* it drew dropout masks and took the statistics of its batch */
     size_t n_steps, first_trained;
     trb__work_step *step;
     size_t n_places, *bytes; /* [places] */
     char *slab;              /* all places and g */
-    void *g[3];              /* gradients: the one on its way, the saved one, and room for the next */
+    void *g[3];              /* gradients: the current one, the saved one, and room for the next */
     float *padded;           /* [slice][D] the caller's last rows, filled up */
-    float *z;                /* [rows][M][K] what the slices put out */
+    float *z;                /* [rows][M][K] the outputs of all slices */
     uint8_t *masks;
 };
 
 /* ---- planning: from layers to steps
  *
- * Training keeps every output, each in a place of its own. At inference three places do: for what is on its way, for
- * what a fork saved, and for what is computed next. */
+ * A place is a region of the workspace for one value. In training every output is kept, so each has its own place. At
+ * inference three places are enough: for the current value, for the one that a fork saved, and for the next output. */
 
 enum { STEPS_A_LAYER = 4, INFERENCE_PLACES = 3 };
 
@@ -75,7 +76,7 @@ static trb__work_step *new_step(planner *p, const trb__layer_kind *kind, const t
     return s;
 }
 
-/* Make the step, whose output replaces the value. */
+/* End the planning of a step, whose output replaces the value. */
 static trb_status end_step(planner *p, trb__work_step *s, value *v)
 {
     if (s->kind->open != NULL) TRB_TRY(s->kind->open(s, p->work->slice, p->work->training));
@@ -100,7 +101,7 @@ static trb_status to_plain(planner *p, value *v, trb_shape one)
     return change_layout(p, v, &plain);
 }
 
-/* Give every head a copy of a value of one copy. */
+/* Plan to copy a value that has one copy, so that every head has its own. */
 static trb_status copy_to_heads(planner *p, value *v, trb_shape one, size_t M)
 {
     trb_layout whole;
@@ -124,13 +125,13 @@ static bool is(const trb__layer *l, const char *kind)
     return strcmp(l->kind->name, kind) == 0;
 }
 
-/* The layer behind layer i, or NULL. */
+/* The layer after layer i, or NULL. */
 static const trb__layer *behind(const trb_net *net, size_t i)
 {
     return i + 1 < net->n_layers ? &net->layer[i + 1] : NULL;
 }
 
-/* Join to a convolution at inference what follows it; i moves to the last layer that was joined. */
+/* At inference, join the layers that follow to a convolution (norm, add, relu); i moves to the last one joined. */
 static trb_status join_to_conv(planner *p, trb__work_step **step, size_t *i)
 {
     const trb_net *net = p->work->net;
@@ -141,7 +142,7 @@ static trb_status join_to_conv(planner *p, trb__work_step **step, size_t *i)
         norm = next;
         next = behind(net, ++*i);
     }
-    /* A convolution cannot write over what it reads, as it would if nothing lies between the fork and it. */
+    /* A convolution cannot overwrite its own input, as it would if it came directly after the fork. */
     if (next != NULL && is(next, "add") && p->saved.place != CALLER && p->saved.place != p->now.place &&
         !trb_layout_is_plain(&p->saved.layout)) {
         if (p->saved.copies < l->y_copies) TRB_TRY(copy_to_heads(p, &p->saved, l->out, l->y_copies));
@@ -178,7 +179,7 @@ static trb_status plan_add(planner *p, const trb__layer *l, size_t *i)
     return TRB_OK;
 }
 
-/* Plan layer i and what is joined to it. */
+/* Plan layer i and the layers that are joined to it. */
 static trb_status plan_layer(planner *p, size_t *i)
 {
     const trb_net *net = p->work->net;
@@ -224,9 +225,9 @@ static trb_status plan_layer(planner *p, size_t *i)
     return TRB_OK;
 }
 
-/* At inference images go through the network a few at a time, so that what one layer writes is still in the cache when
- * the next one reads it. Images a second of ResNet-20 by slices of 16, 32, 64, 128 (one core of a Zen 4): 1670, 1740,
- * 1650, 1660 in float32, 2770 to 2790 in bfloat16. */
+/* At inference images pass through the network in slices of a few, so that the output of a layer is still in the cache
+ * when the next layer reads it. ResNet-20 in slices of 16, 32, 64, 128 (one core of a Zen 4) computes 1670, 1740, 1650,
+ * 1660 images a second in float32, and 2770 to 2790 in bfloat16. */
 enum { SLICE = 32 };
 
 static trb_status plan(trb_work *w)
@@ -251,7 +252,7 @@ static size_t up_to_line(size_t bytes)
     return (bytes + LINE - 1) / LINE * LINE;
 }
 
-/* Numbers a row at the end of the network. */
+/* Numbers that a row has at the end of the network. */
 static size_t width_of(const trb_net *net)
 {
     return net->layer[net->n_layers - 1].y_width;
@@ -365,7 +366,7 @@ static trb_status pass_forward(trb_work *w, const float *params, size_t rows, co
     return TRB_OK;
 }
 
-/* Slices of a fixed number of rows, the last one filled up with zeros. */
+/* Computes slices of a fixed number of rows; the last one is filled up with zeros. */
 static trb_status forward_in_slices(trb_work *w, const float *params, size_t rows, const float *x, const float **z)
 {
     const size_t D = trb_shape_size(w->net->input), width = width_of(w->net);
@@ -402,7 +403,7 @@ trb_status trb_net_forward(const trb_net *net, trb_work *w, const float *params,
     return TRB_OK;
 }
 
-/* The gradient on its way back, and that of what the fork saved. */
+/* The gradients by the current value and by the saved one, on the way back. */
 typedef struct {
     const trb_work *w;
     const void *now, *saved;
@@ -415,7 +416,7 @@ static void *room(const gradients *g)
     return g->w->g[i];
 }
 
-/* Where a gradient may be worked on in place: not where the caller's lies, nor where it is the saved one too. */
+/* The place of the current gradient if it may be changed there; NULL if it is the caller's or also the saved one. */
 static void *own(const gradients *g)
 {
     for (size_t i = 0; i < sizeof g->w->g / sizeof *g->w->g; i++)
@@ -423,6 +424,7 @@ static void *own(const gradients *g)
     return NULL;
 }
 
+/* One step of the backward pass: the gradient by the step's input takes the place of the gradient by its output. */
 static trb_status step_back(trb__work_step *s, const trb__pass *pass, gradients *g, bool wanted)
 {
     const void **on = s->on_saved ? &g->saved : &g->now, *was = g->now;
@@ -513,7 +515,7 @@ size_t trb_work_measured(const trb_work *w, trb_time *rows)
         rows[at].forward_s += s->seconds[0];
         rows[at].backward_s += s->seconds[1];
         rows[at].forward_macs += macs;
-        /* The network's input wants no gradient; the factors on it do. */
+        /* The first layer computes no gradient by its input, unless the factors on the input need it. */
         rows[at].backward_macs +=
             i == w->first_trained && !(s->l->argument.rank1 && s->l->kind->plain) ? macs : 2.0 * macs;
         if (s->kind->path == TRB__WORKS || s->kind->path == TRB__ADDS)

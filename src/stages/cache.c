@@ -1,3 +1,13 @@
+/* The stage that writes the cache: missing inputs, then missing logits or statistics, then the manifest.
+ *
+ * | step | who | what |
+ * | 1 | rank 0 | takes the lock of RUN/cache, refuses a cache that holds another kind |
+ * | 2 | one rank of each node | removes files that crashed writers left |
+ * | 3 | all ranks | check a share of the shards that exist; foreign ones stop the stage |
+ * | 4 | each rank, from a queue | writes the next missing shard, until none is left |
+ * | 5 | rank 0 | writes the manifest, unless the one that exists says the same |
+ *
+ * Steps 3 and 4 are done for the shards of inputs first, because logits are computed from them, then for the others. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,7 +55,8 @@ trb_status trb__writer_go_on(trb__writer *w)
     return TRB_OK;
 }
 
-/* Have the inputs of a unit's logits. Neighbours in the queue seldom share them, so each unit reads its own once. */
+/* Read the stored inputs of a unit's logits, unless they are in memory. Neighbours in the queue seldom have the same
+ * inputs, so only one unit's inputs are kept. */
 static trb_status load_inputs(trb__writer *w, trb_cache_unit u)
 {
     const size_t unit = trb_cache_inputs_unit(w->spec, u);
@@ -56,7 +67,7 @@ static trb_status load_inputs(trb__writer *w, trb_cache_unit u)
     return TRB_OK;
 }
 
-/* What the member that is loaded says of the block at row `at` of a unit. \param[out] z  [rows][K], borrowed */
+/* Logits of the loaded member for the block at row `at` of a unit. \param[out] z  [rows][K], borrowed */
 static trb_status member_logits(trb__writer *w, trb_cache_unit u, size_t at, size_t *rows, const float **z)
 {
     const trb_cache_spec *spec = w->spec;
@@ -87,7 +98,7 @@ static trb_status write_logits(trb__writer *w, trb_cache_unit u, trb_shard *shar
     return TRB_OK;
 }
 
-/* Member m's logits of a block, beside the others'. \param[out] t  [rows][M][K] */
+/* Copy member m's logits of a block to their place among those of all members. \param[out] t  [rows][M][K] */
 static trb_status put_beside(const trb_cache_spec *spec, trb_cache_unit u, size_t m, size_t at, size_t rows,
                              const float *z, float *t)
 {
@@ -100,8 +111,8 @@ static trb_status put_beside(const trb_cache_spec *spec, trb_cache_unit u, size_
     return TRB_OK;
 }
 
-/* Rows for which a rank holds all members' logits at once: whole blocks, as many as `cache.memory` has room for. It
- * decides how often weights are loaded, and no bits. */
+/* How many rows a rank handles at once, with the logits of all members: whole blocks, as many as `cache.memory` has
+ * room for. The number decides how often weights are loaded, but does not change bits. */
 static size_t rows_at_once(const trb__writer *w, trb_cache_unit u)
 {
     const trb_cache_spec *spec = w->spec;
@@ -111,7 +122,7 @@ static size_t rows_at_once(const trb__writer *w, trb_cache_unit u)
     return rows < u.rows ? rows : u.rows;
 }
 
-/* Every row's sums are made at once, of all members in their order. */
+/* The sums of a row are computed in one go, over all members in their order, so they do not depend on ranks. */
 static trb_status write_statistics(trb__writer *w, trb_cache_unit u, trb_shard *shard)
 {
     const trb_cache_spec *spec = w->spec;
@@ -157,12 +168,13 @@ static trb_status write_unit(trb__writer *w, size_t unit, uint64_t *payload)
     return st;
 }
 
-/* Which shards are there and whole: every rank looks at its share, rank 0 collects. {good, payload digest} a unit. */
+/* The state of a unit's shard: whether it is complete, and then its payload digest. */
 typedef struct {
     uint64_t good, payload;
 } shard_state;
 
-/* Of the units [from, from + n). \param[out] all  [n] */
+/* Find out which shards of the units [from, from + n) are complete. Every rank checks its share, rank 0 collects, and
+ * all ranks get the result. \param[out] all  [n] */
 static trb_status check_shards(trb_comm *world, const trb_cache_spec *spec, const char *dir, size_t from, size_t n,
                                shard_state *all)
 {
@@ -193,8 +205,8 @@ done:
     return st;
 }
 
-/* The units that are missing, those of the members that are dear to compute first, so that none of them is begun when
- * the others are done. Which rank computes a unit decides nothing. */
+/* A missing unit and its cost. Units that are expensive to compute come first, so that none of them begins when the
+ * others are done. Which rank computes a unit does not change bits. */
 typedef struct {
     double cost;
     uint64_t unit;
@@ -207,7 +219,7 @@ static int dearest_first(const void *a, const void *b)
     return p->unit < q->unit ? -1 : 1;
 }
 
-/* Of the units [from, from + n). */
+/* List the missing ones of the units [from, from + n), most expensive first. */
 static trb_status find_missing(const trb__writer *w, const trb_data *data, size_t from, size_t n,
                                const shard_state *all, missing_unit *missing, size_t *n_missing)
 {
@@ -224,7 +236,7 @@ static trb_status find_missing(const trb__writer *w, const trb_data *data, size_
     }
     for (size_t i = 0; i < n; i++) {
         const trb_cache_unit u = trb_cache_unit_at(spec, from + i);
-        const double cost = u.kind == TRB_SHARD_LOGITS ? macs[u.member] : 1.0; /* others are every member's */
+        const double cost = u.kind == TRB_SHARD_LOGITS ? macs[u.member] : 1.0; /* other units cost the same */
         if (!all[i].good) missing[(*n_missing)++] = (missing_unit){.cost = cost * (double)u.rows, .unit = i};
     }
     qsort(missing, *n_missing, sizeof *missing, dearest_first);
@@ -256,14 +268,14 @@ static void release(trb__writer *w)
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) trb_free(blocks[i]);
 }
 
-/* Blocks that are computed for a unit, those of each member. */
+/* How many blocks are computed for a unit; for statistics, every member computes each block. */
 static size_t blocks_of(const trb_cache_spec *spec, size_t unit)
 {
     const trb_cache_unit u = trb_cache_unit_at(spec, unit);
     return (u.rows + spec->block - 1) / spec->block * (u.kind == TRB_SHARD_STATISTICS ? spec->M : 1);
 }
 
-/* Write what is missing of the units [from, from + n): each rank takes the next one when it is free. */
+/* Write the missing ones of the units [from, from + n). Each rank takes the next one when it is free. */
 static trb_status write_shards(trb_comm *world, trb__writer *w, const trb_data *data, const char *what,
                                trb_status (*write)(trb__writer *w, size_t unit, uint64_t *payload), size_t from,
                                size_t n, shard_state *all)
@@ -318,7 +330,8 @@ done:
     return st;
 }
 
-/* Inputs come first: logits are of them. \param[out] kept  of the shards of logits so many were there already */
+/* Write all missing shards. Inputs come first, because logits are computed from them.
+ * \param[in,out] kept  increased by the number of shards of logits or statistics that existed already */
 static trb_status complete(trb_comm *world, const trb_config *c, trb_cache_spec *spec, const trb__dataset *s,
                            const char *dir, uint64_t *payload, size_t *kept)
 {
@@ -381,8 +394,8 @@ trb_status trb__common_outputs(const trb_config *c, const trb_data *data, size_t
     return TRB_OK;
 }
 
-/* Files of the other kind have other names, and would stay beside these unnoticed. A manifest that is not there or
- * damaged says nothing of it. */
+/* Refuse a cache of the other kind. Its files have other names and would otherwise stay beside the new ones, without
+ * use. A manifest that is missing or damaged cannot tell. */
 static trb_status expect_own_kind(const char *dir, const trb_cache_spec *spec)
 {
     trb_cache *cache = NULL;
@@ -397,9 +410,9 @@ static trb_status expect_own_kind(const char *dir, const trb_cache_spec *spec)
     return TRB_OK;
 }
 
-/* Whether the manifest that is there says what a new one would. Then it stays: it names the kernels and the processor
- * that computed the logits, which may have been another machine's. A new one names those too if shards of theirs were
- * kept. That there is none, or a damaged one, is an answer; that it could not be read is not. */
+/* Whether the existing manifest says the same as a new one would. Then it stays, because it names the kernels and the
+ * processor that computed the logits, perhaps on another machine. A new manifest names these too if shards of theirs
+ * were kept. A missing or damaged manifest is an answer; an error of reading is not. */
 static trb_status manifest_stands(const char *dir, const trb_cache_spec *spec, const uint64_t *payload, size_t kept,
                                   bool *stands, char **makers)
 {
@@ -425,7 +438,7 @@ static trb_status manifest_stands(const char *dir, const trb_cache_spec *spec, c
     return st;
 }
 
-/* The last act of rank 0. */
+/* The last step of the stage, on rank 0: write the manifest. */
 static trb_status publish_manifest(const char *dir, const trb_cache_spec *spec, const uint64_t *payload, size_t kept)
 {
     char *makers = NULL;
@@ -437,7 +450,8 @@ static trb_status publish_manifest(const char *dir, const trb_cache_spec *spec, 
     return st;
 }
 
-/* One rank of each node removes what died with its node's processes. */
+/* One rank of each node removes temporary files that crashed processes of this node left: only the same host can tell
+ * that a process has ended. */
 static trb_status sweep_once_a_node(trb_comm *world, const trb_config *c, const char *dir)
 {
     trb_comm *node = NULL;

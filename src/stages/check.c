@@ -1,11 +1,11 @@
-/* What all stages will need, looked at before the first one takes its hours. */
+/* Checks what all stages need before the first one runs for hours. */
 #include <stdio.h>
 #include <string.h>
 
 #include "eval.h"
 #include "fit.h"
 
-/* Networks, their training, views. Local. */
+/* Check networks, their trainings and the recipes of views. Local. */
 static trb_status check_networks(const trb_config *c, const trb__dataset *s)
 {
     size_t K = 0;
@@ -21,7 +21,7 @@ static trb_status check_networks(const trb_config *c, const trb__dataset *s)
     return TRB_OK;
 }
 
-/* What is going to be evaluated. Collective over world; the status is agreed. */
+/* Check the data sets that will be evaluated. Collective over world; the status is agreed. */
 static trb_status check_sets(trb_comm *world, const trb_config *c, const trb__dataset *s)
 {
     trb__dataset test = {0};

@@ -1,4 +1,13 @@
-/* Checkpoints of a training: which one it goes on from, and writing new ones beside the steps. */
+/* Checkpoints of a training: finding the one to resume from, and writing new ones while steps go on.
+ *
+ * The saver's states on rank 0. Other ranks only copy the kept step and send it.
+ *
+ * | state | meaning | left when |
+ * | idle | nothing to do | trb__saver_due() says that a step shall be kept: asked |
+ * | asked | all ranks learn it with the end of this step and keep the next one | trb__saver_kept(): pending |
+ * | pending | the step is over, copies of other ranks arrive | all copies are here: running |
+ * | running | a thread writes the file | trb__saver_go_on() finds it done: idle |
+ */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -31,7 +40,7 @@ static trb_status find_newest(const trb_config *c, trb__place *place, trb_checkp
     char what[TRB_CHECKPOINT_PATH + 128];
     size_t slot = 0;
     place->slot = 0;
-    if (strcmp(how, "never") == 0) { /* nor shall the next run, which would take the farthest for the newest */
+    if (strcmp(how, "never") == 0) { /* remove them, or the next run would take an old one with more steps as newest */
         trb_checkpoint_remove(place->folder.text, c->checkpoint.keep);
         return TRB_OK;
     }
@@ -52,7 +61,7 @@ static trb_status find_newest(const trb_config *c, trb__place *place, trb_checkp
     return trb__makers(what, out->blas, out->processor, &place->blas);
 }
 
-/* What rank 0 has found to all. */
+/* Broadcast what rank 0 has found, except texts, network and slabs. */
 static trb_status share_found(trb_comm *group, trb_checkpoint *c)
 {
     const bool leads = trb_comm_rank(group) == 0;
@@ -102,16 +111,16 @@ trb_status trb__checkpoint_check(const trb_checkpoint *c, const trb__fit *f, uin
         return trb_fail(TRB_EINTEGRITY, "%s: a checkpoint's phase or arrays are not those of its own configuration",
                         f->place->folder.text);
     if (c->step > steps)
-        return trb_fail(TRB_EINTEGRITY, "%s: a checkpoint says step %llu of %llu", f->place->folder.text,
+        return trb_fail(TRB_EINTEGRITY, "%s: a checkpoint has step %llu, expected at most %llu", f->place->folder.text,
                         (unsigned long long)c->step, (unsigned long long)steps);
     return TRB_OK;
 }
 
-/* On the way from rank 0 to all that hold some of it. */
+/* What is needed to pass the slabs of a checkpoint from rank 0 to all ranks. */
 typedef struct {
     trb_comm *world;
     const trb__network *network;
-    const trb_net *whole[2]; /* for each part: all of the network, or a window on the part's heads in it */
+    const trb_net *whole[2]; /* for each part: the whole network, or a window on this part's heads in it */
 } relay;
 
 static const trb_param *param_named(const trb_net *net, const char *name)
@@ -121,7 +130,7 @@ static const trb_param *param_named(const trb_net *net, const char *name)
     return NULL;
 }
 
-/* Values [at, at + n) of a slab of the whole network: what the part has of them. */
+/* Copy to a part what it holds of the values [at, at + n) of a slab of the whole network. */
 static void copy_piece(const trb_net *whole, const trb__network_part *part, size_t slab, size_t at, size_t n,
                        const float *values)
 {
@@ -140,7 +149,7 @@ static void land_all(const relay *r, const uint64_t head[3], const float *values
         copy_piece(r->whole[i], &r->network->part[i], head[0], head[1], head[2], values);
 }
 
-/* Rank 0, for each piece that it has read. */
+/* Rank 0: broadcast a piece that it has read. */
 static trb_status hand_round(void *ctx, size_t slab, size_t at, size_t n, const float *values)
 {
     const relay *r = ctx;
@@ -151,7 +160,7 @@ static trb_status hand_round(void *ctx, size_t slab, size_t at, size_t n, const 
     return TRB_OK;
 }
 
-/* The others, until rank 0 says that there are no more. \param[in] piece  [TRB_CHECKPOINT_PIECE] */
+/* Other ranks: receive pieces until rank 0 sends an empty one. \param[in] piece  [TRB_CHECKPOINT_PIECE] */
 static trb_status receive_pieces(const relay *r, float *piece)
 {
     for (;;) {
@@ -163,7 +172,7 @@ static trb_status receive_pieces(const relay *r, float *piece)
     }
 }
 
-/* Whatever becomes of the reading, the others hear of its end. */
+/* Rank 0: read the file again and broadcast it. Even if reading fails, the others are told of its end. */
 static trb_status read_again(const char *path, const trb_checkpoint *c, relay *r)
 {
     trb_checkpoint again = {.config = NULL};
@@ -209,19 +218,19 @@ struct trb__saver {
     trb__place *place;
     const trb__fit *fit;
     const trb__network *network;
-    size_t steps;          /* an epoch */
-    double last_s;         /* when the last one was begun */
-    uint64_t due;          /* the first step after which one is wanted */
-    bool writes;           /* this rank does */
-    bool asked;            /* for a step to be kept, which is not over */
+    size_t steps;          /* in each epoch */
+    double last_s;         /* when the last checkpoint was kept */
+    uint64_t due;          /* the first step after which a checkpoint is wanted */
+    bool writes;           /* this rank writes the files */
+    bool asked;            /* a step will be kept, but it is not over yet */
     bool pending, running; /* kept and not yet written; being written */
     atomic_bool done;
     pthread_t thread;
     trb_status st; /* of the thread */
     uint64_t written;
-    double held_s; /* by all of them, but for copying */
+    double held_s; /* delay of steps by all checkpoints, without copying */
     trb_checkpoint at;
-    float *joined; /* [slabs][size] of the whole network, if it is cut; on the rank that writes */
+    float *joined; /* [slabs][size] of the whole network, if it is cut; only on the rank that writes */
 };
 
 static uint64_t next_due(const trb__saver *s, uint64_t taken)
@@ -281,7 +290,7 @@ trb_status trb__saver_open(const trb__fit *f, size_t steps, trb__saver **out)
     return st;
 }
 
-/* The slabs of the whole network, which are to be written. */
+/* Set the slabs that will be written: the kept ones or, if the network is cut, those joined from all parts. */
 static trb_status find_slabs(trb__saver *s)
 {
     const trb__network *n = s->network;
@@ -338,7 +347,7 @@ bool trb__saver_due(trb__saver *s, uint64_t taken)
 trb_status trb__saver_keep(trb__saver *s)
 {
     if (s == NULL) return TRB_OK;
-    const trb_status st = end_writing(s); /* it reads what the next one fills */
+    const trb_status st = end_writing(s); /* the thread reads the memory that the next copy overwrites */
     for (size_t i = 0; i < s->network->n_parts; i++) trb_exchange_keep(s->network->part[i].x);
     return st;
 }
@@ -359,7 +368,7 @@ trb_status trb__saver_kept(trb__saver *s, uint64_t taken)
     trb_free(s->at.metrics);
     s->at.metrics = NULL;
     TRB_TRY(trb_jsonl_text(s->fit->metrics, &s->at.metrics));
-    s->pending = true; /* only now is there all that is written */
+    s->pending = true; /* only now everything that the file contains exists */
     return TRB_OK;
 }
 

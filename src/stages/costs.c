@@ -7,7 +7,7 @@
 #include "tribikos/memory.h"
 #include "tribikos/text.h"
 
-/* What a rank reports of a training: its costs, and what its memory is taken by. */
+/* The figures of a rank: seconds that it waited, bytes sent, peak of memory, memory by kind at the end. */
 enum { WAITED, BYTES, PEAK, HELD, FIGURES = HELD + TRB_MEM_KINDS };
 
 static void own_figures(const trb__fit *f, const trb__heads *h, double *figure)

@@ -1,3 +1,4 @@
+/* Data sets, networks and views of a configuration, and the cache of a run: opened, and checked against each other. */
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -7,7 +8,7 @@
 #include "tribikos/loss.h"
 #include "tribikos/memory.h"
 
-/* The training set, or the test set. */
+/* The files of the training set, or of the test set. */
 static trb_data_files files_of(const trb_config *c, bool test)
 {
     return (trb_data_files){.task = c->data.task,
@@ -80,7 +81,7 @@ trb_status trb__dataset_load_test(trb_comm *world, const trb_config *c, const tr
     return st;
 }
 
-/* The outputs a network needs: classes, or mean and log variance. */
+/* Check the number of outputs: one for each class, or mean and log variance. */
 static trb_status check_outputs(const trb_net *net, const trb_data *data)
 {
     const size_t K = trb_net_outputs(net);
@@ -97,7 +98,7 @@ static trb_status check_outputs(const trb_net *net, const trb_data *data)
 
 static trb_status make_net(const char *layers, const trb_data *data, size_t M, trb_net **net)
 {
-    enum { LARGEST = 1 << 20 }; /* what a weights file may say of its inputs; see weights.c */
+    enum { LARGEST = 1 << 20 }; /* a weights file cannot describe larger inputs; see weights.c */
     const trb_shape s = data->shape;
     trb_net *n = NULL;
     if (s.c >= LARGEST || s.h >= LARGEST || s.w >= LARGEST)
@@ -159,7 +160,7 @@ trb_status trb__member_load(const trb_config *c, size_t m, uint64_t digest, trb_
     if (is == digest) return TRB_OK;
     return trb_fail(TRB_EINTEGRITY,
                     "%s: its digest is %016" PRIx64 ", but was %016" PRIx64
-                    " when this stage began; run again when nothing trains",
+                    " when this stage began; run again when no training is running",
                     path.text, is, digest);
 }
 
@@ -234,7 +235,7 @@ trb_status trb__run_cache_open(trb_comm *world, const trb_config *c, const trb_d
     TRB_GO(trb_agree(world, st));
     spec = trb_cache_spec_of(found);
     TRB_GO(trb_comm_same(world, trb_cache_digest(found), "the cache's manifest"));
-    /* Members from elsewhere have no weights file here; then the cache's word is all there is. */
+    /* Members from elsewhere have no weights file here. Then only the cache knows their digests. */
     TRB_GO(trb__member_digests(world, c, data, false, digest));
     for (size_t m = 0; st == TRB_OK && m < spec->M; m++)
         if (digest[m] != 0) st = trb_cache_expect_member(found, m, digest[m]);

@@ -6,16 +6,16 @@
 #include "tribikos/config.h"
 #include "tribikos/weights.h"
 
-/** A training set: its samples, the ids to train on, and the constants of normalisation that follow from them. Of a
- * test set only `data` and `block`. */
+/** A training set: its samples, the ids to train on, and the constants of normalisation that follow from them. A test
+ * set has only `data` and `block`. */
 typedef struct {
     trb_data data;
-    trb_shared *block; /* where `data` lies if a node's ranks hold it together */
+    trb_shared *block; /* the shared memory that holds `data`; NULL if the rank has a copy of its own */
     size_t n_train, n_val;
     int64_t *train, *val; /* ids, ascending */
 } trb__dataset;
 
-/** Read the data set of these files, once a node. Collective over world.
+/** Read the data set of these files. The ranks of a node read it once and share it. Collective over world.
  * \param[out] s  data and block */
 trb_status trb__dataset_read(trb_comm *world, const trb_data_files *files, trb__dataset *s);
 
@@ -23,10 +23,11 @@ trb_status trb__dataset_read(trb_comm *world, const trb_data_files *files, trb__
 trb_status trb__dataset_load(trb_comm *world, const trb_config *c, trb__dataset *s);
 void trb__dataset_clear(trb__dataset *s);
 
-/** The constants that a network trained on these samples needs to be used; borrowed. Local. */
+/** The constants of normalisation, without which a network trained on these samples cannot be used. Borrowed. Local. */
 trb_norm trb__dataset_norm(const trb__dataset *s);
 
-/** The test set, normalised as the training set. Collective over world. \param[out] test  trb__dataset_clear() */
+/** Read the test set and normalise it as the training set. Collective over world.
+ * \param[out] test  released with trb__dataset_clear() */
 trb_status trb__dataset_load_test(trb_comm *world, const trb_config *c, const trb__dataset *s, trb__dataset *test);
 
 #endif

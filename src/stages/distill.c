@@ -1,4 +1,10 @@
-/* Distils the students: what teaches them, and the phases of their training. */
+/* The stage that distils the students: what they learn from the cache, and the phases of their training.
+ *
+ * | the method's heads | phase 1 | phase 2 | at the end |
+ * | TRB_ONE_HEAD | one head, epochs of both phases | | weights are written |
+ * | TRB_COPIED_HEADS | one head | begins with a copy of it for each member; may be cut | heads are collected, matched |
+ * | TRB_SHARING_HEADS | all heads, epochs of both phases | | heads are matched, or folded into one network |
+ */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,28 +17,28 @@
 #include "tribikos/memory.h"
 #include "tribikos/stop.h"
 
-/* A student's teachers: what the cache says of each row, step by step. In a grid a rank reads what its column's members
- * say of the row's lanes, head lane by head lane. */
+/* A student's teachers: the cached values of the rows of each step. In a grid, a rank reads the logits of its column's
+ * members for the lanes of its row, head lane by head lane. */
 typedef struct {
     const trb_lesson *lesson;
     const trb_student_opts *o;
     trb_reader *reader;
     const float *said; /* [rows of the step][said_width]: logits [M][K], or statistics */
     size_t said_width;
-    bool sums;       /* they are statistics of all members */
-    size_t M, of, K; /* members that are read, of so many */
+    bool sums;       /* `said` has statistics of all members */
+    size_t M, of, K; /* members that this rank reads; members of the ensemble; outputs */
     size_t rows;     /* of a lane */
     uint64_t steps;  /* of the training with one head */
-    float T;         /* of this step */
+    float T;         /* temperature of this step */
     const trb_grid *grid;
-    trb_rounds *rounds; /* while one head follows all members together, if heads will be cut; else NULL */
+    trb_rounds *rounds; /* adds up statistics of all columns in phase 1 if heads will be cut; else NULL */
     float *statistics;  /* [rows][width] of a lane; with rounds [own lanes][rows][width] of the step */
     double *work;       /* [TRB_STATISTICS_WORK(K)] */
     size_t parts;       /* this rank's head lanes */
     float *part;        /* [rows][M / parts][K] */
     const trb_data *data;
-    int32_t *label; /* [rows] of a lane; NULL if they have no weight */
-    /* The plan's, [steps][planned_rows], and where this step's are; NULL: all rows show view 0. */
+    int32_t *label; /* [rows] of a lane; NULL if labels have no weight */
+    /* Views of the plan, [steps][planned_rows], and of this step; NULL: all rows show view 0. */
     const uint16_t *planned, *view;
     size_t planned_rows;
 } teachers;
@@ -50,7 +56,7 @@ static trb_status plan_reading(void *ctx, size_t steps, size_t rows, const int64
     return trb_reader_plan(t->reader, steps, sample, view);
 }
 
-/* What the members of one head lane say of a lane: [rows][M / parts][K]. */
+/* The logits of one head lane's members for a lane: [rows][M / parts][K]. */
 static const float *part_of(const teachers *t, size_t at, size_t i)
 {
     const size_t n = t->M / t->parts * t->K;
@@ -60,7 +66,7 @@ static const float *part_of(const teachers *t, size_t at, size_t i)
     return t->part;
 }
 
-/* Statistics of this rank's lanes, of which each column of the row has the part of its members. */
+/* Add up the statistics of this rank's lanes: each column of the row contributes the part of its own members. */
 static trb_status gather_statistics(teachers *t, trb_status st)
 {
     const size_t n = t->rows * statistics_width(t), lanes = t->grid->row_lanes.count, columns = t->grid->shape.columns;
@@ -94,7 +100,7 @@ static trb_status read_rows(void *ctx, uint64_t step, trb_status st)
     return t->rounds == NULL ? st : gather_statistics(t, st);
 }
 
-/* The label is the sample's own: rows that show another view have none. */
+/* Add the loss of the labels. A label belongs to the sample itself, so only rows that show view 0 have one. */
 static trb_status add_labels(const teachers *t, const trb__lane *l, size_t M, const float *z, double *loss, float *dz)
 {
     if (t->label == NULL) return TRB_OK;
@@ -103,7 +109,7 @@ static trb_status add_labels(const teachers *t, const trb__lane *l, size_t M, co
     return trb_loss_add_labels(l->rows, M, t->K, l->batch, (float)t->o->label_weight, z, t->label, loss, dz);
 }
 
-/* What the loss takes of a cache's statistics. */
+/* Copy those numbers of the cached statistics that the loss needs. */
 static void pick_statistics(const teachers *t, size_t rows, const float *said, float *s)
 {
     const size_t n = t->K + (t->lesson->targets != NULL), from = t->lesson->cached == TRB_CACHED_MEANS ? t->K : 0;
@@ -135,7 +141,7 @@ static trb_status loss_of_each(void *ctx, const trb__lane *l, const float *z, do
     return add_labels(t, l, M, z, loss, dz);
 }
 
-/* All that one student's training holds on this rank. */
+/* Everything that the training of one student holds on this rank. */
 typedef struct {
     trb_grid grid;
     const trb_config *c;
@@ -149,8 +155,8 @@ typedef struct {
     trb_jsonl *metrics;
     trb__place place;
     trb_checkpoint from;
-    trb__network one, many;   /* what is trained first (one head; or all, if they share weights); copies of its head */
-    trb_net *plain, *matched; /* what it folds into; the heads, spread as the members are */
+    trb__network one, many;   /* phase 1 (one head, or all heads if they share weights); phase 2 (copies of the head) */
+    trb_net *plain, *matched; /* the network into which heads are folded; heads with matched model uncertainty */
     float *params_plain;
     char label[TRB_NAME_MAX + 48];
 } student;
@@ -202,11 +208,11 @@ static trb_status open_networks(student *d, size_t index)
     return trb__network_open(net, is_cut(d) ? &d->grid : NULL, &d->many);
 }
 
-/* Networks and files of this rank. */
+/* Open the networks and files of this rank. */
 static trb_status prepare(student *d, size_t index)
 {
     const size_t K = d->spec->K, rows = d->o->fit.batch / d->o->fit.lanes, members = d->grid.n_members;
-    const bool sums = d->spec->holds == TRB_SHARD_STATISTICS; /* then there is one column */
+    const bool sums = d->spec->holds == TRB_SHARD_STATISTICS; /* then the grid has one column */
     d->t = (teachers){.lesson = trb_method_lesson(d->o->method, d->s->data.task),
                       .o = d->o,
                       .said_width = sums ? TRB_STATISTICS(K) : members * K,
@@ -259,7 +265,7 @@ static trb__fit first_phase(student *d)
                       .phase = 1};
 }
 
-/* Every member's head begins as a copy of the first phase's. */
+/* Every member's head begins as a copy of the head of phase 1. */
 static trb_status begin_heads(student *d)
 {
     TRB_TRY(trb__network_reserve(&d->many));
@@ -309,8 +315,8 @@ static trb_status write_weights(const student *d)
                              trb__dataset_norm(d->s), d->place.config, d->place.blas, NULL);
 }
 
-/* Phase 1 trains one head on all members together; phase 2 gives every member a copy of it. A student of another kind
- * is phase 1 alone, for as many epochs as both phases have, so that methods are compared at equal training. */
+/* Phase 1 trains one head on all members together. Phase 2 gives every member a copy of it. A student whose heads are
+ * not copied has only phase 1, with the epochs of both, so that methods are compared after equal training. */
 static trb_status train_student(student *d)
 {
     init(d);
@@ -322,7 +328,7 @@ static trb_status train_student(student *d)
     return has_heads(d) ? second_phase(d, &fit) : TRB_OK;
 }
 
-/* With as many rows a call as a lane has, so that what did for the training does for this. */
+/* Each call has as many rows as a lane, so memory that sufficed for the training suffices here too. */
 static trb_status match_uncertainty(student *d, const trb_cache *cache, const char *who)
 {
     const trb__network *n = trained_network(d);
@@ -375,7 +381,7 @@ trb_status trb__student_check(const trb_config *c, size_t index, const trb__data
     trb_net_destroy(plain);
     if (st == TRB_OK && method->heads != TRB_ONE_HEAD && o->head_lanes > 1)
         st = trb_fail_of(trb_net_cut(net, 1, &body, &behind), "%s: head_lanes above 1: ", who);
-    int fits = 0; /* rank 0 gathers all heads in the end */
+    int fits = 0; /* rank 0 gathers all heads at the end, so their size must fit into an int */
     if (st == TRB_OK && behind != NULL)
         st = trb_fail_of(trb_to_int(trb_net_size(behind) * M, &fits), "%s: head_lanes above 1: ", who);
     trb_net_destroy(body);
@@ -389,8 +395,8 @@ trb_status trb__student_check(const trb_config *c, size_t index, const trb__data
     return trb__fit_check(&o->fit, samples, who);
 }
 
-/* What is known before the first student is trained: whether each can be, and whether it is there already. Rank 0 locks
- * those that are not. */
+/* Check before the first student is trained that each of them can be trained, and which ones exist already. Rank 0
+ * locks the others. */
 static trb_status check_students(trb_comm *world, const trb_config *c, const trb__dataset *s,
                                  const trb_cache_spec *spec, uint64_t *found, trb_lock **lock)
 {
@@ -416,7 +422,7 @@ static trb_status check_students(trb_comm *world, const trb_config *c, const trb
     return left == 0 ? TRB_OK : trb__resume_check(c, left);
 }
 
-/* What has been read of the cache, which with head groups is less. */
+/* Log how much was read from the cache: with head groups, each rank reads less. */
 static trb_status report_reading(const student *d)
 {
     trb_comm *world = d->grid.world;
@@ -437,7 +443,8 @@ static trb_status report_reading(const student *d)
     return st;
 }
 
-/* What members say and the stored inputs share `cache.memory`. Collective over world; the status is agreed. */
+/* Open the readers of members' values and of stored inputs, which share `cache.memory`. Collective over world; the
+ * status is agreed. */
 static trb_status open_readings(student *d, const trb_cache *cache)
 {
     const trb_grid *g = &d->grid;
@@ -453,7 +460,7 @@ static trb_status open_readings(student *d, const trb_cache *cache)
                        memory - for_inputs, trb_shard_kind_name(said.kind), for_inputs);
 }
 
-/* \param[in] makers  who computes it, and who has computed the cache */
+/* Train one student. \param[in] makers  kernels and processors that compute it, and that computed the cache */
 static trb_status distill(trb_comm *world, const trb_config *c, const trb__dataset *s, const trb_cache *cache,
                           const char *makers, size_t i)
 {

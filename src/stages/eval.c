@@ -1,3 +1,4 @@
+/* The stage that evaluates: loads sets and models, walks over the sets, computes figures, writes the report. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -6,13 +7,13 @@
 #include "report.h"
 #include "tribikos/memory.h"
 
-/* What is evaluated, and what came of it. */
+/* What is evaluated, and the results. */
 typedef struct {
     const trb_config *c;
     trb__dataset train, test, *alien; /* alien [eval.ood] */
     trb__models models;
-    trb__set set, held, *ood;         /* what is reported; what temperatures are fitted on; eval.ood */
-    trb__result *r, *r_held, **r_ood; /* NULL where nothing was walked */
+    trb__set set, held, *ood;         /* reported rows; rows on which temperatures are fitted; eval.ood */
+    trb__result *r, *r_held, **r_ood; /* NULL for a set without a walk */
     bool calibrates;
     const trb__eval_task *task;
     trb_metrics *each, *corrupted; /* [slots], [eval.corruptions][STRENGTHS][slots] */
@@ -22,7 +23,7 @@ typedef struct {
 
 /* ---- the sets */
 
-/* The rows to evaluate: the test set, or a part of the training set. */
+/* Choose the rows to evaluate: the test set, or a part of the training set. */
 static trb_status choose_rows(trb_comm *world, evaluation *e)
 {
     const trb_config *c = e->c;
@@ -68,8 +69,8 @@ static trb_status load_sets(trb_comm *world, evaluation *e)
 
 /* ---- the models */
 
-/* Members by their weights if all are there, else by the cache's logits, which are of the training set. Collective over
- * world; the status is agreed. */
+/* Load the models. Members are evaluated from their weights if all of them exist, otherwise from the cache's logits,
+ * which are those of the training set. Collective over world; the status is agreed. */
 static trb_status load_models(trb_comm *world, evaluation *e)
 {
     const trb_config *c = e->c;
@@ -85,7 +86,7 @@ static trb_status load_models(trb_comm *world, evaluation *e)
     for (size_t m = 0; m < models->M; m++) weights = weights && digest[m] != 0;
     if (!weights && e->set.data == &e->test.data) {
         trb_warn(
-            "no weights of all members in %s, and the cache holds the training set alone: only students are evaluated",
+            "%s lacks weights of some members, and the cache covers only the training set: only students are evaluated",
             trb__run_path(c, "members").text);
         models->M = 0;
     }
@@ -106,7 +107,7 @@ done:
 
 /* ---- the walks */
 
-/* The corrupted copies, one after another: nothing but figures is kept of them. Collective over world; the status is
+/* Evaluate the corrupted copies one after another, and keep only their figures. Collective over world; the status is
  * agreed. */
 static trb_status walk_corrupted(trb_comm *world, evaluation *e, trb_progress *progress)
 {
@@ -134,7 +135,7 @@ static void free_metrics(size_t n, trb_metrics *m)
     for (size_t i = 0; i < n; i++) m[i] = trb_metrics_unknown();
 }
 
-/* Walk over all sets, and make the figures of all slots. Collective over world; the status is agreed. */
+/* Walk over all sets, and compute the figures of all slots. Collective over world; the status is agreed. */
 static trb_status evaluate(trb_comm *world, evaluation *e)
 {
     const trb_config *c = e->c;
@@ -184,7 +185,7 @@ static trb_detection mean_detection(size_t n, const trb_detection *d, size_t str
     return mean;
 }
 
-/* The row that follows from slots [slot, slot + n): their mean. */
+/* Fill a row of the report with the mean over slots [slot, slot + n). */
 static void fill_row(const evaluation *e, size_t slot, size_t n, size_t row, trb_report *report)
 {
     const size_t slots = trb__slots(&e->models), copies = e->c->eval.n_corruptions * TRB_CORRUPT_STRENGTHS;
@@ -197,7 +198,8 @@ static void fill_row(const evaluation *e, size_t slot, size_t n, size_t row, trb
                 mean_detection(n, &e->found[(i * slots + slot) * TRB_SCORES + k], TRB_SCORES);
 }
 
-/* How many of the members have rows of their own: all if they are of different kinds, whose mean says little. */
+/* How many members have rows of their own: all if their layers differ, because then their mean says little; else
+ * none. */
 static size_t single_rows(const trb__models *models)
 {
     for (size_t m = 1; models->member != NULL && m < models->M; m++)
@@ -205,7 +207,7 @@ static size_t single_rows(const trb__models *models)
     return 0;
 }
 
-/* What is known on every rank. Collective over world; the status is agreed. */
+/* Fill names, sizes and times of the rows. Collective over world; the status is agreed. */
 static trb_status fill_models(trb_comm *world, const evaluation *e, trb_report *report)
 {
     const trb__models *models = &e->models;
@@ -236,7 +238,7 @@ static trb_status fill_models(trb_comm *world, const evaluation *e, trb_report *
     return TRB_OK;
 }
 
-/* Collective over world; the status is agreed. */
+/* Fill the report on every rank. Collective over world; the status is agreed. */
 static trb_status fill_report(trb_comm *world, const evaluation *e, trb_report *report)
 {
     const trb_config *c = e->c;
@@ -260,12 +262,13 @@ static trb_status fill_report(trb_comm *world, const evaluation *e, trb_report *
         for (size_t m = 0; m < single; m++) fill_row(e, m, 1, m, report);
         fill_row(e, 0, M, single, report);
         fill_row(e, M, 1, single + 1, report);
-        /* Not the mean of what members are worth one by one, which is cut off at 1. */
+        /* A single member is worth one member by definition. The mean over members would differ, since each value is
+         * limited to at least 1. */
         if (e->calibrates) report->row[single].metrics.deep_ensemble_equivalent = 1.0;
         if (e->calibrates) memcpy(report->nll_by_size, e->nll, M * sizeof *e->nll);
     }
     for (size_t s = 0; s < S; s++) fill_row(e, M + 1 + s, 1, report->n - S + s, report);
-    /* The figures are rank 0's. */
+    /* Only rank 0 has the figures. */
     TRB_TRY(trb_comm_bcast(world, report->row, report->n * sizeof *report->row, 0));
     TRB_TRY(trb_comm_bcast(world, report->ood, ood * sizeof *report->ood, 0));
     TRB_TRY(trb_comm_bcast(world, report->corrupted, copies * report->n * sizeof *report->corrupted, 0));
@@ -273,7 +276,7 @@ static trb_status fill_report(trb_comm *world, const evaluation *e, trb_report *
     return trb_comm_bcast(world, report->nll_by_size, M * sizeof *report->nll_by_size, 0);
 }
 
-/* Probabilities and uncertainties of the ensemble and the students, one model at a time at rank 0. Collective over
+/* Write predictions and uncertainties of the ensemble and the students, one model at a time at rank 0. Collective over
  * world; the status is agreed. */
 static trb_status write_predictions(trb_comm *world, const evaluation *e, trb__predictions *file)
 {
@@ -312,7 +315,7 @@ done:
     return st;
 }
 
-/* Collective over world; the status is agreed. */
+/* Write the files of RUN/report on rank 0. Collective over world; the status is agreed. */
 static trb_status publish_report(trb_comm *world, const evaluation *e, const trb_report *report)
 {
     const trb_config *c = e->c;

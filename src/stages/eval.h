@@ -1,8 +1,9 @@
-/** Evaluation: sets of rows, walked block by block by all models at once, and what is made of the walks.
+/** Evaluation: walks over sets of rows, block by block, with all models at once, and figures from these walks.
  *
- * Ranks take runs of blocks. What a rank keeps of a walk is of its own rows; rank 0 joins models' results one after
- * another in block order, so that the figures do not depend on who computed which. Slots are numbered like this: the M
- * members, the ensemble, the students. Functions are local unless they say otherwise.
+ * Each rank takes a run of blocks and keeps the results of its own rows. Rank 0 joins the results of one model after
+ * another, in the order of blocks, so that the figures do not depend on which rank computed which block. A *slot* is
+ * one model: the M members come first, then the ensemble, then the students. Functions are local unless they say
+ * otherwise.
  */
 #ifndef TRB_STAGES_EVAL_H
 #define TRB_STAGES_EVAL_H
@@ -20,122 +21,126 @@ typedef struct {
     trb_net *net;
     float *params;
     trb_work *work;
-    trb_predict *predict; /* what its logits state */
+    trb_predict *predict; /* turns its logits into a prediction */
     bool several;         /* has model uncertainty */
-    double seconds;       /* this rank's forward passes over timed sets */
+    double seconds;       /* time of this rank's forward passes over timed sets */
 } trb__model;
 
 typedef struct {
     size_t M, S, K, batch;
     trb__model *member;       /* [M]; NULL if the members' logits come from the cache */
     trb__model *student;      /* [S] */
-    uint64_t students_digest; /* of all their weights' digests */
+    uint64_t students_digest; /* of the digests of all students' weights */
     trb_cache *cache;         /* or NULL */
     trb__reading reading;
 } trb__models;
 
-/** Rows to evaluate. Plain data but for id and label. */
+/** Rows to evaluate. Plain data, except that it owns id, label and target. */
 typedef struct {
     char name[TRB_NAME_MAX + 1];
-    const trb_data *data; /* the set that `id` counts in */
+    const trb_data *data; /* the data set in which `id` names samples */
     size_t n;
     int64_t *id;            /* [n] */
-    trb_corruption corrupt; /* what is done to them first */
+    trb_corruption corrupt; /* applied to the inputs first */
     unsigned strength;
-    uint64_t seed; /* of that */
-    bool alien;    /* the labels are of other classes than the models' */
-    bool members;  /* the members' logits can be had */
-    bool timed;
-    bool keep, keep_members, keep_rows;
+    uint64_t seed; /* of the corruption */
+    bool alien;    /* out of distribution: its labels mean other classes than those of the models */
+    bool members;  /* logits of the members are available for these rows */
+    bool timed;    /* forward passes count for ms_per_sample */
+    bool keep, keep_members, keep_rows; /* which results are kept: predictions; also those of members; row figures */
     size_t batch, blocks, bins;
     size_t first, count; /* this rank's blocks */
     size_t at, rows;     /* this rank's rows: [at, at + rows) of the n */
-    int32_t *label;      /* [rows] of classes */
-    float *target;       /* [rows] of regression */
+    int32_t *label;      /* [rows]; classes only */
+    float *target;       /* [rows]; regression only */
 } trb__set;
 
-/** Results of one slot on one set, of this rank's rows; NULL where nobody asks. */
+/** Results of one slot on one set, for this rank's rows; NULL for a result that is not wanted. */
 typedef struct {
     double *sums;         /* [count][sums of the task] */
-    float *kept;          /* [rows][width of the task], what is predicted: log p, or Gaussians */
+    float *kept;          /* [rows][width of the task] predictions: log p, or Gaussians */
     trb_row_figures *row; /* [rows] */
 } trb__result;
 
-/** What a walk asks of a task. */
+/** The functions that a walk needs for one task. */
 typedef struct {
-    size_t sums; /* a block */
+    size_t sums; /* numbers for each block */
     size_t (*width)(size_t heads, size_t K);
-    /** One slot on one block, `i` of this rank's. \param[in] z [rows][heads][K] */
+    /** Results of one slot on this rank's block `i`. \param[in] z [rows][heads][K] */
     trb_status (*block)(const trb__set *set, trb_predict *predict, size_t i, size_t heads, size_t K, const float *z,
                         const trb__result *r);
-    /** How far a student's heads, one a member, are from the members; NULL if nobody asks.
+    /** How far a student's heads are from the members that they follow; NULL if the task has no such figure.
      * \param[in] members,z  [rows][M][K] */
     void (*follow)(const trb__set *set, size_t i, size_t M, size_t K, const float *members, const float *z,
                    const trb__result *r);
     trb_metrics (*from)(size_t blocks, const double *sums, size_t n, size_t bins);
-    /** What was kept of n rows, as predictions.h5 has it. \param[in,out] kept  \return its shape */
+    /** Convert what was kept of n rows to the form of predictions.h5. \param[in,out] kept  \return its shape */
     trb_h5_shape (*show)(size_t n, size_t heads, size_t K, float *kept);
 } trb__eval_task;
 extern const trb__eval_task trb__task_classes, trb__task_regression;
 
 /* ---- eval_models.c */
 
-/** The weights of members, and of all students, and what they need for blocks of `batch` rows. Local.
- * \param[in] digest  [M] of the members' weights, which must still be those; NULL: members are not loaded
- * \param[in] followed  how a student's text must end: the members that are there; "" if they are not known */
+/** Load the weights of members and of all students, and reserve workspaces for blocks of `batch` rows. Local.
+ * \param[in] digest    [M] digests that the members' weights must still have; NULL: members are not loaded
+ * \param[in] followed  the end of the identity that a student must have: the digests of the members that it followed;
+ *                      "" if they are not known */
 trb_status trb__models_load(const trb_config *c, const trb_data *trained_on, const uint64_t *digest,
                             const char *followed, trb__models *models);
-/** Members' logits of the training set from the cache, for want of weights. Collective over world; the status is
- * agreed. */
+/** Use the members' logits of the training set from the cache, if there are no weights. Collective over world; the
+ * status is agreed. */
 trb_status trb__models_read(trb_comm *world, const trb_config *c, const trb_data *trained_on, trb__models *models);
 void trb__models_clear(trb__models *models);
 size_t trb__slots(const trb__models *models);
-/** The network of a slot; NULL for the ensemble, and where there is none. */
+/** The network of a slot; NULL for the ensemble, and for members without weights. */
 const trb__model *trb__slot_model(const trb__models *models, size_t slot);
 size_t trb__slot_heads(const trb__models *models, size_t slot);
 bool trb__slot_several(const trb__models *models, size_t slot);
 
 /* ---- eval_sets.c */
 
-/** Make the run of rows of this rank from name, data and n. \param[in] id  [n]; NULL for all rows of the data */
+/** Choose this rank's run of rows of a set whose name, data and n are filled in.
+ * \param[in] id  [n]; NULL for all rows of the data */
 trb_status trb__set_open(trb_comm *world, const trb_config *c, const int64_t *id, trb__set *set);
 void trb__set_close(trb__set *set);
-size_t trb__set_rows(const trb__set *set, size_t i); /* in this rank's block i */
+size_t trb__set_rows(const trb__set *set, size_t i); /* how many rows this rank's block i has */
 
-/** The data set eval.ood[i], normalised as the training set. Collective over world.
- * \param[out] out  trb__dataset_clear() */
+/** Read the data set eval.ood[i] and normalise it as the training set. Collective over world.
+ * \param[out] out  released with trb__dataset_clear() */
 trb_status trb__ood_load(trb_comm *world, const trb_config *c, size_t i, const trb_data *trained_on, trb__dataset *out);
-/** Whether eval.corruptions can be made of these samples. */
+/** Refuse samples to which eval.corruptions cannot be applied. */
 trb_status trb__corruptions_check(const trb_config *c, const trb_data *data);
 
 /* ---- eval_walk.c */
 
-/** All models on all of this rank's rows. \param[in,out] progress  its `done` counts this rank's blocks of all walks
- * \param[out] r  [slots], trb__results_free() also on failure */
+/** Evaluate all models on all of this rank's rows.
+ * \param[in,out] progress  its `done` counts this rank's blocks of all walks
+ * \param[out] r  [slots], released with trb__results_free(), after a failure too */
 trb_status trb__walk(trb__models *models, const trb__set *set, const trb__eval_task *task, trb_progress *progress,
                      trb__result **r);
 void trb__results_free(const trb__models *models, trb__result *r);
 
-/** Something of every block, or of every row, in order at rank 0. Collective over world.
+/** Gather `size` bytes for every block, or for every row, in order at rank 0. Collective over world.
  * \param[in] mine  [count][size], [rows][size]   \param[out] all  [blocks][size], [n][size] at rank 0 */
 trb_status trb__join_blocks(trb_comm *world, const trb__set *set, const void *mine, size_t size, void *all);
 trb_status trb__join_rows(trb_comm *world, const trb__set *set, const void *mine, size_t size, void *all);
 
-/** Milliseconds a sample of n networks on a timed set, over all ranks; NaN if nothing was computed. Collective over
- * world. */
+/** Milliseconds that n networks together need for a sample of a timed set, averaged over all ranks; NaN if nothing was
+ * computed. Collective over world. */
 trb_status trb__measure(trb_comm *world, const trb__set *set, size_t n, const trb__model *m, double *ms);
 
-/* ---- eval_classes.c, eval_gaussians.c have a task each; what all slots' figures are, at rank 0, is in eval_figures.c */
+/* ---- eval_figures.c; eval_classes.c and eval_gaussians.c have the functions of a task each */
 
-/** The figures of every slot from its sums. Collective over world; the status is agreed. \param[out] each  [slots] */
+/** The figures of every slot from its sums, at rank 0. Collective over world; the status is agreed.
+ * \param[out] each  [slots] */
 trb_status trb__figures(trb_comm *world, const trb__models *models, const trb__set *set, const trb__eval_task *task,
                         const trb__result *r, trb_metrics *each);
-/** What takes the figures of rows: the adaptive calibration error, and how students' model uncertainty compares with
- * the ensemble's. Collective over world; the status is agreed. */
+/** The figures that need every row: the adaptive calibration error, and the comparison of students' model uncertainty
+ * with the ensemble's. Collective over world; the status is agreed. */
 trb_status trb__figures_by_row(trb_comm *world, const trb__models *models, const trb__set *set, const trb__result *r,
                                trb_metrics *each);
-/** How well each slot's scores tell a set from those in distribution. Collective over world; the status is agreed.
- * \param[out] found  [slots][TRB_SCORES]; NaN where there is no such score */
+/** How well each slot's scores separate an out-of-distribution set from the one in distribution. Collective over world;
+ * the status is agreed. \param[out] found  [slots][TRB_SCORES]; NaN if a slot has no such score */
 trb_status trb__figures_of_ood(trb_comm *world, const trb__models *models, const trb__set *in, const trb__result *r_in,
                                const trb__set *out, const trb__result *r_out, trb_detection *found);
 
@@ -143,9 +148,9 @@ trb_status trb__figures_of_ood(trb_comm *world, const trb__models *models, const
 
 /** The calibrated figures of every slot, and the deep-ensemble equivalents. Collective over world; the status is
  * agreed.
- * \param[in] fit  the rows that temperatures are fitted on   \param[in,out] each  [slots]
- * \param[out] nll [M] at rank 0: of ensembles of 1..M members, the mean of at most 16 windows on the circle of members
- */
+ * \param[in] fit  the rows on which temperatures are fitted   \param[in,out] each  [slots]
+ * \param[out] nll [M] at rank 0: calibrated NLL of ensembles of 1..M members. Members are thought of as a circle; the
+ *                 value is the mean over at most 16 windows of neighbours on it */
 trb_status trb__calibrate(trb_comm *world, const trb__models *models, const trb__set *fit, const trb__result *r_fit,
                           const trb__set *set, const trb__result *r, trb_metrics *each, double *nll);
 

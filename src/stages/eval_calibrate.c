@@ -1,4 +1,5 @@
-/* One temperature a model, fitted by all ranks together, and what ensembles of fewer members would reach. */
+/* Calibration: fits one temperature for each model, with all ranks together, and computes the calibrated NLL of
+ * ensembles of fewer members. */
 #include <string.h>
 
 #include "eval.h"
@@ -9,7 +10,7 @@
 
 enum { SUMS = 3, WINDOWS_MOST = 16 };
 
-/* Room for sums of blocks: this rank's, and all. */
+/* Room for the sums of this rank's blocks, and of all blocks. */
 typedef struct {
     double *mine, *all;
 } room;
@@ -22,7 +23,7 @@ static trb_status room_open(const trb__set *a, const trb__set *b, room *at)
     return trb_alloc(TRB_MEM_OTHER, blocks * SUMS, sizeof *at->all, &at->all);
 }
 
-/* What a fit needs to know at b, of all rows: the same on every rank. Collective over world. */
+/* The sums over all rows that a fit needs at b, the same on every rank. Collective over world. */
 static trb_status sums_at(trb_comm *world, const room *at, const trb__set *set, size_t K, const float *log_p, double b,
                           double sums[SUMS])
 {
@@ -35,7 +36,7 @@ static trb_status sums_at(trb_comm *world, const room *at, const trb__set *set, 
     return TRB_OK;
 }
 
-/* Collective over world. \param[out] b  1 / T */
+/* Fit the temperature of one model. Collective over world. \param[out] b  1 / T */
 static trb_status fit(trb_comm *world, const room *at, const trb__set *set, size_t K, const float *log_p, double *b)
 {
     trb_temperature t = trb_temperature_begin();
@@ -46,7 +47,7 @@ static trb_status fit(trb_comm *world, const room *at, const trb__set *set, size
     return TRB_OK;
 }
 
-/* Collective over world. \param[out] m  at rank 0 */
+/* The calibrated figures of one model. Collective over world. \param[out] m  at rank 0 */
 static trb_status calibrate(trb_comm *world, const trb__set *set, size_t K, const float *log_p, double b,
                             trb_metrics *m)
 {
@@ -72,13 +73,14 @@ done:
     return st;
 }
 
-/* Ensembles of 2..M-1 members that stand next to each other on a circle: the mean over windows that begin evenly
- * around it, at every member if they are few. Collective over world. */
+/* Ensembles of 2..M-1 members. Members are thought of as a circle, and an ensemble is a window of neighbours on it. The
+ * result for each size is the mean over windows whose beginnings are evenly spaced: one at every member if there are at
+ * most WINDOWS_MOST members. Collective over world. */
 static trb_status windows(trb_comm *world, const room *at, const trb__models *models, const trb__set *held,
                           const trb__result *r_held, const trb__set *set, const trb__result *r, double *nll)
 {
     const size_t M = models->M, K = models->K, W = M < WINDOWS_MOST ? M : WINDOWS_MOST;
-    float *log_held = NULL, *log_p = NULL; /* of the window's sum */
+    float *log_held = NULL, *log_p = NULL; /* log of the sum of probabilities over the window */
     double b = 1.0, sums[SUMS];
     trb_progress progress;
     trb_status st = trb_alloc(TRB_MEM_OTHER, held->rows * K, sizeof *log_held, &log_held);
@@ -126,7 +128,7 @@ trb_status trb__calibrate(trb_comm *world, const trb__models *models, const trb_
         st = windows(world, &at, models, held, r_held, set, r, nll);
         nll[0] = 0.0;
         for (size_t m = 0; m < M; m++) nll[0] += each[m].calibrated_nll / (double)M;
-        nll[M - 1] = each[M].calibrated_nll; /* of one member too, which is then the same */
+        nll[M - 1] = each[M].calibrated_nll; /* also if M is 1: then the ensemble is the member */
         for (size_t slot = 0; slot < slots; slot++)
             each[slot].deep_ensemble_equivalent = trb_ensemble_equivalent(M, nll, each[slot].calibrated_nll);
     }

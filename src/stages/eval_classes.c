@@ -1,4 +1,4 @@
-/* What is said of classes. */
+/* The evaluation of classes: results of one block for each model. */
 #include <math.h>
 
 #include "eval.h"
@@ -27,7 +27,7 @@ static size_t width(size_t heads, size_t K)
     return K;
 }
 
-/* Probabilities from their logarithms. */
+/* Convert logarithms to probabilities. */
 static trb_h5_shape show(size_t n, size_t heads, size_t K, float *kept)
 {
     (void)heads;

@@ -1,4 +1,4 @@
-/* What came of a walk, as figures: by sums, by rows, and by scores. */
+/* Computes figures from the results of a walk: from sums, from rows, and from scores of out-of-distribution sets. */
 #include <math.h>
 
 #include "eval.h"
@@ -24,7 +24,7 @@ done:
     return st;
 }
 
-/* Rank 0: how a slot's model uncertainty compares with the ensemble's. */
+/* Rank 0: compare a slot's model uncertainty with the ensemble's. */
 static trb_status compare(const trb__set *set, const trb_row_figures *row, const double *ensemble, double *own,
                           trb_metrics *m)
 {
@@ -65,11 +65,11 @@ static double score_of(const trb_row_figures *row, size_t which)
     return which == TRB_SCORE_MODEL ? row->total - row->data : which == TRB_SCORE_TOTAL ? row->total : row->doubt;
 }
 
-/* Rank 0. \param[in] scores  room for both sets' */
+/* Rank 0: how well each score separates two sets. \param[in] scores  room for the scores of both sets */
 static trb_status detect(const trb__set *in, const trb_row_figures *row_in, const trb__set *out,
                          const trb_row_figures *row_out, bool several, double *scores, trb_detection *found)
 {
-    const size_t end = isnan(row_in[0].doubt) ? TRB_SCORE_MAX : TRB_SCORES; /* of regression */
+    const size_t end = isnan(row_in[0].doubt) ? TRB_SCORE_MAX : TRB_SCORES; /* regression has no max p */
     for (size_t k = several ? 0 : TRB_SCORE_TOTAL; k < end; k++) {
         for (size_t i = 0; i < in->n; i++) scores[i] = score_of(&row_in[i], k);
         for (size_t i = 0; i < out->n; i++) scores[in->n + i] = score_of(&row_out[i], k);

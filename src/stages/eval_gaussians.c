@@ -1,10 +1,10 @@
-/* What is said of regression. */
+/* The evaluation of regression: results of one block for each model. */
 #include <math.h>
 
 #include "eval.h"
 #include "tribikos/metrics_gaussian.h"
 
-/* The variances of a row's mixture, in the target's unit; there is no largest probability. */
+/* The variances of a row's mixture of Gaussians, in the squared unit of the target. There is no largest probability. */
 static trb_row_figures figures_of(size_t heads, const float *z, double scale)
 {
     double mean = 0.0, data = 0.0, model = 0.0;

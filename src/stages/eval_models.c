@@ -1,9 +1,9 @@
-/* What is evaluated: members, from their weights or from the cache, and students. */
+/* The models that are evaluated: members, from their weights or from the cache, the ensemble, and students. */
 #include "eval.h"
 #include "tribikos/hash.h"
 #include "tribikos/memory.h"
 
-/* Whether a network that is loaded fits, and what it needs. */
+/* Check that a loaded network fits the data set and the other models, and create its workspace. */
 static trb_status prepare(const char *path, size_t rows, size_t K, const trb_data *data, trb__model *m)
 {
     m->predict = trb_predict_mixture;

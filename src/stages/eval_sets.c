@@ -1,4 +1,4 @@
-/* The rows that are evaluated. */
+/* The sets of rows that are evaluated, and the part of each set that a rank has. */
 #include "eval.h"
 #include "tribikos/memory.h"
 
@@ -54,7 +54,7 @@ trb_status trb__ood_load(trb_comm *world, const trb_config *c, size_t i, const t
     *out = (trb__dataset){0};
     trb_status st = trb__dataset_read(world, &files, out);
     if (st == TRB_OK) {
-        out->data.classes = 0; /* none of ours */
+        out->data.classes = 0; /* its labels mean other classes, so their number must not be compared */
         st = trb_agree(world, trb_data_normalize_as(&out->data, trained_on));
     }
     if (st == TRB_OK) st = trb_comm_same(world, out->data.digest, "a set of eval.ood");

@@ -1,4 +1,4 @@
-/* One walk over a set serves all models. */
+/* The walk over a set: each block of rows is loaded once and given to all models. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,7 +22,7 @@ static trb_status reserve(const trb__models *models, const trb__set *set, const 
     return TRB_OK;
 }
 
-/* The reader's plan of this rank's rows; the last block is filled up with its last row. */
+/* Plan the reader for this rank's rows. The last block is filled up by repeating the last row. */
 static trb_status plan_reader(trb__models *models, const trb__set *set, int64_t **plan)
 {
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, set->count * set->batch, sizeof **plan, plan));
@@ -31,7 +31,8 @@ static trb_status plan_reader(trb__models *models, const trb__set *set, int64_t 
     return trb_reader_plan(models->reading.reader, set->count, *plan, NULL);
 }
 
-/* A network's first call is not timed, but made once more: in it libraries make their kernels (0.3 s and more). */
+/* Time a forward pass. The first call of a network is not timed but repeated, because libraries generate their kernels
+ * in it (0.3 s and more). */
 static trb_status timed_forward(trb__model *m, const trb__set *set, size_t rows, const float *x, const float **z)
 {
     if (set->timed && m->seconds == 0.0) TRB_TRY(trb_net_forward(m->net, m->work, m->params, rows, x, NULL, z));
@@ -41,7 +42,7 @@ static trb_status timed_forward(trb__model *m, const trb__set *set, size_t rows,
     return st;
 }
 
-/* Where a block's values lie while the models look at them. */
+/* The values of a block while models are evaluated on it. */
 typedef struct {
     float *x;   /* [batch][D] */
     float *all; /* [batch][M][K] members' logits */
@@ -104,7 +105,7 @@ done:
     trb_free(at.own);
     trb_free(at.all);
     trb_free(at.x);
-    if (plan != NULL) { /* the reader borrows it */
+    if (plan != NULL) { /* the reader borrows the plan, so it must drop it first */
         const trb_status ended = trb_reader_plan(models->reading.reader, 0, NULL, NULL);
         st = st == TRB_OK ? ended : st;
     }

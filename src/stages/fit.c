@@ -1,4 +1,18 @@
-/* The training of one network: epochs, steps, and the lanes and rounds of a step. */
+/* The training of one network: epochs, steps, and the lanes and rounds of a step.
+ *
+ * | exchange | ranks | loop |
+ * | in step | all | in_step(): every rank takes part in every step |
+ * | free, by servers | workers | work_freely(): claims a share of lanes, computes it, claims the next one |
+ * | free, by servers | servers | serve_parameters(): applies shares, writes metrics and checkpoints |
+ *
+ * A step in step with others:
+ *
+ * | 1 | keep it for a checkpoint, if rank 0 wished so in the step before |
+ * | 2 | compute the lanes, or the rounds of a network that is cut |
+ * | 3 | end_step(): exchange gradients, the status, the loss and wishes for the next step |
+ * | 4 | after the last step of an epoch: sum the losses, check the moments, write a line of metrics |
+ * | 5 | hand a kept step to the saver; stop if a rank wished so |
+ */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -42,43 +56,43 @@ static trb_optim optimiser(const trb__fit *f, uint64_t steps)
                        .gamma = o->gamma};
 }
 
-/* Wishes for the next step: to keep what it makes; and, STOP or above, to make it the last one, for a reason of stop.h,
- * which is at least -1. */
+/* Wishes for the next step. KEEP: keep what it makes of parameters and moments. STOP or above: also make it the last
+ * step, for a reason of stop.h, which is at least -1. */
 enum { NOTHING, KEEP, STOP };
 
-/* What a step needs; reserved once, so that no step allocates. */
+/* Everything that steps need. It is reserved once, so that no step allocates memory. */
 typedef struct {
     const trb__fit *fit;
-    /* The part that takes the samples: all of the network, or its body. */
+    /* The part that takes the samples: the whole network, or its body. */
     const trb_net *net;
     float *params;
     trb_exchange *x;
     trb__heads *heads; /* NULL if the network is in one part */
     trb__losses losses;
     trb__saver *saver; /* NULL: no checkpoints */
-    trb_status saved;  /* how writing them goes */
-    uint64_t taken;    /* steps before this run */
+    trb_status saved;  /* status of writing checkpoints */
+    uint64_t taken;    /* steps that are done, those of earlier runs included */
     trb_work *work;
-    trb_feed *feed;              /* a lane a part */
+    trb_feed *feed;              /* one lane in each part */
     trb_lanes own, row;          /* the lanes of this rank, and of its row (grid.h) */
-    size_t steps, rows, planned; /* steps an epoch; rows a lane; how many steps are planned ahead */
+    size_t steps, rows, planned; /* steps in each epoch; rows in each lane; how many steps are planned ahead */
     int64_t *order, *sample;     /* [samples]; [planned][lanes of the row][rows] */
     uint16_t *view;              /* as `sample`; NULL if there is only one */
-    int64_t *fed;                /* [planned][own lanes][rows]; as `sample` where a row is one rank */
+    int64_t *fed;                /* [planned][own lanes][rows]; the same array as `sample` if a row has one rank */
     uint16_t *fed_view;
-    float *dz; /* one lane's */
+    float *dz; /* of one lane */
     /* Adversarial training; NULL without it. */
     float *reach;     /* [D] how far an input is moved */
     float *moved;     /* [rows][D] */
-    float *gradient;  /* where the lane's goes */
-    float *unmoved;   /* [trb_net_size] that of the samples as they are */
-    size_t summed;    /* from where on it is in `gradient`, on the second pass; else SIZE_MAX */
+    float *gradient;  /* where the exchange wants the lane's gradient */
+    float *unmoved;   /* [trb_net_size] gradient of the samples as they are */
+    size_t summed;    /* on the second pass, `unmoved` is added to `gradient` from here on; else SIZE_MAX */
     uint64_t ordered; /* the epoch of `order`, counted from 1 */
     trb_optim opt;
     trb_progress progress;
-    char note[32];     /* behind the progress */
-    trb_status failed; /* while serving: to write metrics, or to keep */
-    /* Serving: what has been applied of each epoch, and of all; how many epochs are complete. */
+    char note[32];     /* shown after the progress */
+    trb_status failed; /* of a server: status of writing metrics */
+    /* On a server: losses and lanes applied in each epoch, lanes applied in total, epochs that are complete. */
     double *epoch_loss;
     uint64_t *epoch_lanes, lanes, ended;
 } loop;
@@ -88,8 +102,8 @@ static void await_parameters(void *ctx, size_t from, size_t to)
     trb_exchange_needs(((loop *)ctx)->x, from, to);
 }
 
-/* A lane's gradient is that of two passes. The exchange hears of the second one alone, when the first one's part has
- * been added to it. */
+/* The gradient of a lane is the sum of two passes. The exchange learns only of the second pass, after the gradient of
+ * the first one has been added. */
 static void gradient_is_ready(void *ctx, size_t from)
 {
     loop *l = ctx;
@@ -171,10 +185,11 @@ static trb_status forward_lane(loop *l, uint64_t epoch, const int64_t *sample, c
 }
 
 /* Adversarial training (Lakshminarayanan et al. 2017, arXiv:1612.01474, sec. 2.4; Goodfellow et al. 2015,
- * arXiv:1412.6572, eq. 1 with alpha 1/2): half of a lane's loss is that of its samples, whose passes these are, half
- * that of samples that are moved by a share of each input's range to where the first half grows:
- * x' = x + reach sign(dloss/dx). Masks of dropout are the same for both.
- * \param[in] dz  halved already   \param[out] z  outputs for x' */
+ * arXiv:1412.6572, eq. 1 with alpha 1/2). Half of a lane's loss is that of its samples. The other half is that of the
+ * same samples, moved by a share of each input's range in the direction in which the first half grows:
+ * x' = x + reach sign(dloss/dx). This function makes the backward pass of the first half and the forward pass of the
+ * second one. Both have the same masks of dropout. `dz` is halved already.
+ * \param[out] z  outputs for x' */
 static trb_status move_inputs(loop *l, uint64_t epoch, const int64_t *sample, const float *x, const float **z)
 {
     const size_t D = trb_net_inputs(l->net);
@@ -186,7 +201,7 @@ static trb_status move_inputs(loop *l, uint64_t epoch, const int64_t *sample, co
     return forward_lane(l, epoch, sample, l->moved, z);
 }
 
-/* The gradient of both halves; norms take the mean of both's statistics. */
+/* The gradient of both halves. Normalisation layers get the mean of the statistics of both. */
 static trb_status backward_of_both(loop *l)
 {
     const size_t trained = trb_net_trained(l->net), n = trb_net_size(l->net);
@@ -198,13 +213,13 @@ static trb_status backward_of_both(loop *l)
     return st;
 }
 
-/* Where the rows of this rank's lane i begin among those of its row's lanes. */
+/* The first row of this rank's lane i, counted over the lanes of its row of the grid. */
 static size_t rows_before(const loop *l, size_t i)
 {
     return (l->own.first + i * l->own.step - l->row.first) * l->rows;
 }
 
-/* Lane i of this rank. */
+/* Compute loss and gradient of this rank's lane i. */
 static trb_status train_lane(loop *l, size_t i, uint64_t epoch, const int64_t *sample)
 {
     const trb__fit *f = l->fit;
@@ -226,7 +241,7 @@ static trb_status train_lane(loop *l, size_t i, uint64_t epoch, const int64_t *s
     return backward_of_both(l);
 }
 
-/* A round of a network that is cut: of each column one lane of the row, as far as there are some. */
+/* A round of a network that is cut: one lane of each column, as long as the row has lanes left. */
 static trb_status take_round(loop *l, trb_status st, uint64_t epoch, size_t first, const int64_t *sample)
 {
     const size_t left = l->row.count - first, columns = l->fit->grid->shape.columns, column = l->fit->grid->at;
@@ -251,7 +266,7 @@ static trb_status take_lanes(loop *l, trb_status st, uint64_t epoch, const int64
     return st;
 }
 
-/* What this rank wants of the next step. */
+/* What this rank wishes for the next step. */
 static unsigned own_wishes(loop *l)
 {
     const int reason = trb_stop_reason();
@@ -259,8 +274,9 @@ static unsigned own_wishes(loop *l)
     return trb__saver_due(l->saver, l->taken + 1) ? KEEP : NOTHING;
 }
 
-/* The end of a step, of all parts. All ranks share the first part, so its word on the step is the last one; the ranks of
- * a column share the heads, and may know of a failure that others do not. */
+/* End a step: exchange the gradients of all parts. The body comes last: all ranks share it, so a failure that it
+ * reports is the same for all of them. Only the ranks of a column share the heads, and may know of a failure that
+ * others do not. */
 static trb_status end_step(loop *l, trb_status st)
 {
     const trb__network *n = l->fit->network;
@@ -278,8 +294,8 @@ static trb_status end_step(loop *l, trb_status st)
     return st;
 }
 
-/* One step. A rank that fails takes part in the exchange all the same; its status rides along.
- * \param[in] number  steps before it   \param[in] sample  of the row's lanes */
+/* Take one step. A rank that has failed still takes part in the exchange, which carries its status to the others.
+ * \param[in] number  steps before this one   \param[in] sample  ids of the row's lanes */
 static trb_status take_step(loop *l, trb_status st, uint64_t number, const int64_t *sample)
 {
     const uint64_t epoch = l->fit->first_epoch + number / l->steps;
@@ -295,14 +311,14 @@ static trb_status take_step(loop *l, trb_status st, uint64_t number, const int64
     return end_step(l, st);
 }
 
-/* Whoever reads ahead by the last plan borrows its buffer. Not so the feed, which has served all of it when an epoch
- * ends, and is closed before the buffer is released. */
+/* End the last plan of the readers, which borrow its arrays. The feed needs no such call: it has served the whole plan
+ * at the end of an epoch, and is closed before the arrays are released. */
 static trb_status drop_plan(loop *l)
 {
     return l->fit->plan == NULL || l->row.count == 0 ? TRB_OK : l->fit->plan(l->fit->ctx, 0, 0, NULL, NULL);
 }
 
-/* The samples of the next steps of an epoch: a row's lanes are neighbours within a batch. */
+/* Choose the samples of the next steps of an epoch. The lanes of a row are neighbours within a batch. */
 static trb_status plan_steps(loop *l, uint64_t epoch, size_t step)
 {
     const trb__fit *f = l->fit;
@@ -333,7 +349,7 @@ static trb_status plan_steps(loop *l, uint64_t epoch, size_t step)
     return f->plan == NULL ? TRB_OK : f->plan(f->ctx, l->planned, n, l->sample, l->view);
 }
 
-/* \param[in] loss  sum over the epoch's steps   \param[in] e  epochs before this one */
+/* Write the line of an epoch. \param[in] loss  sum over its steps   \param[in] e  epochs before this one */
 static trb_status end_epoch(loop *l, uint64_t e, double loss)
 {
     const trb__fit *f = l->fit;
@@ -353,7 +369,7 @@ static void between_steps(loop *l, uint64_t steps)
     if (l->fit->between != NULL) l->fit->between(l->fit->between_ctx);
 }
 
-/* How writing goes is told to all with the next step. */
+/* Note the status of writing. The next step tells it to all ranks. */
 static void note_saving(loop *l, trb_status st)
 {
     if (l->saved == TRB_OK) l->saved = st;
@@ -364,13 +380,13 @@ static trb_status stop_status(const loop *l)
     return trb_fail_of(trb_stop_check(), "%s: ", l->fit->label);
 }
 
-/* A step that is kept is over. */
+/* A step that was kept, or the last one, is over: give its losses to the saver, and stop if a rank wished so. */
 static trb_status save_checkpoint(loop *l, unsigned wished)
 {
     trb_comm *world = l->fit->grid->world;
     if (l->saver != NULL) {
         double *sums = trb__saver_sums(l->saver);
-        if (l->taken % l->steps != 0) TRB_TRY(trb__losses_show(&l->losses, sums)); /* else there are none yet */
+        if (l->taken % l->steps != 0) TRB_TRY(trb__losses_show(&l->losses, sums)); /* none yet at the end of an epoch */
         note_saving(l, trb__saver_kept(l->saver, l->taken));
     }
     if (wished < STOP) return TRB_OK;
@@ -380,8 +396,8 @@ static trb_status save_checkpoint(loop *l, unsigned wished)
     return stop_status(l);
 }
 
-/* At the end of every epoch: whether a run fails must not depend on whether a checkpoint, which is checked before it is
- * written, falls due. */
+/* Check the moments at the end of every epoch. A checkpoint is checked before it is written; without this check,
+ * whether a run fails would depend on whether a checkpoint is due. */
 static trb_status check_moments(const loop *l)
 {
     trb_status st = TRB_OK;
@@ -398,7 +414,7 @@ static trb_status finish_epoch(loop *l, uint64_t e)
     return trb_agree(l->fit->grid->world, st == TRB_OK ? end_epoch(l, e, loss) : st);
 }
 
-/* All ranks step by step. */
+/* All ranks take every step together. */
 static trb_status in_step(loop *l)
 {
     trb_comm *world = l->fit->grid->world;
@@ -428,7 +444,7 @@ static trb_status in_step(loop *l)
     return trb_agree(world, l->saved);
 }
 
-/* A worker that takes the next share when it is done with one. If it fails nobody is given another one. */
+/* A worker: it claims the next share when it has finished one. If it fails, no worker gets another share. */
 static trb_status work_freely(loop *l)
 {
     trb_status st = TRB_OK;
@@ -443,7 +459,8 @@ static trb_status work_freely(loop *l)
     }
 }
 
-/* Shares of several epochs may come in at one time; their lines are written in order. */
+/* A server has applied a share. Shares of several epochs may arrive mixed; the lines of epochs are written in order.
+ * \return whether to keep the state, for a checkpoint or to stop */
 static bool take_server_losses(void *ctx, uint64_t step, size_t lanes, double loss)
 {
     loop *l = ctx;
@@ -459,11 +476,11 @@ static bool take_server_losses(void *ctx, uint64_t step, size_t lanes, double lo
     between_steps(l, taken);
     note_saving(l, trb__saver_go_on(l->saver));
     if (trb_stop_reason() == 0 && l->failed == TRB_OK && l->saved == TRB_OK) return trb__saver_due(l->saver, taken);
-    note_saving(l, trb__saver_finish(l->saver)); /* what is about to be kept takes the place of what is being written */
+    note_saving(l, trb__saver_finish(l->saver)); /* keeping overwrites the memory that is being written to a file */
     return true;
 }
 
-/* All shares before this step are applied, and no other. */
+/* A server has applied exactly the shares before this step: give its losses to the saver. */
 static trb_status save_server_state(void *ctx, uint64_t taken)
 {
     loop *l = ctx;
@@ -484,7 +501,7 @@ static trb_status serve_parameters(loop *l)
     return l->saved != TRB_OK ? l->saved : l->failed;
 }
 
-/* Where an earlier run was. Collective. */
+/* Continue where the run of the checkpoint was, if there is one. Collective over the grid. */
 static trb_status go_on(loop *l)
 {
     const trb__fit *f = l->fit;
@@ -505,8 +522,8 @@ static trb_status go_on(loop *l)
     return TRB_OK;
 }
 
-/* All that steps need but checkpoints. Collective over the grid; \return the agreed status, after which close_all() is
- * due */
+/* Open everything that steps need, except checkpoints. Collective over the grid. \return the agreed status; the caller
+ * must call close_all() in any case */
 static trb_status open_all(const trb__fit *f, loop *l)
 {
     trb__network *n = f->network;
@@ -566,7 +583,7 @@ trb_status trb__fit_run(const trb__fit *f)
     if (st == TRB_OK && free) {
         st = l.own.count == 0 ? serve_parameters(&l) : work_freely(&l);
         if (st == TRB_OK) st = check_moments(&l);
-        if (st == TRB_ECOMM) trb_comm_panic(st); /* others may be waiting for this rank */
+        if (st == TRB_ECOMM) trb_comm_panic(st); /* other ranks may be waiting for this one */
         st = trb_agree(group, st);
     }
     for (size_t i = 0; st == TRB_OK && i < f->network->n_parts; i++)

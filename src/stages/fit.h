@@ -1,66 +1,70 @@
-/** The training of one network: what it takes, and the walk over its epochs, steps and lanes (fit.c). */
+/** The training of one network: its description, and the loop over epochs, steps and lanes (fit.c). A *lane* is one of
+ * the equal parts of a batch. */
 #ifndef TRB_STAGES_FIT_H
 #define TRB_STAGES_FIT_H
 
 #include "internal.h"
 #include "network.h"
 
-/** A lane of a step, as a loss sees it. */
+/** A lane of a step, for the function that computes its loss. */
 typedef struct {
-    size_t number;         /* of this rank's */
-    size_t at;             /* rows [at, at + rows) of those that the plan named for the step */
+    size_t number;         /* among this rank's lanes; for heads that are cut off, among the lanes of its row */
+    size_t at;             /* the lane has rows [at, at + rows) of those that the plan names for the step */
     size_t heads;          /* which of this rank's head lanes; 0 if the network is in one part */
-    size_t rows, batch;    /* of the lane, of all lanes */
+    size_t rows, batch;    /* rows of the lane; rows of all lanes */
     const int64_t *sample; /* [rows] */
-    const trb_mix *mix;    /* [rows] with whom each is mixed; NULL if none is */
+    const trb_mix *mix;    /* [rows] the partner of each row; NULL if none is mixed */
 } trb__lane;
 
-/** One training of one network by the ranks of a grid, data-parallel by lanes. Each rank is told of all rows that the
- * lanes of its row have. */
+/** One training of one network by the ranks of a grid, data-parallel by lanes. Each rank learns the samples of all
+ * lanes of its row of the grid. */
 typedef struct {
     const trb_grid *grid;
     const trb_fit_opts *opts;
-    uint64_t epochs, first_epoch; /* first_epoch keys order and masks, so that a second phase goes on, not over */
-    uint64_t schedule_from, schedule_epochs; /* where the schedule stands at the beginning, and how long it is */
+    uint64_t epochs, first_epoch; /* first_epoch keys order and masks, so that a second phase gets new ones */
+    uint64_t schedule_from, schedule_epochs; /* the schedule's epoch at the beginning, and its length */
     uint64_t stream;                         /* the network's number in its random streams */
     const trb_exchange_opts *exchange;
     trb__network *network; /* parameters of its parts are updated */
     const trb__dataset *samples;
-    trb_augment *augment;          /* what the network sees of a sample; used by this training alone */
-    const trb_stored_rows *stored; /* of so many rows a part as a lane has; NULL if none of its views is stored */
-    /** Above 1: each sample is seen as one of so many views, drawn anew every epoch from the stream (seed,
+    trb_augment *augment;          /* makes what the network sees of a sample; used by this training alone */
+    const trb_stored_rows *stored; /* serves the rows of a lane in each part; NULL if no view is stored */
+    /** Above 1: each sample is seen in one of so many views, drawn again in every epoch from the stream (seed,
      * TRB_USE_CHOICE, `stream`, epoch, sample): trb_rng_below(views); or, with `clean` above 0, view 0 if
      * trb_rng_uniform() is below it, else 1 + trb_rng_below(views - 1). */
     size_t views;
     double clean;
 
     struct trb__place *place; /* NULL: no checkpoints */
-    trb_checkpoint *from;     /* what it goes on from, instead of its parameters, if that is not NULL and n_slabs is
-                                 not 0; cleared when it is used */
+    trb_checkpoint *from;     /* resume from it instead of from the parameters, unless it is NULL or n_slabs is 0;
+                                 cleared when it is used */
 
-    /** Learn which samples this rank, or its row, will see in an epoch, and as which views (NULL: view 0):
-     * [steps][rows], borrowed until the next call; 0 steps ends the last plan. NULL if of no interest. */
+    /** Called with the samples that this rank's row will see in the next steps, and their views (NULL: view 0):
+     * [steps][rows], borrowed until the next call; 0 steps ends the last plan. NULL if not needed. */
     trb_status (*plan)(void *ctx, size_t steps, size_t rows, const int64_t *sample, const uint16_t *view);
-    /** Before a step's lanes, on every rank that computes some; may be collective over a row. NULL if of no interest.
-     * \param[in] step  steps of this training before it   \param[in] st  how the step goes, to be handed on */
+    /** Called before the lanes of a step, on every rank that computes some; may be collective over a row of the grid.
+     * NULL if not needed.
+     * \param[in] step  steps of this training before it
+     * \param[in] st    status of the step so far   \return st, or a failure of its own */
     trb_status (*next)(void *ctx, uint64_t step, trb_status st);
-    /** Loss of one lane and its gradient by the outputs. */
+    /** Computes the loss of one lane and its gradient by the outputs. */
     trb_status (*loss)(void *ctx, const trb__lane *lane, const float *z, double *loss, float *dz);
     void *ctx;
 
-    void (*between)(void *); /* called between steps; NULL for nothing */
+    void (*between)(void *); /* called between steps; NULL if not needed */
     void *between_ctx;
-    trb_jsonl *metrics; /* NULL where this rank does not write */
+    trb_jsonl *metrics; /* NULL on ranks that do not write */
     const char *label;  /* for progress */
     int phase;          /* for metrics */
 } trb__fit;
 
-/** Collective over the grid. \return the agreed status; parameters are defined only if it is TRB_OK. TRB_STOPPED: a
- * checkpoint is written, if there are any */
+/** Train. Collective over the grid. \return the agreed status; parameters are defined only if it is TRB_OK. TRB_STOPPED
+ * if the job was asked to stop; then a checkpoint is written, unless the training has none */
 trb_status trb__fit_run(const trb__fit *fit);
 
-/** Bytes that a training takes on rank 0, but for parameters and checkpoints: it is opened, in a grid without others
- * (trb_grid_pretend()). Local. \return TRB_OK; TRB_ECONFIG if so many ranks cannot share it; TRB_ENOMEM */
+/** Measure the bytes that a training needs on rank 0, without parameters and checkpoints. It opens the training in a
+ * grid whose other ranks do not exist (trb_grid_pretend()). Local.
+ * \return TRB_OK; TRB_ECONFIG if so many ranks cannot share it; TRB_ENOMEM */
 trb_status trb__fit_measure(const trb__fit *fit, size_t *bytes);
 
 /** Refuse a batch or an augmentation that does not fit the samples. Local. \param[in] who  for the message, e.g.

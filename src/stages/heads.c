@@ -1,4 +1,4 @@
-/* The heads of a cut network, head lane by head lane, for all lanes of the row. */
+/* The heads of a network that is cut: computes each head lane of this rank on all lanes of the row. */
 #include "heads.h"
 
 #include "tribikos/memory.h"
@@ -8,8 +8,8 @@ struct trb__heads {
     const trb__network *network;
     trb__losses *losses;
     trb_rounds *rounds;
-    size_t rows;     /* a lane */
-    trb_work **work; /* by head lane of this rank */
+    size_t rows;     /* in each lane */
+    trb_work **work; /* one for each head lane of this rank */
     float *dz;
 };
 
@@ -19,7 +19,7 @@ static trb_status reserve(trb__heads *h)
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, n->n_lanes, sizeof *h->work, &h->work));
     for (size_t i = 0; i < n->n_lanes; i++) {
         TRB_TRY(trb_work_create(n->lane[i], h->rows, true, &h->work[i]));
-        /* The others' gradients are in the same slab, so it is complete where the last head lane's is. */
+        /* All head lanes write into one slab of gradients, so a segment is complete when the last head lane has it. */
         trb_work_watch(h->work[i], trb_exchange_needs, i + 1 == n->n_lanes ? trb_exchange_ready : NULL,
                        n->part[TRB_HEADS].x);
     }
@@ -57,7 +57,8 @@ void trb__heads_close(trb__heads *h)
     trb_free(h);
 }
 
-/* One head lane on the features of one lane. Its dropout has a stream of its own, which follows the body's. */
+/* Compute one head lane on the features of one lane. Each head lane has its own stream for dropout, numbered after that
+ * of the body. */
 static trb_status head_lane(trb__heads *h, uint64_t epoch, size_t lane, size_t i, const int64_t *sample,
                             const float *features, float *dx)
 {
@@ -69,7 +70,7 @@ static trb_status head_lane(trb__heads *h, uint64_t epoch, size_t lane, size_t i
                          .at = lane * h->rows,
                          .heads = i,
                          .rows = h->rows,
-                         .batch = f->opts->batch * h->network->head_lanes, /* each has 1/H of the heads */
+                         .batch = f->opts->batch * h->network->head_lanes, /* a head lane has 1/H of the heads */
                          .sample = sample};
     const trb_net *net = h->network->lane[i];
     const float *z = NULL;

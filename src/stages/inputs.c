@@ -1,13 +1,13 @@
-/* Inputs of views that follow the members' gradients. */
+/* Inputs of views whose samples are moved along gradients of members (augment.h: ods, confods). */
 #include <string.h>
 
 #include "tribikos/memory.h"
 #include "units.h"
 
-/* Rows of a call, whatever the block: gradients need several times the memory of an inference. */
+/* Rows in each call, independent of cache.block: gradients need several times the memory of an inference. */
 enum { ROWS = 64 };
 
-/* Rooms of a unit. */
+/* Scratch memory for a unit. */
 typedef struct {
     float *x, *fed, *dx; /* [ROWS][D] in the unit of the step, normalised, the gradient */
     float *w, *dz;       /* [ROWS][K] */
@@ -33,9 +33,8 @@ static void release(rooms *r)
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) trb_free(blocks[i]);
 }
 
-/* Rows [at, at + rows) of a unit; the call is of ROWS all the same, so that its bits are no matter of where a unit
- * ends.
- */
+/* Make rows [at, at + rows) of a unit. The call always has ROWS rows, padded with zeros, so that its bits do not depend
+ * on where a unit ends. */
 static trb_status make(trb__writer *w, trb_cache_unit u, size_t at, size_t rows, rooms *r)
 {
     const size_t D = trb_shape_size(w->spec->shape), K = w->spec->K;

@@ -1,7 +1,8 @@
+/* Locks of a stage: rank 0 takes them, and all ranks write under them. */
 #include "internal.h"
 #include "tribikos/memory.h"
 
-/* Other ranks wait meanwhile, and are not to take rank 0 for dead. */
+/* While rank 0 waits for a lock, other ranks wait for rank 0. This sign of life keeps them from taking it for dead. */
 static void waits(void)
 {
     trb_comm_phase("waiting for another job's lock", 0);
@@ -30,6 +31,6 @@ trb_status trb__run_lock_missing(const trb_config *c, const char *folder, const 
     TRB_TRY(trb_identity_load(path.text, identity, NULL, found, NULL, NULL, NULL));
     if (*found) return TRB_OK;
     TRB_TRY(trb__run_lock(c, folder, lock));
-    /* Until now another job may have held the lock, and have trained it. */
+    /* Look again: another job may have held the lock until now, and may have trained this network. */
     return trb_identity_load(path.text, identity, NULL, found, NULL, NULL, NULL);
 }

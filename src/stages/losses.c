@@ -1,4 +1,4 @@
-/* Sums of losses by lane and head lane. */
+/* Sums of losses for each lane and head lane. */
 #include "losses.h"
 
 #include <string.h>
@@ -36,7 +36,7 @@ double trb__losses_mine(const trb__losses *l)
     return sum;
 }
 
-/* To all ranks, for each head lane of the network. */
+/* Sum over lanes, for each head lane of the network, on all ranks. */
 static trb_status sum_lanes(trb__losses *l)
 {
     const trb__network *n = l->network;
@@ -45,7 +45,7 @@ static trb_status sum_lanes(trb__losses *l)
     if (n->n_parts == 1) return trb_exchange_sum(l->x, l->sum, l->all);
     for (size_t i = 0; st == TRB_OK && i < n->n_lanes; i++)
         st = trb_exchange_sum(l->x, l->sum + i * l->lanes, &mine[i]);
-    TRB_TRY(trb_agree(l->grid->world, st)); /* a column's ranks agree on it among themselves, a row's on the next */
+    TRB_TRY(trb_agree(l->grid->world, st)); /* columns sum separately, so one may fail alone; rows come next */
     return trb_agree(l->grid->world, trb_comm_allgather(l->grid->row, mine, n->n_lanes, l->all));
 }
 
@@ -58,7 +58,7 @@ trb_status trb__losses_total(trb__losses *l, double *sum)
     return TRB_OK;
 }
 
-/* Where lane k of head lane i of this rank is among all. */
+/* The place of lane k of this rank's head lane i among all sums of the training. */
 static size_t place_of(const trb__losses *l, size_t i, size_t k)
 {
     const trb_lanes lanes = trb_exchange_lanes(l->x);

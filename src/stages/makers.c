@@ -1,4 +1,4 @@
-/* Which kernels and processors computed what a run goes on with. */
+/* Lists of kernels and processors that computed a result, because these decide its bits. */
 #include <string.h>
 
 #include "internal.h"
@@ -10,7 +10,7 @@
 
 static const char between[] = "; ";
 
-/* Whether one of the names in a list is this one. */
+/* Whether a list contains this name. */
 static bool is_in(const char *list, const char *name, size_t n)
 {
     for (;;) {
@@ -22,7 +22,7 @@ static bool is_in(const char *list, const char *name, size_t n)
     }
 }
 
-/* Append the names of a list that are not there yet. */
+/* Append those names of a list that the text does not contain yet. */
 static void add(trb_text *text, const char *list)
 {
     while (*list != '\0') {
@@ -34,7 +34,7 @@ static void add(trb_text *text, const char *list)
     }
 }
 
-/* A name of kernels with its processor, unless that is not known or the name has it already. */
+/* The name of the kernels, followed by the processor, unless it is not known or the name contains it already. */
 static trb_status with_processor(const char *blas, const char *processor, char **out)
 {
     const bool alone = processor[0] != '\0' && strstr(blas, " on ") == NULL;

@@ -1,5 +1,5 @@
-/* How far a student's heads are spread (net.h) so that they are as uncertain as the members: one number, chosen on
- * samples that neither has learned from. */
+/* Matching of uncertainty: finds how far a student's heads are spread (net.h) so that they are as uncertain as the
+ * members. It is one number, chosen on validation samples, from which neither the members nor the student learned. */
 #include <math.h>
 #include <string.h>
 
@@ -10,17 +10,17 @@
 #include "tribikos/memory.h"
 #include "tribikos/metrics.h"
 
-/* The validation part in blocks of a fixed number of rows, and this rank's run of them. */
+/* The validation part in blocks of a fixed number of rows, and this rank's run of blocks. */
 typedef struct {
     trb_comm *world;
     const trb__dataset *s;
     size_t M, K, rows, blocks, first, count;
     float *z;          /* [own rows][M][K] logits of the student's heads */
     float *x;          /* [rows][D] */
-    float *row;        /* [M][K] a row of them, spread */
+    float *row;        /* [M][K] a row of logits after spreading */
     double *own, *all; /* [count], [blocks] sums over the rows of a block */
-    double *work;      /* for a row's prediction */
-    int64_t *plan;     /* [count][rows]; the last block is filled up with its last row */
+    double *work;      /* scratch for the prediction of a row */
+    int64_t *plan;     /* [count][rows]; the last block is filled up by repeating its last row */
     trb_prediction said;
     trb_work *forward;
 } match;
@@ -63,7 +63,7 @@ static double uncertainty(match *m, const float *z)
     return m->said.total - m->said.data;
 }
 
-/* Of a row whose heads are spread by s, as the layer does it. */
+/* Model uncertainty of a row whose heads are spread by s, as the layer does it. */
 static double uncertainty_spread(match *m, double s, const float *z)
 {
     for (size_t k = 0; k < m->K; k++) {
@@ -75,7 +75,7 @@ static double uncertainty_spread(match *m, double s, const float *z)
     return uncertainty(m, m->row);
 }
 
-/* What heads and members say of this rank's rows: logits of the heads, sums of the members' uncertainty. */
+/* Compute logits of the heads and sums of the members' uncertainty for this rank's rows. */
 static trb_status measure_rows(match *m, const trb_net *net, const float *params, trb_reader *reader, const char *who)
 {
     const size_t n = m->M * m->K;
@@ -94,8 +94,8 @@ static trb_status measure_rows(match *m, const trb_net *net, const float *params
         TRB_TRY(trb_reader_next(reader, &members));
         for (size_t j = 0; j < rows * n; j++)
             if (!isfinite(z[j]))
-                return trb_fail(TRB_ENUM, "%s: head %zu says %g of sample %lld", who, j / m->K % m->M, (double)z[j],
-                                (long long)sample[j / n]);
+                return trb_fail(TRB_ENUM, "%s: head %zu gives %g for sample %lld, expected a finite number", who,
+                                j / m->K % m->M, (double)z[j], (long long)sample[j / n]);
         memcpy(m->z + i * m->rows * n, z, rows * n * sizeof *z);
         m->own[i] = 0.0;
         for (size_t r = 0; r < rows; r++) m->own[i] += uncertainty(m, members + r * n);
@@ -105,7 +105,7 @@ static trb_status measure_rows(match *m, const trb_net *net, const float *params
     return TRB_OK;
 }
 
-/* Mean over the validation part from all ranks' blocks, added up in their order. */
+/* The mean over the validation part: the sums of all ranks' blocks, added up in the order of blocks. */
 static trb_status mean_over_ranks(match *m, double *mean)
 {
     TRB_TRY(trb_comm_allgather(m->world, m->own, m->count, m->all));
@@ -126,11 +126,11 @@ static trb_status heads_at(match *m, double s, double *mean)
     return mean_over_ranks(m, mean);
 }
 
-/* Bisection: all ranks see the same sums, so they take the same way. Uncertainty need not grow with every s, but a
- * point where it passes the members' lies between one that is below and one that is above. */
+/* Bisection. All ranks see the same sums, so they take the same branches. Uncertainty need not grow everywhere with s,
+ * but between a point below the members' value and a point above it there is one where it crosses that value. */
 static trb_status bisect_spread(match *m, double members, double lo, double hi, const char *who, double *s)
 {
-    enum { HALVINGS = 24 }; /* to far below the fourth decimal */
+    enum { HALVINGS = 24 }; /* more than enough for four decimals */
     double at_lo = 0.0, at_hi = 0.0;
     trb_progress progress;
     trb_progress_begin(&progress, 2 + HALVINGS, "values", "%s, spread", who);

@@ -1,4 +1,4 @@
-/* Networks in parts: how they are cut and put together again. */
+/* Networks in parts: cuts a network into body and heads, and puts them together again. */
 #include "network.h"
 
 #include "tribikos/memory.h"
@@ -66,7 +66,7 @@ trb_status trb__network_fill(const trb__network *n, const float *const *slab, si
     return TRB_OK;
 }
 
-/* The first row's ranks have all that there is. */
+/* The ranks of the first row of the grid together hold all parameters, so only they send. */
 trb_status trb__network_join(trb__network *n, const trb_grid *g)
 {
     if (n->n_parts == 1) return TRB_OK;

@@ -1,11 +1,12 @@
-/* What the ranks of a node hold together: data sets and cached logits. Each of them reads a part. */
+/* Data sets and cached logits that the ranks of a node share. Each rank reads a part into the shared memory. If the
+ * node cannot share memory, each rank reads everything for itself. */
 #include <limits.h>
 
 #include "internal.h"
 #include "reading.h"
 #include "tribikos/memory.h"
 
-/* Everyone's units to everyone: unit i is read by rank i mod P. */
+/* Broadcast what each unit holds: rank i mod P has read unit i. */
 static trb_status tell_units(trb_comm *node, trb_data_part *part)
 {
     const size_t P = (size_t)trb_comm_size(node);
@@ -14,7 +15,8 @@ static trb_status tell_units(trb_comm *node, trb_data_part *part)
     return TRB_OK;
 }
 
-/* Collective over node. \param[out] s  without a block if the node's ranks cannot share */
+/* Read the data set with all ranks of the node. Collective over node.
+ * \param[out] s  its block is NULL if the node's ranks cannot share memory; then it is not filled */
 static trb_status load_together(trb_comm *node, const trb_data_files *files, trb__dataset *s)
 {
     trb_status st = TRB_OK;
@@ -50,7 +52,7 @@ trb_status trb__dataset_read(trb_comm *world, const trb_data_files *files, trb__
     return trb_agree(world, st);
 }
 
-/* Whether all ranks of the node together may keep so much. \param[in] mine  what this one may */
+/* Whether all ranks of the node together may keep `bytes`. \param[in] mine  what this rank may keep */
 static trb_status may_keep(trb_comm *node, size_t bytes, size_t mine, bool *may)
 {
     const size_t P = (size_t)trb_comm_size(node);
@@ -106,7 +108,7 @@ size_t trb__inputs_share(const trb_cache *cache, trb_selection of, size_t memory
 
 static trb_status plan_inputs(void *ctx, size_t parts, const int64_t *sample, const uint16_t *view)
 {
-    const trb__reading *r = ctx; /* without a reader where a column of a grid has no lanes of its own */
+    const trb__reading *r = ctx; /* has no reader if this rank's column of the grid has no lanes of its own */
     return r->reader == NULL ? TRB_OK : trb_reader_plan(r->reader, parts, sample, view);
 }
 

@@ -1,5 +1,5 @@
-/* What a configuration will take, before anything is written: sizes from the layout of files, times from a few calls of
- * its own networks with random weights. */
+/* The stage that predicts what a configuration will need, before anything is written. Sizes follow from the layout of
+ * files, times from a few calls of the configured networks with random weights. */
 #include <math.h>
 #include <string.h>
 
@@ -9,20 +9,20 @@
 #include "tribikos/log.h"
 #include "tribikos/memory.h"
 
-/* A call is repeated for so long, but a few times in any case, or twice if it takes too long for that; what describes a
- * shard takes about so many bytes (measured). */
+/* A call is repeated for MEASURE_S seconds and at least CALLS times, but only twice if that takes more than LONG_S
+ * seconds. The metadata of a shard takes about SHARD_BYTES bytes (measured). */
 static const double MEASURE_S = 0.05, LONG_S = 0.5, SHARD_BYTES = 3100.0;
 enum { GRADIENT_ROWS = 64, CALLS = 4 };
 
-/* Kinds of calls: logits, steps of a training, gradients by the inputs. */
+/* Kinds of calls: logits, steps of a training, gradients with respect to the inputs. */
 typedef enum { INFERS, TRAINS, FOLLOWS } kind;
 
-/* Times of one network in one kind of call. Most members have the same. */
+/* Times of one network in one kind of call. Most members have the same layers, so each time is measured once. */
 typedef struct {
     uint64_t layers; /* digest of its list */
     size_t heads, rows;
     kind kind;
-    double call_s, update_s; /* of `rows` rows; of all parameters once, if it trains */
+    double call_s, update_s; /* a call of `rows` rows; one update of all parameters, if it trains */
 } timing;
 
 typedef struct {
@@ -30,7 +30,7 @@ typedef struct {
     const trb_data *data;
     timing *known;
     size_t n_known;
-    trb_progress progress; /* in networks: members, students */
+    trb_progress progress; /* counts networks: members, then students */
 } meter;
 
 static trb_status time_call(const trb_net *net, trb_work *work, const float *params, const timing *t, const float *x,
@@ -42,7 +42,7 @@ static trb_status time_call(const trb_net *net, trb_work *work, const float *par
     return t->kind == INFERS ? TRB_OK : trb_net_backward(net, work, params, dz, grad, dx);
 }
 
-/* An update by Adam, the costliest. */
+/* Time an update by Adam, the most expensive optimiser. */
 static void time_update(const trb_net *net, float *slabs, timing *t)
 {
     const size_t n = trb_net_size(net);
@@ -53,7 +53,7 @@ static void time_update(const trb_net *net, float *slabs, timing *t)
                             .eps = 1e-8,
                             .total_steps = CALLS,
                             .lanes = 1};
-    t->update_s = HUGE_VAL; /* the shortest, as of calls */
+    t->update_s = HUGE_VAL; /* the shortest time counts, as for calls */
     for (uint64_t i = 1; i <= CALLS; i++) {
         const double start = trb_busy_s();
         trb_optim_update(&adam, net, i, 1.0F, 0, n, slabs, slabs + n, slabs + 2 * n, slabs + 3 * n);
@@ -65,7 +65,7 @@ static trb_status time_calls(const trb_net *net, timing *t)
 {
     trb_status st = TRB_OK;
     trb_work *work = NULL;
-    float *slabs = NULL, *x = NULL, *dz = NULL, *dx = NULL; /* slabs: parameters, gradient, moments */
+    float *slabs = NULL, *x = NULL, *dz = NULL, *dx = NULL; /* slabs: parameters, gradient, two moments */
     const bool trains = t->kind == TRAINS;
     int64_t *sample = NULL;
     trb_rng rng = trb_rng_open(1, TRB_USE_TEST, 0, 0, 0);
@@ -79,9 +79,10 @@ static trb_status time_calls(const trb_net *net, timing *t)
     trb_net_init(net, TRB_INIT_HE, 1, 0, slabs);
     for (size_t i = 0; i < t->rows * D; i++) x[i] = trb_rng_uniform(&rng);
     for (size_t i = 0; i < t->rows * outputs; i++) dz[i] = 1e-3F * trb_rng_uniform(&rng);
-    /* The shortest, and never the first one alone, in which oneDNN makes its kernels (0.3 s and more). Busy time: whoever
-     * else computes here, as on a login node, holds up the clock on the wall. With several threads this one does its
-     * part, and waits for the others awake. */
+    /* The shortest time counts, and never the first call alone, in which oneDNN generates its kernels (0.3 s and more).
+     * Busy time of this thread is measured instead of wall time, because other programs may compute on the same
+     * machine, as on a login node. With several threads, this one does its own part and then waits actively for the
+     * others. */
     const double begun = trb_now_s();
     t->call_s = HUGE_VAL;
     for (size_t i = 0; i < CALLS || trb_now_s() - begun < MEASURE_S; i++) {
@@ -101,7 +102,7 @@ done:
     return st;
 }
 
-/* \param[out] t  measured now or before */
+/* The times of a network in one kind of call. \param[out] t  measured now or before */
 static trb_status measure(meter *k, const trb_net *net, size_t rows, kind kind, timing *t)
 {
     *t =
@@ -117,15 +118,15 @@ static trb_status measure(meter *k, const trb_net *net, size_t rows, kind kind, 
     return TRB_OK;
 }
 
-/* Seconds of one rank for `epochs` of a network. */
+/* Seconds that one rank needs for `epochs` epochs of a network. */
 static double training_s(const meter *k, const trb_fit_opts *o, const timing *t, double epochs)
 {
     const uint64_t n_train = k->data->n - k->c->data.validation;
-    const double passes = o->adversarial > 0.0 ? 2.0 : 1.0; /* of each lane */
+    const double passes = o->adversarial > 0.0 ? 2.0 : 1.0; /* for each lane */
     return epochs * (double)(n_train / o->batch) * (passes * (double)o->lanes * t->call_s + t->update_s);
 }
 
-/* The share of work in n equal pieces that the busiest of `ranks` has. */
+/* If n equal pieces of work are divided among `ranks` ranks: the share of the whole that the busiest rank has. */
 static double busiest_share(double n, double ranks)
 {
     return ceil(n / ranks) / n;
@@ -152,11 +153,11 @@ static trb_status plan_members(meter *k, size_t ranks, trb_plan *p)
         TRB_TRY(st);
         const double alone = training_s(k, o, &trains, (double)o->epochs);
         train->one_s += alone;
-        /* Several ranks a member, or several members a rank. */
+        /* Several ranks for each member, or several members for each rank. */
         train->all_s += each >= 1.0 ? alone * busiest_share(lanes, fmin(floor(each), lanes)) / M
                                     : alone * busiest_share(M, (double)ranks);
         logits->one_s += (double)c->cache.views * N * gives.call_s / (double)c->cache.block;
-        inputs->one_s += (double)stored * N * follows.call_s / (double)GRADIENT_ROWS / M; /* one member a block */
+        inputs->one_s += (double)stored * N * follows.call_s / (double)GRADIENT_ROWS / M; /* a block needs one member */
     }
     const double shards = ceil(N / (double)c->cache.shard_rows);
     const double units = (double)c->cache.views * shards * (c->cache.holds == TRB_SHARD_STATISTICS ? 1.0 : M);
@@ -165,7 +166,7 @@ static trb_status plan_members(meter *k, size_t ranks, trb_plan *p)
     return TRB_OK;
 }
 
-/* A number of epochs with a number of heads. */
+/* Add the seconds of `epochs` epochs of student s with `heads` heads. */
 static trb_status add_epochs(meter *k, size_t s, size_t heads, uint64_t epochs, double *seconds)
 {
     const trb_fit_opts *o = &k->c->student[s].fit;
@@ -185,7 +186,7 @@ static trb_status plan_student(meter *k, size_t s, size_t ranks, trb_plan_stage 
     const size_t M = k->c->members.count;
     TRB_TRY(add_epochs(k, s, trb_method_heads(o->method, 1, M), o->phase1_epochs, &stage->one_s));
     TRB_TRY(add_epochs(k, s, trb_method_heads(o->method, 2, M), o->fit.epochs, &stage->one_s));
-    /* A row of head groups shares its lanes among its columns. */
+    /* With head groups, the columns of a row share its lanes, so at most as many ranks as lanes compute. */
     stage->all_s = stage->one_s * busiest_share((double)o->fit.lanes, fmin((double)ranks, (double)o->fit.lanes));
     (void)snprintf(stage->name, sizeof stage->name, "distill %s", o->name);
     return TRB_OK;
@@ -208,7 +209,7 @@ static trb_status plan_views(const trb_config *c, const trb_data *data, size_t K
     }
     for (size_t i = 0; i < trb_cache_units(&spec); i++) {
         const trb_cache_unit u = trb_cache_unit_at(&spec, i);
-        const size_t row = trb_shard_row_bytes(&spec, u.kind) + sizeof(int64_t); /* and its id */
+        const size_t row = trb_shard_row_bytes(&spec, u.kind) + sizeof(int64_t); /* the values and the id */
         p->view[u.view].files++;
         p->view[u.view].bytes += (double)u.rows * (double)row + SHARD_BYTES;
     }
@@ -248,7 +249,7 @@ static trb_status plan_stages(const trb_config *c, const trb__dataset *s, size_t
     return TRB_OK;
 }
 
-/* A stage is a job of its own, and may be given other ranks than these. */
+/* A number of ranks that does not fit gives a warning only: each stage is a job of its own and may get other ranks. */
 static void warn_of_ranks(const trb_config *c, size_t ranks)
 {
     for (size_t i = 0; i < c->n_students; i++)

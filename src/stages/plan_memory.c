@@ -1,13 +1,15 @@
-/* What rank 0 will hold at most while a configuration's networks are trained. It holds most: checkpoints are collected
- * there. Trainings are opened as they will be, in groups without others, and the counters of memory.h are read; what
- * would only be larger than it is dear, checkpoints and cached logits, follows from its sizes. */
+/* The peak memory of rank 0 while a configuration's networks are trained. Rank 0 needs most, because checkpoints are
+ * collected there. Trainings are opened as they will be opened, in groups whose other ranks do not exist, and the
+ * counters of memory.h are read. Checkpoints and cached logits are not reserved: they are large, and their sizes follow
+ * from the configuration. */
 #include <math.h>
 #include <string.h>
 
 #include "checkpoint.h"
 #include "tribikos/memory.h"
 
-/* What is not known of one of its trainings is not known of a stage. */
+/* Raise the figures of a stage to those of one of its trainings. NaN stays: if one training is unknown, so is the
+ * stage. */
 static void raise_to(trb_plan_stage *stage, double begin, double resume)
 {
     if (isnan(stage->begin_bytes)) return;
@@ -15,12 +17,12 @@ static void raise_to(trb_plan_stage *stage, double begin, double resume)
     stage->resume_bytes = fmax(stage->resume_bytes, resume);
 }
 
-/* \param[in] more  held besides */
+/* Measure a training and raise the stage's figures to it. \param[in] more  bytes that are held at the same time */
 static trb_status add_training(const trb__fit *f, double more, trb_plan_stage *stage)
 {
     size_t bytes = 0;
     const trb_status st = trb__fit_measure(f, &bytes);
-    if (st == TRB_ECONFIG) { /* so many ranks cannot share it, which the training itself says */
+    if (st == TRB_ECONFIG) { /* so many ranks cannot share it; the training itself will report that */
         trb_fail_clear();
         stage->begin_bytes = stage->resume_bytes = NAN;
         return TRB_OK;
@@ -34,7 +36,7 @@ static trb_status add_training(const trb__fit *f, double more, trb_plan_stage *s
     return TRB_OK;
 }
 
-/* Ranks of the group that rank 0 is in. */
+/* How many ranks are in the group of rank 0. */
 static int group_of(const trb_config *c, size_t ranks, const trb_fit_opts *o)
 {
     const size_t servers = trb_exchange_servers(&c->exchange);
@@ -42,7 +44,7 @@ static int group_of(const trb_config *c, size_t ranks, const trb_fit_opts *o)
     return (int)(each < 1 ? 1 : each < most ? each : most);
 }
 
-/* Most members take as much as the one before. */
+/* Whether two members need the same memory. Most members do, and need not be measured again. */
 static bool is_alike(const trb_fit_opts *a, const trb_fit_opts *b)
 {
     return strcmp(a->layers, b->layers) == 0 && a->batch == b->batch && a->lanes == b->lanes &&
@@ -82,7 +84,7 @@ static trb_status measure_member(const trb_config *c, const trb__dataset *s, siz
     return st;
 }
 
-/* What a rank keeps of the cache, or streams with. */
+/* The bytes that a rank needs to keep its part of the cache, or to stream it. */
 static double cached(const trb_config *c, const trb__dataset *s, const trb_student_opts *o, size_t K)
 {
     const bool statistics = c->cache.holds == TRB_SHARD_STATISTICS;
@@ -92,7 +94,7 @@ static double cached(const trb_config *c, const trb__dataset *s, const trb_stude
     return fmin(kept + step, (double)c->cache.memory);
 }
 
-/* What rank 0 holds when it puts a network together. */
+/* The bytes that rank 0 holds while it puts a network together from its parts. */
 static double joining(const trb__network *n)
 {
     const trb__network_part *heads = &n->part[TRB_HEADS];
@@ -131,7 +133,7 @@ static trb_status measure_student(const trb_config *c, const trb__dataset *s, si
                     .views = o->views};
     if (st == TRB_OK) st = add_training(&fit, more, stage);
     if (st == TRB_OK && copied) {
-        more += (double)trb_net_size(one.net) * sizeof(float); /* the first phase's stay */
+        more += (double)trb_net_size(one.net) * sizeof(float); /* the parameters of phase 1 stay in memory */
         fit.epochs = o->fit.epochs;
         fit.network = &many;
         st = add_training(&fit, more, stage);
@@ -148,7 +150,7 @@ static trb_status measure_student(const trb_config *c, const trb__dataset *s, si
 trb_status trb__plan_memory(const trb_config *c, const trb__dataset *s, size_t K, size_t ranks, trb_plan_stage *members,
                             trb_plan_stage *students)
 {
-    const double held = (double)trb_mem_bytes(TRB_MEM_KINDS); /* the data set, and little else */
+    const double held = (double)trb_mem_bytes(TRB_MEM_KINDS); /* mostly the data set */
     for (size_t m = 0; m < c->members.count; m++)
         if (m == 0 || !is_alike(&c->member[m], &c->member[m - 1])) TRB_TRY(measure_member(c, s, m, ranks, members));
     members->begin_bytes += held;

@@ -1,3 +1,4 @@
+/* The files of an evaluation: writes report.json and predictions.h5, which report.h describes. */
 #include "report.h"
 
 #include <math.h>
@@ -25,7 +26,7 @@ static void open_object(trb_text *t, size_t i, const char *name)
     trb_text_add(t, "%s\n  \"%s\": {", i > 0 ? "," : "", name);
 }
 
-/* Figures one after another. */
+/* A list of figures. */
 static void put_list(trb_text *t, const char *name, size_t n, const double *value, const char *end)
 {
     trb_text_add(t, "\"%s\": [", name);
@@ -165,7 +166,7 @@ trb_status trb__predictions_add_uncertainty(trb__predictions *f, const char *set
     trb_status st = trb_alloc(TRB_MEM_OTHER, n, sizeof *value, &value);
     for (size_t k = 0; st == TRB_OK && k < (several ? 3 : 2); k++) {
         char place[2 * TRB_NAME_MAX + 64];
-        if (k == 1 && isnan(row[0].doubt)) continue; /* of regression */
+        if (k == 1 && isnan(row[0].doubt)) continue; /* regression has no largest probability */
         for (size_t i = 0; i < n; i++)
             value[i] = k == 0 ? row[i].total : k == 1 ? 1.0 - row[i].doubt : row[i].total - row[i].data;
         (void)snprintf(place, sizeof place, "/uncertainty/%s/%s/%s", set, name, what[k]);

@@ -8,19 +8,25 @@
 
 /** report.json:
  *
- *   "program": trb_version(), "split": ..., "samples": N, "models": {MODEL: {"accuracy": ..., ...}}       the figures of metrics.h, and more
- *   "ensembles": {"calibrated_nll": [...]}                                      of 1..M members; null if not calibrated
+ *   "program": trb_version(), "split": ..., "samples": N
+ *   "models": {MODEL: {"accuracy": ..., ...}}       the figures of metrics.h, and more
+ *   "ensembles": {"calibrated_nll": [...]}          of 1..M members; null if not calibrated
  *   "ood": {SET: {"samples": N, "models": {MODEL: {SCORE: {"auroc": ..., "aupr": ..., "fpr95": ...}}}}}
  *   "corruptions": {NAME: {MODEL: {"accuracy": [...], "nll": [...], "ece": [...]}}}   by strength
  *
- * SCORE is model_uncertainty, total_uncertainty, max_probability. Numbers round-trip; what is not known is null.
- * brier_minus_1 is the form that the Hydra paper prints; ms_per_sample is the only figure that is measured time. */
+ * SCORE is model_uncertainty, total_uncertainty or max_probability. Numbers are written with enough digits to read the
+ * same double again; an unknown figure is null. brier_minus_1 is the form that the Hydra paper prints. ms_per_sample is
+ * the only figure that is a measured time. */
 trb_status trb__report_publish(const char *path, const trb_config *c, const trb_report *r);
 
-/** predictions.h5: /sample_id [N], and of classes /label [N] and a model's mean probabilities as /NAME [N][K] float32;
- * of regression /target [N] and all Gaussians of a model's mixture as /NAME [N][heads][2] float32, mean and standard
- * deviation in the target's unit. Of this set and of those out of distribution, float64: /uncertainty/SET/NAME/total
- * [n], /model if the model has model uncertainty, and of classes /max_probability; of regression they are variances. */
+/** predictions.h5:
+ *
+ *   /sample_id [N]
+ *   classes: /label [N]; the mean probabilities of a model as /NAME [N][K] float32
+ *   regression: /target [N]; all Gaussians of a model's mixture as /NAME [N][heads][2] float32, mean and standard
+ *   deviation in the target's unit
+ *   for this set and the sets out of distribution, float64: /uncertainty/SET/NAME/total [n]; .../model [n] if the model
+ *   has model uncertainty; for classes .../max_probability [n]. In regression, uncertainties are variances */
 typedef struct trb_h5 trb__predictions;
 trb_status trb__predictions_create(const char *path, const trb_data *data, size_t n, const int64_t *id,
                                    trb__predictions **out);

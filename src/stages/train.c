@@ -1,4 +1,11 @@
-/* Trains the members: groups of ranks take them from a queue. */
+/* The stage that trains the members: groups of ranks take members from a queue.
+ *
+ * | a wanted member | what happens |
+ * | weights of this configuration exist | kept; its old checkpoints are removed |
+ * | damaged weights, or weights of another configuration exist | the stage fails before anything is trained |
+ * | no weights, another job has the lock | the stage fails before anything is trained |
+ * | no weights | locked, put into the queue, trained, published |
+ */
 #include <stdio.h>
 
 #include "checkpoint.h"
@@ -8,14 +15,14 @@
 #include "tribikos/memory.h"
 #include "tribikos/stop.h"
 
-/* What a job has to do, in the order in which it is handed out. */
+/* The members that this job trains, in the order in which the queue hands them out. */
 typedef struct {
     uint64_t n;
     uint64_t *member; /* [members.count] */
 } todo_list;
 
-/* Rank 0: which of the wanted members are missing; they are locked. Every wanted member's network is built once, so
- * that a list that does not fit is reported before anything is trained. */
+/* Rank 0: find the wanted members that are missing, and lock them. Every wanted member's network is built once, so
+ * that a layer list that does not fit is reported before anything is trained. */
 static trb_status find_todo(const trb_config *c, const trb__dataset *s, todo_list *todo, trb_lock **lock)
 {
     double *costs = NULL;
@@ -42,7 +49,7 @@ static trb_status find_todo(const trb_config *c, const trb__dataset *s, todo_lis
             continue;
         }
         TRB_GO(trb_mkdirs(trb__run_path(c, "%s", folder).text));
-        /* Multiply-adds: enough to put the costly ones first, so that none is begun when the others are done. */
+        /* Sort by multiply-adds, most expensive first, so that no long training begins when the others are done. */
         size_t at = todo->n++;
         for (; at > 0 && costs[at - 1] < cost; at--) {
             costs[at] = costs[at - 1];
@@ -61,7 +68,7 @@ typedef struct {
     size_t K;
     float *target; /* regression targets of a lane, standardised */
     int32_t *label, *other;
-    float *weight; /* of `label`, in a row that is mixed with one of label `other` */
+    float *weight; /* weight of `label` in a row that is mixed with a row of label `other` */
 } member_loss;
 
 static trb_status reserve_loss(size_t rows, member_loss *m)
@@ -101,7 +108,7 @@ static trb_status loss_of_member(void *ctx, const trb__lane *lane, const float *
     return trb_loss_ce_mixed(rows, 1, m->K, batch, z, m->label, m->other, m->weight, loss, dz);
 }
 
-/* All that one member's training holds on this rank. */
+/* Everything that the training of one member holds on this rank. */
 typedef struct {
     char label[48];
     trb_grid grid;
@@ -130,7 +137,7 @@ static trb_status prepare(training *t, const trb_config *c, size_t m)
     return trb_strdup(trb_blas_name(), &t->place.blas);
 }
 
-/* On the rank that writes. */
+/* Rank 0 of the group: write the weights; the checkpoints are not needed any more. */
 static trb_status publish_weights(training *t, const trb_config *c, size_t m)
 {
     trb_status st = trb_jsonl_close(t->metrics);
@@ -195,8 +202,9 @@ done:
     return st;
 }
 
-/* Groups for n members: as many groups as members, ranks shared evenly. Any group may get any member, so none is larger
- * than the fewest lanes of a member (and the exchange's servers): ranks beyond that are left out (colour n). */
+/* Divide the ranks evenly into as many groups as there are members. Any group may get any member, so a group has at
+ * most as many ranks as the smallest number of lanes of a member, plus the exchange's servers. Other ranks get no work
+ * (colour n). */
 static int group_color(const trb_comm *world, const trb_config *c, const todo_list *todo)
 {
     const size_t P = (size_t)trb_comm_size(world), r = (size_t)trb_comm_rank(world);
@@ -205,7 +213,7 @@ static int group_color(const trb_comm *world, const trb_config *c, const todo_li
     size_t lanes = c->member[todo->member[0]].lanes;
     for (size_t i = 1; i < n; i++)
         if (c->member[todo->member[i]].lanes < lanes) lanes = c->member[todo->member[i]].lanes;
-    const size_t most = P / (servers + 1) > 0 ? P / (servers + 1) : 1; /* one is refused when it opens its exchange */
+    const size_t most = P / (servers + 1) > 0 ? P / (servers + 1) : 1; /* too small a group fails at its exchange */
     const size_t groups = n < most ? n : most;
     const size_t used = P < groups * (lanes + servers) ? P : groups * (lanes + servers);
     for (size_t g = 0; g < groups; g++) {
@@ -246,7 +254,7 @@ trb_status trb_stage_train(trb_comm *world, const trb_config *c)
         TRB_GO(trb_queue_next(queue, mine, &item));
         if (item == todo.n) break;
         mine = train_member(group, c, &s, todo.member[item], queue);
-        if (mine == TRB_ECOMM) trb_comm_panic(mine); /* the others of the group may be waiting inside a step */
+        if (mine == TRB_ECOMM) trb_comm_panic(mine); /* other ranks of the group may be waiting inside a step */
     }
     trb_queue_close(queue);
     queue = NULL;

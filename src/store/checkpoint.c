@@ -1,3 +1,10 @@
+/* Checkpoints: one file, and the slots of a folder in which the files of one training take turns.
+ *
+ * | slot file | after trb_checkpoint_publish() |
+ * | absent | the first checkpoints fill the slots one after the other |
+ * | complete | replaced by the rename in one step; until then the old checkpoint stays readable |
+ * | damaged | trb_checkpoint_newest() reports it and takes the next older one |
+ */
 #include "tribikos/checkpoint.h"
 
 #include <inttypes.h>
@@ -15,7 +22,7 @@ enum { VERSION = 1 };
 
 static const char *const slabs[TRB_CHECKPOINT_SLABS] = {"weights", "moment1", "moment2"};
 
-/* All that goes on from a checkpoint is in its digest: first what is not in slabs, then the slabs. */
+/* The digest covers everything from which a training continues: first what is not in the slabs, then the slabs. */
 static void hash_head(trb_hash *hash, const trb_checkpoint *c)
 {
     const trb_shape in = trb_net_shape(c->net);
@@ -26,7 +33,7 @@ static void hash_head(trb_hash *hash, const trb_checkpoint *c)
     trb_hash_add(hash, c->sum, c->n_sums * sizeof *c->sum);
 }
 
-/* Values [at, at + n) of a slab. */
+/* Return `st` if values [at, at + n) of a slab are impossible. Only weights (slab 0) belong to tensors with names. */
 static trb_status check(const char *path, trb_status st, const trb_net *net, size_t slab, size_t at, size_t n,
                         const float *values)
 {
@@ -107,7 +114,7 @@ done:
     return st;
 }
 
-/* What is not in slabs; of these how many there are. */
+/* Read everything except the slabs, and count and check the slabs. */
 static trb_status read_arrays(trb_h5 *h, trb_checkpoint *c)
 {
     trb_h5_shape shape = {0};
@@ -177,7 +184,7 @@ done:
 
 /* ---- slots */
 
-/* A file of the slot; "" if the folder's name is too long, which no file can be opened by. */
+/* The file of a slot; "" if the folder's name is too long, since no file can be opened by an empty name. */
 static void slot_path(const char *folder, size_t slot, char path[TRB_CHECKPOINT_PATH])
 {
     if (snprintf(path, TRB_CHECKPOINT_PATH, "%s/%zu.h5", folder, slot) >= TRB_CHECKPOINT_PATH) path[0] = '\0';
@@ -205,7 +212,7 @@ trb_status trb_checkpoint_newest(const char *folder, size_t slots, void (*damage
         char name[TRB_CHECKPOINT_PATH];
         slot_path(folder, i, name);
         if (!trb_file_exists(name)) {
-            if (i >= slots) break; /* there may have been more of them */
+            if (i >= slots) break; /* go on beyond `slots`: an earlier run may have kept more checkpoints */
             continue;
         }
         st = trb_checkpoint_read(name, NULL, NULL, &one);

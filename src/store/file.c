@@ -1,4 +1,11 @@
-/* Files that are written aside and appear under their names when they are whole. */
+/* Files that are written aside and get their final names when they are complete.
+ *
+ * | step | on disk | a crash after this step leaves |
+ * | trb__file_aside() | nothing under the temporary name | nothing |
+ * | the caller writes and closes | NAME.tmp.HOST.PID | a .tmp file, which trb_folder_sweep() removes later |
+ * | trb__file_settle(): sync, check of the lock | the same, safe against power failure | the same |
+ * | trb__file_settle(): rename, sync of the folder | NAME | the complete file |
+ */
 #include "internal.h"
 
 #include <dirent.h>
@@ -17,7 +24,7 @@
 #include "tribikos/lock.h"
 #include "tribikos/memory.h"
 
-/* The folder part of a path, "." if there is none. What does not fit is longer than the system opens. */
+/* The folder part of a path, "." if there is none. A path that does not fit here is too long for open() as well. */
 static void folder_of(const char *path, char folder[PATH_MAX])
 {
     (void)snprintf(folder, PATH_MAX, "%s", path);
@@ -34,10 +41,10 @@ static const char *name_of(const char *path)
     return slash == NULL ? path : slash + 1;
 }
 
-/* Between the name of a file and that of its writer, while it is written. */
+/* Stands between the final name and the name of the writer in a temporary name. */
 static const char TMP[] = ".tmp.";
 
-/* The part of a temporary name behind that: this host and the number of a process. */
+/* The part of a temporary name after TMP: this host and a process number. */
 static void writer_of(char *text, size_t n, long pid)
 {
     char host[256] = "";
@@ -45,8 +52,8 @@ static void writer_of(char *text, size_t n, long pid)
     (void)snprintf(text, n, "%s.%ld", host, pid);
 }
 
-/* Whether the writer of a temporary file is gone: a process of this host that lives no more, or, since other hosts
- * cannot be asked, a file that nobody has touched for a day. */
+/* Whether the writer of a temporary file is gone. A process of this host can be asked for. Processes of other hosts
+ * cannot, so their files count as abandoned when they have not changed for a day. */
 static bool is_abandoned(int folder, const char *name, const char *writer)
 {
     const char *dot = strrchr(writer, '.');
@@ -58,7 +65,8 @@ static bool is_abandoned(int folder, const char *name, const char *writer)
     return fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) == 0 && time(NULL) - info.st_mtime > 24 * 3600;
 }
 
-/* Who writes a file of this name, NAME.tmp.HOST.PID with a NAME as files of a run have it; NULL if it is none. */
+/* The writer's part of a temporary name NAME.tmp.HOST.PID; NULL if this is no temporary name. NAME must end as the
+ * files of a run do, so that files of other programs are never removed. */
 static const char *writer_in(const char *name)
 {
     static const char *const ends[] = {".h5", ".yaml", ".json"};
@@ -93,12 +101,12 @@ trb_status trb__file_aside(const char *path, char **tmp)
     const size_t bytes = strlen(path) + strlen(writer) + 8;
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, bytes, 1, &name));
     (void)snprintf(name, bytes, "%s%s%s", path, TMP, writer);
-    (void)unlink(name); /* of an earlier process with this number, or a link that somebody has put there */
+    (void)unlink(name); /* left by an earlier process with this number, or a link that somebody has put there */
     *tmp = name;
     return TRB_OK;
 }
 
-/* Bring a file or folder to the disk. Some file systems cannot sync a folder and say EINVAL; nothing is lost there. */
+/* Sync a file or folder to disk. Some file systems cannot sync a folder and return EINVAL; nothing is lost on them. */
 static trb_status sync_to_disk(const char *path, bool folder)
 {
     trb_status st = TRB_OK;

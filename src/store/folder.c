@@ -25,7 +25,7 @@ trb_status trb_mkdirs(const char *path)
         struct stat info;
         if (mkdir(part, 0777) != 0) {
             const int why = errno;
-            /* Another rank may have made it meanwhile, and a read-only parent may refuse what is there already. */
+            /* Another rank may have made the folder meanwhile. A read-only parent may refuse a folder that exists. */
             if (stat(part, &info) != 0 || !S_ISDIR(info.st_mode)) {
                 st = trb_fail(TRB_EIO, "%s: cannot make the folder: %s", part, strerror(why));
                 goto done;
@@ -41,7 +41,7 @@ done:
 bool trb_file_exists(const char *path)
 {
     struct stat info;
-    /* Where the file system cannot say, the file is taken to be there: to open it then fails, and nothing is
+    /* If the file system cannot answer, the file is assumed to exist. Opening it then fails, and nothing is
      * overwritten. */
     return stat(path, &info) == 0 || (errno != ENOENT && errno != ENOTDIR);
 }
@@ -54,7 +54,7 @@ static int look(const char *path, int flags, struct stat *info)
 int trb__open(const char *path, int flags)
 {
     struct stat info;
-    const int fd = open(path, flags | O_NONBLOCK | O_CLOEXEC, 0666); /* which files do not mind */
+    const int fd = open(path, flags | O_NONBLOCK | O_CLOEXEC, 0666); /* O_NONBLOCK has no effect on regular files */
     int why = errno;
     if (fd >= 0 && fstat(fd, &info) == 0 && S_ISREG(info.st_mode)) return fd;
     if (fd >= 0 || (look(path, flags, &info) == 0 && !S_ISREG(info.st_mode))) why = EMEDIUMTYPE;

@@ -1,3 +1,9 @@
+/* HDF5 files: how the library is set up, how a file is created, published, opened and closed, and root attributes.
+ *
+ * | a handle comes from | its file | it ends with |
+ * | trb_h5_create() | temporary name, open for writing | trb_h5_publish(): final name; trb_h5_close(): file removed |
+ * | trb_h5_open() | final name, open for reading | trb_h5_close() |
+ */
 #include "internal.h"
 
 #include <errno.h>
@@ -15,7 +21,7 @@
 #include "tribikos/file.h"
 #include "tribikos/memory.h"
 
-/* No attribute of ours comes near this; a larger one is damage, and no memory is reserved for it. */
+/* No attribute of this project comes near this size. A larger one is damage, and no memory is reserved for it. */
 enum { MAX_TEXT = 1 << 20 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -34,17 +40,18 @@ const char *trb_h5_library(void)
 
 static void begin(void)
 {
-    /* HDF5 1.10 locks every file it opens with flock(), which Lustre and NFS often refuse: the open then fails. Nothing
-     * here needs the lock, since a file under its final name is never written to. A value set by the user stands. */
+    /* HDF5 1.10 locks every file that it opens with flock(). Lustre and NFS often refuse that, and then opening fails.
+     * Nothing here needs this lock, since a file under its final name is never written to. A value that the user has
+     * set is kept. */
     (void)setenv("HDF5_USE_FILE_LOCKING", "FALSE", 0);
     (void)H5open();
-    /* Strong closing takes along whatever is still open inside the file. The format of 1.10 carries checksums over all
-     * that describes the data: in files of the older formats, which HDF5 writes by default, one flipped bit in two
-     * hundred makes the library crash or loop instead of failing. */
+    /* Strong closing also closes whatever is still open inside the file. The format of 1.10 has checksums over all
+     * metadata. In files of the older formats, which HDF5 writes by default, one flipped bit in two hundred makes the
+     * library crash or loop instead of failing. */
     file_access = H5Pcreate(H5P_FILE_ACCESS);
     (void)H5Pset_fclose_degree(file_access, H5F_CLOSE_STRONG);
     (void)H5Pset_libver_bounds(file_access, H5F_LIBVER_V110, H5F_LIBVER_V110);
-    /* No times: the same calls give the same bytes. */
+    /* No time stamps, so that the same calls give the same bytes. */
     file_creation = H5Pcreate(H5P_FILE_CREATE);
     (void)H5Pset_obj_track_times(file_creation, 0);
     types[TRB_U8] = H5T_STD_U8LE;
@@ -65,7 +72,7 @@ void trb__h5_lock(void)
 {
     (void)pthread_once(&once, begin);
     (void)pthread_mutex_lock(&lock);
-    /* Where HDF5 was built thread-safe, every thread has error reporting of its own, and is loud by default. */
+    /* If HDF5 was built thread-safe, every thread has its own error reporting, which prints to stderr by default. */
     (void)H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
 }
 
@@ -84,7 +91,8 @@ typedef struct {
     int os_error;
 } reason;
 
-/* The innermost entry says what failed; the entry of the file driver, wherever it stands, says "errno = N". */
+/* The innermost entry of the error stack says what failed. The entry of the file driver, anywhere in the stack,
+ * contains "errno = N". */
 static herr_t collect(unsigned n, const H5E_error2_t *entry, void *data)
 {
     reason *r = data;
@@ -134,14 +142,15 @@ trb_status trb__h5_release_set(trb_h5 *h)
     return H5Dclose(set) < 0 ? trb__h5_fail(h, TRB_EIO, "cannot finish data set", h->set_name) : TRB_OK;
 }
 
-/* The descriptor under a file that is being written. */
+/* The file descriptor that HDF5 uses for a file that is being written. */
 static int descriptor(const trb_h5 *h)
 {
     int *fd = NULL;
     return H5Fget_vfd_handle(h->file, H5P_DEFAULT, (void **)&fd) < 0 ? -1 : *fd;
 }
 
-/* The heaps and indices of many attributes or links get their place in the file only when they are flushed. */
+/* HDF5 gives the heaps and indices of many attributes or links their place in the file only when it flushes them, so
+ * they are not part of the file's size yet. */
 static herr_t add_unplaced(hid_t group, const char *name, const H5O_info_t *info, void *bytes)
 {
     (void)group, (void)name;
@@ -150,8 +159,8 @@ static herr_t add_unplaced(hid_t group, const char *name, const H5O_info_t *info
     return 0;
 }
 
-/* \return 0; an errno if the disk is full or broken. Whatever else is the matter, nothing could be reserved, and that is
- * all: the file is written all the same. */
+/* \return 0; an errno if the disk is full or broken. Other errors, such as a file system that cannot reserve, are
+ * ignored: the file is written without a reservation. */
 static int reserve_bytes(int fd, off_t bytes)
 {
     int why = 0;
@@ -160,12 +169,12 @@ static int reserve_bytes(int fd, off_t bytes)
     return why == ENOSPC || why == EDQUOT || why == EFBIG || why == EIO ? why : 0;
 }
 
-/* Take from the disk all that the file will need. A flush of HDF5's that fails half-way leaves a file that can neither
- * be flushed nor closed again and ends the process in a crash: so a full disk has to be met before the flush. File
- * systems that cannot reserve are mostly those across a network, which keep such news for the sync anyway. */
+/* Reserve on disk all the bytes that the file will need. If a flush of HDF5 fails half-way, the file can neither be
+ * flushed nor closed any more, and the process crashes. So a full disk must be found before the flush. File systems
+ * that cannot reserve are mostly network file systems; they report a full disk only at the sync anyway. */
 static trb_status reserve(trb_h5 *h)
 {
-    enum { MARGIN = 4096 }; /* small things are placed in blocks of 2 KiB, of their own and of the data's */
+    enum { MARGIN = 4096 }; /* HDF5 places small objects in two blocks of 2 KiB, one for metadata and one for data */
     hsize_t bytes = 0, unplaced = MARGIN;
     TRB_TRY(trb_fault("file.write"));
     if (H5Fget_filesize(h->file, &bytes) < 0 ||
@@ -176,15 +185,15 @@ static trb_status reserve(trb_h5 *h)
     return why == 0 ? TRB_OK : trb_fail(TRB_EIO, "%s: cannot write: %s", h->path, strerror(why));
 }
 
-/* Give back what was reserved and not needed. */
+/* Release the bytes that were reserved but not needed. */
 static void release_rest(const trb_h5 *h)
 {
     struct stat info;
     if (stat(h->tmp, &info) == 0) (void)!truncate(h->tmp, info.st_size);
 }
 
-/* Close a file that nobody wants. HDF5 insists on writing what it still holds, which a full disk would refuse: its
- * descriptor is turned to memory first. */
+/* Close and remove a file that failed. HDF5 insists on writing what it still holds, which fails on a full disk. So its
+ * descriptor is redirected to a file in memory first. */
 static void give_up(trb_h5 *h)
 {
     if (h->file >= 0) {
@@ -206,7 +215,7 @@ trb_status trb_h5_create(const char *path, trb_h5 **out)
     h->file = H5Fcreate(h->tmp, H5F_ACC_EXCL, file_creation, file_access);
     if (h->file < 0) {
         st = trb__h5_fail(h, TRB_EIO, "cannot create", NULL);
-        (void)unlink(h->tmp); /* on a full disk the name is there, and the first bytes are not */
+        (void)unlink(h->tmp); /* on a full disk the name exists, although its first bytes could not be written */
         goto done;
     }
     *out = h;
@@ -224,7 +233,7 @@ trb_status trb_h5_publish(trb_h5 *h)
     TRB_GO(trb__h5_release_set(h));
     TRB_GO(reserve(h));
     if (H5Fclose(h->file) < 0) st = trb__h5_fail(h, TRB_EIO, "cannot close", NULL);
-    h->file = H5I_INVALID_HID; /* in either case: half closed, it must not be touched again */
+    h->file = H5I_INVALID_HID; /* also after a failure: a file that is half closed must not be used again */
     release_rest(h);
 done:
     if (st != TRB_OK) give_up(h);
@@ -241,7 +250,7 @@ trb_status trb_h5_open(const char *path, trb_h5 **out)
     int fd = -1;
     trb__h5_lock();
     TRB_GO(trb_fault("file.open"));
-    TRB_GO(trb_file_open(path, O_RDONLY, &fd)); /* HDF5 would wait for a FIFO, and does not say why it cannot open */
+    TRB_GO(trb_file_open(path, O_RDONLY, &fd)); /* HDF5 blocks on a FIFO, and does not say why opening failed */
     (void)close(fd);
     TRB_GO(handle_create(path, &h));
     h->file = H5Fopen(path, H5F_ACC_RDONLY, file_access);
@@ -297,8 +306,8 @@ trb_status trb_h5_put_u64(trb_h5 *h, const char *name, uint64_t value)
     return st;
 }
 
-/* Texts are written with a fixed length of at least one byte, zeros behind, as NumPy's bytes are: texts of variable
- * length lie outside all checksums, and HDF5 copies as many bytes as a damaged length says. */
+/* Texts are written with a fixed length of at least one byte and padded with zeros, as NumPy's bytes are. Texts of
+ * variable length lie outside all checksums, and HDF5 copies as many bytes as a damaged length says. */
 static hid_t text_type(size_t bytes)
 {
     const hid_t type = H5Tcopy(H5T_C_S1);
@@ -327,8 +336,8 @@ bool trb_h5_has_attr(trb_h5 *h, const char *name)
     return has;
 }
 
-/* Open a scalar attribute. \param[out] attr,type  to be closed by the caller, even after a failure, where not negative
- */
+/* Open a scalar attribute.
+ * \param[out] attr,type  closed by the caller if not negative, after a failure too */
 static trb_status open_attr(trb_h5 *h, const char *name, hid_t *attr, hid_t *type)
 {
     TRB_TRY(trb_fault("file.read"));
@@ -369,7 +378,7 @@ done:
     return st;
 }
 
-/* Texts written by others may be of variable length, which is how h5py stores a str. */
+/* Texts that other programs wrote may have variable length: h5py stores a str in this way. */
 static trb_status read_text(trb_h5 *h, const char *name, hid_t attr, hid_t type, char **value)
 {
     trb_status st = TRB_OK;

@@ -1,3 +1,4 @@
+/* Data sets of HDF5 files: created, checked before memory is reserved for them, written and read by rows, mapped. */
 #include "internal.h"
 
 #include <string.h>
@@ -7,7 +8,7 @@
 #include "tribikos/memory.h"
 #include "tribikos/text.h"
 
-/* Deflate cannot pack more than 1032 to 1. A filtered data set that claims more values than its bytes can hold is
+/* Deflate cannot compress better than 1032 to 1. A filtered data set that claims more values than its bytes can hold is
  * damaged, and no memory may be reserved for it. */
 enum { MAX_PACKING = 1100 };
 
@@ -33,7 +34,7 @@ bool trb_h5_has(trb_h5 *h, const char *dataset)
     return has;
 }
 
-/* The one before is closed, and the next one is going to have this name. */
+/* Close the data set that was used last, and note the name of the next one. */
 static trb_status change_set(trb_h5 *h, const char *name)
 {
     enum { PIECE = 128 };
@@ -61,7 +62,7 @@ static trb_status open_set(trb_h5 *h, const char *name)
     return h->set < 0 ? trb__h5_fail(h, TRB_EINTEGRITY, "cannot open data set", name) : TRB_OK;
 }
 
-/* The groups that a data set's name leads through. HDF5 could make them on the way, but would note the time in them. */
+/* Create the groups in a data set's name. HDF5 could create them itself, but it would store the time in them. */
 static trb_status make_groups(trb_h5 *h, const char *name)
 {
     trb_status st = TRB_OK;
@@ -121,10 +122,11 @@ trb_status trb_h5_make(trb_h5 *h, const char *name, trb_h5_shape shape, trb_h5_l
     return st;
 }
 
-/* Refuse what claims more than is stored of it, in values or in one chunk, which HDF5 reserves memory for, and what is
- * not stored here: virtual data sets read zeros where their sources are missing, and exhaust the stack where they are
- * their own source; external files may be any file of the reader's. Of filters only those that
- * this project knows: others trust what a file says of them, or are programs looked for on the disk. */
+/* Refuse data sets that are dangerous to read:
+ *   - one that claims more values than are stored, or chunks larger than that, because HDF5 reserves memory for them;
+ *   - a virtual one: it shows zeros if its sources are missing, and exhausts the stack if it is its own source;
+ *   - one with external files, which may be any file that this user can read;
+ *   - one with filters that this project does not use: they trust what the file says, or HDF5 loads them as plugins. */
 static trb_status check_storage(trb_h5 *h, const char *name, const trb_h5_shape *shape, size_t bytes, hid_t creation)
 {
     const H5D_layout_t layout = H5Pget_layout(creation);
@@ -235,8 +237,8 @@ static size_t row_bytes(trb_dtype type, int ndim, const hsize_t *dim)
     return bytes;
 }
 
-/* Rows that are read in one call: a few megabytes of them, and whole chunks, because HDF5 unpacks a chunk anew for each
- * call that wants a part of it. */
+/* How many rows one call reads: a few megabytes, and whole chunks, because HDF5 unpacks a chunk again for each call
+ * that needs a part of it. */
 static size_t rows_a_call(const trb_h5 *h, size_t bytes)
 {
     enum { PIECE = 1 << 22 };
@@ -248,7 +250,7 @@ static size_t rows_a_call(const trb_h5 *h, size_t bytes)
     return rows < whole ? whole : rows / whole * whole;
 }
 
-/* Rows [first, first + n) of the open data set, whose type and extent these are. */
+/* Transfer rows [first, first + n) of the open data set. `stored`, `space`, `ndim` and `dim` describe it. */
 static trb_status move(trb_h5 *h, hid_t stored, hid_t space, int ndim, const hsize_t *dim, size_t first, size_t n,
                        const void *from, void *to)
 {
@@ -267,7 +269,7 @@ static trb_status move(trb_h5 *h, hid_t stored, hid_t space, int ndim, const hsi
     return st;
 }
 
-/* One transfer of rows, `from` memory or `to` it, memory and file of one type: HDF5 converts nothing. */
+/* Transfer rows `from` memory or `to` memory. Memory and file have the same type, so HDF5 converts nothing. */
 static trb_status transfer(trb_h5 *h, const char *name, trb_dtype type, size_t first, size_t n, const void *from,
                            void *to)
 {
@@ -287,7 +289,7 @@ static trb_status transfer(trb_h5 *h, const char *name, trb_dtype type, size_t f
         goto done;
     }
     if (first > dim[0] || n > dim[0] - first) {
-        st = trb_fail(TRB_EINTEGRITY, "%s: data set %s has %llu rows, rows %zu to %zu wanted", h->path, name,
+        st = trb_fail(TRB_EINTEGRITY, "%s: data set %s has %llu rows, but rows %zu to %zu are needed", h->path, name,
                       (unsigned long long)dim[0], first, first + n);
         goto done;
     }

@@ -1,3 +1,5 @@
+/* metrics.jsonl. A copy of all lines stays in memory, so that a checkpoint can store them and a resumed training can
+ * write them again. */
 #include "tribikos/jsonl.h"
 
 #include <errno.h>
@@ -16,13 +18,14 @@
 struct trb_jsonl {
     FILE *fp;
     char *path;
-    trb_text all; /* that was written: checkpoints take it along */
+    trb_text all; /* everything that was written; checkpoints store it */
 };
 
 static trb_status pass_on(trb_jsonl *j, size_t from)
 {
     TRB_TRY(j->all.st);
-    /* Flushed a line: whoever watches a run sees each epoch as it ends, and a full disk is noticed at once. */
+    /* Flush after every line: somebody who watches a run sees each epoch when it ends, and a full disk is noticed at
+     * once. */
     const size_t n = j->all.n - from;
     if (fwrite(j->all.at + from, 1, n, j->fp) != n || fflush(j->fp) != 0)
         return trb_fail(TRB_EIO, "%s: cannot write: %s", j->path, strerror(errno));
@@ -61,7 +64,7 @@ trb_status trb_jsonl_line(trb_jsonl *j, const char *fmt, ...)
 {
     trb_status st = TRB_OK;
     va_list args;
-    TRB_TRY(trb_lock_check(j->path)); /* or two jobs' lines would lie in one file */
+    TRB_TRY(trb_lock_check(j->path)); /* otherwise two jobs could write lines into one file */
     TRB_TRY(trb_fault("file.write"));
     va_start(args, fmt);
     const char *lead = "{";

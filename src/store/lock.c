@@ -1,3 +1,21 @@
+/* Locks of folders. lock.h says what they promise. A job that wants a lock repeats win() until one row ends it:
+ *
+ * | the lock file | its holder | what happens |
+ * | absent | | make(): create it with O_EXCL, then look again |
+ * | our token | | we hold it, whatever the calls before have returned |
+ * | another token | ended on this system, or was found dead before | replace() |
+ * | another token | its beat changes | refused: TRB_ECONFIG |
+ * | another token | its beat is silent for `seconds` | replace() |
+ * | absent, or a new token, while we watch | | look again |
+ *
+ * replace() puts our lock in the place of a dead one. Several jobs may try it. The claim, a file with the dead holder's
+ * token in its name, decides between them:
+ *
+ * | the claim | what happens |
+ * | created by us, and the lock still has the dead holder's token | rename the claim to the lock: we hold it |
+ * | created by us, but the lock has changed | remove the claim, look again |
+ * | exists | watch its maker like a holder: it renames or removes the claim, or it is dead and we remove it |
+ */
 #include "tribikos/lock.h"
 
 #include <dirent.h>
@@ -25,7 +43,7 @@
 
 enum { TEXT_BYTES = 1024, BEAT_BYTES = 32, TOKEN_BYTES = 33, TRIES = 100, SECONDS_MAX = 1000000 };
 
-/* What a lock says. */
+/* The contents of a lock. */
 typedef struct {
     char host[256], machine[128], since[64], job[64], token[TOKEN_BYTES];
     long pid;
@@ -35,7 +53,7 @@ typedef struct {
 
 static const char *const FORMAT = "tribikos lock 1\nhost %s\nmachine %s\nprocess %ld\nstarted %llu\nsince %s\njob %s\n"
                                   "seconds %.17g\ntoken %s\n";
-static const char *const NAMELESS = "unreadable"; /* the token of a lock that says nothing, or not all */
+static const char *const NAMELESS = "unreadable"; /* stands for the token of an empty or incomplete lock */
 
 typedef struct taken {
     struct taken *next;
@@ -43,23 +61,23 @@ typedef struct taken {
 } taken;
 
 struct trb_lock {
-    trb_lock *next; /* of this process's */
+    trb_lock *next; /* in the list `all` */
     char *run;
-    holder self; /* of a joined one only the token */
+    holder self; /* only the token is set if the lock was joined */
     void (*idle)(void);
     taken *taken;
-    /* Who was found dead last, by which beat: its other locks need no second watch. */
+    /* The token of the holder that was found dead last, and its beat. Its other locks need not be watched again. */
     char dead[TOKEN_BYTES], last_beat[BEAT_BYTES];
 
     pthread_t thread;
-    pthread_mutex_t mutex; /* of `stop` */
+    pthread_mutex_t mutex; /* guards `stop` */
     pthread_cond_t changed;
     bool beating, stop;
     unsigned long long beats;
-    atomic_int why; /* errno of the beat that failed last, 0 if the last one did not */
+    atomic_int why; /* errno of the last beat, 0 if it was written */
 };
 
-static pthread_mutex_t guard = PTHREAD_MUTEX_INITIALIZER; /* of the list */
+static pthread_mutex_t guard = PTHREAD_MUTEX_INITIALIZER; /* guards the list `all` */
 static trb_lock *all;
 
 static void lock_path(const char *run, const char *folder, char path[PATH_MAX])
@@ -77,7 +95,8 @@ static void beat_path(const trb_lock *l, const char *token, char path[PATH_MAX])
 
 /* ---- who holds a lock */
 
-/* What tells whether a process number means something here: two hosts may have one name, as may two containers. */
+/* Identifies the system in which a process number is valid, by the boot and the namespace of process numbers. The host
+ * name is not enough: two hosts or two containers may have the same name. */
 static void name_machine(char *text, size_t n)
 {
     char boot[64] = "", space[48] = "";
@@ -101,7 +120,7 @@ static trb_status introduce(holder *h, double seconds)
     if (localtime_r(&now, &local) == NULL || strftime(h->since, sizeof h->since, "%F %T %z", &local) == 0)
         (void)strcpy(h->since, "-");
     (void)snprintf(h->job, sizeof h->job, "%s", job == NULL || job[0] == '\0' ? "-" : job);
-    (void)trb_printable(h->job); /* it stands in a line of its own */
+    (void)trb_printable(h->job); /* it must stay within its line of the lock */
     h->seconds = seconds;
     if (getrandom(random, sizeof random, 0) != sizeof random)
         return trb_fail(TRB_EIO, "no random number for a lock: %s", strerror(errno));
@@ -116,14 +135,14 @@ static void parse(const char *text, holder *h)
                  "tribikos lock 1 host %255[^\n] machine %127[^\n] process %ld started %llu since %63[^\n] job %63[^\n]"
                  " seconds %lf token %32[0-9a-f]%n",
                  h->host, h->machine, &h->pid, &h->started, h->since, h->job, &h->seconds, h->token, &end);
-    /* A number without its line's end may be the first half of a number. */
+    /* Without the newline after the token the file may be cut off in the middle of a value. */
     const bool whole = end >= 0 && text[end] == '\n' && strlen(h->token) == TOKEN_BYTES - 1;
     if (whole && h->seconds <= SECONDS_MAX) return;
     *h = (holder){.seconds = 0.0};
     (void)strcpy(h->token, NAMELESS);
 }
 
-/* NFS remembers for up to a minute that a name is not there, or whose it was, unless its folder is opened. */
+/* NFS caches for up to a minute that a name does not exist, or which file it meant. Opening the folder ends that. */
 static int open_anew(const char *path)
 {
     char folder[PATH_MAX];
@@ -136,7 +155,7 @@ static int open_anew(const char *path)
     return trb__open(path, O_RDONLY | O_NOFOLLOW);
 }
 
-/* \return 0; ENOENT if there is no lock; another errno */
+/* Read a lock. \return 0; ENOENT if there is no lock; another errno */
 static int see(const char *path, holder *h)
 {
     char text[TEXT_BYTES] = "";
@@ -178,7 +197,7 @@ static const char *shown(const holder *h, char text[512])
 
 /* ---- signs of life */
 
-/* "" if there is none. */
+/* Read the beat of a job; "" if there is none. */
 static void read_beat(const trb_lock *l, const char *token, char beat[BEAT_BYTES])
 {
     char path[PATH_MAX];
@@ -189,9 +208,10 @@ static void read_beat(const trb_lock *l, const char *token, char beat[BEAT_BYTES
     if (fd >= 0) (void)close(fd);
 }
 
-/* In place, so that a full disk is no obstacle, and not synced: after a crash of the machine nobody asks for it. Created
- * if need be: who takes over a lock removes the beat, but a holder that lives after all may have others. No fault point
- * is passed: a beat that is lost is no failure, and when one is due is not the same from run to run. */
+/* Writes the beat in place, so that it works on a full disk. It is not synced, because a beat has no meaning after a
+ * crash of the machine. The file is created if it does not exist: a job that takes over a lock removes the beat, but a
+ * holder that lives after all may hold other locks. There is no fault point here, because a lost beat is not a failure,
+ * and beats do not come at the same moments in every run. */
 static void write_beat(trb_lock *l)
 {
     char path[PATH_MAX], text[BEAT_BYTES];
@@ -266,7 +286,7 @@ static int put(const trb_lock *l, const char *path)
     if (fd < 0) return errno;
     const int n = snprintf(text, sizeof text, FORMAT, h->host, h->machine, h->pid, h->started, h->since, h->job,
                            h->seconds, h->token);
-    errno = ENOSPC; /* if it is written in part */
+    errno = ENOSPC; /* the reason if write() writes only a part, since it sets no errno then */
     int why = write(fd, text, (size_t)n) == n && fsync(fd) == 0 ? 0 : errno;
     if (close(fd) != 0 && why == 0) why = errno;
     if (why != 0) (void)unlink(path);
@@ -282,8 +302,8 @@ static trb_status make(const trb_lock *l, const char *path, bool *made)
     return *made || why == EEXIST ? TRB_OK : trb_fail(TRB_EIO, "%s: cannot write: %s", path, strerror(why));
 }
 
-/* Watch a holder until it has shown whether it lives.
- * \param[out] dead  false if the lock is another's by now, or nobody's */
+/* Watch a holder until it is known whether it lives. A holder that lives gives TRB_ECONFIG.
+ * \param[out] dead  false if the lock has been removed meanwhile, or belongs to another job */
 static trb_status watch(trb_lock *l, const char *path, const holder *h, bool *dead)
 {
     const double seconds = fmax(h->seconds, l->self.seconds), pause = fmin(seconds / 60.0, 0.5);
@@ -299,12 +319,12 @@ static trb_status watch(trb_lock *l, const char *path, const holder *h, bool *de
         holder next;
         bool found = false;
         if (l->idle != NULL) l->idle();
-        trb_stop_progress(); /* what is waited for is another job, which no further start of this one would hurry */
+        trb_stop_progress(); /* waiting for another job counts as progress: starting this one again would not help */
         TRB_TRY(trb_fail_of(trb_stop_check(), "waiting for %s: ", path));
         (void)nanosleep(&nap, NULL);
         silent += pause;
         read_beat(l, h->token, now);
-        /* A beat that is gone shows nothing: its job has ended, or another has begun to take its locks over. */
+        /* A missing beat proves nothing: its job has ended, or another job has begun to take over its locks. */
         if (now[0] != '\0' && strcmp(now, first) != 0)
             return trb_fail(TRB_ECONFIG,
                             "%s is held by %s, which is alive and going to write the same files; wait until it ends, "
@@ -332,7 +352,7 @@ static void remove_beat(const trb_lock *l, const holder *dead)
     (void)unlink(path);
 }
 
-/* Another one's claim: it becomes the lock, or is given up, unless its maker died in between. */
+/* Wait for the end of a claim that another job made. It becomes the lock or is removed, unless its maker has died. */
 static trb_status await_claim(trb_lock *l, const char *claim)
 {
     holder h;
@@ -343,9 +363,10 @@ static trb_status await_claim(trb_lock *l, const char *claim)
     return TRB_OK;
 }
 
-/* Put our lock in the place of a dead holder's. Several may try, and have found it dead at different times. The claim,
- * whose name holds the dead one's token, is made by one of them; it becomes the lock by being renamed, so there is a
- * lock at any time, and who makes the claim after that finds another token in the lock and gives it up. */
+/* Put our lock in the place of a dead holder's. Several jobs may try this, and they may have found the holder dead at
+ * different times. Only one of them creates the claim, whose name contains the dead holder's token. Renaming the claim
+ * makes it the lock, so a lock exists at every moment. A job that creates the claim later finds another token in the
+ * lock and removes its claim. */
 static trb_status replace(trb_lock *l, const char *path, const holder *dead)
 {
     char claim[PATH_MAX], who[512];
@@ -372,8 +393,9 @@ static trb_status replace(trb_lock *l, const char *path, const holder *dead)
     return st;
 }
 
-/* A dead job may have left more locks than anybody will ask for again, since what was under them is done. Those of who
- * is gone from here, or was found dead last, are removed, under a claim: the lock may be another's by now. */
+/* Remove locks that nobody will ask for again: a dead job may have held locks of folders that are finished. Only locks
+ * of processes that ended on this system, or of the holder that was found dead last, are removed. This is done under a
+ * claim, because another job may have taken the lock meanwhile. */
 static void sweep(const trb_lock *l)
 {
     char folder[PATH_MAX], path[PATH_MAX], claim[PATH_MAX], beat[BEAT_BYTES];
@@ -401,7 +423,7 @@ static trb_status win(trb_lock *l, const char *path)
         bool made = false, found = false, dead = false;
         TRB_TRY(make(l, path, &made));
         TRB_TRY(look(path, &h, &found));
-        if (found && is_of(&h, l->self.token)) return TRB_OK; /* the lock's word counts, whatever the calls said */
+        if (found && is_of(&h, l->self.token)) return TRB_OK; /* NFS may report failure for a call that succeeded */
         if (found) TRB_TRY(watch(l, path, &h, &dead));
         if (dead) TRB_TRY(replace(l, path, &h));
     }
@@ -464,7 +486,7 @@ trb_status trb_lock_take(trb_lock *l, const char *folder)
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, sizeof *t + strlen(path) + 1, 1, &t));
     (void)strcpy(t->file, path);
     t->next = l->taken;
-    l->taken = t; /* before it is ours: the close removes what is, whatever a failure left half done */
+    l->taken = t; /* before the attempt: if it fails half-way, the close removes the lock if it is ours */
     TRB_TRY(win(l, path));
     return l->beating ? TRB_OK : start(l);
 }
@@ -527,7 +549,7 @@ void trb_lock_close(trb_lock *l)
         stop(l);
         sweep(l);
     }
-    if (l->beats > 0) remove_beat(l, &l->self); /* a joined one has its job's token, but not its beat */
+    if (l->beats > 0) remove_beat(l, &l->self); /* a joined lock has the job's token, but the beat is not its own */
     for (taken *t = l->taken, *next = NULL; t != NULL; t = next) {
         holder h;
         if (see(t->file, &h) == 0 && is_of(&h, l->self.token)) (void)unlink(t->file);

@@ -1,4 +1,4 @@
-/* Whether another process of this host lives. */
+/* Whether another process of this host still runs. Locks and temporary files name the process that made them. */
 #include "internal.h"
 
 #include <errno.h>
@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* \return false where the system does not say */
+/* State and start time of a process, fields 3 and 22 of /proc/PID/stat. Field 2, the name, may contain blanks and
+ * parentheses, so reading begins after its last parenthesis. \return false if the system does not say */
 static bool process_stat(long pid, char *state, unsigned long long *started)
 {
     char path[64], text[1024];

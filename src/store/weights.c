@@ -1,3 +1,4 @@
+/* Weights files, and the attributes that weights files and checkpoints share. */
 #include "tribikos/weights.h"
 
 #include <inttypes.h>
@@ -27,7 +28,8 @@ static trb_h5_shape tensor_shape(const trb_param *p)
     return s;
 }
 
-/* What the file's `digest` covers. Tensor by tensor, in table order: a reader needs no more than the file. */
+/* The `digest` of a file. It takes the tensors one by one, in the order of the table, so a reader needs only the file
+ * to compute it. */
 static trb_status digest_of(const char *layers, const trb_net *net, const float *params, trb_norm norm,
                             uint64_t *digest)
 {
@@ -55,7 +57,7 @@ static trb_status digest_of(const char *layers, const trb_net *net, const float 
 trb_status trb__values_check(const char *path, trb_status st, const trb_param *p, size_t from, size_t n,
                              const float *values)
 {
-    const bool variance = p->statistic && p->start > 0.0F; /* which begins at one, as means do at zero */
+    const bool variance = p->statistic && p->start > 0.0F; /* running variances start at one, running means at zero */
     for (size_t i = 0; i < n; i++) {
         if (!isfinite(values[i]))
             return trb_fail(st, "%s: value %zu of tensor %s is not finite", path, from + i, p->name);
@@ -78,7 +80,7 @@ static trb_status write_constants(trb_h5 *h, size_t channels, trb_norm norm)
     return trb_h5_put(h, constants[3], one, &norm.target_scale);
 }
 
-/* \param[out] values  [2][channels], the caller's; `norm` borrows it */
+/* \param[out] values  [2][channels], released by the caller; `norm` borrows it */
 static trb_status read_constants(trb_h5 *h, size_t channels, float **values, trb_norm *norm)
 {
     const trb_h5_shape inputs = {TRB_F32, 1, {channels}}, one = {TRB_F64, 1, {1}};
@@ -133,7 +135,7 @@ done:
     return st;
 }
 
-/* One of the sizes that a network is built from. The bound keeps their products within a size_t on the way there. */
+/* Read one of the sizes from which a network is built. The bound keeps products of these sizes within a size_t. */
 static trb_status get_size(trb_h5 *h, const char *name, size_t *size)
 {
     uint64_t value = 0;
@@ -179,11 +181,11 @@ static trb_status read_header(trb_h5 *h, trb_weights_info *info)
     TRB_TRY(trb_h5_get_text(h, "blas", &info->blas));
     TRB_TRY(trb_h5_get_u64(h, "digest", &info->digest));
     if (trb_hash_text(info->config) != info->config_digest)
-        return trb_fail(TRB_EINTEGRITY, "%s: config is not the text that config_digest is of", trb_h5_path(h));
+        return trb_fail(TRB_EINTEGRITY, "%s: the digest of its config is not its config_digest", trb_h5_path(h));
     return TRB_OK;
 }
 
-/* Whatever the network's own parser has against the list is here a fault of the file. */
+/* If the parser of layer lists refuses the list, the file is at fault, not the user. */
 trb_status trb__net_build(trb_h5 *h, const char *layers, trb_shape input, size_t heads, trb_net **net)
 {
     const trb_status st = trb_net_create(layers, input, heads, net);

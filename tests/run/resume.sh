@@ -119,9 +119,13 @@ compare "heads of blocks" "$work/hurt3" "$work/heads"
 
 # ---- shares in no common steps: as many steps in all, and a sound student
 free=(--exchange=server --server.staleness=3 --members.count=1 --train.epochs=20)
-TRB_FAULT=count:$work/passages mpi 3 train "$conf" --run.dir="$work/free" "${free[@]}" "${often[@]}" || cat "$work/err"
-renames=$(awk '$1 == 0 && $2 == "file.rename" { print $3 }' "$work/passages")
-check "free shares: one checkpoint after the other ($renames files are published)" test "$renames" -gt 6
+published() { # FOLDER CHECKPOINTS...: the files that rank 0 publishes
+    TRB_FAULT=count:$work/passages mpi 3 train "$conf" --run.dir="$1" "${free[@]}" "${@:2}" || cat "$work/err"
+    awk '$1 == 0 && $2 == "file.rename" { print $3 }' "$work/passages"
+}
+without=$(published "$work/unkept" --checkpoint.keep=0)
+renames=$(published "$work/free" "${often[@]}")
+check "free shares: checkpoints ($renames files are published, $without without them)" test "$renames" -gt "$without"
 TRB_FAULT=train.step:30:2:usr1 mpi 3 train "$conf" --run.dir="$work/hurt2" "${free[@]}" "${often[@]}"
 check "free shares: exit status 75" test $? = 75
 TRB_FAULT=train.step:100:1:kill mpi 3 train "$conf" --run.dir="$work/hurt2" "${free[@]}" "${often[@]}"

@@ -65,7 +65,7 @@ static void refusals(void **state)
     assert_fails(trb_cache_expect_data(c, &data), TRB_EINTEGRITY,
                  "digest dadadadadadadada, the configured one has 0000000000000001");
     data.n = 99;
-    assert_fails(trb_cache_expect_data(c, &data), TRB_EINTEGRITY, "of 100 samples, the data set has 99");
+    assert_fails(trb_cache_expect_data(c, &data), TRB_EINTEGRITY, "has 100 samples, the data set has 99");
     data.task = TRB_TASK_REGRESSION;
     assert_fails(trb_cache_expect_data(c, &data), TRB_EINTEGRITY, "task classes, the data set of task regression");
     assert_ok(trb_cache_expect_member(c, 1, ensemble_digest[1]));

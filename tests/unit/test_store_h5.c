@@ -169,7 +169,7 @@ static void refusals(void **state)
     assert_fails(trb_h5_expect(h, "plain", (trb_h5_shape){TRB_F16, 1, {ROWS}}), TRB_EINTEGRITY,
                  "expected float16 [100]");
     assert_fails(trb_h5_read_rows(h, "plain", TRB_F32, 0, 1, read), TRB_EINTEGRITY, "plain is not float32");
-    assert_fails(trb_h5_read_rows(h, "plain", TRB_F16, 99, 2, read), TRB_EINTEGRITY, "has 100 rows, rows 99 to 101");
+    assert_fails(trb_h5_read_rows(h, "plain", TRB_F16, 99, 2, read), TRB_EINTEGRITY, "has 100 rows, but rows 99 to 101");
     trb_h5_close(h);
 }
 

@@ -172,7 +172,7 @@ static void refusals(void **state)
                  {NO_INPUT, "no attribute input_c"},
                  {HUGE_INPUT, "input_c is 18446744073709551615"},
                  {OTHER_HEADS, "expected float32 [4][4][5]"},
-                 {OTHER_CONFIG, "config is not the text"},
+                 {OTHER_CONFIG, "digest of its config is not its config_digest"},
                  {OTHER_SCALE, "but its contents give"},
                  {NO_SCALE, "no data set input.scale"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -21,6 +21,7 @@ The inputs are float tensors in memory, so PyTorch neither gathers, normalises n
 Denormal numbers are flushed to zero: Adam's moments of dead units become such, and arithmetic with them is slow.
 """
 import contextlib
+import importlib.metadata
 import os
 import re
 import resource
@@ -286,9 +287,8 @@ WORKS |= {f"{work}_bf16": WORKS[work] for work in ("resnet20", "resnet20_infer")
 def versions():
     onednn = re.search(r"(?:oneDNN|MKL-DNN\)?) v([0-9.]+)", torch.__config__.show())
     said = f"PyTorch {torch.__version__} with oneDNN {onednn.group(1) if onednn else '(not said)'}"
-    with contextlib.suppress(ImportError):
-        import onnxruntime
-        said += f", ONNX Runtime {onnxruntime.__version__}"
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        said += f", ONNX Runtime {importlib.metadata.version('onnxruntime')}"
     return said
 
 
@@ -323,7 +323,11 @@ def run(work, seconds, variant):
     """measure() in a process of its own; for DistributedDataParallel in two. Its line, "" if it failed."""
     command = [sys.executable, __file__, work, str(seconds), variant]
     if not work.endswith("_ddp"):
-        alone = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            alone = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=40 + 10 * seconds)
+        except subprocess.TimeoutExpired as e:
+            print(f"{work}, {variant}: not measured: not ready after {e.timeout:.0f} s", file=sys.stderr)
+            return ""
         if alone.returncode:
             why = [line for line in alone.stderr.splitlines() if re.match(r"[\w.]+(Error|Exit|Failed)\b", line)]
             print(f"{work}, {variant}: not measured: {(why or ['?'])[-1]}", file=sys.stderr)
