@@ -494,10 +494,10 @@ void trb__waits(const trb_comm *c, double since)
 {
     (void)c, (void)since;
     wait_for_progress();
-    trb__progress();
+    trb__move_all();
 }
 
-void trb__alive(void)
+void trb__signs_of_life(void)
 {
 }
 
