@@ -175,10 +175,11 @@ static void page_bash(void)
     trb_config_key key;
     (void)puts("# Completion of bash for tribikos; made by `tribikos page bash`.\ndeclare -gA _tribikos_values=(");
     for (size_t i = 0; trb_config_reference(i, &key); i++) {
+        print_values(key.name, &key);
+        if (!key.of_students) continue;
         char student[sizeof key.name + 2];
         (void)snprintf(student, sizeof student, "student%s", strchr(key.name, '.'));
-        print_values(key.name, &key);
-        if (key.of_students) print_values(student, &key);
+        print_values(student, &key);
     }
     (void)fputs("    [members]='' [resume]='auto never'", stdout);
     for (size_t i = 0; i < TRB__COMMANDS; i++)

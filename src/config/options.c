@@ -169,8 +169,8 @@ const trb__option trb__options[] = {
     {FIT("batch", batch), WHOLE(1, 1e6), .unit = "samples", .value = "128",
      .help = "Each training step takes this many samples, a multiple of lanes."},
     {FIT("lanes", lanes), WHOLE(1, 65536), .value = "4",
-     .help = "A batch is cut into this many equal parts (lanes), and at most as many ranks can share a network. Raise "
-             "it to use more ranks; another number gives other bits."},
+     .help = "A batch is cut into this many equal parts (lanes), and at most as many ranks, or rows of ranks, can "
+             "share a network. Raise it to use more ranks; another number gives other bits."},
     {FIT("optimizer", optimizer), CHOICE(optimizers), .value = "adam",
      .help = "Parameters are updated by this rule. adamw is adam with weight decay apart from the gradient."},
     {FIT("lr", lr), ABOVE(0), .value = "1e-3",
@@ -243,17 +243,18 @@ const trb__option trb__options[] = {
              "it is read from disk as it is needed."},
 
     {TEXTS("students", student, n_students, trb_student_opts), .value = "[hydra, kd]",
-     .help = "These students are distilled; [] distils none. A name that is no method needs student.NAME.method, or "
-             "the student is a hydra."},
+     .help = "These students are distilled; [] distils none. A name that is a method sets the method. Another name "
+             "takes student.NAME.method, or else student.method."},
 
     {STUDENT("method", method), .type = &trb__type_method, .value = "hydra",
-     .help = "The student follows the members by this method. The methods are explained below."},
+     .help = "The student follows the members by this method; the methods are explained below. A student that has the "
+             "name of a method takes that one."},
     {STUDENT("split", split), TEXT, .value = "\"\"",
      .help = "The heads begin at this place in student.layers, or else train.layers: a position, counted from 0, or a "
              "name such as stage3.block3. It takes the place of `split` in the list."},
     {STUDENT("temperature", tempering.temperature), REAL(0.01, 1000), .value = "4", .read_by = tempered,
      .help = "Logits of members and student are divided by this before the softmax. A higher value makes small "
-             "probabilities count more."},
+             "probabilities count more. It has no effect in regression."},
     {STUDENT("factors", factors), REAL(0, 10), .value = "0", .identity = TRB__PART_IF_SET, .read_by = sharing,
      .help = "The factors of rank one start with this standard deviation around 1. 0 takes the method's own, or random "
              "signs."},
@@ -335,7 +336,7 @@ const trb__option trb__options[] = {
              "there are more cores than ranks."},
     {CONFIG("math.precision", math.precision), CHOICE(precisions), .value = "f32", .identity = TRB__PART,
      .help = "Convolutions and matrix products take operands of this precision. bf16 is bfloat16, on processors that "
-             "have avx512_bf16; tribikos plan shows the time of each."},
+             "have avx512_bf16. To see which is faster, call tribikos plan with each value."},
 };
 
 const size_t trb__n_options = sizeof trb__options / sizeof trb__options[0];

@@ -65,7 +65,8 @@ const char *trb_method_needs(const trb_method *m, char text[TRB_METHOD_NEEDS])
     if (l == NULL || l->cached == TRB_CACHED_NOT)
         (void)snprintf(end, left, "each member's logits%s", m->heads == TRB_COPIED_HEADS ? "; a `split`" : "");
     else if (l->tempered_by != NULL)
-        (void)snprintf(end, left, "logits, or statistics with `%s: 1`", l->tempered_by);
+        (void)snprintf(end, left, "logits, or%s statistics with `%s: 1`", regression ? " for classes" : "",
+                       l->tempered_by);
     else
         (void)snprintf(end, left, "logits or statistics");
     return text;

@@ -120,6 +120,7 @@ compare "heads of blocks" "$work/hurt3" "$work/heads"
 # ---- shares in no common steps: as many steps in all, and a sound student
 free=(--exchange=server --server.staleness=3 --members.count=1 --train.epochs=20)
 published() { # FOLDER CHECKPOINTS...: the files that rank 0 publishes
+    rm -f "$work/passages"
     TRB_FAULT=count:$work/passages mpi 3 train "$conf" --run.dir="$1" "${free[@]}" "${@:2}" || cat "$work/err"
     awk '$1 == 0 && $2 == "file.rename" { print $3 }' "$work/passages"
 }

@@ -331,7 +331,7 @@ def run(work, seconds, variant):
         if alone.returncode:
             why = [line for line in alone.stderr.splitlines() if re.match(r"[\w.]+(Error|Exit|Failed)\b", line)]
             print(f"{work}, {variant}: not measured: {(why or ['?'])[-1]}", file=sys.stderr)
-        return alone.stdout if alone.returncode == 0 else ""
+        return alone.stdout[alone.stdout.find("median_ms"):] if alone.returncode == 0 else ""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]

@@ -18,12 +18,18 @@ def fail(why):
 
 @contextlib.contextmanager
 def needs(*modules):
-    """Around imports: where one of these modules is missing, it says so, and in which Python."""
+    """Around imports: where one of these modules is missing, it says so, and in which Python. A tool ends with that line; a
+    program that imports a tool as a module gets an ImportError."""
     try:
         yield
     except ImportError as missing:
-        fail(f"{missing}, in the Python {sys.executable}; install {', '.join(modules)} for it, or start {NAME} with a Python that "
-             f"has them (Debian's /usr/bin/python3 has, with the packages {' '.join(f'python3-{name}' for name in modules)})")
+        why = (f"{missing}, in the Python {sys.executable}; install {', '.join(modules)} for it, or start {NAME} with a Python that "
+               f"has them (Debian's /usr/bin/python3 has, with the packages {' '.join(f'python3-{name}' for name in modules)})")
+        tools = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+        program = os.path.realpath(getattr(sys.modules["__main__"], "__file__", ""))
+        if not program.startswith(tools + os.sep):
+            raise ImportError(why) from missing
+        fail(why)
 
 
 def arguments(manual, **options):
