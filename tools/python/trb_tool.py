@@ -26,7 +26,7 @@ def needs(*modules):
         why = (f"{missing}, in the Python {sys.executable}; install {', '.join(modules)} for it, or start {NAME} with a Python that "
                f"has them (Debian's /usr/bin/python3 has, with the packages {' '.join(f'python3-{name}' for name in modules)})")
         tools = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
-        program = os.path.realpath(getattr(sys.modules["__main__"], "__file__", ""))
+        program = os.path.realpath(sys.argv[0])
         if not program.startswith(tools + os.sep):
             raise ImportError(why) from missing
         fail(why)
