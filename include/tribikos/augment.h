@@ -211,7 +211,7 @@ trb_status trb_feed_open(trb_augment *a, size_t rows, const trb_stored_rows *sto
  * \param[in] sample  [parts][rows] ids
  * \param[in] view    [parts][rows] to serve views, NULL to serve variants of the epoch; `sample` and `view` are
  *                    borrowed until all parts are served, the next plan or the close
- * \return TRB_OK; a failure of the plan of stored rows */
+ * \return TRB_OK; a failure of the plan of stored rows, or of a part of the plan before */
 trb_status trb_feed_plan(trb_feed *f, uint64_t epoch, size_t parts, const int64_t *sample, const uint16_t *view);
 
 /** The next part, borrowed until the next call.

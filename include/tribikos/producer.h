@@ -9,8 +9,8 @@
  *   makes an item         make() returns, with the item or with a failure
  *   has failed            nothing: all calls return the failure until the producer is closed
  *
- * All functions are local. Only one thread may use a producer. While it waits for an item it gives signs of life
- * (alive.h).
+ * All functions are local. Threads that use a producer must take turns; the caller sees to that. A thread that waits
+ * for an item gives signs of life (alive.h).
  */
 #ifndef TRB_PRODUCER_H
 #define TRB_PRODUCER_H

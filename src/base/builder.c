@@ -34,7 +34,9 @@ static void add(trb_text *t, const char *fmt, va_list args)
     va_copy(again, args);
     const int printed = vsnprintf(t->at == NULL ? NULL : t->at + t->n, t->room - t->n, fmt, args);
     const size_t n = printed < 0 ? 0 : (size_t)printed;
-    if (t->n + n < t->room) {
+    if (printed < 0) {
+        t->st = trb_fail(TRB_EINTERNAL, "a text of 2 GiB or more in one piece");
+    } else if (t->n + n < t->room) {
         t->n += n;
     } else if (t->fixed) {
         t->n = t->room - 1;

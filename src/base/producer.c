@@ -63,6 +63,8 @@ trb_status trb_producer_open(const char *what, trb_status (*make)(void *ctx, siz
         *out = p;
         return TRB_OK;
     }
+    (void)pthread_cond_destroy(&p->changed);
+    (void)pthread_mutex_destroy(&p->lock);
     trb_free(p);
     return trb_fail(TRB_EIO, "cannot start %s: %s", what, strerror(why));
 }

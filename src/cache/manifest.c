@@ -233,7 +233,7 @@ static trb_status get_features(trb_h5 *h, bool has[TRB_SHARD_KINDS])
     if (version < NAMES_FEATURES) return TRB_OK;
     TRB_TRY(trb_h5_get_text(h, "features", &text));
     for (char *word = strtok_r(text, " ", &rest); word != NULL && st == TRB_OK; word = strtok_r(NULL, " ", &rest)) {
-        trb_shard_kind k = 0;
+        trb_shard_kind k = TRB_SHARD_LOGITS + 1;
         while (k < TRB_SHARD_KINDS && strcmp(word, trb_shard_kind_name(k)) != 0) k++;
         if (k < TRB_SHARD_KINDS)
             has[k] = true;

@@ -131,6 +131,9 @@ trb_status trb_exchange_open(const trb_grid *grid, trb_grid_part part, const trb
     trb_comm *group = trb_grid_group(grid, part);
     trb_exchange *x = NULL;
     TRB_TRY(trb_exchange_check(how, &grid->shape, grid->world->size));
+    if (grid->shape.servers != trb_exchange_servers(how))
+        return trb_fail(TRB_EINTERNAL, "an exchange by %zu servers in a grid with %zu", trb_exchange_servers(how),
+                        grid->shape.servers);
     trb_status st = trb_agree(group, trb_alloc(TRB_MEM_OTHER, 1, sizeof *x, &x));
     if (st != TRB_OK) {
         trb_free(x);

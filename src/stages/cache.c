@@ -412,9 +412,9 @@ static trb_status expect_own_kind(const char *dir, const trb_cache_spec *spec)
 
 /* Whether the existing manifest says the same as a new one would. Then it stays, because it names the kernels and the
  * processor that computed the logits, perhaps on another machine. A new manifest names these too if shards of theirs
- * were kept. A missing or damaged manifest is an answer; an error of reading is not. */
+ * were kept, and no processor if the old one names none. A missing or damaged manifest is an answer; an error of reading is not. */
 static trb_status manifest_stands(const char *dir, const trb_cache_spec *spec, const uint64_t *payload, size_t kept,
-                                  bool *stands, char **makers)
+                                  bool *stands, char **makers, const char **processor)
 {
     trb_cache *cache = NULL;
     bool same = false;
@@ -433,6 +433,7 @@ static trb_status manifest_stands(const char *dir, const trb_cache_spec *spec, c
     st = cache == NULL || same || kept == 0
              ? TRB_OK
              : trb__makers(dir, trb_cache_blas(cache), trb_cache_processor(cache), makers);
+    if (cache != NULL && kept > 0 && trb_cache_processor(cache)[0] == '\0') *processor = "";
     trb_cache_close(cache);
     *stands = same;
     return st;
@@ -442,10 +443,11 @@ static trb_status manifest_stands(const char *dir, const trb_cache_spec *spec, c
 static trb_status publish_manifest(const char *dir, const trb_cache_spec *spec, const uint64_t *payload, size_t kept)
 {
     char *makers = NULL;
+    const char *processor = trb_machine_name();
     bool stands = false;
     trb_status st = trb_strdup(trb_blas_name(), &makers);
-    if (st == TRB_OK) st = manifest_stands(dir, spec, payload, kept, &stands, &makers);
-    if (st == TRB_OK && !stands) st = trb_manifest_publish(dir, spec, payload, makers, trb_machine_name());
+    if (st == TRB_OK) st = manifest_stands(dir, spec, payload, kept, &stands, &makers, &processor);
+    if (st == TRB_OK && !stands) st = trb_manifest_publish(dir, spec, payload, makers, processor);
     trb_free(makers);
     return st;
 }

@@ -7,9 +7,9 @@
  *
  * A step in step with others:
  *
- * | 1 | keep it for a checkpoint, if rank 0 wished so in the step before |
+ * | 1 | keep it for a checkpoint, if rank 0 wished so in the step before, or any rank wished to stop |
  * | 2 | compute the lanes, or the rounds of a network that is cut |
- * | 3 | end_step(): exchange gradients, the status, the loss and wishes for the next step |
+ * | 3 | end_step(): exchange gradients, the status and wishes for the next step |
  * | 4 | after the last step of an epoch: sum the losses, check the moments, write a line of metrics |
  * | 5 | hand a kept step to the saver; stop if a rank wished so |
  */
@@ -24,7 +24,6 @@
 #include "tribikos/log.h"
 #include "tribikos/memory.h"
 #include "tribikos/stop.h"
-#include "tribikos/text.h"
 
 trb_status trb__fit_check(const trb_fit_opts *o, const trb__dataset *s, const char *who)
 {

@@ -23,7 +23,7 @@ struct trb_jsonl {
 
 static trb_status pass_on(trb_jsonl *j, size_t from)
 {
-    TRB_TRY(j->all.st);
+    TRB_TRY(trb_fail_of(j->all.st, "%s: ", j->path));
     /* Flush after every line: somebody who watches a run sees each epoch when it ends, and a full disk is noticed at
      * once. */
     const size_t n = j->all.n - from;

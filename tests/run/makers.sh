@@ -98,6 +98,9 @@ with h5py.File(sys.argv[1], "r+", libver=("v110", "v110")) as f:
     distill d
     check "a cache of an earlier version, which names no processor: no line" test "$(lines)" = 0
     check "a cache of an earlier version: the same student" cmp -s "$work"/{d,b}/student/kd/weights.h5
+    on Sandybridge mpi 2 cache "$conf" --run.dir="$work/d" "${more[@]}" || cat "$work/err"
+    check "views are added to a cache of an earlier version: its manifest still names no processor" \
+        test -z "$(tribikos info "$work/d/cache/manifest.h5" | grep '^  processor')"
 else
     echo "SKIPPED: python3-h5py is not installed: no cache of another processor"
 fi
