@@ -75,7 +75,7 @@ static void depths_are_depths(void **state)
 {
     (void)state;
     for (size_t n = 1; n <= 200; n += n < 10 ? 1 : 19) {
-        char preset[32], last[40];
+        char preset[32], last[48];
         (void)snprintf(preset, sizeof preset, "resnet%zu 10", 6 * n + 2);
         (void)snprintf(last, sizeof last, "name stage3.block%zu, fork", n);
         char *list = expand(preset);
