@@ -22,7 +22,7 @@
  * others, the workers, compute the lanes. With staleness 0 a step gives the same bits as `ordered`, and the servers are
  * the owners. With staleness s > 0 there are no common steps (stale synchronous parallel, Ho et al. 2013, NIPS, sec.
  * 3). A step's lanes are cut into W shares, where W is the number of workers. A worker claims one share at a time, in
- * the order of the samples. It may begin as soon as no share that is more than s steps behind is still being computed.
+ * the order of the samples. It may begin when all workers have finished the shares that are more than s steps older.
  * So a slow worker gets fewer shares. Each share is one update, applied when all of it has arrived: the mean gradient
  * over its rows, at 1/W of the learning rate (Adam: 1/sqrt(W)), with a schedule W times as long. The bits depend on
  * which workers were fast.

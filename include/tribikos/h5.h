@@ -1,4 +1,4 @@
-/** HDF5 (serial) behind one small interface. Files are written aside, checked and published as file.h says.
+/** The one interface to HDF5. A file is written under a temporary name, checked and published, as file.h describes.
  *
  * Files have the format of HDF5 1.10 (libver v110), whose checksums cover all metadata. Texts are written with a fixed
  * length, which h5py shows as bytes; texts that h5py stored as str are read as well. A flipped bit in such a file is

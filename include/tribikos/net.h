@@ -151,13 +151,13 @@ void trb_net_init_factors(const trb_net *net, double deviation, uint64_t seed, u
 /** Cut a network at its split, for ranks that share the body but hold only some of the heads. Parameters keep their
  * names. The random streams of dropout start again in each part: give the parts different members in trb_draw.
  *
- * \param[in]  heads   number of heads of `behind`; that of `net` does not matter
+ * \param[in]  heads   number of heads of `top`; that of `net` does not matter
  * \param[out] body    the layers before the split, whose outputs are the features
- * \param[out] behind  the split and the layers after it; its input has the shape of the features
+ * \param[out] top     the split and the layers after it; its input has the shape of the features
  * \return TRB_OK; TRB_ECONFIG if there is no split or no layer with weights before it, or a layer needs all heads
  * at once: rank1, spread
  */
-trb_status trb_net_cut(const trb_net *net, size_t heads, trb_net **body, trb_net **behind);
+trb_status trb_net_cut(const trb_net *net, size_t heads, trb_net **body, trb_net **top);
 
 /** A window: a network that has only the heads [first, first + n) of `net`, but uses the slabs of `net`. Offsets and
  * sizes are those of `net`. The window reads and writes only the places of its own heads, of the body, and of what

@@ -19,7 +19,8 @@ struct trb_cache {
     float *target;
 };
 
-/** What is wrong with the sizes of a spec; NULL if nothing, and then no product of them overflows. Local. */
+/** Says what is wrong with the sizes of a spec. NULL means that they are right and that no product of them overflows.
+ * Local. */
 const char *trb__spec_fault(const trb_cache_spec *spec);
 
 /** How many of the first `views` views have stored inputs. Local. */

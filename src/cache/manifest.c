@@ -10,6 +10,7 @@
 #include "tribikos/file.h"
 #include "tribikos/hash.h"
 #include "tribikos/memory.h"
+#include "tribikos/text.h"
 
 static const char *const FORMAT = "tribikos cache", *const NAME = "manifest.h5";
 
@@ -100,11 +101,10 @@ static trb_status put_inputs(trb_h5 *h, const trb_cache_spec *spec)
 /* The features of a cache: all its kinds of shards except logits, which every reader supports. */
 static const char *features_of(const trb_cache_spec *spec, char text[FEATURES_BYTES])
 {
-    size_t n = 0;
-    text[0] = '\0';
+    trb_text t = trb_text_in(text, FEATURES_BYTES);
     for (trb_shard_kind k = 0; k < TRB_SHARD_KINDS; k++)
         if (k != TRB_SHARD_LOGITS && trb__has(spec, k))
-            n += (size_t)snprintf(text + n, FEATURES_BYTES - n, "%s%s", n > 0 ? " " : "", trb_shard_kind_name(k));
+            trb_text_add(&t, "%s%s", t.n > 0 ? " " : "", trb_shard_kind_name(k));
     return text;
 }
 

@@ -391,7 +391,8 @@ typedef struct {
     int workers_on; /* workers that have not been told so */
 } book;
 
-/* Whether a share of this step may begin: no share under way is more than `staleness` steps behind it. */
+/* Whether a worker may begin a share of this step: no other worker computes one that is more than `staleness` steps
+ * older. */
 static bool within_bound(const trb_exchange *x, const server *o, uint64_t step)
 {
     for (int w = 0; w < o->n_workers; w++)

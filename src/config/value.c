@@ -10,6 +10,7 @@
 
 #include "tribikos/memory.h"
 #include "tribikos/number.h"
+#include "tribikos/text.h"
 
 static void *field(const trb__option *o, void *base)
 {
@@ -282,9 +283,9 @@ static trb_status refuse_word(const trb__option *o, const trb__items *items, con
 
 static void describe_choice(const trb__option *o, size_t n, char *text)
 {
-    size_t used = 0;
-    for (const trb__choice *c = o->choices; c->name != NULL && used < n; c++)
-        used += (size_t)snprintf(text + used, n - used, "%s%s", c == o->choices ? "" : "|", c->name);
+    trb_text t = trb_text_in(text, n);
+    for (const trb__choice *c = o->choices; c->name != NULL; c++)
+        trb_text_add(&t, "%s%s", c == o->choices ? "" : "|", c->name);
 }
 
 static trb_status find_choice(const trb__option *o, const trb__items *items, const trb__item *item,

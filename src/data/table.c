@@ -63,9 +63,9 @@ static void take_field(cursor *c, const char *at)
     const char *to = at;
     if (c->commas) {
         while (to < c->line_end && *to != ',') to++;
-        const char *behind = to;
-        trim(&at, &behind);
-        c->n = (size_t)(behind - at);
+        const char *rest = to;
+        trim(&at, &rest);
+        c->n = (size_t)(rest - at);
     } else {
         while (to < c->line_end && !is_blank(*to)) to++;
         c->n = (size_t)(to - at);
@@ -114,14 +114,14 @@ static const char *shown(const cursor *c, char text[48])
     return text;
 }
 
-/* Read an index of digits only. \param[out] behind  the first character that is no digit */
-static bool read_index(const char *text, const char *end, const char **behind, size_t *value)
+/* Reads digits as an index. \param[out] rest  where the digits end */
+static bool read_index(const char *text, const char *end, const char **rest, size_t *value)
 {
     size_t v = 0;
     const char *at = text;
     for (; at < end && *at >= '0' && *at <= '9'; at++)
         if (__builtin_mul_overflow(v, 10U, &v) || __builtin_add_overflow(v, (size_t)(*at - '0'), &v)) return false;
-    *behind = at;
+    *rest = at;
     *value = v;
     return at > text;
 }
@@ -154,9 +154,9 @@ static trb_status choose_listed(const char *root, const char *name, const char *
     while (next_line(&c)) {
         (void)snprintf(where, room, "%s:%zu", path, c.line);
         do {
-            const char *behind = NULL;
+            const char *rest = NULL;
             size_t i = 0;
-            if (!read_index(c.field, c.field + c.n, &behind, &i) || behind != c.field + c.n)
+            if (!read_index(c.field, c.field + c.n, &rest, &i) || rest != c.field + c.n)
                 TRB_GO(trb_fail(TRB_EINPUT, "%s: column %zu: expected a %s, a whole number from 0 to %zu, got %s",
                                 where, c.column, what, wanted->limit - 1, shown(&c, got)));
             TRB_GO(choose(wanted, TRB_EINPUT, where, what, i));

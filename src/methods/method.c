@@ -1,5 +1,6 @@
 /* Answers questions about methods from their descriptions, in the same way for all families. */
 #include "internal.h"
+#include "tribikos/text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -22,12 +23,10 @@ const trb_method *trb_method_find(const char *name)
 size_t trb_method_names(bool (*which)(const trb_method *m), const char *between, size_t n, char *text)
 {
     const trb_method *m = NULL;
-    size_t used = 0;
-    text[0] = '\0';
+    trb_text t = trb_text_in(text, n);
     for (size_t i = 0; (m = trb_method_at(i)) != NULL; i++)
-        if ((which == NULL || which(m)) && used < n)
-            used += (size_t)snprintf(text + used, n - used, "%s%s", used == 0 ? "" : between, m->name);
-    return used;
+        if (which == NULL || which(m)) trb_text_add(&t, "%s%s", t.n == 0 ? "" : between, m->name);
+    return t.n;
 }
 
 const trb_lesson *trb_method_lesson(const trb_method *m, trb_task task)

@@ -36,7 +36,7 @@ static trb_status settle(trb_net *net)
     return TRB_OK;
 }
 
-/* What is known from the items of the list that have been read. */
+/* How far the list has been read, and what its items up to there have said. */
 typedef struct {
     size_t split; /* its item number, 0 before it */
     const char *name;

@@ -6,16 +6,16 @@
 #include "layer.h"
 #include "tribikos/memory.h"
 
-/* Cuts a list in front of its split. \param[out] behind  the rest of the list, from the split on */
-static trb_status cut_list(char *list, const char **behind)
+/* Cuts a list before its split. \param[out] rest  the list from the split on */
+static trb_status cut_list(char *list, const char **rest)
 {
     const char *cursor = list;
     trb__list_item item = {0};
     do {
-        *behind = cursor;
+        *rest = cursor;
         TRB_TRY(trb__list_next(&cursor, &item));
     } while (item.is != TRB__SPLIT);
-    list[*behind - list - 1] = '\0'; /* the comma */
+    list[*rest - list - 1] = '\0'; /* the comma */
     return TRB_OK;
 }
 
@@ -29,7 +29,7 @@ static const char *tie_of(const trb_net *net)
     return NULL;
 }
 
-trb_status trb_net_cut(const trb_net *net, size_t heads, trb_net **body, trb_net **behind)
+trb_status trb_net_cut(const trb_net *net, size_t heads, trb_net **body, trb_net **top)
 {
     const trb__layer *first = net->layer; /* first layer after the split */
     while (first < net->layer + net->n_layers && !first->head) first++;
@@ -55,7 +55,7 @@ trb_status trb_net_cut(const trb_net *net, size_t heads, trb_net **body, trb_net
     TRB_GO(trb_strdup(net->layers, &list));
     TRB_GO(cut_list(list, &rest));
     TRB_GO(trb_net_create(list, net->input, 1, &front));
-    TRB_GO(trb_net_create(rest, first[-1].out, heads, behind));
+    TRB_GO(trb_net_create(rest, first[-1].out, heads, top));
     *body = front;
     front = NULL;
 done:
