@@ -18,9 +18,12 @@
 
 #include "tribikos/dtype.h"
 #include "tribikos/net.h"
+#include "tribikos/schema.h"
 
 typedef enum { TRB_FORMAT_IDX, TRB_FORMAT_CIFAR10, TRB_FORMAT_CIFAR100, TRB_FORMAT_HDF5, TRB_FORMAT_TABLE } trb_format;
 typedef enum { TRB_TASK_CLASSES, TRB_TASK_REGRESSION } trb_task;
+/** Whether a set needs labels or targets. Without them `label` and `target` are NULL and `classes` is 0. */
+typedef enum { TRB_LABELS_NEEDED, TRB_LABELS_IF_THERE, TRB_LABELS_IGNORED } trb_labels;
 typedef enum { TRB_NORMALIZE_NONE, TRB_NORMALIZE_UNIT, TRB_NORMALIZE_STANDARD, TRB_NORMALIZE_GIVEN } trb_normalize;
 
 typedef struct {
@@ -37,6 +40,7 @@ typedef struct {
     /* A sample enters a batch as (value - mean[c]) * scale[c]. c is its channel, or its column if h = w = 1. */
     float *mean, *scale;              /* [shape.c] */
     double target_mean, target_scale; /* regression: z = (y - mean) / scale; 0, 1 until trb_data_normalize() */
+    const trb_schema *schema;         /* by which the files were read; borrowed; NULL: nothing is known */
 } trb_data;
 
 /** The files of a data set. All pointers are borrowed. */
@@ -53,6 +57,8 @@ typedef struct {
     size_t n_features;     /* 0: all columns except the target */
     char *const *features; /* columns ("3"), ranges of them ("0-7"), names of files that list some */
     const char *target;    /* a column or the name of a file that lists one; NULL or "": the last column */
+    trb_labels labels;
+    const trb_schema *schema; /* by which to read; NULL: as the files themselves say */
 } trb_data_files;
 
 /** Read a data set.
