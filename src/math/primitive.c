@@ -1,6 +1,11 @@
 /* oneDNN's engine and stream, and primitives with their arguments (primitive.h). */
 #include "primitive.h"
 
+#include <stdatomic.h>
+#include <string.h>
+
+#include "tribikos/log.h"
+
 static dnnl_engine_t engine;
 static dnnl_stream_t stream;
 
@@ -26,9 +31,27 @@ size_t trb__bytes_of(const_dnnl_primitive_desc_t pd, int arg)
     return dnnl_memory_desc_get_size(dnnl_primitive_desc_query_md(pd, dnnl_query_exec_arg_md, arg));
 }
 
+/* Says once if a layer is left to reference code: the library takes it without a word. Its names are FAMILY:KIND. */
+static void warn_of_reference(const_dnnl_primitive_desc_t pd)
+{
+    static atomic_flag said = ATOMIC_FLAG_INIT;
+    dnnl_primitive_kind_t kind = dnnl_reorder;
+    const char *name = "";
+    if (dnnl_primitive_desc_query(pd, dnnl_query_primitive_kind, 0, &kind) != dnnl_success || kind == dnnl_reorder ||
+        dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name) != dnnl_success)
+        return;
+    const char *second = strchr(name, ':');
+    if (strncmp(name, "ref", 3) != 0 && (second == NULL || strncmp(second + 1, "ref", 3) != 0)) return;
+    if (atomic_flag_test_and_set(&said)) return;
+    trb_warn("oneDNN has only reference code (%s) for some layers on this processor, which can be many times slower; a "
+             "oneDNN that was built for the processor (on Arm, with its Compute Library) has faster code",
+             name);
+}
+
 trb_status trb__primitive_make(const_dnnl_primitive_desc_t pd, int n, const int *arg, trb__primitive *p)
 {
     TRB_TRY(trb__dnnl(dnnl_primitive_create(&p->primitive, pd), "a primitive"));
+    warn_of_reference(pd);
     for (int i = 0; i < n; i++) {
         p->arg[i].arg = arg[i];
         TRB_TRY(trb__dnnl(dnnl_memory_create(&p->arg[i].memory,
