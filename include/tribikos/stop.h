@@ -13,6 +13,12 @@
  * There is no signal handler, because oneDNN uses the stack pointer as a pointer into a workspace while it multiplies:
  * the kernel would write the handler's frame into the heap (oneDNN issue 4845). Instead all signals that end or stop a
  * run are blocked in every thread, and one thread of this module waits for them.
+ *
+ * Other libraries install handlers in the process (SigCgt in /proc/PID/status), which do no harm:
+ *   ILL, BUS, FPE, SEGV  Open MPI 4 and 5, MPICH: they report a crash. The thread itself raises them, and it is lost then
+ *   ABRT                 Open MPI 4 and 5: the same
+ *   HUP, USR1            Open MPI 5 (HUP), MPICH (both): blocked here
+ *   33                   glibc: for setuid(), which nothing here calls
  */
 #ifndef TRB_STOP_H
 #define TRB_STOP_H
