@@ -71,7 +71,7 @@ static void each_allocation(void **state)
 {
     (void)state;
     assert_true(fault_walk("alloc", make, NULL) > 20);
-    assert_true(fault_walk("alloc", make, (void *)layers) > 40);
+    assert_true(fault_walk("alloc", make, (void *)layers) > 30);
     assert_true(fault_walk("alloc", make_parts, NULL) > 20);
     assert_true(fault_walk("alloc", fold, NULL) > 40);
     (void)fault_walk("alloc", multiply, NULL);
