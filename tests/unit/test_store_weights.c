@@ -11,7 +11,7 @@ static const char *const LAYERS = "dense 5, relu, split, dense 4, relu, dense 3"
 static const char *const CONFIG = "seed: 1\nlayers: dense 5\n";
 static const trb_shape INPUT = {6, 1, 1};
 static const float MEAN[6] = {1, 2, 3, 4, 5, 6}, SCALE[6] = {6, 5, 4, 3, 2, 1};
-static const trb_norm NORM = {MEAN, SCALE, 0.5, 7.0};
+static const trb_norm NORM = {.mean = MEAN, .scale = SCALE, .target_mean = 0.5, .target_scale = 7.0};
 
 static trb_net *make_net(float **params)
 {
