@@ -44,7 +44,7 @@
  *                             for it, the same in all its shards; for statistics and inputs, which belong to all
  *                             members, the digest of the manifest's /member_digest
  *     data_digest     uint64  digest of the data set: the bytes of all samples as stored (uint8 or float32), then all
- *                             labels as int32 (targets as float32), then words and offsets (data.h)
+ *                             labels as int32 (targets as float32), then offsets if there are any (data.h)
  *     payload_digest  uint64  digest of the values, then /sample_id, in the stored types (before filters)
  *     inputs_digest   uint64  only for logits and statistics of a view with stored inputs: payload_digest of the shard
  *                             of inputs from which they were computed

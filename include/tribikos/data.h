@@ -45,9 +45,8 @@ typedef struct {
     int32_t *label;  /* [N]; classes only */
     float *target;   /* [N]; regression only, in the unit of the file, less the schema's offset */
     size_t classes;  /* K: largest label + 1; 0 for regression */
-    /* XXH3 of the bytes of x, then of the labels (int32) or targets (float32), little-endian. If the schema has any of
-     * these, then also of the offsets (float64: inputs, target), words of inputs, words of classes, with final zeros.
-     * */
+    /* XXH3 of the bytes of x, then of the labels (int32) or targets (float32), little-endian; if the schema has an
+     * offset, then of all offsets (float64): those of the inputs, that of the target */
     uint64_t digest;
     /* Values and targets lie here with the schema's offsets subtracted, and so do all constants below. In the file's
      * unit, a mean is offset + mean, both as doubles.

@@ -1,8 +1,6 @@
 /* Data sets: chooses the reader of a format, joins the units that it reads, and derives digest and classes. */
 #include "tribikos/data.h"
 
-#include <string.h>
-
 #include "internal.h"
 #include "tribikos/hash.h"
 #include "tribikos/memory.h"
@@ -36,11 +34,6 @@ trb_status trb__data_units(const trb_data_files *f, size_t *width, size_t *n_uni
                     f->n_files, f->n_rows);
 }
 
-trb_status trb__data_unit_path(const trb_data_files *f, size_t i, char **path)
-{
-    return trb__data_path(f->root, f->files[formats[f->format].width * i], path);
-}
-
 bool trb_data_surveyed(trb_format format)
 {
     return formats[format].survey != NULL;
@@ -71,16 +64,12 @@ done:
     return st;
 }
 
-/* What else decides the values: other offsets, categories or classes must not have the digest of these. */
-static void add_schema(trb_hash *hash, const trb_schema *s)
+/* Values are stored as differences from offsets, so the same differences from others are other values. */
+static void add_offsets(trb_hash *hash, const trb_schema *s)
 {
-    if (trb_schema_moves(s)) {
-        for (size_t i = 0; i < s->n_inputs; i++) trb_hash_add(hash, &s->input[i].offset, sizeof s->input[i].offset);
-        trb_hash_add(hash, &s->target_offset, sizeof s->target_offset);
-    }
-    for (size_t i = 0; i < s->n_inputs; i++)
-        if (s->input[i].category != NULL) trb_hash_add(hash, s->input[i].category, strlen(s->input[i].category) + 1);
-    for (size_t k = 0; k < s->n_classes; k++) trb_hash_add(hash, s->class_name[k], strlen(s->class_name[k]) + 1);
+    if (!trb_schema_moves(s)) return;
+    for (size_t i = 0; i < s->n_inputs; i++) trb_hash_add(hash, &s->input[i].offset, sizeof s->input[i].offset);
+    trb_hash_add(hash, &s->target_offset, sizeof s->target_offset);
 }
 
 static trb_status digest_of(const trb_data *d, const void *y, uint64_t *digest)
@@ -89,7 +78,7 @@ static trb_status digest_of(const trb_data *d, const void *y, uint64_t *digest)
     TRB_TRY(trb_hash_open(&hash));
     trb_hash_add(hash, d->x, d->n * trb_shape_size(d->shape) * trb_dtype_bytes(d->type));
     if (y != NULL) trb_hash_add(hash, y, d->n * sizeof(int32_t));
-    if (d->schema != NULL) add_schema(hash, d->schema);
+    add_offsets(hash, d->schema);
     *digest = trb_hash_value(hash);
     trb_hash_close(hash);
     return TRB_OK;

@@ -88,8 +88,6 @@ double trb__spread_offset(const trb__spread *s);
 trb_status trb__data_units(const trb_data_files *f, size_t *width, size_t *n_units);
 /* Append the samples of unit i. */
 trb_status trb__data_unit_read(const trb_data_files *f, size_t i, trb__samples *s);
-/* ROOT/NAME of unit i's first file. \param[out] path  released with trb_free() */
-trb_status trb__data_unit_path(const trb_data_files *f, size_t i, char **path);
 /* Fill in what follows from the values of a whole set: digest, classes, neutral constants of normalisation.
  * \param[in,out] d  x, its description and the schema are set   \param[in] y  [n] labels or targets; `d` keeps it; NULL
  * if there are none */

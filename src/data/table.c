@@ -13,8 +13,8 @@
 typedef struct {
     const trb_data_files *f;
     const trb_schema *schema;
-    trb__plan plan;
-    trb__choice row; /* row.place NULL: all */
+    trb__match plan;
+    trb__wanted row; /* row.place NULL: all */
     size_t n;        /* rows wanted */
     bool *left_out;  /* [n] NULL: rows with missing values are not left out */
     float *x;        /* [n][n_inputs] */
@@ -31,7 +31,7 @@ static trb_status put_missing(reading *r, const trb__cursor *c, size_t to)
         r->left_out[to] = true;
         return TRB_OK;
     }
-    const trb__place place = r->plan.place[c->column];
+    const trb__input_range place = r->plan.place[c->column];
     for (size_t i = place.first; i < place.first + place.count; i++) {
         const trb_schema_input *in = &r->schema->input[i];
         if (isnan(in->fill))
@@ -103,7 +103,7 @@ static trb_status refuse_word(const reading *r)
 static trb_status put_word(reading *r, const trb__cursor *c, size_t to)
 {
     char word[TRB__WORD_BYTES];
-    const trb__place place = r->plan.place[c->column];
+    const trb__input_range place = r->plan.place[c->column];
     if (trb__field_missing(&c->field, true)) return put_missing(r, c, to);
     const size_t k =
         trb__field_word(&c->field, word) ? find_input(r->schema->input + place.first, place.count, word) : place.count;
@@ -152,7 +152,7 @@ static trb_status put_target(reading *r, trb__cursor *c, size_t to)
 
 static trb_status put_field(reading *r, trb__cursor *c, size_t to)
 {
-    const trb__plan *p = &r->plan;
+    const trb__match *p = &r->plan;
     if (p->place[c->column].count > 0)
         return r->schema->input[p->place[c->column].first].category != NULL ? put_word(r, c, to) : put_number(r, c, to);
     if (!p->labelled || c->column != p->target) return TRB_OK;
@@ -196,7 +196,7 @@ static size_t close_gaps(const reading *r)
 static trb_status prepare(reading *r, const trb__unit *u, const trb__table *t, trb__samples *s)
 {
     const trb_data_files *f = u->of;
-    TRB_TRY(trb__plan_make(t, f, f->schema, &r->plan));
+    TRB_TRY(trb__table_match(t, f, f->schema, &r->plan));
     r->n = trb__table_lines(t) - r->plan.names.skip;
     if (u->rows != NULL) {
         r->row.limit = r->n;
@@ -233,7 +233,7 @@ trb_status trb__table_read(const trb__unit *u, trb__samples *s)
 done:
     trb_free(r.left_out);
     trb_free(r.row.place);
-    trb__plan_clear(&r.plan);
+    trb__match_clear(&r.plan);
     trb__table_close(&t);
     return st;
 }

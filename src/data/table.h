@@ -93,38 +93,38 @@ const char *trb__names_shown(size_t n, char *const *name, char text[512]);
 typedef struct {
     size_t limit, n;
     size_t *place; /* [limit] 1 + its position among the wanted ones; 0: not wanted */
-} trb__choice;
+} trb__wanted;
 
-trb_status trb__choose(trb__choice *c, trb_status st, const char *where, const char *what, size_t i);
+trb_status trb__choose(trb__wanted *c, trb_status st, const char *where, const char *what, size_t i);
 /* Choose the numbers that a file lists. A line may have any number of them. */
-trb_status trb__choose_listed(const char *root, const char *name, const char *what, trb__choice *wanted);
+trb_status trb__choose_listed(const char *root, const char *name, const char *what, trb__wanted *wanted);
 /* Choose the columns that entries of a key name (data.h). */
 trb_status trb__choose_entries(const char *key, const char *root, const trb__table *t, const trb__names *names,
-                               size_t n, char *const *entry, trb__choice *wanted);
+                               size_t n, char *const *entry, trb__wanted *wanted);
 
 /* Where a column of a file goes. */
 typedef struct {
     size_t first, count; /* its inputs; count 0: it is no input */
-} trb__place;
+} trb__input_range;
 
 typedef struct {
     trb__names names;
-    trb__place *place; /* [names.n] */
+    trb__input_range *place; /* [names.n] */
     bool labelled;
     size_t target;   /* its column, if there are labels */
     bool headerless; /* the training files have a header and this one has none, or the other way round */
-} trb__plan;
+} trb__match;
 
 /* Find the schema's columns in a file.
- * \param[out] p  released with trb__plan_clear(), after a failure too */
-trb_status trb__plan_make(const trb__table *t, const trb_data_files *f, const trb_schema *s, trb__plan *p);
-void trb__plan_clear(trb__plan *p);
+ * \param[out] p  released with trb__match_clear(), after a failure too */
+trb_status trb__table_match(const trb__table *t, const trb_data_files *f, const trb_schema *s, trb__match *p);
+void trb__match_clear(trb__match *p);
 
 /* The messages about one field that both the survey and the reader have. */
-trb_status trb__refuse_number(const trb__cursor *c, const trb__plan *p, bool finite);
-trb_status trb__refuse_label(const trb__cursor *c, const trb__plan *p);
-trb_status trb__refuse_missing(const trb__cursor *c, const trb__plan *p, trb_missing how);
-trb_status trb__refuse_width(const trb__cursor *c, const trb__plan *p);
+trb_status trb__refuse_number(const trb__cursor *c, const trb__match *p, bool finite);
+trb_status trb__refuse_label(const trb__cursor *c, const trb__match *p);
+trb_status trb__refuse_missing(const trb__cursor *c, const trb__match *p, trb_missing how);
+trb_status trb__refuse_width(const trb__cursor *c, const trb__match *p);
 /* Refuse a text that has both decimal points and decimal commas. */
 trb_status trb__expect_decimals(const trb__cursor *c);
 

@@ -7,7 +7,7 @@
 #include "tribikos/file.h"
 #include "tribikos/memory.h"
 
-trb_status trb__choose(trb__choice *c, trb_status st, const char *where, const char *what, size_t i)
+trb_status trb__choose(trb__wanted *c, trb_status st, const char *where, const char *what, size_t i)
 {
     if (i >= c->limit) return trb_fail(st, "%s: expected %ss from 0 to %zu, got %zu", where, what, c->limit - 1, i);
     if (c->place[i] != 0) return trb_fail(st, "%s: %s %zu is listed twice", where, what, i);
@@ -15,7 +15,7 @@ trb_status trb__choose(trb__choice *c, trb_status st, const char *where, const c
     return TRB_OK;
 }
 
-trb_status trb__choose_listed(const char *root, const char *name, const char *what, trb__choice *wanted)
+trb_status trb__choose_listed(const char *root, const char *name, const char *what, trb__wanted *wanted)
 {
     trb_status st = TRB_OK;
     trb__table t = {0};
@@ -104,7 +104,7 @@ static size_t count_ranges(const char *entry, size_t n, bool *within)
 }
 
 static trb_status choose_file(const char *key, const char *root, const char *path, const trb__names *names,
-                              const char *entry, trb__choice *wanted)
+                              const char *entry, trb__wanted *wanted)
 {
     char *list = NULL;
     TRB_TRY(trb__data_path(root, entry, &list));
@@ -114,7 +114,7 @@ static trb_status choose_file(const char *key, const char *root, const char *pat
 }
 
 static trb_status choose_entry(const char *key, const char *root, const char *path, const trb__names *names,
-                               const char *entry, trb__choice *wanted)
+                               const char *entry, trb__wanted *wanted)
 {
     size_t named = 0, first = 0, last = 0;
     bool within = false;
@@ -135,7 +135,7 @@ static trb_status choose_entry(const char *key, const char *root, const char *pa
 }
 
 trb_status trb__choose_entries(const char *key, const char *root, const trb__table *t, const trb__names *names,
-                               size_t n, char *const *entry, trb__choice *wanted)
+                               size_t n, char *const *entry, trb__wanted *wanted)
 {
     for (size_t i = 0; i < n; i++) TRB_TRY(choose_entry(key, root, t->path, names, entry[i], wanted));
     return TRB_OK;

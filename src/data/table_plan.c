@@ -26,7 +26,7 @@ static size_t columns_of_inputs(const trb_schema *s)
 }
 
 /* The first column of this name that has no place yet; n if there is none. Several columns may have one name. */
-static size_t find(const trb__plan *p, const char *name)
+static size_t find(const trb__match *p, const char *name)
 {
     size_t j = 0;
     while (j < p->names.n &&
@@ -49,7 +49,7 @@ static void add_name(trb_text *t, const char *name)
     trb_text_add(t, "%s%.40s", t->n > 0 ? ", " : "", name[0] != '\0' ? name : "\"\"");
 }
 
-static trb_status refuse_names(const trb__table *t, const trb_schema *s, const trb__plan *p, const bool *missing,
+static trb_status refuse_names(const trb__table *t, const trb_schema *s, const trb__match *p, const bool *missing,
                                bool target)
 {
     char lacks[400], has[400];
@@ -66,7 +66,7 @@ static trb_status refuse_names(const trb__table *t, const trb_schema *s, const t
         t->path, lacks, b.n > 0 ? ", and has instead " : "", has);
 }
 
-static trb_status by_names(const trb__table *t, const trb_data_files *f, const trb_schema *s, trb__plan *p)
+static trb_status by_names(const trb__table *t, const trb_data_files *f, const trb_schema *s, trb__match *p)
 {
     bool *missing = NULL, any = false;
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, s->n_inputs, sizeof *missing, &missing));
@@ -78,7 +78,7 @@ static trb_status by_names(const trb__table *t, const trb_data_files *f, const t
         const size_t j = find(p, s->input[i].name);
         missing[i] = j == p->names.n;
         any = any || missing[i];
-        if (!missing[i]) p->place[j] = (trb__place){i, inputs_of_column(s, i)};
+        if (!missing[i]) p->place[j] = (trb__input_range){i, inputs_of_column(s, i)};
     }
     const bool lacks_target = f->labels == TRB_LABELS_NEEDED && !p->labelled;
     const trb_status st = any || lacks_target ? refuse_names(t, s, p, missing, lacks_target) : TRB_OK;
@@ -86,7 +86,7 @@ static trb_status by_names(const trb__table *t, const trb_data_files *f, const t
     return st;
 }
 
-static trb_status by_numbers(const trb__table *t, const trb_data_files *f, const trb_schema *s, trb__plan *p)
+static trb_status by_numbers(const trb__table *t, const trb_data_files *f, const trb_schema *s, trb__match *p)
 {
     const size_t n = p->names.n, alone = columns_of_inputs(s);
     const bool all = n == s->n_columns, less = n + 1 == s->n_columns, free = f->labels != TRB_LABELS_NEEDED;
@@ -96,32 +96,32 @@ static trb_status by_numbers(const trb__table *t, const trb_data_files *f, const
                         s->n_columns, n);
     for (size_t i = 0; i < s->n_inputs; i += inputs_of_column(s, i), k++) {
         const size_t own = s->input[i].column;
-        p->place[all ? own : less ? own - (own > s->target_column) : k] = (trb__place){i, inputs_of_column(s, i)};
+        p->place[all ? own : less ? own - (own > s->target_column) : k] = (trb__input_range){i, inputs_of_column(s, i)};
     }
     p->labelled = all && f->labels != TRB_LABELS_IGNORED;
     p->target = s->target_column;
     return TRB_OK;
 }
 
-trb_status trb__plan_make(const trb__table *t, const trb_data_files *f, const trb_schema *s, trb__plan *p)
+trb_status trb__table_match(const trb__table *t, const trb_data_files *f, const trb_schema *s, trb__match *p)
 {
-    *p = (trb__plan){0};
+    *p = (trb__match){0};
     TRB_TRY(trb__table_names(t, f->header, s, &p->names));
     TRB_TRY(trb_alloc(TRB_MEM_DATA, p->names.n, sizeof *p->place, &p->place));
     p->headerless = (p->names.name != NULL) != s->header;
     return p->names.name != NULL && s->header ? by_names(t, f, s, p) : by_numbers(t, f, s, p);
 }
 
-void trb__plan_clear(trb__plan *p)
+void trb__match_clear(trb__match *p)
 {
     trb__names_clear(&p->names);
     trb_free(p->place);
-    *p = (trb__plan){0};
+    *p = (trb__match){0};
 }
 
 /* ---- what is wrong with a field */
 
-trb_status trb__refuse_number(const trb__cursor *c, const trb__plan *p, bool finite)
+trb_status trb__refuse_number(const trb__cursor *c, const trb__match *p, bool finite)
 {
     char got[48], column[80];
     return trb_fail(TRB_EINPUT, "%s:%zu: column %s: expected a number%s, got %s%s", c->of->path, c->line,
@@ -130,7 +130,7 @@ trb_status trb__refuse_number(const trb__cursor *c, const trb__plan *p, bool fin
                     finite ? "; `data.categories` reads columns of words, `data.drop` leaves columns out" : "");
 }
 
-trb_status trb__refuse_label(const trb__cursor *c, const trb__plan *p)
+trb_status trb__refuse_label(const trb__cursor *c, const trb__match *p)
 {
     char got[48], column[80];
     return trb_fail(TRB_EINPUT, "%s:%zu: column %s: expected a label, a whole number from 0 to %d, got %s", c->of->path,
@@ -138,7 +138,7 @@ trb_status trb__refuse_label(const trb__cursor *c, const trb__plan *p)
                     trb__field_shown(&c->field, got));
 }
 
-trb_status trb__refuse_missing(const trb__cursor *c, const trb__plan *p, trb_missing how)
+trb_status trb__refuse_missing(const trb__cursor *c, const trb__match *p, trb_missing how)
 {
     char got[48], column[80];
     return trb_fail(TRB_EINPUT, "%s:%zu: column %s: expected a %s, got %s; `data.missing: drop` leaves such rows out%s",
@@ -148,7 +148,7 @@ trb_status trb__refuse_missing(const trb__cursor *c, const trb__plan *p, trb_mis
                     how == TRB_MISSING_REFUSE ? ", `mean` takes the column's mean" : "");
 }
 
-trb_status trb__refuse_width(const trb__cursor *c, const trb__plan *p)
+trb_status trb__refuse_width(const trb__cursor *c, const trb__match *p)
 {
     return trb_fail(TRB_EINPUT, "%s:%zu: expected %zu columns, as in the rows before, got %zu", c->of->path, c->line,
                     p->names.n, c->column + 1);

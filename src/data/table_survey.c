@@ -92,10 +92,10 @@ static void drop_words(words *w)
 
 /* ---- columns */
 
-static trb_status choose_target(survey *v, const trb__table *t, const trb__choice *dropped)
+static trb_status choose_target(survey *v, const trb__table *t, const trb__wanted *dropped)
 {
     const trb_data_files *f = v->f;
-    trb__choice target = {.limit = v->names.n};
+    trb__wanted target = {.limit = v->names.n};
     size_t last = v->names.n;
     while (last > 0 && dropped->place[last - 1] != 0) last--;
     if (last == 0) return trb_fail(TRB_ECONFIG, "data.drop: all %zu columns are left out", v->names.n);
@@ -118,7 +118,7 @@ done:
 }
 
 /* Choose the inputs. \param[out] feature  its places are reserved */
-static trb_status choose_inputs(survey *v, const trb__table *t, const trb__choice *dropped, trb__choice *feature)
+static trb_status choose_inputs(survey *v, const trb__table *t, const trb__wanted *dropped, trb__wanted *feature)
 {
     const trb_data_files *f = v->f;
     const size_t target = v->s.target_column;
@@ -132,7 +132,7 @@ static trb_status choose_inputs(survey *v, const trb__table *t, const trb__choic
     return TRB_OK;
 }
 
-static trb_status put_inputs(survey *v, const trb__choice *feature)
+static trb_status put_inputs(survey *v, const trb__wanted *feature)
 {
     size_t n = 0;
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, feature->n, sizeof *v->s.input, &v->s.input));
@@ -149,7 +149,7 @@ static trb_status put_inputs(survey *v, const trb__choice *feature)
     return TRB_OK;
 }
 
-static trb_status put_categories(survey *v, const trb__choice *category)
+static trb_status put_categories(survey *v, const trb__wanted *category)
 {
     char shown[80];
     for (size_t i = 0; i < v->names.n; i++) {
@@ -168,7 +168,7 @@ static trb_status choose_columns(survey *v, const trb__table *t)
 {
     const trb_data_files *f = v->f;
     const size_t n = v->names.n;
-    trb__choice dropped = {.limit = n}, feature = {.limit = n}, category = {.limit = n};
+    trb__wanted dropped = {.limit = n}, feature = {.limit = n}, category = {.limit = n};
     trb_status st = TRB_OK;
     if (n < 2)
         return trb_fail(TRB_EINPUT,
@@ -196,7 +196,7 @@ done:
 
 /* ---- rows */
 
-static trb_status take_missing(survey *v, input *in, const trb__cursor *c, const trb__plan *p, bool *missing)
+static trb_status take_missing(survey *v, input *in, const trb__cursor *c, const trb__match *p, bool *missing)
 {
     if (v->f->missing == TRB_MISSING_REFUSE || (in == &v->target && v->f->missing == TRB_MISSING_MEAN))
         return trb__refuse_missing(c, p, in == &v->target ? TRB_MISSING_DROP : TRB_MISSING_REFUSE);
@@ -206,7 +206,7 @@ static trb_status take_missing(survey *v, input *in, const trb__cursor *c, const
     return TRB_OK;
 }
 
-static trb_status take_word(survey *v, input *in, trb__cursor *c, const trb__plan *p, bool *missing)
+static trb_status take_word(survey *v, input *in, trb__cursor *c, const trb__match *p, bool *missing)
 {
     if (trb__field_missing(&c->field, true)) return take_missing(v, in, c, p, missing);
     in->field = c->field;
@@ -214,7 +214,7 @@ static trb_status take_word(survey *v, input *in, trb__cursor *c, const trb__pla
     return TRB_OK;
 }
 
-static trb_status take_number(survey *v, input *in, trb__cursor *c, const trb__plan *p, bool *missing)
+static trb_status take_number(survey *v, input *in, trb__cursor *c, const trb__match *p, bool *missing)
 {
     if (trb__field_number(c, &in->value)) return isfinite(in->value) ? TRB_OK : trb__refuse_number(c, p, false);
     if (trb__field_missing(&c->field, false)) return take_missing(v, in, c, p, missing);
@@ -222,7 +222,7 @@ static trb_status take_number(survey *v, input *in, trb__cursor *c, const trb__p
 }
 
 /* Labels are numbers or words. The first row decides which. */
-static trb_status take_label(survey *v, trb__cursor *c, const trb__plan *p, bool *missing)
+static trb_status take_label(survey *v, trb__cursor *c, const trb__match *p, bool *missing)
 {
     input *in = &v->target;
     char got[48];
@@ -240,11 +240,11 @@ static trb_status take_label(survey *v, trb__cursor *c, const trb__plan *p, bool
     return TRB_OK;
 }
 
-static trb_status take_row(survey *v, trb__cursor *c, const trb__plan *p, bool *missing)
+static trb_status take_row(survey *v, trb__cursor *c, const trb__match *p, bool *missing)
 {
     do {
         if (c->column >= p->names.n) continue;
-        const trb__place place = p->place[c->column];
+        const trb__input_range place = p->place[c->column];
         if (place.count > 0) {
             input *in = &v->in[place.first];
             TRB_TRY((in->holds_words ? take_word : take_number)(v, in, c, p, missing));
@@ -296,7 +296,7 @@ static trb_status add_row(survey *v, const char *path, size_t row)
     return TRB_OK;
 }
 
-static trb_status take_rows(survey *v, const trb__table *t, const trb__plan *p, const trb__choice *wanted)
+static trb_status take_rows(survey *v, const trb__table *t, const trb__match *p, const trb__wanted *wanted)
 {
     trb__cursor c = trb__table_begin(t);
     trb_status st = TRB_OK;
@@ -320,16 +320,16 @@ static trb_status take_file(survey *v, size_t i)
 {
     trb_status st = TRB_OK;
     trb__table t = {0};
-    trb__plan p = {0};
-    trb__choice wanted = {0};
+    trb__match p = {0};
+    trb__wanted wanted = {0};
     char *path = NULL;
-    TRB_GO(trb__data_unit_path(v->f, i, &path));
+    TRB_GO(trb__data_path(v->f->root, v->f->files[i], &path));
     TRB_GO(trb__table_open(path, &t));
     if (i == 0) {
         TRB_GO(trb__table_names(&t, v->f->header, NULL, &v->names));
         TRB_GO(choose_columns(v, &t));
     }
-    TRB_GO(trb__plan_make(&t, v->f, &v->s, &p));
+    TRB_GO(trb__table_match(&t, v->f, &v->s, &p));
     if (p.headerless)
         trb__say(true, "%s: %s; its columns are taken in the order of %s", path,
                  v->s.header ? "it has no header, but the first training file has one"
@@ -343,7 +343,7 @@ static trb_status take_file(survey *v, size_t i)
     st = take_rows(v, &t, &p, v->f->n_rows > 0 ? &wanted : NULL);
 done:
     trb_free(wanted.place);
-    trb__plan_clear(&p);
+    trb__match_clear(&p);
     trb__table_close(&t);
     trb_free(path);
     return st;

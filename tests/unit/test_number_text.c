@@ -111,7 +111,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers),
-        cmocka_unit_test(print), cmocka_unit_test(as_strtod),
+        cmocka_unit_test(print),
+        cmocka_unit_test(as_strtod),
         cmocka_unit_test(with_comma),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
