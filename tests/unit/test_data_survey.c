@@ -326,6 +326,17 @@ static void offsets(void **state)
     assert_true(x[0] == (float)1600000004.695);
     trb_data_clear(&d);
 
+    /* The same differences from another offset are other data. */
+    f = of(R, train, "1600000004.695,3\n1600000104.25,4\n1600000200.5,5\n");
+    assert_ok(trb_data_load(&f, &d));
+    const uint64_t digest = d.digest;
+    const float first = ((float *)d.x)[0];
+    trb_data_clear(&d);
+    f = of(R, train, "1600001284.695,3\n1600001384.25,4\n1600001480.5,5\n");
+    assert_ok(trb_data_load(&f, &d));
+    assert_true(((float *)d.x)[0] == first && d.digest != digest);
+    trb_data_clear(&d);
+
     f = of(R, train, "16777217,1\n16777219,2\n16777214,3\n");
     assert_ok(trb_data_load(&f, &d));
     assert_true(trb_schema_moves(d.schema));
