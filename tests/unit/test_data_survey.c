@@ -267,8 +267,15 @@ static void words(void **state)
                    "/a:3: column 1: expected a label that is a word, as in the rows before, got `3`");
     expect_refusal((trb_data_files){.task = K}, "a,k\n1,3\n2,no\n", "", TRB_EINPUT,
                    "/a:3: column 1 (k): expected a label");
+    expect_rows((trb_data_files){.task = K}, "a,\"k\n\"\"1\"\"\"\n1,\"\"\"x, y\"\"\"\n2,z\n",
+                "\"k\n\"\"1\"\"\",a\n\"\"\"x, y\"\"\",3\n", 1, 1, (const float[]){3}, (const float[]){0});
     trb_schema s = {0};
-    trb_data_files own = of(K, train, table);
+    trb_data_files own = of(K, train, "a,\"k \"\"1\"\"\"\n1,\"\"\"x, y\"\"\"\n2,z\n");
+    assert_ok(trb_data_survey(&own, &s));
+    assert_string_equal(s.target, "k \"1\"");
+    assert_string_equal(s.class_name[0], "\"x, y\"");
+    trb_schema_clear(&s);
+    own = of(K, train, table);
     trb_data d;
     own.n_categories = 1;
     own.categories = city;
