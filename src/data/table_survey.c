@@ -330,11 +330,6 @@ static trb_status take_file(survey *v, size_t i)
         TRB_GO(choose_columns(v, &t));
     }
     TRB_GO(trb__table_match(&t, v->f, &v->s, &p));
-    if (p.headerless)
-        trb__say(true, "%s: %s; its columns are taken in the order of %s", path,
-                 v->s.header ? "it has no header, but the first training file has one"
-                             : "it has a header, but the first training file has none",
-                 v->f->files[0]);
     if (v->f->n_rows > 0) {
         wanted.limit = trb__table_lines(&t) - p.names.skip;
         TRB_GO(trb_alloc(TRB_MEM_DATA, wanted.limit, sizeof *wanted.place, &wanted.place));
