@@ -9,8 +9,8 @@
  *   words and numbers above numbers                unclear
  *   words above words alone                        unclear
  *
- * A row that is taken for a header is lost, and a header that is taken for a row is a wrong sample. So what is unclear is
- * refused, and data.header decides. */
+ * A row that is taken for a header is lost, and a header that is taken for a row is a wrong sample. So what is unclear
+ * is refused, and data.header decides. */
 #include "table.h"
 
 #include <math.h>
