@@ -44,7 +44,7 @@
  *                             for it, the same in all its shards; for statistics and inputs, which belong to all
  *                             members, the digest of the manifest's /member_digest
  *     data_digest     uint64  digest of the data set: the bytes of all samples as stored (uint8 or float32), then all
- *                             labels as int32 (targets as float32)
+ *                             labels as int32 (targets as float32), then offsets if there are any (data.h)
  *     payload_digest  uint64  digest of the values, then /sample_id, in the stored types (before filters)
  *     inputs_digest   uint64  only for logits and statistics of a view with stored inputs: payload_digest of the shard
  *                             of inputs from which they were computed
@@ -81,6 +81,9 @@
  *                             views. A reader refuses a word that it does not know
  *     with the feature inputs: inputs_dtype "uint8" or "float16"; channels, height, width (uint64); and view_00_stored
  *     (uint64), ... for each view, 1 if its inputs are stored;
+ *     schema          text    what inputs and classes are called, and what has been subtracted from targets far from
+ *                             zero (target_offset): the text form of schema.h; absent if there is nothing to say. It is
+ *                             no part of the digest
  *     blas            text    the kernels that computed the logits; "" if unknown; if there were several, "A; B", each
  *                             followed by " on " and the processor if that is known
  *     processor       text    trb_machine_name() (machine.h) of rank 0, which wrote the manifest; absent if unknown,
@@ -125,6 +128,7 @@ typedef struct {
     const uint64_t *inputs_payload;
     const int32_t *label; /* [N]; classes */
     const float *target;  /* [N]; regression */
+    const char *schema;   /* its text form; NULL: there is nothing to say */
 } trb_cache_spec;
 
 /** The place of a shard. Units are numbered so that the shards of one member and view are neighbours; shards of inputs

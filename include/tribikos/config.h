@@ -83,8 +83,10 @@ typedef struct {
         char *root;
         size_t n_train, n_test;
         char **train, **test;
-        size_t n_train_rows, n_test_rows, n_features; /* for tables only */
-        char **train_rows, **test_rows, **features, *target;
+        size_t n_train_rows, n_test_rows, n_features, n_drop, n_categories; /* for tables only */
+        char **train_rows, **test_rows, **features, *target, **drop, **categories;
+        trb_header header;
+        trb_missing missing;
         uint64_t validation; /* samples held out */
         trb_normalize normalize;
         size_t n_mean, n_std;

@@ -6,8 +6,11 @@
  *   cifar100 records of a coarse label byte, which is not used, a fine label byte, and the same pixels
  *   hdf5     /x [N][...] of uint8 or float32 with 1 to 3 sample dimensions (D | H, W | C, H, W),
  *            /y [N] integer labels (uint8, int32, int64) or, for regression, float32 or float64 targets
- *   table    lines of decimal numbers, separated by commas, or by blanks or tabs if the line has no comma; plain or
- *            .gz. A first line without any number is a header; blank lines do not count. Rows and columns count from 0
+ *   table    lines of fields, plain or .gz, as in CSV files (RFC 4180: a field may stand between double quotes).
+ *            The first row shows what separates fields: a comma, a semicolon, a tab, a vertical bar, or blanks. Numbers
+ *            have a decimal point; unless commas or blanks separate fields, a decimal comma is read too. Lines end in
+ *            LF, CR or both; the text is UTF-8, Latin-1, or UTF-16 with a byte order mark. Blank lines and lines that
+ *            begin with # do not count. Rows and columns count from 0
  *
  * Every size in a header is checked against the file before memory is reserved. All functions are local. Either every
  * rank reads everything for itself, or ranks that share memory read one part each (trb_data_part_*). The result is the
@@ -24,6 +27,12 @@ typedef enum { TRB_FORMAT_IDX, TRB_FORMAT_CIFAR10, TRB_FORMAT_CIFAR100, TRB_FORM
 typedef enum { TRB_TASK_CLASSES, TRB_TASK_REGRESSION } trb_task;
 /** Whether a set needs labels or targets. Without them `label` and `target` are NULL and `classes` is 0. */
 typedef enum { TRB_LABELS_NEEDED, TRB_LABELS_IF_THERE, TRB_LABELS_IGNORED } trb_labels;
+/** Whether the first line of a table names its columns. AUTO looks at the first rows, and refuses what is ambiguous. */
+typedef enum { TRB_HEADER_AUTO, TRB_HEADER_YES, TRB_HEADER_NO } trb_header;
+/** What becomes of a missing value of a table: an empty field, nan, NA, N/A, null or ?, and among numbers also none, -
+ * or a point. It is refused; its row is left out; or the mean of the column's training values takes its place (`fill`
+ * of the schema). A label or target has no such mean. */
+typedef enum { TRB_MISSING_REFUSE, TRB_MISSING_DROP, TRB_MISSING_MEAN } trb_missing;
 typedef enum { TRB_NORMALIZE_NONE, TRB_NORMALIZE_UNIT, TRB_NORMALIZE_STANDARD, TRB_NORMALIZE_GIVEN } trb_normalize;
 
 typedef struct {
@@ -34,13 +43,20 @@ typedef struct {
     bool lent;       /* x and label or target are borrowed; their owner must outlive this */
     void *x;         /* [N][C*H*W] of that type */
     int32_t *label;  /* [N]; classes only */
-    float *target;   /* [N]; regression only, in the unit of the file */
+    float *target;   /* [N]; regression only, in the unit of the file, less the schema's offset */
     size_t classes;  /* K: largest label + 1; 0 for regression */
-    uint64_t digest; /* XXH3 of the bytes of x, then of the labels (int32) or targets (float32), little-endian */
-    /* A sample enters a batch as (value - mean[c]) * scale[c]. c is its channel, or its column if h = w = 1. */
+    /* XXH3 of the bytes of x, then of the labels (int32) or targets (float32), little-endian; if the schema has an
+     * offset, then of all offsets (float64): those of the inputs, that of the target */
+    uint64_t digest;
+    /* Values and targets lie here with the schema's offsets subtracted, and so do all constants below. In the file's
+     * unit, a mean is offset + mean, both as doubles.
+     * A sample enters a batch as (value - mean[c]) * scale[c]. c is its channel, or its column if h = w = 1. */
     float *mean, *scale;              /* [shape.c] */
     double target_mean, target_scale; /* regression: z = (y - mean) / scale; 0, 1 until trb_data_normalize() */
     const trb_schema *schema;         /* by which the files were read; borrowed; NULL: nothing is known */
+    trb_schema *own;                  /* the same if trb_data_load() has made it; NULL: another owner */
+    size_t n_missing, n_dropped;      /* tables: missing values that means replace; rows that were left out */
+    size_t n_headerless;              /* tables: files without the header that the schema has, or with one more */
 } trb_data;
 
 /** The files of a data set. All pointers are borrowed. */
@@ -51,17 +67,33 @@ typedef struct {
     size_t n_files;
     char *const *files; /* names, in order */
     /* For tables only. A file that lists rows or columns contains their numbers, separated as in a table or by
-     * lines. */
+     * lines. A list of columns has entries: a name of the header, a number ("3"), a number from the end ("-1"), a range
+     * ("0-7"), or the name of a file that lists some. */
     size_t n_rows;         /* 0: all rows; else n_files */
     char *const *rows;     /* names of files: rows[i] lists the wanted rows of table files[i] */
     size_t n_features;     /* 0: all columns except the target */
-    char *const *features; /* columns ("3"), ranges of them ("0-7"), names of files that list some */
-    const char *target;    /* a column or the name of a file that lists one; NULL or "": the last column */
+    char *const *features; /* entries */
+    const char *target;    /* one entry; NULL or "": the last column that is not dropped */
+    size_t n_drop, n_categories;
+    char *const *drop;       /* entries: columns that are left out */
+    char *const *categories; /* entries: columns of words; each word becomes an input that is 1 or 0 */
+    trb_header header;
+    trb_missing missing;
     trb_labels labels;
-    const trb_schema *schema; /* by which to read; NULL: as the files themselves say */
+    /* By which to read; then features, target, drop and categories are not looked at. NULL: as the files themselves
+     * say. */
+    const trb_schema *schema;
 } trb_data_files;
 
-/** Read a data set.
+/** Look at all files, and decide how they and all later ones are read: header, names of columns, words, offsets. Says
+ * in a line what a user should know. A format without anything to decide gives an empty schema.
+ * \param[in] files  files->schema is not looked at   \param[out] out  cleared by the caller; untouched on failure
+ * \return as trb_data_load() */
+trb_status trb_data_survey(const trb_data_files *files, trb_schema *out);
+/** Whether the format has anything to decide. */
+bool trb_data_surveyed(trb_format format);
+
+/** Read a data set. Without files->schema this is trb_data_survey() first.
  *
  * \return TRB_OK; TRB_ECONFIG if a file is missing or the list does not fit the format; TRB_EINPUT if the contents are
  * wrong: magic bytes, truncation, too many bytes, counts that disagree, zero rows, a field that is no number, labels
@@ -79,6 +111,8 @@ typedef struct {
     size_t n;
     trb_shape shape;
     trb_dtype type;
+    bool unlabelled;                           /* has no labels or targets */
+    size_t n_missing, n_dropped, n_headerless; /* as in trb_data */
 } trb_data_unit;
 
 /** A part of a data set: every P-th unit from unit r on. P readers that share memory read one part each:
@@ -92,7 +126,9 @@ typedef struct {
  */
 typedef struct trb_data_part trb_data_part;
 
-/** Read a part. Arguments are borrowed until the close. Failures are those of trb_data_load() for these units alone. */
+/** Read a part. Arguments are borrowed until the close. All readers give the same files->schema; without one, each of
+ * them surveys all files, and the joined set knows no schema. Failures are those of trb_data_load() for these units
+ * alone. */
 trb_status trb_data_part_open(const trb_data_files *files, size_t r, size_t P, trb_data_part **out);
 size_t trb_data_part_units(const trb_data_part *p); /* how many the whole set has */
 /** Unit i. The caller fills in the units of other parts. Borrowed. */

@@ -18,6 +18,10 @@ void trb_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void trb_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void trb_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/** Whether this line is passed for the first time in this process. Stages read the same files one after another, and
+ * what a file shows needs to be said once. Local; not thread-safe. */
+bool trb_log_first(const char *line);
+
 /** Progress of one long piece of work. Plain data. On a terminal it is shown as a bar that is redrawn, elsewhere as a
  * line at each interval. */
 typedef struct {

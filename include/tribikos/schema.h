@@ -4,6 +4,20 @@
  * distribution, new inputs. So a column is found by its name, a word is the same label in every file, and a value is
  * moved by the same offset.
  *
+ * A schema has a text form, which weights files and cache manifests store. It is JSON in UTF-8, so that in Python
+ * `json.loads(file.attrs["schema"])` reads it:
+ *
+ *     {"header": true, "layout": "auto", "columns": 4, "inputs": [
+ *     {"column": 0, "name": "age", "fill": 41.5},
+ *     {"column": 1, "name": "city", "category": "Oslo"},
+ *     {"column": 1, "name": "city", "category": "Rome"},
+ *     {"column": 2, "name": "time", "offset": 1600000000}],
+ *     "target": {"column": 3, "name": "kind"}, "classes": [
+ *     "no",
+ *     "yes"]}
+ *
+ * A value that is not known, or an offset of 0, is left out. `target` has an "offset" in regression.
+ *
  * All functions are local.
  */
 #ifndef TRB_SCHEMA_H
@@ -20,23 +34,44 @@ typedef enum { TRB_LAYOUT_AUTO, TRB_LAYOUT_NCHW, TRB_LAYOUT_NHWC } trb_layout;
 /** One input of a table (a column, or one word of a column of words), or one channel or column of an array. */
 typedef struct {
     char *name;     /* of the column in the file; NULL if columns have no names */
-    char *category; /* the input is 1 where the column holds this word, else 0; NULL: the input is the column's number */
+    char *category; /* the input is 1 where the column holds this word, else 0; NULL: the input is the column's number.
+                     * The words of a column are neighbours, in the order of their bytes */
     double offset;  /* is subtracted in double before a value becomes a float32; 0 where float32 is exact enough */
     double fill;    /* stands for a missing value (data.missing: mean); NAN: there is none */
+    size_t column;  /* tables: its column in the training files, from 0 */
 } trb_schema_input;
 
 typedef struct {
     bool header;       /* tables: the first line of a file names the columns */
     trb_layout layout; /* arrays of images; never TRB_LAYOUT_AUTO once it is decided */
+    size_t n_columns;  /* tables: columns of the training files, with those that are not read; 0: arrays */
     size_t n_inputs;   /* 0: nothing is known of the inputs: no names, no offsets */
     trb_schema_input *input;
     char *target;         /* the name of the column of targets or labels; NULL if it has none */
+    size_t target_column; /* tables: as an input's */
     double target_offset; /* as an input's */
-    size_t n_classes;     /* 0: labels are numbers; else class k is called class_name[k] */
+    size_t n_classes;     /* 0: labels are numbers; else class k is called class_name[k], in the order of their bytes */
     char **class_name;
 } trb_schema;
 
-/** Releases what the schema holds, and makes it empty. */
+/** Releases what the schema holds, and makes it empty. NULL is allowed. */
 void trb_schema_clear(trb_schema *s);
+
+/** Whether there is anything to store: names, words, offsets, means for missing values, or a layout other than
+ * [N][C][H][W]. NULL says nothing. */
+bool trb_schema_says(const trb_schema *s);
+
+/** Whether any input or the target has an offset. NULL has none. */
+bool trb_schema_moves(const trb_schema *s);
+
+/** The text form. \param[out] text  the caller releases it with trb_free() */
+trb_status trb_schema_write(const trb_schema *s, char **text);
+
+/** Read the text form. Every part of it is checked, and no more memory is reserved than the text has room for.
+ * \param[in] text   ends in a zero byte; may be hostile
+ * \param[in] where  the file that holds it, for messages
+ * \param[out] out   the caller clears it; untouched on failure
+ * \return TRB_OK; TRB_EINTEGRITY, with the place in the text */
+trb_status trb_schema_read(const char *where, const char *text, trb_schema *out);
 
 #endif

@@ -4,11 +4,15 @@
  *   "heads.0.bias" [M][out])
  *   "input.mean", "input.scale" [input_c] float32: a sample enters the network as (value - mean[c]) * scale[c];
  *   regression: "target.mean", "target.scale" [1] float64: a target is mean + scale * output
+ *   "input.offset" [input_c] float64, only if values lie so far from zero that float32 would lose their digits: in
+ *   double, offset[c] is subtracted first; the difference becomes a float32 and enters as above. Programs that do not
+ *   know this data set refuse the file
  *   attributes: format "tribikos weights"; version 1; layers (net.h's list); input_c, input_h, input_w; heads;
  *   config (what the network was trained with, one "key: value" a line); config_digest (XXH3 of that text);
  *   blas (kernels and threads, see trb_weights_write()); program (trb_version(); absent if an older version, or a
  *   program that does not set it, wrote the file); digest (XXH3 of `layers`, the four sizes as uint64, the constants
- *   above and the slab's bytes)
+ *   above and the slab's bytes); schema (what inputs and classes are called, and how files of new inputs are read: the
+ *   text form of schema.h) and schema_digest (XXH3 of that text), both absent if there is nothing to say
  *
  * All functions are local.
  */
@@ -19,6 +23,7 @@
 
 typedef struct {
     char *layers, *config, *blas;
+    char *schema; /* "" if the file has none */
     trb_shape input;
     size_t heads;
     uint64_t digest, config_digest;
@@ -28,6 +33,8 @@ typedef struct {
 typedef struct {
     const float *mean, *scale; /* [input.c] */
     double target_mean, target_scale;
+    const double *offset; /* [input.c] is subtracted first; NULL: nothing */
+    const char *schema;   /* its text form; NULL or "": there is nothing to say */
 } trb_norm;
 
 void trb_weights_info_clear(trb_weights_info *info); /* releases the strings */

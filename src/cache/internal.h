@@ -10,7 +10,7 @@
 enum { TRB__VERSION = 1, TRB__NAME_BYTES = 64 };
 
 struct trb_cache {
-    char *dir, *blas, *processor;
+    char *dir, *blas, *processor, *schema;
     trb_cache_spec spec; /* its arrays are the ones below */
     uint64_t digest;
     uint64_t *member_digest, *payload;

@@ -126,6 +126,7 @@ static trb_status put_attributes(trb_h5 *h, const trb_cache_spec *spec, const ch
     TRB_TRY(trb_h5_put_u64(h, "block", spec->block));
     TRB_TRY(trb_h5_put_u64(h, "shard_rows", spec->shard_rows));
     TRB_TRY(trb_h5_put_u64(h, "data_digest", spec->data_digest));
+    if (spec->schema != NULL) TRB_TRY(trb_h5_put_text(h, "schema", spec->schema));
     TRB_TRY(trb_h5_put_text(h, "blas", blas));
     if (processor[0] != '\0') TRB_TRY(trb_h5_put_text(h, "processor", processor));
     for (size_t v = 0; v < spec->V; v++) {
@@ -364,6 +365,17 @@ static trb_status get_maker(trb_h5 *h, const char *name, char **text)
     return trb_h5_has_attr(h, name) ? trb_h5_get_text(h, name, text) : trb_strdup("", text);
 }
 
+static trb_status get_schema(trb_h5 *h, trb_cache *c)
+{
+    trb_schema s = {0};
+    if (!trb_h5_has_attr(h, "schema")) return TRB_OK;
+    TRB_TRY(trb_h5_get_text(h, "schema", &c->schema));
+    TRB_TRY(trb_schema_read(trb_h5_path(h), c->schema, &s));
+    trb_schema_clear(&s);
+    c->spec.schema = c->schema;
+    return TRB_OK;
+}
+
 trb_status trb_cache_open(const char *dir, trb_cache **out)
 {
     trb_status st = TRB_OK;
@@ -383,6 +395,7 @@ trb_status trb_cache_open(const char *dir, trb_cache **out)
     TRB_GO(get_header(h, &c->spec, &inputs));
     TRB_GO(get_maker(h, "blas", &c->blas));
     TRB_GO(get_maker(h, "processor", &c->processor));
+    TRB_GO(get_schema(h, c));
     TRB_GO(get_views(h, c->spec.V, inputs, &c->view));
     c->spec.view = c->view;
     TRB_GO(expect_sizes(h, &c->spec));
@@ -413,6 +426,7 @@ void trb_cache_close(trb_cache *c)
     trb_free(c->payload);
     trb_free(c->member_digest);
     trb_free(c->view);
+    trb_free(c->schema);
     trb_free(c->processor);
     trb_free(c->blas);
     trb_free(c->dir);

@@ -262,14 +262,18 @@ static trb_status check_student(const trb_config *c, const place *p, const trb_s
 /* Keys that choose rows and columns exist for tables only. */
 static trb_status check_table(const trb_config *c, const place *top)
 {
-    const char *key = c->data.n_train_rows > 0    ? "data.train_rows"
-                      : c->data.n_test_rows > 0   ? "data.test_rows"
-                      : c->data.n_features > 0    ? "data.features"
-                      : c->data.target[0] != '\0' ? "data.target"
-                                                  : NULL;
+    const char *key = c->data.n_train_rows > 0                ? "data.train_rows"
+                      : c->data.n_test_rows > 0               ? "data.test_rows"
+                      : c->data.n_features > 0                ? "data.features"
+                      : c->data.target[0] != '\0'             ? "data.target"
+                      : c->data.n_drop > 0                    ? "data.drop"
+                      : c->data.n_categories > 0              ? "data.categories"
+                      : c->data.header != TRB_HEADER_AUTO     ? "data.header"
+                      : c->data.missing != TRB_MISSING_REFUSE ? "data.missing"
+                                                              : NULL;
     if (key == NULL) return TRB_OK;
     if (c->data.format != TRB_FORMAT_TABLE)
-        return clash(top, key, "data.format", "rows and columns are chosen of tables (`data.format: table`) only");
+        return clash(top, key, "data.format", "only tables (`data.format: table`) have such rows and columns");
     if (c->data.n_train_rows > 0 && c->data.n_train_rows != c->data.n_train)
         return clash(top, "data.train_rows", "data.train", "expected a file of rows for each table: %zu, got %zu",
                      c->data.n_train, c->data.n_train_rows);

@@ -9,6 +9,10 @@ static const trb__choice tasks[] = {{"classes", TRB_TASK_CLASSES}, {"regression"
 static const trb__choice formats[] = {{"idx", TRB_FORMAT_IDX},           {"cifar10", TRB_FORMAT_CIFAR10},
                                       {"cifar100", TRB_FORMAT_CIFAR100}, {"hdf5", TRB_FORMAT_HDF5},
                                       {"table", TRB_FORMAT_TABLE},       {NULL, 0}};
+static const trb__choice headers[] = {
+    {"auto", TRB_HEADER_AUTO}, {"yes", TRB_HEADER_YES}, {"no", TRB_HEADER_NO}, {NULL, 0}};
+static const trb__choice policies[] = {
+    {"refuse", TRB_MISSING_REFUSE}, {"drop", TRB_MISSING_DROP}, {"mean", TRB_MISSING_MEAN}, {NULL, 0}};
 static const trb__choice normalizes[] = {{"none", TRB_NORMALIZE_NONE},
                                          {"unit", TRB_NORMALIZE_UNIT},
                                          {"standard", TRB_NORMALIZE_STANDARD},
@@ -133,11 +137,25 @@ const trb__option trb__options[] = {
      .help = "For tables: one file for each of data.test, which lists the rows to take, counted from 0. [] takes all "
              "rows."},
     {TEXTS("data.features", data.features, data.n_features, char *), .value = "[]",
-     .help = "For tables: the columns that are inputs, counted from 0, as numbers such as [0-7, 9] or as files that "
-             "list some. [] takes all but the target."},
+     .help =
+         "For tables: the columns that are inputs, by their names or numbers, counted from 0, e.g. [age, 2-7, -2], or "
+         "as files that list numbers. [] takes all but the target."},
     {CONFIG("data.target", data.target), TEXT, .value = "\"\"",
-     .help = "For tables: the column of labels or targets, counted from 0, or a file that names it. If it is empty, "
-             "the last column is taken."},
+     .help =
+         "For tables: the column of labels or targets, by its name or number, counted from 0 (-1 is the last), or a "
+         "file that has its number. If it is empty, the last column is taken."},
+    {TEXTS("data.drop", data.drop, data.n_drop, char *), .value = "[]",
+     .help = "For tables: these columns are left out, by names or numbers as in data.features. Leave out an index of "
+             "rows, or a second target."},
+    {TEXTS("data.categories", data.categories, data.n_categories, char *), .value = "[]",
+     .help = "For tables: these columns hold words, by names or numbers as in data.features. Each word of the training "
+             "files becomes an input that is 1 or 0."},
+    {CONFIG("data.header", data.header), CHOICE(headers), .value = "auto",
+     .help = "For tables: whether the first line names the columns. auto decides by the first rows, and refuses a line "
+             "that might be either."},
+    {CONFIG("data.missing", data.missing), CHOICE(policies), .value = "refuse",
+     .help = "For tables: what becomes of a missing value (an empty field, nan, NA, ?). drop leaves its row out; mean "
+             "takes the mean of the column's training values."},
     {CONFIG("data.validation", data.validation), WHOLE(0, 1e12), .unit = "samples", .value = "0", .identity = TRB__PART,
      .help = "This many training samples are held out: no network trains on them, calibration uses them. 0 holds none "
              "out, and the report has no calibrated figures."},

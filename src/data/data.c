@@ -8,16 +8,18 @@
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "digests and files are of little-endian values");
 _Static_assert(sizeof(int32_t) == sizeof(float), "labels and targets take the same room");
 
-/* For each format: how many files make a unit, and the function that reads a unit. */
+/* For each format: how many files make a unit, the function that reads a unit, and the one that surveys all of them, if
+ * there is anything to decide. */
 static const struct {
     size_t width;
     trb_status (*read)(const trb__unit *u, trb__samples *s);
+    trb_status (*survey)(const trb_data_files *f, trb_schema *out);
 } formats[] = {
-    [TRB_FORMAT_IDX] = {2, trb__idx_read},
-    [TRB_FORMAT_CIFAR10] = {1, trb__cifar10_read},
-    [TRB_FORMAT_CIFAR100] = {1, trb__cifar100_read},
-    [TRB_FORMAT_HDF5] = {1, trb__hdf5_read},
-    [TRB_FORMAT_TABLE] = {1, trb__table_read},
+    [TRB_FORMAT_IDX] = {2, trb__idx_read, NULL},
+    [TRB_FORMAT_CIFAR10] = {1, trb__cifar10_read, NULL},
+    [TRB_FORMAT_CIFAR100] = {1, trb__cifar100_read, NULL},
+    [TRB_FORMAT_HDF5] = {1, trb__hdf5_read, NULL},
+    [TRB_FORMAT_TABLE] = {1, trb__table_read, trb__table_survey},
 };
 
 trb_status trb__data_units(const trb_data_files *f, size_t *width, size_t *n_units)
@@ -32,6 +34,24 @@ trb_status trb__data_units(const trb_data_files *f, size_t *width, size_t *n_uni
                     f->n_files, f->n_rows);
 }
 
+bool trb_data_surveyed(trb_format format)
+{
+    return formats[format].survey != NULL;
+}
+
+trb_status trb_data_survey(const trb_data_files *files, trb_schema *out)
+{
+    size_t width = 0, n_units = 0;
+    trb_schema s = {0};
+    TRB_TRY(trb__data_units(files, &width, &n_units));
+    const trb_status st = trb_data_surveyed(files->format) ? formats[files->format].survey(files, &s) : TRB_OK;
+    if (st == TRB_OK)
+        *out = s;
+    else
+        trb_schema_clear(&s);
+    return st;
+}
+
 trb_status trb__data_unit_read(const trb_data_files *f, size_t i, trb__samples *s)
 {
     const size_t width = formats[f->format].width;
@@ -44,12 +64,21 @@ done:
     return st;
 }
 
+/* Values are stored as differences from offsets, so the same differences from others are other values. */
+static void add_offsets(trb_hash *hash, const trb_schema *s)
+{
+    if (!trb_schema_moves(s)) return;
+    for (size_t i = 0; i < s->n_inputs; i++) trb_hash_add(hash, &s->input[i].offset, sizeof s->input[i].offset);
+    trb_hash_add(hash, &s->target_offset, sizeof s->target_offset);
+}
+
 static trb_status digest_of(const trb_data *d, const void *y, uint64_t *digest)
 {
     trb_hash *hash = NULL;
     TRB_TRY(trb_hash_open(&hash));
     trb_hash_add(hash, d->x, d->n * trb_shape_size(d->shape) * trb_dtype_bytes(d->type));
-    trb_hash_add(hash, y, d->n * sizeof(int32_t));
+    if (y != NULL) trb_hash_add(hash, y, d->n * sizeof(int32_t));
+    add_offsets(hash, d->schema);
     *digest = trb_hash_value(hash);
     trb_hash_close(hash);
     return TRB_OK;
@@ -66,13 +95,14 @@ trb_status trb__data_describe(trb_data *d, void *y)
     d->mean = mean;
     d->scale = scale;
     d->target_scale = 1.0;
-    if (d->task == TRB_TASK_CLASSES) {
-        d->label = y;
-        for (size_t i = 0; i < d->n; i++)
-            if ((size_t)d->label[i] >= d->classes) d->classes = (size_t)d->label[i] + 1;
-    } else {
+    if (d->task == TRB_TASK_REGRESSION) {
         d->target = y;
+        return TRB_OK;
     }
+    d->label = y;
+    for (size_t i = 0; y != NULL && i < d->n; i++)
+        if ((size_t)d->label[i] >= d->classes) d->classes = (size_t)d->label[i] + 1;
+    if (y != NULL && d->schema != NULL && d->schema->n_classes > 0) d->classes = d->schema->n_classes;
     return TRB_OK;
 done:
     trb_free(mean);
@@ -80,20 +110,47 @@ done:
     return st;
 }
 
-trb_status trb_data_load(const trb_data_files *files, trb_data *out)
+/* Read by a schema that is known. */
+static trb_status load(const trb_data_files *files, trb_data *out)
 {
     trb_status st = TRB_OK;
     trb__samples s = {.task = files->task};
     size_t width = 0, n_units = 0;
     TRB_TRY(trb__data_units(files, &width, &n_units));
     for (size_t i = 0; i < n_units; i++) TRB_GO(trb__data_unit_read(files, i, &s));
-    trb_data d = {.task = files->task, .n = s.n, .shape = s.shape, .type = s.type, .x = s.x.at};
-    TRB_GO(trb__data_describe(&d, s.y.at));
+    trb_data d = {.task = files->task,
+                  .n = s.n,
+                  .shape = s.shape,
+                  .type = s.type,
+                  .x = s.x.at,
+                  .schema = files->schema,
+                  .n_missing = s.n_missing,
+                  .n_dropped = s.n_dropped,
+                  .n_headerless = s.n_headerless};
+    TRB_GO(trb__data_describe(&d, s.unlabelled ? NULL : s.y.at));
     *out = d;
     return TRB_OK;
 done:
     trb_free(s.x.at);
     trb_free(s.y.at);
+    return st;
+}
+
+trb_status trb_data_load(const trb_data_files *files, trb_data *out)
+{
+    trb_data_files by = *files;
+    trb_schema *own = NULL;
+    if (files->schema != NULL || !trb_data_surveyed(files->format)) return load(files, out);
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, 1, sizeof *own, &own));
+    by.schema = own;
+    trb_status st = trb_data_survey(files, own);
+    if (st == TRB_OK) st = load(&by, out);
+    if (st == TRB_OK) {
+        out->own = own;
+        return TRB_OK;
+    }
+    trb_schema_clear(own);
+    trb_free(own);
     return st;
 }
 
@@ -104,6 +161,8 @@ void trb_data_clear(trb_data *d)
         trb_free(d->label);
         trb_free(d->target);
     }
+    trb_schema_clear(d->own);
+    trb_free(d->own);
     trb_free(d->mean);
     trb_free(d->scale);
     *d = (trb_data){.task = d->task};

@@ -41,12 +41,16 @@ typedef struct {
     size_t n; /* samples */
     trb_shape shape;
     trb_dtype type;
-    trb__bytes x; /* [n][C*H*W] of that type */
-    trb__bytes y; /* [n] int32_t labels or float targets */
+    trb__bytes x;                              /* [n][C*H*W] of that type */
+    trb__bytes y;                              /* [n] int32_t labels or float targets */
+    bool unlabelled;                           /* the files have no labels or targets: y is empty */
+    size_t n_missing, n_dropped, n_headerless; /* as in trb_data */
 } trb__samples;
 
 /* Refuse a file whose samples have another type or shape than those of the first file. */
 trb_status trb__samples_expect(trb__samples *s, const char *path, trb_dtype type, trb_shape shape);
+/* Refuse a file with labels after one without, and the other way round. */
+trb_status trb__samples_expect_labels(trb__samples *s, const char *path, bool unlabelled);
 trb_status trb__samples_add_labels(trb__samples *s, const char *path, size_t n, const uint8_t *label);
 
 /* ROOT/NAME, or NAME alone if it is absolute or there is no root. \param[out] out  released with trb_free() */
@@ -66,12 +70,27 @@ trb_status trb__cifar100_read(const trb__unit *u, trb__samples *s);
 trb_status trb__hdf5_read(const trb__unit *u, trb__samples *s);
 trb_status trb__table_read(const trb__unit *u, trb__samples *s);
 
+/* The surveys of the formats that have one: they look at all units, and decide the schema. `out` is empty at first. */
+trb_status trb__table_survey(const trb_data_files *f, trb_schema *out);
+
+/* Values of one column or channel, one after the other: mean, squared distances from it, and the largest distance by
+ * which rounding to float32 moves a value. */
+typedef struct {
+    size_t n;
+    double mean, squares, moved;
+} trb__spread;
+void trb__spread_add(trb__spread *s, double value);
+/* The offset of such a column: 0, unless rounding moves a value by more than 1e-4 of the standard deviation. Then it is
+ * the mean, rounded to a float32, so that most differences are exact. All other data keep their bits. */
+double trb__spread_offset(const trb__spread *s);
+
 /* How many units the files are; TRB_ECONFIG if a unit is incomplete. \param[out] width  files in each unit */
 trb_status trb__data_units(const trb_data_files *f, size_t *width, size_t *n_units);
 /* Append the samples of unit i. */
 trb_status trb__data_unit_read(const trb_data_files *f, size_t i, trb__samples *s);
 /* Fill in what follows from the values of a whole set: digest, classes, neutral constants of normalisation.
- * \param[in,out] d  x and its description are set   \param[in] y  [n] labels or targets; `d` keeps it */
+ * \param[in,out] d  x, its description and the schema are set   \param[in] y  [n] labels or targets; `d` keeps it; NULL
+ * if there are none */
 trb_status trb__data_describe(trb_data *d, void *y);
 
 /* A map of the plane: the value of pixel (row, column) comes from the position a (row, column) + b. */

@@ -17,6 +17,27 @@ static double guarded(double mean, double deviation)
     return deviation > (double)FLT_EPSILON * fabs(mean) && deviation >= (double)FLT_MIN ? deviation : 1.0;
 }
 
+void trb__spread_add(trb__spread *s, double value)
+{
+    const double moved = fabs(value - (double)(float)value), away = value - s->mean;
+    s->n++;
+    s->mean += away / (double)s->n;
+    s->squares += away * (value - s->mean);
+    if (moved > s->moved) s->moved = moved;
+}
+
+double trb__spread_offset(const trb__spread *s)
+{
+    const double deviation = s->n > 0 ? sqrt(s->squares / (double)s->n) : 0.0;
+    return deviation > 0.0 && isfinite((float)s->mean) && s->moved > 1e-4 * deviation ? (double)(float)s->mean : 0.0;
+}
+
+/* What has been subtracted from the values of channel or column c. */
+static double offset_of(const trb_data *d, size_t c)
+{
+    return d->schema != NULL && c < d->schema->n_inputs ? d->schema->input[c].offset : 0.0;
+}
+
 /* Bytes: sums of values and of squares in integers, which are exact. */
 static trb_status standardize_bytes(trb_data *d, size_t n, const int64_t *ids)
 {
@@ -101,12 +122,12 @@ trb_status trb_data_normalize(trb_data *d, trb_normalize how, size_t n, const in
 {
     if (n == 0) return trb_fail(TRB_ECONFIG, "data: no rows to take the constants of normalisation from");
     for (size_t c = 0; c < d->shape.c; c++) {
-        d->mean[c] = 0.0F;
+        d->mean[c] = (float)(0.0 - offset_of(d, c));
         d->scale[c] = how == TRB_NORMALIZE_UNIT && d->type == TRB_U8 ? 1.0F / 255.0F : 1.0F;
     }
     if (how == TRB_NORMALIZE_STANDARD)
         TRB_TRY(d->type == TRB_U8 ? standardize_bytes(d, n, ids) : standardize_floats(d, n, ids));
-    d->target_mean = 0.0;
+    d->target_mean = d->schema != NULL ? 0.0 - d->schema->target_offset : 0.0;
     d->target_scale = 1.0;
     if (d->task == TRB_TASK_REGRESSION && how != TRB_NORMALIZE_NONE) return standardize_targets(d, n, ids);
     return TRB_OK;
@@ -122,7 +143,7 @@ trb_status trb_data_normalize_by(trb_data *d, size_t n_mean, const double *mean,
                         good_mean ? "std" : "mean", channels, good_mean ? n_std : n_mean);
     for (size_t c = 0; c < channels; c++) {
         const double average = mean[n_mean == 1 ? 0 : c], deviation = std[n_std == 1 ? 0 : c];
-        d->mean[c] = (float)(average * unit);
+        d->mean[c] = (float)(average * unit - offset_of(d, c));
         d->scale[c] = (float)(1.0 / (deviation * unit));
         if (!isfinite(d->mean[c]))
             return trb_fail(TRB_ECONFIG, "`data.mean`: expected numbers that float32 can hold, got %g", average);
@@ -140,6 +161,9 @@ trb_status trb_data_normalize_as(trb_data *d, const trb_data *other)
         return trb_fail(TRB_ECONFIG,
                         "data: test samples of %zu x %zu x %zu %s do not match training samples of %zu x %zu x %zu %s",
                         a.c, a.h, a.w, trb_dtype_name(d->type), b.c, b.h, b.w, trb_dtype_name(other->type));
+    if (d->schema != other->schema && (trb_schema_moves(d->schema) || trb_schema_moves(other->schema)))
+        return trb_fail(TRB_ECONFIG, "data: values far from zero are read as differences from the training set's means; "
+                                     "expected a set of the training set's format");
     if (d->classes > other->classes)
         return trb_fail(TRB_ECONFIG, "data: the test set has %zu classes, the training set only %zu", d->classes,
                         other->classes);

@@ -10,6 +10,7 @@ struct trb_data_part {
     size_t width, n_units, first, step; /* the part: units first, first + step, ... */
     trb_data_unit *unit;                /* [n_units] */
     trb__samples *own;                  /* [n_units] what was read */
+    trb_schema schema;                  /* of its own, if the caller gave none */
 };
 
 /* Where the values of unit i begin or, for i = n_units, where all values end. Samples begin at byte 0; labels or
@@ -32,14 +33,24 @@ trb_status trb_data_part_open(const trb_data_files *files, size_t r, size_t P, t
     trb_data_part *p = NULL;
     TRB_GO(trb_alloc(TRB_MEM_OTHER, 1, sizeof *p, &p));
     *p = (trb_data_part){.files = *files, .first = r, .step = P};
+    if (files->schema == NULL && trb_data_surveyed(files->format)) {
+        TRB_GO(trb_data_survey(files, &p->schema));
+        p->files.schema = &p->schema;
+    }
     TRB_GO(trb__data_units(files, &p->width, &p->n_units));
     TRB_GO(trb_alloc(TRB_MEM_OTHER, p->n_units, sizeof *p->unit, &p->unit));
     TRB_GO(trb_alloc(TRB_MEM_OTHER, p->n_units, sizeof *p->own, &p->own));
     for (size_t i = r; i < p->n_units; i += P) {
         trb__samples *s = &p->own[i];
         s->task = files->task;
-        TRB_GO(trb__data_unit_read(files, i, s));
-        p->unit[i] = (trb_data_unit){.n = s->n, .shape = s->shape, .type = s->type};
+        TRB_GO(trb__data_unit_read(&p->files, i, s));
+        p->unit[i] = (trb_data_unit){.n = s->n,
+                                     .shape = s->shape,
+                                     .type = s->type,
+                                     .unlabelled = s->unlabelled,
+                                     .n_missing = s->n_missing,
+                                     .n_dropped = s->n_dropped,
+                                     .n_headerless = s->n_headerless};
     }
     *out = p;
     p = NULL;
@@ -61,11 +72,13 @@ trb_data_unit *trb_data_part_unit(trb_data_part *p, size_t i)
 trb_status trb_data_part_room(const trb_data_part *p, size_t *bytes)
 {
     size_t x = 0;
-    trb__samples first = {.n = 1, .shape = p->unit[0].shape, .type = p->unit[0].type};
+    trb__samples first = {
+        .n = 1, .shape = p->unit[0].shape, .type = p->unit[0].type, .unlabelled = p->unit[0].unlabelled};
     for (size_t i = 1; i < p->n_units; i++) {
         char *path = NULL;
         TRB_TRY(trb__data_path(p->files.root, p->files.files[i * p->width], &path));
-        const trb_status st = trb__samples_expect(&first, path, p->unit[i].type, p->unit[i].shape);
+        trb_status st = trb__samples_expect(&first, path, p->unit[i].type, p->unit[i].shape);
+        if (st == TRB_OK) st = trb__samples_expect_labels(&first, path, p->unit[i].unlabelled);
         trb_free(path);
         TRB_TRY(st);
     }
@@ -86,7 +99,7 @@ void trb_data_part_put(trb_data_part *p, void *room)
         size_t x = 0, y = 0;
         place(p, i, &x, &y);
         memcpy((char *)room + x, p->own[i].x.at, p->own[i].x.n);
-        memcpy((char *)room + y, p->own[i].y.at, p->own[i].y.n);
+        if (p->own[i].y.n > 0) memcpy((char *)room + y, p->own[i].y.at, p->own[i].y.n);
         trb_alive();
         drop(&p->own[i]);
     }
@@ -97,8 +110,15 @@ trb_status trb_data_part_join(const trb_data_part *p, void *room, trb_data *out)
     size_t x = 0, y = 0;
     trb_data d = {.task = p->files.task, .shape = p->unit[0].shape, .type = p->unit[0].type, .lent = true, .x = room};
     place(p, 0, &x, &y);
-    for (size_t i = 0; i < p->n_units; i++) d.n += p->unit[i].n;
-    TRB_TRY(trb__data_describe(&d, (char *)room + y));
+    d.schema = p->files.schema;
+    for (size_t i = 0; i < p->n_units; i++) {
+        d.n += p->unit[i].n;
+        d.n_missing += p->unit[i].n_missing;
+        d.n_dropped += p->unit[i].n_dropped;
+        d.n_headerless += p->unit[i].n_headerless;
+    }
+    TRB_TRY(trb__data_describe(&d, p->unit[0].unlabelled ? NULL : (char *)room + y));
+    if (d.schema == &p->schema) d.schema = NULL; /* the part's own, which the close releases */
     *out = d;
     return TRB_OK;
 }
@@ -107,6 +127,7 @@ void trb_data_part_close(trb_data_part *p)
 {
     if (p == NULL) return;
     for (size_t i = 0; p->own != NULL && i < p->n_units; i++) drop(&p->own[i]);
+    trb_schema_clear(&p->schema);
     trb_free(p->own);
     trb_free(p->unit);
     trb_free(p);

@@ -17,6 +17,14 @@ trb_status trb__samples_expect(trb__samples *s, const char *path, trb_dtype type
                     shape.c, shape.h, shape.w, trb_dtype_name(type), e.c, e.h, e.w, trb_dtype_name(s->type));
 }
 
+trb_status trb__samples_expect_labels(trb__samples *s, const char *path, bool unlabelled)
+{
+    if (s->n == 0) s->unlabelled = unlabelled;
+    if (s->unlabelled == unlabelled) return TRB_OK;
+    return trb_fail(TRB_EINPUT, "%s: has %s, but the files before have %s", path,
+                    unlabelled ? "no labels or targets" : "labels or targets", unlabelled ? "some" : "none");
+}
+
 trb_status trb__samples_add_labels(trb__samples *s, const char *path, size_t n, const uint8_t *label)
 {
     if (s->task != TRB_TASK_CLASSES)

@@ -476,6 +476,7 @@ trb_status trb_stage_cache(trb_comm *world, const trb_config *c)
     const trb__path dir = trb__run_path(c, "cache");
     TRB_TRY(trb__dataset_load(world, c, &s));
     trb_cache_spec spec = trb__run_cache_spec(c, &s.data);
+    spec.schema = s.schema_text;
     trb_status st = trb_agree(world, trb__common_outputs(c, &s.data, &spec.K));
     if (st != TRB_OK) goto done;
     st = trb_alloc(TRB_MEM_OTHER, spec.M, sizeof *digest, &digest);

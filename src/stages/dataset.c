@@ -20,12 +20,31 @@ static trb_data_files files_of(const trb_config *c, bool test)
                             .rows = test ? c->data.test_rows : c->data.train_rows,
                             .n_features = c->data.n_features,
                             .features = c->data.features,
-                            .target = c->data.target};
+                            .target = c->data.target,
+                            .n_drop = c->data.n_drop,
+                            .drop = c->data.drop,
+                            .n_categories = c->data.n_categories,
+                            .categories = c->data.categories,
+                            .header = c->data.header,
+                            .missing = c->data.missing};
+}
+
+/* What weights files and manifests say of the schema. */
+static trb_status describe_schema(trb__dataset *s)
+{
+    const trb_schema *schema = s->data.schema;
+    if (!trb_schema_says(schema)) return TRB_OK;
+    TRB_TRY(trb_schema_write(schema, &s->schema_text));
+    if (!trb_schema_moves(schema)) return TRB_OK;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, s->data.shape.c, sizeof *s->offset, &s->offset));
+    for (size_t i = 0; i < s->data.shape.c && i < schema->n_inputs; i++) s->offset[i] = schema->input[i].offset;
+    return TRB_OK;
 }
 
 static trb_status prepare(const trb_config *c, trb__dataset *s)
 {
     const size_t N = s->data.n;
+    TRB_TRY(describe_schema(s));
     s->n_val = c->data.validation;
     if (s->n_val >= N)
         return trb_fail(TRB_ECONFIG, "data.validation: %zu samples cannot be held out of %zu; use at most %zu",
@@ -42,8 +61,11 @@ static trb_status prepare(const trb_config *c, trb__dataset *s)
 trb_status trb__dataset_load(trb_comm *world, const trb_config *c, trb__dataset *s)
 {
     *s = (trb__dataset){0};
-    const trb_data_files files = files_of(c, false);
-    trb_status st = trb__dataset_read(world, &files, s);
+    trb_data_files files = files_of(c, false);
+    trb_status st = TRB_OK;
+    if (trb_data_surveyed(files.format)) st = trb__schema_decide(world, &files, &s->schema);
+    files.schema = s->schema;
+    if (st == TRB_OK) st = trb__dataset_read(world, "data.train", &files, s);
     if (st == TRB_OK) st = trb_agree(world, prepare(c, s));
     if (st == TRB_OK) st = trb_comm_same(world, s->data.digest, "the data set (data.train)");
     if (st != TRB_OK) trb__dataset_clear(s);
@@ -54,6 +76,10 @@ void trb__dataset_clear(trb__dataset *s)
 {
     trb_data_clear(&s->data);
     trb_shared_close(s->block);
+    trb_schema_clear(s->schema);
+    trb_free(s->schema);
+    trb_free(s->schema_text);
+    trb_free(s->offset);
     trb_free(s->train);
     trb_free(s->val);
     *s = (trb__dataset){0};
@@ -62,9 +88,9 @@ void trb__dataset_clear(trb__dataset *s)
 trb_norm trb__dataset_norm(const trb__dataset *s)
 {
     const trb_data *d = &s->data;
-    trb_norm norm = {.mean = d->mean, .scale = d->scale};
+    trb_norm norm = {.mean = d->mean, .scale = d->scale, .offset = s->offset, .schema = s->schema_text};
     if (d->task == TRB_TASK_REGRESSION) {
-        norm.target_mean = d->target_mean;
+        norm.target_mean = d->target_mean + (d->schema != NULL ? d->schema->target_offset : 0.0);
         norm.target_scale = d->target_scale;
     }
     return norm;
@@ -73,8 +99,9 @@ trb_norm trb__dataset_norm(const trb__dataset *s)
 trb_status trb__dataset_load_test(trb_comm *world, const trb_config *c, const trb__dataset *s, trb__dataset *test)
 {
     *test = (trb__dataset){0};
-    const trb_data_files files = files_of(c, true);
-    trb_status st = trb__dataset_read(world, &files, test);
+    trb_data_files files = files_of(c, true);
+    files.schema = s->data.schema;
+    trb_status st = trb__dataset_read(world, "data.test", &files, test);
     if (st == TRB_OK) st = trb_agree(world, trb_data_normalize_as(&test->data, &s->data));
     if (st == TRB_OK) st = trb_comm_same(world, test->data.digest, "the test set (data.test)");
     if (st != TRB_OK) trb__dataset_clear(test);

@@ -10,14 +10,24 @@
  * set has only `data` and `block`. */
 typedef struct {
     trb_data data;
-    trb_shared *block; /* the shared memory that holds `data`; NULL if the rank has a copy of its own */
+    trb_shared *block;  /* the shared memory that holds `data`; NULL if the rank has a copy of its own */
+    trb_schema *schema; /* of a training set: by which it and all other sets are read; data.schema points to it */
+    char *schema_text;  /* the schema's text form; NULL: it says nothing */
+    double *offset;     /* [shape.c] what has been subtracted from inputs; NULL: nothing from any value */
     size_t n_train, n_val;
     int64_t *train, *val; /* ids, ascending */
 } trb__dataset;
 
-/** Read the data set of these files. The ranks of a node read it once and share it. Collective over world.
+/** Read the data set of these files by their schema. The ranks of a node read it once and share it. Says how many
+ * missing values and rows there were. Collective over world.
+ * \param[in] what  "data.test", for messages
  * \param[out] s  data and block */
-trb_status trb__dataset_read(trb_comm *world, const trb_data_files *files, trb__dataset *s);
+trb_status trb__dataset_read(trb_comm *world, const char *what, const trb_data_files *files, trb__dataset *s);
+
+/** Let rank 0 look at the training files, and tell all ranks how to read them and all later files. Collective over
+ * world.
+ * \param[out] schema  trb_schema_clear(), then trb_free() */
+trb_status trb__schema_decide(trb_comm *world, const trb_data_files *files, trb_schema **schema);
 
 /** Read data.train, hold out data.validation samples, fix the normalisation. Collective over world. */
 trb_status trb__dataset_load(trb_comm *world, const trb_config *c, trb__dataset *s);

@@ -282,6 +282,7 @@ static trb_status write_predictions(trb_comm *world, const evaluation *e, trb__p
 {
     const bool leads = trb_comm_rank(world) == 0;
     const trb__models *models = &e->models;
+    const double offset = e->set.data->schema != NULL ? e->set.data->schema->target_offset : 0.0;
     size_t most = e->set.n, width = 0;
     for (size_t slot = models->M; slot < trb__slots(models); slot++) {
         const size_t is = e->task->width(trb__slot_heads(models, slot), models->K);
@@ -298,7 +299,7 @@ static trb_status write_predictions(trb_comm *world, const evaluation *e, trb__p
         const bool several = trb__slot_several(models, slot);
         const size_t heads = trb__slot_heads(models, slot);
         TRB_GO(trb__join_rows(world, &e->set, e->r[slot].kept, e->task->width(heads, models->K) * sizeof *p, p));
-        if (leads) st = trb__predictions_add(file, name, e->task->show(e->set.n, heads, models->K, p), p);
+        if (leads) st = trb__predictions_add(file, name, e->task->show(e->set.n, heads, models->K, p), offset, p);
         TRB_GO(trb_agree(world, st));
         for (size_t i = 0; i <= e->c->eval.n_ood; i++) {
             const trb__set *set = i == 0 ? &e->set : &e->ood[i - 1];
@@ -332,7 +333,8 @@ static trb_status publish_report(trb_comm *world, const evaluation *e, const trb
         trb__predictions_abandon(file);
     } else {
         st = trb__predictions_publish(file);
-        if (st == TRB_OK) st = trb__report_publish(trb__run_path(c, "report/report.json").text, c, report);
+        if (st == TRB_OK) st = trb__report_publish(trb__run_path(c, "report/report.json").text, c, report,
+                                     e->train.schema_text);
     }
     return trb_agree(world, st);
 }

@@ -24,9 +24,9 @@ trb_status trb__set_open(trb_comm *world, const trb_config *c, const int64_t *id
     for (size_t i = 0; i < set->n; i++) set->id[i] = id != NULL ? id[i] : (int64_t)i;
     for (size_t i = 0; i < set->rows; i++) {
         const int64_t id = set->id[set->at + i];
-        if (set->data->task == TRB_TASK_REGRESSION)
+        if (set->data->task == TRB_TASK_REGRESSION && set->data->target != NULL)
             set->target[i] = set->data->target[id];
-        else
+        else if (set->data->label != NULL)
             set->label[i] = set->data->label[id];
     }
     return TRB_OK;
@@ -48,11 +48,14 @@ trb_status trb__ood_load(trb_comm *world, const trb_config *c, size_t i, const t
                                   .root = o->root,
                                   .n_files = o->n_files,
                                   .files = o->files,
-                                  .n_features = c->data.n_features,
-                                  .features = c->data.features,
-                                  .target = c->data.target};
+                                  .header = c->data.header,
+                                  .missing = c->data.missing,
+                                  .labels = o->format == TRB_FORMAT_TABLE ? TRB_LABELS_IGNORED : TRB_LABELS_NEEDED,
+                                  .schema = o->format == c->data.format ? trained_on->schema : NULL};
     *out = (trb__dataset){0};
-    trb_status st = trb__dataset_read(world, &files, out);
+    char what[TRB_NAME_MAX + 8];
+    (void)snprintf(what, sizeof what, "ood.%s", o->name);
+    trb_status st = trb__dataset_read(world, what, &files, out);
     if (st == TRB_OK) {
         out->data.classes = 0; /* its labels mean other classes, so their number must not be compared */
         st = trb_agree(world, trb_data_normalize_as(&out->data, trained_on));

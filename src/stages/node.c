@@ -4,7 +4,9 @@
 
 #include "internal.h"
 #include "reading.h"
+#include "tribikos/log.h"
 #include "tribikos/memory.h"
+#include "tribikos/text.h"
 
 /* Broadcast what each unit holds: rank i mod P has read unit i. */
 static trb_status tell_units(trb_comm *node, trb_data_part *part)
@@ -40,7 +42,52 @@ done:
     return st;
 }
 
-trb_status trb__dataset_read(trb_comm *world, const trb_data_files *files, trb__dataset *s)
+trb_status trb__schema_decide(trb_comm *world, const trb_data_files *files, trb_schema **schema)
+{
+    trb_schema *s = NULL, own = {0};
+    char *text = NULL, *told = NULL;
+    trb_status st = TRB_OK;
+    trb_comm_phase("reading the data set", 0);
+    if (trb_comm_rank(world) == 0) st = trb_data_survey(files, &own);
+    if (st == TRB_OK && trb_comm_rank(world) == 0) st = trb_schema_write(&own, &text);
+    TRB_GO(trb_agree_on_files(world, st));
+    TRB_GO(trb_comm_bcast_text(world, text, &told));
+    st = trb_alloc(TRB_MEM_OTHER, 1, sizeof *s, &s);
+    if (st == TRB_OK) st = trb_schema_read("rank 0", told, s);
+    TRB_GO(trb_agree(world, st));
+    *schema = s;
+    s = NULL;
+done:
+    trb_schema_clear(s);
+    trb_free(s);
+    trb_schema_clear(&own);
+    trb_free(told);
+    trb_free(text);
+    return st;
+}
+
+/* Say what became of missing values and headers, unless this process has said it before. */
+static void say_read(const char *what, const trb_data_files *files, const trb_data *d)
+{
+    char line[256];
+    trb_text t = trb_text_in(line, sizeof line);
+    trb_text_add(&t, "%s: ", what);
+    if (d->n_missing > 0)
+        trb_text_add(&t, "%zu missing values are replaced by means of the training files", d->n_missing);
+    if (d->n_dropped > 0)
+        trb_text_add(&t, "%s%zu rows with missing values are left out, %zu remain", d->n_missing > 0 ? "; " : "",
+                     d->n_dropped, d->n);
+    if (d->n_missing + d->n_dropped > 0 && trb_log_first(line)) trb_info("%s", line);
+    if (d->n_headerless == 0 || d->schema == NULL) return;
+    t = trb_text_in(line, sizeof line);
+    trb_text_add(&t, "%s: %zu of %zu files %s, so columns are taken in the order of the training files", what,
+                 d->n_headerless, files->n_files,
+                 d->schema->header ? "have no header, unlike the training files"
+                                   : "have a header, unlike the training files");
+    if (trb_log_first(line)) trb_warn("%s", line);
+}
+
+trb_status trb__dataset_read(trb_comm *world, const char *what, const trb_data_files *files, trb__dataset *s)
 {
     trb_comm *node = NULL;
     TRB_TRY(trb_comm_node(world, 0, &node));
@@ -49,7 +96,9 @@ trb_status trb__dataset_read(trb_comm *world, const trb_data_files *files, trb__
     if (trb_comm_size(node) > 1) st = load_together(node, files, s);
     if (st == TRB_OK && s->block == NULL) st = trb_data_load(files, &s->data);
     trb_comm_close(node);
-    return trb_agree(world, st);
+    TRB_TRY(trb_agree(world, st));
+    say_read(what, files, &s->data);
+    return TRB_OK;
 }
 
 /* Whether all ranks of the node together may keep `bytes`. \param[in] mine  what this rank may keep */

@@ -92,13 +92,15 @@ static void write_corruption(trb_text *t, const trb_report *r, const trb_metrics
     }
 }
 
-trb_status trb__report_publish(const char *path, const trb_config *c, const trb_report *r)
+trb_status trb__report_publish(const char *path, const trb_config *c, const trb_report *r, const char *schema)
 {
     trb_text composed = {0}, *t = &composed;
     char *text = NULL;
     trb_text_add(t, "{\"program\": ");
     trb_text_quoted(t, trb_version());
-    trb_text_add(t, ",\n\"split\": \"%s\", \"samples\": %zu, \"models\": {", c->eval.split, r->samples);
+    trb_text_add(t, ",\n\"split\": \"%s\", \"samples\": %zu, ", c->eval.split, r->samples);
+    if (schema != NULL) trb_text_add(t, "\"schema\": %s,\n", schema);
+    trb_text_add(t, "\"models\": {");
     write_models(t, r);
     trb_text_add(t, "\n},\n\"ensembles\": {");
     if (r->nll_by_size != NULL)
@@ -124,16 +126,33 @@ trb_status trb__report_publish(const char *path, const trb_config *c, const trb_
     return st;
 }
 
+static trb_status put_schema(trb_h5 *h, const trb_schema *schema)
+{
+    char *text = NULL;
+    TRB_TRY(trb_schema_write(schema, &text));
+    const trb_status st = trb_h5_put_text(h, "schema", text);
+    trb_free(text);
+    return st;
+}
+
 trb_status trb__predictions_create(const char *path, const trb_data *data, size_t n, const int64_t *id,
                                    trb__predictions **out)
 {
     trb_h5 *h = NULL;
     int32_t *label = NULL;
     float *target = NULL;
+    double *moved = NULL;
+    const trb_schema *schema = data->schema;
+    const double offset = schema != NULL ? schema->target_offset : 0.0;
     trb_status st = TRB_OK;
     TRB_GO(trb_h5_create(path, &h));
     TRB_GO(trb_h5_put(h, "/sample_id", (trb_h5_shape){TRB_I64, 1, {n}}, id));
-    if (data->task == TRB_TASK_REGRESSION) {
+    if (trb_schema_says(schema)) TRB_GO(put_schema(h, schema));
+    if (data->task == TRB_TASK_REGRESSION && fabs(offset) > 0.0) {
+        TRB_GO(trb_alloc(TRB_MEM_OTHER, n, sizeof *moved, &moved));
+        for (size_t i = 0; i < n; i++) moved[i] = offset + (double)data->target[id[i]];
+        TRB_GO(trb_h5_put(h, "/target", (trb_h5_shape){TRB_F64, 1, {n}}, moved));
+    } else if (data->task == TRB_TASK_REGRESSION) {
         TRB_GO(trb_alloc(TRB_MEM_OTHER, n, sizeof *target, &target));
         for (size_t i = 0; i < n; i++) target[i] = data->target[id[i]];
         TRB_GO(trb_h5_put(h, "/target", (trb_h5_shape){TRB_F32, 1, {n}}, target));
@@ -145,17 +164,27 @@ trb_status trb__predictions_create(const char *path, const trb_data *data, size_
     *out = h;
     h = NULL;
 done:
+    trb_free(moved);
     trb_free(target);
     trb_free(label);
     trb_h5_close(h);
     return st;
 }
 
-trb_status trb__predictions_add(trb__predictions *f, const char *name, trb_h5_shape shape, const float *p)
+trb_status trb__predictions_add(trb__predictions *f, const char *name, trb_h5_shape shape, double offset,
+                                const float *p)
 {
     char place[TRB_NAME_MAX + 2];
+    double *moved = NULL;
     (void)snprintf(place, sizeof place, "/%s", name);
-    return trb_h5_put(f, place, shape, p);
+    if (!(fabs(offset) > 0.0)) return trb_h5_put(f, place, shape, p);
+    const size_t n = shape.dim[0] * shape.dim[1] * shape.dim[2];
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, n, sizeof *moved, &moved));
+    for (size_t i = 0; i < n; i++) moved[i] = (double)p[i] + (i % 2 == 0 ? offset : 0.0); /* mean, deviation */
+    shape.type = TRB_F64;
+    const trb_status st = trb_h5_put(f, place, shape, moved);
+    trb_free(moved);
+    return st;
 }
 
 trb_status trb__predictions_add_uncertainty(trb__predictions *f, const char *set, const char *name, bool several,

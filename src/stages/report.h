@@ -9,6 +9,7 @@
 /** report.json:
  *
  *   "program": trb_version(), "split": ..., "samples": N
+ *   "schema": {...}                                 names of inputs and classes (schema.h); absent if there are none
  *   "models": {MODEL: {"accuracy": ..., ...}}       the figures of metrics.h, and more
  *   "ensembles": {"calibrated_nll": [...]}          of 1..M members; null if not calibrated
  *   "ood": {SET: {"samples": N, "models": {MODEL: {SCORE: {"auroc": ..., "aupr": ..., "fpr95": ...}}}}}
@@ -17,20 +18,23 @@
  * SCORE is model_uncertainty, total_uncertainty or max_probability. Numbers are written with enough digits to read the
  * same double again; an unknown figure is null. brier_minus_1 is the form that the Hydra paper prints. ms_per_sample is
  * the only figure that is a measured time. */
-trb_status trb__report_publish(const char *path, const trb_config *c, const trb_report *r);
+trb_status trb__report_publish(const char *path, const trb_config *c, const trb_report *r, const char *schema);
 
 /** predictions.h5:
  *
  *   /sample_id [N]
  *   classes: /label [N]; the mean probabilities of a model as /NAME [N][K] float32
  *   regression: /target [N]; all Gaussians of a model's mixture as /NAME [N][heads][2] float32, mean and standard
- *   deviation in the target's unit
+ *   deviation in the target's unit; both are float64 if the schema has a target_offset
+ *   the attribute `schema`, as in weights files
  *   for this set and the sets out of distribution, float64: /uncertainty/SET/NAME/total [n]; .../model [n] if the model
  *   has model uncertainty; for classes .../max_probability [n]. In regression, uncertainties are variances */
 typedef struct trb_h5 trb__predictions;
 trb_status trb__predictions_create(const char *path, const trb_data *data, size_t n, const int64_t *id,
                                    trb__predictions **out);
-trb_status trb__predictions_add(trb__predictions *f, const char *name, trb_h5_shape shape, const float *p);
+/** \param[in] offset  what has been subtracted from targets: it is added to means   \param[in] p  shape */
+trb_status trb__predictions_add(trb__predictions *f, const char *name, trb_h5_shape shape, double offset,
+                                const float *p);
 trb_status trb__predictions_add_uncertainty(trb__predictions *f, const char *set, const char *name, bool several,
                                             size_t n, const trb_row_figures *row);
 trb_status trb__predictions_publish(trb__predictions *f);

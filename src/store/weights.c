@@ -18,6 +18,7 @@ void trb_weights_info_clear(trb_weights_info *info)
     trb_free(info->layers);
     trb_free(info->config);
     trb_free(info->blas);
+    trb_free(info->schema);
     *info = (trb_weights_info){.layers = NULL};
 }
 
@@ -41,6 +42,7 @@ static trb_status digest_of(const char *layers, const trb_net *net, const float 
     trb_hash_add(hash, sizes, sizeof sizes);
     trb_hash_add(hash, norm.mean, in.c * sizeof *norm.mean);
     trb_hash_add(hash, norm.scale, in.c * sizeof *norm.scale);
+    if (norm.offset != NULL) trb_hash_add(hash, norm.offset, in.c * sizeof *norm.offset);
     if (norm.target_scale != 0.0) {
         trb_hash_add(hash, &norm.target_mean, sizeof norm.target_mean);
         trb_hash_add(hash, &norm.target_scale, sizeof norm.target_scale);
@@ -68,20 +70,21 @@ trb_status trb__values_check(const char *path, trb_status st, const trb_param *p
     return TRB_OK;
 }
 
-static const char *const constants[] = {"input.mean", "input.scale", "target.mean", "target.scale"};
+static const char *const constants[] = {"input.mean", "input.scale", "target.mean", "target.scale", "input.offset"};
 
 static trb_status write_constants(trb_h5 *h, size_t channels, trb_norm norm)
 {
     const trb_h5_shape inputs = {TRB_F32, 1, {channels}}, one = {TRB_F64, 1, {1}};
     TRB_TRY(trb_h5_put(h, constants[0], inputs, norm.mean));
     TRB_TRY(trb_h5_put(h, constants[1], inputs, norm.scale));
+    if (norm.offset != NULL) TRB_TRY(trb_h5_put(h, constants[4], (trb_h5_shape){TRB_F64, 1, {channels}}, norm.offset));
     if (norm.target_scale == 0.0) return TRB_OK;
     TRB_TRY(trb_h5_put(h, constants[2], one, &norm.target_mean));
     return trb_h5_put(h, constants[3], one, &norm.target_scale);
 }
 
-/* \param[out] values  [2][channels], released by the caller; `norm` borrows it */
-static trb_status read_constants(trb_h5 *h, size_t channels, float **values, trb_norm *norm)
+/* \param[out] values,offset  [2][channels] and [channels], released by the caller; `norm` borrows them */
+static trb_status read_constants(trb_h5 *h, size_t channels, float **values, double **offset, trb_norm *norm)
 {
     const trb_h5_shape inputs = {TRB_F32, 1, {channels}}, one = {TRB_F64, 1, {1}};
     for (int i = 0; i < 2; i++) TRB_TRY(trb_h5_expect(h, constants[i], inputs));
@@ -89,6 +92,12 @@ static trb_status read_constants(trb_h5 *h, size_t channels, float **values, trb
     for (size_t i = 0; i < 2; i++)
         TRB_TRY(trb_h5_read_rows(h, constants[i], TRB_F32, 0, channels, *values + i * channels));
     *norm = (trb_norm){.mean = *values, .scale = *values + channels};
+    if (trb_h5_has(h, constants[4])) {
+        TRB_TRY(trb_h5_expect(h, constants[4], (trb_h5_shape){TRB_F64, 1, {channels}}));
+        TRB_TRY(trb_alloc(TRB_MEM_OTHER, channels, sizeof **offset, offset));
+        TRB_TRY(trb_h5_read_rows(h, constants[4], TRB_F64, 0, channels, *offset));
+        norm->offset = *offset;
+    }
     if (!trb_h5_has(h, constants[3])) return TRB_OK;
     for (int i = 2; i < 4; i++) TRB_TRY(trb_h5_expect(h, constants[i], one));
     TRB_TRY(trb_h5_read_rows(h, constants[2], TRB_F64, 0, 1, &norm->target_mean));
@@ -121,6 +130,10 @@ trb_status trb_weights_write(const char *path, const trb_net *net, const float *
     TRB_GO(trb_h5_put_text(h, "blas", blas));
     if (trb_version()[0] != '\0') TRB_GO(trb_h5_put_text(h, "program", trb_version()));
     TRB_GO(trb_h5_put_u64(h, "digest", value));
+    if (norm.schema != NULL && norm.schema[0] != '\0') {
+        TRB_GO(trb_h5_put_text(h, "schema", norm.schema));
+        TRB_GO(trb_h5_put_u64(h, "schema_digest", trb_hash_text(norm.schema)));
+    }
     TRB_GO(write_constants(h, trb_net_shape(net).c, norm));
     for (size_t i = 0; i < trb_net_n_params(net); i++) {
         const trb_param *p = trb_net_param(net, i);
@@ -174,12 +187,23 @@ trb_status trb__header_get(trb_h5 *h, const char *format, uint64_t version, char
     return trb_h5_get_text(h, "config", config);
 }
 
+static trb_status read_schema(trb_h5 *h, char **schema)
+{
+    uint64_t digest = 0;
+    if (!trb_h5_has_attr(h, "schema")) return trb_strdup("", schema);
+    TRB_TRY(trb_h5_get_text(h, "schema", schema));
+    TRB_TRY(trb_h5_get_u64(h, "schema_digest", &digest));
+    if (trb_hash_text(*schema) == digest) return TRB_OK;
+    return trb_fail(TRB_EINTEGRITY, "%s: the digest of its schema is not its schema_digest", trb_h5_path(h));
+}
+
 static trb_status read_header(trb_h5 *h, trb_weights_info *info)
 {
     TRB_TRY(trb__header_get(h, FORMAT, VERSION, &info->layers, &info->input, &info->heads, &info->config));
     TRB_TRY(trb_h5_get_u64(h, "config_digest", &info->config_digest));
     TRB_TRY(trb_h5_get_text(h, "blas", &info->blas));
     TRB_TRY(trb_h5_get_u64(h, "digest", &info->digest));
+    TRB_TRY(read_schema(h, &info->schema));
     if (trb_hash_text(info->config) != info->config_digest)
         return trb_fail(TRB_EINTEGRITY, "%s: the digest of its config is not its config_digest", trb_h5_path(h));
     return TRB_OK;
@@ -238,13 +262,14 @@ trb_status trb_weights_read(const char *path, trb_weights_info *info, trb_net **
     trb_weights_info found = {.layers = NULL};
     trb_net *built = NULL;
     float *values = NULL, *inputs = NULL;
+    double *offset = NULL;
     trb_norm norm = {0};
     uint64_t digest = 0;
     TRB_GO(trb_h5_open(path, &h));
     TRB_GO(read_header(h, &found));
     TRB_GO(trb__net_build(h, found.layers, found.input, found.heads, &built));
     TRB_GO(read_tensors(h, built, &values));
-    TRB_GO(read_constants(h, found.input.c, &inputs, &norm));
+    TRB_GO(read_constants(h, found.input.c, &inputs, &offset, &norm));
     TRB_GO(digest_of(found.layers, built, values, norm, &digest));
     if (digest != found.digest) {
         st = trb_fail(TRB_EINTEGRITY, "%s: its digest is %016" PRIx64 ", but its contents give %016" PRIx64, path,
@@ -264,6 +289,7 @@ trb_status trb_weights_read(const char *path, trb_weights_info *info, trb_net **
         values = NULL;
     }
 done:
+    trb_free(offset);
     trb_free(inputs);
     trb_free(values);
     trb_net_destroy(built);

@@ -12,7 +12,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     FUZZ_MUST(trb_net_create("dense 3, relu, split, dense 2", (trb_shape){2, 1, 1}, 2, &net) == TRB_OK);
     FUZZ_MUST(trb_net_size(net) <= 64);
     for (size_t i = 0; i < trb_net_size(net); i++) params[i] = (float)i;
-    FUZZ_MUST(trb_weights_write(fuzz_path("base.h5"), net, params, (trb_norm){mean, scale, 0.0, 0.0}, "seed: 1\n", "",
+    FUZZ_MUST(trb_weights_write(fuzz_path("base.h5"), net, params, (trb_norm){.mean = mean, .scale = scale}, "seed: 1\n", "",
                                 NULL) == TRB_OK);
     trb_net_destroy(net);
     fuzz_base_keep(&base, fuzz_path("base.h5"));

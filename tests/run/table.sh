@@ -24,10 +24,10 @@ sed -i '7s/,[^,]*$/,many\r/' "$work/train.csv"
 mpi 2 train "$work/plain.yaml" --run.dir="$work/other"
 check "what is no label: exit 3" test $? = 3
 check "file, line, column, expected, got" \
-    grep -q "error: $work/train.csv:7: column 3: expected a label, a whole number from 0 to 32767, got .many." "$work/err"
+    grep -q "error: $work/train.csv:7: column 3 (kind): expected a label, a whole number from 0 to 32767, got .many." "$work/err"
 tribikos train "$work/plain.yaml" --data.format=hdf5 --data.target=2 >/dev/null 2>"$work/err"
 check "columns of another format: exit 2" test $? = 2
-check "says why" grep -q 'key `data.target`: 2 contradicts `data.format`: hdf5 .*chosen of tables' "$work/err"
+check "says why" grep -q 'key `data.target`: 2 contradicts `data.format`: hdf5 .*only tables' "$work/err"
 
 uci=${TRIBIKOS_DATA:-$TRB_SOURCE/../shared/data}/uci
 if [ ! -r "$uci/bostonHousing/data.txt" ]; then

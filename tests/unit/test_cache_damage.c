@@ -114,7 +114,7 @@ static void make_weights(void)
     assert_ok(trb_net_create("dense 5, relu, split, dense 4, relu, dense 3", (trb_shape){6, 1, 1}, 3, &net));
     assert_ok(trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(net), sizeof *params, &params));
     for (size_t i = 0; i < trb_net_size(net); i++) params[i] = sinf((float)i);
-    assert_ok(trb_weights_write(in_scratch("w.h5"), net, params, (trb_norm){mean, scale, 0.0, 0.0}, "seed: 1\n", "none",
+    assert_ok(trb_weights_write(in_scratch("w.h5"), net, params, (trb_norm){.mean = mean, .scale = scale}, "seed: 1\n", "none",
                                 NULL));
     trb_net_destroy(net);
     trb_free(params);

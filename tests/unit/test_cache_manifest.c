@@ -226,6 +226,35 @@ static void makers(void **state)
     }
 }
 
+/* What inputs and classes are called is there as it was written, or not at all; what is no schema is refused. */
+static void schemas(void **state)
+{
+    (void)state;
+    trb_cache_spec spec = ensemble_spec(50, 3, 2, 1);
+    const uint64_t payload[2] = {1, 2};
+    static const char *const text[3] = {NULL, "{\"header\": false, \"classes\": [\"a\", \"b\"]}", "{\"header\": 7}"};
+    uint64_t digest = 0;
+    assert_ok(trb_mkdirs(in_scratch("schemas")));
+    for (size_t i = 0; i < 3; i++) {
+        trb_cache *c = NULL;
+        spec.schema = text[i];
+        assert_ok(trb_manifest_publish(in_scratch("schemas"), &spec, payload, "", ""));
+        if (i == 2) {
+            assert_fails(trb_cache_open(in_scratch("schemas"), &c), TRB_EINTEGRITY,
+                         "manifest.h5: schema: expected true");
+            continue;
+        }
+        assert_ok(trb_cache_open(in_scratch("schemas"), &c));
+        if (i == 0)
+            assert_null(trb_cache_spec_of(c)->schema);
+        else
+            assert_string_equal(trb_cache_spec_of(c)->schema, text[1]);
+        assert_true(i == 0 || trb_cache_digest(c) == digest);
+        digest = trb_cache_digest(c);
+        trb_cache_close(c);
+    }
+}
+
 /* What a manifest of somebody else's hand says; HDF5 finds no fault in it. */
 typedef struct {
     uint64_t N, K, M, V, block, R, first_row, version;
@@ -370,6 +399,7 @@ int main(void)
         cmocka_unit_test(many),
         cmocka_unit_test(kinds),
         cmocka_unit_test(makers),
+        cmocka_unit_test(schemas),
         cmocka_unit_test(earlier_versions),
         cmocka_unit_test(unknown_features),
     };

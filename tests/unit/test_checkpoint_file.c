@@ -158,7 +158,7 @@ static void refused(void **state)
         k.slab[i][3] = was;
         assert_int_equal(count_files(scratch, "n.h5"), 0);
     }
-    const trb_norm norm = {(const float[6]){0}, (const float[6]){1, 1, 1, 1, 1, 1}, 0, 0};
+    const trb_norm norm = {.mean = (const float[6]){0}, .scale = (const float[6]){1, 1, 1, 1, 1, 1}};
     assert_ok(trb_weights_write(in_scratch("w.h5"), k.net, k.slab[0], norm, config, "none", NULL));
     assert_fails(trb_checkpoint_read(in_scratch("w.h5"), NULL, NULL, &read), TRB_EINTEGRITY,
                  "expected \"tribikos checkpoint\"");

@@ -56,7 +56,19 @@ static void separators(void **state)
          "1 2.5 -3\n4,5,60\n7 8 +9"),
         "a,b c,d\n1,2.5,-3\n4,5,60\n7,8,9\n",
         "\n# one two three four\n1 2.5 -3\n4 5 60\n7 8 9\n",
-        "\"x;y\"\r\n1 2.5 -3\r\n4 5 60\r\n7 8 9",
+        "\"x;y\" \"a \"\"b\"\"\" c\r\n1 2.5 -3\r\n4 5 60\r\n7 8 9",
+        "1;2.5;-3\n4;5;60\n7;8;9\n",
+        "a;b;c\n1;2,5;-3\n4;5;60\n7;8;9,0\n",
+        "1|2.5|-3\n4|5|60\n7|8|9\n",
+        "a b\tc d\te\n1\t2,5\t-3\n4\t5\t60\n7\t8\t9",
+        "1,2.5,-3\r4,5,60\r7,8,9\r",
+        "1 2.5 -3\r4 5 60\r\r7 8 9",
+        "\"1\",\"2.5\",\"-3\"\n\"4\",\"5\",\"60\"\n7,\"8\",9\n",
+        "# made by hand\n1,2.5,-3\n# three more\n4,5,60\n7,8,9\n",
+        "# a,b,c\n1,2.5,-3\n4,5,60\n7,8,9\n",
+        "\"the first\none\",b,c\n1,2.5,-3\n4,5,60\n7,8,9\n",
+        "Gr\xf6\xdf"
+        "e,b,c\n1,2.5,-3\n4,5,60\n7,8,9\n",
     };
     const float x[] = {1, 2.5F, 4, 5, 7, 8}, y[] = {-3, 60, 9};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
@@ -116,7 +128,7 @@ static void joined(void **state)
     expect(&f, 3, 1, (const float[]){3, 7, 5}, (const float[]){4, 8, 6}, NULL);
     put("b", "5 6 7");
     put("r1", "0");
-    refuse(&f, TRB_EINPUT, "/b: samples of 2 x 1 x 1 float32, but 1 x 1 x 1 float32 in the files before");
+    refuse(&f, TRB_EINPUT, "/b: expected 2 columns, as in the training files, got 3");
 }
 
 static void refused_values(void **state)
@@ -129,20 +141,26 @@ static void refused_values(void **state)
         {TRB_TASK_REGRESSION, "", "/a: expected rows of numbers, got none"},
         {TRB_TASK_REGRESSION, "x y\n\n", "/a: expected rows of numbers, got none"},
         {TRB_TASK_REGRESSION, "1\n2\n", "/a: expected at least 2 columns, inputs and a target, got 1"},
-        {TRB_TASK_REGRESSION, "7.4;0.7;5\n", "/a: expected rows of numbers, got none"},
+        {TRB_TASK_REGRESSION, "notes\n1 2 3\n", "/a:1: the header has 1 names, but the rows have 3 columns"},
+        {TRB_TASK_REGRESSION, "1;0.5\n0,5;1\n", "/a:1: a number has a decimal point, but one in line 2 has a comma"},
+        {TRB_TASK_REGRESSION, "1;2\n1;1.234,5\n", "column 1: expected a number, got `1.234,5`"},
+        {TRB_TASK_REGRESSION, "a,\"b\n1,2\n", "/a:1: column 1: a field begins with a quote, but no quote ends it"},
         {TRB_TASK_REGRESSION, "1 2\n\n1 2 3\n", "/a:3: expected 2 columns, as in the rows before, got 3"},
         {TRB_TASK_REGRESSION, "1,2,3\n1,2\n", "/a:2: expected 3 columns, as in the rows before, got 2"},
         {TRB_TASK_REGRESSION, "1,2\n1,2,\n", "/a:2: expected 2 columns, as in the rows before, got 3"},
-        {TRB_TASK_REGRESSION, "x,y\n1,NA\n", "/a:2: column 1: expected a number, got `NA`"},
-        {TRB_TASK_REGRESSION, "x,2\n1,2\n", "/a:1: column 0: expected a number, got `x`"},
-        {TRB_TASK_REGRESSION, "1,2\n,2\n", "/a:2: column 0: expected a number, got nothing"},
+        {TRB_TASK_REGRESSION, "x,y\n1,NA\n",
+         "/a:2: column 1 (y): expected a label or target, got `NA`; `data.missing: drop`"},
+        {TRB_TASK_REGRESSION, "x,2\n1,2\n",
+         "/a:1: it cannot be told whether this line, with `x` in it, is a header or a row"},
+        {TRB_TASK_REGRESSION, "1,2\n,2\n",
+         "/a:2: column 0: expected a number, got nothing; `data.missing: drop` leaves such rows out, `mean` takes"},
         {TRB_TASK_REGRESSION, "1 2\n0x1 2\n", "column 0: expected a number, got `0x1`"},
         {TRB_TASK_REGRESSION, "1 2\nnan 2\n", "column 0: expected a number, got `nan`"},
         {TRB_TASK_REGRESSION, "1 2\n1 -inf\n", "column 1: expected a number, got `-inf`"},
         {TRB_TASK_REGRESSION, "1 2\n1e 2\n", "column 0: expected a number, got `1e`"},
         {TRB_TASK_REGRESSION, "1,2\n1 2,3\n", "column 0: expected a number, got `1 2`"},
         {TRB_TASK_REGRESSION, "1 2\n3e38 1e39\n", "column 1: expected a number that float32 can hold, got `1e39`"},
-        {TRB_TASK_REGRESSION, "1 2\n1 \x01\xff\n", "column 1: expected a number, got `\?\?`"},
+        {TRB_TASK_REGRESSION, "1 2\n1 \x01\xff\n", "column 1: expected a number, got `?\xc3\xbf`"},
         {TRB_TASK_REGRESSION, "1 2\n1 wwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwww\n",
          "got `wwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwww...`"},
         {TRB_TASK_CLASSES, "1 2\n1 2.5\n",
@@ -157,7 +175,7 @@ static void refused_values(void **state)
     }
     fixture_write(scratch, "a", false, 6, "1 2\0\n1");
     const trb_data_files f = {.task = R, .format = TRB_FORMAT_TABLE, .root = scratch, .n_files = 1, .files = one};
-    refuse(&f, TRB_EINPUT, "/a:2: expected 2 columns");
+    refuse(&f, TRB_EINPUT, "/a: expected a table of text, got a binary file (byte 3 is zero)");
 }
 
 static void refused_choices(void **state)
@@ -169,13 +187,17 @@ static void refused_choices(void **state)
         const char *features, *target, *line;
         trb_status status;
     } bad[] = {
-        {"3", "", "data.features: expected columns from 0 to 2, as the table has them, got 3", TRB_ECONFIG},
-        {"1-0", "", "data.features: expected columns from 0 to 2, as the table has them, got 1-0", TRB_ECONFIG},
-        {"0-99999999999999999999", "", "cannot be read", TRB_ECONFIG},
+        {"3", "",
+         "data.features: expected a column, counted from 0 to 2 (-1 is the last), a range such as 0-2, or a file",
+         TRB_ECONFIG},
+        {"1-0", "", "got 1-0; ", TRB_ECONFIG},
+        {"0-99999999999999999999", "", "got 0-99999999999999999999; ", TRB_ECONFIG},
         {"0-2", "", "data.features: column 2 is the target", TRB_ECONFIG},
         {"twice", "", "/twice:2: column 1 is listed twice", TRB_EINPUT},
-        {"gone", "", "/gone: cannot be read", TRB_ECONFIG},
-        {"0", "3", "data.target: expected columns from 0 to 2", TRB_ECONFIG},
+        {"gone", "", "got gone; /", TRB_ECONFIG},
+        {"-4", "", "got -4; ", TRB_ECONFIG},
+        {"0,1-", "", "got 0,1-; ", TRB_ECONFIG},
+        {"0", "3", "data.target: expected a column, counted from 0 to 2", TRB_ECONFIG},
         {"0", "1-2", "data.target: expected one column, got 2", TRB_ECONFIG},
         {"0", "none", "/none: expected numbers of columns, got none", TRB_EINPUT},
     };

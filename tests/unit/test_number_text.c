@@ -66,6 +66,25 @@ static void print(void **state)
     all_printed();
 }
 
+/* Short numbers are read without strtod(), and have its bits. */
+static void as_strtod(void **state)
+{
+    (void)state;
+    uint64_t seed = 1;
+    for (int i = 0; i < 200000; i++) {
+        char text[64];
+        double value = 0.0;
+        seed = seed * 6364136223846793005U + 1442695040888963407U;
+        const int digits = (int)(seed >> 60) + 1, exponent = (int)(seed >> 40 & 63) - 32;
+        const double number = (double)(int64_t)seed * pow(10.0, exponent - 18);
+        (void)snprintf(text, sizeof text, (seed >> 20 & 1) != 0 ? "%.*g" : "%.*f", digits, number);
+        if (!trb_number_read(text, strlen(text), &value) || value != strtod(text, NULL)) fail_msg("%s", text);
+    }
+    assert_true(reads("9007199254740993", 9007199254740992.0) && reads("1e22", 1e22) && reads("1e23", 1e23));
+    assert_true(reads("0.0000000000000000000000000001", 1e-28) && reads("00000000000000000000000012", 12.0));
+    assert_true(signbit(-0.0) != 0 && reads("-0", 0.0));
+}
+
 /* The process's own locale, in which a decimal point is a comma, stays what it is. It is made here: few machines have
  * one. */
 static void with_comma(void **state)
@@ -93,6 +112,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers),
         cmocka_unit_test(print),
+        cmocka_unit_test(as_strtod),
         cmocka_unit_test(with_comma),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);

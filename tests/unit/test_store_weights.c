@@ -11,7 +11,7 @@ static const char *const LAYERS = "dense 5, relu, split, dense 4, relu, dense 3"
 static const char *const CONFIG = "seed: 1\nlayers: dense 5\n";
 static const trb_shape INPUT = {6, 1, 1};
 static const float MEAN[6] = {1, 2, 3, 4, 5, 6}, SCALE[6] = {6, 5, 4, 3, 2, 1};
-static const trb_norm NORM = {MEAN, SCALE, 0.5, 7.0};
+static const trb_norm NORM = {.mean = MEAN, .scale = SCALE, .target_mean = 0.5, .target_scale = 7.0};
 
 static trb_net *make_net(float **params)
 {
@@ -192,9 +192,49 @@ static void refusals(void **state)
     trb_free(params);
 }
 
+/* Offsets and a schema are stored only if there are some; a program that ignored offsets would be wrong, so they are a
+ * tensor that older programs do not know. */
+static void schema_and_offsets(void **state)
+{
+    (void)state;
+    static const double OFFSET[6] = {0, 1.6e9, 0, 0, 0, 0.125}, OTHER[6] = {0, 1.7e9, 0, 0, 0, 0.125};
+    static const char *const SCHEMA = "{\"header\": true}";
+    float *params = NULL;
+    trb_net *net = make_net(&params);
+    trb_weights_info info = {.layers = NULL};
+    uint64_t plain = 0, digest[2] = {0, 0};
+    trb_h5 *h = NULL;
+    double read[6];
+    trb_norm norm = NORM;
+    assert_ok(trb_weights_write(in_scratch("w.h5"), net, params, NORM, CONFIG, "", &plain));
+    assert_ok(trb_h5_open(in_scratch("w.h5"), &h));
+    assert_false(trb_h5_has_attr(h, "schema") || trb_h5_has_attr(h, "schema_digest") || trb_h5_has(h, "input.offset"));
+    trb_h5_close(h);
+    assert_ok(trb_weights_read(in_scratch("w.h5"), &info, NULL, NULL));
+    assert_string_equal(info.schema, "");
+    trb_weights_info_clear(&info);
+    norm.schema = SCHEMA;
+    for (size_t i = 0; i < 2; i++) {
+        norm.offset = i == 0 ? OTHER : OFFSET;
+        assert_ok(trb_weights_write(in_scratch("w.h5"), net, params, norm, CONFIG, "", &digest[i]));
+        assert_ok(trb_weights_read(in_scratch("w.h5"), &info, NULL, NULL));
+        assert_string_equal(info.schema, SCHEMA);
+        assert_true(info.digest == digest[i] && digest[i] != plain);
+        trb_weights_info_clear(&info);
+    }
+    assert_true(digest[0] != digest[1]);
+    assert_ok(trb_h5_open(in_scratch("w.h5"), &h));
+    assert_ok(trb_h5_expect(h, "input.offset", (trb_h5_shape){TRB_F64, 1, {6}}));
+    assert_ok(trb_h5_read_rows(h, "input.offset", TRB_F64, 0, 6, read));
+    assert_memory_equal(read, OFFSET, sizeof read);
+    trb_h5_close(h);
+    trb_net_destroy(net);
+    trb_free(params);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(round_trip), cmocka_unit_test(the_program_is_recorded),
-                                       cmocka_unit_test(refusals)};
+                                       cmocka_unit_test(refusals), cmocka_unit_test(schema_and_offsets)};
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -208,10 +208,15 @@ class Network(nn.Module):
             module.weight = self.heads[0].get_submodule(rest).weight
         self.register_buffer("mean", torch.zeros(shape[0], 1, 1), persistent=False)
         self.register_buffer("scale", torch.ones(shape[0], 1, 1), persistent=False)
+        self.register_buffer("offset", None, persistent=False)
 
     def normalise(self, x):
-        """What the network was trained on, of what the data files hold: (x - mean) * scale, constants of a channel that are stored beside the weights."""
-        return (x.reshape(-1, *self.shape) - self.mean) * self.scale
+        """What the network was trained on, of what the data files hold: (x - mean) * scale, constants of a channel that are stored beside the weights.
+        Values far from zero (time in seconds since 1970, say) have an offset, too: give them in double."""
+        x = x.reshape(-1, *self.shape)
+        if self.offset is not None:
+            x = (x.double() - self.offset).float()
+        return (x - self.mean) * self.scale
 
     def forward(self, x):
         x = self.body(x.reshape(-1, *self.shape))
@@ -269,6 +274,8 @@ def load(path):
             net = Network(text(f.attrs["layers"]), [int(f.attrs[f"input_{side}"]) for side in "chw"], int(f.attrs["heads"]))
             net.mean.copy_(tensors.pop("input.mean")[:, None, None])
             net.scale.copy_(tensors.pop("input.scale")[:, None, None])
+            if "input.offset" in tensors:
+                net.offset = tensors.pop("input.offset")[:, None, None]
         except KeyError as missing:
             raise ValueError(f"{path} is not complete ({missing.args[0]}); take {wanted}") from None
     # A regression's outputs are in units of the normalised target, whose constants a user needs to undo that.

@@ -1,0 +1,131 @@
+/* What the files of the reader of tables share.
+ *
+ *   table_text.c    a file as lines and fields: encodings, line ends, separators, quotes, numbers
+ *   table_header.c  whether the first line is a header, and the names in it
+ *   table_choice.c  the columns and rows that entries of keys and files choose
+ *   table_plan.c    which column of a file is which input, by the schema
+ *   table_survey.c  the schema that the training files decide
+ *   table.c         the samples of a file, by the schema
+ */
+#ifndef TRB__DATA_TABLE_H
+#define TRB__DATA_TABLE_H
+
+#include "internal.h"
+
+/* The longest name or word, with the zero byte. */
+enum { TRB__WORD_BYTES = 1024 };
+
+/* The text of a file: UTF-8 without a mark, with lines that end in LF. A zero byte follows it. */
+typedef struct {
+    const char *path; /* borrowed */
+    trb__bytes bytes;
+    const char *at, *end;
+    char separator; /* ; | tab, or 0: commas separate the fields of a line that has one, blanks those of other lines */
+    bool quotes;    /* the text has double quotes */
+} trb__table;
+
+/* Read a file. TRB_EINPUT if it is no text, or if a quoted field does not end.
+ * \param[out] t  released with trb__table_close(), after a failure too */
+trb_status trb__table_open(const char *path, trb__table *t);
+void trb__table_close(trb__table *t);
+
+typedef struct {
+    const char *at; /* without quotes */
+    size_t n;
+    bool quoted;
+} trb__field;
+
+/* A position in a text. It moves from one line that counts to the next, and from field to field in a line. */
+typedef struct {
+    const trb__table *of;
+    const char *next;            /* the next line */
+    size_t line, more;           /* its number, from 1; line feeds within it, between quotes */
+    const char *rest, *line_end; /* what follows the current field */
+    trb__field field;
+    size_t column;         /* of the field, from 0 */
+    char by;               /* what separates the fields of this line; a blank stands for blanks and tabs */
+    const char *comment;   /* the last line that begins with #, before the first row; or NULL */
+    size_t rows, comments; /* lines so far that count; lines after the first of them that begin with # */
+    size_t points, commas; /* lines of the last number with a decimal point, a decimal comma; 0: none */
+} trb__cursor;
+
+trb__cursor trb__table_begin(const trb__table *t);
+/* Move to the first field of the next line that counts. \return false at the end of the text */
+bool trb__next_line(trb__cursor *c);
+/* Move to the next field of the line. \return false if the current field is the last one */
+bool trb__next_field(trb__cursor *c);
+/* How many lines count. */
+size_t trb__table_lines(const trb__table *t);
+
+/* Whether the field is a number. It may have a decimal comma unless commas or blanks separate fields. */
+bool trb__field_number(trb__cursor *c, double *value);
+/* Whether the field stands for a missing value. \param[in] word  among words, fewer texts do */
+bool trb__field_missing(const trb__field *f, bool word);
+/* The field as a text. \return false if it is longer than a word may be */
+bool trb__field_word(const trb__field *f, char word[TRB__WORD_BYTES]);
+/* The field as a message shows it. */
+const char *trb__field_shown(const trb__field *f, char text[48]);
+/* Read digits as an index. \param[out] rest  where the digits end */
+bool trb__read_index(const char *text, const char *end, const char **rest, size_t *value);
+
+/* Say something in a line, unless this process has said it before. */
+void trb__say(bool warning, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Names of columns. */
+typedef struct {
+    size_t n;    /* columns of the file's rows */
+    char **name; /* [n]; NULL: no header */
+    bool skip;   /* the first line that counts is the header, not a row */
+} trb__names;
+
+/* Decide whether the file has a header, and read it.
+ * \param[in] known  the schema by which later files are read; NULL for the first training file
+ * \param[out] names released with trb__names_clear()
+ * \return TRB_OK; TRB_EINPUT if there are no rows, if it cannot be told, or if the header does not fit the rows */
+trb_status trb__table_names(const trb__table *t, trb_header how, const trb_schema *known, trb__names *names);
+void trb__names_clear(trb__names *names);
+/* `3 (age)`, or `3` without a name. \return text */
+const char *trb__column_shown(const trb__names *names, size_t column, char text[80]);
+/* "a, b, c" with at most a dozen names. \return text */
+const char *trb__names_shown(size_t n, char *const *name, char text[512]);
+
+/* Which of `limit` rows or columns are wanted, and in which order. None is wanted twice. */
+typedef struct {
+    size_t limit, n;
+    size_t *place; /* [limit] 1 + its position among the wanted ones; 0: not wanted */
+} trb__wanted;
+
+trb_status trb__choose(trb__wanted *c, trb_status st, const char *where, const char *what, size_t i);
+/* Choose the numbers that a file lists. A line may have any number of them. */
+trb_status trb__choose_listed(const char *root, const char *name, const char *what, trb__wanted *wanted);
+/* Choose the columns that entries of a key name (data.h). */
+trb_status trb__choose_entries(const char *key, const char *root, const trb__table *t, const trb__names *names,
+                               size_t n, char *const *entry, trb__wanted *wanted);
+
+/* Where a column of a file goes. */
+typedef struct {
+    size_t first, count; /* its inputs; count 0: it is no input */
+} trb__input_range;
+
+typedef struct {
+    trb__names names;
+    trb__input_range *place; /* [names.n] */
+    bool labelled;
+    size_t target;   /* its column, if there are labels */
+    bool headerless; /* the training files have a header and this one has none, or the other way round */
+} trb__match;
+
+/* Find the schema's columns in a file.
+ * \param[out] p  released with trb__match_clear(), after a failure too */
+trb_status trb__table_match(const trb__table *t, const trb_data_files *f, const trb_schema *s, trb__match *p);
+void trb__match_clear(trb__match *p);
+
+/* The messages about one field that both the survey and the reader have. */
+trb_status trb__refuse_number(const trb__cursor *c, const trb__match *p, bool finite);
+trb_status trb__refuse_label(const trb__cursor *c, const trb__match *p);
+trb_status trb__refuse_missing(const trb__cursor *c, const trb__match *p, trb_missing how);
+trb_status trb__refuse_width(const trb__cursor *c, const trb__match *p);
+/* Refuse a text that has both decimal points and decimal commas. */
+trb_status trb__expect_decimals(const trb__cursor *c);
+
+#endif

@@ -1,0 +1,163 @@
+/* Which column of a file is which input. A schema with names finds columns by their names, wherever they stand. Without
+ * names on both sides, columns stand where they stand in the training files; a file without labels may lack the
+ * target's column, or have the inputs alone. */
+#include "table.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "tribikos/loss.h"
+#include "tribikos/memory.h"
+#include "tribikos/text.h"
+
+/* How many inputs, from the first on, are of its column. */
+static size_t inputs_of_column(const trb_schema *s, size_t first)
+{
+    size_t n = 1;
+    while (first + n < s->n_inputs && s->input[first + n].column == s->input[first].column) n++;
+    return n;
+}
+
+static size_t columns_of_inputs(const trb_schema *s)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s->n_inputs; i += inputs_of_column(s, i)) n++;
+    return n;
+}
+
+/* The first column of this name that has no place yet; n if there is none. Several columns may have one name. */
+static size_t find(const trb__match *p, const char *name)
+{
+    size_t j = 0;
+    while (j < p->names.n &&
+           (strcmp(p->names.name[j], name) != 0 || p->place[j].count > 0 || (p->labelled && p->target == j)))
+        j++;
+    return j;
+}
+
+/* Whether the schema has a column of this name. */
+static bool knows(const trb_schema *s, const char *name)
+{
+    if (s->target != NULL && strcmp(s->target, name) == 0) return true;
+    for (size_t i = 0; i < s->n_inputs; i++)
+        if (strcmp(s->input[i].name, name) == 0) return true;
+    return false;
+}
+
+static void add_name(trb_text *t, const char *name)
+{
+    trb_text_add(t, "%s%.40s", t->n > 0 ? ", " : "", name[0] != '\0' ? name : "\"\"");
+}
+
+static trb_status refuse_names(const trb__table *t, const trb_schema *s, const trb__match *p, const bool *missing,
+                               bool target)
+{
+    char lacks[400], has[400];
+    trb_text a = trb_text_in(lacks, sizeof lacks), b = trb_text_in(has, sizeof has);
+    for (size_t i = 0; i < s->n_inputs; i += inputs_of_column(s, i))
+        if (missing[i]) add_name(&a, s->input[i].name);
+    if (target) add_name(&a, s->target != NULL ? s->target : "the target");
+    for (size_t j = 0; j < p->names.n; j++)
+        if (!knows(s, p->names.name[j])) add_name(&b, p->names.name[j]);
+    return trb_fail(
+        TRB_EINPUT,
+        "%s: its header has other names than the training files: it lacks %s%s%s; rename its columns, or set "
+        "`data.header` if a row was taken for a header",
+        t->path, lacks, b.n > 0 ? ", and has instead " : "", has);
+}
+
+static trb_status by_names(const trb__table *t, const trb_data_files *f, const trb_schema *s, trb__match *p)
+{
+    bool *missing = NULL, any = false;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, s->n_inputs, sizeof *missing, &missing));
+    if (f->labels != TRB_LABELS_IGNORED && s->target != NULL) {
+        p->target = find(p, s->target);
+        p->labelled = p->target < p->names.n;
+    }
+    for (size_t i = 0; i < s->n_inputs; i += inputs_of_column(s, i)) {
+        const size_t j = find(p, s->input[i].name);
+        missing[i] = j == p->names.n;
+        any = any || missing[i];
+        if (!missing[i]) p->place[j] = (trb__input_range){i, inputs_of_column(s, i)};
+    }
+    const bool lacks_target = f->labels == TRB_LABELS_NEEDED && !p->labelled;
+    const trb_status st = any || lacks_target ? refuse_names(t, s, p, missing, lacks_target) : TRB_OK;
+    trb_free(missing);
+    return st;
+}
+
+static trb_status by_numbers(const trb__table *t, const trb_data_files *f, const trb_schema *s, trb__match *p)
+{
+    const size_t n = p->names.n, alone = columns_of_inputs(s);
+    const bool all = n == s->n_columns, less = n + 1 == s->n_columns, free = f->labels != TRB_LABELS_NEEDED;
+    size_t k = 0;
+    if (!all && !(free && (less || n == alone)))
+        return trb_fail(TRB_EINPUT, "%s: expected %zu columns, as in the training files, got %zu", t->path,
+                        s->n_columns, n);
+    for (size_t i = 0; i < s->n_inputs; i += inputs_of_column(s, i), k++) {
+        const size_t own = s->input[i].column;
+        p->place[all ? own : less ? own - (own > s->target_column) : k] = (trb__input_range){i, inputs_of_column(s, i)};
+    }
+    p->labelled = all && f->labels != TRB_LABELS_IGNORED;
+    p->target = s->target_column;
+    return TRB_OK;
+}
+
+trb_status trb__table_match(const trb__table *t, const trb_data_files *f, const trb_schema *s, trb__match *p)
+{
+    *p = (trb__match){0};
+    TRB_TRY(trb__table_names(t, f->header, s, &p->names));
+    TRB_TRY(trb_alloc(TRB_MEM_DATA, p->names.n, sizeof *p->place, &p->place));
+    p->headerless = (p->names.name != NULL) != s->header;
+    return p->names.name != NULL && s->header ? by_names(t, f, s, p) : by_numbers(t, f, s, p);
+}
+
+void trb__match_clear(trb__match *p)
+{
+    trb__names_clear(&p->names);
+    trb_free(p->place);
+    *p = (trb__match){0};
+}
+
+/* ---- what is wrong with a field */
+
+trb_status trb__refuse_number(const trb__cursor *c, const trb__match *p, bool finite)
+{
+    char got[48], column[80];
+    return trb_fail(TRB_EINPUT, "%s:%zu: column %s: expected a number%s, got %s%s", c->of->path, c->line,
+                    trb__column_shown(&p->names, c->column, column), finite ? "" : " that float32 can hold",
+                    trb__field_shown(&c->field, got),
+                    finite ? "; `data.categories` reads columns of words, `data.drop` leaves columns out" : "");
+}
+
+trb_status trb__refuse_label(const trb__cursor *c, const trb__match *p)
+{
+    char got[48], column[80];
+    return trb_fail(TRB_EINPUT, "%s:%zu: column %s: expected a label, a whole number from 0 to %d, got %s", c->of->path,
+                    c->line, trb__column_shown(&p->names, c->column, column), TRB_LOSS_K_MAX - 1,
+                    trb__field_shown(&c->field, got));
+}
+
+trb_status trb__refuse_missing(const trb__cursor *c, const trb__match *p, trb_missing how)
+{
+    char got[48], column[80];
+    return trb_fail(TRB_EINPUT, "%s:%zu: column %s: expected a %s, got %s; `data.missing: drop` leaves such rows out%s",
+                    c->of->path, c->line, trb__column_shown(&p->names, c->column, column),
+                    p->labelled && c->column == p->target ? "label or target" : "number",
+                    trb__field_shown(&c->field, got),
+                    how == TRB_MISSING_REFUSE ? ", `mean` takes the column's mean" : "");
+}
+
+trb_status trb__refuse_width(const trb__cursor *c, const trb__match *p)
+{
+    return trb_fail(TRB_EINPUT, "%s:%zu: expected %zu columns, as in the rows before, got %zu", c->of->path, c->line,
+                    p->names.n, c->column + 1);
+}
+
+trb_status trb__expect_decimals(const trb__cursor *c)
+{
+    if (c->points == 0 || c->commas == 0) return TRB_OK;
+    return trb_fail(TRB_EINPUT,
+                    "%s:%zu: a number has a decimal point, but one in line %zu has a comma; expected one of the two",
+                    c->of->path, c->points, c->commas);
+}

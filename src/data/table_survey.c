@@ -1,0 +1,462 @@
+/* The survey of tables: what the training files decide for all later ones. It reads every value once: columns of the
+ * header that keys choose, words, means that stand for missing values, offsets. And it warns of columns that a user
+ * seldom wants as inputs. */
+#include "table.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tribikos/loss.h"
+#include "tribikos/memory.h"
+#include "tribikos/text.h"
+
+/* More different words than this are texts or names, and no categories. */
+enum { CATEGORIES = 4096 };
+
+/* Different words, in the order of their bytes, and how often each occurs. */
+typedef struct {
+    size_t n, capacity;
+    struct {
+        char *text;
+        size_t count;
+    } * word;
+} words;
+
+typedef struct {
+    trb__spread spread;
+    double together; /* sum of products of the distances from both means, this input's and the target's */
+    size_t missing;
+    bool holds_words;
+    words words;
+    double value; /* of this row; NAN: missing */
+    trb__field field;
+} input;
+
+typedef struct {
+    const trb_data_files *f;
+    trb_schema s; /* one input for each column until the survey ends */
+    trb__names names;
+    input *in; /* [s.n_inputs] */
+    input target;
+    size_t rows, lines, dropped, comments, missing_rows;
+    bool from_0, from_1; /* the first column counts the rows of each file from here */
+} survey;
+
+/* ---- words */
+
+static trb_status grow(words *w)
+{
+    const size_t room = w->capacity > 0 ? 2 * w->capacity : 16;
+    void *at = NULL;
+    if (w->n < w->capacity) return TRB_OK;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, room, sizeof *w->word, &at));
+    if (w->n > 0) memcpy(at, w->word, w->n * sizeof *w->word);
+    trb_free(w->word);
+    w->word = at;
+    w->capacity = room;
+    return TRB_OK;
+}
+
+static trb_status count_word(words *w, const char *text)
+{
+    size_t low = 0, high = w->n;
+    while (low < high) {
+        const size_t mid = (low + high) / 2;
+        const int order = strcmp(w->word[mid].text, text);
+        if (order == 0) {
+            w->word[mid].count++;
+            return TRB_OK;
+        }
+        if (order < 0)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    char *copy = NULL;
+    TRB_TRY(grow(w));
+    TRB_TRY(trb_strdup(text, &copy));
+    memmove(w->word + low + 1, w->word + low, (w->n - low) * sizeof *w->word);
+    w->word[low].text = copy;
+    w->word[low].count = 1;
+    w->n++;
+    return TRB_OK;
+}
+
+static void drop_words(words *w)
+{
+    for (size_t i = 0; i < w->n; i++) trb_free(w->word[i].text);
+    trb_free(w->word);
+    *w = (words){0};
+}
+
+/* ---- columns */
+
+static trb_status choose_target(survey *v, const trb__table *t, const trb__wanted *dropped)
+{
+    const trb_data_files *f = v->f;
+    trb__wanted target = {.limit = v->names.n};
+    size_t last = v->names.n;
+    while (last > 0 && dropped->place[last - 1] != 0) last--;
+    if (last == 0) return trb_fail(TRB_ECONFIG, "data.drop: all %zu columns are left out", v->names.n);
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, v->names.n, sizeof *target.place, &target.place));
+    trb_status st = TRB_OK;
+    if (f->target == NULL || f->target[0] == '\0') {
+        v->s.target_column = last - 1;
+        goto done;
+    }
+    TRB_GO(
+        trb__choose_entries("data.target", f->root, t, &v->names, 1, &(char *){(char *)(uintptr_t)f->target}, &target));
+    if (target.n != 1) TRB_GO(trb_fail(TRB_ECONFIG, "data.target: expected one column, got %zu", target.n));
+    for (size_t i = 0; i < v->names.n; i++)
+        if (target.place[i] != 0) v->s.target_column = i;
+    if (dropped->place[v->s.target_column] != 0)
+        st = trb_fail(TRB_ECONFIG, "data.drop: column %zu is the target (`data.target`)", v->s.target_column);
+done:
+    trb_free(target.place);
+    return st;
+}
+
+/* Choose the inputs. \param[out] feature  its places are reserved */
+static trb_status choose_inputs(survey *v, const trb__table *t, const trb__wanted *dropped, trb__wanted *feature)
+{
+    const trb_data_files *f = v->f;
+    const size_t target = v->s.target_column;
+    TRB_TRY(trb__choose_entries("data.features", f->root, t, &v->names, f->n_features, f->features, feature));
+    for (size_t i = 0; f->n_features == 0 && i < v->names.n; i++)
+        if (i != target) feature->place[i] = ++feature->n;
+    if (feature->place[target] != 0)
+        return trb_fail(TRB_ECONFIG, "data.features: column %zu is the target (`data.target`), and no input", target);
+    for (size_t i = 0; i < v->names.n; i++)
+        if (dropped->place[i] != 0) feature->place[i] = 0;
+    return TRB_OK;
+}
+
+static trb_status put_inputs(survey *v, const trb__wanted *feature)
+{
+    size_t n = 0;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, feature->n, sizeof *v->s.input, &v->s.input));
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, feature->n, sizeof *v->in, &v->in));
+    for (size_t k = 1; k <= feature->n; k++)
+        for (size_t i = 0; i < v->names.n; i++) {
+            if (feature->place[i] != k) continue;
+            trb_schema_input *in = &v->s.input[n++];
+            *in = (trb_schema_input){.column = i, .fill = NAN};
+            v->s.n_inputs = n;
+            if (v->names.name != NULL) TRB_TRY(trb_strdup(v->names.name[i], &in->name));
+        }
+    if (n == 0) return trb_fail(TRB_ECONFIG, "data.drop: no column is left as an input");
+    return TRB_OK;
+}
+
+static trb_status put_categories(survey *v, const trb__wanted *category)
+{
+    char shown[80];
+    for (size_t i = 0; i < v->names.n; i++) {
+        size_t k = 0;
+        if (category->place[i] == 0) continue;
+        while (k < v->s.n_inputs && v->s.input[k].column != i) k++;
+        if (k == v->s.n_inputs)
+            return trb_fail(TRB_ECONFIG, "data.categories: column %s is no input",
+                            trb__column_shown(&v->names, i, shown));
+        v->in[k].holds_words = true;
+    }
+    return TRB_OK;
+}
+
+static trb_status choose_columns(survey *v, const trb__table *t)
+{
+    const trb_data_files *f = v->f;
+    const size_t n = v->names.n;
+    trb__wanted dropped = {.limit = n}, feature = {.limit = n}, category = {.limit = n};
+    trb_status st = TRB_OK;
+    if (n < 2)
+        return trb_fail(TRB_EINPUT,
+                        "%s: expected at least 2 columns, inputs and a target, got 1; commas, semicolons, tabs, | or "
+                        "blanks separate them",
+                        t->path);
+    TRB_GO(trb_alloc(TRB_MEM_DATA, n, sizeof *dropped.place, &dropped.place));
+    TRB_GO(trb_alloc(TRB_MEM_DATA, n, sizeof *feature.place, &feature.place));
+    TRB_GO(trb_alloc(TRB_MEM_DATA, n, sizeof *category.place, &category.place));
+    TRB_GO(trb__choose_entries("data.drop", f->root, t, &v->names, f->n_drop, f->drop, &dropped));
+    TRB_GO(choose_target(v, t, &dropped));
+    TRB_GO(choose_inputs(v, t, &dropped, &feature));
+    TRB_GO(put_inputs(v, &feature));
+    TRB_GO(trb__choose_entries("data.categories", f->root, t, &v->names, f->n_categories, f->categories, &category));
+    TRB_GO(put_categories(v, &category));
+    v->s.n_columns = n;
+    v->s.header = v->names.name != NULL;
+    if (v->s.header) TRB_GO(trb_strdup(v->names.name[v->s.target_column], &v->s.target));
+done:
+    trb_free(category.place);
+    trb_free(feature.place);
+    trb_free(dropped.place);
+    return st;
+}
+
+/* ---- rows */
+
+static trb_status take_missing(survey *v, input *in, const trb__cursor *c, const trb__match *p, bool *missing)
+{
+    if (v->f->missing == TRB_MISSING_REFUSE || (in == &v->target && v->f->missing == TRB_MISSING_MEAN))
+        return trb__refuse_missing(c, p, in == &v->target ? TRB_MISSING_DROP : TRB_MISSING_REFUSE);
+    in->value = NAN;
+    in->missing++;
+    *missing = true;
+    return TRB_OK;
+}
+
+static trb_status take_word(survey *v, input *in, trb__cursor *c, const trb__match *p, bool *missing)
+{
+    if (trb__field_missing(&c->field, true)) return take_missing(v, in, c, p, missing);
+    in->field = c->field;
+    in->value = 0.0;
+    return TRB_OK;
+}
+
+static trb_status take_number(survey *v, input *in, trb__cursor *c, const trb__match *p, bool *missing)
+{
+    if (trb__field_number(c, &in->value)) return isfinite(in->value) ? TRB_OK : trb__refuse_number(c, p, false);
+    if (trb__field_missing(&c->field, false)) return take_missing(v, in, c, p, missing);
+    return trb__refuse_number(c, p, true);
+}
+
+/* Labels are numbers or words. The first row decides which. */
+static trb_status take_label(survey *v, trb__cursor *c, const trb__match *p, bool *missing)
+{
+    input *in = &v->target;
+    char got[48];
+    const bool number = trb__field_number(c, &in->value), first = in->spread.n == 0 && in->words.n == 0;
+    if (!number && trb__field_missing(&c->field, true)) return take_missing(v, in, c, p, missing);
+    if (first) in->holds_words = !number;
+    if (number && in->holds_words)
+        return trb_fail(TRB_EINPUT,
+                        "%s:%zu: column %zu: expected a label that is a word, as in the rows before, got %s",
+                        c->of->path, c->line, c->column, trb__field_shown(&c->field, got));
+    in->field = c->field;
+    if (in->holds_words) return TRB_OK;
+    if (!number || in->value < 0.0 || in->value >= TRB_LOSS_K_MAX || in->value != floor(in->value))
+        return trb__refuse_label(c, p);
+    return TRB_OK;
+}
+
+static trb_status take_row(survey *v, trb__cursor *c, const trb__match *p, bool *missing)
+{
+    do {
+        if (c->column >= p->names.n) continue;
+        const trb__input_range place = p->place[c->column];
+        if (place.count > 0) {
+            input *in = &v->in[place.first];
+            TRB_TRY((in->holds_words ? take_word : take_number)(v, in, c, p, missing));
+        } else if (p->labelled && c->column == p->target) {
+            TRB_TRY(v->f->task == TRB_TASK_CLASSES ? take_label(v, c, p, missing)
+                                                   : take_number(v, &v->target, c, p, missing));
+        }
+    } while (trb__next_field(c));
+    return c->column + 1 == p->names.n ? TRB_OK : trb__refuse_width(c, p);
+}
+
+static trb_status add_word(input *in, const char *path, size_t most, const char *key)
+{
+    char word[TRB__WORD_BYTES];
+    if (!trb__field_word(&in->field, word))
+        return trb_fail(TRB_EINPUT, "%s: %s: a word is longer than %d bytes", path, key, TRB__WORD_BYTES - 1);
+    TRB_TRY(count_word(&in->words, word));
+    if (in->words.n > most)
+        return trb_fail(TRB_EINPUT, "%s: %s: a column has more than %zu different words", path, key, most);
+    in->spread.n++;
+    return TRB_OK;
+}
+
+/* Add the values of a row that is kept. */
+static trb_status add_row(survey *v, const char *path, size_t row)
+{
+    input *y = &v->target;
+    const bool numeric = !y->holds_words;
+    const double away = numeric ? y->value - y->spread.mean : 0.0; /* from the mean of the rows before */
+    if (numeric)
+        trb__spread_add(&y->spread, y->value);
+    else
+        TRB_TRY(add_word(y, path, TRB_LOSS_K_MAX, "data.target"));
+    for (size_t i = 0; i < v->s.n_inputs; i++) {
+        input *in = &v->in[i];
+        if (isnan(in->value)) continue;
+        if (in->holds_words) {
+            TRB_TRY(add_word(in, path, CATEGORIES, "data.categories"));
+            continue;
+        }
+        trb__spread_add(&in->spread, in->value);
+        in->together += away * (in->value - in->spread.mean);
+        if (v->s.input[i].column == 0) {
+            v->from_0 = v->from_0 && fabs(in->value - (double)row) < 0.5;
+            v->from_1 = v->from_1 && fabs(in->value - (double)row - 1.0) < 0.5;
+        }
+    }
+    v->rows++;
+    return TRB_OK;
+}
+
+static trb_status take_rows(survey *v, const trb__table *t, const trb__match *p, const trb__wanted *wanted)
+{
+    trb__cursor c = trb__table_begin(t);
+    trb_status st = TRB_OK;
+    if (p->names.skip) (void)trb__next_line(&c);
+    for (size_t row = 0; trb__next_line(&c); row++) {
+        bool missing = false;
+        if (wanted != NULL && wanted->place[row] == 0) continue;
+        TRB_TRY(take_row(v, &c, p, &missing));
+        v->missing_rows += missing;
+        if (missing && v->f->missing == TRB_MISSING_DROP)
+            v->dropped++;
+        else
+            st = add_row(v, t->path, row);
+        TRB_TRY(st);
+    }
+    v->comments += c.comments;
+    return trb__expect_decimals(&c);
+}
+
+static trb_status take_file(survey *v, size_t i)
+{
+    trb_status st = TRB_OK;
+    trb__table t = {0};
+    trb__match p = {0};
+    trb__wanted wanted = {0};
+    char *path = NULL;
+    TRB_GO(trb__data_path(v->f->root, v->f->files[i], &path));
+    TRB_GO(trb__table_open(path, &t));
+    if (i == 0) {
+        TRB_GO(trb__table_names(&t, v->f->header, NULL, &v->names));
+        TRB_GO(choose_columns(v, &t));
+    }
+    TRB_GO(trb__table_match(&t, v->f, &v->s, &p));
+    if (v->f->n_rows > 0) {
+        wanted.limit = trb__table_lines(&t) - p.names.skip;
+        TRB_GO(trb_alloc(TRB_MEM_DATA, wanted.limit, sizeof *wanted.place, &wanted.place));
+        TRB_GO(trb__choose_listed(v->f->root, v->f->rows[i], "row", &wanted));
+    }
+    st = take_rows(v, &t, &p, v->f->n_rows > 0 ? &wanted : NULL);
+done:
+    trb_free(wanted.place);
+    trb__match_clear(&p);
+    trb__table_close(&t);
+    trb_free(path);
+    return st;
+}
+
+/* ---- what is said */
+
+static void say_missing(const survey *v)
+{
+    char list[400], column[80];
+    trb_text t = trb_text_in(list, sizeof list);
+    if (v->missing_rows == 0) return;
+    for (size_t i = 0; i < v->s.n_inputs; i++)
+        if (v->in[i].missing > 0)
+            trb_text_add(&t, "%s%s: %zu", t.n > 0 ? ", " : "",
+                         trb__column_shown(&v->names, v->s.input[i].column, column), v->in[i].missing);
+    if (v->target.missing > 0) trb_text_add(&t, "%sthe target: %zu", t.n > 0 ? ", " : "", v->target.missing);
+    trb__say(false, "data.train: values are missing in %zu of %zu rows (columns %s); %s", v->missing_rows,
+             v->rows + v->dropped, list,
+             v->f->missing == TRB_MISSING_DROP ? "these rows are left out (`data.missing: drop`)"
+                                               : "means of the columns take their places (`data.missing: mean`)");
+}
+
+static void say_columns(const survey *v)
+{
+    char shown[80];
+    const trb__spread *y = &v->target.spread;
+    for (size_t i = 0; i < v->s.n_inputs; i++) {
+        const input *in = &v->in[i];
+        const trb_schema_input *s = &v->s.input[i];
+        const char *column = trb__column_shown(&v->names, s->column, shown);
+        const bool unnamed = s->name != NULL && s->name[0] == '\0', counts = v->rows >= 5 && (v->from_0 || v->from_1);
+        if (in->holds_words) continue;
+        if (s->column == 0 && (unnamed || counts))
+            trb__say(true, "data.train: column %s %s, and is an input; leave it out with `data.drop: [0]`", column,
+                     counts ? "counts the rows" : "has no name, as an index of rows");
+        if (!v->target.holds_words && v->rows >= 5 && in->spread.n == v->rows && y->squares > 0.0 &&
+            in->together * in->together > 0.99999 * in->spread.squares * y->squares)
+            trb__say(true,
+                     "data.train: column %s is the target up to scale and offset, and is an input; leave it out with "
+                     "`data.drop: [%zu]` unless it is known before the target",
+                     column, s->column);
+        const double offset = trb__spread_offset(&in->spread);
+        if (fabs(offset) > 0.0)
+            trb__say(false, "data.train: column %s is far from zero; %.9g is subtracted before it becomes a float32",
+                     column, offset);
+    }
+    const double offset = v->f->task == TRB_TASK_REGRESSION ? trb__spread_offset(y) : 0.0;
+    if (fabs(offset) > 0.0)
+        trb__say(false, "data.train: the target is far from zero; %.9g is subtracted before it becomes a float32",
+                 offset);
+}
+
+/* ---- the schema */
+
+static trb_status finish_column(const survey *v, size_t i, trb_schema *out)
+{
+    const trb_schema_input *s = &v->s.input[i];
+    const input *in = &v->in[i];
+    const bool fills = v->f->missing == TRB_MISSING_MEAN;
+    char shown[80];
+    if (in->spread.n == 0)
+        return trb_fail(TRB_EINPUT,
+                        "data.train: column %s: all its values are missing; leave it out with `data.drop: [%zu]`",
+                        trb__column_shown(&v->names, s->column, shown), s->column);
+    for (size_t k = 0; k < (in->holds_words ? in->words.n : 1); k++) {
+        trb_schema_input *to = &out->input[out->n_inputs++];
+        *to = (trb_schema_input){.column = s->column, .fill = NAN};
+        if (s->name != NULL) TRB_TRY(trb_strdup(s->name, &to->name));
+        if (in->holds_words)
+            TRB_TRY(trb_strdup(in->words.word[k].text, &to->category));
+        else
+            to->offset = trb__spread_offset(&in->spread);
+        if (fills)
+            to->fill = in->holds_words ? (double)in->words.word[k].count / (double)in->spread.n : in->spread.mean;
+    }
+    return TRB_OK;
+}
+
+static trb_status finish(survey *v, trb_schema *out)
+{
+    const words *labels = &v->target.words;
+    size_t n = 0;
+    if (v->rows == 0) return trb_fail(TRB_EINPUT, "data.train: no rows are left: values are missing in all of them");
+    for (size_t i = 0; i < v->s.n_inputs; i++) n += v->in[i].holds_words ? v->in[i].words.n : 1;
+    out->header = v->s.header;
+    out->n_columns = v->s.n_columns;
+    out->target_column = v->s.target_column;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, n, sizeof *out->input, &out->input));
+    for (size_t i = 0; i < v->s.n_inputs; i++) TRB_TRY(finish_column(v, i, out));
+    if (v->s.target != NULL) TRB_TRY(trb_strdup(v->s.target, &out->target));
+    if (v->f->task == TRB_TASK_REGRESSION) out->target_offset = trb__spread_offset(&v->target.spread);
+    if (labels->n == 0) return TRB_OK;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, labels->n, sizeof *out->class_name, &out->class_name));
+    for (size_t k = 0; k < labels->n; k++) {
+        out->n_classes = k + 1;
+        TRB_TRY(trb_strdup(labels->word[k].text, &out->class_name[k]));
+    }
+    return TRB_OK;
+}
+
+trb_status trb__table_survey(const trb_data_files *f, trb_schema *out)
+{
+    trb_data_files files = *f;
+    survey v = {.f = &files, .from_0 = true, .from_1 = true};
+    trb_status st = TRB_OK;
+    if (f->labels != TRB_LABELS_IGNORED) files.labels = TRB_LABELS_NEEDED;
+    for (size_t i = 0; i < f->n_files; i++) TRB_GO(take_file(&v, i));
+    TRB_GO(finish(&v, out));
+    say_missing(&v);
+    say_columns(&v);
+    if (v.comments > 0)
+        trb__say(false, "data.train: %zu lines between the rows begin with # and are no rows", v.comments);
+done:
+    for (size_t i = 0; v.in != NULL && i < v.s.n_inputs; i++) drop_words(&v.in[i].words);
+    drop_words(&v.target.words);
+    trb_free(v.in);
+    trb__names_clear(&v.names);
+    trb_schema_clear(&v.s);
+    return st;
+}

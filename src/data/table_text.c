@@ -1,0 +1,416 @@
+/* A table's file as lines and fields. What files differ in (encoding, line ends, marks) is made one when the file is
+ * opened, so that the cursor, through which every field goes twice, stays simple. */
+#include "table.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "tribikos/alive.h"
+#include "tribikos/log.h"
+#include "tribikos/memory.h"
+#include "tribikos/number.h"
+
+/* ---- one text */
+
+/* Append a character as UTF-8. The caller has reserved room. */
+static void put_utf8(trb__bytes *to, uint32_t code)
+{
+    if (code < 0x80) {
+        to->at[to->n++] = (uint8_t)code;
+        return;
+    }
+    const int more = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
+    static const uint8_t head[] = {0, 0xc0, 0xe0, 0xf0};
+    to->at[to->n++] = (uint8_t)(head[more] | code >> (6 * more));
+    for (int i = more - 1; i >= 0; i--) to->at[to->n++] = (uint8_t)(0x80 | (code >> (6 * i) & 0x3f));
+}
+
+static uint32_t unit_at(const uint8_t *at, bool big)
+{
+    return big ? (uint32_t)at[0] << 8 | at[1] : (uint32_t)at[1] << 8 | at[0];
+}
+
+/* From UTF-16 with a byte order mark. Half of a pair becomes U+FFFD. */
+static trb_status from_utf16(trb__bytes *text)
+{
+    const bool big = text->at[0] == 0xfe;
+    trb__bytes to = {NULL, 0, 0};
+    TRB_TRY(trb__bytes_room(&to, text->n / 2 * 3 + 1)); /* at most three bytes for a unit of two */
+    for (size_t i = 2; i + 1 < text->n; i += 2) {
+        uint32_t code = unit_at(text->at + i, big);
+        const uint32_t low = i + 3 < text->n ? unit_at(text->at + i + 2, big) : 0;
+        if (code >= 0xd800 && code < 0xdc00 && low >= 0xdc00 && low < 0xe000) {
+            code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
+            i += 2;
+        } else if (code >= 0xd800 && code < 0xe000) {
+            code = 0xfffd;
+        }
+        put_utf8(&to, code);
+    }
+    trb_free(text->at);
+    *text = to;
+    return TRB_OK;
+}
+
+/* The first byte at or after `at` that is not ASCII, or `end`. Nearly all texts are ASCII, so this goes eight bytes at
+ * a time. */
+static const uint8_t *skip_ascii(const uint8_t *at, const uint8_t *end)
+{
+    uint64_t eight = 0;
+    for (; end - at >= 8; at += 8) {
+        memcpy(&eight, at, sizeof eight);
+        if ((eight & UINT64_C(0x8080808080808080)) != 0) break;
+    }
+    while (at < end && *at < 0x80) at++;
+    return at;
+}
+
+static bool is_utf8(const uint8_t *at, const uint8_t *end)
+{
+    while ((at = skip_ascii(at, end)) < end) {
+        const int more = *at >= 0xc2 && *at < 0xe0 ? 1 : (*at & 0xf0) == 0xe0 ? 2 : *at >= 0xf0 && *at < 0xf5 ? 3 : 0;
+        if (more == 0 || end - at <= more) return false;
+        for (int i = 1; i <= more; i++)
+            if ((at[i] & 0xc0) != 0x80) return false;
+        at += more + 1;
+    }
+    return true;
+}
+
+/* Bytes that are not UTF-8 are Latin-1, in which a byte is a character. */
+static trb_status from_latin1(trb__bytes *text)
+{
+    trb__bytes to = {NULL, 0, 0};
+    size_t high = 0;
+    for (size_t i = 0; i < text->n; i++) high += text->at[i] >= 0x80;
+    TRB_TRY(trb__bytes_room(&to, text->n + high + 1));
+    for (size_t i = 0; i < text->n; i++) put_utf8(&to, text->at[i]);
+    trb_free(text->at);
+    *text = to;
+    return TRB_OK;
+}
+
+/* A carriage return that no line feed follows ends a line, too. */
+static void end_lines(trb__bytes *text)
+{
+    uint8_t *at = text->at, *const end = text->at + text->n;
+    while ((at = memchr(at, '\r', (size_t)(end - at))) != NULL) {
+        if (at + 1 == end || at[1] != '\n') *at = '\n';
+        at++;
+    }
+}
+
+static trb_status read_text(const char *path, trb__bytes *text)
+{
+    trb_status st = TRB_OK;
+    trb__source s = {NULL, NULL, 0, false};
+    TRB_TRY(trb__source_open(path, &s));
+    TRB_GO(trb__source_append_all(&s, text));
+    TRB_GO(trb__bytes_room(text, 1));
+    text->at[text->n] = '\0';
+    const char *at = (const char *)text->at;
+    const bool utf16 = text->n >= 2 && (memcmp(at, "\xff\xfe", 2) == 0 || memcmp(at, "\xfe\xff", 2) == 0);
+    if (utf16) TRB_GO(from_utf16(text));
+    const uint8_t *zero = memchr(text->at, '\0', text->n);
+    if (zero != NULL)
+        TRB_GO(trb_fail(TRB_EINPUT,
+                        "%s: expected a table of text, got a binary file (byte %zu is zero); see `data.format`", path,
+                        (size_t)(zero - text->at)));
+    if (!is_utf8(text->at, text->at + text->n)) TRB_GO(from_latin1(text));
+    TRB_GO(trb__bytes_room(text, 1));
+    text->at[text->n] = '\0';
+    end_lines(text);
+done:
+    trb__source_close(&s);
+    return st;
+}
+
+/* ---- lines and fields */
+
+/* With tabs between fields, a tab is no blank: an empty field lies between two of them. */
+static bool is_blank(char ch, char by)
+{
+    return ch == ' ' || ch == '\r' || (ch == '\t' && by != '\t');
+}
+
+static bool separates(char ch, char by)
+{
+    return by == ' ' ? is_blank(ch, by) : ch == by;
+}
+
+/* Where the quoted text that begins after `at`, a quote, ends: at a quote that no second one follows. NULL: nowhere */
+static const char *closing(const char *at, const char *end)
+{
+    while (++at < end)
+        if (*at == '"') {
+            if (at + 1 == end || at[1] != '"') return at;
+            at++;
+        }
+    return NULL;
+}
+
+/* The line feed that ends the line at `at`, or the end of the text. Line feeds between quotes end no line. Only at the
+ * beginning of a field do quotes open a text. */
+static const char *find_line_end(const trb__table *t, const char *at)
+{
+    const char *end = t->end, *feed = memchr(at, '\n', (size_t)(end - at));
+    if (feed == NULL) feed = end;
+    for (bool fresh = true; t->quotes && at < feed; at++) {
+        if (*at == '"' && fresh) {
+            const char *close = closing(at, end);
+            if (close == NULL) return feed;
+            at = close;
+            if (close > feed && (feed = memchr(close, '\n', (size_t)(end - close))) == NULL) feed = end;
+        }
+        fresh = *at == ' ' || *at == '\t' || *at == (t->separator != '\0' ? t->separator : ',');
+    }
+    return feed;
+}
+
+/* The field that begins at `at`. Where quotes do not enclose all of it, they are part of it. */
+static void take_field(trb__cursor *c, const char *at)
+{
+    const char *to = at, *end = c->line_end;
+    if (at < end && *at == '"') {
+        const char *close = closing(at, end), *after = close != NULL ? close + 1 : at;
+        while (close != NULL && c->by != ' ' && after < end && is_blank(*after, c->by)) after++;
+        if (close != NULL && (after == end || separates(*after, c->by))) {
+            c->field = (trb__field){at + 1, (size_t)(close - at - 1), true};
+            c->rest = after;
+            return;
+        }
+    }
+    const char by = c->by; /* two loops, so that each is simple */
+    if (by == ' ')
+        while (to < end && !is_blank(*to, by)) to++;
+    else
+        while (to < end && *to != by) to++;
+    c->rest = to;
+    while (to > at && is_blank(to[-1], c->by)) to--;
+    c->field = (trb__field){at, (size_t)(to - at), false};
+}
+
+static size_t feeds_in(const char *at, const char *end)
+{
+    size_t n = 0;
+    while ((at = memchr(at, '\n', (size_t)(end - at))) != NULL) n++, at++;
+    return n;
+}
+
+trb__cursor trb__table_begin(const trb__table *t)
+{
+    return (trb__cursor){.of = t, .next = t->at};
+}
+
+/* Move to the next line that counts, without looking at its fields. \return where it begins; NULL at the end */
+static const char *find_line(trb__cursor *c)
+{
+    const char by = c->of->separator;
+    while (c->next < c->of->end) {
+        const char *at = c->next;
+        c->line_end = find_line_end(c->of, at);
+        c->next = c->line_end < c->of->end ? c->line_end + 1 : c->of->end;
+        c->line += 1 + c->more;
+        c->more = c->of->quotes ? feeds_in(at, c->line_end) : 0;
+        while (at < c->line_end && is_blank(*at, by)) at++;
+        while (c->line_end > at && is_blank(c->line_end[-1], by)) c->line_end--;
+        if (at == c->line_end) continue;
+        if (*at == '#') {
+            c->comments += c->rows > 0;
+            if (c->rows == 0) c->comment = at;
+            continue;
+        }
+        trb_alive_at(c->rows++);
+        return at;
+    }
+    return NULL;
+}
+
+bool trb__next_line(trb__cursor *c)
+{
+    const char *at = find_line(c);
+    if (at == NULL) return false;
+    c->by = c->of->separator;
+    if (c->by == '\0') c->by = memchr(at, ',', (size_t)(c->line_end - at)) != NULL ? ',' : ' ';
+    c->column = 0;
+    take_field(c, at);
+    return true;
+}
+
+bool trb__next_field(trb__cursor *c)
+{
+    const char *at = c->rest;
+    if (c->by != ' ') {
+        if (at == c->line_end) return false;
+        at++;
+    }
+    while (at < c->line_end && is_blank(*at, c->by)) at++;
+    if (c->by == ' ' && at == c->line_end) return false;
+    c->column++;
+    take_field(c, at);
+    return true;
+}
+
+size_t trb__table_lines(const trb__table *t)
+{
+    trb__cursor c = trb__table_begin(t);
+    while (find_line(&c) != NULL) continue;
+    return c.rows;
+}
+
+/* ---- fields */
+
+bool trb__field_number(trb__cursor *c, double *value)
+{
+    enum { LONGEST = 64 };
+    const trb__field *f = &c->field;
+    const bool plain = c->of->separator == '\0';
+    const char *comma = plain ? NULL : memchr(f->at, ',', f->n);
+    char text[LONGEST];
+    if (comma == NULL) {
+        if (!trb_number_read(f->at, f->n, value)) return false;
+        if (!plain && memchr(f->at, '.', f->n) != NULL) c->points = c->line;
+        return true;
+    }
+    if (f->n >= LONGEST || comma + 1 == f->at + f->n || memchr(f->at, '.', f->n) != NULL) return false;
+    memcpy(text, f->at, f->n);
+    text[f->n] = '\0';
+    text[comma - f->at] = '.';
+    if (!trb_number_read(text, f->n, value)) return false;
+    c->commas = c->line;
+    return true;
+}
+
+bool trb__field_missing(const trb__field *f, bool word)
+{
+    static const char *const texts[] = {"", "nan", "NA", "N/A", "null", "<NA>", "?", "none", "-", "."};
+    const size_t n = word ? 7 : sizeof texts / sizeof *texts;
+    if (word && f->quoted) return f->n == 0;
+    for (size_t i = 0; f->n <= 4 && i < n; i++)
+        if (strlen(texts[i]) == f->n && strncasecmp(texts[i], f->at, f->n) == 0) return true;
+    return false;
+}
+
+bool trb__field_word(const trb__field *f, char word[TRB__WORD_BYTES])
+{
+    size_t n = 0;
+    if (f->n >= TRB__WORD_BYTES) return false;
+    for (size_t i = 0; i < f->n; i++) {
+        word[n++] = f->at[i];
+        if (f->quoted && f->at[i] == '"') i++; /* two quotes stand for one */
+    }
+    word[n] = '\0';
+    return true;
+}
+
+const char *trb__field_shown(const trb__field *f, char text[48])
+{
+    size_t n = 0;
+    if (f->n == 0) return "nothing";
+    text[n++] = '`';
+    for (; n <= f->n && n <= 40; n++) text[n] = f->at[n - 1];
+    (void)strcpy(text + n, f->n > 40 ? "...`" : "`");
+    return text;
+}
+
+bool trb__read_index(const char *text, const char *end, const char **rest, size_t *value)
+{
+    size_t v = 0;
+    const char *at = text;
+    for (; at < end && *at >= '0' && *at <= '9'; at++)
+        if (__builtin_mul_overflow(v, 10U, &v) || __builtin_add_overflow(v, (size_t)(*at - '0'), &v)) return false;
+    *rest = at;
+    *value = v;
+    return at > text;
+}
+
+/* ---- what separates fields */
+
+/* Whether the text of a field is one value: it has no separator in it, and no blank between two numbers. */
+static bool is_one_value(const trb__cursor *c, char by)
+{
+    static const char all[] = ",;|\t";
+    const trb__field *f = &c->field;
+    double value = 0.0;
+    trb__cursor copy = *c;
+    if (f->quoted || trb__field_number(&copy, &value)) return true;
+    for (size_t i = 0; i < f->n; i++)
+        if (memchr(all, f->at[i], sizeof all - 1) != NULL) return false;
+    return by == ' ' || f->n == 0 || memchr(f->at, ' ', f->n) == NULL ||
+           strspn(f->at, "0123456789+-.eE ") <
+               f->n; /* f->n is within the text, so the count stops at its end or after */
+}
+
+/* Whether the second line, or a single one, looks as if this character separated its fields. Without `values`: whether
+ * both lines have as many fields. Tabs may be there to align
+ * columns; then several stand between two fields, and the lines differ. */
+static bool fits(trb__table t, char separator, bool values)
+{
+    size_t columns[2] = {0, 0}, empty = 0, line = 0;
+    bool good = true;
+    t.separator = separator;
+    trb__cursor c = trb__table_begin(&t);
+    for (; line < 2 && trb__next_line(&c); line++) {
+        good = true;
+        do {
+            good = good && (!values || is_one_value(&c, c.by));
+            empty += line == 0 && c.field.n == 0;
+            columns[line]++;
+        } while (trb__next_field(&c));
+    }
+    if (line == 0 || columns[line - 1] < 2 || !good) return false;
+    if (!values) return columns[0] == columns[line - 1];
+    if (separator != '\t' || line == 1) return empty == 0 || separator != '\t';
+    return empty == 0 && (columns[0] == columns[1] || columns[0] + 1 == columns[1]);
+}
+
+static char find_separator(const trb__table *t)
+{
+    static const char order[] = {'\t', '\0', ';', '|'};
+    for (size_t i = 0; i < 2 * sizeof order; i++)
+        if (fits(*t, order[i % sizeof order], i < sizeof order)) return order[i % sizeof order];
+    return '\0';
+}
+
+/* A text between quotes that does not end would take the rest of the file with it. */
+static trb_status expect_closed(const trb__table *t)
+{
+    trb__cursor c = trb__table_begin(t);
+    while (t->quotes && trb__next_line(&c)) do
+            if (c.field.n > 0 && !c.field.quoted && *c.field.at == '"' && closing(c.field.at, t->end) == NULL)
+                return trb_fail(TRB_EINPUT, "%s:%zu: column %zu: a field begins with a quote, but no quote ends it",
+                                t->path, c.line, c.column);
+        while (trb__next_field(&c));
+    return TRB_OK;
+}
+
+trb_status trb__table_open(const char *path, trb__table *t)
+{
+    static const char mark[] = "\xef\xbb\xbf"; /* the byte order mark that some programs write before UTF-8 */
+    *t = (trb__table){.path = path};
+    TRB_TRY(read_text(path, &t->bytes));
+    const char *at = (const char *)t->bytes.at;
+    t->at = at + (strncmp(at, mark, 3) == 0 ? 3 : 0);
+    t->end = at + t->bytes.n;
+    t->quotes = memchr(t->at, '"', (size_t)(t->end - t->at)) != NULL;
+    t->separator = find_separator(t);
+    return expect_closed(t);
+}
+
+void trb__say(bool warning, const char *fmt, ...)
+{
+    char line[TRB_FAIL_BYTES];
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(line, sizeof line, fmt, args);
+    va_end(args);
+    if (trb_log_first(line)) (warning ? trb_warn : trb_info)("%s", line);
+}
+
+void trb__table_close(trb__table *t)
+{
+    trb_free(t->bytes.at);
+    *t = (trb__table){0};
+}
