@@ -8,40 +8,31 @@
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "digests and files are of little-endian values");
 _Static_assert(sizeof(int32_t) == sizeof(float), "labels and targets take the same room");
 
-/* For each format: how many files make a unit, and the function that reads a unit. */
+/* For each format: the function that reads a unit, and the one that decides what all sets are read by, or NULL. */
 static const struct {
-    size_t width;
     trb_status (*read)(const trb__unit *u, trb__samples *s);
+    trb_status (*survey)(const trb_data_files *f, trb_schema *s);
 } formats[] = {
-    [TRB_FORMAT_IDX] = {2, trb__idx_read},
-    [TRB_FORMAT_CIFAR10] = {1, trb__cifar10_read},
-    [TRB_FORMAT_CIFAR100] = {1, trb__cifar100_read},
-    [TRB_FORMAT_HDF5] = {1, trb__hdf5_read},
-    [TRB_FORMAT_TABLE] = {1, trb__table_read},
+    [TRB_FORMAT_IDX] = {trb__idx_read, trb__idx_survey}, [TRB_FORMAT_CIFAR10] = {trb__cifar10_read, NULL},
+    [TRB_FORMAT_CIFAR100] = {trb__cifar100_read, NULL},  [TRB_FORMAT_HDF5] = {trb__hdf5_read, trb__hdf5_survey},
+    [TRB_FORMAT_TABLE] = {trb__table_read, NULL},        [TRB_FORMAT_NPY] = {trb__npy_read, trb__npy_survey},
 };
 
-trb_status trb__data_units(const trb_data_files *f, size_t *width, size_t *n_units)
+trb_status trb__data_unit_read(const trb_data_files *f, size_t width, size_t i, trb__samples *s)
 {
-    *width = formats[f->format].width;
-    *n_units = f->n_files / *width;
-    if (f->n_files == 0 || f->n_files % *width != 0)
-        return trb_fail(TRB_ECONFIG, "data: expected %s, got %zu files",
-                        *width == 2 ? "pairs of files, images and labels" : "at least one file", f->n_files);
-    if (f->n_rows == 0 || f->n_rows == f->n_files) return TRB_OK;
-    return trb_fail(TRB_ECONFIG, "data: %zu tables, but %zu files that list rows of them; expected one a table, or none",
-                    f->n_files, f->n_rows);
+    trb__unit u;
+    trb_status st = trb__unit_open(f, width, i, &u);
+    if (st == TRB_OK) st = formats[f->format].read(&u, s);
+    trb__unit_close(&u);
+    return st;
 }
 
-trb_status trb__data_unit_read(const trb_data_files *f, size_t i, trb__samples *s)
+trb_status trb_data_survey(const trb_data_files *files, trb_schema *out)
 {
-    const size_t width = formats[f->format].width;
-    trb_status st = TRB_OK;
-    trb__unit u = {.of = f, .rows = f->n_rows > 0 ? f->rows[i] : NULL};
-    for (size_t k = 0; k < width; k++) TRB_GO(trb__data_path(f->root, f->files[width * i + k], &u.path[k]));
-    st = formats[f->format].read(&u, s);
-done:
-    for (size_t k = 0; k < width; k++) trb_free(u.path[k]);
-    return st;
+    trb_schema s = {0};
+    TRB_TRY(formats[files->format].survey == NULL ? TRB_OK : formats[files->format].survey(files, &s));
+    *out = s;
+    return TRB_OK;
 }
 
 static trb_status digest_of(const trb_data *d, const void *y, uint64_t *digest)
@@ -49,7 +40,7 @@ static trb_status digest_of(const trb_data *d, const void *y, uint64_t *digest)
     trb_hash *hash = NULL;
     TRB_TRY(trb_hash_open(&hash));
     trb_hash_add(hash, d->x, d->n * trb_shape_size(d->shape) * trb_dtype_bytes(d->type));
-    trb_hash_add(hash, y, d->n * sizeof(int32_t));
+    if (y != NULL) trb_hash_add(hash, y, d->n * sizeof(int32_t));
     *digest = trb_hash_value(hash);
     trb_hash_close(hash);
     return TRB_OK;
@@ -68,7 +59,7 @@ trb_status trb__data_describe(trb_data *d, void *y)
     d->target_scale = 1.0;
     if (d->task == TRB_TASK_CLASSES) {
         d->label = y;
-        for (size_t i = 0; i < d->n; i++)
+        for (size_t i = 0; y != NULL && i < d->n; i++)
             if ((size_t)d->label[i] >= d->classes) d->classes = (size_t)d->label[i] + 1;
     } else {
         d->target = y;
@@ -86,9 +77,12 @@ trb_status trb_data_load(const trb_data_files *files, trb_data *out)
     trb__samples s = {.task = files->task};
     size_t width = 0, n_units = 0;
     TRB_TRY(trb__data_units(files, &width, &n_units));
-    for (size_t i = 0; i < n_units; i++) TRB_GO(trb__data_unit_read(files, i, &s));
+    for (size_t i = 0; i < n_units; i++) {
+        TRB_GO(trb__data_unit_read(files, width, i, &s));
+        TRB_GO(trb__samples_alike(files, s.n, s.y.n / sizeof(int32_t)));
+    }
     trb_data d = {.task = files->task, .n = s.n, .shape = s.shape, .type = s.type, .x = s.x.at};
-    TRB_GO(trb__data_describe(&d, s.y.at));
+    TRB_GO(trb__data_describe(&d, s.y.n > 0 ? s.y.at : NULL));
     *out = d;
     return TRB_OK;
 done:

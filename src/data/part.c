@@ -38,8 +38,8 @@ trb_status trb_data_part_open(const trb_data_files *files, size_t r, size_t P, t
     for (size_t i = r; i < p->n_units; i += P) {
         trb__samples *s = &p->own[i];
         s->task = files->task;
-        TRB_GO(trb__data_unit_read(files, i, s));
-        p->unit[i] = (trb_data_unit){.n = s->n, .shape = s->shape, .type = s->type};
+        TRB_GO(trb__data_unit_read(files, p->width, i, s));
+        p->unit[i] = (trb_data_unit){.n = s->n, .shape = s->shape, .type = s->type, .labelled = s->y.n > 0};
     }
     *out = p;
     p = NULL;
@@ -60,7 +60,7 @@ trb_data_unit *trb_data_part_unit(trb_data_part *p, size_t i)
 
 trb_status trb_data_part_room(const trb_data_part *p, size_t *bytes)
 {
-    size_t x = 0;
+    size_t x = 0, n = 0, labelled = 0;
     trb__samples first = {.n = 1, .shape = p->unit[0].shape, .type = p->unit[0].type};
     for (size_t i = 1; i < p->n_units; i++) {
         char *path = NULL;
@@ -69,6 +69,11 @@ trb_status trb_data_part_room(const trb_data_part *p, size_t *bytes)
         trb_free(path);
         TRB_TRY(st);
     }
+    for (size_t i = 0; i < p->n_units; i++) {
+        n += p->unit[i].n;
+        labelled += p->unit[i].labelled ? p->unit[i].n : 0;
+    }
+    TRB_TRY(trb__samples_alike(&p->files, n, labelled));
     place(p, p->n_units, &x, bytes);
     return TRB_OK;
 }
@@ -86,7 +91,7 @@ void trb_data_part_put(trb_data_part *p, void *room)
         size_t x = 0, y = 0;
         place(p, i, &x, &y);
         memcpy((char *)room + x, p->own[i].x.at, p->own[i].x.n);
-        memcpy((char *)room + y, p->own[i].y.at, p->own[i].y.n);
+        if (p->own[i].y.n > 0) memcpy((char *)room + y, p->own[i].y.at, p->own[i].y.n);
         trb_alive();
         drop(&p->own[i]);
     }
@@ -98,7 +103,7 @@ trb_status trb_data_part_join(const trb_data_part *p, void *room, trb_data *out)
     trb_data d = {.task = p->files.task, .shape = p->unit[0].shape, .type = p->unit[0].type, .lent = true, .x = room};
     place(p, 0, &x, &y);
     for (size_t i = 0; i < p->n_units; i++) d.n += p->unit[i].n;
-    TRB_TRY(trb__data_describe(&d, (char *)room + y));
+    TRB_TRY(trb__data_describe(&d, p->unit[0].labelled ? (char *)room + y : NULL));
     *out = d;
     return TRB_OK;
 }

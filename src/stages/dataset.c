@@ -20,7 +20,10 @@ static trb_data_files files_of(const trb_config *c, bool test)
                             .rows = test ? c->data.test_rows : c->data.train_rows,
                             .n_features = c->data.n_features,
                             .features = c->data.features,
-                            .target = c->data.target};
+                            .target = c->data.target,
+                            .layout = c->data.layout,
+                            .x = c->data.x,
+                            .y = c->data.y};
 }
 
 static trb_status prepare(const trb_config *c, trb__dataset *s)

@@ -24,10 +24,8 @@ trb_status trb__set_open(trb_comm *world, const trb_config *c, const int64_t *id
     for (size_t i = 0; i < set->n; i++) set->id[i] = id != NULL ? id[i] : (int64_t)i;
     for (size_t i = 0; i < set->rows; i++) {
         const int64_t id = set->id[set->at + i];
-        if (set->data->task == TRB_TASK_REGRESSION)
-            set->target[i] = set->data->target[id];
-        else
-            set->label[i] = set->data->label[id];
+        if (set->data->target != NULL) set->target[i] = set->data->target[id];
+        if (set->data->label != NULL) set->label[i] = set->data->label[id];
     }
     return TRB_OK;
 }
@@ -50,13 +48,13 @@ trb_status trb__ood_load(trb_comm *world, const trb_config *c, size_t i, const t
                                   .files = o->files,
                                   .n_features = c->data.n_features,
                                   .features = c->data.features,
-                                  .target = c->data.target};
+                                  .target = c->data.target,
+                                  .labels = TRB_LABELS_IGNORED,
+                                  .layout = o->layout,
+                                  .x = o->x};
     *out = (trb__dataset){0};
     trb_status st = trb__dataset_read(world, &files, out);
-    if (st == TRB_OK) {
-        out->data.classes = 0; /* its labels mean other classes, so their number must not be compared */
-        st = trb_agree(world, trb_data_normalize_as(&out->data, trained_on));
-    }
+    if (st == TRB_OK) st = trb_agree(world, trb_data_normalize_as(&out->data, trained_on));
     if (st == TRB_OK) st = trb_comm_same(world, out->data.digest, "a set of eval.ood");
     if (st != TRB_OK) trb__dataset_clear(out);
     return trb_fail_of(st, "ood.%s: ", o->name);

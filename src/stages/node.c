@@ -40,7 +40,27 @@ done:
     return st;
 }
 
-trb_status trb__dataset_read(trb_comm *world, const trb_data_files *files, trb__dataset *s)
+trb_status trb__files_match(trb_comm *world, trb_data_files *files, trb__names *names)
+{
+    char *found = NULL;
+    *names = (trb__names){NULL, NULL};
+    if (!trb_data_has_patterns(files)) return TRB_OK;
+    trb_status st = trb_comm_rank(world) == 0 ? trb_data_match(files, &found) : TRB_OK;
+    st = trb_agree(world, st);
+    if (st == TRB_OK) st = trb_comm_bcast_text(world, found, &names->text);
+    if (st == TRB_OK) st = trb_agree(world, trb_data_take_names(files, names->text, &names->name));
+    trb_free(found);
+    return st;
+}
+
+void trb__names_clear(trb__names *names)
+{
+    trb_free(names->name);
+    trb_free(names->text);
+    *names = (trb__names){NULL, NULL};
+}
+
+static trb_status read_files(trb_comm *world, const trb_data_files *files, trb__dataset *s)
 {
     trb_comm *node = NULL;
     TRB_TRY(trb_comm_node(world, 0, &node));
@@ -50,6 +70,16 @@ trb_status trb__dataset_read(trb_comm *world, const trb_data_files *files, trb__
     if (st == TRB_OK && s->block == NULL) st = trb_data_load(files, &s->data);
     trb_comm_close(node);
     return trb_agree(world, st);
+}
+
+trb_status trb__dataset_read(trb_comm *world, const trb_data_files *files, trb__dataset *s)
+{
+    trb_data_files matched = *files;
+    trb__names names;
+    trb_status st = trb__files_match(world, &matched, &names);
+    if (st == TRB_OK) st = read_files(world, &matched, s);
+    trb__names_clear(&names);
+    return st;
 }
 
 /* Whether all ranks of the node together may keep `bytes`. \param[in] mine  what this rank may keep */
