@@ -42,7 +42,7 @@ static bool usual(size_t channels)
  * does not look like one. */
 static bool channels_last(size_t a, size_t b, size_t c)
 {
-    return a / 3 <= b && b / 3 <= a && b / 2 >= c;
+    return (a - 1) / 3 < b && (b - 1) / 3 < a && b / 2 >= c;
 }
 
 /* The layout of images [N][a][b][c]; TRB_LAYOUT_AUTO if their sizes do not tell. Three sizes without any sign of channels
