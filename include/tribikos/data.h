@@ -9,8 +9,8 @@
  *   table    lines of decimal numbers, separated by commas, or by blanks or tabs if the line has no comma; plain or
  *            .gz. A first line without any number is a header; blank lines do not count. Rows and columns count from 0
  *
- * Arrays (idx, hdf5, npy). Samples are [N][D], [N][H][W], or images of 4 dimensions, see trb_layout, which lie in memory
- * as [N][C][H][W]. Samples of uint8 stay uint8. Bool, other whole numbers and floats of 16 to 64 bits become float32,
+ * Arrays (idx, hdf5, npy). Samples are [N][D], [N][H][W], or images of 4 dimensions, see trb_layout, which lie in
+ * memory as [N][C][H][W]. Samples of uint8 stay uint8. Bool, other whole numbers and floats of 16 to 64 bits become float32,
  * and the schema's offsets are subtracted first. Labels are [N] or [N][1] whole numbers, also as floats, or [N][K] with
  * a single 1 in each row. Targets are [N] or [N][1] of any of these types.
  *
@@ -81,7 +81,8 @@ typedef struct {
 /** Whether a name of `files` or `rows` is a pattern as in the shell: it has *, ? or [. */
 bool trb_data_has_patterns(const trb_data_files *files);
 /** Replace each pattern by the names of the files that match, in the order of their bytes. A name of a file that exists
- * is no pattern. In formats of pairs two patterns that follow each other must match as many files, which then alternate.
+ * is no pattern. In formats of pairs two patterns that follow each other must match as many files, which then
+ * alternate.
  * Ranks may see different files for a moment, so one of them calls this for all.
  * \param[out] text  the names of files, a line each, a blank line, the names of rows; trb_free()
  * \return TRB_OK; TRB_ECONFIG if nothing matches, with the pattern */

@@ -64,8 +64,8 @@ trb_status trb_h5_read_rows(trb_h5 *h, const char *name, trb_dtype type, size_t 
 /** Create a contiguous data set and write all its values. */
 trb_status trb_h5_put(trb_h5 *h, const char *name, trb_h5_shape shape, const void *values);
 /** Type and extent. No value is read. TRB_EINTEGRITY if the data set is absent, has a type that is none of trb_dtype in
- * either order of bytes (h5py's bool is one) or too many dimensions, claims more values than the file's bytes can hold, or keeps its values in other files
- * (virtual or external). */
+ * either order of bytes (h5py's bool is one) or too many dimensions, claims more values than the file's bytes can hold,
+ * or keeps its values in other files (virtual or external). */
 trb_status trb_h5_describe(trb_h5 *h, const char *name, trb_h5_shape *shape);
 /** How many rows a call of trb_h5_read_rows() should read: a few megabytes, and whole chunks. */
 trb_status trb_h5_rows_a_call(trb_h5 *h, const char *name, size_t *rows);
@@ -83,7 +83,8 @@ typedef struct {
 trb_status trb_h5_make_virtual(trb_h5 *h, const char *name, trb_h5_shape shape, const char *source, size_t n,
                                const trb_h5_piece *pieces);
 
-/** Add names, types and extents of all data sets: "labels int64 [100], x uint8 [100][28][28]". No failure is recorded. */
+/** Add names, types and extents of all data sets, as in "labels int64 [100], x uint8 [100][28][28]". No failure is
+ * recorded. */
 void trb_h5_list(trb_h5 *h, trb_text *t);
 /** Call `visit` for every data set of the file, in the order of names. */
 trb_status trb_h5_each(trb_h5 *h, trb_status (*visit)(void *ctx, const char *name, const trb_h5_shape *shape),

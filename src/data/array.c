@@ -38,15 +38,15 @@ static bool usual(size_t channels)
     return channels == 1 || channels == 3 || channels == 4;
 }
 
-/* Whether [a][b][c] looks like rows, columns, channels: an image is seldom longer than three times its width, and [b][c]
- * does not look like one. */
+/* Whether [a][b][c] looks like rows, columns, channels: an image is seldom longer than three times its width, and
+ * [b][c] does not look like one. */
 static bool channels_last(size_t a, size_t b, size_t c)
 {
     return (a - 1) / 3 < b && (b - 1) / 3 < a && b / 2 >= c;
 }
 
-/* The layout of images [N][a][b][c]; TRB_LAYOUT_AUTO if their sizes do not tell. Three sizes without any sign of channels
- * last are [C][H][W], as convolutions of this program have them. */
+/* The layout of images [N][a][b][c]; TRB_LAYOUT_AUTO if their sizes do not tell. Sizes without any sign of channels last
+ * are [C][H][W], as convolutions of this program have them. */
 static trb_layout guess(size_t a, size_t b, size_t c)
 {
     if (usual(a) && usual(c)) return TRB_LAYOUT_AUTO;
@@ -59,9 +59,9 @@ static trb_status choose_layout(const trb_data_files *f, const trb__array *x, tr
 {
     const size_t *d = x->dim + 1;
     *layout = f->layout;
+    if (*layout == TRB_LAYOUT_AUTO && f->schema != NULL) *layout = f->schema->layout;
     if (x->ndim != 4 || *layout != TRB_LAYOUT_AUTO) return TRB_OK;
     *layout = guess(d[0], d[1], d[2]);
-    if (*layout == TRB_LAYOUT_AUTO && f->schema != NULL) *layout = f->schema->layout;
     if (*layout != TRB_LAYOUT_AUTO) return TRB_OK;
     return trb_fail(TRB_EINPUT,
                     PLACE
@@ -99,6 +99,17 @@ static trb_status make_plan(const trb_data_files *f, const trb__array *x, const 
     if (p->last) p->shape = (trb_shape){d[3], d[1], d[2]};
     if (f->schema != NULL && f->schema->n_inputs == p->shape.c) p->input = f->schema->input;
     return TRB_OK;
+}
+
+/* Say once for a data set what was guessed, if it is not the layout of this program. */
+static void say_layout(const trb__unit *u, const plan *p)
+{
+    const trb_data_files *f = u->of;
+    const bool told = f->layout != TRB_LAYOUT_AUTO || (f->schema != NULL && f->schema->layout != TRB_LAYOUT_AUTO);
+    char text[140];
+    if (u->i > 0 || !p->last || told) return;
+    trb_info(PLACE ": %s are taken for images of %zu x %zu pixels with the %zu channels last (`data.layout: nhwc`)",
+             OF(p->x), extent(p->x, text), p->shape.h, p->shape.w, p->shape.c);
 }
 
 /* ---- reading by pieces */
@@ -176,32 +187,49 @@ typedef struct {
     size_t total, done; /* bytes of all samples, and of those that were added */
 } sampling;
 
-/* Where value j of a stored row belongs, and its channel. */
-static size_t place_of(const plan *p, size_t j, size_t *channel)
+/* In a stored row, the values of a channel begin at `first`, and each is `step` after the one before. */
+static void walk(const plan *p, size_t channel, size_t *first, size_t *step)
 {
-    const size_t c = p->shape.c, area = p->shape.h * p->shape.w;
-    *channel = p->last ? j % c : j / area;
-    return p->last ? *channel * area + j / c : j;
+    *first = p->last ? channel : channel * p->shape.h * p->shape.w;
+    *step = p->last ? p->shape.c : 1;
+}
+
+static trb_status refuse_value(const plan *p, size_t i, size_t j, const char *why)
+{
+    return trb_fail(TRB_EINPUT, PLACE ": value %zu of row %zu %s", OF(p->x), j, i, why);
 }
 
 static trb_status convert_row(const sampling *w, size_t i, const uint8_t *raw, float *to)
 {
     const plan *p = w->p;
-    const size_t n = trb_shape_size(p->shape);
-    to_doubles(p->x->type, n, raw, w->row);
-    for (size_t j = 0; j < n; j++) {
-        size_t channel = 0;
-        const size_t at = place_of(p, j, &channel);
-        const double value = p->input != NULL ? w->row[j] - p->input[channel].offset : w->row[j];
-        to[at] = (float)value;
-        if (!isfinite(to[at]))
-            return trb_fail(TRB_EINPUT, PLACE ": value %zu of row %zu %s", OF(p->x), j, i,
-                            isfinite(value) ? "is beyond what float32 can hold" : "is not finite");
-        if ((p->x->type == TRB_I64 || p->x->type == TRB_U64) && fabs(w->row[j]) > 0x1p53)
-            return trb_fail(TRB_EINPUT, PLACE ": value %zu of row %zu is beyond 2^53, where doubles lose digits",
-                            OF(p->x), j, i);
+    const size_t area = p->shape.h * p->shape.w;
+    const bool whole = p->x->type == TRB_I64 || p->x->type == TRB_U64;
+    to_doubles(p->x->type, p->shape.c * area, raw, w->row);
+    for (size_t c = 0; c < p->shape.c; c++, to += area) {
+        const double offset = p->input != NULL ? p->input[c].offset : 0.0;
+        size_t first = 0, step = 0;
+        walk(p, c, &first, &step);
+        for (size_t k = 0; k < area; k++) {
+            const double stored = w->row[first + k * step], value = stored - offset;
+            to[k] = (float)value;
+            if (!isfinite(to[k]))
+                return refuse_value(p, i, first + k * step,
+                                    isfinite(value) ? "is beyond what float32 can hold" : "is not finite");
+            if (whole && fabs(stored) > 0x1p53)
+                return refuse_value(p, i, first + k * step, "is beyond 2^53, where doubles lose digits");
+        }
     }
     return TRB_OK;
+}
+
+static void copy_bytes(const plan *p, const uint8_t *row, uint8_t *to)
+{
+    const size_t area = p->shape.h * p->shape.w;
+    for (size_t c = 0; c < p->shape.c; c++, to += area) {
+        size_t first = 0, step = 0;
+        walk(p, c, &first, &step);
+        for (size_t k = 0; k < area; k++) to[k] = row[first + k * step];
+    }
 }
 
 static trb_status add_samples(void *ctx, size_t first, size_t n, const uint8_t *rows)
@@ -214,12 +242,11 @@ static trb_status add_samples(void *ctx, size_t first, size_t n, const uint8_t *
     if (w->row == NULL && p->type == TRB_F32) TRB_TRY(trb_alloc(TRB_MEM_DATA, values, sizeof *w->row, &w->row));
     for (size_t i = 0; i < n; i++, rows += stored) {
         uint8_t *to = w->s->x.at + w->s->x.n;
-        size_t channel = 0;
         trb_alive_at(i);
         if (p->type == TRB_F32)
             TRB_TRY(convert_row(w, first + i, rows, (float *)(void *)to));
         else if (p->last)
-            for (size_t j = 0; j < values; j++) to[place_of(p, j, &channel)] = rows[j];
+            copy_bytes(p, rows, to);
         else
             memcpy(to, rows, bytes);
         w->s->x.n += bytes;
@@ -317,13 +344,6 @@ static trb_status read_labels(const trb_data_files *f, const trb__array *y, trb_
     return st;
 }
 
-static void say_layout(const plan *p)
-{
-    char text[140];
-    trb_info(PLACE ": %s are taken for images of %zu x %zu pixels with the %zu channels last (`data.layout: nhwc`)",
-             OF(p->x), extent(p->x, text), p->shape.h, p->shape.w, p->shape.c);
-}
-
 trb_status trb__arrays_read(const trb__unit *u, trb__arrays_open *open, trb__samples *s)
 {
     trb_status st = TRB_OK;
@@ -332,7 +352,7 @@ trb_status trb__arrays_read(const trb__unit *u, trb__arrays_open *open, trb__sam
     TRB_TRY(open(u, &a));
     const trb__array *y = a.labelled ? &a.y : NULL;
     TRB_GO(make_plan(u->of, &a.x, y, &p));
-    if (u->i == 0 && p.last && u->of->layout == TRB_LAYOUT_AUTO) say_layout(&p);
+    say_layout(u, &p);
     TRB_GO(trb__samples_expect(s, a.x.path, p.type, p.shape));
     if (y != NULL) TRB_GO(check_labels(&a.x, y, s->task));
     TRB_GO(read_samples(&p, s));
@@ -383,21 +403,23 @@ typedef struct {
     double *row; /* [values of a row] */
 } measuring;
 
-static trb_status measure(void *ctx, size_t first, size_t n, const uint8_t *rows)
+static trb_status measure(void *ctx, size_t from, size_t n, const uint8_t *rows)
 {
     measuring *w = ctx;
     const size_t values = values_in_row(w->a), bytes = values * trb_dtype_bytes(w->a->type);
-    (void)first;
+    const size_t channels = w->p != NULL ? w->found->channels : 1;
+    (void)from;
     if (w->row == NULL) TRB_TRY(trb_alloc(TRB_MEM_DATA, values, sizeof *w->row, &w->row));
     if (w->p != NULL && w->found->channel == NULL)
         TRB_TRY(trb_alloc(TRB_MEM_DATA, w->found->channels, sizeof *w->found->channel, &w->found->channel));
     for (size_t i = 0; i < n; i++, rows += bytes) {
         trb_alive_at(i);
         to_doubles(w->a->type, values, rows, w->row);
-        for (size_t j = 0; j < values; j++) {
-            size_t channel = 0;
-            if (w->p != NULL) (void)place_of(w->p, j, &channel);
-            note(w->p != NULL ? &w->found->channel[channel] : &w->found->target, w->row[j]);
+        for (size_t c = 0; c < channels; c++) {
+            size_t first = 0, step = 1;
+            if (w->p != NULL) walk(w->p, c, &first, &step);
+            moments *m = w->p != NULL ? &w->found->channel[c] : &w->found->target;
+            for (size_t k = 0; k < values / channels; k++) note(m, w->row[first + k * step]);
         }
     }
     return TRB_OK;
@@ -417,6 +439,7 @@ static trb_status survey_unit(const trb__unit *u, const trb__arrays *a, findings
     const trb__array *y = a->labelled ? &a->y : NULL;
     plan p;
     TRB_TRY(make_plan(u->of, &a->x, y, &p));
+    say_layout(u, &p);
     if (u->i == 0) found->channels = p.shape.c;
     if (u->i == 0 && a->x.ndim == 4) found->layout = p.last ? TRB_LAYOUT_NHWC : TRB_LAYOUT_NCHW;
     if (y != NULL) TRB_TRY(check_labels(&a->x, y, u->of->task));

@@ -39,8 +39,8 @@ trb_status trb__source_read(trb__source *s, size_t n, void *out);
 /* A header that ends here promises that exactly `bytes` bytes follow; TRB_EINPUT if the size of a plain file says
  * otherwise. */
 trb_status trb__source_promise(trb__source *s, size_t bytes);
-/* Append exactly n bytes, all or a part of what was promised. No more memory is reserved than the size of the file makes
- * plausible, so that a damaged header does not exhaust the memory. */
+/* Append exactly n bytes, all or a part of what was promised. No more memory is reserved than the size of the file
+ * makes plausible, so that a damaged header does not exhaust the memory. */
 trb_status trb__source_append(trb__source *s, size_t n, trb__bytes *b);
 /* Append the rest of the file. */
 trb_status trb__source_append_all(trb__source *s, trb__bytes *b);

@@ -1,5 +1,5 @@
-/* Files of one array: IDX, the format of the MNIST family, and NPY, NumPy's. Both have a header with type and sizes, then
- * the values. */
+/* Files of one array: IDX, the format of the MNIST family, and NPY, NumPy's. Both have a header with type and sizes,
+ * then the values. */
 #include <inttypes.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
-/* The programs that pack files, told by the first bytes of a file, and how each unpacks step by step. A library that was
- * not there when this program was built has its row all the same, so that the message names it. */
+/* The programs that pack files, told by the first bytes of a file, and how each unpacks step by step. A library that
+ * was not there when this program was built has its row all the same, so that the message names it. */
 #include "unpack.h"
 
 #include <stdio.h>

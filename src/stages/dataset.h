@@ -19,13 +19,14 @@ typedef struct {
 typedef struct {
     char *text, **name;
 } trb__names;
-/** Replace the patterns in names of files by what rank 0 finds. Without any, nothing is done. Collective over world; the
- * status is agreed.
+/** Replace the patterns in names of files by what rank 0 finds. Without any, nothing is done. Collective over world;
+ * the status is agreed.
  * \param[in,out] files  its names are then borrowed from `names`, which is to be cleared after a failure too */
 trb_status trb__files_match(trb_comm *world, trb_data_files *files, trb__names *names);
 void trb__names_clear(trb__names *names);
 
-/** Read the data set of these files, whose names may be patterns. The ranks of a node read it once and share it. Collective over world.
+/** Read the data set of these files, whose names may be patterns. The ranks of a node read it once and share it.
+ * Collective over world.
  * \param[out] s  data and block */
 trb_status trb__dataset_read(trb_comm *world, const trb_data_files *files, trb__dataset *s);
 

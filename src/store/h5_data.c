@@ -245,8 +245,8 @@ static size_t rows_a_call(const trb_h5 *h, size_t bytes)
     return rows < whole ? whole : rows / whole * whole;
 }
 
-/* Transfer rows [first, first + n) of the open data set, which `space`, `ndim` and `dim` describe. `type` is the type in
- * memory. */
+/* Transfer rows [first, first + n) of the open data set, which `space`, `ndim` and `dim` describe. `type` is the type
+ * in memory. */
 static trb_status move(trb_h5 *h, hid_t type, hid_t space, int ndim, const hsize_t *dim, size_t first, size_t n,
                        const void *from, void *to)
 {

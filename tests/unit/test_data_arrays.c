@@ -1,5 +1,6 @@
-/* Arrays: layouts, types, orders, labels, offsets, names that are patterns; and what is refused. Most are npy files, which
- * are the shortest to write; what is decided is the same for idx, hdf5 and npz. tests/run/arrays.sh compares with NumPy. */
+/* Arrays: layouts, types, orders, labels, offsets, names that are patterns; and what is refused. Most are npy files,
+ * which are the shortest to write; what is decided is the same for idx, hdf5 and npz. tests/run/arrays.sh compares with
+ * NumPy. */
 #include "../../src/data/internal.h"
 #include "data_fixture.h"
 #include "scratch.h"
