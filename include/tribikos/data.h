@@ -115,7 +115,7 @@ typedef struct {
     size_t n;
     trb_shape shape;
     trb_dtype type;
-    bool labelled; /* has labels or targets */
+    bool unlabelled; /* has no labels or targets */
 } trb_data_unit;
 
 /** A part of a data set: every P-th unit from unit r on. P readers that share memory read one part each:

@@ -354,6 +354,7 @@ trb_status trb__arrays_read(const trb__unit *u, trb__arrays_open *open, trb__sam
     TRB_GO(make_plan(u->of, &a.x, y, &p));
     say_layout(u, &p);
     TRB_GO(trb__samples_expect(s, a.x.path, p.type, p.shape));
+    TRB_GO(trb__samples_expect_labels(s, a.x.path, y == NULL));
     if (y != NULL) TRB_GO(check_labels(&a.x, y, s->task));
     TRB_GO(read_samples(&p, s));
     if (y != NULL) TRB_GO(read_labels(u->of, y, s));
@@ -365,35 +366,12 @@ done:
 
 /* ---- what the training files decide */
 
-/* Sums of values, and of squares, around the first value: so they do not cancel far from zero. */
-typedef struct {
-    double origin, sum, squares, n;
-} moments;
-
-static void note(moments *m, double value)
-{
-    if (m->n < 0.5) m->origin = value;
-    const double away = value - m->origin;
-    m->sum += away;
-    m->squares += away * away;
-    m->n += 1.0;
-}
-
-/* Float32 has 24 bits. Where less than 14 of them would be left for what distinguishes the values, their mean is taken
- * off first. */
-static double offset_of(const moments *m)
-{
-    const double average = m->sum / m->n, variance = m->squares / m->n - average * average;
-    const double mean = m->origin + average, deviation = variance > 0.0 ? sqrt(variance) : 0.0;
-    return isfinite(mean) && deviation > 0.0 && fabs(mean) > 1024.0 * deviation ? mean : 0.0;
-}
-
 /* What is known after some of the units. */
 typedef struct {
     size_t channels;
     trb_layout layout;
-    moments *channel; /* [channels]; NULL: no samples of a wide type yet */
-    moments target;
+    trb__spread *channel; /* [channels]; NULL: no samples of a wide type yet */
+    trb__spread target;
 } findings;
 
 typedef struct {
@@ -418,15 +396,15 @@ static trb_status measure(void *ctx, size_t from, size_t n, const uint8_t *rows)
         for (size_t c = 0; c < channels; c++) {
             size_t first = 0, step = 1;
             if (w->p != NULL) walk(w->p, c, &first, &step);
-            moments *m = w->p != NULL ? &w->found->channel[c] : &w->found->target;
-            for (size_t k = 0; k < values / channels; k++) note(m, w->row[first + k * step]);
+            trb__spread *m = w->p != NULL ? &w->found->channel[c] : &w->found->target;
+            for (size_t k = 0; k < values / channels; k++) trb__spread_add(m, w->row[first + k * step]);
         }
     }
     return TRB_OK;
 }
 
 /* Note the values of samples (with a plan) or of targets. */
-static trb_status take_moments(const trb__array *a, const plan *p, findings *found)
+static trb_status take_spread(const trb__array *a, const plan *p, findings *found)
 {
     measuring w = {.a = a, .p = p, .found = found};
     const trb_status st = is_wide(a->type) ? each_piece(a, measure, &w) : TRB_OK;
@@ -444,22 +422,22 @@ static trb_status survey_unit(const trb__unit *u, const trb__arrays *a, findings
     if (u->i == 0 && a->x.ndim == 4) found->layout = p.last ? TRB_LAYOUT_NHWC : TRB_LAYOUT_NCHW;
     if (y != NULL) TRB_TRY(check_labels(&a->x, y, u->of->task));
     /* The reader will refuse samples of other shapes, and name both files. */
-    if (p.shape.c == found->channels) TRB_TRY(take_moments(&a->x, &p, found));
-    return y != NULL && u->of->task == TRB_TASK_REGRESSION ? take_moments(y, NULL, found) : TRB_OK;
+    if (p.shape.c == found->channels) TRB_TRY(take_spread(&a->x, &p, found));
+    return y != NULL && u->of->task == TRB_TASK_REGRESSION ? take_spread(y, NULL, found) : TRB_OK;
 }
 
 static trb_status conclude(const findings *found, trb_schema *s)
 {
     bool any = false;
     s->layout = found->layout;
-    if (found->target.n > 0.5) s->target_offset = offset_of(&found->target);
+    s->target_offset = trb__spread_offset(&found->target);
     for (size_t c = 0; found->channel != NULL && c < found->channels; c++)
-        any = any || fabs(offset_of(&found->channel[c])) > 0.0;
+        any = any || fabs(trb__spread_offset(&found->channel[c])) > 0.0;
     if (!any) return TRB_OK;
     TRB_TRY(trb_alloc(TRB_MEM_DATA, found->channels, sizeof *s->input, &s->input));
     s->n_inputs = found->channels;
     for (size_t c = 0; c < s->n_inputs; c++)
-        s->input[c] = (trb_schema_input){.offset = offset_of(&found->channel[c]), .fill = (double)NAN};
+        s->input[c] = (trb_schema_input){.offset = trb__spread_offset(&found->channel[c]), .fill = (double)NAN};
     return TRB_OK;
 }
 

@@ -18,9 +18,11 @@ static const struct {
     [TRB_FORMAT_TABLE] = {trb__table_read, NULL},        [TRB_FORMAT_NPY] = {trb__npy_read, trb__npy_survey},
 };
 
-trb_status trb__data_unit_read(const trb_data_files *f, size_t width, size_t i, trb__samples *s)
+trb_status trb__data_unit_read(const trb_data_files *f, size_t i, trb__samples *s)
 {
+    size_t width = 0, n_units = 0;
     trb__unit u;
+    TRB_TRY(trb__data_units(f, &width, &n_units));
     trb_status st = trb__unit_open(f, width, i, &u);
     if (st == TRB_OK) st = formats[f->format].read(&u, s);
     trb__unit_close(&u);
@@ -77,12 +79,9 @@ trb_status trb_data_load(const trb_data_files *files, trb_data *out)
     trb__samples s = {.task = files->task};
     size_t width = 0, n_units = 0;
     TRB_TRY(trb__data_units(files, &width, &n_units));
-    for (size_t i = 0; i < n_units; i++) {
-        TRB_GO(trb__data_unit_read(files, width, i, &s));
-        TRB_GO(trb__samples_alike(files, s.n, s.y.n / sizeof(int32_t)));
-    }
+    for (size_t i = 0; i < n_units; i++) TRB_GO(trb__data_unit_read(files, i, &s));
     trb_data d = {.task = files->task, .n = s.n, .shape = s.shape, .type = s.type, .x = s.x.at};
-    TRB_GO(trb__data_describe(&d, s.y.n > 0 ? s.y.at : NULL));
+    TRB_GO(trb__data_describe(&d, s.unlabelled ? NULL : s.y.at));
     *out = d;
     return TRB_OK;
 done:

@@ -59,14 +59,15 @@ typedef struct {
     size_t n; /* samples */
     trb_shape shape;
     trb_dtype type;
-    trb__bytes x; /* [n][C*H*W] of that type */
-    trb__bytes y; /* [n] int32_t labels or float targets; empty: there are none */
+    trb__bytes x;    /* [n][C*H*W] of that type */
+    trb__bytes y;    /* [n] int32_t labels or float targets */
+    bool unlabelled; /* the files have no labels or targets: y is empty */
 } trb__samples;
 
 /* Refuse a file whose samples have another type or shape than those of the first file. */
 trb_status trb__samples_expect(trb__samples *s, const char *path, trb_dtype type, trb_shape shape);
-/* Refuse a data set of which only some samples have labels. */
-trb_status trb__samples_alike(const trb_data_files *f, size_t n, size_t labelled);
+/* Refuse a file with labels after one without, and the other way round. */
+trb_status trb__samples_expect_labels(trb__samples *s, const char *path, bool unlabelled);
 /* Add n samples with their labels, unless these are not wanted. */
 trb_status trb__samples_add_labels(trb__samples *s, const char *path, trb_labels wanted, size_t n,
                                    const uint8_t *label);
@@ -101,8 +102,19 @@ trb_status trb__idx_survey(const trb_data_files *f, trb_schema *s);
 trb_status trb__hdf5_survey(const trb_data_files *f, trb_schema *s);
 trb_status trb__npy_survey(const trb_data_files *f, trb_schema *s);
 
+/* Values of one column or channel, one after the other: mean, squared distances from it, and the largest distance by
+ * which rounding to float32 moves a value. */
+typedef struct {
+    size_t n;
+    double mean, squares, moved;
+} trb__spread;
+void trb__spread_add(trb__spread *s, double value);
+/* The offset of such a column: 0, unless rounding moves a value by more than 1e-4 of the standard deviation. Then it is
+ * the mean, rounded to a float32, so that most differences are exact. All other data keep their bits. */
+double trb__spread_offset(const trb__spread *s);
+
 /* Append the samples of unit i. */
-trb_status trb__data_unit_read(const trb_data_files *f, size_t width, size_t i, trb__samples *s);
+trb_status trb__data_unit_read(const trb_data_files *f, size_t i, trb__samples *s);
 /* Fill in what follows from the values of a whole set: digest, classes, neutral constants of normalisation.
  * \param[in,out] d  x and its description are set   \param[in] y  [n] labels or targets; `d` keeps it; NULL: none */
 trb_status trb__data_describe(trb_data *d, void *y);

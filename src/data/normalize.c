@@ -17,6 +17,21 @@ static double guarded(double mean, double deviation)
     return deviation > (double)FLT_EPSILON * fabs(mean) && deviation >= (double)FLT_MIN ? deviation : 1.0;
 }
 
+void trb__spread_add(trb__spread *s, double value)
+{
+    const double moved = fabs(value - (double)(float)value), away = value - s->mean;
+    s->n++;
+    s->mean += away / (double)s->n;
+    s->squares += away * (value - s->mean);
+    if (moved > s->moved) s->moved = moved;
+}
+
+double trb__spread_offset(const trb__spread *s)
+{
+    const double deviation = s->n > 0 ? sqrt(s->squares / (double)s->n) : 0.0;
+    return deviation > 0.0 && isfinite((float)s->mean) && s->moved > 1e-4 * deviation ? (double)(float)s->mean : 0.0;
+}
+
 /* Bytes: sums of values and of squares in integers, which are exact. */
 static trb_status standardize_bytes(trb_data *d, size_t n, const int64_t *ids)
 {

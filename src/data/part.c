@@ -38,8 +38,8 @@ trb_status trb_data_part_open(const trb_data_files *files, size_t r, size_t P, t
     for (size_t i = r; i < p->n_units; i += P) {
         trb__samples *s = &p->own[i];
         s->task = files->task;
-        TRB_GO(trb__data_unit_read(files, p->width, i, s));
-        p->unit[i] = (trb_data_unit){.n = s->n, .shape = s->shape, .type = s->type, .labelled = s->y.n > 0};
+        TRB_GO(trb__data_unit_read(files, i, s));
+        p->unit[i] = (trb_data_unit){.n = s->n, .shape = s->shape, .type = s->type, .unlabelled = s->unlabelled};
     }
     *out = p;
     p = NULL;
@@ -60,20 +60,17 @@ trb_data_unit *trb_data_part_unit(trb_data_part *p, size_t i)
 
 trb_status trb_data_part_room(const trb_data_part *p, size_t *bytes)
 {
-    size_t x = 0, n = 0, labelled = 0;
-    trb__samples first = {.n = 1, .shape = p->unit[0].shape, .type = p->unit[0].type};
+    size_t x = 0;
+    trb__samples first = {
+        .n = 1, .shape = p->unit[0].shape, .type = p->unit[0].type, .unlabelled = p->unit[0].unlabelled};
     for (size_t i = 1; i < p->n_units; i++) {
         char *path = NULL;
         TRB_TRY(trb__data_path(p->files.root, p->files.files[i * p->width], &path));
-        const trb_status st = trb__samples_expect(&first, path, p->unit[i].type, p->unit[i].shape);
+        trb_status st = trb__samples_expect(&first, path, p->unit[i].type, p->unit[i].shape);
+        if (st == TRB_OK) st = trb__samples_expect_labels(&first, path, p->unit[i].unlabelled);
         trb_free(path);
         TRB_TRY(st);
     }
-    for (size_t i = 0; i < p->n_units; i++) {
-        n += p->unit[i].n;
-        labelled += p->unit[i].labelled ? p->unit[i].n : 0;
-    }
-    TRB_TRY(trb__samples_alike(&p->files, n, labelled));
     place(p, p->n_units, &x, bytes);
     return TRB_OK;
 }
@@ -103,7 +100,7 @@ trb_status trb_data_part_join(const trb_data_part *p, void *room, trb_data *out)
     trb_data d = {.task = p->files.task, .shape = p->unit[0].shape, .type = p->unit[0].type, .lent = true, .x = room};
     place(p, 0, &x, &y);
     for (size_t i = 0; i < p->n_units; i++) d.n += p->unit[i].n;
-    TRB_TRY(trb__data_describe(&d, p->unit[0].labelled ? (char *)room + y : NULL));
+    TRB_TRY(trb__data_describe(&d, p->unit[0].unlabelled ? NULL : (char *)room + y));
     *out = d;
     return TRB_OK;
 }

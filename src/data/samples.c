@@ -17,8 +17,17 @@ trb_status trb__samples_expect(trb__samples *s, const char *path, trb_dtype type
                     shape.c, shape.h, shape.w, trb_dtype_name(type), e.c, e.h, e.w, trb_dtype_name(s->type));
 }
 
+trb_status trb__samples_expect_labels(trb__samples *s, const char *path, bool unlabelled)
+{
+    if (s->n == 0) s->unlabelled = unlabelled;
+    if (s->unlabelled == unlabelled) return TRB_OK;
+    return trb_fail(TRB_EINPUT, "%s: has %s, but the files before have %s", path,
+                    unlabelled ? "no labels or targets" : "labels or targets", unlabelled ? "some" : "none");
+}
+
 trb_status trb__samples_add_labels(trb__samples *s, const char *path, trb_labels wanted, size_t n, const uint8_t *label)
 {
+    TRB_TRY(trb__samples_expect_labels(s, path, wanted == TRB_LABELS_IGNORED));
     if (wanted == TRB_LABELS_IGNORED) {
         s->n += n;
         return TRB_OK;
@@ -32,15 +41,6 @@ trb_status trb__samples_add_labels(trb__samples *s, const char *path, trb_labels
     s->y.n += n * sizeof(int32_t);
     s->n += n;
     return TRB_OK;
-}
-
-trb_status trb__samples_alike(const trb_data_files *f, size_t n, size_t labelled)
-{
-    if (labelled == 0 || labelled == n) return TRB_OK;
-    return trb_fail(TRB_EINPUT,
-                    "data: of the samples in %s and further files %zu have labels or targets and %zu have none; "
-                    "give all of them some, or none",
-                    f->files[0], labelled, n - labelled);
 }
 
 trb_status trb__data_path(const char *root, const char *name, char **out)

@@ -41,6 +41,7 @@ void trb__set_close(trb__set *set)
 trb_status trb__ood_load(trb_comm *world, const trb_config *c, size_t i, const trb_data *trained_on, trb__dataset *out)
 {
     const trb_ood_opts *o = &c->eval.ood[i];
+    const bool tables = c->data.format == TRB_FORMAT_TABLE;
     const trb_data_files files = {.task = c->data.task,
                                   .format = o->format,
                                   .root = o->root,
@@ -51,7 +52,8 @@ trb_status trb__ood_load(trb_comm *world, const trb_config *c, size_t i, const t
                                   .target = c->data.target,
                                   .labels = TRB_LABELS_IGNORED,
                                   .layout = o->layout,
-                                  .x = o->x};
+                                  .x = o->x,
+                                  .schema = tables || o->format != TRB_FORMAT_TABLE ? trained_on->schema : NULL};
     *out = (trb__dataset){0};
     trb_status st = trb__dataset_read(world, &files, out);
     if (st == TRB_OK) st = trb_agree(world, trb_data_normalize_as(&out->data, trained_on));

@@ -135,9 +135,36 @@ static void absurd_extent(void **state)
     }
 }
 
+/* Labels that need not be there: all files have them, or none. */
+static void optional_labels(void **state)
+{
+    (void)state;
+    const uint8_t x[] = {1, 2, 3, 4}, y[] = {0, 1};
+    char *both[] = {"a", "b"};
+    trb_data_files f = {
+        .format = TRB_FORMAT_HDF5, .root = scratch, .n_files = 2, .files = both, .labels = TRB_LABELS_IF_THERE};
+    trb_data d;
+    put("a", (trb_h5_shape){TRB_U8, 2, {2, 2}}, x, (trb_h5_shape){TRB_U8, 1, {2}}, y);
+    put("b", (trb_h5_shape){TRB_U8, 2, {2, 2}}, x, (trb_h5_shape){TRB_U8, 1, {2}}, NULL);
+    assert_fails(trb_data_load(&f, &d), TRB_EINPUT, "/b: has no labels or targets, but the files before have some");
+    f.labels = TRB_LABELS_IGNORED;
+    assert_ok(trb_data_load(&f, &d));
+    assert_int_equal(d.n, 4);
+    assert_null(d.label);
+    assert_int_equal(d.classes, 0);
+    trb_data_clear(&d);
+    f.labels = TRB_LABELS_IF_THERE;
+    f.n_files = 1;
+    assert_ok(trb_data_load(&f, &d));
+    assert_int_equal(d.classes, 2);
+    trb_data_clear(&d);
+    assert_int_equal(trb_mem_bytes(TRB_MEM_KINDS), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(classes), cmocka_unit_test(regression),
-                                       cmocka_unit_test(refused), cmocka_unit_test(absurd_extent)};
+                                       cmocka_unit_test(refused), cmocka_unit_test(optional_labels),
+                                       cmocka_unit_test(absurd_extent)};
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }
