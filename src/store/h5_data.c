@@ -141,7 +141,8 @@ static trb_status check_storage(trb_h5 *h, const char *name, const trb_h5_shape 
         const H5Z_filter_t id = H5Pget_filter2(creation, (unsigned)i, &flags, &n, NULL, sizeof filter, filter, NULL);
         if (id != H5Z_FILTER_DEFLATE && id != H5Z_FILTER_SHUFFLE && id != H5Z_FILTER_FLETCHER32)
             return trb_fail(TRB_EINTEGRITY,
-                            "%s: data set %s is packed by filter %d (%s), expected deflate, shuffle or fletcher32",
+                            "%s: data set %s is packed by filter %d (%s), expected deflate, shuffle or fletcher32; "
+                            "`h5repack -f GZIP=4 OLD NEW` packs it anew",
                             h->path, name, (int)id, filter);
     }
     const size_t stored = (size_t)H5Dget_storage_size(h->set);
