@@ -1,16 +1,24 @@
 /** Data sets: samples stay as they are stored, and are normalised when they are copied into a batch.
  *
  * Formats (data.format). Several files are joined in the order in which they are listed:
- *   idx      pairs of IDX files, images then labels (unsigned bytes, big-endian header); plain or .gz, told by content
+ *   idx      pairs of IDX files, samples then labels: an array of whole numbers or floats each
  *   cifar10  records of 1 label byte and 3072 pixel bytes (red, green, blue plane)
  *   cifar100 records of a coarse label byte, which is not used, a fine label byte, and the same pixels
- *   hdf5     /x [N][...] of uint8 or float32 with 1 to 3 sample dimensions (D | H, W | C, H, W),
- *            /y [N] integer labels (uint8, int32, int64) or, for regression, float32 or float64 targets
- *   table    lines of fields, plain or .gz, as in CSV files (RFC 4180: a field may stand between double quotes).
- *            The first row shows what separates fields: a comma, a semicolon, a tab, a vertical bar, or blanks. Numbers
- *            have a decimal point; unless commas or blanks separate fields, a decimal comma is read too. Lines end in
- *            LF, CR or both; the text is UTF-8, Latin-1, or UTF-16 with a byte order mark. Blank lines and lines that
- *            begin with # do not count. Rows and columns count from 0
+ *   hdf5     arrays: the data sets `x`, samples, and `y`, labels or targets, or as `x` and `y` of trb_data_files say
+ *   npy      pairs of NumPy's npy files, samples then labels, or npz archives with arrays named as for hdf5
+ *   table    lines of fields, as in CSV files (RFC 4180: a field may stand between double quotes). The first row shows
+ *            what separates fields: a comma, a semicolon, a tab, a vertical bar, or blanks. Numbers have a decimal
+ *            point; unless commas or blanks separate fields, a decimal comma is read too. Lines end in LF, CR or both;
+ *            the text is UTF-8, Latin-1, or UTF-16 with a byte order mark. Blank lines and lines that begin with # do
+ *            not count. Rows and columns count from 0
+ *
+ * Arrays (idx, hdf5, npy). Samples are [N][D], [N][H][W], or images of 4 dimensions, see trb_layout, which lie in
+ * memory as [N][C][H][W]. Samples of uint8 stay uint8. Bool, other whole numbers and floats of 16 to 64 bits become float32,
+ * and the schema's offsets are subtracted first. Labels are [N] or [N][1] whole numbers, also as floats, or [N][K] with
+ * a single 1 in each row. Targets are [N] or [N][1] of any of these types.
+ *
+ * All files but those of hdf5 and npz may be packed by gzip, xz or zstd, told by their first bytes; xz and zstd only if
+ * the program was built with liblzma and libzstd. A packed file must be whole to its last byte.
  *
  * Every size in a header is checked against the file before memory is reserved. All functions are local. Either every
  * rank reads everything for itself, or ranks that share memory read one part each (trb_data_part_*). The result is the
@@ -23,7 +31,14 @@
 #include "tribikos/net.h"
 #include "tribikos/schema.h"
 
-typedef enum { TRB_FORMAT_IDX, TRB_FORMAT_CIFAR10, TRB_FORMAT_CIFAR100, TRB_FORMAT_HDF5, TRB_FORMAT_TABLE } trb_format;
+typedef enum {
+    TRB_FORMAT_IDX,
+    TRB_FORMAT_CIFAR10,
+    TRB_FORMAT_CIFAR100,
+    TRB_FORMAT_HDF5,
+    TRB_FORMAT_TABLE,
+    TRB_FORMAT_NPY
+} trb_format;
 typedef enum { TRB_TASK_CLASSES, TRB_TASK_REGRESSION } trb_task;
 /** Whether a set needs labels or targets. Without them `label` and `target` are NULL and `classes` is 0. */
 typedef enum { TRB_LABELS_NEEDED, TRB_LABELS_IF_THERE, TRB_LABELS_IGNORED } trb_labels;
@@ -80,13 +95,29 @@ typedef struct {
     trb_header header;
     trb_missing missing;
     trb_labels labels;
+    trb_layout layout;        /* of arrays of images. AUTO: by their sizes, see trb_layout */
+    const char *x, *y;        /* for hdf5 and npz: names of arrays; NULL or "": x and y */
     /* By which to read; then features, target, drop and categories are not looked at. NULL: as the files themselves
      * say. */
     const trb_schema *schema;
 } trb_data_files;
 
-/** Look at all files, and decide how they and all later ones are read: header, names of columns, words, offsets. Says
- * in a line what a user should know. A format without anything to decide gives an empty schema.
+/** Whether a name of `files` or `rows` is a pattern as in the shell: it has *, ? or [. */
+bool trb_data_has_patterns(const trb_data_files *files);
+/** Replace each pattern by the names of the files that match, in the order of their bytes. A name of a file that exists
+ * is no pattern. In formats of pairs two patterns that follow each other must match as many files, which then
+ * alternate.
+ * Ranks may see different files for a moment, so one of them calls this for all.
+ * \param[out] text  the names of files, a line each, a blank line, the names of rows; trb_free()
+ * \return TRB_OK; TRB_ECONFIG if nothing matches, with the pattern */
+trb_status trb_data_match(const trb_data_files *files, char **text);
+/** Take the names that trb_data_match() has found.
+ * \param[in,out] files  its names then point into `text`   \param[in] text  is changed, and must stay
+ * \param[out] names     the array of names, which must stay; trb_free() */
+trb_status trb_data_take_names(trb_data_files *files, char *text, char ***names);
+
+/** Look at all files, and decide how they and all later ones are read: header, names of columns, words, layout, offsets.
+ * Says in a line what a user should know. A format without anything to decide gives an empty schema.
  * \param[in] files  files->schema is not looked at   \param[out] out  cleared by the caller; untouched on failure
  * \return as trb_data_load() */
 trb_status trb_data_survey(const trb_data_files *files, trb_schema *out);

@@ -8,7 +8,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef enum { TRB_U8, TRB_I32, TRB_I64, TRB_U64, TRB_F16, TRB_F32, TRB_F64 } trb_dtype;
+typedef enum {
+    TRB_U8,
+    TRB_I32,
+    TRB_I64,
+    TRB_U64,
+    TRB_F16,
+    TRB_F32,
+    TRB_F64,
+    /* In files of other programs only: */
+    TRB_BOOL, /* a byte that is 0 or 1 */
+    TRB_I8,
+    TRB_I16,
+    TRB_U16,
+    TRB_U32
+} trb_dtype;
+enum { TRB_DTYPES = TRB_U32 + 1 };
 
 size_t trb_dtype_bytes(trb_dtype t);
 const char *trb_dtype_name(trb_dtype t); /* "float16", as NumPy calls it */

@@ -16,7 +16,7 @@
 #include <stdbool.h>
 
 #include "tribikos/dtype.h"
-#include "tribikos/status.h"
+#include "tribikos/text.h"
 
 typedef struct trb_h5 trb_h5;
 
@@ -57,15 +57,18 @@ typedef struct {
 
 /** Create a data set, and the groups in its name ("/a/b"). Its values are written by rows afterwards. */
 trb_status trb_h5_make(trb_h5 *h, const char *name, trb_h5_shape shape, trb_h5_layout layout);
-/** Write or read rows [first, first + n) of a data set. `type` is the type in memory and must equal the stored one. */
+/** Write or read rows [first, first + n) of a data set. `type` is the type in memory and must equal the stored one.
+ * Memory is little-endian, whatever the file is. */
 trb_status trb_h5_write_rows(trb_h5 *h, const char *name, size_t first, size_t n, const void *rows);
 trb_status trb_h5_read_rows(trb_h5 *h, const char *name, trb_dtype type, size_t first, size_t n, void *rows);
 /** Create a contiguous data set and write all its values. */
 trb_status trb_h5_put(trb_h5 *h, const char *name, trb_h5_shape shape, const void *values);
-/** Type and extent. No value is read. TRB_EINTEGRITY if the data set is absent, has a type or a number of dimensions
- * that this project never writes, claims more values than the file's bytes can hold, or keeps its values in other files
- * (virtual or external). */
+/** Type and extent. No value is read. TRB_EINTEGRITY if the data set is absent, has a type that is none of trb_dtype in
+ * either order of bytes (h5py's bool is one) or too many dimensions, claims more values than the file's bytes can hold,
+ * or keeps its values in other files (virtual or external). */
 trb_status trb_h5_describe(trb_h5 *h, const char *name, trb_h5_shape *shape);
+/** How many rows a call of trb_h5_read_rows() should read: a few megabytes, and whole chunks. */
+trb_status trb_h5_rows_a_call(trb_h5 *h, const char *name, size_t *rows);
 /** Check that a data set exists with exactly this type and extent (before any memory is reserved for it). */
 trb_status trb_h5_expect(trb_h5 *h, const char *name, trb_h5_shape shape);
 
@@ -80,6 +83,9 @@ typedef struct {
 trb_status trb_h5_make_virtual(trb_h5 *h, const char *name, trb_h5_shape shape, const char *source, size_t n,
                                const trb_h5_piece *pieces);
 
+/** Add names, types and extents of all data sets, as in "labels int64 [100], x uint8 [100][28][28]". No failure is
+ * recorded. */
+void trb_h5_list(trb_h5 *h, trb_text *t);
 /** Call `visit` for every data set of the file, in the order of names. */
 trb_status trb_h5_each(trb_h5 *h, trb_status (*visit)(void *ctx, const char *name, const trb_h5_shape *shape),
                        void *ctx);

@@ -28,7 +28,10 @@
 
 #include "tribikos/status.h"
 
-/** The order of the sizes of an image in an array. */
+/** The order of the sizes of an image in an array. AUTO decides by the sizes [N][a][b][c]: NCHW if a is 1, 3 or 4 and c
+ * is not; NHWC if c is 1, 3 or 4, a is not, and only [a][b] looks like an image (sides within a factor of 3, b at least
+ * twice c). If both a and c are 1, 3 or 4, or if none of them is although only [a][b] looks like an image, or if c is
+ * but [b][c] looks like an image too, nothing is guessed: the array is refused. All else is NCHW. */
 typedef enum { TRB_LAYOUT_AUTO, TRB_LAYOUT_NCHW, TRB_LAYOUT_NHWC } trb_layout;
 
 /** One input of a table (a column, or one word of a column of words), or one channel or column of an array. */

@@ -7,13 +7,14 @@
 
 size_t trb_dtype_bytes(trb_dtype t)
 {
-    static const size_t bytes[] = {1, 4, 8, 8, 2, 4, 8};
+    static const size_t bytes[TRB_DTYPES] = {1, 4, 8, 8, 2, 4, 8, 1, 1, 2, 2, 4};
     return bytes[t];
 }
 
 const char *trb_dtype_name(trb_dtype t)
 {
-    static const char *const names[] = {"uint8", "int32", "int64", "uint64", "float16", "float32", "float64"};
+    static const char *const names[TRB_DTYPES] = {"uint8",   "int32", "int64", "uint64", "float16", "float32",
+                                                  "float64", "bool",  "int8",  "int16",  "uint16",  "uint32"};
     return names[t];
 }
 

@@ -283,6 +283,20 @@ static trb_status check_table(const trb_config *c, const place *top)
     return TRB_OK;
 }
 
+/* Names and layouts exist for arrays only. */
+static trb_status check_arrays(const trb_config *c, const place *top)
+{
+    const trb_format format = c->data.format;
+    const bool named = format == TRB_FORMAT_HDF5 || format == TRB_FORMAT_NPY,
+               arrays = named || format == TRB_FORMAT_IDX;
+    const bool x = strcmp(c->data.x, "x") != 0, y = strcmp(c->data.y, "y") != 0;
+    if (!named && (x || y))
+        return clash(top, x ? "data.x" : "data.y", "data.format", "only arrays of hdf5 and npz have names");
+    if (!arrays && c->data.layout != TRB_LAYOUT_AUTO)
+        return clash(top, "data.layout", "data.format", "only arrays of hdf5, npy and idx can have several layouts");
+    return TRB_OK;
+}
+
 /* Refuse unknown corruptions here, because evaluation comes last in a run, after hours of training. */
 static trb_status check_corruptions(const trb_config *c, const place *top)
 {
@@ -365,6 +379,7 @@ trb_status trb__config_check(const trb_config *c, const trb__items *items)
     if (strcmp(c->eval.split, "validation") == 0 && c->data.validation == 0)
         return clash(&top, "eval.split", "data.validation", "no samples are held out to report on");
     TRB_TRY(check_table(c, &top));
+    TRB_TRY(check_arrays(c, &top));
     TRB_TRY(check_corruptions(c, &top));
     if (c->data.normalize == TRB_NORMALIZE_GIVEN && (c->data.n_mean == 0 || c->data.n_std == 0))
         return clash(&top, "data.normalize", c->data.n_mean == 0 ? "data.mean" : "data.std",

@@ -219,7 +219,9 @@ static trb_status resolve_ood(trb_config *c, const trb__items *items)
             if (strcmp(c->eval.ood[other].name, set->name) == 0)
                 return trb__item_fail(items, item, "the name `%s` is given twice", set->name);
         set->format = c->data.format;
+        set->layout = c->data.layout;
         TRB_TRY(trb_strdup(c->data.root, &set->root));
+        TRB_TRY(trb_strdup(c->data.x, &set->x));
         (void)snprintf(prefix, sizeof prefix, "ood.%s.", set->name);
         TRB_TRY(fill(items, TRB__OOD, prefix, set));
         if (set->n_files == 0)

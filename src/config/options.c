@@ -6,9 +6,15 @@
 #include <string.h>
 
 static const trb__choice tasks[] = {{"classes", TRB_TASK_CLASSES}, {"regression", TRB_TASK_REGRESSION}, {NULL, 0}};
-static const trb__choice formats[] = {{"idx", TRB_FORMAT_IDX},           {"cifar10", TRB_FORMAT_CIFAR10},
-                                      {"cifar100", TRB_FORMAT_CIFAR100}, {"hdf5", TRB_FORMAT_HDF5},
-                                      {"table", TRB_FORMAT_TABLE},       {NULL, 0}};
+static const trb__choice formats[] = {{"idx", TRB_FORMAT_IDX},
+                                      {"cifar10", TRB_FORMAT_CIFAR10},
+                                      {"cifar100", TRB_FORMAT_CIFAR100},
+                                      {"hdf5", TRB_FORMAT_HDF5},
+                                      {"table", TRB_FORMAT_TABLE},
+                                      {"npy", TRB_FORMAT_NPY},
+                                      {NULL, 0}};
+static const trb__choice layouts[] = {
+    {"auto", TRB_LAYOUT_AUTO}, {"nchw", TRB_LAYOUT_NCHW}, {"nhwc", TRB_LAYOUT_NHWC}, {NULL, 0}};
 static const trb__choice headers[] = {
     {"auto", TRB_HEADER_AUTO}, {"yes", TRB_HEADER_YES}, {"no", TRB_HEADER_NO}, {NULL, 0}};
 static const trb__choice policies[] = {
@@ -121,15 +127,25 @@ const trb__option trb__options[] = {
      .help =
          "The networks predict this: probabilities of classes, or in regression mean and log variance of the target."},
     {CONFIG("data.format", data.format), CHOICE(formats), .value = "idx",
-     .help = "The data files have this format: idx (as MNIST), cifar10 or cifar100 (binary), hdf5 (data sets /x and "
-             "/y), or table (CSV)."},
+     .help = "The data files have this format: idx (as MNIST), cifar10 or cifar100 (binary), hdf5, npy (NumPy's npy or "
+             "npz), or table (CSV)."},
     {CONFIG("data.root", data.root), TEXT, .value = "\"\"",
      .help = "Names of data files are relative to this folder. If it is empty, they are relative to $TRIBIKOS_DATA, or "
              "without that to the current folder."},
     {TEXTS("data.train", data.train, data.n_train, char *), .value = "[]",
-     .help = "These files are the training set. idx takes them in pairs: images, labels. Required."},
+     .help = "These files are the training set. idx and npy take them in pairs: samples, labels. A name may be a "
+             "pattern, as in [\"part-*.h5\"], which stands for all files that match, in the order of their names. "
+             "Required."},
     {TEXTS("data.test", data.test, data.n_test, char *), .value = "[]",
      .help = "These files are the test set, on which the report is made unless eval.split names another one."},
+    {CONFIG("data.layout", data.layout), CHOICE(layouts), .value = "auto",
+     .help =
+         "For hdf5, npy and idx: arrays of images have their sizes in this order: [N][C][H][W] or [N][H][W][C]. auto "
+         "decides by the sizes, and refuses an array whose sizes do not tell."},
+    {CONFIG("data.x", data.x), TEXT, .value = "x",
+     .help = "For hdf5 and npz: samples are in the data set, or array, of this name."},
+    {CONFIG("data.y", data.y), TEXT, .value = "y",
+     .help = "For hdf5 and npz: labels or targets are in the data set, or array, of this name."},
     {TEXTS("data.train_rows", data.train_rows, data.n_train_rows, char *), .value = "[]",
      .help = "For tables: one file for each of data.train, which lists the rows to take, counted from 0. [] takes all "
              "rows."},
@@ -344,10 +360,14 @@ const trb__option trb__options[] = {
      .bytes = sizeof(char *),
      .count_offset = offsetof(trb_ood_opts, n_files),
      .value = "required",
-     .help = "These files are the set NAME. Their labels are read, but not used."},
+     .help = "These files are the set NAME. They need no labels; labels are not read. A name may be a pattern."},
     {OOD("format", format), CHOICE(formats), .value = "data.format",
      .help = "The files of the set NAME have this format."},
     {OOD("root", root), TEXT, .value = "data.root", .help = "Names of the set's files are relative to this folder."},
+    {OOD("layout", layout), CHOICE(layouts), .value = "data.layout",
+     .help = "Arrays of images in the files of the set NAME have their sizes in this order."},
+    {OOD("x", x), TEXT, .value = "data.x",
+     .help = "For hdf5 and npz: samples of the set NAME are in the data set, or array, of this name."},
 
     {CONFIG("math.threads", math.threads), WHOLE(1, 1024), .value = "1",
      .help = "Each rank computes matrix products with this many threads. Another number gives other bits. Raise it if "

@@ -8,31 +8,16 @@
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "digests and files are of little-endian values");
 _Static_assert(sizeof(int32_t) == sizeof(float), "labels and targets take the same room");
 
-/* For each format: how many files make a unit, the function that reads a unit, and the one that surveys all of them, if
- * there is anything to decide. */
+/* For each format: the function that reads a unit, and the one that surveys all of them, if there is anything to decide.
+ */
 static const struct {
-    size_t width;
     trb_status (*read)(const trb__unit *u, trb__samples *s);
     trb_status (*survey)(const trb_data_files *f, trb_schema *out);
 } formats[] = {
-    [TRB_FORMAT_IDX] = {2, trb__idx_read, NULL},
-    [TRB_FORMAT_CIFAR10] = {1, trb__cifar10_read, NULL},
-    [TRB_FORMAT_CIFAR100] = {1, trb__cifar100_read, NULL},
-    [TRB_FORMAT_HDF5] = {1, trb__hdf5_read, NULL},
-    [TRB_FORMAT_TABLE] = {1, trb__table_read, trb__table_survey},
+    [TRB_FORMAT_IDX] = {trb__idx_read, trb__idx_survey},       [TRB_FORMAT_CIFAR10] = {trb__cifar10_read, NULL},
+    [TRB_FORMAT_CIFAR100] = {trb__cifar100_read, NULL},        [TRB_FORMAT_HDF5] = {trb__hdf5_read, trb__hdf5_survey},
+    [TRB_FORMAT_TABLE] = {trb__table_read, trb__table_survey}, [TRB_FORMAT_NPY] = {trb__npy_read, trb__npy_survey},
 };
-
-trb_status trb__data_units(const trb_data_files *f, size_t *width, size_t *n_units)
-{
-    *width = formats[f->format].width;
-    *n_units = f->n_files / *width;
-    if (f->n_files == 0 || f->n_files % *width != 0)
-        return trb_fail(TRB_ECONFIG, "data: expected %s, got %zu files",
-                        *width == 2 ? "pairs of files, images and labels" : "at least one file", f->n_files);
-    if (f->n_rows == 0 || f->n_rows == f->n_files) return TRB_OK;
-    return trb_fail(TRB_ECONFIG, "data: %zu tables, but %zu files that list rows of them; expected one a table, or none",
-                    f->n_files, f->n_rows);
-}
 
 bool trb_data_surveyed(trb_format format)
 {
@@ -54,13 +39,12 @@ trb_status trb_data_survey(const trb_data_files *files, trb_schema *out)
 
 trb_status trb__data_unit_read(const trb_data_files *f, size_t i, trb__samples *s)
 {
-    const size_t width = formats[f->format].width;
-    trb_status st = TRB_OK;
-    trb__unit u = {.of = f, .rows = f->n_rows > 0 ? f->rows[i] : NULL};
-    for (size_t k = 0; k < width; k++) TRB_GO(trb__data_path(f->root, f->files[width * i + k], &u.path[k]));
-    st = formats[f->format].read(&u, s);
-done:
-    for (size_t k = 0; k < width; k++) trb_free(u.path[k]);
+    size_t width = 0, n_units = 0;
+    trb__unit u;
+    TRB_TRY(trb__data_units(f, &width, &n_units));
+    trb_status st = trb__unit_open(f, width, i, &u);
+    if (st == TRB_OK) st = formats[f->format].read(&u, s);
+    trb__unit_close(&u);
     return st;
 }
 

@@ -1,126 +1,96 @@
-/* Reader of HDF5 data sets: /x [N][...] samples and /y [N] labels or targets. */
-#include "internal.h"
-
-#include <inttypes.h>
-#include <math.h>
+/* Reader of HDF5 data sets: samples and labels or targets by their names. */
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "tribikos/alive.h"
+#include "array.h"
+#include "tribikos/file.h"
 #include "tribikos/h5.h"
-#include "tribikos/loss.h"
 #include "tribikos/memory.h"
 
-/* Bytes in one row. The products cannot overflow: trb_h5_describe() has compared the extent with the stored bytes. */
-static trb_status row_bytes_of(const char *path, const char *name, const trb_h5_shape *shape, size_t *row_bytes)
+/* The names that other programs give to samples and to labels. They are offered, not taken. */
+static const char *const samples[] = {"X", "images", "data", "inputs", "features", "x_train", "X_train", "image", NULL};
+static const char *const labels[] = {"Y",       "labels",  "label",   "targets", "target",
+                                     "y_train", "Y_train", "classes", NULL};
+
+/* HDF5 says only that a file is none of its own. */
+static trb_status open_file(const char *path, trb_h5 **h)
 {
-    size_t row = trb_dtype_bytes(shape->type);
-    for (size_t i = 1; i < shape->ndim; i++) row *= shape->dim[i];
-    if (row == 0 || shape->dim[0] == 0) return trb_fail(TRB_EINPUT, "%s: %s is empty", path, name);
-    *row_bytes = row;
+    uint8_t head[TRB__HEAD];
+    int fd = -1;
+    const trb_status st = trb_h5_open(path, h);
+    if (st != TRB_EINTEGRITY || trb_file_open(path, O_RDONLY, &fd) != TRB_OK) return st;
+    const ssize_t n = pread(fd, head, sizeof head, 0);
+    (void)close(fd);
+    if (n < 0 || trb__looks_like(head, (size_t)n) == NULL || (n >= 4 && memcmp(head, "\x89HDF", 4) == 0)) return st;
+    trb_fail_clear();
+    return trb__unlike(st, path, "an HDF5 file", head, (size_t)n);
+}
+
+static trb_status missing(trb_h5 *h, const char *name, const char *key, const char *const *offer)
+{
+    char text[400];
+    trb_text sets = trb_text_in(text, sizeof text);
+    trb_h5_list(h, &sets);
+    while (*offer != NULL && !trb_h5_has(h, *offer)) offer++;
+    return trb_fail(TRB_EINTEGRITY, "%s: there is no data set `%s` in it; it holds %s; set `%s` to one of them%s%s%s",
+                    trb_h5_path(h), name, sets.n > 0 ? text : "none", key, *offer != NULL ? ", perhaps `" : "",
+                    *offer != NULL ? *offer : "", *offer != NULL ? "`" : "");
+}
+
+static trb_status read_rows(const trb__array *a, size_t first, size_t n, trb__bytes *rows)
+{
+    size_t bytes = n * trb_dtype_bytes(a->type);
+    for (size_t d = 1; d < a->ndim; d++) bytes *= a->dim[d]; /* fits: trb_h5_describe() has compared it with the file */
+    TRB_TRY(trb__bytes_room(rows, bytes));
+    TRB_TRY(trb_h5_read_rows(a->of, a->name, a->type, first, n, rows->at + rows->n));
+    rows->n += bytes;
     return TRB_OK;
 }
 
-static trb_status describe_x(trb_h5 *h, const char *path, trb__samples *s, trb_h5_shape *x, size_t *row_bytes)
+static trb_status describe(trb_h5 *h, const char *path, const char *name, trb__array *a)
 {
-    TRB_TRY(trb_h5_describe(h, "/x", x));
-    if (x->type != TRB_U8 && x->type != TRB_F32)
-        return trb_fail(TRB_EINPUT, "%s: /x: expected uint8 or float32, got %s", path, trb_dtype_name(x->type));
-    if (x->ndim < 2 || x->ndim > 4)
-        return trb_fail(TRB_EINPUT, "%s: /x: expected [N][D], [N][H][W] or [N][C][H][W], got %zu dimensions", path,
-                        x->ndim);
-    TRB_TRY(row_bytes_of(path, "/x", x, row_bytes));
-    const size_t *d = x->dim;
-    const trb_shape shapes[] = {{d[1], 1, 1}, {1, d[1], d[2]}, {d[1], d[2], d[3]}};
-    return trb__samples_expect(s, path, x->type, shapes[x->ndim - 2]);
+    trb_h5_shape shape;
+    TRB_TRY(trb_h5_describe(h, name, &shape));
+    *a = (trb__array){.path = path, .name = name, .type = shape.type, .ndim = shape.ndim, .sure = true};
+    memcpy(a->dim, shape.dim, shape.ndim * sizeof *a->dim);
+    for (size_t d = 0; d < a->ndim; d++)
+        if (a->dim[d] == 0) return trb_fail(TRB_EINPUT, "%s: %s is empty", path, name);
+    a->read = read_rows;
+    a->of = h;
+    return trb_h5_rows_a_call(h, name, &a->rows);
 }
 
-static trb_status describe_y(trb_h5 *h, const char *path, trb_task task, size_t n, trb_h5_shape *y, size_t *row_bytes)
+static void close_file(trb__arrays *a)
 {
-    TRB_TRY(trb_h5_describe(h, "/y", y));
-    const bool labels = y->type == TRB_U8 || y->type == TRB_I32 || y->type == TRB_I64;
-    const bool targets = y->type == TRB_F32 || y->type == TRB_F64;
-    if (task == TRB_TASK_CLASSES ? !labels : !targets)
-        return trb_fail(TRB_EINPUT, "%s: /y: expected %s, got %s", path,
-                        task == TRB_TASK_CLASSES ? "labels of uint8, int32 or int64" : "targets of float32 or float64",
-                        trb_dtype_name(y->type));
-    if (y->ndim != 1 || y->dim[0] != n)
-        return trb_fail(TRB_EINPUT, "%s: /y: expected [%zu], one value a row of /x, got %zu dimensions, the first %zu",
-                        path, n, y->ndim, y->dim[0]);
-    return row_bytes_of(path, "/y", y, row_bytes);
+    trb_h5_close(a->of[0]);
 }
 
-/* Convert value i of /y to a label or a target. */
-static trb_status convert(const char *path, const trb_h5_shape *y, const uint8_t *raw, size_t i, void *out)
+static trb_status open_hdf5(const trb__unit *u, trb__arrays *a)
 {
-    int64_t label = 0;
-    double target = 0.0;
-    switch (y->type) {
-    case TRB_U8:
-        label = raw[i];
-        break;
-    case TRB_I32:
-        label = ((const int32_t *)(const void *)raw)[i];
-        break;
-    case TRB_I64:
-        label = ((const int64_t *)(const void *)raw)[i];
-        break;
-    case TRB_F32:
-        target = (double)((const float *)(const void *)raw)[i];
-        break;
-    default:
-        target = ((const double *)(const void *)raw)[i];
-    }
-    if (y->type == TRB_F32 || y->type == TRB_F64) {
-        if (!isfinite((float)target)) return trb_fail(TRB_EINPUT, "%s: /y: target of row %zu is not finite", path, i);
-        ((float *)out)[i] = (float)target;
-        return TRB_OK;
-    }
-    if (label < 0 || label >= TRB_LOSS_K_MAX)
-        return trb_fail(TRB_EINPUT, "%s: /y: label %" PRId64 " in row %zu, expected 0 to %d", path, label, i,
-                        TRB_LOSS_K_MAX - 1);
-    ((int32_t *)out)[i] = (int32_t)label;
-    return TRB_OK;
-}
-
-static trb_status check_finite(const char *path, size_t n, size_t columns, const float *x)
-{
-    for (size_t i = 0; i < n; i++) {
-        trb_alive_at(i);
-        for (size_t j = 0; j < columns; j++)
-            if (!isfinite(x[i * columns + j]))
-                return trb_fail(TRB_EINPUT, "%s: /x: value %zu of row %zu is not finite", path, j, i);
-    }
-    return TRB_OK;
+    const trb_data_files *f = u->of;
+    const char *x = trb__name_of(f->x, "x"), *y = trb__name_of(f->y, "y");
+    trb_status st = TRB_OK;
+    trb_h5 *h = NULL;
+    *a = (trb__arrays){.close = close_file};
+    TRB_GO(open_file(u->path[0], &h));
+    a->of[0] = h;
+    if (!trb_h5_has(h, x)) TRB_GO(missing(h, x, "data.x", samples));
+    TRB_GO(describe(h, u->path[0], x, &a->x));
+    a->labelled = f->labels != TRB_LABELS_IGNORED && trb_h5_has(h, y);
+    if (f->labels == TRB_LABELS_NEEDED && !a->labelled) TRB_GO(missing(h, y, "data.y", labels));
+    if (a->labelled) TRB_GO(describe(h, u->path[0], y, &a->y));
+done:
+    if (st != TRB_OK) trb_h5_close(h);
+    return st;
 }
 
 trb_status trb__hdf5_read(const trb__unit *u, trb__samples *s)
 {
-    const char *path = u->path[0];
-    trb_status st = TRB_OK;
-    trb_h5 *h = NULL;
-    trb_h5_shape x, y;
-    size_t x_row = 0, y_row = 0;
-    uint8_t *raw = NULL;
-    TRB_GO(trb_h5_open(path, &h));
-    TRB_GO(describe_x(h, path, s, &x, &x_row));
-    const size_t n = x.dim[0];
-    TRB_GO(describe_y(h, path, s->task, n, &y, &y_row));
+    return trb__arrays_read(u, open_hdf5, s);
+}
 
-    TRB_GO(trb__bytes_room(&s->x, n * x_row));
-    uint8_t *x_at = s->x.at + s->x.n;
-    TRB_GO(trb_h5_read_rows(h, "/x", x.type, 0, n, x_at));
-    if (x.type == TRB_F32) TRB_GO(check_finite(path, n, x_row / sizeof(float), (const float *)(const void *)x_at));
-
-    TRB_GO(trb_alloc(TRB_MEM_DATA, n, y_row, &raw));
-    TRB_GO(trb_h5_read_rows(h, "/y", y.type, 0, n, raw));
-    TRB_GO(trb__bytes_room(&s->y, n * sizeof(int32_t)));
-    uint8_t *y_at = s->y.at + s->y.n;
-    for (size_t i = 0; i < n; i++) TRB_GO(convert(path, &y, raw, i, y_at));
-    s->x.n += n * x_row;
-    s->y.n += n * sizeof(int32_t);
-    s->n += n;
-done:
-    trb_free(raw);
-    trb_h5_close(h);
-    return st;
+trb_status trb__hdf5_survey(const trb_data_files *f, trb_schema *s)
+{
+    return trb__arrays_survey(f, open_hdf5, s);
 }

@@ -3,8 +3,6 @@
 #ifndef TRB__DATA_INTERNAL_H
 #define TRB__DATA_INTERNAL_H
 
-#include <zlib.h>
-
 #include "tribikos/augment.h"
 
 typedef struct {
@@ -15,25 +13,49 @@ typedef struct {
 /* Reserve room for exactly `more` bytes after the n that are there. */
 trb_status trb__bytes_room(trb__bytes *b, size_t more);
 
-/* A file that is read from beginning to end. Its first bytes show whether it is packed with gzip. */
+/* A file that is read from beginning to end. Its first bytes show whether it is packed with gzip, xz or zstd. */
+typedef struct trb__stream trb__stream;
 typedef struct {
-    gzFile gz;
-    const char *path; /* borrowed */
-    size_t file_bytes;
+    trb__stream *stream;
+    const char *path;  /* borrowed */
+    size_t file_bytes; /* of the file, or of the part that is read */
     bool packed;
 } trb__source;
 
+/* The first unpacked bytes of a file are kept: they tell what it is. */
+enum { TRB__HEAD = 512 };
+
 trb_status trb__source_open(const char *path, trb__source *s);
+/* Open `bytes` bytes of a file, an entry of a zip archive. \param[in] crc  CRC-32 of the unpacked bytes */
+trb_status trb__source_open_part(const char *path, size_t from, size_t bytes, bool deflated, uint32_t crc,
+                                 trb__source *s);
 void trb__source_close(trb__source *s);
+/* The first unpacked bytes, up to TRB__HEAD, whatever has been read since. Borrowed. */
+const uint8_t *trb__source_head(const trb__source *s, size_t *n);
+/* Refuse the file: what was expected, and what it looks like. */
+trb_status trb__source_unlike(const trb__source *s, const char *expected);
 /* Read exactly n bytes; TRB_EINPUT if the file ends before. */
 trb_status trb__source_read(trb__source *s, size_t n, void *out);
-/* Append exactly n bytes, where a header claims n. No more memory is reserved than the size of the file makes
- * plausible, so that a damaged header does not exhaust the memory. */
+/* A header that ends here promises that exactly `bytes` bytes follow; TRB_EINPUT if the size of a plain file says
+ * otherwise. */
+trb_status trb__source_promise(trb__source *s, size_t bytes);
+/* Append exactly n bytes, all or a part of what was promised. No more memory is reserved than the size of the file
+ * makes plausible, so that a damaged header does not exhaust the memory. */
 trb_status trb__source_append(trb__source *s, size_t n, trb__bytes *b);
 /* Append the rest of the file. */
 trb_status trb__source_append_all(trb__source *s, trb__bytes *b);
-/* Return TRB_EINPUT unless the file ends here. */
+/* Return TRB_EINPUT unless the file ends here, and unpacks without damage up to its end. */
 trb_status trb__source_expect_end(trb__source *s);
+
+/* What a file is that begins with these bytes, in words: "a web page; the download has failed". The more bytes, up to
+ * TRB__HEAD, the more kinds are known. NULL: unknown. The text is static. */
+const char *trb__looks_like(const uint8_t *at, size_t n);
+/* Refuse a file that begins with these bytes: what was expected, and what it looks like. */
+trb_status trb__unlike(trb_status st, const char *path, const char *expected, const uint8_t *at, size_t n);
+
+/* Refuse a file that begins with these bytes if it is known to be no table; TRB_EINPUT. An empty one is none of these.
+ */
+trb_status trb__expect_table(const char *path, const uint8_t *at, size_t n);
 
 /* The samples of all files that have been read so far. */
 typedef struct {
@@ -51,7 +73,9 @@ typedef struct {
 trb_status trb__samples_expect(trb__samples *s, const char *path, trb_dtype type, trb_shape shape);
 /* Refuse a file with labels after one without, and the other way round. */
 trb_status trb__samples_expect_labels(trb__samples *s, const char *path, bool unlabelled);
-trb_status trb__samples_add_labels(trb__samples *s, const char *path, size_t n, const uint8_t *label);
+/* Add n samples with their labels, unless these are not wanted. */
+trb_status trb__samples_add_labels(trb__samples *s, const char *path, trb_labels wanted, size_t n,
+                                   const uint8_t *label);
 
 /* ROOT/NAME, or NAME alone if it is absolute or there is no root. \param[out] out  released with trb_free() */
 trb_status trb__data_path(const char *root, const char *name, char **out);
@@ -59,19 +83,31 @@ trb_status trb__data_path(const char *root, const char *name, char **out);
 /* A unit: what a reader reads in one call, one file or one pair of files. */
 typedef struct {
     const trb_data_files *of;
-    char *path[2];    /* the second of a pair: labels */
+    size_t i;         /* which unit of the data set it is */
+    char *path[2];    /* the second of a pair: labels; NULL if it has none */
     const char *rows; /* for a table, the name of a file that lists the wanted rows; NULL for all rows */
 } trb__unit;
+
+/* How many units the files are; TRB_ECONFIG if a unit is incomplete. \param[out] width  files in each unit */
+trb_status trb__data_units(const trb_data_files *f, size_t *width, size_t *n_units);
+/* The names of unit i. trb__unit_close() releases them, after a failure too. */
+trb_status trb__unit_open(const trb_data_files *f, size_t width, size_t i, trb__unit *u);
+void trb__unit_close(trb__unit *u);
 
 /* The readers of the formats. Each appends the samples of a unit. */
 trb_status trb__idx_read(const trb__unit *u, trb__samples *s);
 trb_status trb__cifar10_read(const trb__unit *u, trb__samples *s);
 trb_status trb__cifar100_read(const trb__unit *u, trb__samples *s);
 trb_status trb__hdf5_read(const trb__unit *u, trb__samples *s);
+trb_status trb__npy_read(const trb__unit *u, trb__samples *s);
 trb_status trb__table_read(const trb__unit *u, trb__samples *s);
 
 /* The surveys of the formats that have one: they look at all units, and decide the schema. `out` is empty at first. */
 trb_status trb__table_survey(const trb_data_files *f, trb_schema *out);
+/* What the files of a training set say about how all sets are read. */
+trb_status trb__idx_survey(const trb_data_files *f, trb_schema *s);
+trb_status trb__hdf5_survey(const trb_data_files *f, trb_schema *s);
+trb_status trb__npy_survey(const trb_data_files *f, trb_schema *s);
 
 /* Values of one column or channel, one after the other: mean, squared distances from it, and the largest distance by
  * which rounding to float32 moves a value. */
@@ -84,8 +120,6 @@ void trb__spread_add(trb__spread *s, double value);
  * the mean, rounded to a float32, so that most differences are exact. All other data keep their bits. */
 double trb__spread_offset(const trb__spread *s);
 
-/* How many units the files are; TRB_ECONFIG if a unit is incomplete. \param[out] width  files in each unit */
-trb_status trb__data_units(const trb_data_files *f, size_t *width, size_t *n_units);
 /* Append the samples of unit i. */
 trb_status trb__data_unit_read(const trb_data_files *f, size_t i, trb__samples *s);
 /* Fill in what follows from the values of a whole set: digest, classes, neutral constants of normalisation.

@@ -25,10 +25,16 @@ trb_status trb__samples_expect_labels(trb__samples *s, const char *path, bool un
                     unlabelled ? "no labels or targets" : "labels or targets", unlabelled ? "some" : "none");
 }
 
-trb_status trb__samples_add_labels(trb__samples *s, const char *path, size_t n, const uint8_t *label)
+trb_status trb__samples_add_labels(trb__samples *s, const char *path, trb_labels wanted, size_t n, const uint8_t *label)
 {
+    TRB_TRY(trb__samples_expect_labels(s, path, wanted == TRB_LABELS_IGNORED));
+    if (wanted == TRB_LABELS_IGNORED) {
+        s->n += n;
+        return TRB_OK;
+    }
     if (s->task != TRB_TASK_CLASSES)
-        return trb_fail(TRB_ECONFIG, "%s: has labels; `data.task: regression` needs `data.format: hdf5` or `table`", path);
+        return trb_fail(TRB_ECONFIG,
+                        "%s: has labels; `data.task: regression` needs `data.format: hdf5`, `npy` or `table`", path);
     TRB_TRY(trb__bytes_room(&s->y, n * sizeof(int32_t)));
     int32_t *to = (int32_t *)(void *)(s->y.at + s->y.n);
     for (size_t i = 0; i < n; i++) to[i] = label[i];

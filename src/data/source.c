@@ -1,19 +1,40 @@
-/* Files that a reader reads from beginning to end, plain or packed with gzip, and the bytes that grow meanwhile. */
+/* Files that a reader reads from beginning to end, plain or packed, and the bytes that grow meanwhile. A packed file is
+ * read to its last byte: each of its streams must be whole, and nothing but zero bytes, as tapes and gzip(1) have them,
+ * may stand between streams or after the last one. */
 #include "internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <zlib.h>
 
 #include "tribikos/alive.h"
 #include "tribikos/fault.h"
 #include "tribikos/file.h"
 #include "tribikos/memory.h"
+#include "unpack.h"
 
 enum { PIECE = 1 << 20 };
+
+struct trb__stream {
+    int fd;
+    size_t left; /* bytes of the file that may still be read; SIZE_MAX: up to its end */
+    const trb__codec *codec;
+    void *state;                   /* of the codec; NULL for a plain file */
+    uint8_t *in;                   /* [PIECE] packed bytes */
+    size_t in_at, in_n, in_before; /* used, there, and read in earlier pieces */
+    bool between;                  /* no stream has begun yet, or the last one has ended */
+    size_t streams;                /* that have ended */
+    uint8_t head[TRB__HEAD];       /* the first unpacked bytes */
+    size_t head_n, head_at;
+    size_t given;                /* unpacked bytes handed out */
+    size_t promised, promise_at; /* what a header promises, and after how many bytes it stood */
+    bool checked;                /* an entry of a zip archive: one stream, whose CRC is known */
+    uLong crc, crc_wanted;
+};
 
 trb_status trb__bytes_room(trb__bytes *b, size_t more)
 {
@@ -30,68 +51,199 @@ trb_status trb__bytes_room(trb__bytes *b, size_t more)
     return TRB_OK;
 }
 
-trb_status trb__source_open(const char *path, trb__source *s)
+/* Read up to n bytes as they are in the file; fewer only at its end. */
+static trb_status read_file(const trb__source *s, size_t n, uint8_t *out, size_t *got)
 {
-    trb_status st = TRB_OK;
-    struct stat info;
-    unsigned char magic[2] = {0, 0};
-    TRB_TRY(trb_fault("file.open"));
-    int fd = -1;
-    if (!trb_file_exists(path))
-        return trb_fail(TRB_ECONFIG,
-                        "%s: cannot be read: %s; see `data.root` (or TRIBIKOS_DATA) and the names in `data`", path,
-                        strerror(ENOENT));
-    TRB_TRY(trb_file_open(path, O_RDONLY, &fd));
-    if (fstat(fd, &info) != 0) {
-        st = trb_fail(TRB_EIO, "%s: cannot be examined: %s", path, strerror(errno));
-        goto done;
+    trb__stream *z = s->stream;
+    size_t have = 0;
+    TRB_TRY(trb_fault("file.read"));
+    if (n > z->left) n = z->left;
+    while (have < n) {
+        const size_t rest = n - have;
+        const ssize_t r = read(z->fd, out + have, rest < PIECE ? rest : PIECE);
+        if (r < 0 && errno == EINTR) continue;
+        if (r < 0) return trb_fail(TRB_EIO, "%s: reading failed: %s", s->path, strerror(errno));
+        if (r == 0) break;
+        have += (size_t)r;
+        trb_alive();
     }
-    const ssize_t got = pread(fd, magic, sizeof magic, 0);
-    gzFile gz = gzdopen(fd, "rb");
-    if (got < 0 || gz == NULL) {
-        st = trb_fail(TRB_EIO, "%s: cannot be read: %s", path, strerror(errno));
-        if (gz != NULL) (void)gzclose_r(gz);
-        fd = gz != NULL ? -1 : fd;
-        goto done;
-    }
-    fd = -1;
-    (void)gzbuffer(gz, PIECE);
-    *s = (trb__source){.gz = gz,
-                       .path = path,
-                       .file_bytes = (size_t)info.st_size,
-                       .packed = got == 2 && magic[0] == 0x1f && magic[1] == 0x8b};
-done:
-    if (fd >= 0) (void)close(fd);
-    return st;
+    if (z->left != SIZE_MAX) z->left -= have;
+    *got = have;
+    return TRB_OK;
 }
 
-void trb__source_close(trb__source *s)
+static trb_status refill(const trb__source *s)
 {
-    /* Nothing was written, so nothing can be lost by closing. */
-    if (s->gz != NULL) (void)gzclose_r(s->gz);
-    s->gz = NULL;
+    trb__stream *z = s->stream;
+    z->in_before += z->in_n;
+    z->in_at = z->in_n = 0;
+    return read_file(s, PIECE, z->in, &z->in_n);
+}
+
+static trb_status damaged(const trb__source *s, const char *why)
+{
+    const trb__stream *z = s->stream;
+    return trb_fail(TRB_EINPUT, "%s: damaged or truncated %s file (%s; byte %zu of the file, stream %zu in it)",
+                    s->path, z->codec->name, why, z->in_before + z->in_at, z->streams + 1);
+}
+
+/* Whether a further stream begins at the next packed byte. Zero bytes in front of it are skipped. */
+static trb_status next_stream(const trb__source *s, bool *more)
+{
+    trb__stream *z = s->stream;
+    for (;;) {
+        while (z->in_at < z->in_n && z->streams > 0 && z->in[z->in_at] == 0) z->in_at++;
+        *more = z->in_at < z->in_n;
+        if (*more) return TRB_OK;
+        TRB_TRY(refill(s));
+        if (z->in_n == 0) return TRB_OK;
+    }
+}
+
+static trb_status unpack(const trb__source *s, size_t n, uint8_t *out, size_t *got)
+{
+    trb__stream *z = s->stream;
+    trb__piece p = {.out = out, .n_out = n};
+    while (p.n_out > 0) {
+        if (z->between) {
+            bool more = false;
+            TRB_TRY(next_stream(s, &more));
+            if (!more) break;
+            if (z->checked && z->streams > 0) return damaged(s, "bytes follow its end");
+            z->between = false;
+        }
+        const size_t room = p.n_out;
+        p.in = z->in + z->in_at;
+        p.n_in = z->in_n - z->in_at;
+        const trb__unpacked step = z->codec->step(z->state, &p);
+        const bool moved = p.n_in != z->in_n - z->in_at || p.n_out != room;
+        z->in_at = z->in_n - p.n_in;
+        trb_alive();
+        if (step == TRB__DAMAGED) return damaged(s, p.why);
+        z->between = step == TRB__ENDED;
+        z->streams += step == TRB__ENDED;
+        if (moved || z->between) continue;
+        if (z->in_at < z->in_n) return damaged(s, "it cannot be unpacked further");
+        TRB_TRY(refill(s));
+        if (z->in_n == 0) return damaged(s, "it ends too early");
+    }
+    *got = n - p.n_out;
+    return TRB_OK;
 }
 
 /* Read up to n bytes; fewer only at the end of the file. */
 static trb_status read_some(trb__source *s, size_t n, uint8_t *out, size_t *got)
 {
-    size_t have = 0;
-    TRB_TRY(trb_fault("file.read"));
-    while (have < n) {
-        const size_t left = n - have;
-        const int r = gzread(s->gz, out + have, left < PIECE ? (unsigned)left : PIECE);
-        int code = Z_OK;
-        const char *why = gzerror(s->gz, &code);
-        if (r < 0 && code == Z_ERRNO) return trb_fail(TRB_EIO, "%s: reading failed: %s", s->path, strerror(errno));
-        /* For a truncated stream, gzread() returns the bytes that it got and reports the error separately. */
-        if (r < 0 || code == Z_BUF_ERROR || code == Z_DATA_ERROR)
-            return trb_fail(TRB_EINPUT, "%s: damaged or truncated gzip file (%s)", s->path, why);
-        if (r == 0) break;
-        have += (size_t)r;
-        trb_alive();
+    trb__stream *z = s->stream;
+    const size_t kept = z->head_n - z->head_at, first = n < kept ? n : kept;
+    size_t more = 0;
+    if (first > 0) memcpy(out, z->head + z->head_at, first);
+    z->head_at += first;
+    if (first < n) {
+        TRB_TRY(z->codec != NULL ? unpack(s, n - first, out + first, &more)
+                                 : read_file(s, n - first, out + first, &more));
+        if (z->checked)
+            for (size_t at = 0; at < more; at += PIECE)
+                z->crc = crc32(z->crc, out + first + at, (uInt)(more - at < PIECE ? more - at : PIECE));
     }
-    *got = have;
+    *got = first + more;
+    z->given += *got;
     return TRB_OK;
+}
+
+/* Find out how the file is packed, and read its first bytes. */
+static trb_status begin(trb__source *s, const trb__codec *codec)
+{
+    trb__stream *z = s->stream;
+    z->between = true;
+    z->codec = codec;
+    s->packed = codec != NULL;
+    if (codec != NULL) {
+        if (codec->open == NULL)
+            return trb_fail(
+                TRB_ECONFIG,
+                "%s: is packed by %s, and this program was built without %s; unpack the file, or build again "
+                "where %s and its headers are installed",
+                s->path, codec->name, codec->library, codec->library);
+        TRB_TRY(trb_alloc(TRB_MEM_DATA, PIECE, 1, &z->in));
+        TRB_TRY(codec->open(&z->state));
+    }
+    TRB_TRY(read_some(s, TRB__HEAD, z->head, &z->head_n));
+    z->given = z->head_at = 0;
+    return TRB_OK;
+}
+
+static trb_status open_file(const char *path, trb__source *s)
+{
+    trb__stream *z = NULL;
+    struct stat info;
+    TRB_TRY(trb_fault("file.open"));
+    if (!trb_file_exists(path))
+        return trb_fail(TRB_ECONFIG,
+                        "%s: cannot be read: %s; see `data.root` (or TRIBIKOS_DATA) and the names in `data`", path,
+                        strerror(ENOENT));
+    TRB_TRY(trb_alloc(TRB_MEM_DATA, 1, sizeof *z, &z));
+    z->fd = -1;
+    z->left = SIZE_MAX;
+    *s = (trb__source){.stream = z, .path = path};
+    TRB_TRY(trb_file_open(path, O_RDONLY, &z->fd));
+    if (fstat(z->fd, &info) != 0) return trb_fail(TRB_EIO, "%s: cannot be examined: %s", path, strerror(errno));
+    s->file_bytes = (size_t)info.st_size;
+    return TRB_OK;
+}
+
+trb_status trb__source_open(const char *path, trb__source *s)
+{
+    trb_status st = TRB_OK;
+    uint8_t magic[6];
+    *s = (trb__source){NULL, NULL, 0, false};
+    TRB_GO(open_file(path, s));
+    const ssize_t got = pread(s->stream->fd, magic, sizeof magic, 0);
+    if (got < 0) TRB_GO(trb_fail(TRB_EIO, "%s: cannot be read: %s", path, strerror(errno)));
+    st = begin(s, trb__codec_of(magic, (size_t)got));
+done:
+    if (st != TRB_OK) trb__source_close(s);
+    return st;
+}
+
+trb_status trb__source_open_part(const char *path, size_t from, size_t bytes, bool deflated, uint32_t crc,
+                                 trb__source *s)
+{
+    trb_status st = TRB_OK;
+    *s = (trb__source){NULL, NULL, 0, false};
+    TRB_GO(open_file(path, s));
+    if (lseek(s->stream->fd, (off_t)from, SEEK_SET) < 0)
+        TRB_GO(trb_fail(TRB_EIO, "%s: reading failed: %s", path, strerror(errno)));
+    s->file_bytes = s->stream->left = bytes;
+    s->stream->checked = true;
+    s->stream->crc_wanted = crc;
+    st = begin(s, deflated ? &trb__deflate : NULL);
+done:
+    if (st != TRB_OK) trb__source_close(s);
+    return st;
+}
+
+void trb__source_close(trb__source *s)
+{
+    trb__stream *z = s->stream;
+    if (z == NULL) return;
+    /* Nothing was written, so nothing can be lost by closing. */
+    if (z->state != NULL) z->codec->close(z->state);
+    if (z->fd >= 0) (void)close(z->fd);
+    trb_free(z->in);
+    trb_free(z);
+    s->stream = NULL;
+}
+
+const uint8_t *trb__source_head(const trb__source *s, size_t *n)
+{
+    *n = s->stream->head_n;
+    return s->stream->head;
+}
+
+trb_status trb__source_unlike(const trb__source *s, const char *expected)
+{
+    return trb__unlike(TRB_EINPUT, s->path, expected, s->stream->head, s->stream->head_n);
 }
 
 trb_status trb__source_read(trb__source *s, size_t n, void *out)
@@ -102,12 +254,24 @@ trb_status trb__source_read(trb__source *s, size_t n, void *out)
     return trb_fail(TRB_EINPUT, "%s: truncated: expected %zu more bytes, got %zu", s->path, n, got);
 }
 
+/* The size of a plain file is known before it is read, so it can be compared with the header at once. */
+trb_status trb__source_promise(trb__source *s, size_t bytes)
+{
+    trb__stream *z = s->stream;
+    z->promised = bytes;
+    z->promise_at = z->given;
+    if (s->packed || (s->file_bytes >= z->given && s->file_bytes - z->given == bytes)) return TRB_OK;
+    return trb_fail(TRB_EINPUT, "%s: its header promises %zu bytes of data, the file has %zu", s->path, bytes,
+                    s->file_bytes - z->given);
+}
+
 trb_status trb__source_append(trb__source *s, size_t n, trb__bytes *b)
 {
     /* Packed images are seldom smaller than an eighth of their size. If a header claims more than that, memory grows
      * only as far as bytes really arrive. */
     size_t room = 0;
     if (__builtin_mul_overflow(s->file_bytes, 8U, &room)) room = SIZE_MAX;
+    if (room < PIECE) room = PIECE;
     for (size_t left = n; left > 0;) {
         const size_t piece = left < room ? left : room;
         TRB_TRY(trb__bytes_room(b, piece));
@@ -116,11 +280,20 @@ trb_status trb__source_append(trb__source *s, size_t n, trb__bytes *b)
         b->n += got;
         left -= got;
         if (got < piece)
-            return trb_fail(TRB_EINPUT, "%s: truncated: its header promises %zu bytes of data, got %zu", s->path, n,
-                            n - left);
+            return trb_fail(TRB_EINPUT, "%s: truncated: its header promises %zu bytes of data, got %zu", s->path,
+                            s->stream->promised, s->stream->given - s->stream->promise_at);
         room = b->n;
     }
     return TRB_OK;
+}
+
+/* After the last byte the end must be there: unpacking up to it shows whether the last stream is whole. */
+static trb_status check_sum(const trb__source *s)
+{
+    const trb__stream *z = s->stream;
+    if (!z->checked || z->crc == z->crc_wanted) return TRB_OK;
+    return trb_fail(TRB_EINPUT, "%s: damaged archive: the CRC of an entry is %08lx, expected %08lx", s->path, z->crc,
+                    z->crc_wanted);
 }
 
 trb_status trb__source_append_all(trb__source *s, trb__bytes *b)
@@ -130,7 +303,7 @@ trb_status trb__source_append_all(trb__source *s, trb__bytes *b)
         TRB_TRY(trb__bytes_room(b, piece));
         TRB_TRY(read_some(s, piece, b->at + b->n, &got));
         b->n += got;
-        if (got < piece) return TRB_OK;
+        if (got < piece) return check_sum(s);
         piece = b->n;
     } while (true);
 }
@@ -140,12 +313,5 @@ trb_status trb__source_expect_end(trb__source *s)
     uint8_t byte = 0;
     size_t got = 0;
     TRB_TRY(read_some(s, 1, &byte, &got));
-    return got == 0 ? TRB_OK : trb_fail(TRB_EINPUT, "%s: more bytes than its header promises", s->path);
-}
-
-const char *trb_data_library(void)
-{
-    static char text[40];
-    (void)snprintf(text, sizeof text, "zlib %s", zlibVersion());
-    return text;
+    return got == 0 ? check_sum(s) : trb_fail(TRB_EINPUT, "%s: more bytes than its header promises", s->path);
 }

@@ -105,9 +105,10 @@ static void end_lines(trb__bytes *text)
 static trb_status read_text(const char *path, trb__bytes *text)
 {
     trb_status st = TRB_OK;
-    trb__source s = {NULL, NULL, 0, false};
+    trb__source s = {0};
     TRB_TRY(trb__source_open(path, &s));
     TRB_GO(trb__source_append_all(&s, text));
+    TRB_GO(trb__expect_table(path, text->at, text->n < TRB__HEAD ? text->n : TRB__HEAD));
     TRB_GO(trb__bytes_room(text, 1));
     text->at[text->n] = '\0';
     const char *at = (const char *)text->at;

@@ -26,7 +26,10 @@ static trb_data_files files_of(const trb_config *c, bool test)
                             .n_categories = c->data.n_categories,
                             .categories = c->data.categories,
                             .header = c->data.header,
-                            .missing = c->data.missing};
+                            .missing = c->data.missing,
+                            .layout = c->data.layout,
+                            .x = c->data.x,
+                            .y = c->data.y};
 }
 
 /* What weights files and manifests say of the schema. */
@@ -62,10 +65,12 @@ trb_status trb__dataset_load(trb_comm *world, const trb_config *c, trb__dataset 
 {
     *s = (trb__dataset){0};
     trb_data_files files = files_of(c, false);
-    trb_status st = TRB_OK;
-    if (trb_data_surveyed(files.format)) st = trb__schema_decide(world, &files, &s->schema);
+    trb__matches names;
+    trb_status st = trb__files_match(world, &files, &names);
+    if (st == TRB_OK && trb_data_surveyed(files.format)) st = trb__schema_decide(world, &files, &s->schema);
     files.schema = s->schema;
     if (st == TRB_OK) st = trb__dataset_read(world, "data.train", &files, s);
+    trb__matches_clear(&names);
     if (st == TRB_OK) st = trb_agree(world, prepare(c, s));
     if (st == TRB_OK) st = trb_comm_same(world, s->data.digest, "the data set (data.train)");
     if (st != TRB_OK) trb__dataset_clear(s);

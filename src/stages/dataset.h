@@ -18,8 +18,18 @@ typedef struct {
     int64_t *train, *val; /* ids, ascending */
 } trb__dataset;
 
-/** Read the data set of these files by their schema. The ranks of a node read it once and share it. Says how many
- * missing values and rows there were. Collective over world.
+/** Names of files that patterns have been replaced by. */
+typedef struct {
+    char *text, **name;
+} trb__matches;
+/** Replace the patterns in names of files by what rank 0 finds. Without any, nothing is done. Collective over world;
+ * the status is agreed.
+ * \param[in,out] files  its names are then borrowed from `names`, which is to be cleared after a failure too */
+trb_status trb__files_match(trb_comm *world, trb_data_files *files, trb__matches *names);
+void trb__matches_clear(trb__matches *names);
+
+/** Read the data set of these files, whose names may be patterns, by their schema. The ranks of a node read it once and
+ * share it. Says how many missing values and rows there were. Collective over world.
  * \param[in] what  "data.test", for messages
  * \param[out] s  data and block */
 trb_status trb__dataset_read(trb_comm *world, const char *what, const trb_data_files *files, trb__dataset *s);

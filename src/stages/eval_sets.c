@@ -24,10 +24,8 @@ trb_status trb__set_open(trb_comm *world, const trb_config *c, const int64_t *id
     for (size_t i = 0; i < set->n; i++) set->id[i] = id != NULL ? id[i] : (int64_t)i;
     for (size_t i = 0; i < set->rows; i++) {
         const int64_t id = set->id[set->at + i];
-        if (set->data->task == TRB_TASK_REGRESSION && set->data->target != NULL)
-            set->target[i] = set->data->target[id];
-        else if (set->data->label != NULL)
-            set->label[i] = set->data->label[id];
+        if (set->data->target != NULL) set->target[i] = set->data->target[id];
+        if (set->data->label != NULL) set->label[i] = set->data->label[id];
     }
     return TRB_OK;
 }
@@ -43,6 +41,7 @@ void trb__set_close(trb__set *set)
 trb_status trb__ood_load(trb_comm *world, const trb_config *c, size_t i, const trb_data *trained_on, trb__dataset *out)
 {
     const trb_ood_opts *o = &c->eval.ood[i];
+    const bool tables = c->data.format == TRB_FORMAT_TABLE;
     const trb_data_files files = {.task = c->data.task,
                                   .format = o->format,
                                   .root = o->root,
@@ -50,16 +49,15 @@ trb_status trb__ood_load(trb_comm *world, const trb_config *c, size_t i, const t
                                   .files = o->files,
                                   .header = c->data.header,
                                   .missing = c->data.missing,
-                                  .labels = o->format == TRB_FORMAT_TABLE ? TRB_LABELS_IGNORED : TRB_LABELS_NEEDED,
-                                  .schema = o->format == c->data.format ? trained_on->schema : NULL};
+                                  .labels = TRB_LABELS_IGNORED,
+                                  .layout = o->layout,
+                                  .x = o->x,
+                                  .schema = tables || o->format != TRB_FORMAT_TABLE ? trained_on->schema : NULL};
     *out = (trb__dataset){0};
     char what[TRB_NAME_MAX + 8];
     (void)snprintf(what, sizeof what, "ood.%s", o->name);
     trb_status st = trb__dataset_read(world, what, &files, out);
-    if (st == TRB_OK) {
-        out->data.classes = 0; /* its labels mean other classes, so their number must not be compared */
-        st = trb_agree(world, trb_data_normalize_as(&out->data, trained_on));
-    }
+    if (st == TRB_OK) st = trb_agree(world, trb_data_normalize_as(&out->data, trained_on));
     if (st == TRB_OK) st = trb_comm_same(world, out->data.digest, "a set of eval.ood");
     if (st != TRB_OK) trb__dataset_clear(out);
     return trb_fail_of(st, "ood.%s: ", o->name);

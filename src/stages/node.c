@@ -42,6 +42,26 @@ done:
     return st;
 }
 
+trb_status trb__files_match(trb_comm *world, trb_data_files *files, trb__matches *names)
+{
+    char *found = NULL;
+    *names = (trb__matches){NULL, NULL};
+    if (!trb_data_has_patterns(files)) return TRB_OK;
+    trb_status st = trb_comm_rank(world) == 0 ? trb_data_match(files, &found) : TRB_OK;
+    st = trb_agree(world, st);
+    if (st == TRB_OK) st = trb_comm_bcast_text(world, found, &names->text);
+    if (st == TRB_OK) st = trb_agree(world, trb_data_take_names(files, names->text, &names->name));
+    trb_free(found);
+    return st;
+}
+
+void trb__matches_clear(trb__matches *names)
+{
+    trb_free(names->name);
+    trb_free(names->text);
+    *names = (trb__matches){NULL, NULL};
+}
+
 trb_status trb__schema_decide(trb_comm *world, const trb_data_files *files, trb_schema **schema)
 {
     trb_schema *s = NULL, own = {0};
@@ -87,7 +107,7 @@ static void say_read(const char *what, const trb_data_files *files, const trb_da
     if (trb_log_first(line)) trb_warn("%s", line);
 }
 
-trb_status trb__dataset_read(trb_comm *world, const char *what, const trb_data_files *files, trb__dataset *s)
+static trb_status read_files(trb_comm *world, const char *what, const trb_data_files *files, trb__dataset *s)
 {
     trb_comm *node = NULL;
     TRB_TRY(trb_comm_node(world, 0, &node));
@@ -99,6 +119,16 @@ trb_status trb__dataset_read(trb_comm *world, const char *what, const trb_data_f
     TRB_TRY(trb_agree(world, st));
     say_read(what, files, &s->data);
     return TRB_OK;
+}
+
+trb_status trb__dataset_read(trb_comm *world, const char *what, const trb_data_files *files, trb__dataset *s)
+{
+    trb_data_files matched = *files;
+    trb__matches names;
+    trb_status st = trb__files_match(world, &matched, &names);
+    if (st == TRB_OK) st = read_files(world, what, &matched, s);
+    trb__matches_clear(&names);
+    return st;
 }
 
 /* Whether all ranks of the node together may keep `bytes`. \param[in] mine  what this rank may keep */

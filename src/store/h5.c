@@ -26,7 +26,7 @@ enum { MAX_TEXT = 1 << 20 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
-static hid_t types[TRB_F64 + 1];
+static hid_t types[TRB_DTYPES], big_types[TRB_DTYPES]; /* little-endian, and big-endian */
 static hid_t file_access, file_creation;
 
 const char *trb_h5_library(void)
@@ -66,6 +66,15 @@ static void begin(void)
     (void)H5Tset_size(f16, 2);
     (void)H5Tset_ebias(f16, 15);
     types[TRB_F16] = f16;
+    types[TRB_BOOL] = H5T_STD_U8LE;
+    types[TRB_I8] = H5T_STD_I8LE;
+    types[TRB_I16] = H5T_STD_I16LE;
+    types[TRB_U16] = H5T_STD_U16LE;
+    types[TRB_U32] = H5T_STD_U32LE;
+    for (size_t t = 0; t < TRB_DTYPES; t++) {
+        big_types[t] = H5Tcopy(types[t]);
+        (void)H5Tset_order(big_types[t], H5T_ORDER_BE);
+    }
 }
 
 void trb__h5_lock(void)
@@ -84,6 +93,30 @@ void trb__h5_unlock(void)
 hid_t trb__h5_type(trb_dtype t)
 {
     return types[t];
+}
+
+/* Whether a type is the enumeration {FALSE = 0, TRUE = 1} of a byte, which h5py writes for bool. */
+static bool is_bool(hid_t type)
+{
+    static const char *const names[] = {"FALSE", "TRUE"};
+    if (H5Tget_class(type) != H5T_ENUM || H5Tget_size(type) != 1 || H5Tget_nmembers(type) != 2) return false;
+    for (int8_t value = 0; value < 2; value++) {
+        char name[8] = "";
+        if (H5Tenum_nameof(type, &value, name, sizeof name) < 0 || strcmp(name, names[value]) != 0) return false;
+    }
+    return true;
+}
+
+bool trb__h5_known(hid_t stored, trb_dtype *t)
+{
+    int i = 0;
+    if (is_bool(stored)) {
+        *t = TRB_BOOL;
+        return true;
+    }
+    while (i < TRB_DTYPES && H5Tequal(stored, types[i]) <= 0 && H5Tequal(stored, big_types[i]) <= 0) i++;
+    *t = (trb_dtype)i;
+    return i < TRB_DTYPES;
 }
 
 typedef struct {

@@ -141,7 +141,8 @@ static trb_status check_storage(trb_h5 *h, const char *name, const trb_h5_shape 
         const H5Z_filter_t id = H5Pget_filter2(creation, (unsigned)i, &flags, &n, NULL, sizeof filter, filter, NULL);
         if (id != H5Z_FILTER_DEFLATE && id != H5Z_FILTER_SHUFFLE && id != H5Z_FILTER_FLETCHER32)
             return trb_fail(TRB_EINTEGRITY,
-                            "%s: data set %s is packed by filter %d (%s), expected deflate, shuffle or fletcher32",
+                            "%s: data set %s is packed by filter %d (%s), expected deflate, shuffle or fletcher32; "
+                            "`h5repack -f GZIP=4 OLD NEW` packs it anew",
                             h->path, name, (int)id, filter);
     }
     const size_t stored = (size_t)H5Dget_storage_size(h->set);
@@ -168,17 +169,13 @@ static trb_status describe(trb_h5 *h, const char *name, trb_h5_shape *shape)
     trb_status st = TRB_OK;
     trb_h5_shape s = {.ndim = 0};
     hsize_t dim[H5S_MAX_RANK];
-    int t = TRB_U8;
     const hid_t type = H5Dget_type(h->set), space = H5Dget_space(h->set), creation = H5Dget_create_plist(h->set);
     if (type < 0 || space < 0 || creation < 0) {
         st = trb__h5_fail(h, TRB_EINTEGRITY, "cannot describe data set", name);
         goto done;
     }
-    while (t <= TRB_F64 && H5Tequal(type, trb__h5_type((trb_dtype)t)) <= 0) t++;
-    if (t > TRB_F64) {
-        st = trb_fail(TRB_EINTEGRITY,
-                      "%s: data set %s is not uint8, int32, int64, uint64, float16, float32 or float64 in "
-                      "little-endian order",
+    if (!trb__h5_known(type, &s.type)) {
+        st = trb_fail(TRB_EINTEGRITY, "%s: data set %s holds neither bool, whole numbers nor floats of 16 to 64 bits",
                       h->path, name);
         goto done;
     }
@@ -188,7 +185,6 @@ static trb_status describe(trb_h5 *h, const char *name, trb_h5_shape *shape)
                       TRB_H5_MAX_DIM);
         goto done;
     }
-    s.type = (trb_dtype)t;
     s.ndim = (size_t)ndim;
     size_t bytes = trb_dtype_bytes(s.type);
     for (size_t d = 0; d < s.ndim; d++) {
@@ -250,8 +246,9 @@ static size_t rows_a_call(const trb_h5 *h, size_t bytes)
     return rows < whole ? whole : rows / whole * whole;
 }
 
-/* Transfer rows [first, first + n) of the open data set. `stored`, `space`, `ndim` and `dim` describe it. */
-static trb_status move(trb_h5 *h, hid_t stored, hid_t space, int ndim, const hsize_t *dim, size_t first, size_t n,
+/* Transfer rows [first, first + n) of the open data set, which `space`, `ndim` and `dim` describe. `type` is the type
+ * in memory. */
+static trb_status move(trb_h5 *h, hid_t type, hid_t space, int ndim, const hsize_t *dim, size_t first, size_t n,
                        const void *from, void *to)
 {
     trb_status st = TRB_OK;
@@ -260,8 +257,8 @@ static trb_status move(trb_h5 *h, hid_t stored, hid_t space, int ndim, const hsi
     count[0] = n;
     const hid_t memory = H5Screate_simple(ndim, count, NULL);
     if (H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, count, NULL) < 0 ||
-        (from != NULL ? H5Dwrite(h->set, stored, memory, space, H5P_DEFAULT, from)
-                      : H5Dread(h->set, stored, memory, space, H5P_DEFAULT, to)) < 0)
+        (from != NULL ? H5Dwrite(h->set, type, memory, space, H5P_DEFAULT, from)
+                      : H5Dread(h->set, type, memory, space, H5P_DEFAULT, to)) < 0)
         st = trb__h5_fail(h, TRB_EINTEGRITY, from != NULL ? "cannot write to data set" : "cannot read data set",
                           h->set_name);
     if (memory >= 0) (void)H5Sclose(memory);
@@ -269,7 +266,8 @@ static trb_status move(trb_h5 *h, hid_t stored, hid_t space, int ndim, const hsi
     return st;
 }
 
-/* Transfer rows `from` memory or `to` memory. Memory and file have the same type, so HDF5 converts nothing. */
+/* Transfer rows `from` memory or `to` memory. Memory and file have the same type, so HDF5 converts at most the order of
+ * bytes. */
 static trb_status transfer(trb_h5 *h, const char *name, trb_dtype type, size_t first, size_t n, const void *from,
                            void *to)
 {
@@ -284,7 +282,8 @@ static trb_status transfer(trb_h5 *h, const char *name, trb_dtype type, size_t f
         st = trb__h5_fail(h, TRB_EINTEGRITY, what, name);
         goto done;
     }
-    if (to != NULL && H5Tequal(stored, trb__h5_type(type)) <= 0) {
+    trb_dtype known = TRB_U8;
+    if (to != NULL && (!trb__h5_known(stored, &known) || known != type)) {
         st = trb_fail(TRB_EINTEGRITY, "%s: data set %s is not %s", h->path, name, trb_dtype_name(type));
         goto done;
     }
@@ -293,15 +292,32 @@ static trb_status transfer(trb_h5 *h, const char *name, trb_dtype type, size_t f
                       (unsigned long long)dim[0], first, first + n);
         goto done;
     }
+    /* An enumeration is read as itself: HDF5 would look each value up. */
+    const hid_t memory = to == NULL || type == TRB_BOOL ? stored : trb__h5_type(type);
     const size_t bytes = row_bytes(type, ndim, dim), step = to != NULL ? rows_a_call(h, bytes) : SIZE_MAX;
     for (size_t at = 0, rows = 0; at < n && st == TRB_OK; at += rows) {
         const size_t left = step - (first + at) % step;
         rows = left < n - at ? left : n - at;
-        st = move(h, stored, space, ndim, dim, first + at, rows, from, to != NULL ? (char *)to + at * bytes : NULL);
+        st = move(h, memory, space, ndim, dim, first + at, rows, from, to != NULL ? (char *)to + at * bytes : NULL);
     }
 done:
     if (space >= 0) (void)H5Sclose(space);
     if (stored >= 0) (void)H5Tclose(stored);
+    return st;
+}
+
+trb_status trb_h5_rows_a_call(trb_h5 *h, const char *name, size_t *rows)
+{
+    trb_h5_shape s;
+    hsize_t dim[TRB_H5_MAX_DIM];
+    trb__h5_lock();
+    trb_status st = open_set(h, name);
+    if (st == TRB_OK) st = describe(h, name, &s);
+    if (st == TRB_OK) {
+        to_hsize(&s, dim);
+        *rows = rows_a_call(h, row_bytes(s.type, (int)s.ndim, dim));
+    }
+    trb__h5_unlock();
     return st;
 }
 
@@ -378,4 +394,37 @@ trb_status trb_h5_each(trb_h5 *h, trb_status (*visit)(void *ctx, const char *nam
         v.st = trb__h5_fail(h, TRB_EINTEGRITY, "cannot list the data sets", NULL);
     trb__h5_unlock();
     return v.st;
+}
+
+typedef struct {
+    trb_h5 *h;
+    trb_text *t;
+} listing;
+
+static herr_t list_object(hid_t group, const char *name, const H5O_info_t *info, void *data)
+{
+    const listing *l = data;
+    hsize_t dim[H5S_MAX_RANK];
+    trb_dtype type = TRB_U8;
+    (void)group;
+    if (info->type != H5O_TYPE_DATASET) return 0;
+    const hid_t set = H5Dopen2(l->h->file, name, H5P_DEFAULT);
+    if (set < 0) return 0;
+    const hid_t stored = H5Dget_type(set), space = H5Dget_space(set);
+    const int ndim = space < 0 ? -1 : H5Sget_simple_extent_dims(space, dim, NULL);
+    trb_text_add(l->t, "%s%s %s", l->t->n > 0 ? ", " : "", name,
+                 stored >= 0 && trb__h5_known(stored, &type) ? trb_dtype_name(type) : "of another type");
+    for (int d = 0; d < ndim; d++) trb_text_add(l->t, "%s[%llu]", d == 0 ? " " : "", (unsigned long long)dim[d]);
+    if (space >= 0) (void)H5Sclose(space);
+    if (stored >= 0) (void)H5Tclose(stored);
+    (void)H5Dclose(set);
+    return 0;
+}
+
+void trb_h5_list(trb_h5 *h, trb_text *t)
+{
+    listing l = {.h = h, .t = t};
+    trb__h5_lock();
+    (void)H5Ovisit2(h->file, H5_INDEX_NAME, H5_ITER_INC, list_object, &l, H5O_INFO_BASIC);
+    trb__h5_unlock();
 }

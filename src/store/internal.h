@@ -40,8 +40,10 @@ trb_status trb__file_settle(const char *tmp, const char *path);
 void trb__h5_lock(void);
 void trb__h5_unlock(void);
 
-/** The HDF5 id of a stored type; borrowed. */
+/** The HDF5 id of a stored type, little-endian; borrowed. TRB_BOOL, which HDF5 has none of, is as TRB_U8. */
 hid_t trb__h5_type(trb_dtype t);
+/** Which of our types a stored one is, in either order of bytes. \return false if it is none */
+bool trb__h5_known(hid_t stored, trb_dtype *t);
 
 /** Record that the last HDF5 call failed, with the innermost reason that HDF5 gave. Call it before any other HDF5 call.
  * \return TRB_EIO if the operating system refused something, otherwise `st` */

@@ -256,6 +256,7 @@ other=(run "$conf" --run.dir="$work/other")
 refused "another shape" 2 'error: ood.noise: ' "${other[@]}" --ood.noise.files='[small, small-labels]'
 refused "a missing file" 2 'error: ood.shuffled: ' "${other[@]}" --ood.shuffled.files='[nowhere.h5]'
 refused "an unknown corruption" 2 'got `rotatoin`; did you mean `rotation`' "${other[@]}" --eval.corruptions='[rotatoin]'
-refused "labels that are images" 3 'error: ood.noise: ' "${other[@]}" --ood.noise.files='[noise, t10k-images-idx3-ubyte]'
+echo '<html>403 Forbidden</html>' >"$work/data/page"
+refused "a web page" 3 'error: ood.noise: ' "${other[@]}" --ood.noise.files='[noise, page]'
 check "before anything is trained" test ! -e "$work/other/members"
 finish

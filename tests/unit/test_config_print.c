@@ -114,8 +114,8 @@ static void everything_else(void **state)
         "  views: 5\n  view_recipes: [\"flip, cutout 3\"]\n  view_seed: 9007199254740991\n",
         "    views: 2\n",
         "  ood: [far, near-by]\n  corruptions: [shift, noise]\n",
-        "ood:\n  far:\n    files: [a, b]\n    format: idx\n    root: /x\n  near-by:\n    files: [c]\n"
-        "    format: cifar100\n    root: \"null\"\n",
+        "ood:\n  far:\n    files: [a, b]\n    format: idx\n    root: /x\n    layout: auto\n    x: x\n"
+        "  near-by:\n    files: [c]\n    format: cifar100\n    root: \"null\"\n    layout: auto\n    x: x\n",
         "\"it's\", \"true\", \"12\"",
         NULL};
     prints_back(SMALL, sizeof flags / sizeof flags[0], flags, fragments);

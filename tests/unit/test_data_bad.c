@@ -87,15 +87,27 @@ static void wrong_magic(void **state)
 {
     (void)state;
     uint8_t bad[IMAGES];
-    for (size_t i = 0; i < 4; i++) {
+    static const struct {
+        size_t at;
+        uint8_t is;
+        const char *said;
+    } changes[] = {{0, 1, "begins with the bytes 01 00 08 03"}, {1, 1, "begins with the bytes 00 01 08 03"},
+                   {2, 7, "begins with the bytes 00 00 07 03"}, {2, 10, "begins with the bytes 00 00 0a 03"},
+                   {3, 0, "begins with the bytes 00 00 08 00"}, {3, 6, "begins with the bytes 00 00 08 06"}};
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
         memcpy(bad, images, IMAGES);
-        bad[i] ^= 1;
-        refuse_images(IMAGES, bad, "00 00 08 03, got", "00 00 08 03, got");
+        bad[changes[i].at] = changes[i].is;
+        refuse_images(IMAGES, bad, changes[i].said, changes[i].said);
     }
+    /* One dimension fewer: the third one then counts as data. */
+    memcpy(bad, images, IMAGES);
+    bad[3] = 2;
+    refuse_images(IMAGES, bad, "promises 20 bytes of data, the file has 84", "more bytes than its header promises");
     /* Images and labels changed places. */
     fixture_write(scratch, "x", false, LABELS, labels);
     fixture_write(scratch, "y", false, IMAGES, images);
-    refuse(TRB_EINPUT, "expected IDX images, which begin with 00 00 08 03, got 00 00 08 01");
+    refuse(TRB_EINPUT,
+           "/x: expected samples, got [5], one value each, and samples [5][4][4] where labels are expected");
 }
 
 static void zero_dimensions(void **state)
@@ -117,7 +129,7 @@ static void counts_disagree(void **state)
     (void)fixture_put_u32(fewer + 4, N - 1);
     fixture_write(scratch, "x", false, IMAGES, images);
     fixture_write(scratch, "y", false, sizeof fewer, fewer);
-    refuse(TRB_EINPUT, "4 labels, but 5 images");
+    refuse(TRB_EINPUT, "4 labels, but 5 samples");
     fixture_write(scratch, "y", false, LABELS - 2, labels);
     refuse(TRB_EINPUT, "promises 5 bytes of data, the file has 3");
 }
@@ -174,11 +186,16 @@ static void absurd_sizes(void **state)
     uint8_t bad[IMAGES];
     memcpy(bad, images, IMAGES);
     (void)fixture_put_u32(bad + 4, 1U << 26); /* 1 GiB of images; reserved memory is zeroed, so it would show */
-    refuse_images(IMAGES, bad, "promises 1073741824 bytes of data, the file has 80",
-                  "promises 1073741824 bytes of data, got 80");
+    refuse_images(IMAGES, bad, "promises 1073741824 bytes of data, the file has 80", "5 labels, but 67108864 samples");
+    uint8_t as_many[LABELS];
+    memcpy(as_many, labels, LABELS);
+    (void)fixture_put_u32(as_many + 4, 1U << 26);
+    fixture_write(scratch, "x", true, IMAGES, bad);
+    fixture_write(scratch, "y", true, LABELS, as_many);
+    refuse(TRB_EINPUT, "/x: truncated: its header promises 1073741824 bytes of data, got 80");
     assert_true(peak_kib() - before < 64L << 10);
     for (size_t i = 1; i <= 3; i++) (void)fixture_put_u32(bad + 4 * i, 0xffffffffU);
-    refuse_images(IMAGES, bad, "too many to address", "too many to address");
+    refuse_images(IMAGES, bad, "more values than an address can hold", "more values than an address can hold");
 }
 
 int main(void)

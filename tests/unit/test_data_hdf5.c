@@ -84,31 +84,32 @@ static void refused(void **state)
     char *gone[] = {"gone"};
     fixture_expect_failure(K, TRB_FORMAT_HDF5, scratch, 1, gone, TRB_ECONFIG, "/gone");
     put("a", xs, NULL, ys, y);
-    refuse(K, TRB_EINTEGRITY, "/x");
+    refuse(K, TRB_EINTEGRITY, "/a: there is no data set `x` in it; it holds y uint8 [2]; set `data.x` to one of them");
     put("a", xs, x, ys, NULL);
-    refuse(K, TRB_EINTEGRITY, "/y");
-    put("a", (trb_h5_shape){TRB_I32, 2, {2, 1}}, negative, ys, y);
-    refuse(K, TRB_EINPUT, "expected uint8 or float32, got int32");
+    refuse(K, TRB_EINTEGRITY,
+           "/a: there is no data set `y` in it; it holds x uint8 [2][2]; set `data.y` to one of them");
     put("a", (trb_h5_shape){TRB_U8, 1, {4}}, x, ys, y);
     refuse(K, TRB_EINPUT, "got 1 dimensions");
     put("a", (trb_h5_shape){TRB_U8, 5, {2, 1, 1, 1, 2}}, x, ys, y);
     refuse(K, TRB_EINPUT, "got 5 dimensions");
     put("a", (trb_h5_shape){TRB_U8, 2, {4, 1}}, x, ys, y);
-    refuse(K, TRB_EINPUT, "expected [4]");
-    put("a", xs, x, (trb_h5_shape){TRB_U8, 2, {2, 1}}, y);
-    refuse(K, TRB_EINPUT, "got 2 dimensions");
+    refuse(K, TRB_EINPUT, "/a: y: 2 labels, but 4 samples in ");
+    put("a", xs, x, (trb_h5_shape){TRB_U8, 3, {2, 1, 1}}, y);
+    refuse(K, TRB_EINPUT, "/a: y: expected one label a row: [N], [N][1], or one-hot [N][classes], got [2][1][1]");
+    put("a", xs, x, (trb_h5_shape){TRB_U8, 2, {2, 2}}, x);
+    refuse(K, TRB_EINPUT, "/a: y: row 0: expected one label, or 2 values of which one is 1");
+    refuse(R, TRB_EINPUT, "/a: y: expected one target a row: [N] or [N][1], got [2][2]");
     put("a", xs, x, (trb_h5_shape){TRB_I32, 1, {2}}, negative);
     refuse(K, TRB_EINPUT, "label -1 in row 1");
     put("a", xs, x, (trb_h5_shape){TRB_I64, 1, {2}}, large);
-    refuse(K, TRB_EINPUT, "label 32768 in row 1, expected 0 to 32767");
-    refuse(R, TRB_EINPUT, "targets of float32 or float64, got int64");
+    refuse(K, TRB_EINPUT, "label 32768 in row 1, expected a whole number from 0 to 32767");
     put("a", (trb_h5_shape){TRB_F32, 2, {2, 2}}, nan_x, ys, y);
     refuse(K, TRB_EINPUT, "value 1 of row 1 is not finite");
     put("a", xs, x, (trb_h5_shape){TRB_F32, 1, {2}}, inf_y);
-    refuse(K, TRB_EINPUT, "labels of uint8, int32 or int64, got float32");
+    refuse(K, TRB_EINPUT, "/a: y: label inf in row 1, expected a whole number from 0 to 32767");
     refuse(R, TRB_EINPUT, "target of row 1 is not finite");
     put("a", xs, x, (trb_h5_shape){TRB_F64, 1, {2}}, huge_y);
-    refuse(R, TRB_EINPUT, "target of row 1 is not finite");
+    refuse(R, TRB_EINPUT, "target of row 1 is beyond what float32 can hold");
     fixture_write(scratch, "a", false, 4, x);
     refuse(K, TRB_EINTEGRITY, "/a");
 }
@@ -134,9 +135,36 @@ static void absurd_extent(void **state)
     }
 }
 
+/* Labels that need not be there: all files have them, or none. */
+static void optional_labels(void **state)
+{
+    (void)state;
+    const uint8_t x[] = {1, 2, 3, 4}, y[] = {0, 1};
+    char *both[] = {"a", "b"};
+    trb_data_files f = {
+        .format = TRB_FORMAT_HDF5, .root = scratch, .n_files = 2, .files = both, .labels = TRB_LABELS_IF_THERE};
+    trb_data d;
+    put("a", (trb_h5_shape){TRB_U8, 2, {2, 2}}, x, (trb_h5_shape){TRB_U8, 1, {2}}, y);
+    put("b", (trb_h5_shape){TRB_U8, 2, {2, 2}}, x, (trb_h5_shape){TRB_U8, 1, {2}}, NULL);
+    assert_fails(trb_data_load(&f, &d), TRB_EINPUT, "/b: has no labels or targets, but the files before have some");
+    f.labels = TRB_LABELS_IGNORED;
+    assert_ok(trb_data_load(&f, &d));
+    assert_int_equal(d.n, 4);
+    assert_null(d.label);
+    assert_int_equal(d.classes, 0);
+    trb_data_clear(&d);
+    f.labels = TRB_LABELS_IF_THERE;
+    f.n_files = 1;
+    assert_ok(trb_data_load(&f, &d));
+    assert_int_equal(d.classes, 2);
+    trb_data_clear(&d);
+    assert_int_equal(trb_mem_bytes(TRB_MEM_KINDS), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(classes), cmocka_unit_test(regression),
-                                       cmocka_unit_test(refused), cmocka_unit_test(absurd_extent)};
+                                       cmocka_unit_test(refused), cmocka_unit_test(optional_labels),
+                                       cmocka_unit_test(absurd_extent)};
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -132,9 +132,9 @@ static void same_failures(void **state)
         assert_fails(read_in_parts(TRB_TASK_CLASSES, TRB_FORMAT_IDX, 6, gone, P, &room, &d), TRB_ECONFIG,
                      "/gone: cannot be read: No such file");
         assert_fails(read_in_parts(TRB_TASK_CLASSES, TRB_FORMAT_IDX, 3, gone, P, &room, &d), TRB_ECONFIG,
-                     "expected pairs of files, images and labels, got 3 files");
+                     "expected pairs of files, samples and labels, got 3 files");
         assert_fails(read_in_parts(TRB_TASK_REGRESSION, TRB_FORMAT_IDX, 2, idx_files, P, &room, &d), TRB_ECONFIG,
-                     "needs `data.format: hdf5`");
+                     "needs numbers, as `data.format: hdf5`");
     }
     assert_int_equal(trb_mem_bytes(TRB_MEM_KINDS), 0);
 }

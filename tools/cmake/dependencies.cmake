@@ -43,11 +43,11 @@ function(trb_version out file macros)
 endfunction()
 
 # trb_find(NAME [HEADER file] [LIBRARY names] [PACKAGE pkg-config names] [LEAST version MACROS names IN header]
-#          [ROOTS names] [FOLDERS below include and lib])
+#          [ROOTS names] [FOLDERS below include and lib] [OPTIONAL what is done without it])
 # A library that is only headers has no LIBRARY, one that is loaded at run time needs no HEADER. ROOTS are the NAMEs of
 # NAME_ROOT and the like besides NAME itself.
 function(trb_find name)
-  cmake_parse_arguments(A "" "HEADER;LEAST;IN" "LIBRARY;PACKAGE;MACROS;ROOTS;FOLDERS" ${ARGN})
+  cmake_parse_arguments(A "" "HEADER;LEAST;IN;OPTIONAL" "LIBRARY;PACKAGE;MACROS;ROOTS;FOLDERS" ${ARGN})
   trb_root(root ${name} ${A_ROOTS})
   if(NOT "${root}" STREQUAL "${TRB_${name}_BELOW}") # an earlier run looked elsewhere
     unset(TRB_${name}_INCLUDE CACHE)
@@ -86,6 +86,10 @@ function(trb_find name)
       list(GET A_LIBRARY 0 library)
       list(APPEND missing lib${library})
     endif()
+  endif()
+  if(missing AND A_OPTIONAL)
+    message(STATUS "${name}: not found, ${A_OPTIONAL}")
+    return()
   endif()
   if(missing)
     string(REPLACE ";" " and " missing "${missing}")
@@ -144,6 +148,9 @@ if(MPI_C_VERSION AND MPI_C_VERSION VERSION_LESS 3.1)
 endif()
 trb_find_module(OpenMP OpenMP::OpenMP_C COMPONENTS C)
 trb_find(zlib HEADER zlib.h LIBRARY z PACKAGE zlib IN zlib.h MACROS ZLIB_VERSION)
+trb_find(liblzma HEADER lzma.h LIBRARY lzma PACKAGE liblzma ROOTS xz OPTIONAL "so data files that xz has packed are refused")
+trb_find(libzstd HEADER zstd.h LIBRARY zstd PACKAGE libzstd ROOTS zstd
+         OPTIONAL "so data files that zstd has packed are refused")
 trb_find(libyaml HEADER yaml.h LIBRARY yaml PACKAGE yaml-0.1 ROOTS yaml)
 # Compiled in: as headers alone they need no library that could be another one at run time.
 trb_find(xxHash HEADER xxhash.h PACKAGE libxxhash

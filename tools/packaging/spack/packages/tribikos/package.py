@@ -31,6 +31,8 @@ class Tribikos(CMakePackage):
     depends_on("hdf5@1.10.2:")
     depends_on("libyaml")
     depends_on("zlib-api")
+    depends_on("xz")
+    depends_on("zstd")
     depends_on("xxhash@0.8:")
     depends_on("random123")
     depends_on("cmocka", when="+tests")

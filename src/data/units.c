@@ -1,0 +1,67 @@
+/* Which files of a data set belong together: one file, or a pair of samples and labels. */
+#include <string.h>
+
+#include "array.h"
+#include "tribikos/memory.h"
+
+static bool ends_in(const char *name, const char *end)
+{
+    const size_t n = strlen(name), length = strlen(end);
+    return n >= length && strcmp(name + n - length, end) == 0;
+}
+
+/* Whether a file holds labels: one value a row. A file that cannot be opened is none; reading it will say why. */
+static bool holds_labels(const trb_data_files *f, const char *name)
+{
+    char *path = NULL;
+    trb__stored s;
+    trb__array a;
+    if (trb__data_path(f->root, name, &path) != TRB_OK) return false;
+    const bool opened = trb__stored_open(f, path, &s, &a) == TRB_OK;
+    const bool labels = opened && a.ndim == 1;
+    if (opened)
+        trb__stored_close(&s);
+    else
+        trb_fail_clear();
+    trb_free(path);
+    return labels;
+}
+
+/* idx and npy come in pairs, samples and labels. Where no labels are needed there may be samples alone. An npz holds
+ * both. */
+static size_t width_of(const trb_data_files *f)
+{
+    const bool paired = f->format == TRB_FORMAT_IDX || (f->format == TRB_FORMAT_NPY && !ends_in(f->files[0], ".npz"));
+    if (!paired) return 1;
+    if (f->labels == TRB_LABELS_NEEDED) return 2;
+    return f->n_files % 2 == 0 && holds_labels(f, f->files[1]) ? 2 : 1;
+}
+
+trb_status trb__data_units(const trb_data_files *f, size_t *width, size_t *n_units)
+{
+    if (f->n_files == 0) return trb_fail(TRB_ECONFIG, "data: expected at least one file, got 0 files");
+    *width = width_of(f);
+    *n_units = f->n_files / *width;
+    if (f->n_files % *width != 0)
+        return trb_fail(
+            TRB_ECONFIG,
+            "data: expected pairs of files, samples and labels, got %zu file%s; a list is written [samples, labels]",
+            f->n_files, f->n_files == 1 ? "" : "s");
+    if (f->n_rows == 0 || f->n_rows == f->n_files) return TRB_OK;
+    return trb_fail(TRB_ECONFIG,
+                    "data: %zu tables, but %zu files that list rows of them; expected one a table, or none", f->n_files,
+                    f->n_rows);
+}
+
+trb_status trb__unit_open(const trb_data_files *f, size_t width, size_t i, trb__unit *u)
+{
+    *u = (trb__unit){.of = f, .i = i, .rows = f->n_rows > 0 ? f->rows[i] : NULL};
+    for (size_t k = 0; k < width; k++) TRB_TRY(trb__data_path(f->root, f->files[width * i + k], &u->path[k]));
+    return TRB_OK;
+}
+
+void trb__unit_close(trb__unit *u)
+{
+    trb_free(u->path[0]);
+    trb_free(u->path[1]);
+}
