@@ -58,6 +58,7 @@ typedef struct {
     char *const *features; /* columns ("3"), ranges of them ("0-7"), names of files that list some */
     const char *target;    /* a column or the name of a file that lists one; NULL or "": the last column */
     trb_labels labels;
+    size_t labels_from;       /* is subtracted from every label: the label of class 0 in the files */
     const trb_schema *schema; /* by which to read; NULL: as the files themselves say */
 } trb_data_files;
 

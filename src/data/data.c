@@ -32,13 +32,32 @@ trb_status trb__data_units(const trb_data_files *f, size_t *width, size_t *n_uni
                     f->n_files, f->n_rows);
 }
 
+/* Count the labels that were appended from `first` bytes on from 0. */
+static trb_status shift_labels(const trb_data_files *f, const char *path, size_t first, trb__samples *s)
+{
+    int32_t *label = (int32_t *)(void *)(s->y.at + first);
+    const size_t n = (s->y.n - first) / sizeof *label;
+    if (f->task != TRB_TASK_CLASSES || f->labels_from == 0) return TRB_OK;
+    for (size_t i = 0; i < n; i++) {
+        if ((size_t)label[i] < f->labels_from)
+            return trb_fail(TRB_EINPUT,
+                            "%s: sample %zu, counted from 0, has label %d; expected at least %zu "
+                            "(`data.labels_from`)",
+                            path, i, (int)label[i], f->labels_from);
+        label[i] -= (int32_t)f->labels_from;
+    }
+    return TRB_OK;
+}
+
 trb_status trb__data_unit_read(const trb_data_files *f, size_t i, trb__samples *s)
 {
     const size_t width = formats[f->format].width;
     trb_status st = TRB_OK;
     trb__unit u = {.of = f, .rows = f->n_rows > 0 ? f->rows[i] : NULL};
     for (size_t k = 0; k < width; k++) TRB_GO(trb__data_path(f->root, f->files[width * i + k], &u.path[k]));
-    st = formats[f->format].read(&u, s);
+    const size_t before = s->y.n;
+    TRB_GO(formats[f->format].read(&u, s));
+    st = shift_labels(f, u.path[width - 1], before, s);
 done:
     for (size_t k = 0; k < width; k++) trb_free(u.path[k]);
     return st;
