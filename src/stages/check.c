@@ -4,6 +4,19 @@
 
 #include "eval.h"
 #include "fit.h"
+#include "labels.h"
+#include "space.h"
+#include "steps.h"
+
+static trb_status check_member(const trb_config *c, const trb__dataset *s, size_t m, const char *who)
+{
+    trb_net *net = NULL;
+    TRB_TRY(trb__fit_check(&c->member[m], s, who));
+    TRB_TRY(trb__member_net(c, m, &s->data, &net));
+    const trb_status st = trb__steps_check(net, &c->member[m], s, who);
+    trb_net_destroy(net);
+    return st;
+}
 
 /* Check networks, their trainings and the recipes of views. Local. */
 static trb_status check_networks(const trb_config *c, const trb__dataset *s)
@@ -13,12 +26,12 @@ static trb_status check_networks(const trb_config *c, const trb__dataset *s)
     for (size_t m = 0; m < c->members.count; m++) {
         char who[32];
         (void)snprintf(who, sizeof who, "member %zu", m);
-        if (c->members.only[m]) TRB_TRY(trb__fit_check(&c->member[m], s, who));
+        if (c->members.only[m]) TRB_TRY(check_member(c, s, m, who));
     }
     for (size_t i = 0; i < c->cache.n_recipes; i++)
         TRB_TRY(trb_fail_of(trb_recipe_check(&c->cache.recipe[i], s->data.shape), "cache.view_recipes: "));
     for (size_t i = 0; i < c->n_students; i++) TRB_TRY(trb__student_check(c, i, s, c->members.count, K));
-    return TRB_OK;
+    return trb__labels_warn(s);
 }
 
 /* Check the data sets that will be evaluated. Collective over world; the status is agreed. */
@@ -49,12 +62,22 @@ static trb_status check_ranks(const trb_config *c, int ranks)
     return TRB_OK;
 }
 
+/* Rank 0: what a later stage would find out about the disk. */
+static trb_status check_disk(const trb_config *c, const trb__dataset *s)
+{
+    size_t K = 0;
+    TRB_TRY(trb__common_outputs(c, &s->data, &K));
+    TRB_TRY(trb__cache_of_kind(trb__run_path(c, "cache").text, c->cache.holds));
+    return trb__space_check(c, s, K);
+}
+
 trb_status trb_stage_check(trb_comm *world, const trb_config *c)
 {
     trb__dataset s = {0};
     TRB_TRY(trb__dataset_load(world, c, &s));
     trb_status st = trb_agree(world, check_ranks(c, trb_comm_size(world)));
     if (st == TRB_OK) st = trb__check(world, c, &s);
+    if (st == TRB_OK) st = trb_agree(world, trb_comm_rank(world) == 0 ? check_disk(c, &s) : TRB_OK);
     trb__dataset_clear(&s);
     return st;
 }
