@@ -392,9 +392,6 @@ trb_status trb__student_check(const trb_config *c, size_t index, const trb__data
     trb_net_destroy(net);
     TRB_TRY(st);
     if (outputs != K) return trb_fail(TRB_ECONFIG, "%s has %zu outputs, the members have %zu", who, outputs, K);
-    if (method->dirichlet != TRB_DIRICHLET_NONE && K < 2)
-        return trb_fail(TRB_ECONFIG, "%s: method %s fits a distribution over 2 or more classes, got %zu output", who,
-                        method->name, K);
     return trb__fit_check(&o->fit, samples, who);
 }
 

@@ -93,7 +93,7 @@ says "a few copies are no warning" '^test: 301 samples .*, 1 rows of them also i
 never "a few copies are no warning" 'warning: test'
 
 # Batches.
-for command in plan run train; do
+for command in plan train; do
     refused "a norm over one row, $command" 2 \
         'member 0: a batch of 4 in 4 lanes has 1 row a lane (2 need a batch of 8 or fewer lanes): layer body.1, a norm over 8 channels' \
         $command base.yaml --train.layers='[dense 8, norm, relu, dense 3]' --train.batch=4 --run.dir=r
@@ -105,8 +105,4 @@ done
 head -63 train.csv >short.csv
 run train base.yaml --data.train='[short.csv]' --students='[]'
 says "samples that an epoch leaves out" 'warning: a batch of 32 leaves 31 of 63 training samples out of each epoch, others in each; a batch of 20 leaves out 3'
-
-# The disk.
-refused "a cache that no disk holds" 2 'GB, but the cache will take' run base.yaml --members.count=10000 --cache.views=1000 \
-    --cache.view_recipes='[gaussian 1]' --train.layers='[dense 32000]' --students='[]' --run.dir=r
 finish
