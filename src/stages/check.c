@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "checkpoint.h"
 #include "eval.h"
 #include "fit.h"
 #include "labels.h"
@@ -62,10 +63,32 @@ static trb_status check_ranks(const trb_config *c, int ranks)
     return TRB_OK;
 }
 
-/* Rank 0: what a later stage would find out about the disk. */
-static trb_status check_disk(const trb_config *c, const trb__dataset *s)
+/* Count the networks that all stages together have to train. Members that are not wanted must be there, because the
+ * cache needs all of them. */
+static trb_status count_missing(const trb_config *c, size_t *missing)
 {
-    size_t K = 0;
+    *missing = 0;
+    for (size_t m = 0; m < c->members.count; m++) {
+        const trb__path weights = trb__run_path(c, "members/m%03zu/weights.h5", m);
+        if (trb_file_exists(weights.text)) continue;
+        if (!c->members.only[m])
+            return trb_fail(TRB_ECONFIG,
+                            "members.only leaves out member %zu, and %s is not there, but `run` needs all members; "
+                            "choose members for `tribikos train` only",
+                            m, weights.text);
+        ++*missing;
+    }
+    for (size_t i = 0; i < c->n_students; i++)
+        *missing += !trb_file_exists(trb__run_path(c, "student/%s/weights.h5", c->student[i].name).text);
+    return TRB_OK;
+}
+
+/* Rank 0: what later stages would find out about the files of the run and about the disk. */
+static trb_status check_files(const trb_config *c, const trb__dataset *s)
+{
+    size_t K = 0, missing = 0;
+    TRB_TRY(count_missing(c, &missing));
+    if (missing > 0) TRB_TRY(trb__resume_check(c, missing));
     TRB_TRY(trb__common_outputs(c, &s->data, &K));
     TRB_TRY(trb__cache_of_kind(trb__run_path(c, "cache").text, c->cache.holds));
     return trb__space_check(c, s, K);
@@ -77,7 +100,7 @@ trb_status trb_stage_check(trb_comm *world, const trb_config *c)
     TRB_TRY(trb__dataset_load(world, c, &s));
     trb_status st = trb_agree(world, check_ranks(c, trb_comm_size(world)));
     if (st == TRB_OK) st = trb__check(world, c, &s);
-    if (st == TRB_OK) st = trb_agree(world, trb_comm_rank(world) == 0 ? check_disk(c, &s) : TRB_OK);
+    if (st == TRB_OK) st = trb_agree(world, trb_comm_rank(world) == 0 ? check_files(c, &s) : TRB_OK);
     trb__dataset_clear(&s);
     return st;
 }

@@ -141,6 +141,14 @@ static void say_line(const facts *f)
     trb_info("%s", line);
 }
 
+/* A set to be reported on, all of whose samples have one label. */
+static void warn_of_one_class(const facts *f)
+{
+    if (f->set->parts == NULL && f->labels.seen == 1)
+        trb_warn("%s: all samples have label %zu; figures from them say nothing of other classes", f->set->name,
+                 f->labels.first);
+}
+
 static void warn_of_copies(const facts *f)
 {
     char copies[TRB_NUMBER_BYTES], all[TRB_NUMBER_BYTES];
@@ -172,6 +180,7 @@ trb_status trb__describe(const trb__read_set *set)
     if (!is_first(set)) return TRB_OK;
     TRB_TRY(gather(set, &f));
     say_line(&f);
+    warn_of_one_class(&f);
     warn_of_copies(&f);
     trb_label_counts_clear(&f.labels);
     return TRB_OK;

@@ -27,6 +27,10 @@ refused "a disk that is too small, run" 2 'GB, but the cache will take' run "$co
     --members.overrides.1.layers="[dense 32000]" --members.count=1000 --cache.views=1000 --cache.view_recipes="[gaussian 1]" \
     --run.dir="$work/no"
 check "a disk that is too small: nothing is begun" test ! -e "$work/no/members"
+refused "some members only, run" 2 'members.only leaves out member 1, and' run "$conf" --members=0 --run.dir="$work/no"
+refused "one checkpoint for all, run" 2 '`run.resume` names one checkpoint, x, but 5 networks are to be trained' run "$conf" --resume=x \
+    --run.dir="$work/no"
+check "some members, one checkpoint: nothing is begun" test ! -e "$work/no/members"
 seq 0 59 | awk '{ print $1 % 7, $1 % 5, $1 % 2 }' >"$work/classes.txt"
 cat >"$work/classes.yaml" <<END
 data: {format: table, root: $work, train: [classes.txt], validation: 20}

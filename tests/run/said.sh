@@ -91,6 +91,9 @@ table long.csv 300 3
 run run base.yaml --data.test='[few.csv]' --students='[]'
 says "a few copies are no warning" '^test: 301 samples .*, 1 rows of them also in the training set$'
 never "a few copies are no warning" 'warning: test'
+grep ',1$' test.csv >last.csv
+run run base.yaml --data.test='[last.csv]' --students='[]'
+says "a test set of one class" 'warning: test: all samples have label 1; figures from them say nothing of other classes'
 
 # Batches.
 for command in plan train; do
