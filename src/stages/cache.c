@@ -388,6 +388,9 @@ trb_status trb__common_outputs(const trb_config *c, const trb_data *data, size_t
                             mine, *K);
         *K = mine;
     }
+    if (c->cache.holds == TRB_SHARD_STATISTICS && *K < 2)
+        return trb_fail(TRB_ECONFIG,
+                        "cache.holds: statistics are of 2 or more classes, but the members have %zu output", *K);
     return TRB_OK;
 }
 

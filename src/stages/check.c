@@ -23,6 +23,7 @@ static trb_status check_member(const trb_config *c, const trb__dataset *s, size_
 static trb_status check_networks(const trb_config *c, const trb__dataset *s)
 {
     size_t K = 0;
+    TRB_TRY(trb__labels_check(c, s));
     TRB_TRY(trb__common_outputs(c, &s->data, &K));
     for (size_t m = 0; m < c->members.count; m++) {
         char who[32];

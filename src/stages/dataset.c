@@ -39,7 +39,6 @@ static trb_status prepare(const trb_config *c, trb__dataset *s)
     TRB_TRY(trb_alloc(TRB_MEM_DATA, s->n_val, sizeof *s->val, &s->val));
     TRB_TRY(trb_data_split(c->run.seed, N, s->n_val, s->train, s->val));
     TRB_TRY(trb__describe(&(trb__read_set){.name = "train", .data = &s->data, .format = c->data.format, .parts = s}));
-    TRB_TRY(trb__labels_check(c, s));
     TRB_TRY(trb_data_normalize(&s->data, c->data.normalize, s->n_train, s->train));
     if (c->data.normalize != TRB_NORMALIZE_GIVEN) return TRB_OK;
     return trb_data_normalize_by(&s->data, c->data.n_mean, c->data.mean, c->data.n_std, c->data.std);
@@ -103,7 +102,7 @@ static trb_status check_outputs(const trb_net *net, const trb_data *data)
     if (data->task == TRB_TASK_CLASSES && K < data->classes) return trb__labels_refuse(data, K);
     if (K > TRB_LOSS_K_MAX)
         return trb_fail(TRB_ECONFIG, "layers end in %zu outputs; at most %d are supported", K, TRB_LOSS_K_MAX);
-    if (data->task == TRB_TASK_CLASSES && K > data->classes)
+    if (data->task == TRB_TASK_CLASSES && data->label != NULL && K > data->classes)
         trb_warn_once(
             "layers end in %zu outputs, but the data set has labels up to %zu: %zu outputs have no sample, and "
             "learn only to be small",

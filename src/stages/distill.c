@@ -392,6 +392,9 @@ trb_status trb__student_check(const trb_config *c, size_t index, const trb__data
     trb_net_destroy(net);
     TRB_TRY(st);
     if (outputs != K) return trb_fail(TRB_ECONFIG, "%s has %zu outputs, the members have %zu", who, outputs, K);
+    if (method->dirichlet != TRB_DIRICHLET_NONE && K < 2)
+        return trb_fail(TRB_ECONFIG, "%s: method %s fits a distribution over 2 or more classes, got %zu output", who,
+                        method->name, K);
     return trb__fit_check(&o->fit, samples, who);
 }
 
@@ -421,19 +424,6 @@ static trb_status check_students(trb_comm *world, const trb_config *c, const trb
     }
     if (left > 0) TRB_TRY(trb__labels_warn(s));
     return left == 0 ? TRB_OK : trb__resume_check(c, left);
-}
-
-/* One line about the student: its layers and parameters. */
-static trb_status say_student(const student *d, size_t i)
-{
-    const trb_student_opts *o = d->o;
-    char who[TRB_NAME_MAX + 16];
-    trb_net *net = NULL;
-    (void)snprintf(who, sizeof who, "student %s", o->name);
-    TRB_TRY(trb__student_net(d->c, i, &d->s->data, trb_method_heads(o->method, 2, d->spec->M), &net));
-    trb__steps_say(net, o->fit.layers[0] != '\0' ? o->fit.layers : d->c->train.layers, o->split, &o->fit, d->s, who);
-    trb_net_destroy(net);
-    return TRB_OK;
 }
 
 /* Log how much was read from the cache: with head groups, each rank reads less. */
@@ -488,7 +478,7 @@ static trb_status distill(trb_comm *world, const trb_config *c, const trb__datas
     trb_status st = trb_fail_of(trb_stop_check(), "before %s: ", who);
     if (st == TRB_OK) st = trb_identity_student(c, i, &s->data, d.spec, &d.place.config);
     if (st == TRB_OK) st = trb_strdup(makers, &d.place.blas);
-    if (st == TRB_OK) st = say_student(&d, i);
+    if (st == TRB_OK) st = trb__steps_say_student(c, i, s, d.spec->M);
     TRB_GO(trb_agree(world, st));
     TRB_GO(trb_grid_open(world, &shape, &d.grid));
     if (leads) trb_folder_sweep(trb__run_path(c, "student/%s", o->name).text);

@@ -46,7 +46,8 @@ static trb_status refuse_one_class(const trb_config *c, const trb_data *d, const
 static void warn_of_training(const trb_label_counts *n, const trb_label_counts *held)
 {
     char occur[LIST_BYTES], missing[LIST_BYTES];
-    if (n->seen == n->classes) return;
+    if (n->seen == 1) trb_warn_once("data.train: all %zu training samples have label %zu", n->rows, n->first);
+    if (n->seen == 1 || n->seen == n->classes) return;
     if (n->first > 0 && held->n[0] == 0 && n->seen == n->last - n->first + 1)
         trb_warn_once("data.train: the labels of the training samples are %s; none has %s. If classes are counted from "
                       "%zu, set `data.labels_from: %zu`, and end the layers in `dense %zu`",
@@ -76,7 +77,7 @@ static void warn_of_held_out(const trb_label_counts *n, const trb_label_counts *
 trb_status trb__labels_check(const trb_config *c, const trb__dataset *s)
 {
     trb_label_counts n = {0};
-    if (s->data.task != TRB_TASK_CLASSES) return TRB_OK;
+    if (s->data.label == NULL) return TRB_OK;
     TRB_TRY(trb_labels_count(&s->data, s->n_train, s->train, s->data.classes, &n));
     const trb_status st = n.seen == 1 ? refuse_one_class(c, &s->data, &n) : TRB_OK;
     trb_label_counts_clear(&n);
@@ -87,7 +88,7 @@ trb_status trb__labels_warn(const trb__dataset *s)
 {
     const trb_data *d = &s->data;
     trb_label_counts n = {0}, held = {0};
-    if (d->task != TRB_TASK_CLASSES) return TRB_OK;
+    if (d->label == NULL) return TRB_OK;
     trb_status st = trb_labels_count(d, s->n_train, s->train, d->classes, &n);
     if (st == TRB_OK) st = trb_labels_count(d, s->n_val, s->val, d->classes, &held);
     if (st == TRB_OK) warn_of_training(&n, &held);

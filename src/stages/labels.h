@@ -4,10 +4,11 @@
 
 #include "dataset.h"
 
-/** Refuse a training part of one class only. \return TRB_OK, also for regression; TRB_EINPUT, and what to do */
+/** Refuse to train members on one class only. Students may learn from outside members on samples without meaningful
+ * labels; for them trb__labels_warn() suffices. \return TRB_OK, also for regression; TRB_EINPUT, and what to do */
 trb_status trb__labels_check(const trb_config *c, const trb__dataset *s);
 
-/** Warn of classes without samples in the training part, and of classes that occur there but not in the held-out part.
+/** Warn of a single class, of classes without samples in the training part, and of classes that occur there but not in the held-out part.
  * Each warning is printed once. Call it after the networks are checked, because refusals say the same and more.
  * \return TRB_OK; TRB_ENOMEM */
 trb_status trb__labels_warn(const trb__dataset *s);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "space.h"
+#include "steps.h"
 #include "tribikos/clock.h"
 #include "tribikos/hash.h"
 #include "tribikos/log.h"
@@ -245,6 +246,8 @@ static trb_status plan_stages(const trb_config *c, const trb__dataset *s, size_t
     for (size_t i = 0; i < 2; i++)
         (void)snprintf(p->stage[1 + i].name, sizeof p->stage[1 + i].name, "cache, %s", trb_shard_kind_name(kinds[i]));
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, 3 * c->members.count + 2 * c->n_students, sizeof *k.known, &k.known));
+    TRB_TRY(trb__steps_say_members(c, s, c->members.only));
+    for (size_t i = 0; i < c->n_students; i++) TRB_TRY(trb__steps_say_student(c, i, s, c->members.count));
     trb_progress_begin(&k.progress, c->members.count + c->n_students, "networks", "plan");
     trb_status st = plan_members(&k, ranks, p);
     for (size_t i = 0; i < c->n_students && st == TRB_OK; i++) {

@@ -40,8 +40,9 @@ trb_status trb__steps_check(const trb_net *net, const trb_fit_opts *o, const trb
                        who, o->batch, o->lanes, rows, 2 * o->lanes);
 }
 
-void trb__steps_say(const trb_net *net, const char *layers, const char *split, const trb_fit_opts *o,
-                    const trb__dataset *s, const char *who)
+/* \param[in] layers  as configured   \param[in] split  where the heads begin in `layers`; "": not said there */
+static void say(const trb_net *net, const char *layers, const char *split, const trb_fit_opts *o, const trb__dataset *s,
+                const char *who)
 {
     const uint64_t steps = s->n_train / o->batch, rest = s->n_train % o->batch;
     char left[64] = "", heads[64] = "", parameters[TRB_NUMBER_BYTES];
@@ -73,8 +74,20 @@ trb_status trb__steps_say_members(const trb_config *c, const trb__dataset *s, co
         else
             (void)snprintf(who, sizeof who, "members %zu to %zu", m, next - 1);
         TRB_TRY(trb__member_net(c, m, &s->data, &net));
-        trb__steps_say(net, c->member[m].layers, "", &c->member[m], s, who);
+        say(net, c->member[m].layers, "", &c->member[m], s, who);
         trb_net_destroy(net);
     }
+    return TRB_OK;
+}
+
+trb_status trb__steps_say_student(const trb_config *c, size_t i, const trb__dataset *s, size_t M)
+{
+    const trb_student_opts *o = &c->student[i];
+    char who[TRB_NAME_MAX + 16];
+    trb_net *net = NULL;
+    (void)snprintf(who, sizeof who, "student %s", o->name);
+    TRB_TRY(trb__student_net(c, i, &s->data, trb_method_heads(o->method, 2, M), &net));
+    say(net, o->fit.layers[0] != '\0' ? o->fit.layers : c->train.layers, o->split, &o->fit, s, who);
+    trb_net_destroy(net);
     return TRB_OK;
 }

@@ -270,8 +270,9 @@ trb_status trb_stage_train(trb_comm *world, const trb_config *c)
     trb_comm *group = NULL;
     trb_queue *queue = NULL;
     TRB_TRY(trb__dataset_load(world, c, &s));
-    trb_status st = trb_agree(world, trb_alloc(TRB_MEM_OTHER, c->members.count, sizeof *todo.member, &todo.member));
-    if (st != TRB_OK) goto done;
+    trb_status st = trb__labels_check(c, &s);
+    if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, c->members.count, sizeof *todo.member, &todo.member);
+    TRB_GO(trb_agree(world, st));
     if (trb_comm_rank(world) == 0) st = find_todo(c, &s, &todo, &lock);
     if (st == TRB_OK && todo.n > 0) st = trb__resume_check(c, todo.n);
     if (st == TRB_OK && todo.n > 0) st = say_members(c, &s, &todo);

@@ -67,7 +67,7 @@ table column.csv 200 1 'k ",0"'
 refused "one class, where another column has labels" 3 'all 200 training samples have label 0, there is nothing to learn; column 4 looks like labels; if it is, set `data.target: 4`' \
     run base.yaml --data.train='[column.csv]' --run.dir=r
 refused "one class, plan" 3 'there is nothing to learn' plan base.yaml --data.train='[column.csv]' --run.dir=r
-refused "one class" 3 'have label 2, there is nothing to learn; expected samples of two or more classes' train base.yaml \
+refused "one class" 3 'error: data: all 50 training samples have label 2, there is nothing to learn; expected samples of two or more classes' train base.yaml \
     --data.train="[$(table two.csv 50 1 2; echo two.csv)]" --run.dir=r
 run train base.yaml --train.layers='[dense 8, relu, dense 5]' --students='[]'
 says "more outputs than labels" 'warning: layers end in 5 outputs, but the data set has labels up to 2: 2 outputs have no sample'
