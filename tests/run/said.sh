@@ -77,6 +77,17 @@ says "a held-out part without a class" 'warning: data.validation: 1 held-out sam
 says "a temperature that does not exist" 'warning: no temperature fits the 1 held-out samples best for member 0, .*kd'
 check "its figures are null" grep -q '"kd": .*"temperature": null, "calibrated_nll": null' r/report/report.json
 check "and so is what is compared with them" grep -q '"ensembles": {"calibrated_nll": .*null' r/report/report.json
+# A student of outside members does not need labels that say something.
+sed 's/,[0-9]*$/,0/' train.csv >zero.csv
+PYTHONDONTWRITEBYTECODE=1 $python -c '
+import numpy as np
+np.save("x.npy", np.loadtxt("zero.csv", delimiter=",")[:, :4].astype("f4"))
+np.save("y.npy", np.zeros(200, "i4"))
+np.save("logits.npy", np.random.RandomState(1).randn(2, 200, 3).astype("f4"))'
+$python "$TRB_SOURCE/tools/python/cache_write.py" --logits logits.npy --x x.npy --y y.npy outside/cache >out 2>err || cat err
+tribikos distill base.yaml --data.train='[zero.csv]' --students='[kd]' --run.dir=outside >out 2>err </dev/null
+check "labels that say nothing, distill" test $? = 0 || cat err
+says "labels that say nothing: a warning" 'warning: data.train: all 200 training samples have label 0$'
 
 # Copies of rows.
 run run base.yaml --data.test='[train.csv]' --students='[]'

@@ -63,8 +63,8 @@ static void labels_are_listed(void **state)
     expect_labels("7 4\n7 2\n7 0\n", 3, NULL, "0, 2, 4", "1, 3");
     const int64_t ids[] = {0, 0};
     expect_labels("7 4\n7 2\n7 0\n", 1, ids, "4", "0 to 3");
-    expect_labels("7 0\n7 2\n7 4\n7 6\n7 8\n7 10\n7 12\n7 14\n7 16\n7 18\n", 10, NULL,
-                  "0, 2, 4, 6, 8, 10, 12, 14, ...", "1, 3, 5, 7, 9, 11, 13, 15, ...");
+    expect_labels("7 0\n7 2\n7 4\n7 6\n7 8\n7 10\n7 12\n7 14\n7 16\n7 18\n", 10, NULL, "0, 2, 4, 6, 8, 10, 12, 14, ...",
+                  "1, 3, 5, 7, 9, 11, 13, 15, ...");
 }
 
 static void labels_may_begin_anywhere(void **state)
@@ -155,12 +155,9 @@ static void copies_of_rows_are_counted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(labels_are_counted),
-        cmocka_unit_test(labels_are_listed),
-        cmocka_unit_test(labels_may_begin_anywhere),
-        cmocka_unit_test(targets_have_a_range),
-        cmocka_unit_test(constant_inputs_are_counted),
-        cmocka_unit_test(a_column_may_look_like_labels),
+        cmocka_unit_test(labels_are_counted),          cmocka_unit_test(labels_are_listed),
+        cmocka_unit_test(labels_may_begin_anywhere),   cmocka_unit_test(targets_have_a_range),
+        cmocka_unit_test(constant_inputs_are_counted), cmocka_unit_test(a_column_may_look_like_labels),
         cmocka_unit_test(copies_of_rows_are_counted),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);

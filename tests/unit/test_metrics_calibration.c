@@ -225,11 +225,15 @@ static void equivalents_are_between_members(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_temperature_is_numpys),       cmocka_unit_test(sums_are_derivatives),
-        cmocka_unit_test(temperatures_multiply),           cmocka_unit_test(a_fit_always_ends),
+        cmocka_unit_test(one_temperature_is_numpys),
+        cmocka_unit_test(sums_are_derivatives),
+        cmocka_unit_test(temperatures_multiply),
+        cmocka_unit_test(a_fit_always_ends),
         cmocka_unit_test(a_fit_without_a_minimum_is_open),
-        cmocka_unit_test(adaptive_bins_are_numpys),        cmocka_unit_test(members_add_up),
-        cmocka_unit_test(equivalents_are_between_members), cmocka_unit_test(nothing_is_held),
+        cmocka_unit_test(adaptive_bins_are_numpys),
+        cmocka_unit_test(members_add_up),
+        cmocka_unit_test(equivalents_are_between_members),
+        cmocka_unit_test(nothing_is_held),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
