@@ -1,4 +1,5 @@
 /* Checks what all stages need before the first one runs for hours. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -58,6 +59,27 @@ trb_status trb__check(trb_comm *world, const trb_config *c, const trb__dataset *
     return check_sets(world, c, s);
 }
 
+/* Refuse a `cache.memory` that cannot hold the windows of a student's reader. Whether a rank keeps its part of the cache
+ * depends on how many ranks a node has; here all may be on one. */
+static trb_status check_memory(const trb_config *c, const trb__dataset *s, size_t i, size_t ranks)
+{
+    static const double MIB = 1.0 / (1 << 20);
+    const trb_student_opts *o = &c->student[i];
+    const size_t servers = trb_exchange_servers(&c->exchange), columns = o->head_groups;
+    const size_t rows = ranks > servers + columns ? (ranks - servers) / columns : 1; /* of the grid */
+    const size_t lanes = rows < o->fit.lanes ? (o->fit.lanes + rows - 1) / rows : 1, batch = o->fit.batch;
+    trb_cache_spec spec = trb__run_cache_spec(c, &s->data);
+    size_t least = 0;
+    TRB_TRY(trb__common_outputs(c, &s->data, &spec.K));
+    const trb_selection of = {spec.holds, o->views, 0, spec.M / columns};
+    if (trb_reader_serves(&spec, of, lanes * (batch / o->fit.lanes), c->cache.memory, ranks, &least)) return TRB_OK;
+    return trb_fail(
+        TRB_ECONFIG,
+        "student %s: `cache.memory` of %.0f MiB cannot hold the members' values of two windows of its steps; "
+        "give at least %.0f, or take a smaller batch, more ranks or head groups",
+        o->name, (double)c->cache.memory * MIB, ceil((double)least * MIB));
+}
+
 static trb_status check_ranks(const trb_config *c, int ranks)
 {
     for (size_t i = 0; i < c->n_students; i++) TRB_TRY(trb__student_ranks(c, i, ranks));
@@ -95,12 +117,19 @@ static trb_status check_files(const trb_config *c, const trb__dataset *s)
     return trb__space_check(c, s, K);
 }
 
+trb_status trb__memory_check(const trb_config *c, const trb__dataset *s, size_t ranks)
+{
+    for (size_t i = 0; i < c->n_students; i++) TRB_TRY(check_memory(c, s, i, ranks));
+    return TRB_OK;
+}
+
 trb_status trb_stage_check(trb_comm *world, const trb_config *c)
 {
     trb__dataset s = {0};
     TRB_TRY(trb__dataset_load(world, c, &s));
     trb_status st = trb_agree(world, check_ranks(c, trb_comm_size(world)));
     if (st == TRB_OK) st = trb__check(world, c, &s);
+    if (st == TRB_OK) st = trb_agree(world, trb__memory_check(c, &s, (size_t)trb_comm_size(world)));
     if (st == TRB_OK) st = trb_agree(world, trb_comm_rank(world) == 0 ? check_files(c, &s) : TRB_OK);
     trb__dataset_clear(&s);
     return st;

@@ -81,6 +81,9 @@ trb_status trb__student_ranks(const trb_config *c, size_t s, int ranks);
 /** The grid in which student s is trained. Local. */
 trb_grid_shape trb__student_grid(const trb_config *c, size_t s);
 
+/** Refuse a `cache.memory` that the reader of a student cannot work with on so many ranks. Local. */
+trb_status trb__memory_check(const trb_config *c, const trb__dataset *s, size_t ranks);
+
 /** Check that all stages can do what is configured, whatever the number of ranks. Collective over world; the status is
  * agreed. \param[in] s  the training set */
 trb_status trb__check(trb_comm *world, const trb_config *c, const trb__dataset *s);

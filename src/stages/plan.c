@@ -217,10 +217,12 @@ static trb_status plan_views(const trb_config *c, const trb_data *data, size_t K
     return TRB_OK;
 }
 
-/* The plan may be made on another machine than the run, so a small disk gives a warning only. */
-static trb_status warn_of_space(const trb_config *c, const trb__dataset *s, size_t K)
+/* The plan may be made on another machine than the run, so a small disk gives a warning only, and so does a memory that
+ * other ranks may have. */
+static trb_status warn_of_space(const trb_config *c, const trb__dataset *s, size_t K, size_t ranks)
 {
-    const trb_status st = trb__space_check(c, s, K);
+    trb_status st = trb__space_check(c, s, K);
+    if (st == TRB_OK) st = trb__memory_check(c, s, ranks);
     if (st != TRB_ECONFIG) return st;
     trb_warn("`run` would refuse this here: %s", trb_fail_message());
     trb_fail_clear();
@@ -233,7 +235,7 @@ static trb_status plan_stages(const trb_config *c, const trb__dataset *s, size_t
     meter k = {.c = c, .data = &s->data};
     size_t K = 0;
     TRB_TRY(trb__common_outputs(c, &s->data, &K));
-    TRB_TRY(warn_of_space(c, s, K));
+    TRB_TRY(warn_of_space(c, s, K, ranks));
     p->ranks = ranks;
     p->samples = s->data.n;
     p->n_views = c->cache.views;

@@ -27,6 +27,10 @@ refused "a disk that is too small, run" 2 'GB, but the cache will take' run "$co
     --members.overrides.1.layers="[dense 32000]" --members.count=1000 --cache.views=1000 --cache.view_recipes="[gaussian 1]" \
     --run.dir="$work/no"
 check "a disk that is too small: nothing is begun" test ! -e "$work/no/members"
+refused "memory for no step of the cache, run" 2 'student hydra: `cache.memory` of 1 MiB cannot hold' run "$conf" --cache.memory=1 \
+    --train.layers="[dense 32000]" --members.overrides.1.layers="[dense 32000]" --student.layers="[dense 8, split, dense 32000]" \
+    --run.dir="$work/no"
+check "memory for no step of the cache: nothing is begun" test ! -e "$work/no/members"
 refused "some members only, run" 2 'members.only leaves out member 1, and' run "$conf" --members=0 --run.dir="$work/no"
 refused "one checkpoint for all, run" 2 '`run.resume` names one checkpoint, x, but 5 networks are to be trained' run "$conf" --resume=x \
     --run.dir="$work/no"
