@@ -13,6 +13,7 @@
 typedef struct {
     size_t classes; /* labels are below it */
     size_t rows;
+    size_t from;          /* labels in the files are larger by this */
     uint64_t *n;          /* [classes] */
     size_t seen;          /* classes that have rows */
     size_t first, last;   /* the smallest and the largest label that occurs */
@@ -24,7 +25,8 @@ typedef struct {
 trb_status trb_labels_count(const trb_data *d, size_t n, const int64_t *ids, size_t classes, trb_label_counts *out);
 void trb_label_counts_clear(trb_label_counts *c); /* Zeros allowed. */
 
-/** Add the labels that occur, or those that do not occur, as text: "0 to 2, 255"; a long list ends in "...". */
+/** Add the labels that occur, or those that do not occur, as they are in the files: "0 to 2, 255"; a long list ends in
+ * "...". */
 void trb_labels_list(const trb_label_counts *c, bool occur, trb_text *text);
 
 /** Range, mean and standard deviation of targets, in the unit of the file. */

@@ -36,6 +36,7 @@ typedef struct {
     int32_t *label;  /* [N]; classes only */
     float *target;   /* [N]; regression only, in the unit of the file */
     size_t classes;  /* K: largest label + 1; 0 for regression */
+    size_t labels_from; /* what was subtracted from the labels of the files */
     uint64_t digest; /* XXH3 of the bytes of x, then of the labels (int32) or targets (float32), little-endian */
     /* A sample enters a batch as (value - mean[c]) * scale[c]. c is its channel, or its column if h = w = 1. */
     float *mean, *scale;              /* [shape.c] */

@@ -15,7 +15,7 @@ static size_t row_at(const int64_t *ids, size_t i)
 
 trb_status trb_labels_count(const trb_data *d, size_t n, const int64_t *ids, size_t classes, trb_label_counts *out)
 {
-    trb_label_counts c = {.classes = classes, .rows = n};
+    trb_label_counts c = {.classes = classes, .rows = n, .from = d->labels_from};
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, classes, sizeof *c.n, &c.n));
     for (size_t i = 0; i < n; i++) c.n[d->label[row_at(ids, i)]]++;
     for (size_t k = 0; k < classes; k++) {
@@ -51,8 +51,8 @@ void trb_labels_list(const trb_label_counts *c, bool occur, trb_text *text)
             trb_text_add(text, ", ...");
             return;
         }
-        trb_text_add(text, "%s%zu", runs > 1 ? ", " : "", k);
-        if (end > k + 1) trb_text_add(text, "%s%zu", end > k + 2 ? " to " : ", ", end - 1);
+        trb_text_add(text, "%s%zu", runs > 1 ? ", " : "", k + c->from);
+        if (end > k + 1) trb_text_add(text, "%s%zu", end > k + 2 ? " to " : ", ", end - 1 + c->from);
         k = end;
     }
 }

@@ -106,7 +106,12 @@ trb_status trb_data_load(const trb_data_files *files, trb_data *out)
     size_t width = 0, n_units = 0;
     TRB_TRY(trb__data_units(files, &width, &n_units));
     for (size_t i = 0; i < n_units; i++) TRB_GO(trb__data_unit_read(files, i, &s));
-    trb_data d = {.task = files->task, .n = s.n, .shape = s.shape, .type = s.type, .x = s.x.at};
+    trb_data d = {.task = files->task,
+                  .n = s.n,
+                  .shape = s.shape,
+                  .type = s.type,
+                  .x = s.x.at,
+                  .labels_from = files->labels_from};
     TRB_GO(trb__data_describe(&d, s.y.at));
     *out = d;
     return TRB_OK;

@@ -106,7 +106,7 @@ static trb_status check_outputs(const trb_net *net, const trb_data *data)
         trb_warn_once(
             "layers end in %zu outputs, but the data set has labels up to %zu: %zu outputs have no sample, and "
             "learn only to be small",
-            K, data->classes - 1, K - data->classes);
+            K, data->classes - 1 + data->labels_from, K - data->classes);
     return TRB_OK;
 }
 

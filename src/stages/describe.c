@@ -147,7 +147,7 @@ static void warn_of_one_class(const facts *f)
 {
     if (f->set->parts == NULL && f->labels.seen == 1)
         trb_warn("%s: all samples have label %zu; figures from them say nothing of other classes", f->set->name,
-                 f->labels.first);
+                 f->labels.first + f->labels.from);
 }
 
 static void warn_of_copies(const facts *f)

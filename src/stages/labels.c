@@ -1,11 +1,8 @@
 /* Labels against outputs (labels.h). */
 #include "labels.h"
 
-#include <string.h>
-
 #include "tribikos/census.h"
 #include "tribikos/log.h"
-#include "tribikos/memory.h"
 
 enum { LIST_BYTES = 128 };
 
@@ -40,18 +37,18 @@ static trb_status refuse_one_class(const trb_config *c, const trb_data *d, const
     trb_text t = trb_text_in(advice, sizeof advice);
     TRB_TRY(advise_column(c, d, &t));
     return trb_fail(TRB_EINPUT, "data: all %zu training samples have label %zu, there is nothing to learn; %s", n->rows,
-                    n->first, advice);
+                    n->first + n->from, advice);
 }
 
 static void warn_of_training(const trb_label_counts *n, const trb_label_counts *held)
 {
     char occur[LIST_BYTES], missing[LIST_BYTES];
-    if (n->seen == 1) trb_warn_once("data.train: all %zu training samples have label %zu", n->rows, n->first);
+    if (n->seen == 1) trb_warn_once("data.train: all %zu training samples have label %zu", n->rows, n->first + n->from);
     if (n->seen == 1 || n->seen == n->classes) return;
     if (n->first > 0 && held->n[0] == 0 && n->seen == n->last - n->first + 1)
         trb_warn_once("data.train: the labels of the training samples are %s; none has %s. If classes are counted from "
                       "%zu, set `data.labels_from: %zu`, and end the layers in `dense %zu`",
-                      list(n, true, occur), list(n, false, missing), n->first, n->first, n->seen);
+                      list(n, true, occur), list(n, false, missing), n->first + n->from, n->first + n->from, n->seen);
     else
         trb_warn_once("data.train: the labels of the training samples are %s; %zu classes have no sample (%s), and "
                       "their outputs learn only to be small",
@@ -69,8 +66,8 @@ static void warn_of_held_out(const trb_label_counts *n, const trb_label_counts *
     }
     if (lacks > 0)
         trb_warn_once(
-            "data.validation: %zu held-out sample%s, none of %s %s; calibration does not see %s. Hold out more",
-            held->rows, held->rows == 1 ? "" : "s", lacks == 1 ? "class" : "classes", list(held, false, missing),
+            "data.validation: %zu held-out sample%s, none with %s %s; calibration does not see %s. Hold out more",
+            held->rows, held->rows == 1 ? "" : "s", lacks == 1 ? "label" : "labels", list(held, false, missing),
             lacks == 1 ? "it" : "them");
 }
 
@@ -126,12 +123,12 @@ trb_status trb__labels_refuse(const trb_data *d, size_t outputs)
     if (empty == 0)
         trb_text_add(&t, "end in `dense %zu`", n.classes);
     else if (n.first > 0 && n.seen == n.last - n.first + 1)
-        trb_text_add(&t, "set `data.labels_from: %zu`, and end in `dense %zu`", n.first, n.seen);
+        trb_text_add(&t, "set `data.labels_from: %zu`, and end in `dense %zu`", n.first + n.from, n.seen);
     else if (run > 0 && beyond * 100 <= d->n)
         trb_text_add(&t,
                      "correct or remove the %zu of %zu samples of label %zu and above, the first of which is sample "
                      "%zu, counted from 0; or end in `dense %zu`, of whose classes %zu have no sample",
-                     beyond, d->n, run, first_row(d, run), n.classes, empty);
+                     beyond, d->n, run + n.from, first_row(d, run), n.classes, empty);
     else
         trb_text_add(&t,
                      "number the classes from 0 without gaps, or end in `dense %zu`, of whose classes %zu have no "

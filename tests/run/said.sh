@@ -56,6 +56,9 @@ run train base.yaml --run.dir=r --students='[]'
 cp r/members/m001/weights.h5 zero.h5
 run train base.yaml --data.train='[one.csv]' --data.labels_from=1 --students='[]'
 check "labels that are counted from 1 give the weights of those that are counted from 0" cmp -s zero.h5 r/members/m001/weights.h5
+sed -E 's/,([0-9])$/,7\1/' one.csv >seventy.csv
+refused "labels that begin later still" 2 'has labels 71 to 73; set `data.labels_from: 71`, and end in `dense 3`' run base.yaml \
+    --data.train='[seventy.csv]' --data.labels_from=5 --run.dir=r
 refused "a label below the first one" 3 'train.csv: sample 0, counted from 0, has label' run base.yaml --data.labels_from=3 --run.dir=r
 sed '5s/,[0-9]*$/,255/' train.csv >stray.csv
 refused "a stray label" 2 'correct or remove the 1 of 200 samples of label 3 and above, the first of which is sample 4' run base.yaml \
@@ -73,7 +76,7 @@ run train base.yaml --train.layers='[dense 8, relu, dense 5]' --students='[]'
 says "more outputs than labels" 'warning: layers end in 5 outputs, but the data set has labels up to 2: 2 outputs have no sample'
 check "which is said once for all members" test "$(grep -c '5 outputs' err)" = 1
 run run base.yaml --data.validation=1
-says "a held-out part without a class" 'warning: data.validation: 1 held-out sample, none of classes [0-2], [0-2]; calibration does not see them'
+says "a held-out part without a class" 'warning: data.validation: 1 held-out sample, none with labels [0-2], [0-2]; calibration does not see them'
 says "a temperature that does not exist" 'warning: no temperature fits the 1 held-out samples best for member 0, .*kd'
 check "its figures are null" grep -q '"kd": .*"temperature": null, "calibrated_nll": null' r/report/report.json
 check "and so is what is compared with them" grep -q '"ensembles": {"calibrated_nll": .*null' r/report/report.json

@@ -76,6 +76,13 @@ static void labels_may_begin_anywhere(void **state)
     assert_ok(trb_data_load(&f, &d));
     assert_true(d.classes == 3 && d.label[0] == 0 && d.label[1] == 2 && d.label[2] == 1);
     const uint64_t digest = d.digest;
+    trb_label_counts c;
+    char got[16];
+    trb_text t = trb_text_in(got, sizeof got);
+    assert_ok(trb_labels_count(&d, d.n, NULL, d.classes, &c));
+    trb_labels_list(&c, true, &t);
+    assert_string_equal(got, "1 to 3"); /* as in the file */
+    trb_label_counts_clear(&c);
     trb_data_clear(&d);
     d = load(TRB_TASK_CLASSES, "7 0\n7 2\n7 1\n"); /* the same data set, counted from 0 */
     assert_true(d.digest == digest);
