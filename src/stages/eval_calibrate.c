@@ -157,10 +157,11 @@ trb_status trb__calibrate(trb_comm *world, const trb_config *c, const trb__model
     }
     if (without.n > 0)
         trb_warn(
-            "no temperature fits the %zu held-out samples best for %s: the best would be 0 (all samples are right) or "
-            "infinite (the model knows nothing of them). Calibrated figures of these are left out; hold out more "
+            "%zu held-out sample%s give%s no best temperature for %s: the best would be 0, as all samples are right, "
+            "or "
+            "infinite, as the model knows nothing of them. The calibrated figures of these are left out; hold out more "
             "(data.validation)",
-            held->n, names);
+            held->n, held->n == 1 ? "" : "s", held->n == 1 ? "s" : "", names);
     if (st == TRB_OK && members) {
         st = windows(world, &at, models, held, r_held, set, r, nll);
         nll[0] = 0.0;

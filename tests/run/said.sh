@@ -77,7 +77,7 @@ says "more outputs than labels" 'warning: layers end in 5 outputs, but the data 
 check "which is said once for all members" test "$(grep -c '5 outputs' err)" = 1
 run run base.yaml --data.validation=1
 says "a held-out part without a class" 'warning: data.validation: 1 held-out sample, none with labels [0-2], [0-2]; calibration does not see them'
-says "a temperature that does not exist" 'warning: no temperature fits the 1 held-out samples best for member 0, .*kd'
+says "a temperature that does not exist" 'warning: 1 held-out sample gives no best temperature for member 0, .*kd'
 check "its figures are null" grep -q '"kd": .*"temperature": null, "calibrated_nll": null' r/report/report.json
 check "and so is what is compared with them" grep -q '"ensembles": {"calibrated_nll": .*null' r/report/report.json
 # A student of outside members does not need labels that say something.
