@@ -19,10 +19,11 @@
 
 /** The state of a fit of b in [1/100, 100]. The caller computes the sums at `b` and makes a step, until a step reports
  * that b is the result. If there is no minimum, as when all rows are right, the fit ends where hardly anything can be
- * gained, or at an end of the range. */
+ * gained, or at an end of the range. Then `open` is true, and b says nothing about the model. */
 typedef struct {
     double b, low, high;
     unsigned steps;
+    bool open; /* once a step has reported the result: b is no minimum; a larger or a smaller one would be better yet */
 } trb_temperature;
 
 trb_temperature trb_temperature_begin(void);

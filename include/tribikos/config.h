@@ -16,6 +16,9 @@
 /** The most characters that the name of a student, or of a set out of distribution, may have. */
 enum { TRB_NAME_MAX = 40 };
 
+/** How much a sample's loss counts: as any other's, or so that each class counts as much as any other. */
+typedef enum { TRB_CLASS_WEIGHT_NONE, TRB_CLASS_WEIGHT_BALANCED } trb_class_weight;
+
 /** How one network is trained: a member's (train.*, members.overrides.M.*) or a student's (student.*, student.NAME.*).
  */
 typedef struct {
@@ -31,8 +34,10 @@ typedef struct {
     double decay_epochs; /* step schedule */
     double gamma;
     trb_init init;
-    trb_recipe augment; /* members only */
-    double adversarial; /* members only; share of each input's range; 0: none */
+    trb_recipe augment;            /* members only */
+    double adversarial;            /* members only; share of each input's range; 0: none */
+    trb_class_weight class_weight; /* members only */
+    double label_smoothing;        /* members only; 0: none */
 } trb_fit_opts;
 
 typedef struct {
@@ -91,7 +96,8 @@ typedef struct {
         char **train_rows, **test_rows, **features, *target, **drop, **categories;
         trb_header header;
         trb_missing missing;
-        uint64_t validation; /* samples held out */
+        uint64_t validation;  /* samples held out */
+        uint64_t labels_from; /* the label of class 0 in the files */
         trb_normalize normalize;
         size_t n_mean, n_std;
         double *mean, *std; /* for normalize: given */

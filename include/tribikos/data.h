@@ -52,14 +52,15 @@ typedef enum { TRB_NORMALIZE_NONE, TRB_NORMALIZE_UNIT, TRB_NORMALIZE_STANDARD, T
 
 typedef struct {
     trb_task task;
-    size_t n;        /* N */
-    trb_shape shape; /* of a sample */
-    trb_dtype type;  /* TRB_U8 or TRB_F32 */
-    bool lent;       /* x and label or target are borrowed; their owner must outlive this */
-    void *x;         /* [N][C*H*W] of that type */
-    int32_t *label;  /* [N]; classes only */
-    float *target;   /* [N]; regression only, in the unit of the file, less the schema's offset */
-    size_t classes;  /* K: largest label + 1; 0 for regression */
+    size_t n;           /* N */
+    trb_shape shape;    /* of a sample */
+    trb_dtype type;     /* TRB_U8 or TRB_F32 */
+    bool lent;          /* x and label or target are borrowed; their owner must outlive this */
+    void *x;            /* [N][C*H*W] of that type */
+    int32_t *label;     /* [N]; classes only */
+    float *target;      /* [N]; regression only, in the unit of the file, less the schema's offset */
+    size_t classes;     /* K: largest label + 1; 0 for regression */
+    size_t labels_from; /* what was subtracted from the labels of the files */
     /* XXH3 of the bytes of x, then of the labels (int32) or targets (float32), little-endian; if the schema has an
      * offset, then of all offsets (float64): those of the inputs, that of the target */
     uint64_t digest;
@@ -95,8 +96,9 @@ typedef struct {
     trb_header header;
     trb_missing missing;
     trb_labels labels;
-    trb_layout layout;        /* of arrays of images. AUTO: by their sizes, see trb_layout */
-    const char *x, *y;        /* for hdf5 and npz: names of arrays; NULL or "": x and y */
+    size_t labels_from; /* is subtracted from every label: the label of class 0 in the files */
+    trb_layout layout;  /* of arrays of images. AUTO: by their sizes, see trb_layout */
+    const char *x, *y;  /* for hdf5 and npz: names of arrays; NULL or "": x and y */
     /* By which to read; then features, target, drop and categories are not looked at. NULL: as the files themselves
      * say. */
     const trb_schema *schema;

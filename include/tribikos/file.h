@@ -16,6 +16,13 @@
 
 /** Make a folder and its parents. TRB_EIO says which one failed and why. */
 trb_status trb_mkdirs(const char *path);
+
+/** The bytes that this user may still write on the disk of a folder, or of the nearest folder above it that exists.
+ * \return false if the file system does not tell */
+bool trb_folder_space(const char *path, double *bytes);
+
+/** The bytes on disk of all files below a folder; 0 if there is none. */
+void trb_folder_bytes(const char *path, double *bytes);
 bool trb_file_exists(const char *path);
 /** Open a regular file. A device, a socket, a folder or a FIFO is refused; opening a FIFO would block.
  * \param[in] flags  as for open(2); with O_NOFOLLOW a symbolic link is refused too

@@ -18,9 +18,13 @@ void trb_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void trb_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void trb_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/** Whether this line is passed for the first time in this process. Stages read the same files one after another, and
- * what a file shows needs to be said once. Local; not thread-safe. */
-bool trb_log_first(const char *line);
+/** Whether to say something that is said once: this process prints, and this is the first call with this key. Ask it
+ * before work that only serves a message. Local. \param[in] key  e.g. the digest of what is described */
+bool trb_log_first(uint64_t key);
+/** As trb_info() and trb_warn(), but a line that this process has printed before is not printed again: stages read the
+ * same files one after another. Local; not thread-safe. */
+void trb_info_once(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void trb_warn_once(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /** Progress of one long piece of work. Plain data. On a terminal it is shown as a bar that is redrawn, elsewhere as a
  * line at each interval. */

@@ -43,6 +43,28 @@ trb_status trb_loss_ce(size_t rows, size_t M, size_t K, size_t batch, const floa
 trb_status trb_loss_ce_mixed(size_t rows, size_t M, size_t K, size_t batch, const float *z, const int32_t *label,
                              const int32_t *other, const float *weight, double *loss, float *dz);
 
+/** Targets for trb_loss_targets(): labels with weights of classes and label smoothing (Szegedy et al. 2016,
+ * arXiv:1512.00567, sec. 7), of samples that may be mixtures of two.
+ *
+ *   q_bk = mix_b own(label_b)_k + (1 - mix_b) own(other_b)_k,   own(y)_k = (1 - e) w_y [k = y] + e w_k / K
+ *
+ * With trb_loss_targets() this is the loss of PyTorch's cross_entropy(weight=w, label_smoothing=e), but divided by the
+ * batch instead of by the sum of its weights. So the share of a lane does not depend on the labels of other lanes.
+ *
+ * \param[in] other,mix  [rows]; other NULL: no sample is mixed   \param[in] class_weight  w [K]; NULL: all are 1
+ * \param[in] smoothing  e, in [0, 1)   \param[out] q [rows][K] */
+void trb_label_targets(size_t rows, size_t K, const int32_t *label, const int32_t *other, const float *mix,
+                       const float *class_weight, double smoothing, float *q);
+
+/** Cross entropy of one head with targets of any sum.
+ *
+ *   loss = 1/batch * sum_{b,k} -q_bk log softmax(z_b)_k      [nats]
+ *   dz   = 1/batch * (sum_k q_bk softmax(z_b) - q_b)
+ *
+ * \param[in] z  [rows][K]   \param[in] q [rows][K], 0 or above */
+trb_status trb_loss_targets(size_t rows, size_t K, size_t batch, const float *z, const float *q, double *loss,
+                            float *dz);
+
 /** Distillation with soft targets, where head m follows member m. Source: Hinton et al. 2015, arXiv:1503.02531, sec. 2;
  * one head for each member: Hydra, arXiv:2001.04694, eq. 3.
  *

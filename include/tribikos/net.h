@@ -130,6 +130,13 @@ size_t trb_net_size(const trb_net *net);
 /** The trained part of the slab is [0, trb_net_trained); running statistics follow it. */
 size_t trb_net_trained(const trb_net *net);
 
+/** How many dense and convolution layers the list has; those of the heads count once. */
+size_t trb_net_weighted(const trb_net *net);
+
+/** Refuse a batch of `rows` rows in which a batch normalisation would take the statistics of a channel over one value,
+ * so that its output is always 0. \return TRB_OK; TRB_ECONFIG names the layer */
+trb_status trb_net_check_norms(const trb_net *net, size_t rows);
+
 /** Multiply-adds of one sample's forward pass, in the layers with weights. */
 double trb_net_macs(const trb_net *net);
 

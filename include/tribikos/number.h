@@ -24,4 +24,7 @@ void trb_number_print(double value, char text[TRB_NUMBER_BYTES]);
  * \param[in] digits  it tries this many significant digits first, 1 to 17 */
 void trb_number_shortest(double value, int digits, char text[TRB_NUMBER_BYTES]);
 
+/** Print a whole number for people, with a comma between thousands: "60,000". \return text */
+const char *trb_number_grouped(size_t n, char text[TRB_NUMBER_BYTES]);
+
 #endif

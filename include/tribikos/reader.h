@@ -36,6 +36,10 @@ trb_status trb_reader_open(const trb_cache *c, trb_selection of, size_t rows, si
  * Local. */
 size_t trb_reader_bytes(const trb_cache *c, trb_selection of);
 size_t trb_reader_room(const trb_cache *c, trb_selection of, size_t rows, size_t memory);
+/** Whether readers of such a cache, one on each of `ranks` ranks of a node, can be opened: they stream, or keep the
+ * selection together. Local. \param[out] least  the memory with which each could stream */
+bool trb_reader_serves(const trb_cache_spec *spec, trb_selection of, size_t rows, size_t memory, size_t ranks,
+                       size_t *least);
 /** How many marks a reader has if it streams. Local. */
 size_t trb_reader_marks(const trb_cache *c, trb_selection of);
 /** What the readers of one node share if they are opened together with the same selection. At the opening, reader

@@ -14,6 +14,8 @@
 
 static bool speaks = true;
 static double interval_s = 10.0;
+static uint64_t known[256]; /* keys of trb_log_first(); when it is full, the oldest is forgotten */
+static size_t n_known;
 static bool bar_open; /* a bar stands on the current terminal line and must be cleared before text is printed */
 
 void trb_log_open(bool this_process_speaks, double progress_interval_s)
@@ -46,6 +48,46 @@ void trb_warn(const char *fmt, ...)
     va_list args;
     va_start(args, fmt);
     say("warning: ", fmt, args);
+    va_end(args);
+}
+
+bool trb_log_first(uint64_t key)
+{
+    enum { ROOM = sizeof known / sizeof *known };
+    if (!speaks) return false;
+    for (size_t i = 0; i < n_known && i < ROOM; i++)
+        if (known[i] == key) return false;
+    known[n_known++ % ROOM] = key;
+    return true;
+}
+
+/* Say it unless this process has said it. */
+static void say_once(const char *prefix, const char *fmt, va_list args)
+{
+    char *line = NULL;
+    uint64_t key = 0xcbf29ce484222325U; /* FNV-1a; hash.c uses this file through others */
+    va_list again;
+    va_copy(again, args);
+    if (vasprintf(&line, fmt, again) < 0) line = NULL;
+    va_end(again);
+    for (const char *at = line; at != NULL && *at != '\0'; at++) key = (key ^ (unsigned char)*at) * 0x100000001b3U;
+    if (line != NULL && trb_log_first(key)) say(prefix, fmt, args);
+    free(line);
+}
+
+void trb_info_once(const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    say_once("", fmt, args);
+    va_end(args);
+}
+
+void trb_warn_once(const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    say_once("warning: ", fmt, args);
     va_end(args);
 }
 

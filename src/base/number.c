@@ -104,3 +104,16 @@ void trb_number_shortest(double value, int digits, char text[TRB_NUMBER_BYTES])
     while (digits++ < 17 && strtod(text, NULL) != value);
     (void)uselocale(own);
 }
+
+const char *trb_number_grouped(size_t n, char text[TRB_NUMBER_BYTES])
+{
+    char digits[TRB_NUMBER_BYTES];
+    const size_t length = (size_t)snprintf(digits, sizeof digits, "%zu", n);
+    char *to = text;
+    for (size_t i = 0; i < length; i++) {
+        if (i > 0 && (length - i) % 3 == 0) *to++ = ',';
+        *to++ = digits[i];
+    }
+    *to = '\0';
+    return text;
+}

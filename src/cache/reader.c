@@ -198,27 +198,6 @@ static trb_status fill(void *reader, size_t w, size_t slot)
 
 /* ---- both */
 
-/* Divide `memory`. Marks, a chunk, an index and a step have a fixed size; the windows get the rest. */
-static trb_status reserve_windows(trb_reader *r, size_t memory, size_t step_bytes)
-{
-    const trb_cache_spec *spec = &r->c->spec;
-    const size_t n_keys = r->of.views * r->n_blocks, block = min(spec->block, spec->N);
-    const size_t marks = trb_reader_marks(r->c, r->of);
-    const size_t fixed = step_bytes + block * r->cell_bytes + n_keys * sizeof *r->end + marks * sizeof *r->mark;
-    const size_t a_step = r->rows * (WINDOWS * r->row_bytes + sizeof *r->order);
-    if (memory < fixed || (memory - fixed) / a_step < MIN_STEPS)
-        return trb_fail(TRB_ECONFIG, "%s: %zu bytes cannot hold two windows of %d steps of %zu rows; give at least %zu",
-                        r->c->dir, memory, MIN_STEPS, r->rows, fixed + MIN_STEPS * a_step);
-    r->window_steps = min((memory - fixed) / a_step, UINT32_MAX / r->rows);
-    if (!r->lent_marks) TRB_TRY(trb_alloc(TRB_MEM_CACHE, marks, sizeof *r->mark, &r->mark));
-    TRB_TRY(trb_alloc(TRB_MEM_CACHE, block, r->cell_bytes, &r->chunk));
-    TRB_TRY(trb_alloc(TRB_MEM_CACHE, n_keys, sizeof *r->end, &r->end));
-    TRB_TRY(trb_alloc(TRB_MEM_CACHE, r->window_steps * r->rows, sizeof *r->order, &r->order));
-    for (int w = 0; w < WINDOWS; w++)
-        TRB_TRY(trb_alloc(TRB_MEM_CACHE, r->window_steps * r->rows, r->row_bytes, &r->window[w]));
-    return TRB_OK;
-}
-
 /* How many cells a row has: one for each member, or one if a shard is of all members. */
 static size_t cells_of(trb_selection of)
 {
@@ -234,9 +213,9 @@ static size_t served_bytes(const trb_cache_spec *spec, trb_selection of)
 }
 
 /* How many of the views have shards of the kind that is served. */
-static size_t slots_of(const trb_cache *c, trb_selection of)
+static size_t slots_of(const trb_cache_spec *spec, trb_selection of)
 {
-    return of.kind == TRB_SHARD_INPUTS ? trb__stored_views(&c->spec, of.views) : of.views;
+    return of.kind == TRB_SHARD_INPUTS ? trb__stored_views(spec, of.views) : of.views;
 }
 
 static size_t blocks_of(const trb_cache_spec *spec)
@@ -244,21 +223,87 @@ static size_t blocks_of(const trb_cache_spec *spec)
     return (spec->N + spec->block - 1) / spec->block;
 }
 
+static size_t kept_bytes(const trb_cache_spec *spec, trb_selection of)
+{
+    return slots_of(spec, of) * spec->N * cells_of(of) * trb_shard_row_bytes(spec, of.kind);
+}
+
 size_t trb_reader_bytes(const trb_cache *c, trb_selection of)
 {
-    return slots_of(c, of) * c->spec.N * cells_of(of) * trb_shard_row_bytes(&c->spec, of.kind);
+    return kept_bytes(&c->spec, of);
+}
+
+static size_t marks_of(const trb_cache_spec *spec, trb_selection of)
+{
+    return slots_of(spec, of) * cells_of(of) * blocks_of(spec);
 }
 
 size_t trb_reader_marks(const trb_cache *c, trb_selection of)
 {
-    return slots_of(c, of) * cells_of(of) * blocks_of(&c->spec);
+    return marks_of(&c->spec, of);
+}
+
+static size_t room_for(const trb_cache_spec *spec, trb_selection of, size_t rows, size_t memory)
+{
+    size_t step = 0;
+    if (__builtin_mul_overflow(rows, served_bytes(spec, of), &step) || step > memory) return 0;
+    return memory - step;
 }
 
 size_t trb_reader_room(const trb_cache *c, trb_selection of, size_t rows, size_t memory)
 {
-    size_t step = 0;
-    if (__builtin_mul_overflow(rows, served_bytes(&c->spec, of), &step) || step > memory) return 0;
-    return memory - step;
+    return room_for(&c->spec, of, rows, memory);
+}
+
+/* Whether a step of so many rows has a size that can be computed with. */
+static bool is_step(const trb_cache_spec *spec, trb_selection of, size_t rows)
+{
+    size_t bytes = 0;
+    return rows <= UINT32_MAX / MIN_STEPS && !__builtin_mul_overflow(rows, 4 * served_bytes(spec, of), &bytes);
+}
+
+/* What a reader that streams needs for a step of a window. */
+static size_t window_step(const trb_cache_spec *spec, trb_selection of, size_t rows)
+{
+    return rows * (WINDOWS * cells_of(of) * trb_shard_row_bytes(spec, of.kind) + sizeof(uint32_t));
+}
+
+/* And besides its windows: marks, a chunk, an index, and a step if values are converted. */
+static size_t beside_windows(const trb_cache_spec *spec, trb_selection of, size_t rows)
+{
+    const bool converts = trb__form_of[of.kind].floats && spec->dtype == TRB_F16;
+    return (converts ? rows * served_bytes(spec, of) : 0) +
+           min(spec->block, spec->N) * trb_shard_row_bytes(spec, of.kind) +
+           of.views * blocks_of(spec) * sizeof(uint32_t) + marks_of(spec, of) * sizeof(uint64_t);
+}
+
+bool trb_reader_serves(const trb_cache_spec *spec, trb_selection of, size_t rows, size_t memory, size_t ranks,
+                       size_t *least)
+{
+    *least = SIZE_MAX;
+    if (!is_step(spec, of, rows)) return false;
+    *least = beside_windows(spec, of, rows) + MIN_STEPS * window_step(spec, of, rows);
+    return memory >= *least || (double)kept_bytes(spec, of) <= (double)ranks * (double)room_for(spec, of, rows, memory);
+}
+
+/* Divide `memory`: the windows get what is left. */
+static trb_status reserve_windows(trb_reader *r, size_t memory)
+{
+    const trb_cache_spec *spec = &r->c->spec;
+    const size_t n_keys = r->of.views * r->n_blocks, block = min(spec->block, spec->N);
+    const size_t marks = marks_of(spec, r->of), fixed = beside_windows(spec, r->of, r->rows),
+                 a_step = window_step(spec, r->of, r->rows);
+    if (memory < fixed || (memory - fixed) / a_step < MIN_STEPS)
+        return trb_fail(TRB_ECONFIG, "%s: %zu bytes cannot hold two windows of %d steps of %zu rows; give at least %zu",
+                        r->c->dir, memory, MIN_STEPS, r->rows, fixed + MIN_STEPS * a_step);
+    r->window_steps = min((memory - fixed) / a_step, UINT32_MAX / r->rows);
+    if (!r->lent_marks) TRB_TRY(trb_alloc(TRB_MEM_CACHE, marks, sizeof *r->mark, &r->mark));
+    TRB_TRY(trb_alloc(TRB_MEM_CACHE, block, r->cell_bytes, &r->chunk));
+    TRB_TRY(trb_alloc(TRB_MEM_CACHE, n_keys, sizeof *r->end, &r->end));
+    TRB_TRY(trb_alloc(TRB_MEM_CACHE, r->window_steps * r->rows, sizeof *r->order, &r->order));
+    for (int w = 0; w < WINDOWS; w++)
+        TRB_TRY(trb_alloc(TRB_MEM_CACHE, r->window_steps * r->rows, r->row_bytes, &r->window[w]));
+    return TRB_OK;
 }
 
 static trb_status number_slots(trb_reader *r)
@@ -299,8 +344,7 @@ trb_status trb_reader_open_part(const trb_cache *c, trb_selection of, size_t row
                         spec->M);
     if (of.kind != TRB_SHARD_LOGITS) of.m0 = 0;
     of.m_count = cells_of(of);
-    if (rows > UINT32_MAX / MIN_STEPS || __builtin_mul_overflow(rows, 4 * served_bytes(spec, of), &step_bytes))
-        return trb_fail(TRB_ECONFIG, "%s: a step of %zu rows is too large", c->dir, rows);
+    if (!is_step(spec, of, rows)) return trb_fail(TRB_ECONFIG, "%s: a step of %zu rows is too large", c->dir, rows);
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, 1, sizeof *r, &r));
     r->c = c;
     r->of = of;
@@ -320,7 +364,7 @@ trb_status trb_reader_open_part(const trb_cache *c, trb_selection of, size_t row
     r->mark = share.marks;
     r->lent_marks = share.marks != NULL;
     if (keeps && !r->lent) TRB_GO(trb_alloc(TRB_MEM_CACHE, all, 1, &r->kept));
-    if (!keeps) TRB_GO(reserve_windows(r, memory, step_bytes));
+    if (!keeps) TRB_GO(reserve_windows(r, memory));
     if (!keeps) TRB_GO(trb_fail_of(trb_producer_open("the reading thread", fill, r, &r->ahead), "%s: ", c->dir));
     const bool shares = keeps ? r->lent : r->lent_marks;
     TRB_GO(read_part(r, shares ? share.part : 0, shares ? share.parts : 1, keeps ? keep_rows : mark_rows));

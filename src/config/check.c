@@ -55,7 +55,18 @@ static trb_status clash(const place *p, const char *key_a, const char *key_b, co
                           trb__item_where(p->items, b, where), why);
 }
 
-static trb_status check_fit(const place *p, const trb_fit_opts *f)
+/* Regression has targets instead of labels. */
+static trb_status check_labels(const trb_config *c, const place *p, const trb_fit_opts *f)
+{
+    if (c->data.task == TRB_TASK_CLASSES) return TRB_OK;
+    const char *key = c->data.labels_from > 0                    ? "data.labels_from"
+                      : f->class_weight != TRB_CLASS_WEIGHT_NONE ? "class_weight"
+                      : f->label_smoothing > 0.0                 ? "label_smoothing"
+                                                                 : NULL;
+    return key == NULL ? TRB_OK : clash(p, key, "data.task", "regression has no labels");
+}
+
+static trb_status check_fit(const trb_config *c, const place *p, const trb_fit_opts *f)
 {
     if (f->batch % f->lanes != 0) {
         const uint64_t below = f->batch / f->lanes * f->lanes, above = below + f->lanes;
@@ -76,6 +87,7 @@ static trb_status check_fit(const place *p, const trb_fit_opts *f)
     if (trb_recipe_stored(&f->augment))
         return trb__item_fail(p->items, source_of(p, "augment"),
                               "ods and confods need trained members; they make views (`cache.view_recipes`)");
+    TRB_TRY(check_labels(c, p, f));
     if (f->warmup >= (double)f->epochs)
         return clash(p, "warmup", "epochs", "the warm-up has to end before the training does");
     return TRB_OK;
@@ -249,6 +261,11 @@ static trb_status check_student(const trb_config *c, const place *p, const trb_s
         return trb__item_fail(p->items, source_of(p, "adversarial"),
                               "a student sees what its members saw, or their logits would not belong to its inputs; "
                               "set 0");
+    if (s->fit.class_weight != TRB_CLASS_WEIGHT_NONE || s->fit.label_smoothing > 0.0)
+        return trb__item_fail(
+            p->items, source_of(p, s->fit.label_smoothing > 0.0 ? "label_smoothing" : "class_weight"),
+            "it changes the loss of labels, but a student learns from its members' logits; set `train.%s` instead",
+            s->fit.label_smoothing > 0.0 ? "label_smoothing" : "class_weight");
     TRB_TRY(check_heads(c, p, s));
     if (s->method->heads == TRB_COPIED_HEADS && s->phase1_epochs > 0 && s->fit.warmup >= (double)s->phase1_epochs)
         return clash(p, "warmup", "phase1_epochs", "the warm-up has to end before the phase does");
@@ -256,7 +273,7 @@ static trb_status check_student(const trb_config *c, const place *p, const trb_s
     TRB_TRY(check_grid(c, p, s));
     TRB_TRY(check_match(c, p, s));
     TRB_TRY(check_holds(c, p, s));
-    return check_fit(p, &s->fit);
+    return check_fit(c, p, &s->fit);
 }
 
 /* Keys that choose rows and columns exist for tables only. */
@@ -400,7 +417,7 @@ trb_status trb__config_check(const trb_config *c, const trb__items *items)
                      below > 0 ? below : c->cache.block);
     }
 
-    TRB_TRY(check_fit(&train, &c->train));
+    TRB_TRY(check_fit(c, &train, &c->train));
     for (uint64_t m = 0; m < c->members.count; m++) {
         char own[64];
         (void)snprintf(own, sizeof own, "members.overrides.%" PRIu64 ".", m);
@@ -409,7 +426,7 @@ trb_status trb__config_check(const trb_config *c, const trb__items *items)
             return trb__item_fail(items, source_of(&p, "layers"),
                                   "a member is one network; `split` belongs in `student.layers`, got [%s]",
                                   c->member[m].layers);
-        TRB_TRY(check_fit(&p, &c->member[m]));
+        TRB_TRY(check_fit(c, &p, &c->member[m]));
     }
 
     for (size_t s = 0; s < c->n_students; s++) {

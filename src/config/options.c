@@ -28,6 +28,8 @@ static const trb__choice optimizers[] = {
     {"sgd", TRB_OPTIM_SGD}, {"adam", TRB_OPTIM_ADAM}, {"adamw", TRB_OPTIM_ADAMW}, {NULL, 0}};
 static const trb__choice schedules[] = {
     {"constant", TRB_SCHEDULE_CONSTANT}, {"step", TRB_SCHEDULE_STEP}, {"cosine", TRB_SCHEDULE_COSINE}, {NULL, 0}};
+static const trb__choice class_weights[] = {
+    {"none", TRB_CLASS_WEIGHT_NONE}, {"balanced", TRB_CLASS_WEIGHT_BALANCED}, {NULL, 0}};
 static const trb__choice inits[] = {{"he", TRB_INIT_HE}, {"glorot", TRB_INIT_GLOROT}, {NULL, 0}};
 static const trb__choice dtypes[] = {{"float32", TRB_F32}, {"float16", TRB_F16}, {NULL, 0}};
 static const trb__choice holdings[] = {{"logits", TRB_SHARD_LOGITS}, {"statistics", TRB_SHARD_STATISTICS}, {NULL, 0}};
@@ -160,6 +162,10 @@ const trb__option trb__options[] = {
      .help =
          "For tables: the column of labels or targets, by its name or number, counted from 0 (-1 is the last), or a "
          "file that has its number. If it is empty, the last column is taken."},
+    {CONFIG("data.labels_from", data.labels_from), WHOLE(0, 32767), .value = "0",
+     .help =
+         "Labels in the files are counted from this number: 1 for labels 1 to 26. Networks, caches and reports count "
+         "classes from 0, so their class k is label k plus this number."},
     {TEXTS("data.drop", data.drop, data.n_drop, char *), .value = "[]",
      .help = "For tables: these columns are left out, by names or numbers as in data.features. Leave out an index of "
              "rows, or a second target."},
@@ -201,7 +207,8 @@ const trb__option trb__options[] = {
      .help = "The training passes over the data this many times. For a student these epochs come after "
              "student.phase1_epochs."},
     {FIT("batch", batch), WHOLE(1, 1e6), .unit = "samples", .value = "128",
-     .help = "Each training step takes this many samples, a multiple of lanes."},
+     .help = "Each training step takes this many samples, a multiple of lanes. An epoch has only whole batches; the "
+             "samples that are left over, others in each epoch, are not used in it."},
     {FIT("lanes", lanes), WHOLE(1, 65536), .value = "4",
      .help = "A batch is cut into this many equal parts (lanes), and at most as many ranks, or rows of ranks, can "
              "share a network. Raise it to use more ranks; another number gives other bits."},
@@ -244,6 +251,14 @@ const trb__option trb__options[] = {
     {FIT("adversarial", adversarial), REAL(0, 1), .value = "0", .identity = TRB__PART_IF_SET,
      .help = "Half of the loss is on inputs that are moved towards a larger loss, by this share of each input's range. "
              "0 disables it. For members only; it costs a second pass."},
+    {FIT("class_weight", class_weight), CHOICE(class_weights), .value = "none", .identity = TRB__PART_IF_SET,
+     .help =
+         "balanced: samples of rare classes count more, so that each class counts the same. For members only. Their "
+         "logits then mean probabilities for classes that are equally frequent, and students learn these."},
+    {FIT("label_smoothing", label_smoothing), BELOW(0, 1), .value = "0", .identity = TRB__PART_IF_SET,
+     .help =
+         "This share of each label is spread evenly over all classes. 0 disables it. For members only. Their logits "
+         "then mean probabilities that are never sure, and students learn these."},
 
     {CONFIG("cache.holds", cache.holds), CHOICE(holdings), .value = "logits",
      .help = "logits: the cache has each member's outputs. statistics: it has means over all M members, 2K + 1 numbers "

@@ -4,7 +4,6 @@
 #include <float.h>
 #include <inttypes.h>
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "tribikos/alive.h"
@@ -107,12 +106,11 @@ static void say_layout(const trb__unit *u, const plan *p)
 {
     const trb_data_files *f = u->of;
     const bool told = f->layout != TRB_LAYOUT_AUTO || (f->schema != NULL && f->schema->layout != TRB_LAYOUT_AUTO);
-    char text[140], line[400];
+    char text[140];
     if (u->i > 0 || !p->last || told) return;
-    (void)snprintf(line, sizeof line,
-                   PLACE ": %s are taken for images of %zu x %zu pixels with the %zu channels last (`data.layout: nhwc`)",
-                   OF(p->x), extent(p->x, text), p->shape.h, p->shape.w, p->shape.c);
-    if (trb_log_first(line)) trb_info("%s", line);
+    trb_info_once(PLACE
+                  ": %s are taken for images of %zu x %zu pixels with the %zu channels last (`data.layout: nhwc`)",
+                  OF(p->x), extent(p->x, text), p->shape.h, p->shape.w, p->shape.c);
 }
 
 /* ---- reading by pieces */

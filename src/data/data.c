@@ -37,13 +37,35 @@ trb_status trb_data_survey(const trb_data_files *files, trb_schema *out)
     return st;
 }
 
+/* Count the labels that were appended from `first` bytes on from 0. */
+static trb_status shift_labels(const trb_data_files *f, const char *path, size_t first, trb__samples *s)
+{
+    int32_t *label = (int32_t *)(void *)(s->y.at + first);
+    const size_t n = (s->y.n - first) / sizeof *label;
+    if (f->task != TRB_TASK_CLASSES || f->labels_from == 0 || n == 0) return TRB_OK;
+    if (f->schema != NULL && f->schema->n_classes > 0)
+        return trb_fail(TRB_ECONFIG, "%s: its labels are words, which no number counts; leave out `data.labels_from`",
+                        path);
+    for (size_t i = 0; i < n; i++) {
+        if ((size_t)label[i] < f->labels_from)
+            return trb_fail(TRB_EINPUT,
+                            "%s: sample %zu, counted from 0, has label %d; expected at least %zu "
+                            "(`data.labels_from`)",
+                            path, i, (int)label[i], f->labels_from);
+        label[i] -= (int32_t)f->labels_from;
+    }
+    return TRB_OK;
+}
+
 trb_status trb__data_unit_read(const trb_data_files *f, size_t i, trb__samples *s)
 {
     size_t width = 0, n_units = 0;
     trb__unit u;
     TRB_TRY(trb__data_units(f, &width, &n_units));
+    const size_t before = s->y.n;
     trb_status st = trb__unit_open(f, width, i, &u);
     if (st == TRB_OK) st = formats[f->format].read(&u, s);
+    if (st == TRB_OK) st = shift_labels(f, u.path[width - 1], before, s);
     trb__unit_close(&u);
     return st;
 }
@@ -107,6 +129,7 @@ static trb_status load(const trb_data_files *files, trb_data *out)
                   .shape = s.shape,
                   .type = s.type,
                   .x = s.x.at,
+                  .labels_from = files->labels_from,
                   .schema = files->schema,
                   .n_missing = s.n_missing,
                   .n_dropped = s.n_dropped,

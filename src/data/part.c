@@ -108,7 +108,12 @@ void trb_data_part_put(trb_data_part *p, void *room)
 trb_status trb_data_part_join(const trb_data_part *p, void *room, trb_data *out)
 {
     size_t x = 0, y = 0;
-    trb_data d = {.task = p->files.task, .shape = p->unit[0].shape, .type = p->unit[0].type, .lent = true, .x = room};
+    trb_data d = {.task = p->files.task,
+                  .shape = p->unit[0].shape,
+                  .type = p->unit[0].type,
+                  .lent = true,
+                  .x = room,
+                  .labels_from = p->files.labels_from};
     place(p, 0, &x, &y);
     d.schema = p->files.schema;
     for (size_t i = 0; i < p->n_units; i++) {

@@ -68,9 +68,6 @@ const char *trb__field_shown(const trb__field *f, char text[48]);
 /* Read digits as an index. \param[out] rest  where the digits end */
 bool trb__read_index(const char *text, const char *end, const char **rest, size_t *value);
 
-/* Say something in a line, unless this process has said it before. */
-void trb__say(bool warning, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
 /* Names of columns. */
 typedef struct {
     size_t n;    /* columns of the file's rows */

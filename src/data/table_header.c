@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tribikos/log.h"
 #include "tribikos/memory.h"
 #include "tribikos/text.h"
 
@@ -210,10 +211,10 @@ static trb_status decide(const trb__table *t, const trb_schema *known, size_t n,
     *comment = *comment && !*header;
     if (is == UNCLEAR && !*comment) return unclear(t, n, k);
     if (is == COUNT && known == NULL)
-        trb__say(true,
-                 "%s: its first line, 0 to %zu, is taken for a header, since there are fractions below it; if it is a "
-                 "row, set `data.header: no`",
-                 t->path, n - 1);
+        trb_warn_once(
+            "%s: its first line, 0 to %zu, is taken for a header, since there are fractions below it; if it is a "
+            "row, set `data.header: no`",
+            t->path, n - 1);
     return TRB_OK;
 }
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tribikos/log.h"
 #include "tribikos/loss.h"
 #include "tribikos/memory.h"
 #include "tribikos/text.h"
@@ -356,10 +357,10 @@ static void say_missing(const survey *v)
             trb_text_add(&t, "%s%s: %zu", t.n > 0 ? ", " : "",
                          trb__column_shown(&v->names, v->s.input[i].column, column), v->in[i].missing);
     if (v->target.missing > 0) trb_text_add(&t, "%sthe target: %zu", t.n > 0 ? ", " : "", v->target.missing);
-    trb__say(false, "data.train: values are missing in %zu of %zu rows (columns %s); %s", v->missing_rows,
-             v->rows + v->dropped, list,
-             v->f->missing == TRB_MISSING_DROP ? "these rows are left out (`data.missing: drop`)"
-                                               : "means of the columns take their places (`data.missing: mean`)");
+    trb_info_once("data.train: values are missing in %zu of %zu rows (columns %s); %s", v->missing_rows,
+                  v->rows + v->dropped, list,
+                  v->f->missing == TRB_MISSING_DROP ? "these rows are left out (`data.missing: drop`)"
+                                                    : "means of the columns take their places (`data.missing: mean`)");
 }
 
 static void say_columns(const survey *v)
@@ -373,23 +374,23 @@ static void say_columns(const survey *v)
         const bool unnamed = s->name != NULL && s->name[0] == '\0', counts = v->rows >= 5 && (v->from_0 || v->from_1);
         if (in->holds_words) continue;
         if (s->column == 0 && (unnamed || counts))
-            trb__say(true, "data.train: column %s %s, and is an input; leave it out with `data.drop: [0]`", column,
-                     counts ? "counts the rows" : "has no name, as an index of rows");
+            trb_warn_once("data.train: column %s %s, and is an input; leave it out with `data.drop: [0]`", column,
+                          counts ? "counts the rows" : "has no name, as an index of rows");
         if (!v->target.holds_words && v->rows >= 5 && in->spread.n == v->rows && y->squares > 0.0 &&
             in->together * in->together > 0.99999 * in->spread.squares * y->squares)
-            trb__say(true,
-                     "data.train: column %s is the target up to scale and offset, and is an input; leave it out with "
-                     "`data.drop: [%zu]` unless it is known before the target",
-                     column, s->column);
+            trb_warn_once(
+                "data.train: column %s is the target up to scale and offset, and is an input; leave it out with "
+                "`data.drop: [%zu]` unless it is known before the target",
+                column, s->column);
         const double offset = trb__spread_offset(&in->spread);
         if (fabs(offset) > 0.0)
-            trb__say(false, "data.train: column %s is far from zero; %.9g is subtracted before it becomes a float32",
-                     column, offset);
+            trb_info_once("data.train: column %s is far from zero; %.9g is subtracted before it becomes a float32",
+                          column, offset);
     }
     const double offset = v->f->task == TRB_TASK_REGRESSION ? trb__spread_offset(y) : 0.0;
     if (fabs(offset) > 0.0)
-        trb__say(false, "data.train: the target is far from zero; %.9g is subtracted before it becomes a float32",
-                 offset);
+        trb_info_once("data.train: the target is far from zero; %.9g is subtracted before it becomes a float32",
+                      offset);
 }
 
 /* ---- the schema */
@@ -451,7 +452,7 @@ trb_status trb__table_survey(const trb_data_files *f, trb_schema *out)
     say_missing(&v);
     say_columns(&v);
     if (v.comments > 0)
-        trb__say(false, "data.train: %zu lines between the rows begin with # and are no rows", v.comments);
+        trb_info_once("data.train: %zu lines between the rows begin with # and are no rows", v.comments);
 done:
     for (size_t i = 0; v.in != NULL && i < v.s.n_inputs; i++) drop_words(&v.in[i].words);
     drop_words(&v.target.words);

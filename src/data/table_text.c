@@ -2,7 +2,6 @@
  * opened, so that the cursor, through which every field goes twice, stays simple. */
 #include "table.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -398,16 +397,6 @@ trb_status trb__table_open(const char *path, trb__table *t)
     t->quotes = memchr(t->at, '"', (size_t)(t->end - t->at)) != NULL;
     t->separator = find_separator(t);
     return expect_closed(t);
-}
-
-void trb__say(bool warning, const char *fmt, ...)
-{
-    char line[TRB_FAIL_BYTES];
-    va_list args;
-    va_start(args, fmt);
-    (void)vsnprintf(line, sizeof line, fmt, args);
-    va_end(args);
-    if (trb_log_first(line)) (warning ? trb_warn : trb_info)("%s", line);
 }
 
 void trb__table_close(trb__table *t)

@@ -9,6 +9,7 @@
 
 static const double b_most = 100.0, b_near = 1e-12; /* b_near: relative */
 static const double gain_least = 1e-16;             /* nats, over all rows together */
+static const double step_most = 1e-3;               /* relative to b */
 enum { STEPS_MOST = 200 };
 
 trb_temperature trb_temperature_begin(void)
@@ -40,6 +41,8 @@ void trb_temperature_sums(size_t rows, size_t K, const float *log_p, const int32
 bool trb_temperature_step(trb_temperature *t, const double sums[3])
 {
     const double b = t->b;
+    /* At a minimum, Newton's step is next to nothing. Without one, it stays as long as before. */
+    t->open = fabs(sums[1]) > step_most * b * sums[2];
     if (sums[1] * sums[1] <= gain_least * sums[2]) return true; /* a Newton step gains half of sums[1]^2 / sums[2] */
     if (sums[1] > 0.0)
         t->high = b;

@@ -187,6 +187,55 @@ trb_status trb_loss_ce_mixed(size_t rows, size_t M, size_t K, size_t batch, cons
     return cross_entropy(rows, M, K, batch, z, label, other, weight, loss, dz);
 }
 
+/* Add `share` of the target of one label. */
+static void add_target(size_t K, size_t y, double share, const float *weight, double smoothing, float *q)
+{
+    const double even = share * smoothing / (double)K;
+    for (size_t k = 0; smoothing > 0.0 && k < K; k++)
+        q[k] += (float)(even * (weight == NULL ? 1.0 : (double)weight[k]));
+    q[y] += (float)(share * (1.0 - smoothing) * (weight == NULL ? 1.0 : (double)weight[y]));
+}
+
+void trb_label_targets(size_t rows, size_t K, const int32_t *label, const int32_t *other, const float *mix,
+                       const float *class_weight, double smoothing, float *q)
+{
+    memset(q, 0, rows * K * sizeof *q);
+    for (size_t b = 0; b < rows; b++, q += K) {
+        const double own = other == NULL ? 1.0 : (double)mix[b];
+        add_target(K, (size_t)label[b], own, class_weight, smoothing, q);
+        if (other != NULL) add_target(K, (size_t)other[b], 1.0 - own, class_weight, smoothing, q);
+    }
+}
+
+trb_status trb_loss_targets(size_t rows, size_t K, size_t batch, const float *z, const float *q, double *loss,
+                            float *dz)
+{
+    TRB_TRY(trb__loss_classes(K));
+    float max[RUN];
+    double sum[RUN], total = 0.0;
+    const double share = 1.0 / (double)batch;
+    const size_t step = run_rows(K);
+    for (size_t r0 = 0; r0 < rows; r0 += step) {
+        const size_t n = least(step, rows - r0);
+        TRB_TRY(trb__loss_finite(n, K, z + r0 * K, "the logits", r0, 1));
+        exp_rows(n, K, 1.0F, z + r0 * K, dz + r0 * K, max, sum);
+        for (size_t r = 0; r < n; r++) {
+            const float *zr = z + (r0 + r) * K, *qr = q + (r0 + r) * K;
+            float *d = dz + (r0 + r) * K;
+            double all = 0.0, cross = 0.0;
+            for (size_t k = 0; k < K; k++) {
+                all += (double)qr[k];
+                cross += (double)qr[k] * ((double)zr[k] - (double)max[r]);
+            }
+            total += all * log(sum[r]) - cross;
+            const float by_z = (float)(share * all / sum[r]), by_q = (float)share;
+            for (size_t k = 0; k < K; k++) d[k] = by_z * d[k] - by_q * qr[k];
+        }
+    }
+    *loss = share * total;
+    return TRB_OK;
+}
+
 trb_status trb_loss_kd(size_t rows, size_t M, size_t K, size_t batch, float T, const float *z, const float *t,
                        double *loss, float *dz)
 {

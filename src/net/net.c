@@ -287,6 +287,29 @@ double trb_net_macs(const trb_net *net)
     return macs;
 }
 
+size_t trb_net_weighted(const trb_net *net)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < net->n_layers; i++) {
+        const trb__takes takes = net->layer[i].kind->takes;
+        n += net->layer[i].kind->weights && (takes == TRB__UNITS || takes == TRB__FILTERS);
+    }
+    return n;
+}
+
+trb_status trb_net_check_norms(const trb_net *net, size_t rows)
+{
+    for (size_t i = 0; i < net->n_layers; i++) {
+        const trb__layer *l = &net->layer[i];
+        if (strcmp(l->kind->name, "norm") != 0 || rows * l->in.h * l->in.w > 1) continue;
+        return trb_fail(TRB_ECONFIG,
+                        "layer %s%s%s%zu, a norm over %zu channels, would see one value of each channel, so its output "
+                        "would always be 0; take more rows",
+                        l->head ? "heads." : "body.", l->name, l->name[0] != '\0' ? "." : "", l->position, l->in.c);
+    }
+    return TRB_OK;
+}
+
 void trb_net_init(const trb_net *net, trb_init how, uint64_t seed, uint64_t member, float *params)
 {
     for (size_t i = 0; i < net->n_params; i++) {

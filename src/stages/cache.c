@@ -394,14 +394,12 @@ trb_status trb__common_outputs(const trb_config *c, const trb_data *data, size_t
     return TRB_OK;
 }
 
-/* Refuse a cache of the other kind. Its files have other names and would otherwise stay beside the new ones, without
- * use. A manifest that is missing or damaged cannot tell. */
-static trb_status expect_own_kind(const char *dir, const trb_cache_spec *spec)
+trb_status trb__cache_of_kind(const char *dir, trb_shard_kind holds)
 {
     trb_cache *cache = NULL;
     trb_status st = trb_cache_open(dir, &cache);
     if (st == TRB_OK) {
-        st = trb_cache_expect_holds(cache, spec->holds);
+        st = trb_cache_expect_holds(cache, holds);
         trb_cache_close(cache);
         return st;
     }
@@ -487,7 +485,7 @@ trb_status trb_stage_cache(trb_comm *world, const trb_config *c)
     TRB_GO(trb__member_digests(world, c, &s.data, true, digest));
     spec.member_digest = digest;
     if (trb_comm_rank(world) == 0) st = trb__run_lock(c, "cache", &lock);
-    if (trb_comm_rank(world) == 0 && st == TRB_OK) st = expect_own_kind(dir.text, &spec);
+    if (trb_comm_rank(world) == 0 && st == TRB_OK) st = trb__cache_of_kind(dir.text, spec.holds);
     if (trb_comm_rank(world) == 0 && st == TRB_OK) st = trb_mkdirs(dir.text);
     TRB_GO(trb__run_lock_share(world, c, st, &lock));
     TRB_GO(sweep_once_a_node(world, c, dir.text));

@@ -4,7 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "describe.h"
 #include "internal.h"
+#include "labels.h"
+#include "tribikos/log.h"
 #include "tribikos/loss.h"
 #include "tribikos/memory.h"
 
@@ -29,7 +32,8 @@ static trb_data_files files_of(const trb_config *c, bool test)
                             .missing = c->data.missing,
                             .layout = c->data.layout,
                             .x = c->data.x,
-                            .y = c->data.y};
+                            .y = c->data.y,
+                            .labels_from = c->data.labels_from};
 }
 
 /* What weights files and manifests say of the schema. */
@@ -56,6 +60,7 @@ static trb_status prepare(const trb_config *c, trb__dataset *s)
     TRB_TRY(trb_alloc(TRB_MEM_DATA, s->n_train, sizeof *s->train, &s->train));
     TRB_TRY(trb_alloc(TRB_MEM_DATA, s->n_val, sizeof *s->val, &s->val));
     TRB_TRY(trb_data_split(c->run.seed, N, s->n_val, s->train, s->val));
+    TRB_TRY(trb__describe(&(trb__read_set){.name = "train", .data = &s->data, .format = c->data.format, .parts = s}));
     TRB_TRY(trb_data_normalize(&s->data, c->data.normalize, s->n_train, s->train));
     if (c->data.normalize != TRB_NORMALIZE_GIVEN) return TRB_OK;
     return trb_data_normalize_by(&s->data, c->data.n_mean, c->data.mean, c->data.n_std, c->data.std);
@@ -101,13 +106,20 @@ trb_norm trb__dataset_norm(const trb__dataset *s)
     return norm;
 }
 
+static trb_status prepare_test(const trb_config *c, const trb_data *trained_on, trb_data *d)
+{
+    const trb__read_set set = {.name = "test", .data = d, .format = c->data.format, .trained_on = trained_on};
+    TRB_TRY(trb_data_normalize_as(d, trained_on));
+    return trb__describe(&set);
+}
+
 trb_status trb__dataset_load_test(trb_comm *world, const trb_config *c, const trb__dataset *s, trb__dataset *test)
 {
     *test = (trb__dataset){0};
     trb_data_files files = files_of(c, true);
     files.schema = s->data.schema;
     trb_status st = trb__dataset_read(world, "data.test", &files, test);
-    if (st == TRB_OK) st = trb_agree(world, trb_data_normalize_as(&test->data, &s->data));
+    if (st == TRB_OK) st = trb_agree(world, prepare_test(c, &s->data, &test->data));
     if (st == TRB_OK) st = trb_comm_same(world, test->data.digest, "the test set (data.test)");
     if (st != TRB_OK) trb__dataset_clear(test);
     return st;
@@ -119,12 +131,14 @@ static trb_status check_outputs(const trb_net *net, const trb_data *data)
     const size_t K = trb_net_outputs(net);
     if (data->task == TRB_TASK_REGRESSION && K != 2)
         return trb_fail(TRB_ECONFIG, "layers end in %zu outputs; regression needs `dense 2` (mean, log variance)", K);
-    if (data->task == TRB_TASK_CLASSES && K < data->classes)
-        return trb_fail(TRB_ECONFIG,
-                        "layers end in %zu outputs, but the data set has labels 0 to %zu; end in `dense %zu`", K,
-                        data->classes - 1, data->classes);
+    if (data->task == TRB_TASK_CLASSES && K < data->classes) return trb__labels_refuse(data, K);
     if (K > TRB_LOSS_K_MAX)
         return trb_fail(TRB_ECONFIG, "layers end in %zu outputs; at most %d are supported", K, TRB_LOSS_K_MAX);
+    if (data->task == TRB_TASK_CLASSES && data->label != NULL && K > data->classes)
+        trb_warn_once(
+            "layers end in %zu outputs, but the data set has labels up to %zu: %zu outputs have no sample, and "
+            "learn only to be small",
+            K, data->classes - 1 + data->labels_from, K - data->classes);
     return TRB_OK;
 }
 

@@ -10,7 +10,9 @@
 #include <string.h>
 
 #include "checkpoint.h"
+#include "labels.h"
 #include "reading.h"
+#include "steps.h"
 #include "tribikos/blas.h"
 #include "tribikos/log.h"
 #include "tribikos/loss.h"
@@ -377,7 +379,8 @@ trb_status trb__student_check(const trb_config *c, size_t index, const trb__data
     TRB_TRY(trb__student_net(c, index, &samples->data, trb_method_heads(method, 2, M), &net));
     const size_t outputs = trb_net_outputs(net);
     trb_net *body = NULL, *behind = NULL, *plain = NULL;
-    trb_status st = method->folded ? trb_fail_of(trb_net_plain(net, &plain), "%s: ", who) : TRB_OK;
+    trb_status st = trb__steps_check(net, &o->fit, samples, who);
+    if (st == TRB_OK) st = method->folded ? trb_fail_of(trb_net_plain(net, &plain), "%s: ", who) : TRB_OK;
     trb_net_destroy(plain);
     if (st == TRB_OK && method->heads != TRB_ONE_HEAD && o->head_lanes > 1)
         st = trb_fail_of(trb_net_cut(net, 1, &body, &behind), "%s: head_lanes above 1: ", who);
@@ -419,6 +422,7 @@ static trb_status check_students(trb_comm *world, const trb_config *c, const trb
                                   c->checkpoint.keep);
         left += !there;
     }
+    if (left > 0) TRB_TRY(trb__labels_warn(s));
     return left == 0 ? TRB_OK : trb__resume_check(c, left);
 }
 
@@ -474,6 +478,7 @@ static trb_status distill(trb_comm *world, const trb_config *c, const trb__datas
     trb_status st = trb_fail_of(trb_stop_check(), "before %s: ", who);
     if (st == TRB_OK) st = trb_identity_student(c, i, &s->data, d.spec, &d.place.config);
     if (st == TRB_OK) st = trb_strdup(makers, &d.place.blas);
+    if (st == TRB_OK) st = trb__steps_say_student(c, i, s, d.spec->M);
     TRB_GO(trb_agree(world, st));
     TRB_GO(trb_grid_open(world, &shape, &d.grid));
     if (leads) trb_folder_sweep(trb__run_path(c, "student/%s", o->name).text);

@@ -165,7 +165,7 @@ done:
     TRB_TRY(trb__figures(world, models, &e->set, e->task, e->r, e->each));
     if (c->data.task == TRB_TASK_REGRESSION) return TRB_OK;
     TRB_TRY(trb__figures_by_row(world, models, &e->set, e->r, e->each));
-    if (e->calibrates) return trb__calibrate(world, models, &e->held, e->r_held, &e->set, e->r, e->each, e->nll);
+    if (e->calibrates) return trb__calibrate(world, c, models, &e->held, e->r_held, &e->set, e->r, e->each, e->nll);
     trb_info("no calibrated figures: %s", strcmp(c->eval.split, "validation") == 0
                                               ? "they need a validation part that is not the one reported"
                                               : "they need a validation part (data.validation)");
@@ -264,7 +264,8 @@ static trb_status fill_report(trb_comm *world, const evaluation *e, trb_report *
         fill_row(e, M, 1, single + 1, report);
         /* A single member is worth one member by definition. The mean over members would differ, since each value is
          * limited to at least 1. */
-        if (e->calibrates) report->row[single].metrics.deep_ensemble_equivalent = 1.0;
+        trb_metrics *mean = &report->row[single].metrics;
+        if (!isnan(mean->deep_ensemble_equivalent)) mean->deep_ensemble_equivalent = 1.0;
         if (e->calibrates) memcpy(report->nll_by_size, e->nll, M * sizeof *e->nll);
     }
     for (size_t s = 0; s < S; s++) fill_row(e, M + 1 + s, 1, report->n - S + s, report);
@@ -316,6 +317,29 @@ done:
     return st;
 }
 
+static trb_status publish_figures(const evaluation *e, const trb_report *report)
+{
+    const trb_config *c = e->c;
+    const trb_data *train = &e->train.data;
+    trb__read_set *set = NULL;
+    size_t n = 0;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, 2 + c->eval.n_ood, sizeof *set, &set));
+    set[n++] = (trb__read_set){.name = "train", .data = train, .format = c->data.format, .parts = &e->train};
+    if (e->set.data != train)
+        set[n++] =
+            (trb__read_set){.name = "test", .data = &e->test.data, .format = c->data.format, .trained_on = train};
+    for (size_t i = 0; i < c->eval.n_ood; i++)
+        set[n++] = (trb__read_set){.name = c->eval.ood[i].name,
+                                   .data = &e->alien[i].data,
+                                   .format = c->eval.ood[i].format,
+                                   .unlabelled = true,
+                                   .trained_on = train};
+    const trb_status st =
+        trb__report_publish(trb__run_path(c, "report/report.json").text, c, n, set, e->train.schema_text, report);
+    trb_free(set);
+    return st;
+}
+
 /* Write the files of RUN/report on rank 0. Collective over world; the status is agreed. */
 static trb_status publish_report(trb_comm *world, const evaluation *e, const trb_report *report)
 {
@@ -333,8 +357,7 @@ static trb_status publish_report(trb_comm *world, const evaluation *e, const trb
         trb__predictions_abandon(file);
     } else {
         st = trb__predictions_publish(file);
-        if (st == TRB_OK) st = trb__report_publish(trb__run_path(c, "report/report.json").text, c, report,
-                                     e->train.schema_text);
+        if (st == TRB_OK) st = publish_figures(e, report);
     }
     return trb_agree(world, st);
 }

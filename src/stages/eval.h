@@ -151,7 +151,8 @@ trb_status trb__figures_of_ood(trb_comm *world, const trb__models *models, const
  * \param[in] fit  the rows on which temperatures are fitted   \param[in,out] each  [slots]
  * \param[out] nll [M] at rank 0: calibrated NLL of ensembles of 1..M members. Members are thought of as a circle; the
  *                 value is the mean over at most 16 windows of neighbours on it */
-trb_status trb__calibrate(trb_comm *world, const trb__models *models, const trb__set *fit, const trb__result *r_fit,
-                          const trb__set *set, const trb__result *r, trb_metrics *each, double *nll);
+trb_status trb__calibrate(trb_comm *world, const trb_config *c, const trb__models *models, const trb__set *fit,
+                          const trb__result *r_fit, const trb__set *set, const trb__result *r, trb_metrics *each,
+                          double *nll);
 
 #endif

@@ -1,5 +1,6 @@
 /* Calibration: fits one temperature for each model, with all ranks together, and computes the calibrated NLL of
  * ensembles of fewer members. */
+#include <math.h>
 #include <string.h>
 
 #include "eval.h"
@@ -7,6 +8,7 @@
 #include "tribikos/log.h"
 #include "tribikos/memory.h"
 #include "tribikos/stop.h"
+#include "tribikos/text.h"
 
 enum { SUMS = 3, WINDOWS_MOST = 16 };
 
@@ -36,14 +38,17 @@ static trb_status sums_at(trb_comm *world, const room *at, const trb__set *set, 
     return TRB_OK;
 }
 
-/* Fit the temperature of one model. Collective over world. \param[out] b  1 / T */
-static trb_status fit(trb_comm *world, const room *at, const trb__set *set, size_t K, const float *log_p, double *b)
+/* Fit the temperature of one model. Collective over world. \param[out] b  1 / T   \param[out] open  the rows have no
+ * best temperature */
+static trb_status fit(trb_comm *world, const room *at, const trb__set *set, size_t K, const float *log_p, double *b,
+                      bool *open)
 {
     trb_temperature t = trb_temperature_begin();
     double sums[SUMS];
     do TRB_TRY(sums_at(world, at, set, K, log_p, t.b, sums));
     while (!trb_temperature_step(&t, sums));
     *b = t.b;
+    *open = t.open;
     return TRB_OK;
 }
 
@@ -82,6 +87,7 @@ static trb_status windows(trb_comm *world, const room *at, const trb__models *mo
     const size_t M = models->M, K = models->K, W = M < WINDOWS_MOST ? M : WINDOWS_MOST;
     float *log_held = NULL, *log_p = NULL; /* log of the sum of probabilities over the window */
     double b = 1.0, sums[SUMS];
+    bool open = false;
     trb_progress progress;
     trb_status st = trb_alloc(TRB_MEM_OTHER, held->rows * K, sizeof *log_held, &log_held);
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, set->rows * K, sizeof *log_p, &log_p);
@@ -98,9 +104,9 @@ static trb_status windows(trb_comm *world, const room *at, const trb__models *mo
             trb_progress_update(&progress, w * (M - 2) + m - 2, "");
             trb_mixture_add(held->rows * K, r_held[next].kept, log_held);
             trb_mixture_add(set->rows * K, r[next].kept, log_p);
-            TRB_GO(fit(world, at, held, K, log_held, &b));
+            TRB_GO(fit(world, at, held, K, log_held, &b, &open));
             TRB_GO(sums_at(world, at, set, K, log_p, b, sums));
-            nll[m - 1] += sums[0] / (double)set->n / (double)W;
+            nll[m - 1] += open ? (double)NAN : sums[0] / (double)set->n / (double)W;
         }
     }
     progress.done = progress.total;
@@ -111,26 +117,57 @@ done:
     return st;
 }
 
-trb_status trb__calibrate(trb_comm *world, const trb__models *models, const trb__set *held, const trb__result *r_held,
-                          const trb__set *set, const trb__result *r, trb_metrics *each, double *nll)
+static void add_name(const trb_config *c, size_t M, size_t slot, trb_text *names)
+{
+    if (names->n > 0) trb_text_add(names, ", ");
+    if (slot < M)
+        trb_text_add(names, "member %zu", slot);
+    else
+        trb_text_add(names, "%s", slot == M ? "the ensemble" : c->student[slot - M - 1].name);
+}
+
+/* The deep-ensemble equivalent of each slot, NaN if one of the figures that it compares is not known. */
+static void compare_sizes(size_t M, size_t slots, const double *nll, trb_metrics *each)
+{
+    bool known = true;
+    for (size_t m = 0; m < M; m++) known = known && !isnan(nll[m]);
+    for (size_t slot = 0; slot < slots; slot++)
+        each[slot].deep_ensemble_equivalent = known && !isnan(each[slot].calibrated_nll)
+                                                  ? trb_ensemble_equivalent(M, nll, each[slot].calibrated_nll)
+                                                  : (double)NAN;
+}
+
+trb_status trb__calibrate(trb_comm *world, const trb_config *c, const trb__models *models, const trb__set *held,
+                          const trb__result *r_held, const trb__set *set, const trb__result *r, trb_metrics *each,
+                          double *nll)
 {
     const size_t M = models->M, slots = trb__slots(models);
     const bool members = held->members && set->members && M > 0;
     room at = {0};
+    char names[256];
+    trb_text without = trb_text_in(names, sizeof names);
     trb_status st = trb_agree(world, room_open(held, set, &at));
     for (size_t slot = members ? 0 : M + 1; st == TRB_OK && slot < slots; slot++) {
         double b = 1.0;
+        bool open = false;
         trb_comm_phase("calibrating, models", slot + 1);
-        st = fit(world, &at, held, models->K, r_held[slot].kept, &b);
-        if (st == TRB_OK) st = calibrate(world, set, models->K, r[slot].kept, b, &each[slot]);
+        st = fit(world, &at, held, models->K, r_held[slot].kept, &b, &open);
+        if (st == TRB_OK && !open) st = calibrate(world, set, models->K, r[slot].kept, b, &each[slot]);
+        if (open) add_name(c, M, slot, &without);
     }
+    if (without.n > 0)
+        trb_warn(
+            "%zu held-out sample%s give%s no best temperature for %s: the best would be 0, as all samples are right, "
+            "or "
+            "infinite, as the model knows nothing of them. The calibrated figures of these are left out; hold out more "
+            "(data.validation)",
+            held->n, held->n == 1 ? "" : "s", held->n == 1 ? "s" : "", names);
     if (st == TRB_OK && members) {
         st = windows(world, &at, models, held, r_held, set, r, nll);
         nll[0] = 0.0;
         for (size_t m = 0; m < M; m++) nll[0] += each[m].calibrated_nll / (double)M;
         nll[M - 1] = each[M].calibrated_nll; /* also if M is 1: then the ensemble is the member */
-        for (size_t slot = 0; slot < slots; slot++)
-            each[slot].deep_ensemble_equivalent = trb_ensemble_equivalent(M, nll, each[slot].calibrated_nll);
+        compare_sizes(M, slots, nll, each);
     }
     trb_free(at.all);
     trb_free(at.mine);

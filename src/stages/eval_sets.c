@@ -1,4 +1,5 @@
 /* The sets of rows that are evaluated, and the part of each set that a rank has. */
+#include "describe.h"
 #include "eval.h"
 #include "tribikos/memory.h"
 
@@ -38,6 +39,15 @@ void trb__set_close(trb__set *set)
     *set = (trb__set){0};
 }
 
+static trb_status prepare_ood(const trb_ood_opts *o, const trb_data *trained_on, trb_data *d)
+{
+    const trb__read_set set = {
+        .name = o->name, .data = d, .format = o->format, .unlabelled = true, .trained_on = trained_on};
+    d->classes = 0; /* its labels mean other classes, so their number must not be compared */
+    TRB_TRY(trb_data_normalize_as(d, trained_on));
+    return trb__describe(&set);
+}
+
 trb_status trb__ood_load(trb_comm *world, const trb_config *c, size_t i, const trb_data *trained_on, trb__dataset *out)
 {
     const trb_ood_opts *o = &c->eval.ood[i];
@@ -57,7 +67,7 @@ trb_status trb__ood_load(trb_comm *world, const trb_config *c, size_t i, const t
     char what[TRB_NAME_MAX + 8];
     (void)snprintf(what, sizeof what, "ood.%s", o->name);
     trb_status st = trb__dataset_read(world, what, &files, out);
-    if (st == TRB_OK) st = trb_agree(world, trb_data_normalize_as(&out->data, trained_on));
+    if (st == TRB_OK) st = trb_agree(world, prepare_ood(o, trained_on, &out->data));
     if (st == TRB_OK) st = trb_comm_same(world, out->data.digest, "a set of eval.ood");
     if (st != TRB_OK) trb__dataset_clear(out);
     return trb_fail_of(st, "ood.%s: ", o->name);

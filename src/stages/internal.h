@@ -71,11 +71,18 @@ trb_status trb__run_cache_open(trb_comm *world, const trb_config *c, const trb_d
 /** The number of outputs, which must be the same for all members, since their logits share one cache. Local. */
 trb_status trb__common_outputs(const trb_config *c, const trb_data *data, size_t *K);
 
+/** Refuse a cache folder of the other kind. Its files have other names and would otherwise stay beside the new ones,
+ * without use. A manifest that is missing or damaged cannot tell. Local. */
+trb_status trb__cache_of_kind(const char *dir, trb_shard_kind holds);
+
 /** Check that student s can be trained on these samples with M members of K outputs; and by so many ranks. Local. */
 trb_status trb__student_check(const trb_config *c, size_t s, const trb__dataset *samples, size_t M, size_t K);
 trb_status trb__student_ranks(const trb_config *c, size_t s, int ranks);
 /** The grid in which student s is trained. Local. */
 trb_grid_shape trb__student_grid(const trb_config *c, size_t s);
+
+/** Refuse a `cache.memory` that the reader of a student cannot work with on so many ranks. Local. */
+trb_status trb__memory_check(const trb_config *c, const trb__dataset *s, size_t ranks);
 
 /** Check that all stages can do what is configured, whatever the number of ranks. Collective over world; the status is
  * agreed. \param[in] s  the training set */

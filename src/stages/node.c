@@ -86,7 +86,7 @@ done:
     return st;
 }
 
-/* Say what became of missing values and headers, unless this process has said it before. */
+/* Say what became of missing values and headers. */
 static void say_read(const char *what, const trb_data_files *files, const trb_data *d)
 {
     char line[256];
@@ -97,14 +97,14 @@ static void say_read(const char *what, const trb_data_files *files, const trb_da
     if (d->n_dropped > 0)
         trb_text_add(&t, "%s%zu rows with missing values are left out, %zu remain", d->n_missing > 0 ? "; " : "",
                      d->n_dropped, d->n);
-    if (d->n_missing + d->n_dropped > 0 && trb_log_first(line)) trb_info("%s", line);
+    if (d->n_missing + d->n_dropped > 0) trb_info_once("%s", line);
     if (d->n_headerless == 0 || d->schema == NULL) return;
     t = trb_text_in(line, sizeof line);
     trb_text_add(&t, "%s: %zu of %zu files %s, so columns are taken in the order of the training files", what,
                  d->n_headerless, files->n_files,
                  d->schema->header ? "have no header, unlike the training files"
                                    : "have a header, unlike the training files");
-    if (trb_log_first(line)) trb_warn("%s", line);
+    trb_warn_once("%s", line);
 }
 
 static trb_status read_files(trb_comm *world, const char *what, const trb_data_files *files, trb__dataset *s)

@@ -3,15 +3,16 @@
 #include <math.h>
 #include <string.h>
 
-#include "internal.h"
+#include "space.h"
+#include "steps.h"
 #include "tribikos/clock.h"
 #include "tribikos/hash.h"
 #include "tribikos/log.h"
 #include "tribikos/memory.h"
 
 /* A call is repeated for MEASURE_S seconds and at least CALLS times, but only twice if that takes more than LONG_S
- * seconds. The metadata of a shard takes about SHARD_BYTES bytes (measured). */
-static const double MEASURE_S = 0.05, LONG_S = 0.5, SHARD_BYTES = 3100.0;
+ * seconds. */
+static const double MEASURE_S = 0.05, LONG_S = 0.5;
 enum { GRADIENT_ROWS = 64, CALLS = 4 };
 
 /* Kinds of calls: logits, steps of a training, gradients with respect to the inputs. */
@@ -209,11 +210,22 @@ static trb_status plan_views(const trb_config *c, const trb_data *data, size_t K
     }
     for (size_t i = 0; i < trb_cache_units(&spec); i++) {
         const trb_cache_unit u = trb_cache_unit_at(&spec, i);
-        const size_t row = trb_shard_row_bytes(&spec, u.kind) + sizeof(int64_t); /* the values and the id */
         p->view[u.view].files++;
-        p->view[u.view].bytes += (double)u.rows * (double)row + SHARD_BYTES;
+        p->view[u.view].bytes += trb__unit_bytes(&spec, u);
     }
     trb_free(view);
+    return TRB_OK;
+}
+
+/* The plan may be made on another machine than the run, so a small disk gives a warning only, and so does a memory that
+ * other ranks may have. */
+static trb_status warn_of_space(const trb_config *c, const trb__dataset *s, size_t K, size_t ranks)
+{
+    trb_status st = trb__space_check(c, s, K);
+    if (st == TRB_OK) st = trb__memory_check(c, s, ranks);
+    if (st != TRB_ECONFIG) return st;
+    trb_warn("`run` would refuse this here: %s", trb_fail_message());
+    trb_fail_clear();
     return TRB_OK;
 }
 
@@ -223,6 +235,7 @@ static trb_status plan_stages(const trb_config *c, const trb__dataset *s, size_t
     meter k = {.c = c, .data = &s->data};
     size_t K = 0;
     TRB_TRY(trb__common_outputs(c, &s->data, &K));
+    TRB_TRY(warn_of_space(c, s, K, ranks));
     p->ranks = ranks;
     p->samples = s->data.n;
     p->n_views = c->cache.views;
@@ -235,6 +248,8 @@ static trb_status plan_stages(const trb_config *c, const trb__dataset *s, size_t
     for (size_t i = 0; i < 2; i++)
         (void)snprintf(p->stage[1 + i].name, sizeof p->stage[1 + i].name, "cache, %s", trb_shard_kind_name(kinds[i]));
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, 3 * c->members.count + 2 * c->n_students, sizeof *k.known, &k.known));
+    TRB_TRY(trb__steps_say_members(c, s, c->members.only));
+    for (size_t i = 0; i < c->n_students; i++) TRB_TRY(trb__steps_say_student(c, i, s, c->members.count));
     trb_progress_begin(&k.progress, c->members.count + c->n_students, "networks", "plan");
     trb_status st = plan_members(&k, ranks, p);
     for (size_t i = 0; i < c->n_students && st == TRB_OK; i++) {

@@ -92,7 +92,19 @@ static void write_corruption(trb_text *t, const trb_report *r, const trb_metrics
     }
 }
 
-trb_status trb__report_publish(const char *path, const trb_config *c, const trb_report *r, const char *schema)
+static trb_status write_data(trb_text *t, size_t n, const trb__read_set *set)
+{
+    for (size_t i = 0; i < n; i++) {
+        trb_text_add(t, "%s\n  ", i > 0 ? "," : "");
+        trb_text_quoted(t, set[i].name);
+        trb_text_add(t, ": ");
+        TRB_TRY(trb__describe_json(&set[i], t));
+    }
+    return TRB_OK;
+}
+
+trb_status trb__report_publish(const char *path, const trb_config *c, size_t n_sets, const trb__read_set *set,
+                               const char *schema, const trb_report *r)
 {
     trb_text composed = {0}, *t = &composed;
     char *text = NULL;
@@ -100,7 +112,13 @@ trb_status trb__report_publish(const char *path, const trb_config *c, const trb_
     trb_text_quoted(t, trb_version());
     trb_text_add(t, ",\n\"split\": \"%s\", \"samples\": %zu, ", c->eval.split, r->samples);
     if (schema != NULL) trb_text_add(t, "\"schema\": %s,\n", schema);
-    trb_text_add(t, "\"models\": {");
+    trb_text_add(t, "\"data\": {");
+    const trb_status described = write_data(t, n_sets, set);
+    if (described != TRB_OK) {
+        trb_text_clear(t);
+        return described;
+    }
+    trb_text_add(t, "\n},\n\"models\": {");
     write_models(t, r);
     trb_text_add(t, "\n},\n\"ensembles\": {");
     if (r->nll_by_size != NULL)

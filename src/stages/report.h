@@ -2,7 +2,7 @@
 #ifndef TRB_STAGES_REPORT_H
 #define TRB_STAGES_REPORT_H
 
-#include "tribikos/data.h"
+#include "describe.h"
 #include "tribikos/h5.h"
 #include "tribikos/stages.h"
 
@@ -10,6 +10,7 @@
  *
  *   "program": trb_version(), "split": ..., "samples": N
  *   "schema": {...}                                 names of inputs and classes (schema.h); absent if there are none
+ *   "data": {SET: {...}}                            what was read of each set (describe.h)
  *   "models": {MODEL: {"accuracy": ..., ...}}       the figures of metrics.h, and more
  *   "ensembles": {"calibrated_nll": [...]}          of 1..M members; null if not calibrated
  *   "ood": {SET: {"samples": N, "models": {MODEL: {SCORE: {"auroc": ..., "aupr": ..., "fpr95": ...}}}}}
@@ -17,8 +18,11 @@
  *
  * SCORE is model_uncertainty, total_uncertainty or max_probability. Numbers are written with enough digits to read the
  * same double again; an unknown figure is null. brier_minus_1 is the form that the Hydra paper prints. ms_per_sample is
- * the only figure that is a measured time. */
-trb_status trb__report_publish(const char *path, const trb_config *c, const trb_report *r, const char *schema);
+ * the only figure that is a measured time.
+ * \param[in] set     [n_sets] the sets that were read
+ * \param[in] schema  its text (schema.h), NULL if it says nothing */
+trb_status trb__report_publish(const char *path, const trb_config *c, size_t n_sets, const trb__read_set *set,
+                               const char *schema, const trb_report *r);
 
 /** predictions.h5:
  *

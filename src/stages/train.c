@@ -9,6 +9,8 @@
 #include <stdio.h>
 
 #include "checkpoint.h"
+#include "labels.h"
+#include "steps.h"
 #include "tribikos/blas.h"
 #include "tribikos/log.h"
 #include "tribikos/loss.h"
@@ -38,7 +40,9 @@ static trb_status find_todo(const trb_config *c, const trb__dataset *s, todo_lis
         (void)snprintf(folder, sizeof folder, "members/m%03zu", m);
         TRB_GO(trb__member_net(c, m, &s->data, &net));
         const double cost = trb_net_macs(net) * (double)c->member[m].epochs;
+        st = trb__steps_check(net, &c->member[m], s, who);
         trb_net_destroy(net);
+        TRB_GO(st);
         TRB_GO(trb__fit_check(&c->member[m], s, who));
         TRB_GO(trb_identity_member(c, m, &s->data, &config));
         st = trb__run_lock_missing(c, folder, config, lock, &found);
@@ -69,14 +73,29 @@ typedef struct {
     float *target; /* regression targets of a lane, standardised */
     int32_t *label, *other;
     float *weight; /* weight of `label` in a row that is mixed with a row of label `other` */
+    /* With class weights or label smoothing; else NULL. */
+    float *class_weight; /* [K] */
+    double smoothing;
+    float *q; /* [rows][K] */
 } member_loss;
 
-static trb_status reserve_loss(size_t rows, member_loss *m)
+static trb_status reserve_targets(size_t rows, const trb_fit_opts *o, member_loss *m)
+{
+    if (o->class_weight == TRB_CLASS_WEIGHT_NONE && o->label_smoothing <= 0.0) return TRB_OK;
+    m->smoothing = o->label_smoothing;
+    TRB_TRY(trb_alloc(TRB_MEM_DATA, rows * m->K, sizeof *m->q, &m->q));
+    if (o->class_weight == TRB_CLASS_WEIGHT_NONE) return TRB_OK;
+    TRB_TRY(trb_alloc(TRB_MEM_DATA, m->K, sizeof *m->class_weight, &m->class_weight));
+    return trb__labels_balance(m->s, m->K, m->class_weight);
+}
+
+static trb_status reserve_loss(size_t rows, const trb_fit_opts *o, member_loss *m)
 {
     if (m->s->data.task == TRB_TASK_REGRESSION) return trb_alloc(TRB_MEM_DATA, rows, sizeof *m->target, &m->target);
     TRB_TRY(trb_alloc(TRB_MEM_DATA, rows, sizeof *m->label, &m->label));
     TRB_TRY(trb_alloc(TRB_MEM_DATA, rows, sizeof *m->other, &m->other));
-    return trb_alloc(TRB_MEM_DATA, rows, sizeof *m->weight, &m->weight);
+    TRB_TRY(trb_alloc(TRB_MEM_DATA, rows, sizeof *m->weight, &m->weight));
+    return reserve_targets(rows, o, m);
 }
 
 static void release_loss(member_loss *m)
@@ -85,6 +104,8 @@ static void release_loss(member_loss *m)
     trb_free(m->label);
     trb_free(m->other);
     trb_free(m->weight);
+    trb_free(m->class_weight);
+    trb_free(m->q);
 }
 
 static trb_status loss_of_member(void *ctx, const trb__lane *lane, const float *z, double *loss, float *dz)
@@ -100,11 +121,16 @@ static trb_status loss_of_member(void *ctx, const trb__lane *lane, const float *
         return trb_loss_gaussian(rows, 1, batch, z, m->target, loss, dz);
     }
     for (size_t i = 0; i < rows; i++) m->label[i] = d->label[sample[i]];
-    if (mix == NULL) return trb_loss_ce(rows, 1, m->K, batch, z, m->label, loss, dz);
-    for (size_t i = 0; i < rows; i++) {
+    for (size_t i = 0; mix != NULL && i < rows; i++) {
         m->other[i] = d->label[mix[i].partner];
         m->weight[i] = mix[i].weight;
     }
+    if (m->q != NULL) {
+        trb_label_targets(rows, m->K, m->label, mix == NULL ? NULL : m->other, m->weight, m->class_weight, m->smoothing,
+                          m->q);
+        return trb_loss_targets(rows, m->K, batch, z, m->q, loss, dz);
+    }
+    if (mix == NULL) return trb_loss_ce(rows, 1, m->K, batch, z, m->label, loss, dz);
     return trb_loss_ce_mixed(rows, 1, m->K, batch, z, m->label, m->other, m->weight, loss, dz);
 }
 
@@ -130,7 +156,7 @@ static trb_status prepare(training *t, const trb_config *c, size_t m)
     TRB_TRY(trb__network_open(net, NULL, &t->network));
     TRB_TRY(trb__network_reserve(&t->network));
     t->loss.K = trb_net_outputs(net);
-    TRB_TRY(reserve_loss(o->batch / o->lanes, &t->loss));
+    TRB_TRY(reserve_loss(o->batch / o->lanes, o, &t->loss));
     TRB_TRY(
         trb_augment_create(&s->data, 1, &o->augment, o->seed, TRB_USE_AUGMENT, m, s->n_train, s->train, &t->augment));
     TRB_TRY(trb_identity_member(c, m, &s->data, &t->place.config));
@@ -202,6 +228,18 @@ done:
     return st;
 }
 
+/* Rank 0: one line for each network that this job trains. */
+static trb_status say_members(const trb_config *c, const trb__dataset *s, const todo_list *todo)
+{
+    bool *chosen = NULL;
+    TRB_TRY(trb__labels_warn(s));
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, c->members.count, sizeof *chosen, &chosen));
+    for (size_t i = 0; i < todo->n; i++) chosen[todo->member[i]] = true;
+    const trb_status st = trb__steps_say_members(c, s, chosen);
+    trb_free(chosen);
+    return st;
+}
+
 /* Divide the ranks evenly into as many groups as there are members. Any group may get any member, so a group has at
  * most as many ranks as the smallest number of lanes of a member, plus the exchange's servers. Other ranks get no work
  * (colour n). */
@@ -232,10 +270,12 @@ trb_status trb_stage_train(trb_comm *world, const trb_config *c)
     trb_comm *group = NULL;
     trb_queue *queue = NULL;
     TRB_TRY(trb__dataset_load(world, c, &s));
-    trb_status st = trb_agree(world, trb_alloc(TRB_MEM_OTHER, c->members.count, sizeof *todo.member, &todo.member));
-    if (st != TRB_OK) goto done;
+    trb_status st = trb__labels_check(c, &s);
+    if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, c->members.count, sizeof *todo.member, &todo.member);
+    TRB_GO(trb_agree(world, st));
     if (trb_comm_rank(world) == 0) st = find_todo(c, &s, &todo, &lock);
     if (st == TRB_OK && todo.n > 0) st = trb__resume_check(c, todo.n);
+    if (st == TRB_OK && todo.n > 0) st = say_members(c, &s, &todo);
     TRB_GO(trb__run_lock_share(world, c, st, &lock));
     TRB_GO(trb_comm_bcast(world, &todo.n, sizeof todo.n, 0));
     TRB_GO(trb_comm_bcast(world, todo.member, c->members.count * sizeof *todo.member, 0));

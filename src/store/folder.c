@@ -3,8 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <fts.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "tribikos/fault.h"
@@ -36,6 +40,34 @@ trb_status trb_mkdirs(const char *path)
 done:
     trb_free(part);
     return st;
+}
+
+bool trb_folder_space(const char *path, double *bytes)
+{
+    char part[PATH_MAX];
+    struct statvfs disk;
+    if (snprintf(part, sizeof part, "%s", path) >= (int)sizeof part) return false;
+    while (statvfs(part, &disk) != 0) {
+        char *slash = strrchr(part, '/');
+        if (errno != ENOENT || strcmp(part, ".") == 0) return false;
+        if (slash == NULL)
+            (void)strcpy(part, ".");
+        else
+            slash[slash == part ? 1 : 0] = '\0';
+    }
+    *bytes = (double)disk.f_bavail * (double)disk.f_frsize;
+    return disk.f_blocks > 0; /* some file systems, as those of web storage, tell 0 */
+}
+
+void trb_folder_bytes(const char *path, double *bytes)
+{
+    enum { BLOCK = 512 };
+    char *const top[] = {(char *)(uintptr_t)path, NULL};
+    FTS *walk = fts_open(top, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+    *bytes = 0.0;
+    for (FTSENT *at = NULL; walk != NULL && (at = fts_read(walk)) != NULL;)
+        if (at->fts_info == FTS_F) *bytes += (double)at->fts_statp->st_blocks * BLOCK;
+    if (walk != NULL) (void)fts_close(walk);
 }
 
 bool trb_file_exists(const char *path)

@@ -198,6 +198,15 @@ static void memory_limits(void **state)
     assert_fails(trb_reader_open(c, ensemble_logits(V, 0, M), ROWS, least - 1, &r), TRB_ECONFIG, "give at least");
     assert_ok(trb_reader_open(c, ensemble_logits(V, 0, M), ROWS, least, &r));
     assert_true(trb_reader_streams(r));
+    /* The cache's description says the same before there is a cache, and when all ranks of a node keep it together. */
+    size_t foreseen = 0;
+    const trb_selection of = ensemble_logits(V, 0, M);
+    const size_t share = ((size_t)V * N * M * K * 4 + 4) / 5 + ROWS * M * K * 4;
+    assert_true(trb_reader_serves(&spec, of, ROWS, least, 1, &foreseen));
+    assert_int_equal(foreseen, least);
+    assert_false(trb_reader_serves(&spec, of, ROWS, least - 1, 1, &foreseen));
+    assert_true(trb_reader_serves(&spec, of, ROWS, share, 5, &foreseen));
+    assert_false(trb_reader_serves(&spec, of, UINT32_MAX, SIZE_MAX, 1, &foreseen));
     assert_ok(trb_reader_plan(r, 2, sample, NULL));
     assert_ok(trb_reader_next(r, &t));
     assert_ok(trb_reader_close(r));

@@ -108,6 +108,48 @@ static void mixed_cross_entropy(void **state)
     clear(in);
 }
 
+/* Weights of classes and label smoothing, alone and together, of plain and of mixed samples. */
+static void weighted_and_smoothed_labels(void **state)
+{
+    (void)state;
+    inputs in = read_inputs();
+    trb_h5 *h = golden_open("loss.h5");
+    float *class_weight = golden_read(h, "class_weight", TRB_F32, K), *q = room(B * K, sizeof *q);
+    const struct {
+        const char *name;
+        bool mixed, weighted;
+        double smoothing;
+    } cases[] = {{"weighted", false, true, 0.0},
+                 {"smoothed", false, false, 0.125},
+                 {"weighted_smoothed", false, true, 0.125},
+                 {"weighted_mixed", true, true, 0.125}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        double loss = 0.0;
+        trb_label_targets(B, K, in.label, cases[i].mixed ? in.other : NULL, in.weight,
+                          cases[i].weighted ? class_weight : NULL, cases[i].smoothing, q);
+        assert_ok(trb_loss_targets(B, K, B, in.one, q, &loss, in.dz));
+        check(cases[i].name, B * K, loss, in.dz);
+    }
+    /* Without both it is the cross entropy; and lanes add up. */
+    double plain = 0.0, loss = 0.0, part = 0.0;
+    float *dz = room(B * K, sizeof *dz);
+    assert_ok(trb_loss_ce(B, 1, K, B, in.one, in.label, &plain, dz));
+    trb_label_targets(B, K, in.label, NULL, NULL, NULL, 0.0, q);
+    assert_ok(trb_loss_targets(B, K, B, in.one, q, &loss, in.dz));
+    assert_near(loss, plain, 1e-14 * plain);
+    for (size_t i = 0; i < B * K; i++) assert_near((double)in.dz[i], (double)dz[i], 2 * ROUNDING / B);
+    assert_ok(trb_loss_targets(3, K, B, in.one, q, &loss, dz));
+    assert_ok(trb_loss_targets(B - 3, K, B, in.one + 3 * K, q + 3 * K, &part, dz + 3 * K));
+    assert_near(loss + part, plain, 1e-14 * plain);
+    assert_memory_equal(dz, in.dz, B * K * sizeof *dz);
+    in.one[5 * K] = NAN;
+    assert_fails(trb_loss_targets(B, K, B, in.one, q, &loss, dz), TRB_ENUM, "row 5, head 0");
+    assert_fails(trb_loss_targets(1, TRB_LOSS_K_MAX + 1, 1, in.one, q, &loss, dz), TRB_ECONFIG, "32769");
+    trb_free(dz), trb_free(q), trb_free(class_weight);
+    trb_h5_close(h);
+    clear(in);
+}
+
 static void heads_follow_members(void **state)
 {
     (void)state;
@@ -306,6 +348,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cross_entropy),
         cmocka_unit_test(mixed_cross_entropy),
+        cmocka_unit_test(weighted_and_smoothed_labels),
         cmocka_unit_test(heads_follow_members),
         cmocka_unit_test(one_head_follows_the_mean),
         cmocka_unit_test(labels_are_mixed_in),

@@ -24,6 +24,8 @@ static trb_status all_losses(const numbers *n)
     TRB_TRY(trb_loss_ce(ROWS, M, K, ROWS, n->z, label, &loss, NULL));
     TRB_TRY(trb_loss_ce(ROWS, M, K, ROWS, n->z, label, &loss, n->dz));
     TRB_TRY(trb_loss_ce_mixed(ROWS, M, K, ROWS, n->z, label, other, weight, &loss, n->dz));
+    trb_label_targets(ROWS, K, label, other, weight, NULL, 0.5, n->s);
+    TRB_TRY(trb_loss_targets(ROWS, K, ROWS, n->z, n->s, &loss, n->dz));
     TRB_TRY(trb_loss_kd(ROWS, M, K, ROWS, 4.0F, n->z, n->t, &loss, n->dz));
     TRB_TRY(trb_loss_add_labels(ROWS, M, K, ROWS, 0.5F, n->z, label, &loss, n->dz));
     TRB_TRY(trb_soft_targets(ROWS, M, M, K, 4.0F, n->t, n->s));

@@ -119,6 +119,35 @@ static void a_fit_always_ends(void **state)
     assert_true(isfinite(fit(1, flat[0], right, NULL)));
 }
 
+static bool is_open(size_t n, const float *log_p, const int32_t *label)
+{
+    trb_temperature t = trb_temperature_begin();
+    double sums[3];
+    do trb_temperature_sums(n, K, log_p, label, t.b, sums);
+    while (!trb_temperature_step(&t, sums));
+    return t.open;
+}
+
+/* A temperature is one only if a larger and a smaller one would be worse. All rows right, or all wrong: there is none. */
+static void a_fit_without_a_minimum_is_open(void **state)
+{
+    (void)state;
+    const inputs in = read_inputs("sure", 1);
+    assert_false(is_open(HALF, in.log_p, in.label));
+    assert_false(is_open(N, in.log_p, in.label));
+    clear(in);
+    const float sure[2][K] = {{-0.01F, -5, -6, -7, -8}, {-6, -0.01F, -5, -7, -8}};
+    const float near_right[1][K] = {{-0.7F, -0.8F, -9, -9, -9}}, spread[1][K] = {{-0.1F, -40, -50, -60, -70}};
+    const int32_t right[2] = {0, 1}, wrong[2] = {4, 4}, both[2] = {0, 0};
+    assert_true(is_open(2, sure[0], right));
+    assert_true(is_open(1, near_right[0], right));
+    assert_true(is_open(1, spread[0], right));
+    assert_true(is_open(2, sure[0], wrong));
+    assert_false(is_open(2, sure[0], both));
+    const float flat[1][K] = {{-1.6F, -1.6F, -1.6F, -1.6F, -1.6F}}; /* any temperature is as good */
+    assert_false(is_open(1, flat[0], right));
+}
+
 static void adaptive_bins_are_numpys(void **state)
 {
     (void)state;
@@ -196,10 +225,15 @@ static void equivalents_are_between_members(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_temperature_is_numpys),       cmocka_unit_test(sums_are_derivatives),
-        cmocka_unit_test(temperatures_multiply),           cmocka_unit_test(a_fit_always_ends),
-        cmocka_unit_test(adaptive_bins_are_numpys),        cmocka_unit_test(members_add_up),
-        cmocka_unit_test(equivalents_are_between_members), cmocka_unit_test(nothing_is_held),
+        cmocka_unit_test(one_temperature_is_numpys),
+        cmocka_unit_test(sums_are_derivatives),
+        cmocka_unit_test(temperatures_multiply),
+        cmocka_unit_test(a_fit_always_ends),
+        cmocka_unit_test(a_fit_without_a_minimum_is_open),
+        cmocka_unit_test(adaptive_bins_are_numpys),
+        cmocka_unit_test(members_add_up),
+        cmocka_unit_test(equivalents_are_between_members),
+        cmocka_unit_test(nothing_is_held),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -454,9 +454,51 @@ static void initial_weights_have_their_own_streams(void **state)
     trb_free(a), trb_free(b);
 }
 
+/* A batch normalisation over one value gives 0 whatever the value is. */
+static void norms_need_two_values(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *layers;
+        trb_shape in;
+        size_t M, rows;
+        const char *refusal; /* NULL: it can be trained */
+    } cases[] = {
+        {"dense 8, norm, relu, dense 3", {4, 1, 1}, 1, 1, "layer body.1, a norm over 8 channels, would see one value"},
+        {"dense 8, norm, relu, dense 3", {4, 1, 1}, 1, 2, NULL},
+        {"conv 4 3, norm, dense 3", {1, 5, 5}, 1, 1, NULL}, /* nine pixels */
+        {"conv 4 3, norm, globalpool, norm, dense 3", {1, 5, 5}, 1, 1, "layer body.3, a norm over 4 channels"},
+        {"dense 8, split, name top, dense 5, norm, dense 3", {4, 1, 1}, 3, 1, "layer heads.top.1, a norm over 5"},
+        {"dense 8, relu, dense 3", {4, 1, 1}, 1, 1, NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        trb_net *net = NULL;
+        assert_ok(trb_net_create(cases[i].layers, cases[i].in, cases[i].M, &net));
+        if (cases[i].refusal == NULL)
+            assert_ok(trb_net_check_norms(net, cases[i].rows));
+        else
+            assert_fails(trb_net_check_norms(net, cases[i].rows), TRB_ECONFIG, cases[i].refusal);
+        trb_net_destroy(net);
+    }
+}
+
+static void layers_with_weights_are_counted(void **state)
+{
+    (void)state;
+    trb_net *net = NULL;
+    assert_ok(trb_net_create("resnet20 10", (trb_shape){3, 32, 32}, 1, &net));
+    assert_int_equal(trb_net_weighted(net), 22); /* 20, and two projections */
+    trb_net_destroy(net);
+    assert_ok(trb_net_create("dense 8, relu, split, dense 5, norm, tanh, dense 3", (trb_shape){4, 1, 1}, 7, &net));
+    assert_int_equal(trb_net_weighted(net), 3);
+    trb_net_destroy(net);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(norms_need_two_values),
+        cmocka_unit_test(layers_with_weights_are_counted),
         cmocka_unit_test(lists_get_one_form),
         cmocka_unit_test(probabilities_read_back),
         cmocka_unit_test(mistakes_are_named),

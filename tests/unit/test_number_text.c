@@ -85,6 +85,17 @@ static void as_strtod(void **state)
     assert_true(signbit(-0.0) != 0 && reads("-0", 0.0));
 }
 
+static void grouped(void **state)
+{
+    (void)state;
+    char text[TRB_NUMBER_BYTES];
+    assert_string_equal(trb_number_grouped(0, text), "0");
+    assert_string_equal(trb_number_grouped(999, text), "999");
+    assert_string_equal(trb_number_grouped(1000, text), "1,000");
+    assert_string_equal(trb_number_grouped(60000, text), "60,000");
+    assert_string_equal(trb_number_grouped(SIZE_MAX, text), "18,446,744,073,709,551,615");
+}
+
 /* The process's own locale, in which a decimal point is a comma, stays what it is. It is made here: few machines have
  * one. */
 static void with_comma(void **state)
@@ -110,10 +121,8 @@ static void with_comma(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(numbers),
-        cmocka_unit_test(print),
-        cmocka_unit_test(as_strtod),
-        cmocka_unit_test(with_comma),
+        cmocka_unit_test(numbers), cmocka_unit_test(print),      cmocka_unit_test(as_strtod),
+        cmocka_unit_test(grouped), cmocka_unit_test(with_comma),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -55,6 +55,24 @@ static void folders(void **state)
 
 /* Only the leftovers of writers that are gone: a number that no process can have, or another host's file that is two days
  * old. What users call their files stays. */
+/* The space is that of the disk; a folder that does not exist yet has that of the one above it. */
+static void space(void **state)
+{
+    (void)state;
+    static const char bytes[10000] = "";
+    double room = 0.0, above = 0.0, used = 1.0;
+    assert_true(trb_folder_space(scratch, &room) && trb_folder_space(in_scratch("no/such/folder"), &above));
+    assert_true(room > 0.0 && fabs(room - above) < 0.5 * room);
+    assert_true(trb_folder_space("surely not there", &room));
+    assert_false(trb_folder_space("/proc", &room)); /* it is no disk */
+    trb_folder_bytes(in_scratch("no"), &used);
+    assert_true(used == 0.0);
+    assert_ok(trb_mkdirs(in_scratch("some/deep")));
+    spill(in_scratch("some/deep/file"), bytes, sizeof bytes);
+    trb_folder_bytes(in_scratch("some"), &used);
+    assert_true(used >= 10000.0 && used < 1e6);
+}
+
 static void sweep(void **state)
 {
     (void)state;
@@ -229,9 +247,11 @@ static void half_rounds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(text_faults),     cmocka_unit_test(text),       cmocka_unit_test(folders),
-        cmocka_unit_test(odd_files),       cmocka_unit_test(link_aside), cmocka_unit_test(sweep),
-        cmocka_unit_test(no_sweep_a_file), cmocka_unit_test(half_all),   cmocka_unit_test(half_rounds),
+        cmocka_unit_test(text_faults), cmocka_unit_test(text),
+        cmocka_unit_test(folders),     cmocka_unit_test(odd_files),
+        cmocka_unit_test(link_aside),  cmocka_unit_test(space),
+        cmocka_unit_test(sweep),       cmocka_unit_test(no_sweep_a_file),
+        cmocka_unit_test(half_all),    cmocka_unit_test(half_rounds),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

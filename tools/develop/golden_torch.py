@@ -57,6 +57,7 @@ with trb_tool.needs("torch", "h5py", "numpy"):
 
 T = 4.0
 LABEL_WEIGHT = 0.25
+LABEL_SHARE = 0.125  # of a label that is spread over all classes
 SMOOTHING = 1e-4  # TRB_ENDD_SMOOTHING
 MARGIN = 2e-5
 SEED = 157  # where the search for that of resnet20 begins
@@ -115,6 +116,12 @@ def labelled(loss, z, label):
     return (1 - LABEL_WEIGHT) * loss + LABEL_WEIGHT * ce / (z.shape[0] * z.shape[1])
 
 
+def weighted(z, label, weight, smoothing=0.0, reduction="sum"):
+    """One head, weights of classes and label smoothing; divided by the batch, not by the sum of its weights."""
+    loss = F.cross_entropy(z[:, 0], label, weight=weight, label_smoothing=smoothing, reduction=reduction)
+    return loss if reduction == "none" else loss / z.shape[0]
+
+
 def gaussian(z, y):
     mean, log_variance = z[..., 0], z[..., 1]
     y = y[:, None].expand_as(mean)
@@ -143,11 +150,17 @@ def losses(folder):
         g.put("softmax", F.softmax(z / T, -1))
         known = torch.where(torch.arange(B) % 3 == 1, -1, label)
         g.put("known", known.int())
+        classes = torch.linspace(0, 2, K).float().double()  # a class without samples has weight 0
+        g.put("class_weight", classes.float())
         for name, of, value in (("ce", z, cross_entropy(z, label)), ("kd", z, kd(z, t)),
                                 ("ce_mixed", z, mixed(z, label, other, weight)), ("kd_mean", one, kd_mean(one, t)),
                                 ("kd_labels", z, labelled(kd(z, t), z, known)),
                                 ("kd_mean_labels", one, labelled(kd_mean(one, t), one, known)),
-                                ("gaussian", pair, gaussian(pair, y))):
+                                ("gaussian", pair, gaussian(pair, y)), ("weighted", one, weighted(one, label, classes)),
+                                ("smoothed", one, weighted(one, label, None, LABEL_SHARE)),
+                                ("weighted_smoothed", one, weighted(one, label, classes, LABEL_SHARE)),
+                                ("weighted_mixed", one, weight @ weighted(one, label, classes, LABEL_SHARE, "none")
+                                 / B + (1 - weight) @ weighted(one, other, classes, LABEL_SHARE, "none") / B)):
             g.put(f"{name}/loss", value.detach())
             g.put(f"{name}/dz", torch.autograd.grad(value, of)[0])
 
