@@ -86,6 +86,11 @@ trb_status trb_queue_next(trb_queue *q, trb_status st, size_t *item)
     return TRB_OK;
 }
 
+size_t trb_queue_handed(const trb_queue *q)
+{
+    return q->next;
+}
+
 void trb_queue_close(trb_queue *q)
 {
     if (q == NULL) return;

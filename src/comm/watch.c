@@ -34,6 +34,8 @@ typedef struct {
     int32_t stop;    /* why the run is to stop, or 0 */
     int32_t silent;  /* from rank 0: the rank that has been silent for longest */
     double silent_s; /* and for how long; 0: none is silent */
+    uint64_t item;   /* what it works on, from 1; 0: nothing (trb_comm_work) */
+    double before, done;
 } sign;
 
 static struct {
@@ -254,6 +256,23 @@ void trb_comm_phase(const char *phase, uint64_t step)
     (void)snprintf(watch.mine.phase, sizeof watch.mine.phase, "%s", phase);
     watch.mine.step = step;
     trb__signs_of_life();
+}
+
+void trb_comm_work(bool working, size_t item, double before, double done)
+{
+    watch.mine.item = working ? item + 1 : 0;
+    watch.mine.before = before;
+    watch.mine.done = done;
+}
+
+bool trb_comm_work_of(int rank, size_t *item, double *before, double *done)
+{
+    const sign *s = rank == watch.rank || !watch.on ? &watch.mine : &watch.last[rank];
+    if (s->item == 0) return false;
+    *item = s->item - 1;
+    *before = s->before;
+    *done = s->done;
+    return true;
 }
 
 /* The longest silence of a rank of c, from what this rank hears itself and from what rank 0 says. */
