@@ -16,6 +16,9 @@
 /** The most characters that the name of a student, or of a set out of distribution, may have. */
 enum { TRB_NAME_MAX = 40 };
 
+/** Which weights a training ends with: those of its last step, or those of the epoch with the least validation loss. */
+typedef enum { TRB_KEEP_LAST, TRB_KEEP_BEST } trb_keep;
+
 /** How one network is trained: a member's (train.*, members.overrides.M.*) or a student's (student.*, student.NAME.*).
  */
 typedef struct {
@@ -31,8 +34,10 @@ typedef struct {
     double decay_epochs; /* step schedule */
     double gamma;
     trb_init init;
-    trb_recipe augment; /* members only */
-    double adversarial; /* members only; share of each input's range; 0: none */
+    trb_recipe augment;      /* members only */
+    double adversarial;      /* members only; share of each input's range; 0: none */
+    uint64_t early_stopping; /* epochs without a lower validation loss; 0: off */
+    trb_keep keep;
 } trb_fit_opts;
 
 typedef struct {

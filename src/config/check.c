@@ -55,8 +55,22 @@ static trb_status clash(const place *p, const char *key_a, const char *key_b, co
                           trb__item_where(p->items, b, where), why);
 }
 
-static trb_status check_fit(const place *p, const trb_fit_opts *f)
+/* What follows the validation loss needs held-out samples, and ends of epochs at which all ranks meet. */
+static trb_status check_watched(const trb_config *c, const place *p, const trb_fit_opts *f)
 {
+    const char *key = f->early_stopping > 0 ? "early_stopping" : f->keep == TRB_KEEP_BEST ? "keep" : NULL;
+    if (key == NULL) return TRB_OK;
+    if (c->data.validation == 0)
+        return clash(p, key, "data.validation",
+                     "it follows the loss on samples that are held out; hold out e.g. a tenth of them");
+    if (c->exchange.kind == TRB_EXCHANGE_SERVER && c->exchange.staleness > 0)
+        return clash(p, key, "server.staleness", "without common steps no epoch has weights of its own; set 0");
+    return TRB_OK;
+}
+
+static trb_status check_fit(const trb_config *c, const place *p, const trb_fit_opts *f)
+{
+    TRB_TRY(check_watched(c, p, f));
     if (f->batch % f->lanes != 0) {
         const uint64_t below = f->batch / f->lanes * f->lanes, above = below + f->lanes;
         char nearest[64];
@@ -112,6 +126,8 @@ static trb_status check_grid(const trb_config *c, const place *p, const trb_stud
         return trb__item_fail(p->items, source_of(p, "head_lanes"),
                               "heads in lanes are exchanged by `exchange: ordered` or `allreduce`, not by servers; set "
                               "one of them, or head_lanes: 1");
+    if (H > 1 && s->fit.keep == TRB_KEEP_BEST)
+        return clash(p, "keep", "head_lanes", "no rank holds all heads of the best epoch; set last, or head_lanes: 1");
     if (H > 1 && s->fit.clip > 0.0)
         return clash(p, "head_lanes", "clip", "the norm of a gradient is not known across head lanes; set clip: 0");
     return TRB_OK;
@@ -256,7 +272,7 @@ static trb_status check_student(const trb_config *c, const place *p, const trb_s
     TRB_TRY(check_grid(c, p, s));
     TRB_TRY(check_match(c, p, s));
     TRB_TRY(check_holds(c, p, s));
-    return check_fit(p, &s->fit);
+    return check_fit(c, p, &s->fit);
 }
 
 /* Keys that choose rows and columns exist for tables only. */
@@ -381,7 +397,7 @@ trb_status trb__config_check(const trb_config *c, const trb__items *items)
                      below > 0 ? below : c->cache.block);
     }
 
-    TRB_TRY(check_fit(&train, &c->train));
+    TRB_TRY(check_fit(c, &train, &c->train));
     for (uint64_t m = 0; m < c->members.count; m++) {
         char own[64];
         (void)snprintf(own, sizeof own, "members.overrides.%" PRIu64 ".", m);
@@ -390,7 +406,7 @@ trb_status trb__config_check(const trb_config *c, const trb__items *items)
             return trb__item_fail(items, source_of(&p, "layers"),
                                   "a member is one network; `split` belongs in `student.layers`, got [%s]",
                                   c->member[m].layers);
-        TRB_TRY(check_fit(&p, &c->member[m]));
+        TRB_TRY(check_fit(c, &p, &c->member[m]));
     }
 
     for (size_t s = 0; s < c->n_students; s++) {

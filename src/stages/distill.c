@@ -123,7 +123,7 @@ static trb_status loss_of_one(void *ctx, const trb__lane *l, const float *z, dou
     const float *said = t->said + l->at * t->said_width;
     float *s = t->statistics;
     if (t->rounds != NULL)
-        s += l->number * l->rows * statistics_width(t);
+        s += l->number * t->rows * statistics_width(t);
     else if (t->sums)
         pick_statistics(t, l->rows, said, s);
     else
@@ -260,6 +260,8 @@ static trb__fit first_phase(student *d)
                       .next = read_rows,
                       .loss = shares_weights(d) ? loss_of_each : loss_of_one,
                       .ctx = &d->t,
+                      .predict = trb_predict_of(o->method->dirichlet),
+                      .follows = true,
                       .metrics = d->metrics,
                       .label = d->label,
                       .phase = 1};
@@ -437,7 +439,7 @@ static trb_status report_reading(const student *d)
         most = all[r] > most ? all[r] : most;
     }
     trb_free(all);
-    if (st == TRB_OK)
+    if (st == TRB_OK && (total >= 5e4 || trb_log_verbose())) /* less would be 0.0 MB */
         trb_info("student %s: %.1f MB of the cache were read, by a rank up to %.1f MB", d->o->name, total * 1e-6,
                  most * 1e-6);
     return st;

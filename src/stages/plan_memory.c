@@ -49,7 +49,7 @@ static bool is_alike(const trb_fit_opts *a, const trb_fit_opts *b)
 {
     return strcmp(a->layers, b->layers) == 0 && a->batch == b->batch && a->lanes == b->lanes &&
            a->optimizer == b->optimizer && (a->momentum > 0.0) == (b->momentum > 0.0) &&
-           (a->clip > 0.0) == (b->clip > 0.0) && (a->adversarial > 0.0) == (b->adversarial > 0.0);
+           (a->clip > 0.0) == (b->clip > 0.0) && (a->adversarial > 0.0) == (b->adversarial > 0.0) && a->keep == b->keep;
 }
 
 static trb_status measure_member(const trb_config *c, const trb__dataset *s, size_t m, size_t ranks,

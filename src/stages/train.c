@@ -190,6 +190,7 @@ static trb_status train_member(trb_comm *group, const trb_config *c, const trb__
                           .augment = t.augment,
                           .loss = loss_of_member,
                           .ctx = &t.loss,
+                          .predict = trb_predict_mixture,
                           .between = trb_queue_serve,
                           .between_ctx = queue,
                           .metrics = t.metrics,
