@@ -161,8 +161,13 @@ trb_status trb_queue_next(trb_queue *q, trb_status st, size_t *item);
  * between steps. */
 void trb_queue_serve(void *q);
 
-/** How many items were handed out so far; rank 0 of world only. Local. */
+/** How many items were handed out so far, and which one the group has that a rank of world leads; rank 0 of world only.
+ * Local. \return false if that group has none */
 size_t trb_queue_handed(const trb_queue *q);
+bool trb_queue_holds(const trb_queue *q, int rank, size_t *item);
+
+/** Call a function on rank 0 of world while it waits in trb_queue_close(). Local. */
+void trb_queue_idle(trb_queue *q, void (*idle)(void *ctx), void *ctx);
 
 /** Collective over world. Every group must have got the answer that no item is left. */
 void trb_queue_close(trb_queue *q);

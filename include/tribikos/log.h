@@ -55,6 +55,9 @@ void trb_progress_begin(trb_progress *p, uint64_t total, const char *unit, const
  * \param[in] note  a short remark shown after the bar ("loss 0.0312"), or "" */
 void trb_progress_update(trb_progress *p, uint64_t done, const char *note);
 
+/** Whether a line is due, for a caller that has to compose it. Local, cheap. */
+bool trb_progress_due(const trb_progress *p);
+
 /** The same for work that is not counted in units. \param[in] share  how much is done, from 0 to 1
  * \param[in] before  how much was done before the begin   \param[in] state  what is shown between the label and the
  * time that is left */

@@ -135,10 +135,16 @@ void trb_progress_begin(trb_progress *p, uint64_t total, const char *unit, const
     p->shown_s = p->start_s;
 }
 
-static bool is_due(trb_progress *p, double now)
+bool trb_progress_due(const trb_progress *p)
 {
     if (!speaks || level == TRB_LOG_QUIET) return false;
-    if (now - p->shown_s < (isatty(STDERR_FILENO) == 1 ? 0.1 : interval_s)) return false;
+    return trb_now_s() - p->shown_s >= (isatty(STDERR_FILENO) == 1 ? 0.1 : interval_s);
+}
+
+/* Notes that a line is shown now, if one is due. */
+static bool take_turn(trb_progress *p, double now)
+{
+    if (!trb_progress_due(p)) return false;
     p->shown_s = now;
     p->drawn = true;
     return true;
@@ -179,7 +185,7 @@ void trb_progress_update(trb_progress *p, uint64_t done, const char *note)
     const double now = trb_now_s(), total = p->total > 0 ? (double)p->total : 1.0, share = (double)done / total;
     char left[96], text[256];
     p->done = done;
-    if (!is_due(p, now)) return;
+    if (!take_turn(p, now)) return;
     const double rate = (double)(done - p->from) / (now - p->start_s);
     time_left(p, share, (double)p->from / total, now, left, sizeof left);
     (void)snprintf(text, sizeof text, "%.1f %s/s, %s %s", rate, p->unit, left, note);
@@ -193,7 +199,7 @@ void trb_progress_share(trb_progress *p, double share, double before, const char
 {
     const double now = trb_now_s();
     char left[96], text[384];
-    if (!is_due(p, now)) return;
+    if (!take_turn(p, now)) return;
     time_left(p, share, before, now, left, sizeof left);
     (void)snprintf(text, sizeof text, "%s; %s", state, left);
     if (isatty(STDERR_FILENO) == 1)

@@ -4,6 +4,7 @@
 
 #include "eval.h"
 #include "fit.h"
+#include "outlook.h"
 
 /* Check networks, their trainings and the recipes of views. Local. */
 static trb_status check_networks(const trb_config *c, const trb__dataset *s)
@@ -52,6 +53,7 @@ static trb_status check_ranks(const trb_config *c, int ranks)
 trb_status trb_stage_check(trb_comm *world, const trb_config *c)
 {
     trb__dataset s = {0};
+    trb__outlook_whole();
     TRB_TRY(trb__dataset_load(world, c, &s));
     trb_status st = trb_agree(world, check_ranks(c, trb_comm_size(world)));
     if (st == TRB_OK) st = trb__check(world, c, &s);

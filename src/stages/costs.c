@@ -74,11 +74,28 @@ static void show_exchange(const trb__fit *f, size_t P, const double *all)
     trb_info("%s: %zu ranks sent %s to each other and waited %.1f to %.1f s%s", f->label, P, sent, least, most, stale);
 }
 
-trb_status trb__costs_report(const trb__fit *f, const trb__heads *h, double took_s)
+/* Where the time of a step goes, on this rank. A network that is cut has its body here. */
+static void show_layers(const trb__fit *f, const trb_work *work, double took_s, uint64_t steps)
+{
+    trb_time times[TRB_TIMES_MAX];
+    char text[1024];
+    trb_text t = trb_text_in(text, sizeof text);
+    if (!trb_log_verbose() || work == NULL || steps == 0) return;
+    const size_t n = trb_work_measured(work, times);
+    const double ms = 1e3 / (double)steps;
+    for (size_t i = 0; i < n; i++)
+        trb_text_add(&t, "%s %s %.3f + %.3f", i == 0 ? "; forward + backward:" : ",", times[i].kind,
+                     times[i].forward_s * ms, times[i].backward_s * ms);
+    trb_detail("%s: %.3f ms a step%s", f->label, took_s * ms, text);
+}
+
+trb_status trb__costs_report(const trb__fit *f, const trb__heads *h, const trb_work *work, double took_s,
+                             uint64_t steps)
 {
     trb_comm *group = f->grid->world;
     const size_t P = (size_t)trb_comm_size(group);
     double *all = NULL, mine[FIGURES];
+    show_layers(f, work, took_s, steps);
     if (P == 1) return TRB_OK;
     TRB_TRY(trb_agree(group, trb_alloc(TRB_MEM_OTHER, FIGURES * P, sizeof *all, &all)));
     own_figures(f, h, mine);

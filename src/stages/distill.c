@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "checkpoint.h"
+#include "outlook.h"
 #include "reading.h"
 #include "tribikos/blas.h"
 #include "tribikos/log.h"
@@ -159,6 +160,7 @@ typedef struct {
     trb_net *plain, *matched; /* the network into which heads are folded; heads with matched model uncertainty */
     float *params_plain;
     char label[TRB_NAME_MAX + 48];
+    double work, later; /* of this student; of those after it (outlook.h); rank 0 only */
 } student;
 
 static bool is_cut(const student *d)
@@ -324,9 +326,14 @@ static trb_status train_student(student *d)
     init(d);
     (void)snprintf(d->label, sizeof d->label, has_heads(d) ? "student %s, one head" : "student %s", d->o->name);
     trb__fit fit = first_phase(d);
+    const double second = has_heads(d) ? d->work - trb__work_of_training(fit.opts, d->s, d->one.net, fit.epochs) : 0.0;
+    fit.work = d->work - second;
+    fit.later = second + d->later;
     if (d->from.phase <= 1 || !has_heads(d)) TRB_TRY(trb__fit_run(&fit));
     trb_rounds_close(d->t.rounds);
     d->t.rounds = NULL;
+    fit.work = second;
+    fit.later = d->later;
     return has_heads(d) ? second_phase(d, &fit) : TRB_OK;
 }
 
@@ -482,6 +489,8 @@ static trb_status distill(trb_comm *world, const trb_config *c, const trb__datas
     if (leads) trb_folder_sweep(d.place.folder.text);
     TRB_GO(trb__checkpoint_find(world, c, &d.place, &d.from));
     TRB_GO(trb_agree(world, prepare(&d, i)));
+    if (leads) d.later = trb__outlook_students(c, s, i + 1);
+    if (leads) d.work = trb__outlook_students(c, s, i) - d.later;
     TRB_GO(open_readings(&d, cache));
     d.t.reader = d.reading.reader;
     if (is_cut(&d)) TRB_GO(trb_agree(world, trb_rounds_open(&d.grid, d.t.rows * statistics_width(&d.t), &d.t.rounds)));

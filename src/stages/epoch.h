@@ -5,6 +5,16 @@
 #include "checkpoint.h"
 #include "validate.h"
 
+/** metrics.jsonl has a line for each epoch:
+ *
+ *   "phase": 1 or 2, "epoch": from 1 in each phase, "steps": done in this phase
+ *   "loss": the mean training loss over the epoch's steps, while the network changes; "lr": the rate at its end
+ *   with samples held out, those of validate.h after the epoch:
+ *   "validation_loss": in the unit of "loss"; early stopping and the best weights follow it
+ *   "validation_nll", and "validation_accuracy" or, in regression, "validation_rmse": as in report.json. They are absent
+ *   while heads are cut into head lanes, because no rank has the outputs of all heads
+ *
+ * An unknown figure is null. No line has a time, so the file has the same bytes for any number of ranks. */
 typedef struct trb__epochs trb__epochs;
 
 /** Local. \param[in] steps  in each epoch   \param[in] opt  copied   \param[in] work,heads  as trb__validation_open()

@@ -352,7 +352,13 @@ static void between_steps(loop *l, uint64_t steps)
 {
     trb_stop_progress();
     trb_comm_phase(l->fit->label, steps);
-    trb_progress_update(&l->progress, steps, trb__epochs_note(l->epochs));
+    const trb__fit *f = l->fit;
+    trb_progress *p = &l->progress;
+    const char *note = trb__epochs_note(l->epochs);
+    if (f->show == NULL)
+        trb_progress_update(p, steps, note);
+    else if (f->show(f->show_ctx, p->from, p->done = steps, p->total, l->steps, note))
+        p->drawn = true;
     if (l->fit->between != NULL) l->fit->between(l->fit->between_ctx);
 }
 
@@ -563,8 +569,11 @@ trb_status trb__fit_run(const trb__fit *f)
     trb_status st = open_all(f, &l);
     const uint64_t steps = f->epochs * l.steps;
     const bool free = st == TRB_OK && trb_exchange_is_free(l.x);
+    if (st == TRB_OK && trb_log_verbose() && l.work != NULL) trb_work_measure(l.work);
     if (st == TRB_OK) st = trb__saver_open(f, l.steps, trb__epochs_best(l.epochs), &l.saver);
     trb_progress_begin(&l.progress, steps, "steps", "%s", f->label);
+    l.progress.work = f->work;
+    l.progress.later = f->later;
     if (st == TRB_OK) st = go_on(&l);
     const double begun = trb_now_s();
     if (st == TRB_OK && !free) st = in_step(&l);
@@ -581,7 +590,7 @@ trb_status trb__fit_run(const trb__fit *f)
     const uint64_t made = l.taken - l.progress.from;
     if (st == TRB_OK && !free && made > 0) trb__saver_report(l.saver, took_s / (double)made, made);
     if (st == TRB_OK && !free) st = trb__epochs_finish(l.epochs, l.taken);
-    if (st == TRB_OK) st = trb__costs_report(f, l.heads, took_s);
+    if (st == TRB_OK) st = trb__costs_report(f, l.heads, l.work, took_s, made);
     (void)drop_plan(&l);
     close_all(&l);
     return st;

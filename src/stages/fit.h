@@ -58,6 +58,12 @@ typedef struct {
     trb_predict *predict;
     bool follows;
 
+    /** Shows how far this training is, in place of its own progress; NULL if not needed. \param[in] before  steps of
+     * earlier jobs   \param[in] each  steps in each epoch   \return whether a line was shown */
+    bool (*show)(void *ctx, uint64_t before, uint64_t done, uint64_t steps, uint64_t each, const char *note);
+    void *show_ctx;
+    double work, later; /* for the own progress, as in trb_progress */
+
     void (*between)(void *); /* called between steps; NULL if not needed */
     void *between_ctx;
     trb_jsonl *metrics; /* NULL on ranks that do not write */
