@@ -17,7 +17,7 @@
 enum { TRB_NAME_MAX = 40 };
 
 /** Which weights a training ends with: those of its last step, or those of the epoch with the least validation loss. */
-typedef enum { TRB_KEEP_LAST, TRB_KEEP_BEST } trb_keep;
+typedef enum { TRB_KEEP_LAST, TRB_KEEP_BEST } trb_ending;
 
 /** How one network is trained: a member's (train.*, members.overrides.M.*) or a student's (student.*, student.NAME.*).
  */
@@ -37,7 +37,7 @@ typedef struct {
     trb_recipe augment;      /* members only */
     double adversarial;      /* members only; share of each input's range; 0: none */
     uint64_t early_stopping; /* epochs without a lower validation loss; 0: off */
-    trb_keep keep;
+    trb_ending keep;
 } trb_fit_opts;
 
 typedef struct {

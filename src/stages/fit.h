@@ -52,7 +52,7 @@ typedef struct {
     trb_status (*loss)(void *ctx, const trb__lane *lane, const float *z, double *loss, float *dz);
     void *ctx;
 
-    /** How held-out samples are judged: by the prediction that `predict` makes of the outputs of classes; and, if the
+    /** How held-out samples are judged, unless `predict` is NULL: by the prediction that `predict` makes of the outputs of classes; and, if the
      * network follows others, by `loss` too. For that, `plan` and `next` are also called for the held-out samples,
      * between two epochs, with the training's last step as `step`. */
     trb_predict *predict;

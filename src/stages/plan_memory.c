@@ -76,6 +76,7 @@ static trb_status measure_member(const trb_config *c, const trb__dataset *s, siz
                     .network = &network,
                     .place = &place,
                     .samples = s,
+                    .predict = trb_predict_mixture,
                     .augment = augment};
     if (st == TRB_OK) st = add_training(&fit, more, stage);
     trb_augment_destroy(augment);
@@ -129,6 +130,7 @@ static trb_status measure_student(const trb_config *c, const trb__dataset *s, si
                     .network = &one,
                     .place = &place,
                     .samples = s,
+                    .predict = trb_predict_mixture,
                     .augment = views,
                     .views = o->views};
     if (st == TRB_OK) st = add_training(&fit, more, stage);

@@ -75,7 +75,7 @@ trb_status trb__validation_open(const trb__fit *f, trb_work *work, trb__heads *h
     const trb__network *n = f->network;
     const size_t L = f->opts->lanes, rows = f->opts->batch / L;
     trb__validation *v = NULL;
-    if (f->samples->n_val == 0 || trb_exchange_is_free(n->part[TRB_BODY].x)) return TRB_OK;
+    if (f->samples->n_val == 0 || f->predict == NULL || trb_exchange_is_free(n->part[TRB_BODY].x)) return TRB_OK;
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, 1, sizeof *v, &v));
     *out = v;
     *v = (trb__validation){.fit = f,
