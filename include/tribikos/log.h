@@ -29,8 +29,8 @@ void trb_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void trb_notice(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /** The same for a detail, which every process of a verbose run prints, with its number in front. */
 void trb_detail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-/** The line of an epoch that took so many seconds. If epochs are short, only one is printed at each interval, unless
- * the run is verbose. Local. */
+/** The line of an epoch that took so many seconds. A verbose run prints all; another one those of two seconds and more,
+ * at most one at each interval of trb_log_open(). Local. */
 void trb_log_epoch(double took_s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /** Progress of one long piece of work. Plain data. On a terminal it is shown as a bar that is redrawn, elsewhere as a

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "tribikos/clock.h"
@@ -171,11 +172,16 @@ static void time_left(const trb_progress *p, double share, double before, double
 static void draw_bar(const char *label, double share, const char *text)
 {
     enum { WIDTH = 24 };
-    char bar[WIDTH + 1];
+    char bar[WIDTH + 1], line[512];
+    struct winsize window;
     const int filled = (int)(share * WIDTH);
+    /* A line that is wider than the terminal would be wrapped, and then only its last part could be redrawn. */
+    const bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 0;
+    const size_t most = known && window.ws_col < sizeof line ? window.ws_col : sizeof line;
     for (int i = 0; i < WIDTH; i++) bar[i] = i < filled ? '#' : '.';
     bar[WIDTH] = '\0';
-    (void)fprintf(stderr, "\r\033[K%s [%s] %3.0f%% %s", label, bar, 100.0 * share, text);
+    (void)snprintf(line, most, "%s [%s] %3.0f%% %s", label, bar, 100.0 * share, text);
+    (void)fprintf(stderr, "\r\033[K%s", line);
     (void)fflush(stderr);
     bar_open = true;
 }

@@ -72,7 +72,7 @@ static trb_status write_line(trb__epochs *x, uint64_t e, double loss, const trb_
     loss /= (double)x->steps;
     if (v == NULL) {
         (void)snprintf(x->note, sizeof x->note, "(loss %.4g)", loss);
-    } else if (isnan(third)) {
+    } else if (f->network->n_parts > 1) { /* cut */
         format = "phase:u epoch:u steps:u loss:f lr:f validation_loss:f";
         (void)snprintf(x->note, sizeof x->note, "(loss %.4g, validation %.4g)", loss, v->loss);
     } else {
