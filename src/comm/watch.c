@@ -45,6 +45,7 @@ static struct {
     double due, warn_at; /* the next sign, the next warning of a wait */
     double looked, clock;
     sign mine, *sent, *last, incoming;
+    int ended; /* how many of the others have sent their last sign */
     double *heard;  /* [size] when the last sign of each rank came, on `clock` */
     double *warned; /* [size] how long the silence was at rank 0's last warning; 0: no warning */
     MPI_Request *sending, receiving;
@@ -117,19 +118,23 @@ static int end_of_others(void)
     return watch.rank == 0 ? watch.size : 1;
 }
 
+static int others(void)
+{
+    return end_of_others() - first_other();
+}
+
 /* Receives all signs that are still in flight, because MPI may complain or fail at its end if a message was not
  * received. All ranks are here, so this takes only as long as a message. */
 static void part(void)
 {
     sign end = {.ends = 1};
-    int left = end_of_others() - first_other();
     (void)MPI_Waitall(watch.size, watch.sending, MPI_STATUSES_IGNORE);
     for (int r = first_other(); r < end_of_others(); r++)
         (void)MPI_Isend(&end, sizeof end, MPI_BYTE, r, 0, MPI_COMM_WORLD, &watch.sending[r]);
-    for (;;) {
+    while (watch.ended < others()) { /* a rank that left the barrier first may have sent its last sign into it */
         if (MPI_Wait(&watch.receiving, MPI_STATUS_IGNORE) != MPI_SUCCESS) break;
-        left -= watch.incoming.ends;
-        if (left == 0 || listen() != TRB_OK) break;
+        watch.ended += watch.incoming.ends;
+        if (watch.ended < others() && listen() != TRB_OK) break;
     }
     (void)MPI_Waitall(watch.size, watch.sending, MPI_STATUSES_IGNORE);
 }
@@ -156,7 +161,7 @@ static void send_to(int r)
 
 static void read_signs(void)
 {
-    for (;;) {
+    while (watch.ended < others()) {
         int there = 0;
         MPI_Status from;
         if (MPI_Test(&watch.receiving, &there, &from) != MPI_SUCCESS || !there) return;
@@ -164,7 +169,8 @@ static void read_signs(void)
         watch.last[from.MPI_SOURCE] = watch.incoming;
         watch.heard[from.MPI_SOURCE] = watch.clock;
         watch.warned[from.MPI_SOURCE] = 0.0;
-        if (listen() != TRB_OK) return;
+        watch.ended += watch.incoming.ends;
+        if (watch.ended < others() && listen() != TRB_OK) return;
     }
 }
 
