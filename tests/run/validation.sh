@@ -36,6 +36,39 @@ check "without held-out samples no line has figures of them" \
     sh -c 'mpirun -n 1 "$0" train "$1" --run.dir="$2" --data.validation=0 2>/dev/null && ! grep -q validation "$2"/members/*/metrics.jsonl' \
     "$TRB_BUILD/tribikos" "$conf" "$work/none"
 
+# ---- regression: NLL and RMSE in the target's unit, the loss in that of the training
+$python - "$work" <<'PYTHON'
+import h5py, numpy as np, sys
+rng = np.random.default_rng(1)
+x = rng.uniform(-2, 2, (700, 3)).astype(np.float32)
+with h5py.File(f"{sys.argv[1]}/table.h5", "w") as f:
+    f["x"], f["y"] = x, 50 + 20 * np.sin(x[:, 0]) + rng.normal(0, 2, 700)
+PYTHON
+cat >"$work/table.yaml" <<END
+run: {dir: $work/table}
+data: {task: regression, format: hdf5, root: $work, train: [table.h5], validation: 100}
+members: {count: 2}
+train: {layers: [dense 20, tanh, dense 2], epochs: 4, batch: 100, lanes: 4, lr: 1e-2}
+students: [kd]
+student: {layers: [dense 20, tanh, dense 2], phase1_epochs: 2, epochs: 2, batch: 100, lanes: 4, lr: 1e-2}
+eval: {split: validation, batch: 25}
+END
+for stage in train cache distill eval; do mpi 2 $stage "$work/table.yaml" || cat "$work/err"; done
+check "regression: figures of the last epoch" $python - "$work/table" <<'PYTHON'
+import h5py, json, math, sys
+run = sys.argv[1]
+report = json.load(open(f"{run}/report/report.json"))["models"]
+last = lambda of: json.loads(open(f"{run}/{of}/metrics.jsonl").read().splitlines()[-1])
+for key in "nll", "rmse":
+    print("kd", key, last("student/kd")["validation_" + key], report["kd"][key])
+    assert last("student/kd")["validation_" + key] == report["kd"][key], "the report differs"
+    mean = sum(last(f"members/m00{m}")["validation_" + key] for m in (0, 1)) / 2
+    assert abs(mean - report["member_mean"][key]) < 1e-12, "the members' report differs"
+with h5py.File(f"{run}/members/m000/weights.h5") as f:
+    line = last("members/m000")
+    assert abs(line["validation_loss"] - line["validation_nll"] + math.log(f["target.scale"][0])) < 1e-6
+PYTHON
+
 # ---- early stopping and the best weights
 watch=(--train.lr=0.01 --train.epochs=12 --train.schedule=constant --train.early_stopping=2 --train.keep=best --student.lr=0.02
        --student.epochs=4 --student.schedule=constant --student.early_stopping=1 --student.keep=best)
@@ -89,7 +122,7 @@ for shape in "1 1 1" "1 3 1" "3 3 3"; do # ranks, head lanes, columns; the last 
     mkdir "$work/grid.$n.$lanes"
     cp -r "$work/plain/members" "$work/plain/cache" "$work/grid.$n.$lanes"
     mpi $n distill "$conf" --run.dir="$work/grid.$n.$lanes" "${figures[@]}" '--students=[hydra]' --student.head_lanes=$lanes \
-        --student.head_groups=$columns --student.batch=80 --student.early_stopping=2 || cat "$work/err"
+        --student.head_groups=$columns --student.batch=100 --student.early_stopping=2 || cat "$work/err"
 done
 check "heads in lanes: the same lines in one column and in three" \
     cmp "$work/grid.1.3/student/hydra/metrics.jsonl" "$work/grid.3.3/student/hydra/metrics.jsonl"
