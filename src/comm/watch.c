@@ -45,7 +45,7 @@ static struct {
     double due, warn_at; /* the next sign, the next warning of a wait */
     double looked, clock;
     sign mine, *sent, *last, incoming;
-    int ended; /* how many of the others have sent their last sign */
+    int ended;      /* how many of the others have sent their last sign */
     double *heard;  /* [size] when the last sign of each rank came, on `clock` */
     double *warned; /* [size] how long the silence was at rank 0's last warning; 0: no warning */
     MPI_Request *sending, receiving;
