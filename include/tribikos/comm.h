@@ -21,6 +21,9 @@ typedef struct trb_comm trb_comm;
  * would run the whole job as rank 0 of 1); TRB_ECOMM */
 trb_status trb_comm_start(int *argc, char ***argv, trb_comm **world);
 
+/** Whether the launcher has started more ranks on this node than it has cores. Local. */
+bool trb_comm_crowded(void);
+
 /** The MPI library and its version, e.g. "Open MPI v4.1.4". Local, also before MPI is started; borrowed. */
 const char *trb_comm_library(void);
 
@@ -68,6 +71,14 @@ void trb_comm_watch(double stall_s, double timeout_s);
 /** Set what this rank is doing, for messages, and give a sign of life. Call it at least every few seconds. Local,
  * cheap. */
 void trb_comm_phase(const char *phase, uint64_t step);
+
+/** Set what this rank, as the first one of its group, works on: item number `item` of a queue, of which the share `done`
+ * is done, and `before` was done before this job. Signs of life tell it to rank 0. Local, cheap.
+ * \param[in] working  false: it works on no item */
+void trb_comm_work(bool working, size_t item, double before, double done);
+/** What a rank works on, as rank 0 of the world knows it from its own calls and from signs of life. Local.
+ * \return false if the rank works on no item, or is no first one of a group */
+bool trb_comm_work_of(int rank, size_t *item, double *before, double *done);
 
 /** Agree on a status: the worst of all ranks; among equals that of the lowest rank. Collective over c.
  *
@@ -149,6 +160,14 @@ trb_status trb_queue_next(trb_queue *q, trb_status st, size_t *item);
 /** Answer groups that ask for an item; does nothing on other ranks than rank 0 of world. Local, never blocks; call it
  * between steps. */
 void trb_queue_serve(void *q);
+
+/** How many items were handed out so far, and which one the group has that a rank of world leads; rank 0 of world only.
+ * Local. \return false if that group has none */
+size_t trb_queue_handed(const trb_queue *q);
+bool trb_queue_holds(const trb_queue *q, int rank, size_t *item);
+
+/** Call a function on rank 0 of world while it waits in trb_queue_close(). Local. */
+void trb_queue_idle(trb_queue *q, void (*idle)(void *ctx), void *ctx);
 
 /** Collective over world. Every group must have got the answer that no item is left. */
 void trb_queue_close(trb_queue *q);

@@ -18,6 +18,8 @@ enum { TRB_NAME_MAX = 40 };
 
 /** How much a sample's loss counts: as any other's, or so that each class counts as much as any other. */
 typedef enum { TRB_CLASS_WEIGHT_NONE, TRB_CLASS_WEIGHT_BALANCED } trb_class_weight;
+/** Which weights a training ends with: those of its last step, or those of the epoch with the least validation loss. */
+typedef enum { TRB_KEEP_LAST, TRB_KEEP_BEST } trb_ending;
 
 /** How one network is trained: a member's (train.*, members.overrides.M.*) or a student's (student.*, student.NAME.*).
  */
@@ -38,6 +40,8 @@ typedef struct {
     double adversarial;            /* members only; share of each input's range; 0: none */
     trb_class_weight class_weight; /* members only */
     double label_smoothing;        /* members only; 0: none */
+    uint64_t early_stopping;       /* epochs without a lower validation loss; 0: off */
+    trb_ending keep;
 } trb_fit_opts;
 
 typedef struct {

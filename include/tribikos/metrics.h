@@ -37,6 +37,8 @@
 #include "tribikos/status.h"
 
 enum { TRB_METRIC_BINS_MAX = 100, TRB_METRIC_SUMS = 8 + 3 * TRB_METRIC_BINS_MAX };
+/** With one bin, only so many of a block's sums are used, the first ones. */
+enum { TRB_METRIC_SUMS_ONE_BIN = 8 + 3 };
 
 typedef struct {
     double accuracy, nll, brier, ece, mu, total_uncertainty, data_uncertainty, pairwise_kl, disagreement;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "tribikos/clock.h"
@@ -14,6 +15,9 @@
 
 static bool speaks = true;
 static double interval_s = 10.0;
+static trb_log_level level = TRB_LOG_NORMAL;
+static int rank;
+static double epoch_s;      /* when the line of an epoch was printed last */
 static uint64_t known[256]; /* keys of trb_log_first(); when it is full, the oldest is forgotten */
 static size_t n_known;
 static bool bar_open; /* a bar stands on the current terminal line and must be cleared before text is printed */
@@ -24,10 +28,24 @@ void trb_log_open(bool this_process_speaks, double progress_interval_s)
     interval_s = progress_interval_s;
 }
 
-static void say(const char *prefix, const char *fmt, va_list args)
+void trb_log_set(trb_log_level how_much)
+{
+    level = how_much;
+}
+
+void trb_log_rank(int number)
+{
+    rank = number;
+}
+
+bool trb_log_verbose(void)
+{
+    return level == TRB_LOG_VERBOSE;
+}
+
+static void print(const char *prefix, const char *fmt, va_list args)
 {
     char *line = NULL;
-    if (!speaks) return;
     if (vasprintf(&line, fmt, args) < 0) line = NULL;
     (void)fprintf(stderr, "%s%s%s\n", bar_open ? "\r\033[K" : "", prefix,
                   line != NULL ? trb_printable(line) : "no memory for a line");
@@ -35,11 +53,34 @@ static void say(const char *prefix, const char *fmt, va_list args)
     free(line);
 }
 
+static void say(const char *prefix, const char *fmt, va_list args)
+{
+    if (speaks) print(prefix, fmt, args);
+}
+
 void trb_info(const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
+    if (level > TRB_LOG_QUIET) say("", fmt, args);
+    va_end(args);
+}
+
+void trb_notice(const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
     say("", fmt, args);
+    va_end(args);
+}
+
+void trb_detail(const char *fmt, ...)
+{
+    char prefix[32];
+    va_list args;
+    va_start(args, fmt);
+    (void)snprintf(prefix, sizeof prefix, "rank %d: ", rank);
+    if (level == TRB_LOG_VERBOSE) print(prefix, fmt, args);
     va_end(args);
 }
 
@@ -79,7 +120,7 @@ void trb_info_once(const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
-    say_once("", fmt, args);
+    if (level > TRB_LOG_QUIET) say_once("", fmt, args);
     va_end(args);
 }
 
@@ -110,6 +151,22 @@ static void duration(double s, char *text, size_t n)
         (void)snprintf(text, n, "%.1fs", s);
 }
 
+void trb_log_epoch(double took_s, const char *fmt, ...)
+{
+    char *line = NULL, took[32];
+    va_list args;
+    const double now = trb_now_s();
+    if (!speaks || level == TRB_LOG_QUIET) return;
+    if (level == TRB_LOG_NORMAL && (took_s < 2.0 || now - epoch_s < interval_s)) return;
+    epoch_s = now;
+    duration(took_s, took, sizeof took);
+    va_start(args, fmt);
+    if (vasprintf(&line, fmt, args) < 0) line = NULL;
+    va_end(args);
+    trb_info("%s in %s", line != NULL ? line : "an epoch", took);
+    free(line);
+}
+
 void trb_progress_begin(trb_progress *p, uint64_t total, const char *unit, const char *fmt, ...)
 {
     va_list args;
@@ -121,38 +178,87 @@ void trb_progress_begin(trb_progress *p, uint64_t total, const char *unit, const
     p->shown_s = p->start_s;
 }
 
-void trb_progress_update(trb_progress *p, uint64_t done, const char *note)
+bool trb_progress_due(const trb_progress *p)
 {
-    p->done = done;
-    if (!speaks) return;
-    const bool terminal = isatty(STDERR_FILENO) == 1;
-    const double now = trb_now_s();
-    if (now - p->shown_s < (terminal ? 0.1 : interval_s)) return;
+    if (!speaks || level == TRB_LOG_QUIET) return false;
+    return trb_now_s() - p->shown_s >= (isatty(STDERR_FILENO) == 1 ? 0.1 : interval_s);
+}
+
+/* Notes that a line is shown now, if one is due. */
+static bool take_turn(trb_progress *p, double now)
+{
+    if (!trb_progress_due(p)) return false;
     p->shown_s = now;
     p->drawn = true;
-    const double elapsed = now - p->start_s, rate = (double)(done - p->from) / elapsed;
-    char left[32] = "?";
-    if (done > p->from) duration((double)(p->total - done) / rate, left, sizeof left);
-    const double share = p->total > 0 ? (double)done / (double)p->total : 1.0;
-    if (terminal) {
-        enum { WIDTH = 24 };
-        char bar[WIDTH + 1];
-        const int filled = (int)(share * WIDTH);
-        for (int i = 0; i < WIDTH; i++) bar[i] = i < filled ? '#' : '.';
-        bar[WIDTH] = '\0';
-        (void)fprintf(stderr, "\r\033[K%s [%s] %3.0f%% %.1f %s/s, %s left %s", p->label, bar, 100.0 * share, rate,
-                      p->unit, left, note);
-        (void)fflush(stderr);
-        bar_open = true;
-    } else {
-        trb_info("%s: %" PRIu64 "/%" PRIu64 " %s (%.0f%%), %.1f %s/s, %s left %s", p->label, done, p->total, p->unit,
-                 100.0 * share, rate, p->unit, left, note);
+    return true;
+}
+
+/* Seconds that the rest of the work will take, and what comes after it. */
+static void time_left(const trb_progress *p, double share, double before, double now, char *text, size_t n)
+{
+    char mine[32], all[32];
+    const double each_s = (now - p->start_s) / (share - before);
+    if (!(share > before)) {
+        (void)snprintf(text, n, "? left");
+        return;
     }
+    duration((1.0 - share) * each_s, mine, sizeof mine);
+    if (p->work > 0.0 && p->later > 0.0) {
+        duration((1.0 - share + p->later / p->work) * each_s, all, sizeof all);
+        (void)snprintf(text, n, "%s left, about %s of the whole run", mine, all);
+    } else {
+        (void)snprintf(text, n, "%s left", mine);
+    }
+}
+
+static void draw_bar(const char *label, double share, const char *text)
+{
+    enum { WIDTH = 24 };
+    char bar[WIDTH + 1], line[512];
+    struct winsize window;
+    const int filled = (int)(share * WIDTH);
+    /* A line that is wider than the terminal would be wrapped, and then only its last part could be redrawn. */
+    const bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 0;
+    const size_t most = known && window.ws_col < sizeof line ? window.ws_col : sizeof line;
+    for (int i = 0; i < WIDTH; i++) bar[i] = i < filled ? '#' : '.';
+    bar[WIDTH] = '\0';
+    (void)snprintf(line, most, "%s [%s] %3.0f%% %s", label, bar, 100.0 * share, text);
+    (void)fprintf(stderr, "\r\033[K%s", line);
+    (void)fflush(stderr);
+    bar_open = true;
+}
+
+void trb_progress_update(trb_progress *p, uint64_t done, const char *note)
+{
+    const double now = trb_now_s(), total = p->total > 0 ? (double)p->total : 1.0, share = (double)done / total;
+    char left[96], text[256];
+    p->done = done;
+    if (!take_turn(p, now)) return;
+    const double rate = (double)(done - p->from) / (now - p->start_s);
+    time_left(p, share, (double)p->from / total, now, left, sizeof left);
+    (void)snprintf(text, sizeof text, "%.1f %s/s, %s %s", rate, p->unit, left, note);
+    if (isatty(STDERR_FILENO) == 1)
+        draw_bar(p->label, share, text);
+    else
+        trb_info("%s: %" PRIu64 "/%" PRIu64 " %s (%.0f%%), %s", p->label, done, p->total, p->unit, 100.0 * share, text);
+}
+
+void trb_progress_share(trb_progress *p, double share, double before, const char *state)
+{
+    const double now = trb_now_s();
+    char left[96], text[384];
+    if (!take_turn(p, now)) return;
+    time_left(p, share, before, now, left, sizeof left);
+    (void)snprintf(text, sizeof text, "%s; %s", state, left);
+    if (isatty(STDERR_FILENO) == 1)
+        draw_bar(p->label, share, text);
+    else
+        trb_info("%s: %s", p->label, text);
 }
 
 void trb_progress_end(trb_progress *p, const char *note)
 {
-    if (!speaks) return;
+    if (!speaks || level == TRB_LOG_QUIET) return;
     const double elapsed = trb_now_s() - p->start_s;
     char took[32];
     duration(elapsed, took, sizeof took);

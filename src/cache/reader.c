@@ -15,6 +15,7 @@
 
 #include "tribikos/fault.h"
 #include "tribikos/hash.h"
+#include "tribikos/log.h"
 #include "tribikos/memory.h"
 #include "tribikos/producer.h"
 #include "tribikos/stop.h"
@@ -79,14 +80,22 @@ static void keep_rows(void *ctx, trb_cache_unit u, size_t first, size_t n, const
 static trb_status read_part(trb_reader *r, size_t part, size_t parts, trb__sink sink)
 {
     const trb_cache_spec *spec = &r->c->spec;
-    size_t n = 0;
+    size_t n = 0, mine = 0;
+    trb_progress progress;
+    for (size_t i = 0; i < trb_cache_units(spec); i++)
+        if (serves(r, trb_cache_unit_at(spec, i)) && n++ % parts == part) mine++;
+    trb_progress_begin(&progress, mine, "shards", "cache, reading");
+    n = 0;
     for (size_t i = 0; i < trb_cache_units(spec); i++) {
         const trb_cache_unit u = trb_cache_unit_at(spec, i);
         if (!serves(r, u) || n++ % parts != part) continue;
+        trb_progress_update(&progress, progress.done, "");
         TRB_TRY(trb_stop_check());
         TRB_TRY(trb__unit_read(r->c, i, sink, r));
         atomic_fetch_add(&r->cells_read, u.rows);
+        progress.done++;
     }
+    trb_progress_end(&progress, "");
     return TRB_OK;
 }
 

@@ -19,6 +19,7 @@ static void usage(FILE *to)
         (void)fprintf(to, "  %-8s %-7s %s\n", trb__commands[i].name, trb__commands[i].operands, trb__commands[i].help);
     (void)fputs("\nRANKS is the number of MPI processes, CONFIG a YAML file. Any key of it is a flag as well, as\n"
                 "--train.epochs=3; a flag wins over the file. A command can be repeated: it keeps what is finished.\n"
+                "--quiet prints only warnings, errors and results; --verbose also what each rank does, and times.\n"
                 "Exit status: 0 done; 1 failed; 2 wrong usage or configuration; 3 a file is not what it says;\n"
                 "75 stopped by a signal or run.time_limit after a checkpoint: the same command goes on.\n",
                 to);
@@ -49,6 +50,14 @@ static const char *own_value(const trb__command *c, const char *flag)
     return n > 0 && strncmp(flag + 2, name, n) == 0 && flag[2 + n] == '=' ? flag + 2 + n + 1 : NULL;
 }
 
+/* --quiet and --verbose take no value, and belong to no configuration. */
+static bool take_level(const char *word)
+{
+    const bool quiet = strcmp(word, "--quiet") == 0, verbose = strcmp(word, "--verbose") == 0;
+    if (quiet || verbose) trb_log_set(quiet ? TRB_LOG_QUIET : TRB_LOG_VERBOSE);
+    return quiet || verbose;
+}
+
 /* Sort the words after the command into operands and flags; `--key value` becomes `--key=value`. */
 static trb_status sort_arguments(int argc, char **argv, trb__arguments *a)
 {
@@ -56,6 +65,7 @@ static trb_status sort_arguments(int argc, char **argv, trb__arguments *a)
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, (size_t)argc, sizeof *a->flag, &a->flag));
     for (int i = 2; i < argc; i++) {
         const char *word = argv[i];
+        if (take_level(word)) continue;
         if (strncmp(word, "--", 2) != 0) {
             TRB_TRY(trb_strdup(word, &a->operand[a->n_operands++]));
             continue;
@@ -129,7 +139,7 @@ int main(int argc, char **argv)
     if (st == TRB_ECOMM && world != NULL) trb_comm_panic(st);
     if (st == TRB_OK && fflush(stdout) != 0) st = trb_fail(TRB_EIO, "stdout: the output could not be written");
     const bool speaks = world == NULL || trb_comm_rank(world) == 0;
-    if (st == TRB_STOPPED && speaks) trb_info("%s", trb_fail_message());
+    if (st == TRB_STOPPED && speaks) trb_notice("%s", trb_fail_message());
     if (st != TRB_OK && st != TRB_STOPPED && speaks) trb_error("%s", trb_fail_message());
     trb_comm_stop(world);
     trb_stop_close(); /* after MPI, which may end slowly: a signal then must not end a finished run as if it failed */

@@ -72,6 +72,9 @@ static void page_commands(void)
          "`run.resume`."},
     };
     static const char *const more_flags[][2] = {
+        {"`--quiet`", "Prints only warnings, errors and results: no information, no progress."},
+        {"`--verbose`", "Prints more: a line for every epoch with its time, the time of each kind of layer in a step, "
+                        "and what each rank does and waits for."},
         {"`--help`, `--version`", "Prints the commands, or the versions of the program and its libraries."}};
     static const char *const statuses[][2] = {
         {"`0`", "The command is done."},
@@ -208,6 +211,7 @@ static void page_bash(void)
                "        compopt -o nospace\n"
                "        COMPREPLY=($(compgen -S = -W \"${!_tribikos_values[*]}\" -- \"$key\"))\n"
                "        COMPREPLY=(\"${COMPREPLY[@]/#$general/--$own}\")\n"
+               "        COMPREPLY+=($(compgen -W '--quiet --verbose' -- \"$word\"))\n"
                "    fi\n"
                "}\n"
                "complete -o default -F _tribikos tribikos");

@@ -143,6 +143,7 @@ trb_status trb__command_together(trb_comm *world, const trb__arguments *a)
 {
     trb_config *c = NULL;
     char *resolved = NULL;
+    trb_log_rank(trb_comm_rank(world));
     trb_log_open(trb_comm_rank(world) == 0, 10.0); /* until the configuration is read, which has run.progress */
     trb_status st = TRB_OK;
     TRB_GO(compare_programs(world));

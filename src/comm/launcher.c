@@ -56,3 +56,10 @@ void trb__see_to_the_end(void)
     if (trb__is_launcher(command)) (void)kill(launcher, SIGKILL);
     _exit(0);
 }
+
+bool trb_comm_crowded(void)
+{
+    static const char *const name[] = {"OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS"};
+    const char *variable = first_set(name, sizeof name / sizeof *name);
+    return variable != NULL && strtol(getenv(variable), NULL, 10) > sysconf(_SC_NPROCESSORS_ONLN);
+}

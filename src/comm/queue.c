@@ -14,17 +14,25 @@ struct trb_queue {
     MPI_Comm mpi;
     int rank;
     uint64_t n, next; /* next is used on rank 0 only */
-    int groups_left;  /* rank 0: groups that have not yet been told that nothing is left */
+    uint64_t *holds;  /* rank 0: [ranks of the world] the item of the group that this rank leads, from 1; 0: none */
+    void (*idle)(void *ctx);
+    void *idle_ctx;
+    int groups_left; /* rank 0: groups that have not yet been told that nothing is left */
 };
 
 trb_status trb_queue_open(trb_comm *world, trb_comm *group, size_t n, trb_queue **out)
 {
     trb_queue *q = NULL;
-    trb_status st = trb_agree(world, trb_alloc(TRB_MEM_OTHER, 1, sizeof *q, &q));
+    uint64_t *holds = NULL;
+    trb_status st = trb_alloc(TRB_MEM_OTHER, 1, sizeof *q, &q);
+    if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, (size_t)world->size, sizeof *holds, &holds);
+    st = trb_agree(world, st);
     if (st != TRB_OK) {
+        trb_free(holds);
         trb_free(q);
         return st;
     }
+    q->holds = holds;
     q->world = world;
     q->group = group;
     q->rank = world->rank;
@@ -36,6 +44,7 @@ trb_status trb_queue_open(trb_comm *world, trb_comm *group, size_t n, trb_queue 
         st = trb__mpi(MPI_Iallreduce(&leads, &q->groups_left, 1, MPI_INT, MPI_SUM, q->mpi, &request), "MPI_Iallreduce");
     if (st == TRB_OK) st = trb__wait(world, &request, "MPI_Iallreduce");
     if (st != TRB_OK) {
+        trb_free(holds);
         trb_free(q);
         return st;
     }
@@ -43,10 +52,11 @@ trb_status trb_queue_open(trb_comm *world, trb_comm *group, size_t n, trb_queue 
     return TRB_OK;
 }
 
-/* Rank 0: the next item for a group that asks. After a failure nothing is handed out any more. */
-static uint64_t answer(trb_queue *q, int status)
+/* Rank 0: the next item for the group of this rank, which asks. After a failure nothing is handed out any more. */
+static uint64_t answer(trb_queue *q, int rank, int status)
 {
     if (status != TRB_OK) q->next = q->n;
+    q->holds[rank] = q->next < q->n ? q->next + 1 : 0;
     if (q->next < q->n) return q->next++;
     q->groups_left--;
     return q->n;
@@ -62,7 +72,7 @@ void trb_queue_serve(void *queue)
         MPI_Status from;
         if (MPI_Iprobe(MPI_ANY_SOURCE, TAG_ASK, q->mpi, &waiting, &from) != MPI_SUCCESS || !waiting) return;
         (void)MPI_Recv(&status, 1, MPI_INT, from.MPI_SOURCE, TAG_ASK, q->mpi, MPI_STATUS_IGNORE);
-        const uint64_t item = answer(q, status);
+        const uint64_t item = answer(q, from.MPI_SOURCE, status);
         /* This does not block: it is eight bytes, and the receiver already waits for them. */
         (void)MPI_Send(&item, 1, MPI_UINT64_T, from.MPI_SOURCE, TAG_ANSWER, q->mpi);
     }
@@ -73,7 +83,7 @@ trb_status trb_queue_next(trb_queue *q, trb_status st, size_t *item)
     uint64_t next = q->n;
     if (q->rank == 0) {
         trb_queue_serve(q);
-        next = answer(q, st);
+        next = answer(q, 0, st);
     } else if (q->group->rank == 0) {
         const int status = st;
         TRB_TRY(trb__mpi(MPI_Send(&status, 1, MPI_INT, 0, TAG_ASK, q->mpi), "MPI_Send"));
@@ -86,6 +96,24 @@ trb_status trb_queue_next(trb_queue *q, trb_status st, size_t *item)
     return TRB_OK;
 }
 
+size_t trb_queue_handed(const trb_queue *q)
+{
+    return q->next;
+}
+
+bool trb_queue_holds(const trb_queue *q, int rank, size_t *item)
+{
+    if (q->holds[rank] == 0) return false;
+    *item = q->holds[rank] - 1;
+    return true;
+}
+
+void trb_queue_idle(trb_queue *q, void (*idle)(void *ctx), void *ctx)
+{
+    q->idle = idle;
+    q->idle_ctx = ctx;
+}
+
 void trb_queue_close(trb_queue *q)
 {
     if (q == NULL) return;
@@ -94,7 +122,9 @@ void trb_queue_close(trb_queue *q)
     while (q->rank == 0 && q->groups_left > 0) {
         trb__waits(q->world, since);
         trb_queue_serve(q);
+        if (q->idle != NULL) q->idle(q->idle_ctx);
     }
     (void)MPI_Comm_free(&q->mpi);
+    trb_free(q->holds);
     trb_free(q);
 }

@@ -34,6 +34,8 @@ typedef struct {
     int32_t stop;    /* why the run is to stop, or 0 */
     int32_t silent;  /* from rank 0: the rank that has been silent for longest */
     double silent_s; /* and for how long; 0: none is silent */
+    uint64_t item;   /* what it works on, from 1; 0: nothing (trb_comm_work) */
+    double before, done;
 } sign;
 
 static struct {
@@ -43,6 +45,7 @@ static struct {
     double due, warn_at; /* the next sign, the next warning of a wait */
     double looked, clock;
     sign mine, *sent, *last, incoming;
+    int ended;      /* how many of the others have sent their last sign */
     double *heard;  /* [size] when the last sign of each rank came, on `clock` */
     double *warned; /* [size] how long the silence was at rank 0's last warning; 0: no warning */
     MPI_Request *sending, receiving;
@@ -115,19 +118,23 @@ static int end_of_others(void)
     return watch.rank == 0 ? watch.size : 1;
 }
 
+static int others(void)
+{
+    return end_of_others() - first_other();
+}
+
 /* Receives all signs that are still in flight, because MPI may complain or fail at its end if a message was not
  * received. All ranks are here, so this takes only as long as a message. */
 static void part(void)
 {
     sign end = {.ends = 1};
-    int left = end_of_others() - first_other();
     (void)MPI_Waitall(watch.size, watch.sending, MPI_STATUSES_IGNORE);
     for (int r = first_other(); r < end_of_others(); r++)
         (void)MPI_Isend(&end, sizeof end, MPI_BYTE, r, 0, MPI_COMM_WORLD, &watch.sending[r]);
-    for (;;) {
+    while (watch.ended < others()) { /* a rank that left the barrier first may have sent its last sign into it */
         if (MPI_Wait(&watch.receiving, MPI_STATUS_IGNORE) != MPI_SUCCESS) break;
-        left -= watch.incoming.ends;
-        if (left == 0 || listen() != TRB_OK) break;
+        watch.ended += watch.incoming.ends;
+        if (watch.ended < others() && listen() != TRB_OK) break;
     }
     (void)MPI_Waitall(watch.size, watch.sending, MPI_STATUSES_IGNORE);
 }
@@ -154,7 +161,7 @@ static void send_to(int r)
 
 static void read_signs(void)
 {
-    for (;;) {
+    while (watch.ended < others()) {
         int there = 0;
         MPI_Status from;
         if (MPI_Test(&watch.receiving, &there, &from) != MPI_SUCCESS || !there) return;
@@ -162,7 +169,8 @@ static void read_signs(void)
         watch.last[from.MPI_SOURCE] = watch.incoming;
         watch.heard[from.MPI_SOURCE] = watch.clock;
         watch.warned[from.MPI_SOURCE] = 0.0;
-        if (listen() != TRB_OK) return;
+        watch.ended += watch.incoming.ends;
+        if (watch.ended < others() && listen() != TRB_OK) return;
     }
 }
 
@@ -254,6 +262,23 @@ void trb_comm_phase(const char *phase, uint64_t step)
     (void)snprintf(watch.mine.phase, sizeof watch.mine.phase, "%s", phase);
     watch.mine.step = step;
     trb__signs_of_life();
+}
+
+void trb_comm_work(bool working, size_t item, double before, double done)
+{
+    watch.mine.item = working ? item + 1 : 0;
+    watch.mine.before = before;
+    watch.mine.done = done;
+}
+
+bool trb_comm_work_of(int rank, size_t *item, double *before, double *done)
+{
+    const sign *s = rank == watch.rank || !watch.on ? &watch.mine : &watch.last[rank];
+    if (s->item == 0) return false;
+    *item = s->item - 1;
+    *before = s->before;
+    *done = s->done;
+    return true;
 }
 
 /* The longest silence of a rank of c, from what this rank hears itself and from what rank 0 says. */

@@ -66,8 +66,22 @@ static trb_status check_labels(const trb_config *c, const place *p, const trb_fi
     return key == NULL ? TRB_OK : clash(p, key, "data.task", "regression has no labels");
 }
 
+/* What follows the validation loss needs held-out samples, and ends of epochs at which all ranks meet. */
+static trb_status check_watched(const trb_config *c, const place *p, const trb_fit_opts *f)
+{
+    const char *key = f->early_stopping > 0 ? "early_stopping" : f->keep == TRB_KEEP_BEST ? "keep" : NULL;
+    if (key == NULL) return TRB_OK;
+    if (c->data.validation == 0)
+        return clash(p, key, "data.validation",
+                     "it follows the loss on samples that are held out; hold out e.g. a tenth of them");
+    if (c->exchange.kind == TRB_EXCHANGE_SERVER && c->exchange.staleness > 0)
+        return clash(p, key, "server.staleness", "without common steps no epoch has weights of its own; set 0");
+    return TRB_OK;
+}
+
 static trb_status check_fit(const trb_config *c, const place *p, const trb_fit_opts *f)
 {
+    TRB_TRY(check_watched(c, p, f));
     if (f->batch % f->lanes != 0) {
         const uint64_t below = f->batch / f->lanes * f->lanes, above = below + f->lanes;
         char nearest[64];
@@ -124,6 +138,8 @@ static trb_status check_grid(const trb_config *c, const place *p, const trb_stud
         return trb__item_fail(p->items, source_of(p, "head_lanes"),
                               "heads in lanes are exchanged by `exchange: ordered` or `allreduce`, not by servers; set "
                               "one of them, or head_lanes: 1");
+    if (H > 1 && s->fit.keep == TRB_KEEP_BEST)
+        return clash(p, "keep", "head_lanes", "no rank holds all heads of the best epoch; set last, or head_lanes: 1");
     if (H > 1 && s->fit.clip > 0.0)
         return clash(p, "head_lanes", "clip", "the norm of a gradient is not known across head lanes; set clip: 0");
     return TRB_OK;

@@ -31,6 +31,7 @@ static const trb__choice schedules[] = {
 static const trb__choice class_weights[] = {
     {"none", TRB_CLASS_WEIGHT_NONE}, {"balanced", TRB_CLASS_WEIGHT_BALANCED}, {NULL, 0}};
 static const trb__choice inits[] = {{"he", TRB_INIT_HE}, {"glorot", TRB_INIT_GLOROT}, {NULL, 0}};
+static const trb__choice keeps[] = {{"last", TRB_KEEP_LAST}, {"best", TRB_KEEP_BEST}, {NULL, 0}};
 static const trb__choice dtypes[] = {{"float32", TRB_F32}, {"float16", TRB_F16}, {NULL, 0}};
 static const trb__choice holdings[] = {{"logits", TRB_SHARD_LOGITS}, {"statistics", TRB_SHARD_STATISTICS}, {NULL, 0}};
 static const trb__choice exchanges[] = {{"ordered", TRB_EXCHANGE_ORDERED},
@@ -242,6 +243,13 @@ const trb__option trb__options[] = {
      .help = "With schedule: step, the learning rate is multiplied by gamma after every this many epochs."},
     {FIT("gamma", gamma), REAL(0, 1), .above_min = true, .value = "0.1",
      .help = "With schedule: step, the learning rate is multiplied by this factor after every decay_epochs."},
+    {FIT("early_stopping", early_stopping), WHOLE(0, 1e6), .unit = "epochs", .value = "0", .identity = TRB__PART_IF_SET,
+     .help =
+         "The training ends when the loss on held-out samples has not fallen for this many epochs. 0: it never ends "
+         "early. The schedule stays that of all epochs, so with cosine the rate may still be high at the end."},
+    {FIT("keep", keep), CHOICE(keeps), .value = "last", .identity = TRB__PART_IF_SET,
+     .help = "The network keeps these weights: last, those of the last step; or best, those of the epoch with the "
+             "lowest loss on held-out samples, which needs data.validation."},
     {FIT("init", init), CHOICE(inits), .value = "he",
      .help = "Initial weights are drawn by this rule: he (normal, variance 2 / inputs) or glorot (uniform, variance 2 "
              "/ (inputs + outputs))."},

@@ -20,6 +20,7 @@
 #include "tribikos/machine.h"
 #include "tribikos/memory.h"
 #include "tribikos/stop.h"
+#include "outlook.h"
 #include "units.h"
 
 void trb__writer_unload(trb__writer *w)
@@ -300,6 +301,8 @@ static trb_status write_shards(trb_comm *world, trb__writer *w, const trb_data *
     TRB_GO(trb_queue_open(world, alone, n_missing, &w->queue));
     for (size_t i = 0; i < n_missing; i++) blocks += blocks_of(w->spec, from + missing[i].unit);
     trb_progress_begin(&w->progress, blocks, "blocks", "cache, %s", what);
+    w->progress.work = w->all;
+    w->progress.later = w->later;
     trb_status own = TRB_OK;
     for (;;) {
         size_t item = 0;
@@ -309,6 +312,7 @@ static trb_status write_shards(trb_comm *world, trb__writer *w, const trb_data *
         trb_progress_update(&w->progress, w->blocks, "");
         trb_comm_phase("caching, shards", item);
         if (item == n_missing) break;
+        trb_detail("cache: writes number %zu of %zu %s", item + 1, n_missing, what);
         mine[n_mine].unit = missing[item].unit;
         own = write(w, from + missing[item].unit, &mine[n_mine].payload);
         if (own == TRB_OK) n_mine++;
@@ -350,6 +354,8 @@ static trb_status complete(trb_comm *world, const trb_config *c, trb_cache_spec 
     }
     TRB_GO(check_shards(world, spec, dir, 0, logits, all));
     for (size_t i = 0; i < logits; i++) *kept += all[i].good;
+    if (trb_comm_rank(world) == 0) w.later = trb__outlook(c, s, TRB__AFTER_CACHE);
+    if (trb_comm_rank(world) == 0) w.all = trb__outlook(c, s, TRB__AFTER_MEMBERS) - w.later;
     TRB_GO(write_shards(world, &w, &s->data, "shards", write_unit, 0, logits, all));
     for (size_t i = 0; i < logits; i++) payload[i] = all[i].payload;
 done:

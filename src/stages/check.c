@@ -7,6 +7,7 @@
 #include "eval.h"
 #include "fit.h"
 #include "labels.h"
+#include "outlook.h"
 #include "space.h"
 #include "steps.h"
 
@@ -126,6 +127,7 @@ trb_status trb__memory_check(const trb_config *c, const trb__dataset *s, size_t 
 trb_status trb_stage_check(trb_comm *world, const trb_config *c)
 {
     trb__dataset s = {0};
+    trb__outlook_whole();
     TRB_TRY(trb__dataset_load(world, c, &s));
     trb_status st = trb_agree(world, check_ranks(c, trb_comm_size(world)));
     if (st == TRB_OK) st = trb__check(world, c, &s);

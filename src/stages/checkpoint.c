@@ -65,14 +65,17 @@ static trb_status find_newest(const trb_config *c, trb__place *place, trb_checkp
 static trb_status share_found(trb_comm *group, trb_checkpoint *c)
 {
     const bool leads = trb_comm_rank(group) == 0;
-    uint64_t head[4] = {c->phase, c->step, c->n_sums, c->n_slabs};
+    uint64_t head[6] = {c->phase, c->step, c->n_sums, c->n_slabs, c->best_epoch, c->has_best};
     TRB_TRY(trb_comm_bcast(group, head, sizeof head, 0));
     if (!leads) {
         c->phase = head[0];
         c->step = head[1];
         c->n_sums = head[2];
         c->n_slabs = head[3];
+        c->best_epoch = head[4];
+        c->has_best = head[5] != 0;
     }
+    TRB_TRY(trb_comm_bcast(group, &c->best_loss, sizeof c->best_loss, 0));
     TRB_TRY(trb_agree(group, leads ? TRB_OK : trb_alloc(TRB_MEM_CHECKPOINT, c->n_sums, sizeof *c->sum, &c->sum)));
     return trb_comm_bcast(group, c->sum, c->n_sums * sizeof *c->sum, 0);
 }
@@ -110,6 +113,11 @@ trb_status trb__checkpoint_check(const trb_checkpoint *c, const trb__fit *f, uin
         c->n_sums != f->network->head_lanes * f->opts->lanes)
         return trb_fail(TRB_EINTEGRITY, "%s: a checkpoint's phase or arrays are not those of its own configuration",
                         f->place->folder.text);
+    const bool kept = f->opts->keep == TRB_KEEP_BEST && c->best_epoch > 0;
+    const bool watched = kept || (f->opts->early_stopping > 0 && c->best_epoch > 0);
+    if (c->best_epoch > 0 && (!watched || c->has_best != kept || c->best_epoch > c->step / (steps / f->epochs)))
+        return trb_fail(TRB_EINTEGRITY, "%s: a checkpoint's best epoch is not that of its own configuration",
+                        f->place->folder.text);
     if (c->step > steps)
         return trb_fail(TRB_EINTEGRITY, "%s: a checkpoint has step %llu, expected at most %llu", f->place->folder.text,
                         (unsigned long long)c->step, (unsigned long long)steps);
@@ -120,6 +128,7 @@ trb_status trb__checkpoint_check(const trb_checkpoint *c, const trb__fit *f, uin
 typedef struct {
     trb_comm *world;
     const trb__network *network;
+    float *best;             /* where the best weights go; rank 0 only, NULL if they are not kept */
     const trb_net *whole[2]; /* for each part: the whole network, or a window on this part's heads in it */
 } relay;
 
@@ -154,6 +163,10 @@ static trb_status hand_round(void *ctx, size_t slab, size_t at, size_t n, const 
 {
     const relay *r = ctx;
     uint64_t head[3] = {slab, at, n};
+    if (slab == TRB_CHECKPOINT_BEST) { /* only this rank needs them */
+        if (r->best != NULL) memcpy(r->best + at, values, n * sizeof *values);
+        return TRB_OK;
+    }
     TRB_TRY(trb_comm_bcast(r->world, head, sizeof head, 0));
     TRB_TRY(trb_comm_bcast(r->world, (void *)(uintptr_t)values, n * sizeof *values, 0));
     land_all(r, head, values);
@@ -186,12 +199,12 @@ static trb_status read_again(const char *path, const trb_checkpoint *c, relay *r
     return st != TRB_OK ? st : told;
 }
 
-trb_status trb__checkpoint_use(const trb_checkpoint *c, const trb__fit *f)
+trb_status trb__checkpoint_use(const trb_checkpoint *c, const trb__fit *f, trb__best *best)
 {
     trb_comm *world = f->grid->world;
     const trb__network *n = f->network;
     const bool leads = trb_comm_rank(world) == 0;
-    relay r = {.world = world, .network = n};
+    relay r = {.world = world, .network = n, .best = best->params};
     trb_net *window = NULL;
     float *piece = NULL;
     trb_status st = TRB_OK;
@@ -205,6 +218,9 @@ trb_status trb__checkpoint_use(const trb_checkpoint *c, const trb__fit *f)
     TRB_GO(trb_agree(world, st));
     st = trb_agree(world, leads ? read_again(f->place->from, c, &r) : receive_pieces(&r, piece));
     for (size_t i = 0; i < n->n_parts; i++) trb_exchange_resume(n->part[i].x, c->step);
+    best->epoch = c->best_epoch;
+    best->loss = c->best_loss;
+    best->taken++;
 done:
     trb_free(piece);
     trb_net_destroy(window);
@@ -230,7 +246,10 @@ struct trb__saver {
     uint64_t written;
     double held_s; /* delay of steps by all checkpoints, without copying */
     trb_checkpoint at;
-    float *joined; /* [slabs][size] of the whole network, if it is cut; only on the rank that writes */
+    const trb__best *best;
+    float *best_params;  /* [size] of the kept step, because training goes on while they are written */
+    uint64_t best_taken; /* their number in `best` */
+    float *joined;       /* [slabs][size] of the whole network, if it is cut; only on the rank that writes */
 };
 
 static uint64_t next_due(const trb__saver *s, uint64_t taken)
@@ -251,6 +270,8 @@ static trb_status reserve(trb__saver *s)
     s->at.blas = s->place->blas;
     s->at.processor = (char *)(uintptr_t)trb_machine_name();
     TRB_TRY(trb_alloc(TRB_MEM_CHECKPOINT, s->at.n_sums, sizeof *s->at.sum, &s->at.sum));
+    if (s->best->params != NULL)
+        TRB_TRY(trb_alloc(TRB_MEM_CHECKPOINT, trb_net_size(n->net), sizeof *s->best_params, &s->best_params));
     if (!s->writes || n->n_parts == 1) return TRB_OK;
     return trb_alloc(TRB_MEM_CHECKPOINT, TRB_CHECKPOINT_SLABS * trb_net_size(n->net), sizeof *s->joined, &s->joined);
 }
@@ -261,10 +282,11 @@ size_t trb__saver_bytes(const trb__fit *f)
     if (f->place->c->checkpoint.keep == 0) return 0;
     size_t floats = n->n_parts == 1 ? 0 : TRB_CHECKPOINT_SLABS * trb_net_size(n->net);
     for (size_t i = 0; i < n->n_parts; i++) floats += slabs_of(f->opts) * n->part[i].of * trb_net_size(n->part[i].net);
+    if (f->opts->keep == TRB_KEEP_BEST) floats += trb_net_size(n->net);
     return floats * sizeof(float);
 }
 
-trb_status trb__saver_open(const trb__fit *f, size_t steps, trb__saver **out)
+trb_status trb__saver_open(const trb__fit *f, size_t steps, const trb__best *best, trb__saver **out)
 {
     trb_comm *group = f->grid->world;
     trb__saver *s = NULL;
@@ -275,6 +297,7 @@ trb_status trb__saver_open(const trb__fit *f, size_t steps, trb__saver **out)
         return st;
     }
     *s = (trb__saver){.c = f->place->c, .place = f->place, .fit = f, .network = f->network, .steps = steps};
+    s->best = best;
     s->writes = trb_comm_rank(group) == 0;
     s->last_s = trb_now_s();
     s->due = next_due(s, f->from == NULL ? 0 : f->from->step);
@@ -358,6 +381,18 @@ double *trb__saver_sums(trb__saver *s)
     return s->at.sum;
 }
 
+/* The best weights of the kept step. They seldom change, so they are seldom copied. */
+static void keep_best(trb__saver *s)
+{
+    s->at.best_epoch = s->best->epoch;
+    s->at.best_loss = s->best->loss;
+    s->at.has_best = s->best_params != NULL && s->best->epoch > 0;
+    s->at.best = s->best_params;
+    if (!s->at.has_best || s->best_taken == s->best->taken) return;
+    memcpy(s->best_params, s->best->params, trb_net_size(s->network->net) * sizeof *s->best_params);
+    s->best_taken = s->best->taken;
+}
+
 trb_status trb__saver_kept(trb__saver *s, uint64_t taken)
 {
     if (!s->writes) return TRB_OK;
@@ -365,6 +400,7 @@ trb_status trb__saver_kept(trb__saver *s, uint64_t taken)
     s->due = next_due(s, taken);
     s->at.step = taken;
     s->asked = false;
+    keep_best(s);
     trb_free(s->at.metrics);
     s->at.metrics = NULL;
     TRB_TRY(trb_jsonl_text(s->fit->metrics, &s->at.metrics));
@@ -400,14 +436,17 @@ void trb__saver_hold(trb__saver *s, double seconds)
     if (s != NULL) s->held_s += seconds;
 }
 
-void trb__saver_report(const trb__saver *s, double step_s)
+void trb__saver_report(const trb__saver *s, double step_s, uint64_t steps)
 {
     if (s == NULL || s->written == 0 || step_s <= 0.0) return;
     double held_s = s->held_s;
     for (size_t i = 0; i < s->network->n_parts; i++) held_s += trb_exchange_worked(s->network->part[i].x).kept_s;
-    const double each = held_s / (double)s->written;
-    trb_info("%s: %llu checkpoints, for each of which rank 0's steps were held up by %.2f ms, %.1f %% of a step",
-             s->place->who, (unsigned long long)s->written, 1e3 * each, 100.0 * each / step_s);
+    const double each_s = held_s / (double)s->written, share = held_s / (step_s * (double)steps);
+    const bool matters = share >= 0.05;
+    if (!matters && !trb_log_verbose()) return;
+    trb_info("%s: steps waited %.1f s for %llu checkpoints, %.2f ms for each, %.1f %% of the training%s", s->place->who,
+             held_s, (unsigned long long)s->written, 1e3 * each_s, 100.0 * share,
+             matters ? "; to save fewer, raise `checkpoint.seconds`" : "");
 }
 
 void trb__saver_close(trb__saver *s)
@@ -416,6 +455,7 @@ void trb__saver_close(trb__saver *s)
     (void)end_writing(s);
     trb_free(s->at.metrics);
     trb_free(s->at.sum);
+    trb_free(s->best_params);
     trb_free(s->joined);
     trb_free(s);
 }

@@ -4,6 +4,14 @@
 
 #include "fit.h"
 
+/** The best validation loss of a training so far. */
+typedef struct {
+    uint64_t epoch; /* after which it was measured, from 1; 0: none is known */
+    double loss;
+    float *params;  /* [trb_net_size] the weights then; NULL if they are not kept, and on other ranks than 0 */
+    uint64_t taken; /* how often `params` was written */
+} trb__best;
+
 /** Where the checkpoints of a training are, and to which training they belong. */
 typedef struct trb__place {
     const trb_config *c;
@@ -30,15 +38,16 @@ trb_status trb__checkpoint_find(trb_comm *group, const trb_config *c, trb__place
 trb_status trb__checkpoint_check(const trb_checkpoint *c, const trb__fit *f, uint64_t steps);
 /** Take parameters and moments from a checkpoint that all ranks have accepted. Rank 0 reads the file again, which must
  * still be the one that was found, and broadcasts it in pieces. Each rank copies what it holds. Collective over the
- * grid; before the first step. \return the agreed status; after a failure parameters and moments are undefined */
-trb_status trb__checkpoint_use(const trb_checkpoint *c, const trb__fit *f);
+ * grid; before the first step. \param[in,out] best  gets the checkpoint's   \return the agreed status; after a failure parameters and moments are undefined */
+trb_status trb__checkpoint_use(const trb_checkpoint *c, const trb__fit *f, trb__best *best);
 
 /** Writes checkpoints of one training (checkpoint.c). Rank 0 of the grid decides when one is due, all ranks *keep* a
  * step (they copy what it makes of parameters and moments), and when rank 0 has all copies, a thread writes them. A
  * NULL for s means a training without checkpoints. */
 typedef struct trb__saver trb__saver;
-/** Collective over the grid. \param[in] steps  in each epoch   \param[out] out  NULL if no checkpoints are wanted */
-trb_status trb__saver_open(const trb__fit *f, size_t steps, trb__saver **out);
+/** Collective over the grid. \param[in] steps  in each epoch   \param[in] best  borrowed until the close
+ * \param[out] out  NULL if no checkpoints are wanted */
+trb_status trb__saver_open(const trb__fit *f, size_t steps, const trb__best *best, trb__saver **out);
 /** Bytes that the saver needs on rank 0, without sums and texts. Local. */
 size_t trb__saver_bytes(const trb__fit *f);
 void trb__saver_close(trb__saver *s); /* Local; waits until a file that is being written is finished. */
@@ -54,9 +63,10 @@ trb_status trb__saver_kept(trb__saver *s, uint64_t taken);
 /** Continue without waiting: send or receive copies, begin to write a file, or see whether it is written. Local.
  * \return on rank 0 the status of writing the file */
 trb_status trb__saver_go_on(trb__saver *s);
-/** Count seconds for which a step was delayed; log what checkpoints have cost. Local. \param[in] step_s  of one step */
+/** Count seconds for which a step was delayed; log what checkpoints have cost, if it was a twentieth of the training
+ * or more. Local. \param[in] step_s  of one step   \param[in] steps  of this job */
 void trb__saver_hold(trb__saver *s, double seconds);
-void trb__saver_report(const trb__saver *s, double step_s);
+void trb__saver_report(const trb__saver *s, double step_s, uint64_t steps);
 /** Wait until the kept step is written. Called on all ranks. \return on rank 0 the status of writing the file */
 trb_status trb__saver_finish(trb__saver *s);
 

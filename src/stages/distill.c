@@ -11,6 +11,7 @@
 
 #include "checkpoint.h"
 #include "labels.h"
+#include "outlook.h"
 #include "reading.h"
 #include "steps.h"
 #include "tribikos/blas.h"
@@ -125,7 +126,7 @@ static trb_status loss_of_one(void *ctx, const trb__lane *l, const float *z, dou
     const float *said = t->said + l->at * t->said_width;
     float *s = t->statistics;
     if (t->rounds != NULL)
-        s += l->number * l->rows * statistics_width(t);
+        s += l->number * t->rows * statistics_width(t);
     else if (t->sums)
         pick_statistics(t, l->rows, said, s);
     else
@@ -161,6 +162,7 @@ typedef struct {
     trb_net *plain, *matched; /* the network into which heads are folded; heads with matched model uncertainty */
     float *params_plain;
     char label[TRB_NAME_MAX + 48];
+    double work, later; /* of this student; of those after it (outlook.h); rank 0 only */
 } student;
 
 static bool is_cut(const student *d)
@@ -262,6 +264,8 @@ static trb__fit first_phase(student *d)
                       .next = read_rows,
                       .loss = shares_weights(d) ? loss_of_each : loss_of_one,
                       .ctx = &d->t,
+                      .predict = trb_predict_of(o->method->dirichlet),
+                      .follows = true,
                       .metrics = d->metrics,
                       .label = d->label,
                       .phase = 1};
@@ -324,9 +328,14 @@ static trb_status train_student(student *d)
     init(d);
     (void)snprintf(d->label, sizeof d->label, has_heads(d) ? "student %s, one head" : "student %s", d->o->name);
     trb__fit fit = first_phase(d);
+    const double second = has_heads(d) ? d->work - trb__work_of_training(fit.opts, d->s, d->one.net, fit.epochs) : 0.0;
+    fit.work = d->work - second;
+    fit.later = second + d->later;
     if (d->from.phase <= 1 || !has_heads(d)) TRB_TRY(trb__fit_run(&fit));
     trb_rounds_close(d->t.rounds);
     d->t.rounds = NULL;
+    fit.work = second;
+    fit.later = d->later;
     return has_heads(d) ? second_phase(d, &fit) : TRB_OK;
 }
 
@@ -441,7 +450,7 @@ static trb_status report_reading(const student *d)
         most = all[r] > most ? all[r] : most;
     }
     trb_free(all);
-    if (st == TRB_OK)
+    if (st == TRB_OK && (total >= 5e4 || trb_log_verbose())) /* less would be 0.0 MB */
         trb_info("student %s: %.1f MB of the cache were read, by a rank up to %.1f MB", d->o->name, total * 1e-6,
                  most * 1e-6);
     return st;
@@ -485,6 +494,8 @@ static trb_status distill(trb_comm *world, const trb_config *c, const trb__datas
     if (leads) trb_folder_sweep(d.place.folder.text);
     TRB_GO(trb__checkpoint_find(world, c, &d.place, &d.from));
     TRB_GO(trb_agree(world, prepare(&d, i)));
+    if (leads) d.later = trb__outlook_students(c, s, i + 1);
+    if (leads) d.work = trb__outlook_students(c, s, i) - d.later;
     TRB_GO(open_readings(&d, cache));
     d.t.reader = d.reading.reader;
     if (is_cut(&d)) TRB_GO(trb_agree(world, trb_rounds_open(&d.grid, d.t.rows * statistics_width(&d.t), &d.t.rounds)));

@@ -17,8 +17,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "checkpoint.h"
 #include "costs.h"
+#include "epoch.h"
 #include "tribikos/clock.h"
 #include "tribikos/fault.h"
 #include "tribikos/log.h"
@@ -89,7 +89,7 @@ typedef struct {
     uint64_t ordered; /* the epoch of `order`, counted from 1 */
     trb_optim opt;
     trb_progress progress;
-    char note[32];     /* shown after the progress */
+    trb__epochs *epochs;
     trb_status failed; /* of a server: status of writing metrics */
     /* On a server: losses and lanes applied in each epoch, lanes applied in total, epochs that are complete. */
     double *epoch_loss;
@@ -348,23 +348,17 @@ static trb_status plan_steps(loop *l, uint64_t epoch, size_t step)
     return f->plan == NULL ? TRB_OK : f->plan(f->ctx, l->planned, n, l->sample, l->view);
 }
 
-/* Write the line of an epoch. \param[in] loss  sum over its steps   \param[in] e  epochs before this one */
-static trb_status end_epoch(loop *l, uint64_t e, double loss)
-{
-    const trb__fit *f = l->fit;
-    loss /= (double)l->steps;
-    (void)snprintf(l->note, sizeof l->note, "(loss %.4g)", loss);
-    if (f->metrics == NULL) return TRB_OK;
-    return trb_jsonl_line(f->metrics, "phase:u epoch:u steps:u loss:f lr:f", (unsigned long long)f->phase,
-                          (unsigned long long)(e + 1), (unsigned long long)((e + 1) * l->steps), loss,
-                          trb_optim_rate(&l->opt, (e + 1) * l->steps));
-}
-
 static void between_steps(loop *l, uint64_t steps)
 {
     trb_stop_progress();
     trb_comm_phase(l->fit->label, steps);
-    trb_progress_update(&l->progress, steps, l->note);
+    const trb__fit *f = l->fit;
+    trb_progress *p = &l->progress;
+    const char *note = trb__epochs_note(l->epochs);
+    if (f->show == NULL)
+        trb_progress_update(p, steps, note);
+    else if (f->show(f->show_ctx, p->from, p->done = steps, p->total, l->steps, note))
+        p->drawn = true;
     if (l->fit->between != NULL) l->fit->between(l->fit->between_ctx);
 }
 
@@ -409,8 +403,7 @@ static trb_status finish_epoch(loop *l, uint64_t e)
 {
     double loss = 0.0;
     TRB_TRY(trb__losses_total(&l->losses, &loss));
-    const trb_status st = check_moments(l);
-    return trb_agree(l->fit->grid->world, st == TRB_OK ? end_epoch(l, e, loss) : st);
+    return trb__epochs_end(l->epochs, check_moments(l), e, loss);
 }
 
 /* All ranks take every step together. */
@@ -418,7 +411,7 @@ static trb_status in_step(loop *l)
 {
     trb_comm *world = l->fit->grid->world;
     unsigned wished = NOTHING;
-    for (uint64_t e = l->taken / l->steps; e < l->fit->epochs; e++) {
+    for (uint64_t e = l->taken / l->steps; !trb__epochs_over(l->epochs, l->taken); e++) {
         const uint64_t epoch = l->fit->first_epoch + e;
         const size_t first = l->taken % l->steps;
         l->planned = l->steps - first;
@@ -469,7 +462,7 @@ static bool take_server_losses(void *ctx, uint64_t step, size_t lanes, double lo
     l->lanes += lanes;
     for (uint64_t e = l->ended; l->failed == TRB_OK && e < l->fit->epochs; e = ++l->ended) {
         if (l->epoch_lanes[e] < lanes_a_step * l->steps) break;
-        l->failed = end_epoch(l, e, l->epoch_loss[e]);
+        l->failed = trb__epochs_line(l->epochs, e, l->epoch_loss[e]);
     }
     const uint64_t taken = l->lanes / lanes_a_step;
     between_steps(l, taken);
@@ -507,7 +500,7 @@ static trb_status go_on(loop *l)
     trb_checkpoint *from = f->from;
     if (from == NULL || from->n_slabs == 0) return TRB_OK;
     TRB_TRY(trb_agree(f->grid->world, trb__checkpoint_check(from, f, f->epochs * l->steps)));
-    TRB_TRY(trb__checkpoint_use(from, f));
+    TRB_TRY(trb__checkpoint_use(from, f, trb__epochs_best(l->epochs)));
     l->taken = l->progress.from = from->step;
     trb__losses_resume(&l->losses, from->sum);
     if (l->epoch_loss != NULL) {
@@ -541,12 +534,14 @@ static trb_status open_all(const trb__fit *f, loop *l)
     l->row = f->grid->row_lanes;
     l->planned = trb_exchange_is_free(l->x) ? 1 : l->steps;
     if (n->n_parts > 1) TRB_TRY(trb__heads_open(f, &l->losses, &l->heads));
-    return trb_agree(f->grid->world, reserve(l));
+    TRB_TRY(trb_agree(f->grid->world, reserve(l)));
+    return trb_agree(f->grid->world, trb__epochs_open(f, l->steps, &l->opt, l->work, l->heads, &l->epochs));
 }
 
 static void close_all(loop *l)
 {
     trb__saver_close(l->saver);
+    trb__epochs_close(l->epochs);
     release(l);
     trb__heads_close(l->heads);
     trb__losses_close(&l->losses);
@@ -574,8 +569,11 @@ trb_status trb__fit_run(const trb__fit *f)
     trb_status st = open_all(f, &l);
     const uint64_t steps = f->epochs * l.steps;
     const bool free = st == TRB_OK && trb_exchange_is_free(l.x);
-    if (st == TRB_OK) st = trb__saver_open(f, l.steps, &l.saver);
+    if (st == TRB_OK && trb_log_verbose() && l.work != NULL) trb_work_measure(l.work);
+    if (st == TRB_OK) st = trb__saver_open(f, l.steps, trb__epochs_best(l.epochs), &l.saver);
     trb_progress_begin(&l.progress, steps, "steps", "%s", f->label);
+    l.progress.work = f->work;
+    l.progress.later = f->later;
     if (st == TRB_OK) st = go_on(&l);
     const double begun = trb_now_s();
     if (st == TRB_OK && !free) st = in_step(&l);
@@ -587,9 +585,12 @@ trb_status trb__fit_run(const trb__fit *f)
     }
     for (size_t i = 0; st == TRB_OK && i < f->network->n_parts; i++)
         st = trb_agree(group, trb_exchange_gather(f->network->part[i].x));
-    if (st == TRB_OK) trb_progress_end(&l.progress, l.note);
-    if (st == TRB_OK && !free) trb__saver_report(l.saver, (trb_now_s() - begun) / (double)(steps - l.progress.from));
-    if (st == TRB_OK) st = trb__costs_report(f, l.heads);
+    if (st == TRB_OK) trb_progress_end(&l.progress, trb__epochs_note(l.epochs));
+    const double took_s = trb_now_s() - begun;
+    const uint64_t made = l.taken - l.progress.from;
+    if (st == TRB_OK && !free && made > 0) trb__saver_report(l.saver, took_s / (double)made, made);
+    if (st == TRB_OK && !free) st = trb__epochs_finish(l.epochs, l.taken);
+    if (st == TRB_OK) st = trb__costs_report(f, l.heads, l.work, took_s, made);
     (void)drop_plan(&l);
     close_all(&l);
     return st;

@@ -5,6 +5,7 @@
 
 #include "internal.h"
 #include "network.h"
+#include "tribikos/metrics.h"
 
 /** A lane of a step, for the function that computes its loss. */
 typedef struct {
@@ -50,6 +51,18 @@ typedef struct {
     /** Computes the loss of one lane and its gradient by the outputs. */
     trb_status (*loss)(void *ctx, const trb__lane *lane, const float *z, double *loss, float *dz);
     void *ctx;
+
+    /** How held-out samples are judged, unless `predict` is NULL: by the prediction that `predict` makes of the outputs of classes; and, if the
+     * network follows others, by `loss` too. For that, `plan` and `next` are also called for the held-out samples,
+     * between two epochs, with the training's last step as `step`. */
+    trb_predict *predict;
+    bool follows;
+
+    /** Shows how far this training is, in place of its own progress; NULL if not needed. \param[in] before  steps of
+     * earlier jobs   \param[in] each  steps in each epoch   \return whether a line was shown */
+    bool (*show)(void *ctx, uint64_t before, uint64_t done, uint64_t steps, uint64_t each, const char *note);
+    void *show_ctx;
+    double work, later; /* for the own progress, as in trb_progress */
 
     void (*between)(void *); /* called between steps; NULL if not needed */
     void *between_ctx;

@@ -1,6 +1,8 @@
 /* The heads of a network that is cut: computes each head lane of this rank on all lanes of the row. */
 #include "heads.h"
 
+#include <math.h>
+
 #include "tribikos/memory.h"
 
 struct trb__heads {
@@ -102,6 +104,48 @@ trb_status trb__heads_round(trb__heads *h, trb_status st, uint64_t epoch, size_t
     }
     const trb_status summed = trb_rounds_sum(h->rounds, items, dz);
     return st == TRB_OK ? summed : st;
+}
+
+static trb_status judge_lane(trb__heads *h, size_t lane, size_t i, size_t rows, const int64_t *sample,
+                             const float *features, double *lost)
+{
+    const trb__fit *f = h->fit;
+    const trb__lane l = {.number = lane,
+                         .at = lane * h->rows,
+                         .heads = i,
+                         .rows = rows,
+                         .batch = rows * h->network->head_lanes,
+                         .sample = sample};
+    const float *z = NULL;
+    *lost = 0.0;
+    if (rows == 0) return TRB_OK;
+    TRB_TRY(trb_net_forward(h->network->lane[i], h->work[i], h->network->part[TRB_HEADS].params, h->rows, features,
+                            NULL, &z));
+    const trb_status st = f->loss(f->ctx, &l, z, lost, h->dz);
+    if (st == TRB_ENUM) {
+        trb_fail_clear();
+        *lost = NAN;
+        return TRB_OK;
+    }
+    *lost *= (double)rows;
+    return st;
+}
+
+trb_status trb__heads_judge(trb__heads *h, trb_status st, size_t first, size_t items, const int64_t *sample,
+                            const float *z, size_t real, double *lost)
+{
+    const size_t F = trb_net_inputs(h->network->part[TRB_HEADS].net), n = h->network->n_lanes;
+    const float *features = NULL;
+    const trb_status gathered = trb_rounds_gather(h->rounds, items, z, &features);
+    if (st == TRB_OK) st = gathered;
+    for (size_t j = 0; j < items; j++) {
+        const size_t before = j * h->rows, rows = real <= before            ? 0
+                                                  : real - before < h->rows ? real - before
+                                                                            : h->rows;
+        for (size_t i = 0; st == TRB_OK && i < n; i++)
+            st = judge_lane(h, first + j, i, rows, sample + before, features + before * F, lost + j * n + i);
+    }
+    return st;
 }
 
 void trb__heads_worked(const trb__heads *h, double *waited_s, uint64_t *bytes_sent)

@@ -22,6 +22,14 @@ void trb__heads_close(trb__heads *h); /* Local. NULL allowed. */
 trb_status trb__heads_round(trb__heads *h, trb_status st, uint64_t epoch, size_t first, size_t items,
                             const int64_t *sample, const float *z, const float **dz);
 
+/** Losses of a round of validation, in evaluation mode and without gradients. Collective over the row.
+ * \param[in] st,first,items,sample,z  as above   \param[in] real  how many of the samples, from the first on, count
+ * \param[out] lost  [items][head lanes of this rank] the loss of an item's samples that count, times their number; NaN
+ *                   if outputs overflow
+ * \return st, or a failure of its own */
+trb_status trb__heads_judge(trb__heads *h, trb_status st, size_t first, size_t items, const int64_t *sample,
+                            const float *z, size_t real, double *lost);
+
 /** What rounds have cost. Local. \param[in] h  NULL gives zeros */
 void trb__heads_worked(const trb__heads *h, double *waited_s, uint64_t *bytes_sent);
 

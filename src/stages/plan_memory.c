@@ -49,7 +49,7 @@ static bool is_alike(const trb_fit_opts *a, const trb_fit_opts *b)
 {
     return strcmp(a->layers, b->layers) == 0 && a->batch == b->batch && a->lanes == b->lanes &&
            a->optimizer == b->optimizer && (a->momentum > 0.0) == (b->momentum > 0.0) &&
-           (a->clip > 0.0) == (b->clip > 0.0) && (a->adversarial > 0.0) == (b->adversarial > 0.0);
+           (a->clip > 0.0) == (b->clip > 0.0) && (a->adversarial > 0.0) == (b->adversarial > 0.0) && a->keep == b->keep;
 }
 
 static trb_status measure_member(const trb_config *c, const trb__dataset *s, size_t m, size_t ranks,
@@ -76,6 +76,7 @@ static trb_status measure_member(const trb_config *c, const trb__dataset *s, siz
                     .network = &network,
                     .place = &place,
                     .samples = s,
+                    .predict = trb_predict_mixture,
                     .augment = augment};
     if (st == TRB_OK) st = add_training(&fit, more, stage);
     trb_augment_destroy(augment);
@@ -129,6 +130,7 @@ static trb_status measure_student(const trb_config *c, const trb__dataset *s, si
                     .network = &one,
                     .place = &place,
                     .samples = s,
+                    .predict = trb_predict_mixture,
                     .augment = views,
                     .views = o->views};
     if (st == TRB_OK) st = add_training(&fit, more, stage);

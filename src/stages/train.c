@@ -10,6 +10,7 @@
 
 #include "checkpoint.h"
 #include "labels.h"
+#include "outlook.h"
 #include "steps.h"
 #include "tribikos/blas.h"
 #include "tribikos/log.h"
@@ -21,16 +22,16 @@
 typedef struct {
     uint64_t n;
     uint64_t *member; /* [members.count] */
+    double *cost;     /* [members.count] multiply-adds; rank 0 only */
 } todo_list;
 
 /* Rank 0: find the wanted members that are missing, and lock them. Every wanted member's network is built once, so
  * that a layer list that does not fit is reported before anything is trained. */
 static trb_status find_todo(const trb_config *c, const trb__dataset *s, todo_list *todo, trb_lock **lock)
 {
-    double *costs = NULL;
     trb_status st = TRB_OK;
     todo->n = 0;
-    TRB_GO(trb_alloc(TRB_MEM_OTHER, c->members.count, sizeof *costs, &costs));
+    TRB_GO(trb_alloc(TRB_MEM_OTHER, c->members.count, sizeof *todo->cost, &todo->cost));
     for (size_t m = 0; m < c->members.count; m++) {
         if (!c->members.only[m]) continue;
         char who[32], folder[32], *config = NULL;
@@ -39,7 +40,7 @@ static trb_status find_todo(const trb_config *c, const trb__dataset *s, todo_lis
         (void)snprintf(who, sizeof who, "member %zu", m);
         (void)snprintf(folder, sizeof folder, "members/m%03zu", m);
         TRB_GO(trb__member_net(c, m, &s->data, &net));
-        const double cost = trb_net_macs(net) * (double)c->member[m].epochs;
+        const double cost = trb__work_of_training(&c->member[m], s, net, c->member[m].epochs);
         st = trb__steps_check(net, &c->member[m], s, who);
         trb_net_destroy(net);
         TRB_GO(st);
@@ -55,15 +56,14 @@ static trb_status find_todo(const trb_config *c, const trb__dataset *s, todo_lis
         TRB_GO(trb_mkdirs(trb__run_path(c, "%s", folder).text));
         /* Sort by multiply-adds, most expensive first, so that no long training begins when the others are done. */
         size_t at = todo->n++;
-        for (; at > 0 && costs[at - 1] < cost; at--) {
-            costs[at] = costs[at - 1];
+        for (; at > 0 && todo->cost[at - 1] < cost; at--) {
+            todo->cost[at] = todo->cost[at - 1];
             todo->member[at] = todo->member[at - 1];
         }
-        costs[at] = cost;
+        todo->cost[at] = cost;
         todo->member[at] = m;
     }
 done:
-    trb_free(costs);
     return st;
 }
 
@@ -186,7 +186,8 @@ static void release(training *t)
     trb__network_close(&t->network);
 }
 
-static trb_status train_member(trb_comm *group, const trb_config *c, const trb__dataset *s, size_t m, trb_queue *queue)
+static trb_status train_member(trb_comm *group, const trb_config *c, const trb__dataset *s, size_t m,
+                               trb__overview *all)
 {
     const trb_fit_opts *o = &c->member[m];
     const bool leads = trb_comm_rank(group) == 0;
@@ -196,6 +197,8 @@ static trb_status train_member(trb_comm *group, const trb_config *c, const trb__
     (void)snprintf(t.label, sizeof t.label, "member %zu", m);
     trb_status st = TRB_OK;
     TRB_GO(trb_agree(group, prepare(&t, c, m)));
+    trb_detail("%s: trained by a group of %d ranks, of which this is number %d", t.label, trb_comm_size(group),
+               trb_comm_rank(group));
     if (leads) trb_folder_sweep(trb__run_path(c, "members/m%03zu", m).text);
     if (leads) trb_folder_sweep(t.place.folder.text);
     TRB_GO(trb__checkpoint_find(group, c, &t.place, &t.from));
@@ -216,8 +219,11 @@ static trb_status train_member(trb_comm *group, const trb_config *c, const trb__
                           .augment = t.augment,
                           .loss = loss_of_member,
                           .ctx = &t.loss,
+                          .predict = trb_predict_mixture,
                           .between = trb_queue_serve,
-                          .between_ctx = queue,
+                          .between_ctx = all->queue,
+                          .show = trb__overview_show,
+                          .show_ctx = all,
                           .metrics = t.metrics,
                           .label = t.label,
                           .phase = 1};
@@ -262,13 +268,25 @@ static int group_color(const trb_comm *world, const trb_config *c, const todo_li
     return (int)n;
 }
 
+/* Begin the progress of all members. */
+static trb_status oversee(const trb_config *c, const trb__dataset *s, const todo_list *todo, trb__overview *all)
+{
+    const bool leads = trb_comm_rank(all->world) == 0;
+    double work = 0.0;
+    all->n = todo->n;
+    all->member = todo->member;
+    all->cost = todo->cost;
+    for (size_t i = 0; leads && i < todo->n; i++) work += todo->cost[i];
+    return trb__overview_begin(all, work, leads ? trb__outlook(c, s, TRB__AFTER_MEMBERS) : 0.0);
+}
+
 trb_status trb_stage_train(trb_comm *world, const trb_config *c)
 {
     trb__dataset s = {0};
     todo_list todo = {0};
     trb_lock *lock = NULL;
     trb_comm *group = NULL;
-    trb_queue *queue = NULL;
+    trb__overview all = {.world = world};
     TRB_TRY(trb__dataset_load(world, c, &s));
     trb_status st = trb__labels_check(c, &s);
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, c->members.count, sizeof *todo.member, &todo.member);
@@ -287,21 +305,26 @@ trb_status trb_stage_train(trb_comm *world, const trb_config *c)
     const int color = group_color(world, c, &todo);
     const bool works = (size_t)color < todo.n;
     TRB_GO(trb_comm_split(world, color, &group));
-    TRB_GO(trb_queue_open(world, works ? group : NULL, todo.n, &queue));
+    TRB_GO(trb_agree(world, oversee(c, &s, &todo, &all)));
+    TRB_GO(trb_queue_open(world, works ? group : NULL, todo.n, &all.queue));
+    trb_queue_idle(all.queue, trb__overview_wait, &all);
     trb_status mine = TRB_OK;
     while (works) {
         size_t item = 0;
-        TRB_GO(trb_queue_next(queue, mine, &item));
+        TRB_GO(trb_queue_next(all.queue, mine, &item));
+        trb__overview_take(&all, item, trb_comm_rank(group) == 0);
         if (item == todo.n) break;
-        mine = train_member(group, c, &s, todo.member[item], queue);
+        mine = train_member(group, c, &s, todo.member[item], &all);
         if (mine == TRB_ECOMM) trb_comm_panic(mine); /* other ranks of the group may be waiting inside a step */
     }
-    trb_queue_close(queue);
-    queue = NULL;
+    trb_queue_close(all.queue);
+    all.queue = NULL;
     st = trb_agree(world, mine);
 done:
+    trb__overview_end(&all);
     trb_comm_close(group);
     trb_lock_close(lock);
+    trb_free(todo.cost);
     trb_free(todo.member);
     trb__dataset_clear(&s);
     return st;

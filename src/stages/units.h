@@ -15,6 +15,7 @@ typedef struct {
     trb_queue *queue;
     trb_augment *views;
     trb_progress progress; /* in blocks */
+    double all, later;     /* for the progress (outlook.h); 0 if not known */
     size_t blocks;         /* done: those of the units before this one, and of this one so far */
 
     bool loaded, trains; /* `trains`: the workspace is for gradients */

@@ -20,7 +20,12 @@
 static const char *const FORMAT = "tribikos checkpoint";
 enum { VERSION = 1 };
 
-static const char *const slabs[TRB_CHECKPOINT_SLABS] = {"weights", "moment1", "moment2"};
+static const char *const slabs[TRB_CHECKPOINT_BEST + 1] = {"weights", "moment1", "moment2", "best"};
+
+static bool are_weights(size_t slab)
+{
+    return slab == 0 || slab == TRB_CHECKPOINT_BEST;
+}
 
 /* The digest covers everything from which a training continues: first what is not in the slabs, then the slabs. */
 static void hash_head(trb_hash *hash, const trb_checkpoint *c)
@@ -31,19 +36,22 @@ static void hash_head(trb_hash *hash, const trb_checkpoint *c)
     trb_hash_add(hash, numbers, sizeof numbers);
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) trb_hash_add(hash, texts[i], strlen(texts[i]) + 1);
     trb_hash_add(hash, c->sum, c->n_sums * sizeof *c->sum);
+    if (c->best_epoch == 0) return; /* as in files of earlier versions */
+    trb_hash_add(hash, &c->best_epoch, sizeof c->best_epoch);
+    trb_hash_add(hash, &c->best_loss, sizeof c->best_loss);
 }
 
-/* Return `st` if values [at, at + n) of a slab are impossible. Only weights (slab 0) belong to tensors with names. */
+/* Return `st` if values [at, at + n) of a slab are impossible. Only weights belong to tensors with names. */
 static trb_status check(const char *path, trb_status st, const trb_net *net, size_t slab, size_t at, size_t n,
                         const float *values)
 {
-    for (size_t i = 0; slab == 0 && i < trb_net_n_params(net); i++) {
+    for (size_t i = 0; are_weights(slab) && i < trb_net_n_params(net); i++) {
         const trb_param *p = trb_net_param(net, i);
         const size_t lo = p->offset > at ? p->offset : at;
         const size_t end = p->offset + p->count, hi = end < at + n ? end : at + n;
         if (lo < hi) TRB_TRY(trb__values_check(path, st, p, lo - p->offset, hi - lo, values + (lo - at)));
     }
-    for (size_t k = 0; slab > 0 && k < n; k++)
+    for (size_t k = 0; !are_weights(slab) && k < n; k++)
         if (!isfinite(values[k])) return trb_fail(st, "%s: value %zu of %s is not finite", path, at + k, slabs[slab]);
     return TRB_OK;
 }
@@ -54,9 +62,19 @@ static trb_status digest_of(const trb_checkpoint *c, uint64_t *digest)
     TRB_TRY(trb_hash_open(&hash));
     hash_head(hash, c);
     for (size_t i = 0; i < c->n_slabs; i++) trb_hash_add(hash, c->slab[i], trb_net_size(c->net) * sizeof *c->slab[i]);
+    if (c->has_best) trb_hash_add(hash, c->best, trb_net_size(c->net) * sizeof *c->best);
     *digest = trb_hash_value(hash);
     trb_hash_close(hash);
     return TRB_OK;
+}
+
+static trb_status write_best(trb_h5 *h, const trb_checkpoint *c)
+{
+    if (c->best_epoch == 0) return TRB_OK;
+    TRB_TRY(trb_h5_put_u64(h, "best_epoch", c->best_epoch));
+    TRB_TRY(trb_h5_put(h, "best_loss", (trb_h5_shape){TRB_F64, 1, {1}}, &c->best_loss));
+    if (!c->has_best) return TRB_OK;
+    return trb_h5_put(h, slabs[TRB_CHECKPOINT_BEST], (trb_h5_shape){TRB_F32, 1, {trb_net_size(c->net)}}, c->best);
 }
 
 trb_status trb_checkpoint_write(const char *path, const trb_checkpoint *c, uint64_t *digest)
@@ -67,6 +85,7 @@ trb_status trb_checkpoint_write(const char *path, const trb_checkpoint *c, uint6
     uint64_t value = 0;
     trb_status st = TRB_OK;
     for (size_t i = 0; i < c->n_slabs; i++) TRB_GO(check(path, TRB_ENUM, c->net, i, 0, size, c->slab[i]));
+    if (c->has_best) TRB_GO(check(path, TRB_ENUM, c->net, TRB_CHECKPOINT_BEST, 0, size, c->best));
     TRB_GO(digest_of(c, &value));
     TRB_GO(trb_h5_create(path, &h));
     TRB_GO(trb__header_put(h, FORMAT, VERSION, c->net, c->config));
@@ -78,6 +97,7 @@ trb_status trb_checkpoint_write(const char *path, const trb_checkpoint *c, uint6
     TRB_GO(trb_h5_put(h, "loss_sums", sums, c->sum));
     if (bytes > 0) TRB_GO(trb_h5_put(h, "metrics", (trb_h5_shape){TRB_U8, 1, {bytes}}, c->metrics));
     for (size_t i = 0; i < c->n_slabs; i++) TRB_GO(trb_h5_put(h, slabs[i], slab, c->slab[i]));
+    TRB_GO(write_best(h, c));
     st = trb_h5_publish(h);
     h = NULL;
     if (st == TRB_OK && digest != NULL) *digest = value;
@@ -114,6 +134,19 @@ done:
     return st;
 }
 
+static trb_status read_best(trb_h5 *h, trb_checkpoint *c)
+{
+    if (!trb_h5_has_attr(h, "best_epoch")) return TRB_OK;
+    TRB_TRY(trb_h5_get_u64(h, "best_epoch", &c->best_epoch));
+    if (c->best_epoch == 0)
+        return trb_fail(TRB_EINTEGRITY, "%s: its best epoch is 0; they count from 1", trb_h5_path(h));
+    TRB_TRY(trb_h5_expect(h, "best_loss", (trb_h5_shape){TRB_F64, 1, {1}}));
+    TRB_TRY(trb_h5_read_rows(h, "best_loss", TRB_F64, 0, 1, &c->best_loss));
+    c->has_best = trb_h5_has(h, slabs[TRB_CHECKPOINT_BEST]);
+    if (!c->has_best) return TRB_OK;
+    return trb_h5_expect(h, slabs[TRB_CHECKPOINT_BEST], (trb_h5_shape){TRB_F32, 1, {trb_net_size(c->net)}});
+}
+
 /* Read everything except the slabs, and count and check the slabs. */
 static trb_status read_arrays(trb_h5 *h, trb_checkpoint *c)
 {
@@ -134,7 +167,7 @@ static trb_status read_arrays(trb_h5 *h, trb_checkpoint *c)
     for (; c->n_slabs < TRB_CHECKPOINT_SLABS && trb_h5_has(h, slabs[c->n_slabs]); c->n_slabs++)
         TRB_TRY(trb_h5_expect(h, slabs[c->n_slabs], (trb_h5_shape){TRB_F32, 1, {trb_net_size(c->net)}}));
     if (c->n_slabs == 0) return trb_fail(TRB_EINTEGRITY, "%s: there are no weights in it", trb_h5_path(h));
-    return TRB_OK;
+    return read_best(h, c);
 }
 
 /* \param[in] piece  [TRB_CHECKPOINT_PIECE] */
@@ -168,6 +201,7 @@ trb_status trb_checkpoint_read(const char *path, trb_checkpoint_taker *take, voi
                      &piece));
     hash_head(hash, &c);
     for (size_t i = 0; i < c.n_slabs; i++) TRB_GO(read_slab(h, &c, i, take, ctx, hash, piece));
+    if (c.has_best) TRB_GO(read_slab(h, &c, TRB_CHECKPOINT_BEST, take, ctx, hash, piece));
     const uint64_t digest = trb_hash_value(hash);
     if (digest != c.digest)
         TRB_GO(trb_fail(TRB_EINTEGRITY, "%s: its digest is %016" PRIx64 ", but its contents give %016" PRIx64, path,

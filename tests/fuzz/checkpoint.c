@@ -22,7 +22,11 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
                         .step = 7,
                         .n_sums = 2,
                         .sum = (double *)(uintptr_t)sum,
-                        .n_slabs = 3};
+                        .n_slabs = 3,
+                        .best_epoch = 1,
+                        .best_loss = 0.5,
+                        .has_best = true,
+                        .best = values};
     for (size_t i = 0; i < 3; i++) c.slab[i] = values;
     FUZZ_MUST(trb_checkpoint_write(fuzz_path("base.h5"), &c, NULL) == TRB_OK);
     trb_net_destroy(net);

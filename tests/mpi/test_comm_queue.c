@@ -15,6 +15,24 @@ static void count_items(trb_comm *w, const double *mine, double *all)
     }
 }
 
+/* Rank 0 knows which group holds which item, and how far its own is. */
+static void is_known(trb_comm *w, const trb_queue *q, size_t mine)
+{
+    size_t item = 0, holding = 0;
+    double before = 0.0, done = 0.0;
+    CHECK(trb_queue_holds(q, 0, &item) && item == mine);
+    for (int r = 0; r < trb_comm_size(w); r++) {
+        if (!trb_queue_holds(q, r, &item)) continue;
+        CHECK(r % 2 == 0 && item < trb_queue_handed(q) && (r == 0 || item != mine));
+        holding++;
+    }
+    CHECK(holding >= 1 && holding <= trb_queue_handed(q));
+    trb_comm_work(true, mine, 0.25, 0.75);
+    CHECK(trb_comm_work_of(0, &item, &before, &done) && item == mine && before == 0.25 && done == 0.75);
+    trb_comm_work(false, mine, 0.0, 0.0);
+    CHECK(!trb_comm_work_of(0, &item, &before, &done));
+}
+
 /* Groups of two ranks; with an odd size the last group has one. Rank 0 answers while it works. */
 static void every_item_once(trb_comm *w)
 {
@@ -29,6 +47,8 @@ static void every_item_once(trb_comm *w)
         if (item == ITEMS) break;
         CHECK(item < ITEMS);
         if (trb_comm_rank(group) == 0) mine[item] += 1.0;
+        if (trb_comm_rank(w) == 0) is_known(w, q, item);
+        trb_comm_work(trb_comm_rank(group) == 0, item, 0.25, 0.5);
         for (int k = 0; k < 100; k++) trb_queue_serve(q);
     }
     trb_queue_close(q);

@@ -41,7 +41,7 @@ ood: {{far: {{files: [test-images, test-labels]}}}}
 """
 
 Scenario = collections.namedtuple("Scenario", "name ranks flags points begins", defaults=((), None, "empty"))
-STEPS = ("agree", "train.step")
+STEPS = ("agree", "train.step", "validate.step")
 OFTEN = ("--checkpoint.steps=2", "--checkpoint.seconds=0")  # as often as they can be written
 FILES = ("thread.start", "file.folder", "file.create", "file.write", "file.sync", "file.rename")
 SCENARIOS = [
@@ -57,6 +57,8 @@ SCENARIOS = [
     Scenario("one process, checkpoints", 0, OFTEN, (*FILES, "train.step", "alloc")),
     Scenario("two ranks", 2),
     Scenario("two ranks, checkpoints", 2, OFTEN, (*FILES, *STEPS)),
+    Scenario("two ranks, the best weights, checkpoints", 2, ("--train.keep=best", "--train.early_stopping=1", "--student.keep=best",
+                                                             *OFTEN), (*FILES, *STEPS)),
     Scenario("two ranks, free server, checkpoints", 2, ("--exchange=server", "--server.staleness=1", *OFTEN), STEPS),
     Scenario("two ranks, allreduce", 2, ("--exchange=allreduce",), STEPS),
     Scenario("two ranks, server", 2, ("--exchange=server",), STEPS),

@@ -24,7 +24,7 @@ student:
    like: {split: 1}}
 checkpoint: {seconds: 0, steps: 2}
 END
-mpi 1 run "$conf" --run.dir="$work/one" || { cat "$work/err"; bad "run on one rank"; finish; }
+mpi 1 run "$conf" --run.dir="$work/one" --verbose || { cat "$work/err"; bad "run on one rank"; finish; }
 cp "$work/out" "$work/table"
 cp "$work/err" "$work/said"
 digest "$work/one" >"$work/expected"
@@ -39,7 +39,7 @@ same "train 5, cache 3, distill 2, eval 3 ranks" "$work/arrows"
 
 # The dearest first: the residual network before the others, in training and in the cache.
 check "members in the order of their cost" test \
-    "$(sed -nE 's/^member ([0-9]): .* checkpoints, .*/\1/p' "$work/said" | tr -d '\n')" = 210
+    "$(sed -nE 's/^rank 0: member ([0-9]): trained by .*/\1/p' "$work/said" | tr -d '\n')" = 210
 mkdir "$work/part" && cp -r "$work/one/members" "$work/part"
 TRB_FAULT=cache.unit:11 mpi 1 cache "$conf" --run.dir="$work/part" # behind ten blocks; each last shard has 4 rows
 check "shards in that order too" test "$(cd "$work/part/cache/v00" && echo m*)" = \

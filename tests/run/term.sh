@@ -72,4 +72,15 @@ kill -USR1 $pid
 wait $pid
 check "USR1 to mpirun by itself: exit status 75" test $? = 75
 check "USR1 to mpirun by itself reaches the ranks" noted kept 2
+
+# Ranks that share a core are to yield; the quickstart tells Open MPI so, unless the user has.
+mkdir "$work/stub"
+printf '#!/bin/sh\necho "yields: $OMPI_MCA_mpi_yield_when_idle"\n' >"$work/stub/mpirun"
+chmod +x "$work/stub/mpirun"
+yields() { # RANKS [SETTING...]: on one core
+    (unset OMPI_MCA_mpi_yield_when_idle; RANKS=$1 PATH=$work/stub:$PATH env "${@:2}" taskset -c 0 bash "$tree/tools/quickstart")
+}
+check "fewer cores than ranks: a rank that waits yields" grep -qx 'yields: 1' <(yields 2)
+check "as many cores: it does not" grep -qx 'yields: ' <(yields 1)
+check "what the user says wins" grep -qx 'yields: 0' <(yields 2 OMPI_MCA_mpi_yield_when_idle=0)
 finish

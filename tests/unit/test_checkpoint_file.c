@@ -109,6 +109,49 @@ static void round_trip(void **state)
     }
 }
 
+/* The best weights, and the loss that makes them the best. */
+static trb_status take_best(void *ctx, size_t slab, size_t at, size_t n, const float *values)
+{
+    if (slab == TRB_CHECKPOINT_BEST) memcpy((float *)ctx + at, values, n * sizeof *values);
+    return TRB_OK;
+}
+
+static void best(void **state)
+{
+    (void)state;
+    kept k;
+    trb_checkpoint read;
+    float *values = NULL;
+    uint64_t digest[4];
+    make(&k, 2, 1, 17);
+    const size_t size = trb_net_size(k.net);
+    assert_ok(trb_alloc(TRB_MEM_OTHER, size, sizeof *values, &values));
+    assert_ok(trb_checkpoint_write(in_scratch("a.h5"), &k.c, &digest[0]));
+    k.c.best_epoch = 3;
+    k.c.best_loss = -1.0 / 3;
+    assert_ok(trb_checkpoint_write(in_scratch("a.h5"), &k.c, &digest[1]));
+    assert_ok(trb_checkpoint_read(in_scratch("a.h5"), take_best, values, &read));
+    assert_true(read.best_epoch == 3 && !read.has_best && read.n_slabs == 2);
+    assert_memory_equal(&read.best_loss, &k.c.best_loss, sizeof read.best_loss);
+    trb_checkpoint_clear(&read);
+    k.c.has_best = true;
+    k.c.best = k.slab[1];
+    assert_ok(trb_checkpoint_write(in_scratch("a.h5"), &k.c, &digest[2]));
+    assert_ok(trb_checkpoint_read(in_scratch("a.h5"), take_best, values, &read));
+    assert_true(read.best_epoch == 3 && read.has_best && read.n_slabs == 2);
+    assert_memory_equal(values, k.slab[1], size * sizeof *values);
+    trb_checkpoint_clear(&read);
+    k.c.best_loss = -0.25;
+    assert_ok(trb_checkpoint_write(in_scratch("a.h5"), &k.c, &digest[3]));
+    for (size_t i = 0; i < 4; i++)
+        for (size_t j = 0; j < i; j++) assert_true(digest[i] != digest[j]);
+    k.slab[1][3] = NAN;
+    k.c.slab[1] = k.slab[0];
+    assert_fails(trb_checkpoint_write(in_scratch("n.h5"), &k.c, NULL), TRB_ENUM, "tensor body.0.weight is not finite");
+    trb_free(values);
+    drop(&k);
+}
+
 static trb_status refuse(void *ctx, size_t slab, size_t at, size_t n, const float *values)
 {
     (void)at, (void)n, (void)values;
@@ -219,6 +262,6 @@ static void newest(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(round_trip), cmocka_unit_test(pieces),
-                                       cmocka_unit_test(refused), cmocka_unit_test(newest)};
+                                       cmocka_unit_test(refused), cmocka_unit_test(newest), cmocka_unit_test(best)};
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -97,9 +97,49 @@ static void said(void **state)
     assert_memory_equal(got, wanted, strlen(wanted));
 }
 
+/* What each level prints. */
+static void levels(void **state)
+{
+    (void)state;
+    static const char *const wanted[] = {
+        "warning: w\nn\n",
+        "i\nwarning: w\nn\nlong epoch in 12.0s\np: half; 1 of 2\n",
+        "i\nwarning: w\nn\nrank 7: d\nlong epoch in 12.0s\nshort epoch in 0.5s\np: half; 1 of 2\n",
+    };
+    trb_log_rank(7);
+    for (int level = TRB_LOG_QUIET; level <= TRB_LOG_VERBOSE; level++) {
+        int pipes[2];
+        char got[512] = "";
+        const int before = dup(STDERR_FILENO);
+        assert_int_equal(pipe(pipes), 0);
+        assert_true(dup2(pipes[1], STDERR_FILENO) >= 0);
+        trb_log_set((trb_log_level)level);
+        trb_log_open(true, 0.0);
+        trb_info("i");
+        trb_warn("w");
+        trb_notice("n");
+        trb_detail("d");
+        trb_log_epoch(12.0, "long epoch");
+        trb_log_epoch(0.5, "short epoch");
+        trb_progress progress;
+        trb_progress_begin(&progress, 2, "steps", "p");
+        trb_progress_share(&progress, 0.0, 0.0, "half; 1 of 2");
+        assert_true(dup2(before, STDERR_FILENO) >= 0);
+        (void)close(before);
+        (void)close(pipes[1]);
+        assert_true(read(pipes[0], got, sizeof got - 1) > 0);
+        (void)close(pipes[0]);
+        char *left = strstr(got, "; ? left");
+        if (left != NULL) (void)strcpy(left, "\n");
+        assert_string_equal(got, wanted[level]);
+    }
+    trb_log_set(TRB_LOG_NORMAL);
+    trb_log_open(true, 10.0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(one_line), cmocka_unit_test(long_line),
-                                       cmocka_unit_test(printable), cmocka_unit_test(said)};
+                                       cmocka_unit_test(printable), cmocka_unit_test(said), cmocka_unit_test(levels)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Draws a run into one picture.
 
-The picture shows the training loss of members and students by epoch. From the run's report it shows a reliability diagram:
+The picture shows the training loss of members and students by epoch, and dotted their loss on held-out samples. From the run's report it shows a reliability diagram:
 accuracy against confidence in 15 bins; the closer to the diagonal, the better the model is calibrated. It shows how model and
 total uncertainty are distributed over the reported samples and over the sets of eval.ood. For corrupted samples it shows
 accuracy and NLL by strength, averaged over the corruptions. What the run has not evaluated is left out.
@@ -22,6 +22,7 @@ with trb_tool.needs("matplotlib", "h5py", "numpy"):
     import matplotlib.pyplot as plt  # the backend must be chosen first
 
 def draw_losses(run, color, axes):
+    validated = False
     for path in sorted(glob.glob(f"{run}/members/m*/metrics.jsonl") + glob.glob(f"{run}/student/*/metrics.jsonl")):
         name = os.path.basename(os.path.dirname(path))
         try:
@@ -33,12 +34,19 @@ def draw_losses(run, color, axes):
         for phase in phases:
             loss = [line["loss"] for line in lines if line["phase"] == phase]
             label = name if len(phases) == 1 else f"{name}, phase {phase}"
+            held_out = [line.get("validation_loss") for line in lines if line["phase"] == phase]
+            held_out = [np.nan if value is None else value for value in held_out]
+            axes.plot(range(1, len(loss) + 1), held_out, ":", lw=0.8 if member else 1.8,
+                      color="0.6" if member else color.get(name))
+            validated |= not np.isnan(held_out).all()
             axes.plot(range(1, len(loss) + 1), loss, "--" if phase < phases[-1] else "-", label=None if member else label,
                       lw=0.8 if member else 1.8, color="0.6" if member else color.get(name))
     axes.plot([], [], color="0.6", lw=0.8, label="members")
-    axes.set(xlabel="epoch", ylabel="training loss (nats)")
+    if validated:
+        axes.plot([], [], "k:", label="held-out samples")
+    axes.set(xlabel="epoch", ylabel="loss (nats)" if validated else "training loss (nats)")
     # A density's likelihood has no sign.
-    if all((line.get_ydata() > 0).all() for line in axes.lines if len(line.get_ydata())):
+    if all((np.isnan(line.get_ydata()) | (line.get_ydata() > 0)).all() for line in axes.lines if len(line.get_ydata())):
         axes.set_yscale("log")
     else:
         axes.set_yscale("symlog", linthresh=0.1)
