@@ -17,9 +17,14 @@ typedef struct trb_comm trb_comm;
 /** Start MPI (thread level FUNNELED: only the thread that calls this may call functions of this folder), within
  * the limits of trb_comm_watch(). Collective over all processes of the job.
  * \param[out] world  the group of all ranks, closed by trb_comm_stop()
- * \return TRB_OK; TRB_ECONFIG if MPI sees one process although the launcher or batch system started several (each
- * would run the whole job as rank 0 of 1); TRB_ECOMM */
+ * \return TRB_OK; TRB_ECONFIG; TRB_ECOMM */
 trb_status trb_comm_start(int *argc, char ***argv, trb_comm **world);
+
+/** Refuse a world of one process although the launcher or batch system says that there are several: each of them would
+ * run the whole job as rank 0 of 1. Commands that only look at a configuration need no launcher, also inside an
+ * allocation, and do not call this. Local.
+ * \return TRB_OK; TRB_ECONFIG */
+trb_status trb_comm_expect_launched(const trb_comm *world);
 
 /** The MPI library and its version, e.g. "Open MPI v4.1.4". Local, also before MPI is started; borrowed. */
 const char *trb_comm_library(void);

@@ -44,7 +44,7 @@ for split in fc stage3 33; do
     tribikos info "$work/heads/student/hydra/weights.h5" >"$work/info"
     check "heads from $split: their tensors" grep -q "heads\..*\[2" "$work/info" || head -40 "$work/info"
 done
-mpi 1 distill "$conf" --run.dir="$work/f32" "${net[@]}" --student.split=stage9 --students=[other]
+mpi 1 distill "$conf" --run.dir="$work/f32" "${net[@]}" --student.split=stage9 --students=[other] --student.other.method=hydra
 check "a split at no layer is refused with those that there are" grep -q "stage3.block1" "$work/err"
 
 # It learns: a few passes are enough to tell clothes apart far better than by chance.
