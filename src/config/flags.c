@@ -8,26 +8,6 @@
 #include "tribikos/memory.h"
 #include "tribikos/text.h"
 
-static bool begins(const char *text, const char *prefix)
-{
-    return strncmp(text, prefix, strlen(prefix)) == 0;
-}
-
-const trb__option *trb__option_of(const char *key)
-{
-    const char *dot = strrchr(key, '.'), *last = dot == NULL ? key : dot + 1;
-    const bool student = begins(key, "student."), member = begins(key, "train.") || begins(key, "members.overrides.");
-    for (size_t i = 0; i < trb__n_options; i++) {
-        const trb__option *o = &trb__options[i];
-        const bool fits = o->scope == TRB__FIT       ? student || member
-                          : o->scope == TRB__STUDENT ? student
-                          : o->scope == TRB__OOD     ? begins(key, "ood.")
-                                                     : true;
-        if (fits && strcmp(o->key, o->scope == TRB__CONFIG ? key : last) == 0) return o;
-    }
-    return NULL;
-}
-
 /* Whether a value is read as YAML. A grid takes lists of all keys. */
 static bool is_yaml(const char *key, const char *value)
 {

@@ -26,12 +26,6 @@ typedef struct {
     const trb__option *option[AXES];
 } grid;
 
-bool trb__in_grid(const char *key)
-{
-    const char *dot = strrchr(key, '.');
-    return strncmp(key, "student.", 8) == 0 && dot != NULL && dot - key >= 12 && memcmp(dot - 5, ".grid", 5) == 0;
-}
-
 static bool begins(const char *text, const char *prefix)
 {
     return strncmp(text, prefix, strlen(prefix)) == 0;

@@ -7,7 +7,7 @@
  *
  *   options.c     the table                          value.c      values by type: read, print, describe, clear
  *   yaml.c        YAML into items, and settling      path.c       the types of paths: ~ and $VARIABLE are replaced
- *   flags.c       flags into items                   names.c      names of students and sets
+ *   flags.c       flags into items                   names.c      keys, and names of students
  *   grid.c        grids into students                presets.c    earlier names of presets
  *   config.c      items into the typed structures    unknown.c    keys that nothing has taken
  *   check.c       contradictions between keys        print.c      the configuration as YAML
@@ -166,8 +166,8 @@ extern const trb__type trb__type_members; /* bool [members.count] */
  * nothing is replaced when it is read. */
 void trb__text_write(FILE *f, const char *text, bool path);
 /* Release the memory to which a field points, which is NULL if nothing was read; of a list of texts, these too. */
-void trb__text_clear(const trb__option *o, void *base);
-void trb__texts_clear(const trb__option *o, void *base);
+void trb__value_clear(const trb__option *o, void *base);
+void trb__values_clear(const trb__option *o, void *base);
 
 /* Read an item into the field of `o` in `base`, which holds nothing yet. */
 trb_status trb__option_set(const trb__option *o, const trb__items *items, const trb__item *item, void *base);

@@ -1,9 +1,36 @@
-/* Names of students and sets: their form, and whether a student's name says how it is trained. */
+/* Names: which row of the table a key names; the form of the names of students and sets; whether a student's name says
+ * how it is trained. */
 #include "internal.h"
 
 #include <string.h>
 
 #include "tribikos/text.h"
+
+static bool begins(const char *text, const char *prefix)
+{
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+const trb__option *trb__option_of(const char *key)
+{
+    const char *dot = strrchr(key, '.'), *last = dot == NULL ? key : dot + 1;
+    const bool student = begins(key, "student."), member = begins(key, "train.") || begins(key, "members.overrides.");
+    for (size_t i = 0; i < trb__n_options; i++) {
+        const trb__option *o = &trb__options[i];
+        const bool fits = o->scope == TRB__FIT       ? student || member
+                          : o->scope == TRB__STUDENT ? student
+                          : o->scope == TRB__OOD     ? begins(key, "ood.")
+                                                     : true;
+        if (fits && strcmp(o->key, o->scope == TRB__CONFIG ? key : last) == 0) return o;
+    }
+    return NULL;
+}
+
+bool trb__in_grid(const char *key)
+{
+    const char *dot = strrchr(key, '.');
+    return strncmp(key, "student.", 8) == 0 && dot != NULL && dot - key >= 12 && memcmp(dot - 5, ".grid", 5) == 0;
+}
 
 /* A name becomes a part of keys and of file names, so only harmless characters are allowed. */
 trb_status trb__name_check(const trb__items *items, const trb__item *item, const char *name)

@@ -157,6 +157,6 @@ static void print_paths(FILE *f, const trb__option *o, const void *base)
     (void)fputc(']', f);
 }
 
-const trb__type trb__type_path = {.range = "path", .parse = parse_path, .print = print_path, .clear = trb__text_clear};
+const trb__type trb__type_path = {.range = "path", .parse = parse_path, .print = print_path, .clear = trb__value_clear};
 const trb__type trb__type_paths = {
-    .lists = true, .range = "list of paths", .parse = parse_paths, .print = print_paths, .clear = trb__texts_clear};
+    .lists = true, .range = "list of paths", .parse = parse_paths, .print = print_paths, .clear = trb__values_clear};

@@ -30,7 +30,7 @@ static size_t count_of(const trb__option *o, const void *base)
     return n;
 }
 
-void trb__text_clear(const trb__option *o, void *base)
+void trb__value_clear(const trb__option *o, void *base)
 {
     char **slot = field(o, base);
     trb_free(*slot);
@@ -193,7 +193,7 @@ const trb__type trb__type_reals = {.lists = true,
                                    .range = "e.g. [0.49, 0.48, 0.45]",
                                    .parse = parse_reals,
                                    .print = print_reals,
-                                   .clear = trb__text_clear};
+                                   .clear = trb__value_clear};
 
 /* ---- texts */
 
@@ -253,7 +253,7 @@ static void print_text(FILE *f, const trb__option *o, const void *base)
     trb__text_write(f, *(char *const *)field_of(o, base), false);
 }
 
-const trb__type trb__type_text = {.range = "text", .parse = parse_text, .print = print_text, .clear = trb__text_clear};
+const trb__type trb__type_text = {.range = "text", .parse = parse_text, .print = print_text, .clear = trb__value_clear};
 
 static trb_status parse_texts(const trb__option *o, const trb__items *items, const trb__item *item, void *base)
 {
@@ -277,15 +277,15 @@ static void print_texts(FILE *f, const trb__option *o, const void *base)
     (void)fputc(']', f);
 }
 
-void trb__texts_clear(const trb__option *o, void *base)
+void trb__values_clear(const trb__option *o, void *base)
 {
     char *array = *(char **)field(o, base);
     for (size_t i = 0; array != NULL && i < count_of(o, base); i++) trb_free(*(char **)(array + i * o->bytes));
-    trb__text_clear(o, base);
+    trb__value_clear(o, base);
 }
 
 const trb__type trb__type_texts = {
-    .lists = true, .range = "list", .parse = parse_texts, .print = print_texts, .clear = trb__texts_clear};
+    .lists = true, .range = "list", .parse = parse_texts, .print = print_texts, .clear = trb__values_clear};
 
 /* ---- words out of a few */
 
@@ -340,7 +340,7 @@ static trb_status parse_word(const trb__option *o, const trb__items *items, cons
 }
 
 const trb__type trb__type_word = {
-    .words = true, .describe = describe_choice, .parse = parse_word, .print = print_text, .clear = trb__text_clear};
+    .words = true, .describe = describe_choice, .parse = parse_word, .print = print_text, .clear = trb__value_clear};
 
 static void describe_method(const trb__option *o, size_t n, char *text)
 {
@@ -412,7 +412,7 @@ static void print_layers(FILE *f, const trb__option *o, const void *base)
 }
 
 const trb__type trb__type_layers = {
-    .lists = true, .range = "layers", .parse = parse_layers, .print = print_layers, .clear = trb__text_clear};
+    .lists = true, .range = "layers", .parse = parse_layers, .print = print_layers, .clear = trb__value_clear};
 
 size_t trb__layers_count(const char *layers, const char *word)
 {
@@ -492,7 +492,7 @@ const trb__type trb__type_recipes = {.lists = true,
                                      .range = "e.g. [\"flip\", \"ods 9\"]",
                                      .parse = parse_recipes,
                                      .print = print_recipes,
-                                     .clear = trb__text_clear};
+                                     .clear = trb__value_clear};
 
 /* ---- members */
 
@@ -553,7 +553,7 @@ static void print_members(FILE *f, const trb__option *o, const void *base)
 }
 
 const trb__type trb__type_members = {
-    .lists = true, .range = "members", .parse = parse_members, .print = print_members, .clear = trb__text_clear};
+    .lists = true, .range = "members", .parse = parse_members, .print = print_members, .clear = trb__value_clear};
 
 /* ---- values of any type */
 

@@ -3,7 +3,7 @@
 . "$(dirname "$0")/lib.bash"
 conf=$work/small.yaml
 $python "$TRB_SOURCE/tests/run/subset.py" $fashion "$work/data" 260 100
-net=(--train.layers="[resnet8 10]" --members.count=2 --members.overrides.1.layers="[lenet5 10]" --train.optimizer=sgd --train.lr=0.1 --train.nesterov=true
+net=(--train.layers="[cifar-resnet8 10]" --members.count=2 --members.overrides.1.layers="[lenet5 10]" --train.optimizer=sgd --train.lr=0.1 --train.nesterov=true
      --train.weight_decay=5e-4 --train.epochs=1 --train.batch=80 --data.validation=20 --train.augment="[crop 2, flip]"
      --cache.views=2 --cache.view_recipes="crop 2, flip" --student.layers=[] --student.split=stage3.block1 --student.optimizer=sgd
      --student.lr=0.1 --student.batch=80 --student.phase1_epochs=1 --student.epochs=1)
