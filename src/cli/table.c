@@ -275,6 +275,21 @@ static void print_times(int names, const char *what, double one_s, double all_s)
     (void)printf("%-*s  %12s  %12s\n", names, what, time_text(one_s, one), time_text(all_s, all));
 }
 
+/* The ranks of a node share data sets and cached logits. */
+static void print_node_memory(const trb_plan *p, int names)
+{
+    const double n = (double)p->node_ranks;
+    char text[24];
+    (void)printf("\n%-*s  %9zu %s\n", names, "memory of a node at most", p->node_ranks,
+                 p->node_ranks == 1 ? "rank" : "ranks");
+    for (size_t i = 0; i < p->n_stages; i++) {
+        const trb_plan_stage *s = &p->stage[i];
+        if (s->begin_bytes == 0.0) continue;
+        const double bytes = s->shared_bytes + n * (s->resume_bytes - s->shared_bytes);
+        (void)printf("%-*s  %12s\n", names, s->name, isnan(bytes) ? "-" : size_text(bytes, text));
+    }
+}
+
 void trb__print_plan(const trb_plan *p)
 {
     char text[24], ranks[32];
@@ -305,4 +320,5 @@ void trb__print_plan(const trb_plan *p)
     for (size_t i = 0; i < p->n_stages; i++)
         if (p->stage[i].begin_bytes != 0.0)
             print_memory(names, p->stage[i].name, p->stage[i].begin_bytes, p->stage[i].resume_bytes);
+    print_node_memory(p, names);
 }

@@ -32,6 +32,13 @@ long trb__announced_rank(void)
     return variable == NULL ? 0 : strtol(getenv(variable), NULL, 10);
 }
 
+long trb__announced_on_node(void)
+{
+    static const char *const name[] = {"SLURM_NTASKS_PER_NODE", "SLURM_TASKS_PER_NODE"}; /* e.g. "8", or "8(x3),4" */
+    const char *variable = first_set(name, sizeof name / sizeof *name);
+    return variable == NULL ? 0 : strtol(getenv(variable), NULL, 10);
+}
+
 bool trb__is_launcher(const char *command)
 {
     /* For example mpirun.openmpi, orted, prterun, hydra_bstrap_proxy. The system keeps 15 characters of a name. */
@@ -55,4 +62,11 @@ void trb__see_to_the_end(void)
     if (fd < 0 || read(fd, command, sizeof command - 1) < 0) _exit(0);
     if (trb__is_launcher(command)) (void)kill(launcher, SIGKILL);
     _exit(0);
+}
+
+size_t trb_comm_node_ranks(size_t ranks, size_t threads)
+{
+    const long said = trb__announced_on_node(), processors = sysconf(_SC_NPROCESSORS_ONLN);
+    const size_t room = said > 0 ? (size_t)said : processors > 0 ? (size_t)processors / threads : 1;
+    return room < 1 ? 1 : room < ranks ? room : ranks;
 }
