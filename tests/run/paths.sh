@@ -70,6 +70,19 @@ refused "half a letter" 2 'odd.yaml: begins as UTF-16, but is not all of it' tra
 (cat "$conf"; printf '# caf\xe9 au lait\n') >latin.yaml
 refused "Latin-1" 2 "latin.yaml:$(wc -l <latin.yaml): not valid YAML: byte e9 is not UTF-8, perhaps a letter of Latin-1" train latin.yaml
 
+# Tools hand paths over as they are.
+set='uci data #1/bostonHousing'
+mkdir -p "$set"
+seq 0 59 | awk '{ print $1 % 7, $1 % 5, ($1 % 7) * 0.5 + $1 % 3 }' >"$set/data.txt"
+seq 0 49 >"$set/index_train_0.txt"
+seq 50 59 >"$set/index_test_0.txt"
+printf '0\n1\n' >"$set/index_features.txt"
+echo 2 >"$set/index_target.txt"
+echo 1 >"$set/n_splits.txt"
+TRIBIKOS=$TRB_BUILD/tribikos "$TRB_SOURCE/tools/user/uci" "${set%/*}" '~runs $x #2' --sets boston --train.epochs=1 --student.epochs=1 \
+    --student.phase1_epochs=1 --members.count=2 --train.batch=16 --student.batch=16 --train.lanes=1 --student.lanes=1 >"$work/out" 2>"$work/err"
+check "tools/user/uci in folders with odd names" test $? = 0 -a -f '~runs $x #2/boston/0/report/report.json' || cat "$work/err"
+
 # In an allocation, but not started by its launcher: what only looks, looks.
 for command in plan config; do
     SLURM_JOB_ID=7 SLURM_NTASKS=4 tribikos $command "$conf" >"$work/out" 2>"$work/err"
