@@ -29,16 +29,21 @@ static trb_status share_variable(trb_comm *world, const char *name)
     return TRB_OK;
 }
 
-/* Share what paths may contain: the default of data.root, the home folder, and the variables that rank 0 finds in the
- * file and the flags. */
+/* Share what paths may contain: the default of data.root, the variables that rank 0 finds in the file and the flags, and
+ * the home folder if there is a ~. */
 static trb_status share_variables(trb_comm *world, const char *text, const trb__arguments *a)
 {
     trb_text names = {0};
     char *mine = NULL, *all = NULL, *rest = NULL;
     trb_status st = TRB_OK;
-    trb_text_add(&names, "TRIBIKOS_DATA\nHOME\n");
-    if (trb_comm_rank(world) == 0) st = trb_config_variables(text, &names);
-    for (size_t i = 0; i < a->n_flags && st == TRB_OK; i++) st = trb_config_variables(a->flag[i], &names);
+    bool home = strchr(text, '~') != NULL;
+    trb_text_add(&names, "TRIBIKOS_DATA\n");
+    st = trb_config_variables(text, &names);
+    for (size_t i = 0; i < a->n_flags && st == TRB_OK; i++) {
+        home = home || strchr(a->flag[i], '~') != NULL;
+        st = trb_config_variables(a->flag[i], &names);
+    }
+    if (home) trb_text_add(&names, "HOME\n");
     const trb_status taken = trb_text_take(&names, &mine);
     TRB_GO(trb_agree(world, st == TRB_OK ? taken : st));
     TRB_GO(trb_comm_bcast_text(world, mine, &all));
@@ -50,33 +55,48 @@ done:
     return st;
 }
 
-/* A path that is relative to the current folder, or NULL. \param[out] key  its key */
-static const char *relative_path(const trb_config *c, const char **key)
+/* The first relative name in a list; NULL if there is none. */
+static const char *relative_in(size_t n, char *const *name)
 {
-    const char *resume = c->run.resume;
-    const bool checkpoint = strcmp(resume, "auto") != 0 && strcmp(resume, "never") != 0;
-    *key = c->run.dir[0] != '/' ? "run.dir" : c->data.root[0] != '/' ? "data.root" : "run.resume";
-    if (c->run.dir[0] != '/') return c->run.dir;
-    if (c->data.root[0] != '/') return c->data.root;
-    return checkpoint && resume[0] != '/' ? resume : NULL;
+    for (size_t i = 0; i < n; i++)
+        if (name[i][0] != '/') return name[i];
+    return NULL;
 }
 
-/* Take all ranks to rank 0's folder, since relative paths would name other files on ranks that started elsewhere. */
+/* A path that is relative to the current folder; NULL if there is none. Names of data are relative to their root. */
+static const char *relative_path(const trb_config *c)
+{
+    const char *resume = c->run.resume, *name = relative_in(c->data.n_train, c->data.train);
+    const bool checkpoint = strcmp(resume, "auto") != 0 && strcmp(resume, "never") != 0;
+    if (c->run.dir[0] != '/') return c->run.dir;
+    if (checkpoint && resume[0] != '/') return resume;
+    if (name == NULL) name = relative_in(c->data.n_test, c->data.test);
+    if (name != NULL && c->data.root[0] != '/') return name;
+    for (size_t i = 0; i < c->eval.n_ood; i++) {
+        const trb_ood_opts *set = &c->eval.ood[i];
+        name = relative_in(set->n_files, set->files);
+        if (name != NULL && set->root[0] != '/') return name;
+    }
+    return NULL;
+}
+
+/* Take all ranks to rank 0's folder, since relative paths would name other files on ranks that started elsewhere. A rank
+ * that cannot go there may stay if no path is relative. */
 static trb_status meet(trb_comm *world, const trb_config *c)
 {
     char mine[PATH_MAX] = "";
     char *folder = NULL;
-    const char *key = NULL, *path = relative_path(c, &key);
+    const char *path = relative_path(c);
     trb_status st = TRB_OK;
-    if (path == NULL || trb_comm_size(world) == 1) return TRB_OK;
+    if (trb_comm_size(world) == 1) return TRB_OK;
     if (getcwd(mine, sizeof mine) == NULL) mine[0] = '\0';
     TRB_TRY(trb_comm_bcast_text(world, mine, &folder));
-    if (folder[0] != '\0' && strcmp(folder, mine) != 0 && chdir(folder) != 0)
-        st = trb_fail(TRB_ECONFIG,
-                      "rank %d started in %s and cannot go to rank 0's folder %s: %s; `%s`: %s is relative to it, so "
-                      "give an absolute path",
-                      trb_comm_rank(world), mine[0] != '\0' ? mine : "a folder without a name", folder, strerror(errno),
-                      key, path);
+    if (folder[0] != '\0' && strcmp(folder, mine) != 0 && chdir(folder) != 0 && path != NULL)
+        st = trb_fail(
+            TRB_ECONFIG,
+            "rank %d started in %s and cannot go to rank 0's folder %s: %s; `%s` is relative to it, so give an "
+            "absolute path",
+            trb_comm_rank(world), mine[0] != '\0' ? mine : "a folder without a name", folder, strerror(errno), path);
     trb_free(folder);
     return trb_agree(world, st);
 }

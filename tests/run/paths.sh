@@ -49,6 +49,25 @@ elsewhere() { # WDIR FLAGS...: two ranks, the second of which starts in another 
 }
 elsewhere "$work/other" --run.dir=here --data.root=data
 check "rank 0's folder counts" test $? = 0 -a -f here/report/report.json -a -z "$(ls -A other)" || cat "$work/err"
+if unshare --mount true 2>/dev/null; then # a folder that the second rank does not have
+    mkdir -p hidden/here
+    cat >apart.sh <<'APART'
+cd "$1"
+[ "$OMPI_COMM_WORLD_RANK" != 1 ] || mount -t tmpfs none "$2"
+exec "${@:3}"
+APART
+    apart() { # FLAGS...
+        timeout 60 mpirun -n 1 bash apart.sh "$work/hidden/here" "$work/hidden" "$TRB_BUILD/tribikos" plan "$conf" "$@" : \
+            -n 1 unshare --mount bash apart.sh "$work/other" "$work/hidden" "$TRB_BUILD/tribikos" plan "$conf" "$@" >"$work/out" 2>"$work/err" </dev/null
+    }
+    apart --run.dir=r
+    check "a folder that a rank does not have: exit 2" test $? = 2
+    check "a folder that a rank does not have: both are named" grep -qF \
+        "rank 1 started in $work/other and cannot go to rank 0's folder $work/hidden/here: No such file or directory; \`r\` is relative" \
+        "$work/err" || cat "$work/err"
+    apart
+    check "a folder that a rank does not need" test $? = 0 || cat "$work/err"
+fi
 mpi 1 run "$conf" --run.dir="$work/run"
 digest "$work/run" >"$work/expected"
 same "the same bits" "$work/here"
