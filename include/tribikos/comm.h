@@ -49,8 +49,8 @@ void trb_comm_close(trb_comm *c); /* Collective over c; NULL allowed. */
  * trb_comm_close() */
 trb_status trb_comm_pretend(int size, trb_comm **out);
 
-/** How many of `ranks` ranks a node gets: as many as the batch system says, or else one for each `threads` processors of
- * this machine. Local. \return 1 or more */
+/** How many of `ranks` ranks a node gets: as many as the batch system says, or else one for each `threads` processors
+ * of this machine. Local. \return 1 or more */
 size_t trb_comm_node_ranks(size_t ranks, size_t threads);
 
 /** Split c into groups of ranks that are on one node, and so can share memory, and have equal colour. Collective over

@@ -17,8 +17,8 @@
 /** Make a folder and its parents. TRB_EIO says which one failed and why. */
 trb_status trb_mkdirs(const char *path);
 bool trb_file_exists(const char *path);
-/** Whether this process may not write into a folder, which then holds somebody else's files, or a read-only file system:
- * nothing in it changes, so no lock is needed to read it. A folder that does not exist may be made. */
+/** Whether this process may not write into a folder, because it is somebody else's or the file system is read-only:
+ * this process changes nothing in it, so no lock is needed to read it. A folder that does not exist may be made. */
 bool trb_folder_forbidden(const char *path);
 /** Open a regular file. A device, a socket, a folder or a FIFO is refused; opening a FIFO would block.
  * \param[in] flags  as for open(2); with O_NOFOLLOW a symbolic link is refused too

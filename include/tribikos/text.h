@@ -56,7 +56,8 @@ const char *trb_nearest(const char *word, size_t n, const char *const *words);
  * \return NULL if none is so near */
 const char *trb_text_meant(const char *word, size_t n, const char *const *words);
 
-/** The first byte of a text that is not UTF-8; NULL if there is none. Control characters are allowed, surrogates not. */
+/** The first byte of a text that is not UTF-8; NULL if there is none. Control characters are allowed, surrogates are
+ * not. */
 const char *trb_text_not_utf8(const char *text);
 
 #endif

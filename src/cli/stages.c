@@ -29,8 +29,8 @@ static trb_status share_variable(trb_comm *world, const char *name)
     return TRB_OK;
 }
 
-/* Share what paths may contain: the default of data.root, the variables that rank 0 finds in the file and the flags, and
- * the home folder if there is a ~. */
+/* Share what paths may contain: the default of data.root, the variables that rank 0 finds in the file and the flags,
+ * and the home folder if there is a ~. */
 static trb_status share_variables(trb_comm *world, const char *text, const trb__arguments *a)
 {
     trb_text names = {0};
@@ -80,8 +80,8 @@ static const char *relative_path(const trb_config *c)
     return NULL;
 }
 
-/* Take all ranks to rank 0's folder, since relative paths would name other files on ranks that started elsewhere. A rank
- * that cannot go there may stay if no path is relative. */
+/* Take all ranks to rank 0's folder, since relative paths would name other files on ranks that started elsewhere. A
+ * rank that cannot go there may stay if no path is relative. */
 static trb_status meet(trb_comm *world, const trb_config *c)
 {
     char mine[PATH_MAX] = "";
