@@ -30,9 +30,10 @@ tribikos=${TRIBIKOS:-$tribikos}
 run_dir() {
     local run
     run=$("$tribikos" config "$@" 2>/dev/null | sed -n '/^run:/,/^[^ ]/s/^  dir: //p')
-    if [[ $run == '"'* ]]; then # a quoted text, with \", \\ and \xff
+    if [[ $run == '"'* ]]; then # a quoted text, with \", \\ and \xff, in which $$ is a dollar sign
         run=${run#\"} run=${run%\"}
         eval "run=\$'${run//\'/\\\'}'"
+        run=${run//\$\$/\$}
     fi
     [ -n "$run" ] && printf %s "$run"
 }

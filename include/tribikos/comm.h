@@ -17,12 +17,16 @@ typedef struct trb_comm trb_comm;
 /** Start MPI (thread level FUNNELED: only the thread that calls this may call functions of this folder), within
  * the limits of trb_comm_watch(). Collective over all processes of the job.
  * \param[out] world  the group of all ranks, closed by trb_comm_stop()
- * \return TRB_OK; TRB_ECONFIG if MPI sees one process although the launcher or batch system started several (each
- * would run the whole job as rank 0 of 1); TRB_ECOMM */
+ * \return TRB_OK; TRB_ECONFIG; TRB_ECOMM */
 trb_status trb_comm_start(int *argc, char ***argv, trb_comm **world);
 
 /** Whether the launcher has started more ranks on this node than it has cores. Local. */
 bool trb_comm_crowded(void);
+/** Refuse a world of one process although the launcher or batch system says that there are several: each of them would
+ * run the whole job as rank 0 of 1. Commands that only look at a configuration need no launcher, also inside an
+ * allocation, and do not call this. Local.
+ * \return TRB_OK; TRB_ECONFIG */
+trb_status trb_comm_expect_launched(const trb_comm *world);
 
 /** The MPI library and its version, e.g. "Open MPI v4.1.4". Local, also before MPI is started; borrowed. */
 const char *trb_comm_library(void);
@@ -46,6 +50,10 @@ void trb_comm_close(trb_comm *c); /* Collective over c; NULL allowed. */
  * in a real group, which `tribikos plan` measures; nothing may be sent. Local. \param[out] out  closed by
  * trb_comm_close() */
 trb_status trb_comm_pretend(int size, trb_comm **out);
+
+/** How many of `ranks` ranks a node gets: as many as the batch system says, or else one for each `threads` processors
+ * of this machine. Local. \return 1 or more */
+size_t trb_comm_node_ranks(size_t ranks, size_t threads);
 
 /** Split c into groups of ranks that are on one node, and so can share memory, and have equal colour. Collective over
  * c. */

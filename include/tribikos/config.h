@@ -1,6 +1,7 @@
 /** Configuration: files and flags are read, checked, printed and explained by one table.
  *
- * A YAML file is flattened to dotted keys ("student.temperature"). Flags `--key=value` win over the file. The table
+ * A YAML file is flattened to dotted keys ("student.temperature"). Flags `--key=value` win over the file; a value is
+ * taken as it is, but for lists in brackets. The table
  * (src/config/options.c) has key, type, unit, default, range and help of every option, and is the only place that knows
  * them. Stages see only the typed structures of this header.
  */
@@ -12,9 +13,10 @@
 #include "tribikos/exchange.h"
 #include "tribikos/method.h"
 #include "tribikos/precision.h"
+#include "tribikos/text.h"
 
 /** The most characters that the name of a student, or of a set out of distribution, may have. */
-enum { TRB_NAME_MAX = 40 };
+enum { TRB_NAME_MAX = 64 };
 
 /** How much a sample's loss counts: as any other's, or so that each class counts as much as any other. */
 typedef enum { TRB_CLASS_WEIGHT_NONE, TRB_CLASS_WEIGHT_BALANCED } trb_class_weight;
@@ -151,6 +153,15 @@ typedef struct {
  */
 trb_status trb_config_parse(const char *name, const char *text, size_t n_flags, char *const *flags, trb_config **out);
 void trb_config_destroy(trb_config *c);
+
+/** List the environment variables that may be replaced in paths of a configuration, from its text and from flags: those
+ * behind a dollar sign. A rank that has the same values reads the same paths. Local.
+ * \param[in,out] names  each variable is added, with a line break after it   \return the status of `names` */
+trb_status trb_config_variables(const char *text, trb_text *names);
+
+/** The first student that differs from student s in nothing but its name and its seed; s itself if there is none before
+ * it. Local. */
+trb_status trb_config_but_seed(const trb_config *c, size_t s, size_t *first);
 
 /** The resolved configuration as YAML: every key, ready to be read again. Local. \param[out] out  trb_free() */
 trb_status trb_config_print(const trb_config *c, char **out);

@@ -24,6 +24,9 @@ bool trb_folder_space(const char *path, double *bytes);
 /** The bytes on disk of all files below a folder; 0 if there is none. */
 void trb_folder_bytes(const char *path, double *bytes);
 bool trb_file_exists(const char *path);
+/** Whether this process may not write into a folder, because it is somebody else's or the file system is read-only:
+ * this process changes nothing in it, so no lock is needed to read it. A folder that does not exist may be made. */
+bool trb_folder_forbidden(const char *path);
 /** Open a regular file. A device, a socket, a folder or a FIFO is refused; opening a FIFO would block.
  * \param[in] flags  as for open(2); with O_NOFOLLOW a symbolic link is refused too
  * \param[out] fd    close-on-exec

@@ -26,7 +26,7 @@
  *                            differ S times as much, and so do their gradients. S is from 0.001 to 1000. It does
  *                            nothing to a single head
  *   name X                   names the layers that follow, e.g. "name stage3.block1"
- *   lenet5 K, resnetD K, wrnD-W K
+ *   lenet5 K, cifar-resnetD K, wrnD-W K
  *                            a preset with K outputs, which expands into the above; see trb_net_expand()
  *
  * Without a split the whole list is the body, and M is 1. With a split all heads have the same layers, and a tensor of
@@ -91,8 +91,10 @@ const char *trb_net_layers(const trb_net *net);
  *   lenet5 K   LeNet-5 (LeCun et al. 1998) with relu, max pooling and full connections: 6 and 16 filters of 5 x 5, then
  *              120, 84, K units; for 28 x 28, which a pad of 2 brings to LeNet's size of 32 x 32. An image of
  *              32 x 32 is padded too, so its last maps are 6 x 6 instead of 5 x 5
- *   resnetD K  residual network of depth D = 6n + 2 (He et al. 2016, arXiv:1512.03385, sec. 4.2), 1x1 projections where
- *              the shape changes; names stem, stage1.block1 ... stage3.blockn, pool, fc
+ *   cifar-resnetD K
+ *              residual network for CIFAR of depth D = 6n + 2 (He et al. 2016, arXiv:1512.03385, sec. 4.2), 1x1
+ *              projections where the shape changes; names stem, stage1.block1 ... stage3.blockn, pool, fc. Lists of
+ *              earlier versions name it resnetD K, which is read too
  *   wrnD-W K   wide residual network of depth D = 6n + 4, W times as wide, pre-activated (Zagoruyko and Komodakis 2016,
  *              arXiv:1605.07146); same names
  *

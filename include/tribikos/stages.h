@@ -52,10 +52,12 @@ typedef struct {
     /* Peak memory of rank 0, which holds most: of a training from the beginning, and of one resumed from a checkpoint.
      * NaN if so many ranks cannot share the training; 0 for the stages of the cache. */
     double begin_bytes, resume_bytes;
+    double shared_bytes; /* the part of them that the ranks of a node hold together */
 } trb_plan_stage;
 
 typedef struct {
-    size_t ranks, samples, n_views, n_stages;
+    size_t ranks, node_ranks; /* node_ranks: of one node, as the batch system says, or one for each processor */
+    size_t samples, n_views, n_stages;
     trb_plan_view *view;
     trb_plan_stage *stage; /* members, inputs, logits, then the students */
 } trb_plan;

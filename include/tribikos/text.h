@@ -52,4 +52,12 @@ char *trb_printable(char *text);
  * \return one of `words`; NULL only if n is 0 */
 const char *trb_nearest(const char *word, size_t n, const char *const *words);
 
+/** As trb_nearest(), but only a word that may be meant: at most a third of the letters of `word` are wrong, or one.
+ * \return NULL if none is so near */
+const char *trb_text_meant(const char *word, size_t n, const char *const *words);
+
+/** The first byte of a text that is not UTF-8; NULL if there is none. Control characters are allowed, surrogates are
+ * not. */
+const char *trb_text_not_utf8(const char *text);
+
 #endif

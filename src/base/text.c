@@ -5,14 +5,14 @@
 
 enum { LONGEST = 255 };
 
-/* The number of bytes of the UTF-8 character at `at`, or 0 if it must not be shown. The characters C1, U+0080 to
- * U+009F, control a terminal as ESC does. Encodings that are longer than necessary are refused too: they could hide a
- * control character. */
-static size_t shown_bytes(const unsigned char *at)
+/* The number of bytes of the UTF-8 character at `at`, or 0 if there is none. Encodings that are longer than necessary
+ * are refused: they could hide a control character. \param[out] is  the character's number */
+static size_t character(const unsigned char *at, unsigned *is)
 {
-    static const unsigned least[] = {0, 0, 0xa0, 0x800, 0x10000};
+    static const unsigned least[] = {0, 0, 0x80, 0x800, 0x10000};
     const unsigned first = at[0];
-    if (first < 0x80) return first >= ' ' && first != 0x7f;
+    *is = first;
+    if (first < 0x80) return 1;
     const size_t n = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
     unsigned code = first & (0x7fU >> n);
     if (first < 0xc0 || first >= 0xf8) return 0;
@@ -20,7 +20,26 @@ static size_t shown_bytes(const unsigned char *at)
         if ((at[i] & 0xc0) != 0x80) return 0; /* true of the final zero byte too */
         code = code << 6 | (at[i] & 0x3f);
     }
+    *is = code;
     return code >= least[n] && code <= 0x10ffff ? n : 0;
+}
+
+/* The same, or 0 if it must not be shown. The characters C1, U+0080 to U+009F, control a terminal as ESC does. */
+static size_t shown_bytes(const unsigned char *at)
+{
+    unsigned is = 0;
+    const size_t n = character(at, &is);
+    return is < ' ' || (is >= 0x7f && is < 0xa0) ? 0 : n;
+}
+
+const char *trb_text_not_utf8(const char *text)
+{
+    unsigned is = 0;
+    for (size_t n = 0; *text != '\0'; text += n) {
+        n = character((const unsigned char *)text, &is);
+        if (n == 0 || (is >= 0xd800 && is <= 0xdfff)) return text;
+    }
+    return NULL;
 }
 
 char *trb_printable(char *text)
@@ -70,4 +89,11 @@ const char *trb_nearest(const char *word, size_t n, const char *const *words)
         }
     }
     return best;
+}
+
+const char *trb_text_meant(const char *word, size_t n, const char *const *words)
+{
+    const char *nearest = trb_nearest(word, n, words);
+    const size_t third = strnlen(word, LONGEST) / 3;
+    return nearest != NULL && distance(word, nearest) <= (third > 0 ? third : 1) ? nearest : NULL;
 }

@@ -20,10 +20,43 @@
 #include "tribikos/text.h"
 #include "tribikos/weights.h"
 
+/* The unit of UTF-16 at byte i. */
+static unsigned unit_at(const unsigned char *bytes, size_t i, bool big)
+{
+    return (unsigned)(big ? bytes[i] << 8 | bytes[i + 1] : bytes[i + 1] << 8 | bytes[i]);
+}
+
+/* Rewrite UTF-16, which begins with a byte order mark, as UTF-8. \param[out] text  [3 n / 2 + 1] at most
+ * \return false if it is not UTF-16 */
+static bool from_utf16(const unsigned char *bytes, size_t n, char *text)
+{
+    const bool big = bytes[0] == 0xfe;
+    for (size_t i = 2; i + 1 < n; i += 2) {
+        unsigned code = unit_at(bytes, i, big);
+        if (code >= 0xd800 && code <= 0xdbff && i + 3 < n) {
+            const unsigned low = unit_at(bytes, i += 2, big);
+            if (low < 0xdc00 || low > 0xdfff) return false;
+            code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
+        }
+        if (code == 0 || (code >= 0xd800 && code <= 0xdfff)) return false;
+        const int more = code < 0x80 ? 0 : code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
+        static const unsigned begin[] = {0, 0xc0, 0xe0, 0xf0};
+        *text++ = (char)(begin[more] | code >> 6 * more);
+        for (int k = more; k-- > 0;) *text++ = (char)(0x80 | (code >> 6 * k & 0x3f));
+    }
+    *text = '\0';
+    return n % 2 == 0;
+}
+
+static bool is_utf16(const unsigned char *bytes, size_t n)
+{
+    return n >= 2 && ((bytes[0] == 0xff && bytes[1] == 0xfe) || (bytes[0] == 0xfe && bytes[1] == 0xff));
+}
+
 trb_status trb__read_text(const char *path, char **text)
 {
     enum { LARGEST = 1 << 20 }; /* bytes; a larger file is no configuration */
-    char *content = NULL;
+    char *content = NULL, *utf8 = NULL;
     trb_status st = TRB_OK;
     int fd = -1;
     TRB_TRY(trb_fault("file.open"));
@@ -38,6 +71,12 @@ trb_status trb__read_text(const char *path, char **text)
     const size_t n = fread(content, 1, LARGEST + 1, f);
     if (ferror(f) != 0) {
         st = trb_fail(TRB_ECONFIG, "%s: cannot be read: %s", path, strerror(errno));
+    } else if (n <= LARGEST && is_utf16((const unsigned char *)content, n)) {
+        TRB_GO(trb_alloc(TRB_MEM_OTHER, n / 2 * 3 + 1, 1, &utf8));
+        if (!from_utf16((const unsigned char *)content, n, utf8))
+            st = trb_fail(TRB_ECONFIG, "%s: begins as UTF-16, but is not all of it; save it as UTF-8", path);
+        *text = st == TRB_OK ? utf8 : NULL;
+        utf8 = st == TRB_OK ? NULL : utf8;
     } else if (n > LARGEST || memchr(content, '\0', n) != NULL) {
         st = trb_fail(TRB_ECONFIG, "%s: not a configuration (binary, or larger than 1 MiB)", path);
     } else {
@@ -47,6 +86,7 @@ trb_status trb__read_text(const char *path, char **text)
     }
 done:
     trb_free(content);
+    trb_free(utf8);
     (void)fclose(f);
     return st;
 }

@@ -37,8 +37,11 @@ static const trb__command *find(const char *name)
         if (strcmp(trb__commands[i].name, name) == 0) return &trb__commands[i];
         names[i] = trb__commands[i].name;
     }
-    (void)trb_fail(TRB_ECONFIG, "unknown command `%s`; nearest is `%s`; `tribikos --help` lists all", name,
-                   trb_nearest(name, TRB__COMMANDS, names));
+    const char *meant = trb_text_meant(name, TRB__COMMANDS, names);
+    if (meant == NULL)
+        (void)trb_fail(TRB_ECONFIG, "unknown command `%s`; `tribikos --help` lists all", name);
+    else
+        (void)trb_fail(TRB_ECONFIG, "unknown command `%s`; nearest is `%s`; `tribikos --help` lists all", name, meant);
     return NULL;
 }
 

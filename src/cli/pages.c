@@ -149,13 +149,18 @@ static void page_keys(void)
     title("TRIBIKOS_CONFIG", "tribikos_config", 5, "configuration of tribikos");
     (void)puts(".SH DESCRIPTION");
     put("A configuration is a YAML file. Sections nest: `train: {lr: 1e-3}` is the key `train.lr`. Every key is also a "
-        "flag, `--train.lr=1e-3`, which wins over the file. If a flag is given twice, the last one wins. An unknown "
-        "key "
-        "is an error. Where a meaning begins with names of methods, only students of these methods read the key.");
+        "flag, `--train.lr=1e-3`, which wins over the file. If a flag is given twice, the last one wins. A flag's "
+        "value is what the shell hands over; a list stands in brackets, `--students=[hydra, kd]`. In paths `~` and "
+        "`$VARIABLE` are replaced, and `$$` is a dollar sign. An unknown key is an error. Where a meaning begins with "
+        "names of methods, only students of these methods read the key.");
     (void)puts(".PP");
     put("`members.overrides.`M`.`KEY sets `train.`KEY for the member M alone. Every `train.`KEY also exists as "
         "`student.`KEY, for all students, and every `student.`KEY as `student.`NAME`.`KEY, for the student NAME alone. "
         "Students do not take the members' values. They have the defaults below.");
+    (void)puts(".PP");
+    put("`student.grid` makes students of several values: `student: {grid: {temperature: [1, 2], seed: [1, 2]}}` makes "
+        "four of each one that `students` names, such as hydra-temperature-1-seed-2. `student.`NAME`.grid` is the grid "
+        "of the student NAME alone.");
     (void)puts(".SH KEYS");
     for (size_t i = 0; trb_config_reference(i, &key); i++) print_key(&key);
     (void)puts(".SH METHODS\nThe values of \\fBstudent.method\\fR: what the student learns, and what it needs.");

@@ -1,6 +1,7 @@
 /* Commands of all ranks: they read the configuration together, compare what could differ between ranks, and run the
  * stages. */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,18 +15,90 @@
 #include "tribikos/memory.h"
 #include "tribikos/number.h"
 #include "tribikos/stop.h"
+#include "tribikos/text.h"
 
-/* Give all ranks rank 0's $TRIBIKOS_DATA. A launcher's remote shell may not pass the variable on, and then the
- * configuration would differ between ranks. */
-static trb_status share_data_root(trb_comm *world)
+/* Give all ranks rank 0's value of a variable. A launcher's remote shell may not pass it on, and then paths would
+ * differ between ranks. */
+static trb_status share_variable(trb_comm *world, const char *name)
 {
-    static const char *const name = "TRIBIKOS_DATA";
     const char *mine = getenv(name);
     char *shared = NULL;
     TRB_TRY(trb_comm_bcast_text(world, mine == NULL ? "" : mine, &shared));
     if (trb_comm_rank(world) != 0) (void)(shared[0] == '\0' ? unsetenv(name) : setenv(name, shared, 1));
     trb_free(shared);
     return TRB_OK;
+}
+
+/* Share what paths may contain: the default of data.root, the variables that rank 0 finds in the file and the flags,
+ * and the home folder if there is a ~. */
+static trb_status share_variables(trb_comm *world, const char *text, const trb__arguments *a)
+{
+    trb_text names = {0};
+    char *mine = NULL, *all = NULL, *rest = NULL;
+    trb_status st = TRB_OK;
+    bool home = strchr(text, '~') != NULL;
+    trb_text_add(&names, "TRIBIKOS_DATA\n");
+    st = trb_config_variables(text, &names);
+    for (size_t i = 0; i < a->n_flags && st == TRB_OK; i++) {
+        home = home || strchr(a->flag[i], '~') != NULL;
+        st = trb_config_variables(a->flag[i], &names);
+    }
+    if (home) trb_text_add(&names, "HOME\n");
+    const trb_status taken = trb_text_take(&names, &mine);
+    TRB_GO(trb_agree(world, st == TRB_OK ? taken : st));
+    TRB_GO(trb_comm_bcast_text(world, mine, &all));
+    for (char *name = strtok_r(all, "\n", &rest); name != NULL; name = strtok_r(NULL, "\n", &rest))
+        TRB_GO(share_variable(world, name));
+done:
+    trb_free(mine);
+    trb_free(all);
+    return st;
+}
+
+/* The first relative name in a list; NULL if there is none. */
+static const char *relative_in(size_t n, char *const *name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (name[i][0] != '/') return name[i];
+    return NULL;
+}
+
+/* A path that is relative to the current folder; NULL if there is none. Names of data are relative to their root. */
+static const char *relative_path(const trb_config *c)
+{
+    const char *resume = c->run.resume, *name = relative_in(c->data.n_train, c->data.train);
+    const bool checkpoint = strcmp(resume, "auto") != 0 && strcmp(resume, "never") != 0;
+    if (c->run.dir[0] != '/') return c->run.dir;
+    if (checkpoint && resume[0] != '/') return resume;
+    if (name == NULL) name = relative_in(c->data.n_test, c->data.test);
+    if (name != NULL && c->data.root[0] != '/') return name;
+    for (size_t i = 0; i < c->eval.n_ood; i++) {
+        const trb_ood_opts *set = &c->eval.ood[i];
+        name = relative_in(set->n_files, set->files);
+        if (name != NULL && set->root[0] != '/') return name;
+    }
+    return NULL;
+}
+
+/* Take all ranks to rank 0's folder, since relative paths would name other files on ranks that started elsewhere. A
+ * rank that cannot go there may stay if no path is relative. */
+static trb_status meet(trb_comm *world, const trb_config *c)
+{
+    char mine[PATH_MAX] = "";
+    char *folder = NULL;
+    const char *path = relative_path(c);
+    trb_status st = TRB_OK;
+    if (trb_comm_size(world) == 1) return TRB_OK;
+    if (getcwd(mine, sizeof mine) == NULL) mine[0] = '\0';
+    TRB_TRY(trb_comm_bcast_text(world, mine, &folder));
+    if (folder[0] != '\0' && strcmp(folder, mine) != 0 && chdir(folder) != 0 && path != NULL)
+        st = trb_fail(
+            TRB_ECONFIG,
+            "rank %d started in %s and cannot go to rank 0's folder %s: %s; `%s` is relative to it, so give an "
+            "absolute path",
+            trb_comm_rank(world), mine[0] != '\0' ? mine : "a folder without a name", folder, strerror(errno), path);
+    trb_free(folder);
+    return trb_agree(world, st);
 }
 
 /* Rank 0 reads the file, and all ranks parse the same text. They compare the result, because ranks can be started with
@@ -40,11 +113,12 @@ static trb_status read_config(trb_comm *world, const trb__arguments *a, trb_conf
     if (st == TRB_OK && trb_comm_rank(world) == 0) st = trb__read_text(a->operand[0], &text);
     TRB_GO(trb_agree(world, st));
     TRB_GO(trb_comm_bcast_text(world, text, &shared));
-    TRB_GO(share_data_root(world));
+    TRB_GO(share_variables(world, shared, a));
     st = trb_config_parse(a->operand[0], shared, a->n_flags, a->flag, c);
     if (st == TRB_OK) st = trb_config_print(*c, resolved);
     TRB_GO(trb_agree(world, st));
-    st = trb_comm_same(world, trb_hash_text(*resolved), "the configuration");
+    TRB_GO(trb_comm_same(world, trb_hash_text(*resolved), "the configuration"));
+    st = meet(world, *c);
 done:
     trb_free(shared);
     trb_free(text);
@@ -57,6 +131,10 @@ static trb_status publish_config(trb_config *c)
 {
     char path[1024], *resolved = NULL;
     (void)snprintf(path, sizeof path, "%s/config.yaml", c->run.dir);
+    if (trb_folder_forbidden(c->run.dir)) { /* then no stage has written anything either */
+        trb_info("%s may only be read: nothing was left to do, and nothing was written", c->run.dir);
+        return TRB_OK;
+    }
     for (uint64_t m = 0; m < c->members.count; m++) c->members.only[m] = true;
     TRB_TRY(trb_config_print(c, &resolved));
     trb_folder_sweep(c->run.dir);
@@ -146,6 +224,7 @@ trb_status trb__command_together(trb_comm *world, const trb__arguments *a)
     trb_log_rank(trb_comm_rank(world));
     trb_log_open(trb_comm_rank(world) == 0, 10.0); /* until the configuration is read, which has run.progress */
     trb_status st = TRB_OK;
+    if (a->command->look == NULL) TRB_GO(trb_comm_expect_launched(world));
     TRB_GO(compare_programs(world));
     TRB_GO(read_config(world, a, &c, &resolved));
     trb_log_open(trb_comm_rank(world) == 0, c->run.progress);

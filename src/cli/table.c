@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "tribikos/memory.h"
 
 /* Four significant digits, for figures in the units of the target, which may be of any size. */
 enum { ANY_SIZE = -1 };
@@ -94,6 +95,80 @@ static void print_models(const trb_report *r)
     }
 }
 
+/* Print one line of a group: the mean, the least or the largest of each figure. */
+static void print_group(const trb_report *r, const column *columns, size_t n, const size_t *row, const char *what,
+                        int names)
+{
+    (void)printf("%-*s", names, what);
+    for (const column *c = columns; c->width > 0; c++) {
+        double sum = 0.0, least = INFINITY, largest = -INFINITY;
+        bool known = !c->several || r->row[row[0]].several;
+        for (size_t i = 0; i < n; i++) {
+            double value = trb_metrics_value(&r->row[row[i]].metrics, &c->is);
+            if (c->root) value = sqrt(value);
+            known = known && !isnan(value);
+            sum += value;
+            least = fmin(least, value);
+            largest = fmax(largest, value);
+        }
+        const double value = strcmp(what, "  least") == 0     ? least
+                             : strcmp(what, "  largest") == 0 ? largest
+                                                              : sum / (double)n;
+        figure(known ? value : (double)NAN, c->width, c->digits);
+    }
+    (void)putchar('\n');
+}
+
+/* The name of a group: that of its first student, without the seed that a grid has put into it. */
+static void name_group(const char *student, size_t n, size_t bytes, char *text)
+{
+    static const char part[] = "-seed-";
+    const char *at = strstr(student, part), *after = at;
+    if (at != NULL) after = at + sizeof part - 1 + strspn(at + sizeof part - 1, "0123456789");
+    (void)snprintf(text, bytes, "%.*s%s, %zu seeds", (int)(at != NULL ? (size_t)(at - student) : strlen(student)),
+                   student, at != NULL ? after : "", n);
+}
+
+/* Collect the rows of the students that differ from student s in nothing but their seed. \return how many there are */
+static size_t find_group(const trb_report *r, const trb_config *c, size_t s, size_t *row)
+{
+    size_t n = 0, first = 0;
+    for (size_t i = s; i < c->n_students; i++) {
+        if (trb_config_but_seed(c, i, &first) != TRB_OK || first != s) continue;
+        for (size_t k = 0; k < r->n; k++)
+            if (strcmp(r->row[k].name, c->student[i].name) == 0) row[n++] = k;
+    }
+    return n;
+}
+
+/* Average over seeds: students that differ in nothing else have a row of their means, and rows of least and largest. */
+static trb_status print_seeds(const trb_report *r, const trb_config *c)
+{
+    enum { SEEDS = 10 }; /* what name_group() may add to a name */
+    const column *columns = r->task == TRB_TASK_REGRESSION ? of_regression : of_classes;
+    const int names = name_width(r) + SEEDS;
+    size_t *row = NULL;
+    bool any = false;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, r->n, sizeof *row, &row));
+    for (size_t s = 0; s < c->n_students; s++) {
+        const size_t n = find_group(r, c, s, row);
+        char name[TRB_NAME_MAX + 32];
+        if (n < 2) continue;
+        if (!any) {
+            (void)printf("\nstudents that differ in their seed alone: mean and range\n%-*s", names, "model");
+            for (const column *k = columns; k->width > 0; k++) (void)printf("  %*s", k->width, k->is.name);
+            (void)putchar('\n');
+        }
+        any = true;
+        name_group(c->student[s].name, n, sizeof name, name);
+        print_group(r, columns, n, row, name, names);
+        print_group(r, columns, n, row, "  least", names);
+        print_group(r, columns, n, row, "  largest", names);
+    }
+    trb_free(row);
+    return TRB_OK;
+}
+
 /* Each set has three columns: AUROC by model uncertainty, by total uncertainty and by the largest probability. If the
  * set's name is wider than they are, the first column is widened. */
 static void print_ood(const trb_report *r, const trb_config *c)
@@ -153,6 +228,7 @@ void trb__print_report(const trb_report *r, const trb_config *c)
 {
     (void)printf("\n%zu samples (%s)\n", r->samples, c->eval.split);
     print_models(r);
+    (void)print_seeds(r, c); /* without memory there is no such table */
     if (c->eval.n_ood > 0) print_ood(r, c);
     if (c->eval.n_corruptions > 0) print_corruptions(r, c);
 }
@@ -199,6 +275,21 @@ static void print_times(int names, const char *what, double one_s, double all_s)
     (void)printf("%-*s  %12s  %12s\n", names, what, time_text(one_s, one), time_text(all_s, all));
 }
 
+/* The ranks of a node share data sets and cached logits. */
+static void print_node_memory(const trb_plan *p, int names)
+{
+    const double n = (double)p->node_ranks;
+    char text[24];
+    (void)printf("\n%-*s  %9zu %s\n", names, "memory of a node at most", p->node_ranks,
+                 p->node_ranks == 1 ? "rank" : "ranks");
+    for (size_t i = 0; i < p->n_stages; i++) {
+        const trb_plan_stage *s = &p->stage[i];
+        if (s->begin_bytes == 0.0) continue;
+        const double bytes = s->shared_bytes + n * (s->resume_bytes - s->shared_bytes);
+        (void)printf("%-*s  %12s\n", names, s->name, isnan(bytes) ? "-" : size_text(bytes, text));
+    }
+}
+
 void trb__print_plan(const trb_plan *p)
 {
     char text[24], ranks[32];
@@ -229,4 +320,5 @@ void trb__print_plan(const trb_plan *p)
     for (size_t i = 0; i < p->n_stages; i++)
         if (p->stage[i].begin_bytes != 0.0)
             print_memory(names, p->stage[i].name, p->stage[i].begin_bytes, p->stage[i].resume_bytes);
+    print_node_memory(p, names);
 }

@@ -47,7 +47,6 @@ static trb_status open_world(trb_comm *c)
 trb_status trb_comm_start(int *argc, char ***argv, trb_comm **world)
 {
     int level = 0, size = 0;
-    const char *variable = NULL;
     trb__enter("MPI_Init");
     const int code = MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &level);
     trb__leave();
@@ -57,12 +56,6 @@ trb_status trb_comm_start(int *argc, char ***argv, trb_comm **world)
     if (level < MPI_THREAD_FUNNELED) return trb_fail(TRB_ECOMM, "this MPI was built without thread support (FUNNELED)");
     (void)MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN); /* other communicators inherit it */
     (void)MPI_Comm_size(MPI_COMM_WORLD, &size);
-    const long announced = trb__announced_size(&variable);
-    if (size == 1 && announced > 1)
-        return trb_fail(TRB_ECONFIG,
-                        "%s is %ld, but MPI sees one process: each would run the whole job by itself; start with "
-                        "`mpirun -n %ld tribikos ...` or `srun --mpi=pmix tribikos ...`",
-                        variable, announced, announced);
     trb_comm *c = NULL;
     trb_status st = trb_alloc(TRB_MEM_OTHER, 1, sizeof *c, &c);
     if (st == TRB_OK) {
@@ -73,6 +66,17 @@ trb_status trb_comm_start(int *argc, char ***argv, trb_comm **world)
     trb_fault_rank(c->rank);
     *world = c;
     return TRB_OK;
+}
+
+trb_status trb_comm_expect_launched(const trb_comm *world)
+{
+    const char *variable = NULL;
+    const long announced = trb__announced_size(&variable);
+    if (world->size > 1 || announced <= 1) return TRB_OK;
+    return trb_fail(TRB_ECONFIG,
+                    "%s is %ld, but MPI sees one process: each would run the whole job by itself; start with "
+                    "`mpirun -n %ld tribikos ...` or `srun --mpi=pmix tribikos ...`",
+                    variable, announced, announced);
 }
 
 void trb_comm_stop(trb_comm *world)

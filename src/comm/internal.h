@@ -73,6 +73,8 @@ trb_status trb__split_by_node(const trb_comm *c, MPI_Comm *out);
  * needed before MPI starts; 0 if it is not known. */
 long trb__announced_size(const char **variable);
 long trb__announced_rank(void);
+/* How many processes the batch system starts on a node; 0 if it does not say. */
+long trb__announced_on_node(void);
 
 /** Make sure that the launcher ends after this job is aborted. Call it before the abort.
  *

@@ -32,6 +32,13 @@ long trb__announced_rank(void)
     return variable == NULL ? 0 : strtol(getenv(variable), NULL, 10);
 }
 
+long trb__announced_on_node(void)
+{
+    static const char *const name[] = {"SLURM_NTASKS_PER_NODE", "SLURM_TASKS_PER_NODE"}; /* e.g. "8", or "8(x3),4" */
+    const char *variable = first_set(name, sizeof name / sizeof *name);
+    return variable == NULL ? 0 : strtol(getenv(variable), NULL, 10);
+}
+
 bool trb__is_launcher(const char *command)
 {
     /* For example mpirun.openmpi, orted, prterun, hydra_bstrap_proxy. The system keeps 15 characters of a name. */
@@ -62,4 +69,11 @@ bool trb_comm_crowded(void)
     static const char *const name[] = {"OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS"};
     const char *variable = first_set(name, sizeof name / sizeof *name);
     return variable != NULL && strtol(getenv(variable), NULL, 10) > sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+size_t trb_comm_node_ranks(size_t ranks, size_t threads)
+{
+    const long said = trb__announced_on_node(), processors = sysconf(_SC_NPROCESSORS_ONLN);
+    const size_t room = said > 0 ? (size_t)said : processors > 0 ? (size_t)processors / threads : 1;
+    return room < 1 ? 1 : room < ranks ? room : ranks;
 }

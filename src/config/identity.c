@@ -21,6 +21,21 @@ static trb_status is_default(const trb__option *o, const void *base, bool *same)
     return TRB_OK;
 }
 
+/* Write a line `KEY: [LAYERS]`. CIFAR's residual networks are written as they were once named, resnet20 for
+ * cifar-resnet20, so that what was trained under the earlier name goes on. */
+static void say_layers(FILE *f, const char *key, const char *layers)
+{
+    static const char later[] = "cifar-resnet";
+    (void)fprintf(f, "%s: [", key);
+    for (const char *at = layers; *at != '\0';) {
+        if (strncmp(at, later, sizeof later - 1) == 0) at += strlen("cifar-");
+        const size_t n = strcspn(at, ","), between = at[n] == ',' ? n + 1 + (at[n + 1] == ' ') : n;
+        (void)fwrite(at, 1, between, f);
+        at += between;
+    }
+    (void)fputs("]\n", f);
+}
+
 /* Write the rows of one scope that are part of an identity. */
 static trb_status say_keys(FILE *f, trb__scope scope, const void *base)
 {
@@ -32,6 +47,10 @@ static trb_status say_keys(FILE *f, trb__scope scope, const void *base)
         if (o->scope != scope) continue;
         if (part == TRB__PART_IF_SET) TRB_TRY(is_default(o, base, &silent));
         if (silent) continue;
+        if (o->type == &trb__type_layers) {
+            say_layers(f, o->key, ((const trb_fit_opts *)base)->layers);
+            continue;
+        }
         (void)fprintf(f, "%s: ", o->key);
         o->type->print(f, o, base);
         (void)fputc('\n', f);
@@ -109,7 +128,7 @@ trb_status trb_identity_student(const trb_config *c, size_t s, const trb_data *d
     TRB_GO(say_run(p.f, c));
     TRB_GO(say_keys(p.f, TRB__STUDENT, student));
     TRB_GO(say_keys(p.f, TRB__FIT, &student->fit));
-    if (student->fit.layers[0] == '\0') (void)fprintf(p.f, "train.layers: [%s]\n", c->train.layers);
+    if (student->fit.layers[0] == '\0') say_layers(p.f, "train.layers", c->train.layers);
     if (data != NULL) {
         say_data(p.f, data);
         say_views(p.f, c, student, data);

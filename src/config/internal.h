@@ -1,12 +1,15 @@
 /* What the files of this folder share: the option table, the items of the sources, and values by type.
  *
- * A configuration comes from three sources: the table's defaults, the file, the command line. All three are YAML. They
- * are flattened into one list of items, each a dotted key with its value. The list is then settled: of the items of one
- * key it keeps that of the strongest source (a flag before the file before a default). So one reader, one checker and
- * one kind of message serve all three.
+ * A configuration comes from three sources: the table's defaults, the file, the command line. The first two are YAML.
+ * They are flattened into one list of items, each a dotted key with its value. The list is then settled: of the items
+ * of one key it keeps that of the strongest source (a flag before the file before a default). So one checker and one
+ * kind of message serve all three. Grids are replaced by ordinary students within this list.
  *
  *   options.c     the table                          value.c      values by type: read, print, describe, clear
- *   yaml.c        YAML into items, and settling      config.c     items into the typed structures, unknown keys
+ *   yaml.c        YAML into items, and settling      path.c       the types of paths: ~ and $VARIABLE are replaced
+ *   flags.c       flags into items                   names.c      keys, and names of students
+ *   grid.c        grids into students                presets.c    earlier names of presets
+ *   config.c      items into the typed structures    unknown.c    keys that nothing has taken
  *   check.c       contradictions between keys        print.c      the configuration as YAML
  *   reference.c   the reference of all keys          identity.c   what decides a network's bits
  */
@@ -62,6 +65,9 @@ typedef struct {
 extern const trb__option trb__options[];
 extern const size_t trb__n_options;
 
+/* Room for a dotted key, with its zero byte. */
+enum { TRB__KEY_BYTES = 256 };
+
 typedef enum { TRB__DEFAULT, TRB__FILE, TRB__FLAG } trb__item_source;
 typedef enum { TRB__SCALAR, TRB__LIST, TRB__SECTION } trb__item_kind;
 
@@ -84,6 +90,16 @@ typedef struct {
 
 /* Flatten a YAML document and append its items. `key` is put in front of every key found ("" for a file). */
 trb_status trb__items_read(trb__items *items, trb__item_source source, const char *key, const char *text);
+/* Append an item with one value. */
+trb_status trb__items_add(trb__items *items, trb__item_source source, const char *key, const char *value);
+/* Append a copy of an item under another key. \param[in] value  its one value; NULL: those of `like` */
+trb_status trb__items_copy(trb__items *items, const trb__item *like, const char *key, const char *value);
+/* Move items behind others, and settle. \param[in,out] more  may keep some after a failure */
+trb_status trb__items_join(trb__items *items, trb__items *more);
+/* Replace the values of an item by names, of which each has a comma behind it. */
+trb_status trb__item_replace(trb__item *item, const char *names);
+/* Read a flag, --KEY=VALUE, and append its items. */
+trb_status trb__flag_read(trb__items *items, const char *flag);
 /* Sort; refuse a key that the file has twice; keep for every key the item of the strongest source. */
 trb_status trb__items_settle(trb__items *items);
 void trb__items_clear(trb__items *items);
@@ -95,6 +111,28 @@ const char *trb__item_where(const trb__items *items, const trb__item *item, char
 /* Fail with TRB_ECONFIG. The message begins with the place and the key. */
 trb_status trb__item_fail(const trb__items *items, const trb__item *item, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* The row of a key as users write it: "train.lr", "student.NAME.lr", "ood.NAME.root"; NULL if there is none. */
+const trb__option *trb__option_of(const char *key);
+
+/* Replace the students of grids by ordinary ones. */
+trb_status trb__grids_expand(trb__items *items);
+/* Whether this is a key of a grid: "student.grid.KEY" or "student.NAME.grid.KEY". */
+bool trb__in_grid(const char *key);
+
+#define TRB__NAME_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
+/* Refuse a name of a student or set that is too long, or has other characters. \param[in] item  that has the name */
+trb_status trb__name_check(const trb__items *items, const trb__item *item, const char *name);
+/* Refuse the name of a student from which nobody can tell how it is trained. */
+trb_status trb__name_says(const trb__items *items, const trb__item *item, const char *name);
+/* Whether there are keys student.NAME.* */
+bool trb__name_has_keys(const trb__items *items, const char *name);
+
+/* Refuse items that nothing has taken. */
+trb_status trb__unknown_check(const trb_config *c, const trb__items *items);
+
+/* Rewrite earlier names of presets in lists of layers, with a note for each. */
+trb_status trb__presets_rename(trb__items *items);
 
 /* The functions of one type of values. `base` is the structure of the row's scope. */
 struct trb__type {
@@ -114,6 +152,8 @@ extern const trb__type trb__type_real;    /* double */
 extern const trb__type trb__type_reals;   /* array of double */
 extern const trb__type trb__type_text;    /* char * */
 extern const trb__type trb__type_texts;   /* array of structures that begin with a char * */
+extern const trb__type trb__type_path;    /* char *, in which ~ and $VARIABLE are replaced */
+extern const trb__type trb__type_paths;   /* array of char *, the same */
 extern const trb__type trb__type_choice;  /* an enum, out of `choices` */
 extern const trb__type trb__type_word;    /* char *, out of `choices` */
 extern const trb__type trb__type_method;  /* const trb_method * */
@@ -121,6 +161,13 @@ extern const trb__type trb__type_layers;  /* char *, canonical list */
 extern const trb__type trb__type_recipe;  /* trb_recipe */
 extern const trb__type trb__type_recipes; /* array of trb_recipe */
 extern const trb__type trb__type_members; /* bool [members.count] */
+
+/* Write a text as YAML: without quotes only if no reader can take it for anything else. A path is written so that
+ * nothing is replaced when it is read. */
+void trb__text_write(FILE *f, const char *text, bool path);
+/* Release the memory to which a field points, which is NULL if nothing was read; of a list of texts, these too. */
+void trb__value_clear(const trb__option *o, void *base);
+void trb__values_clear(const trb__option *o, void *base);
 
 /* Read an item into the field of `o` in `base`, which holds nothing yet. */
 trb_status trb__option_set(const trb__option *o, const trb__items *items, const trb__item *item, void *base);

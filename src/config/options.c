@@ -48,6 +48,7 @@ static const trb__choice splits[] = {{"test", 0}, {"validation", 1}, {"train", 2
 #define OOD(name, field) .scope = TRB__OOD, .key = (name), AT(trb_ood_opts, field)
 #define BOOL .type = &trb__type_bool
 #define TEXT .type = &trb__type_text
+#define PATH .type = &trb__type_path
 #define LAYERS .type = &trb__type_layers
 #define RECIPE .type = &trb__type_recipe
 #define WORD(list) .type = &trb__type_word, .choices = (list)
@@ -59,6 +60,9 @@ static const trb__choice splits[] = {{"test", 0}, {"validation", 1}, {"train", 2
 #define TEXTS(name, field, count, element)                                                                             \
     .scope = TRB__CONFIG, .key = (name), .type = &trb__type_texts, .offset = offsetof(trb_config, field),              \
     .bytes = sizeof(element), .count_offset = offsetof(trb_config, count)
+#define PATHS(name, field, count)                                                                                      \
+    .scope = TRB__CONFIG, .key = (name), .type = &trb__type_paths, .offset = offsetof(trb_config, field),              \
+    .bytes = sizeof(char *), .count_offset = offsetof(trb_config, count)
 #define REALS(name, field, count)                                                                                      \
     .scope = TRB__CONFIG, .key = (name), .type = &trb__type_reals, AT(trb_config, field),                              \
     .count_offset = offsetof(trb_config, count)
@@ -93,7 +97,7 @@ static bool annealed(const trb_method *m)
 #define SEED_MAX 9007199254740991.0
 
 const trb__option trb__options[] = {
-    {CONFIG("run.dir", run.dir), TEXT, .value = "\"\"",
+    {CONFIG("run.dir", run.dir), PATH, .value = "\"\"",
      .help = "The run writes all its files into this folder. It is required; give every run a folder of its own."},
     {CONFIG("run.seed", run.seed), WHOLE(0, SEED_MAX), .value = "1",
      .help = "All seeds that are not given take this one. Change it to repeat a run with other random numbers."},
@@ -103,7 +107,7 @@ const trb__option trb__options[] = {
     {CONFIG("run.lock_seconds", run.lock_seconds), REAL(0, 1e6), .unit = "s", .value = "30",
      .help = "A job takes over from another one that has given no sign of life for this many seconds. 0: jobs do not "
              "look for each other."},
-    {CONFIG("run.resume", run.resume), TEXT, .value = "auto",
+    {CONFIG("run.resume", run.resume), PATH, .value = "auto",
      .help = "auto: an unfinished network goes on from its newest good checkpoint. never: it begins anew. A path: it "
              "goes on from that checkpoint. Short flag: --resume=never."},
     {TEXTS("run.signals", run.signals, run.n_signals, char *), .value = "[USR1, USR2, TERM]",
@@ -132,14 +136,14 @@ const trb__option trb__options[] = {
     {CONFIG("data.format", data.format), CHOICE(formats), .value = "idx",
      .help = "The data files have this format: idx (as MNIST), cifar10 or cifar100 (binary), hdf5, npy (NumPy's npy or "
              "npz), or table (CSV)."},
-    {CONFIG("data.root", data.root), TEXT, .value = "\"\"",
+    {CONFIG("data.root", data.root), PATH, .value = "\"\"",
      .help = "Names of data files are relative to this folder. If it is empty, they are relative to $TRIBIKOS_DATA, or "
              "without that to the current folder."},
-    {TEXTS("data.train", data.train, data.n_train, char *), .value = "[]",
+    {PATHS("data.train", data.train, data.n_train), .value = "[]",
      .help = "These files are the training set. idx and npy take them in pairs: samples, labels. A name may be a "
              "pattern, as in [\"part-*.h5\"], which stands for all files that match, in the order of their names. "
              "Required."},
-    {TEXTS("data.test", data.test, data.n_test, char *), .value = "[]",
+    {PATHS("data.test", data.test, data.n_test), .value = "[]",
      .help = "These files are the test set, on which the report is made unless eval.split names another one."},
     {CONFIG("data.layout", data.layout), CHOICE(layouts), .value = "auto",
      .help =
@@ -149,10 +153,10 @@ const trb__option trb__options[] = {
      .help = "For hdf5 and npz: samples are in the data set, or array, of this name."},
     {CONFIG("data.y", data.y), TEXT, .value = "y",
      .help = "For hdf5 and npz: labels or targets are in the data set, or array, of this name."},
-    {TEXTS("data.train_rows", data.train_rows, data.n_train_rows, char *), .value = "[]",
+    {PATHS("data.train_rows", data.train_rows, data.n_train_rows), .value = "[]",
      .help = "For tables: one file for each of data.train, which lists the rows to take, counted from 0. [] takes all "
              "rows."},
-    {TEXTS("data.test_rows", data.test_rows, data.n_test_rows, char *), .value = "[]",
+    {PATHS("data.test_rows", data.test_rows, data.n_test_rows), .value = "[]",
      .help = "For tables: one file for each of data.test, which lists the rows to take, counted from 0. [] takes all "
              "rows."},
     {TEXTS("data.features", data.features, data.n_features, char *), .value = "[]",
@@ -200,8 +204,9 @@ const trb__option trb__options[] = {
              "--members=3."},
 
     {FIT("layers", layers), LAYERS, .value = "[]",
-     .help = "The network is this list of layers, e.g. [dense 200, relu, dense 10] or [resnet20 10]. Every member that "
-             "is trained needs it; a student without it takes train.layers."},
+     .help =
+         "The network is this list of layers, e.g. [dense 200, relu, dense 10] or [cifar-resnet20 10]. Every member "
+         "that is trained needs it; a student without it takes train.layers."},
     {FIT("seed", seed), WHOLE(0, SEED_MAX), .value = NULL,
      .help = "This seed decides initial weights, the order of samples, augmentation and dropout."},
     {FIT("epochs", epochs), WHOLE(1, 1e6), .value = "10", .student_value = "20",
@@ -301,7 +306,7 @@ const trb__option trb__options[] = {
 
     {TEXTS("students", student, n_students, trb_student_opts), .value = "[hydra, kd]",
      .help = "These students are distilled; [] distils none. A name that is a method sets the method. Another name "
-             "takes student.NAME.method, or else student.method."},
+             "needs student.NAME.method, or other keys of its own, or student.method."},
 
     {STUDENT("method", method), .type = &trb__type_method, .value = "hydra",
      .help = "The student follows the members by this method; the methods are explained below. A student that has the "
@@ -378,7 +383,7 @@ const trb__option trb__options[] = {
 
     {.scope = TRB__OOD,
      .key = "files",
-     .type = &trb__type_texts,
+     .type = &trb__type_paths,
      .offset = offsetof(trb_ood_opts, files),
      .bytes = sizeof(char *),
      .count_offset = offsetof(trb_ood_opts, n_files),
@@ -386,7 +391,7 @@ const trb__option trb__options[] = {
      .help = "These files are the set NAME. They need no labels; labels are not read. A name may be a pattern."},
     {OOD("format", format), CHOICE(formats), .value = "data.format",
      .help = "The files of the set NAME have this format."},
-    {OOD("root", root), TEXT, .value = "data.root", .help = "Names of the set's files are relative to this folder."},
+    {OOD("root", root), PATH, .value = "data.root", .help = "Names of the set's files are relative to this folder."},
     {OOD("layout", layout), CHOICE(layouts), .value = "data.layout",
      .help = "Arrays of images in the files of the set NAME have their sizes in this order."},
     {OOD("x", x), TEXT, .value = "data.x",

@@ -139,3 +139,34 @@ trb_status trb_config_print(const trb_config *c, char **out)
     TRB_TRY(trb__page_open(&p));
     return trb__page_close(&p, print_all(p.f, c), out);
 }
+
+/* A student without its name and seed, as text. */
+static trb_status describe_but_seed(const trb_student_opts *s, char **out)
+{
+    trb__page p;
+    TRB_TRY(trb__page_open(&p));
+    for (size_t i = 0; i < trb__n_options; i++) {
+        const trb__option *o = &trb__options[i];
+        if (o->scope == TRB__STUDENT) print_option(p.f, 0, o->key, o, s);
+        if (o->scope == TRB__FIT && strcmp(o->key, "seed") != 0) print_option(p.f, 0, o->key, o, &s->fit);
+    }
+    return trb__page_close(&p, TRB_OK, out);
+}
+
+trb_status trb_config_but_seed(const trb_config *c, size_t s, size_t *first)
+{
+    char *own = NULL, *other = NULL;
+    trb_status st = TRB_OK;
+    bool same = false;
+    TRB_GO(describe_but_seed(&c->student[s], &own));
+    for (*first = 0; *first < s && !same; *first += !same) {
+        trb_free(other);
+        other = NULL;
+        TRB_GO(describe_but_seed(&c->student[*first], &other));
+        same = strcmp(own, other) == 0;
+    }
+done:
+    trb_free(own);
+    trb_free(other);
+    return st;
+}

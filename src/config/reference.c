@@ -73,8 +73,9 @@ static void print_help(FILE *f)
     trb_config_key key;
     (void)fputs("These are the keys of a configuration file (YAML). Sections nest: `train: {lr: 1e-3}` is the key\n"
                 "`train.lr`. Every key is also a flag, `--train.lr=1e-3`, which wins over the file. If a flag is\n"
-                "given twice, the last one wins. Where a meaning begins with names of methods, only students of\n"
-                "these methods read the key.\n\n",
+                "given twice, the last one wins. A flag's value is what the shell hands over; a list stands in\n"
+                "brackets, `--students=[hydra, kd]`. In paths ~ and $VARIABLE are replaced, and $$ is a dollar sign.\n"
+                "Where a meaning begins with names of methods, only students of these methods read the key.\n\n",
                 f);
     (void)fprintf(f, "%-*s %-*s %-*s %s\n", NAME_WIDTH, "KEY", RANGE_WIDTH, "TYPE AND RANGE", VALUE_WIDTH, "DEFAULT",
                   "MEANING");
@@ -86,7 +87,11 @@ static void print_help(FILE *f)
     for (size_t i = 0; i < trb__n_options; i++)
         if (trb__options[i].student_value != NULL)
             (void)fprintf(f, "student.%s %s", trb__options[i].key, trb__options[i].student_value);
-    (void)fputs(".\n", f);
+    (void)fputs(
+        ".\n\nstudent.grid makes students of several values: `student.grid: {temperature: [1, 2], seed: [1, 2]}`\n"
+        "makes four of each one that `students` names, such as hydra-temperature-1-seed-2.\n"
+        "student.NAME.grid is the grid of the student NAME alone.\n",
+        f);
     print_methods(f);
 }
 

@@ -30,8 +30,7 @@ static size_t count_of(const trb__option *o, const void *base)
     return n;
 }
 
-/* Release the memory to which a field points. The field is NULL if nothing was read. */
-static void clear_pointer(const trb__option *o, void *base)
+void trb__value_clear(const trb__option *o, void *base)
 {
     char **slot = field(o, base);
     trb_free(*slot);
@@ -194,7 +193,7 @@ const trb__type trb__type_reals = {.lists = true,
                                    .range = "e.g. [0.49, 0.48, 0.45]",
                                    .parse = parse_reals,
                                    .print = print_reals,
-                                   .clear = clear_pointer};
+                                   .clear = trb__value_clear};
 
 /* ---- texts */
 
@@ -204,8 +203,20 @@ static trb_status parse_text(const trb__option *o, const trb__items *items, cons
     return trb_strdup(item->value[0], field(o, base));
 }
 
-/* Write a text without quotes only if no YAML reader can take it for anything else. */
-static void write_text(FILE *f, const char *text)
+/* Characters that a reader of YAML takes for a line break or a byte order mark, or refuses: U+2028, U+2029, U+FEFF,
+ * U+FFFE, U+FFFF. \return the number of the character that begins at `at`; 0 if it is none of them */
+static unsigned special(const char *at)
+{
+    static const unsigned code[] = {0x2028, 0x2029, 0xfeff, 0xfffe, 0xffff};
+    const unsigned char *p = (const unsigned char *)at;
+    if ((p[0] & 0xf0) != 0xe0 || (p[1] & 0xc0) != 0x80 || (p[2] & 0xc0) != 0x80) return 0;
+    const unsigned is = (p[0] & 0xfU) << 12 | (p[1] & 0x3fU) << 6 | (p[2] & 0x3fU);
+    for (size_t i = 0; i < sizeof code / sizeof *code; i++)
+        if (is == code[i]) return is;
+    return 0;
+}
+
+void trb__text_write(FILE *f, const char *text, bool path)
 {
     static const char *const words[] = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"};
     bool plain = isalpha((unsigned char)text[0]) || text[0] == '/' || text[0] == '_';
@@ -217,15 +228,20 @@ static void write_text(FILE *f, const char *text)
         (void)fputs(text, f);
         return;
     }
-    (void)fputc('"', f);
+    (void)fputs(path && text[0] == '~' ? "\"./" : "\"", f);
     for (const char *p = text; *p != '\0'; p++) {
+        const unsigned code = special(p);
         if (*p == '"' || *p == '\\')
             (void)fprintf(f, "\\%c", *p);
+        else if (path && *p == '$')
+            (void)fputs("$$", f);
         else if ((unsigned char)*p < 0x20 || *p == 0x7f)
             (void)fprintf(f, "\\x%02x", (unsigned char)*p);
         else if ((unsigned char)p[0] == 0xc2 &&
                  (unsigned char)p[1] < 0xa0) /* C1 control characters, which YAML allows only escaped */
             (void)fprintf(f, "\\x%02x", (unsigned char)*++p);
+        else if (code != 0)
+            (void)fprintf(f, "\\u%04x", code), p += 2;
         else
             (void)fputc(*p, f);
     }
@@ -234,10 +250,10 @@ static void write_text(FILE *f, const char *text)
 
 static void print_text(FILE *f, const trb__option *o, const void *base)
 {
-    write_text(f, *(char *const *)field_of(o, base));
+    trb__text_write(f, *(char *const *)field_of(o, base), false);
 }
 
-const trb__type trb__type_text = {.range = "text", .parse = parse_text, .print = print_text, .clear = clear_pointer};
+const trb__type trb__type_text = {.range = "text", .parse = parse_text, .print = print_text, .clear = trb__value_clear};
 
 static trb_status parse_texts(const trb__option *o, const trb__items *items, const trb__item *item, void *base)
 {
@@ -256,20 +272,20 @@ static void print_texts(FILE *f, const trb__option *o, const void *base)
     (void)fputc('[', f);
     for (size_t i = 0; i < count_of(o, base); i++) {
         if (i > 0) (void)fputs(", ", f);
-        write_text(f, *(char *const *)(array + i * o->bytes));
+        trb__text_write(f, *(char *const *)(array + i * o->bytes), false);
     }
     (void)fputc(']', f);
 }
 
-static void clear_texts(const trb__option *o, void *base)
+void trb__values_clear(const trb__option *o, void *base)
 {
     char *array = *(char **)field(o, base);
     for (size_t i = 0; array != NULL && i < count_of(o, base); i++) trb_free(*(char **)(array + i * o->bytes));
-    clear_pointer(o, base);
+    trb__value_clear(o, base);
 }
 
 const trb__type trb__type_texts = {
-    .lists = true, .range = "list", .parse = parse_texts, .print = print_texts, .clear = clear_texts};
+    .lists = true, .range = "list", .parse = parse_texts, .print = print_texts, .clear = trb__values_clear};
 
 /* ---- words out of a few */
 
@@ -324,7 +340,7 @@ static trb_status parse_word(const trb__option *o, const trb__items *items, cons
 }
 
 const trb__type trb__type_word = {
-    .words = true, .describe = describe_choice, .parse = parse_word, .print = print_text, .clear = clear_pointer};
+    .words = true, .describe = describe_choice, .parse = parse_word, .print = print_text, .clear = trb__value_clear};
 
 static void describe_method(const trb__option *o, size_t n, char *text)
 {
@@ -396,7 +412,7 @@ static void print_layers(FILE *f, const trb__option *o, const void *base)
 }
 
 const trb__type trb__type_layers = {
-    .lists = true, .range = "layers", .parse = parse_layers, .print = print_layers, .clear = clear_pointer};
+    .lists = true, .range = "layers", .parse = parse_layers, .print = print_layers, .clear = trb__value_clear};
 
 size_t trb__layers_count(const char *layers, const char *word)
 {
@@ -476,7 +492,7 @@ const trb__type trb__type_recipes = {.lists = true,
                                      .range = "e.g. [\"flip\", \"ods 9\"]",
                                      .parse = parse_recipes,
                                      .print = print_recipes,
-                                     .clear = clear_pointer};
+                                     .clear = trb__value_clear};
 
 /* ---- members */
 
@@ -537,7 +553,7 @@ static void print_members(FILE *f, const trb__option *o, const void *base)
 }
 
 const trb__type trb__type_members = {
-    .lists = true, .range = "members", .parse = parse_members, .print = print_members, .clear = clear_pointer};
+    .lists = true, .range = "members", .parse = parse_members, .print = print_members, .clear = trb__value_clear};
 
 /* ---- values of any type */
 

@@ -18,14 +18,14 @@
 
 #include "tribikos/fault.h"
 #include "tribikos/memory.h"
-
-enum { KEY_BYTES = 256 };
+#include "tribikos/text.h"
 
 typedef struct {
     yaml_parser_t parser;
     trb__items *items;
     trb__item_source source;
-    char key[KEY_BYTES]; /* dotted, of the node that is being read */
+    const char *text;         /* that is being read */
+    char key[TRB__KEY_BYTES]; /* dotted, of the node that is being read */
 } reader;
 
 const char *trb_config_library(void)
@@ -68,16 +68,22 @@ static trb_status grow(void *array, size_t n, size_t *capacity, size_t size)
     return TRB_OK;
 }
 
-static trb_status add_item(reader *r, trb__item_kind kind, size_t line, trb__item **out)
+/* Append an item without values. \param[in] like  source, kind and line */
+static trb_status append(trb__items *items, const trb__item *like, const char *key, trb__item **out)
 {
-    trb__items *items = r->items;
     TRB_TRY(grow(&items->item, items->n, &items->capacity, sizeof *items->item));
     trb__item *item = &items->item[items->n];
-    *item = (trb__item){.source = r->source, .kind = kind, .line = line, .order = items->n};
-    TRB_TRY(trb_strdup(r->key, &item->key));
+    *item = (trb__item){.source = like->source, .kind = like->kind, .line = like->line, .order = items->n};
+    TRB_TRY(trb_strdup(key, &item->key));
     items->n++;
     *out = item;
     return TRB_OK;
+}
+
+static trb_status add_item(reader *r, trb__item_kind kind, size_t line, trb__item **out)
+{
+    const trb__item like = {.source = r->source, .kind = kind, .line = line};
+    return append(r->items, &like, r->key, out);
 }
 
 static trb_status add_value(trb__item *item, const char *text)
@@ -85,6 +91,48 @@ static trb_status add_value(trb__item *item, const char *text)
     TRB_TRY(grow(&item->value, item->n, &item->capacity, sizeof *item->value));
     TRB_TRY(trb_strdup(text, &item->value[item->n]));
     item->n++;
+    return TRB_OK;
+}
+
+trb_status trb__items_add(trb__items *items, trb__item_source source, const char *key, const char *value)
+{
+    const trb__item like = {.source = source, .kind = TRB__SCALAR};
+    trb__item *item = NULL;
+    if (strlen(key) >= TRB__KEY_BYTES)
+        return trb_fail(TRB_ECONFIG, "command line: a key of %zu characters", strlen(key));
+    TRB_TRY(append(items, &like, key, &item));
+    return add_value(item, value);
+}
+
+trb_status trb__items_copy(trb__items *items, const trb__item *like, const char *key, const char *value)
+{
+    trb__item *item = NULL;
+    TRB_TRY(append(items, like, key, &item));
+    if (value != NULL) item->kind = TRB__SCALAR;
+    if (value != NULL) return add_value(item, value);
+    for (size_t i = 0; i < like->n; i++) TRB_TRY(add_value(item, like->value[i]));
+    return TRB_OK;
+}
+
+trb_status trb__items_join(trb__items *items, trb__items *more)
+{
+    for (; more->n > 0; more->n--) {
+        TRB_TRY(grow(&items->item, items->n, &items->capacity, sizeof *items->item));
+        items->item[items->n++] = more->item[more->n - 1];
+    }
+    return trb__items_settle(items);
+}
+
+trb_status trb__item_replace(trb__item *item, const char *names)
+{
+    while (item->n > 0) trb_free(item->value[--item->n]);
+    item->kind = TRB__LIST;
+    for (size_t n = 0; *names != '\0'; names += n + 1) {
+        char name[TRB__KEY_BYTES];
+        n = strcspn(names, ",");
+        (void)snprintf(name, sizeof name, "%.*s", (int)n, names);
+        TRB_TRY(add_value(item, name));
+    }
     return TRB_OK;
 }
 
@@ -101,15 +149,35 @@ static size_t line_of(const yaml_event_t *event)
     return event->start_mark.line + 1;
 }
 
+/* The reader of bytes is ahead of the parser, and its errors have an offset instead of a line. The key that is being
+ * read is not the place either. */
+static trb_status refuse_bytes(reader *r)
+{
+    const char *bad = trb_text_not_utf8(r->text), *end = bad;
+    const size_t all = strlen(r->text), offset = r->parser.problem_offset;
+    char what[200];
+    size_t line = 1;
+    if (bad == NULL) end = r->text + (offset < all ? offset : all);
+    for (const char *at = r->text; at < end; at++) line += *at == '\n';
+    if (r->source == TRB__FILE) r->key[0] = '\0';
+    if (bad != NULL)
+        (void)snprintf(what, sizeof what,
+                       "not valid YAML: byte %02x is not UTF-8, perhaps a letter of Latin-1; save the file as UTF-8",
+                       (unsigned)(unsigned char)*bad);
+    else
+        (void)snprintf(what, sizeof what, "not valid YAML: %s", r->parser.problem);
+    return refuse(r, line, what);
+}
+
 /* Take the next event and refuse what is no plain YAML. On success the caller deletes the event. */
 static trb_status next(reader *r, yaml_event_t *event)
 {
     if (yaml_parser_parse(&r->parser, event) == 0) {
         if (r->parser.error == YAML_MEMORY_ERROR) return trb_fail(TRB_ENOMEM, "no memory to read %s", r->items->name);
-        const bool reading = r->parser.error == YAML_READER_ERROR; /* such an error has no mark of its own */
+        if (r->parser.error == YAML_READER_ERROR) return refuse_bytes(r);
         char what[200];
         (void)snprintf(what, sizeof what, "not valid YAML: %s", r->parser.problem);
-        return refuse(r, (reading ? r->parser.mark.line : r->parser.problem_mark.line) + 1, what);
+        return refuse(r, r->parser.problem_mark.line + 1, what);
     }
     const char *what = NULL;
     switch (event->type) {
@@ -178,8 +246,8 @@ static trb_status enter(reader *r, size_t length, const yaml_event_t *event)
     if (event->type != YAML_SCALAR_EVENT) return refuse(r, line_of(event), "expected a key, got a list or section");
     const char *dot = length > 0 ? "." : "", *name = (const char *)event->data.scalar.value;
     if (name[0] == '\0') return refuse(r, line_of(event), "an empty key");
-    const int n = snprintf(r->key + length, KEY_BYTES - length, "%s%s", dot, name);
-    if (n < 0 || (size_t)n >= KEY_BYTES - length) return refuse(r, line_of(event), "the key is too long");
+    const int n = snprintf(r->key + length, TRB__KEY_BYTES - length, "%s%s", dot, name);
+    if (n < 0 || (size_t)n >= TRB__KEY_BYTES - length) return refuse(r, line_of(event), "the key is too long");
     return TRB_OK;
 }
 
@@ -222,7 +290,9 @@ static trb_status read_node(reader *r, const yaml_event_t *event)
 trb_status trb__items_read(trb__items *items, trb__item_source source, const char *key, const char *text)
 {
     trb_status st = TRB_OK;
-    reader r = {.items = items, .source = source};
+    static const char mark[] = "\xef\xbb\xbf"; /* byte order mark, which editors of Windows write */
+    if (strncmp(text, mark, 3) == 0) text += 3;
+    reader r = {.items = items, .source = source, .text = text};
     yaml_event_t event = {.type = YAML_NO_EVENT};
     const int n = snprintf(r.key, sizeof r.key, "%s", key);
     if (n < 0 || (size_t)n >= sizeof r.key) return trb_fail(TRB_ECONFIG, "command line: a key of %d characters", n);

@@ -51,11 +51,12 @@ static const char *take_word(const char *text, char word[TRB__ITEM_BYTES])
 
 static trb_status unknown(const trb__list_item *item, const char *word)
 {
-    const char *words[WORDS_MAX] = {"split", "name", "rank1", "lenet5", "resnet20", "wrn28-10"};
+    const char *words[WORDS_MAX] = {"split", "name", "rank1", "lenet5", "cifar-resnet20", "wrn28-10"};
     size_t n = 6;
     for (size_t i = 0; i < trb__n_layer_kinds && n < WORDS_MAX; i++) words[n++] = trb__layer_kinds[i].name;
+    const char *meant = strncmp(word, "resnet", 6) == 0 ? "cifar-resnet20" : trb_nearest(word, n, words);
     return trb_fail(TRB_ECONFIG, "layers: item %zu, \"%s\": there is no layer \"%s\"; did you mean \"%s\"?",
-                    item->number, item->text, word, trb_nearest(word, n, words));
+                    item->number, item->text, word, meant);
 }
 
 static trb_status stands_alone(const trb__list_item *item, const char *word, const char *rest)

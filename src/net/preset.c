@@ -1,4 +1,4 @@
-/* Presets: names such as resnet20 that expand into a plain list of layers. */
+/* Presets: names such as cifar-resnet20 that expand into a plain list of layers. */
 #include "layer.h"
 
 #include <ctype.h>
@@ -61,7 +61,10 @@ typedef struct {
 
 static const preset presets[] = {
     {"lenet5", "lenet5", 0, NULL, write_lenet},
-    {"resnetD", "resnet20", 2, "no residual network of that depth; 6n + 2", write_resnet},
+    {"cifar-resnetD", "cifar-resnet20", 2, "no residual network of that depth; 6n + 2", write_resnet},
+    /* The name in files of earlier versions. */
+    {"resnetD", "cifar-resnet20", 2, "no network of this program; its residual networks are CIFAR's, of depth 6n + 2",
+     write_resnet},
     {"wrnD-W", "wrn28-10", 4, "no wide residual network of that depth; 6n + 4", write_wide},
 };
 

@@ -1,7 +1,7 @@
 /* The stage that writes the cache: missing inputs, then missing logits or statistics, then the manifest.
  *
  * | step | who | what |
- * | 1 | rank 0 | takes the lock of RUN/cache, refuses a cache that holds another kind |
+ * | 1 | rank 0 | takes the lock of RUN/cache unless it may only be read, refuses a cache that holds another kind |
  * | 2 | one rank of each node | removes files that crashed writers left |
  * | 3 | all ranks | check a share of the shards that exist; foreign ones stop the stage |
  * | 4 | each rank, from a queue | writes the next missing shard, until none is left |
@@ -296,6 +296,11 @@ static trb_status write_shards(trb_comm *world, trb__writer *w, const trb_data *
     TRB_GO(trb_agree(world, st));
     if (n_missing < n) trb_info("cache: %zu of %zu %s are there already", n - n_missing, n, what);
     if (n_missing == 0) goto done;
+    st = trb_folder_forbidden(w->dir)
+             ? trb_fail(TRB_EIO, "%s: no permission to write here, and %zu of %zu %s are missing", w->dir, n_missing, n,
+                        what)
+             : TRB_OK;
+    TRB_GO(trb_agree(world, st));
 
     TRB_GO(trb_comm_split(world, trb_comm_rank(world), &alone));
     TRB_GO(trb_queue_open(world, alone, n_missing, &w->queue));
@@ -490,7 +495,7 @@ trb_status trb_stage_cache(trb_comm *world, const trb_config *c)
     TRB_GO(trb_agree(world, st));
     TRB_GO(trb__member_digests(world, c, &s.data, true, digest));
     spec.member_digest = digest;
-    if (trb_comm_rank(world) == 0) st = trb__run_lock(c, "cache", &lock);
+    if (trb_comm_rank(world) == 0 && !trb_folder_forbidden(dir.text)) st = trb__run_lock(c, "cache", &lock);
     if (trb_comm_rank(world) == 0 && st == TRB_OK) st = trb__cache_of_kind(dir.text, spec.holds);
     if (trb_comm_rank(world) == 0 && st == TRB_OK) st = trb_mkdirs(dir.text);
     TRB_GO(trb__run_lock_share(world, c, st, &lock));

@@ -218,6 +218,12 @@ static size_t rows_before(const loop *l, size_t i)
     return (l->own.first + i * l->own.step - l->row.first) * l->rows;
 }
 
+/* Put the network's name before the message of a new failure: many networks are trained, and some diverge. */
+static trb_status named(const loop *l, trb_status before, trb_status now)
+{
+    return before == TRB_OK ? trb_fail_of(now, "%s: ", l->fit->label) : now;
+}
+
 /* Compute loss and gradient of this rank's lane i. */
 static trb_status train_lane(loop *l, size_t i, uint64_t epoch, const int64_t *sample)
 {
@@ -259,7 +265,7 @@ static trb_status take_round(loop *l, trb_status st, uint64_t epoch, size_t firs
 static trb_status take_lanes(loop *l, trb_status st, uint64_t epoch, const int64_t *sample)
 {
     for (size_t i = 0; i < l->own.count; i++) {
-        if (st == TRB_OK) st = train_lane(l, i, epoch, sample + rows_before(l, i));
+        if (st == TRB_OK) st = named(l, st, train_lane(l, i, epoch, sample + rows_before(l, i)));
         trb_exchange_lane_done(l->x);
     }
     return st;
@@ -302,7 +308,7 @@ static trb_status take_step(loop *l, trb_status st, uint64_t number, const int64
     if (l->row.count > 0 && l->fit->next != NULL) st = l->fit->next(l->fit->ctx, number, st);
     if (l->heads != NULL)
         for (size_t first = 0; first < l->row.count; first += l->fit->grid->shape.columns)
-            st = take_round(l, st, epoch, first, sample + first * l->rows);
+            st = named(l, st, take_round(l, st, epoch, first, sample + first * l->rows));
     else
         st = take_lanes(l, st, epoch, sample);
     if (st == TRB_OK) st = trb_fault("agree");

@@ -237,6 +237,7 @@ static trb_status plan_stages(const trb_config *c, const trb__dataset *s, size_t
     TRB_TRY(trb__common_outputs(c, &s->data, &K));
     TRB_TRY(warn_of_space(c, s, K, ranks));
     p->ranks = ranks;
+    p->node_ranks = trb_comm_node_ranks(ranks, (size_t)c->math.threads);
     p->samples = s->data.n;
     p->n_views = c->cache.views;
     p->n_stages = BEFORE + c->n_students;

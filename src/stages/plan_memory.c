@@ -95,6 +95,13 @@ static double cached(const trb_config *c, const trb__dataset *s, const trb_stude
     return fmin(kept + step, (double)c->cache.memory);
 }
 
+/* How many of them the ranks of a node hold together: cached logits that are kept. In head groups, ranks hold parts of
+ * their own. */
+static double kept_together(const trb_config *c, const trb_student_opts *o, double cached_bytes)
+{
+    return o->head_groups > 1 || cached_bytes >= (double)c->cache.memory ? 0.0 : cached_bytes;
+}
+
 /* The bytes that rank 0 holds while it puts a network together from its parts. */
 static double joining(const trb__network *n)
 {
@@ -122,7 +129,9 @@ static trb_status measure_student(const trb_config *c, const trb__dataset *s, si
     if (st == TRB_OK && copied) st = trb__student_net(c, i, &s->data, c->members.count, &net);
     if (st == TRB_OK && copied) st = trb__network_open(net, grid.row != NULL ? &grid : NULL, &many);
     if (st == TRB_OK) st = trb__views_create(c, s, o->views, &views);
-    double more = cached(c, s, o, K) + (double)(trb_mem_bytes(TRB_MEM_KINDS) - before);
+    const double logits = cached(c, s, o, K);
+    double more = logits + (double)(trb_mem_bytes(TRB_MEM_KINDS) - before);
+    stage->shared_bytes = kept_together(c, o, logits);
     trb__fit fit = {.grid = &grid,
                     .opts = &o->fit,
                     .epochs = o->phase1_epochs + (copied ? 0 : o->fit.epochs),
@@ -157,10 +166,12 @@ trb_status trb__plan_memory(const trb_config *c, const trb__dataset *s, size_t K
         if (m == 0 || !is_alike(&c->member[m], &c->member[m - 1])) TRB_TRY(measure_member(c, s, m, ranks, members));
     members->begin_bytes += held;
     members->resume_bytes += held;
+    members->shared_bytes = held;
     for (size_t i = 0; i < c->n_students; i++) {
         TRB_TRY(measure_student(c, s, i, K, (int)ranks, &students[i]));
         students[i].begin_bytes += held;
         students[i].resume_bytes += held;
+        students[i].shared_bytes += held;
     }
     return TRB_OK;
 }

@@ -78,6 +78,11 @@ bool trb_file_exists(const char *path)
     return stat(path, &info) == 0 || (errno != ENOENT && errno != ENOTDIR);
 }
 
+bool trb_folder_forbidden(const char *path)
+{
+    return access(path, W_OK) != 0 && (errno == EACCES || errno == EPERM || errno == EROFS);
+}
+
 static int look(const char *path, int flags, struct stat *info)
 {
     return (flags & O_NOFOLLOW) != 0 ? lstat(path, info) : stat(path, info);

@@ -19,7 +19,7 @@ refuses() {
     fi
 }
 # A student that is not there yet, so that a stage that should refuse has work to do.
-fresh() { number=$((${number:-0} + 1)); student="--students=[new$number]"; }
+fresh() { number=$((${number:-0} + 1)); student=(--students="[new$number]" "--student.new$number.method=hydra"); }
 # Invert a byte of a data set's stored values.
 flip() {
     $python - "$1" "$2" <<'END'
@@ -51,7 +51,7 @@ refuses 2 'member 0.*labels 0 to 9' train "$conf" --run.dir="$work/other" --trai
 refuses 2 'student hydra.*labels 0 to 9' distill "$conf" --student.layers='[dense 32, relu, split, dense 9]' --students='[hydra]' --run.dir="$work/run"
 refuses 2 '1500|validation' train "$conf" --run.dir="$work/other" --data.validation=1500
 refuses 2 'batch of 1600 rows' train "$conf" --run.dir="$work/other" --train.batch=1600
-refuses 2 '2 ranks.*1 lanes' distill "$conf" --students='[third]' --student.lanes=1
+refuses 2 '2 ranks.*1 lanes' distill "$conf" --students='[third]' --student.third.method=kd --student.lanes=1
 refuses 2 'member 0 is not trained yet' cache "$conf" --run.dir="$work/other"
 refuses 2 'cache' distill "$conf" --run.dir="$work/other"
 refuses 2 'run.dir|/proc/nowhere' train "$conf" --run.dir=/proc/nowhere
@@ -66,6 +66,9 @@ sed 's/^members:.*/members: {count: 1}/' "$conf" >"$work/single.yaml"
 refuses 2 'single.yaml:7.*student `endd` learns a distribution.*2 or more, got 1' train "$work/single.yaml" --students='[endd]'
 refuses 1 'precision of .*1e30; a smaller learning rate' distill "$conf" --students='[wild]' --student.method=endd --student.lr=1000
 rm -r "$work/run/student/wild"
+refuses 2 'no method has the name `proxy_endd`, did you mean `proxy-endd`' train "$conf" --students='[proxy_endd]'
+refuses 2 'no method has the name `mine`; take one of hydra, kd, .*or set `student.mine.method`' run "$conf" --students='[mine]'
+refuses 2 'key `epochs`: unknown; did you mean `train.epochs` or `student.epochs`' train "$conf" --epochs 3
 refuses 2 'report itself uses' train "$conf" --students='[ensemble]'
 refuses 3 'block is 128, expected 64' cache "$conf" --cache.block=64
 mpi 1 train "$conf" --run.dir="$work/grown" --members.count=2 && mpi 2 run "$conf" --run.dir="$work/grown" --members.count=2 || cat "$work/err"
@@ -93,7 +96,7 @@ unharmed "wrong data files"
 # Another data set than the cache was made from.
 printf '\1' | dd of="$data/train-images-idx3-ubyte" bs=1 seek=5000 conv=notrunc status=none
 fresh
-refuses 3 'data set with digest|data set.*digest' distill "$conf" "$student"
+refuses 3 'data set with digest|data set.*digest' distill "$conf" "${student[@]}"
 printf '\0' | dd of="$data/train-images-idx3-ubyte" bs=1 seek=5000 conv=notrunc status=none
 
 # The cache: cut, flipped, missing, of another member.
@@ -101,7 +104,7 @@ shard=$work/run/cache/v00/m001-s00001.h5
 cp "$shard" "$work/shard"
 damaged() { # NAME: the damaged shard is refused by a student and by verify, and written anew by cache
     fresh
-    refuses 3 'm001-s00001' distill "$conf" "$student"
+    refuses 3 'm001-s00001' distill "$conf" "${student[@]}"
     tribikos verify "$work/run/cache" >"$work/out" 2>"$work/err"
     check "$1: verify exits 3" test $? = 3
     check "$1: verify names the shard" grep -q 'm001-s00001' "$work/out"
@@ -114,7 +117,7 @@ flip "$shard" logits; damaged "a shard with a changed byte"
 rm "$shard"; damaged "a missing shard"
 cp "$work/run/cache/v00/m000-s00001.h5" "$shard"
 fresh
-refuses 3 'm001-s00001' distill "$conf" "$student"
+refuses 3 'm001-s00001' distill "$conf" "${student[@]}"
 refuses 3 'm001-s00001' cache "$conf"
 cp "$work/shard" "$shard"
 tribikos verify "$work/run/cache" >"$work/out" 2>&1

@@ -3,7 +3,7 @@
 . "$(dirname "$0")/lib.bash"
 conf=$work/small.yaml
 $python "$TRB_SOURCE/tests/run/subset.py" $fashion "$work/data" 260 100
-net=(--train.layers="[resnet8 10]" --members.count=2 --members.overrides.1.layers="[lenet5 10]" --train.optimizer=sgd --train.lr=0.1 --train.nesterov=true
+net=(--train.layers="[cifar-resnet8 10]" --members.count=2 --members.overrides.1.layers="[lenet5 10]" --train.optimizer=sgd --train.lr=0.1 --train.nesterov=true
      --train.weight_decay=5e-4 --train.epochs=1 --train.batch=80 --data.validation=20 --train.augment="[crop 2, flip]"
      --cache.views=2 --cache.view_recipes="crop 2, flip" --student.layers=[] --student.split=stage3.block1 --student.optimizer=sgd
      --student.lr=0.1 --student.batch=80 --student.phase1_epochs=1 --student.epochs=1)
@@ -44,7 +44,7 @@ for split in fc stage3 33; do
     tribikos info "$work/heads/student/hydra/weights.h5" >"$work/info"
     check "heads from $split: their tensors" grep -q "heads\..*\[2" "$work/info" || head -40 "$work/info"
 done
-mpi 1 distill "$conf" --run.dir="$work/f32" "${net[@]}" --student.split=stage9 --students=[other]
+mpi 1 distill "$conf" --run.dir="$work/f32" "${net[@]}" --student.split=stage9 --students=[other] --student.other.method=hydra
 check "a split at no layer is refused with those that there are" grep -q "stage3.block1" "$work/err"
 
 # It learns: a few passes are enough to tell clothes apart far better than by chance.

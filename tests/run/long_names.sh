@@ -8,7 +8,7 @@ deep() {
     while ((${#path} + 201 < $2)); do path+=/$(long d 198); done
     echo "$path/$(long e $(($2 - ${#path} - 1)))"
 }
-first=$(long a 40) second=$(long b 40) other=$(long c 40) layer=$(long n 40)
+first=$(long a 64) second=$(long b 64) other=$(long c 64) layer=$(long n 40)
 run=$(deep "$work" 800) place=$(deep "$work" 2000)
 mkdir -p "$place"
 mv "$work/data" "$place/data"
@@ -34,6 +34,7 @@ student:
   batch: 500
   lanes: 2
   match_uncertainty: true
+  $first: {method: hydra}
   $second: {method: endd, layers: [conv 4 3 pad 1, name $layer, norm, relu, globalpool, dense 10]}
 eval: {ood: [$other], corruptions: [contrast, rotation]}
 ood: {$other: {files: [t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte]}}
@@ -77,12 +78,12 @@ mpi 1 train "${member[@]}" --run.time_limit=1 --resume="$checkpoint"
 check "and gone on from by its name" grep -q "m002/checkpoint/.*, phase 1, step" "$work/err" || cat "$work/err"
 
 refused "a run.dir of 801" 2 '801 characters, expected at most 800' train "$conf" --run.dir="${run}e"
-refused "a student of 41" 2 'a name is 1 to 40 letters' train "$conf" --students="[${first}a]"
-refused "a set of 41" 2 'a name is 1 to 40 letters' train "$conf" --eval.ood="[${other}c]"
+refused "a student of 65" 2 'a name is 1 to 64 letters, digits, - and _, got 65' train "$conf" --students="[${first}a]"
+refused "a set of 65" 2 'a name is 1 to 64 letters, digits, - and _, got 65' train "$conf" --eval.ood="[${other}c]"
 refused "a checkpoint's name of 1100" 2 '1100 characters, expected at most 1099' train "$conf" --resume="$(long r 1100)"
 refused "a layer's name of 41" 2 'a name is 1 to 40 letters' train "$conf" --train.layers="[name ${layer}n, dense 10]"
 sed -i 's/members: {count: 2}/members: {count: two}/' "$conf"
 refused "a mistake in a file with a long name" 2 '.yaml:7: key `members.count`: expected a whole number' train "$conf"
 refused "a name that the report of a regression uses" 2 'the name `target` is one that the report itself uses' train "$work/small.yaml" \
-    --data.task=regression --students='[target]'
+    --data.task=regression --students='[target]' --student.method=kd
 finish

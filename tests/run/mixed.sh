@@ -15,7 +15,7 @@ members:
   count: 3
   overrides:
     1: {layers: [lenet5 10], epochs: 2, batch: 40, lr: 2e-3}
-    2: {layers: [resnet8 10], epochs: 1, batch: 48, lanes: 3, optimizer: sgd, lr: 0.1, nesterov: true, augment: [crop 2, flip]}
+    2: {layers: [cifar-resnet8 10], epochs: 1, batch: 48, lanes: 3, optimizer: sgd, lr: 0.1, nesterov: true, augment: [crop 2, flip]}
 train: {layers: [dense 24, relu, dense 10], epochs: 4, batch: 60, lanes: 4}
 cache: {shard_rows: 128, block: 64}
 students: [hydra, kd, like]

@@ -44,7 +44,8 @@ def keys():
     named = re.findall(r"^([a-z][\w.]*(?:NAME\.\w+)?) ", program("config", "--help").stdout, re.M)
     fit = [k[6:] for k in named if k.startswith("train.")]
     student = fit + [k[8:] for k in named if k.startswith("student.")]
-    more = [r"members\.overrides\.\w+"] + [rf"members\.overrides\.\w+\.{k}" for k in fit] + [rf"student\.(?:[\w-]+\.)?{k}" for k in student]
+    more = [r"members\.overrides\.\w+", r"student\.(?:NAME\.)?grid"] + [rf"members\.overrides\.\w+\.{k}" for k in fit]
+    more += [rf"student\.(?:[\w-]+\.)?(?:grid\.)?{k}" for k in student]
     return re.compile("|".join(more + [re.escape(k).replace("NAME", r"[\w-]+") for k in named]))
 
 

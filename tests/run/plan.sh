@@ -66,7 +66,7 @@ PYTHON
 # Memory, from the beginning and resuming, is what a rank then says that it held.
 megabytes() { # ROW COLUMN: of the plan in $work/planned
     awk -v row="$1 " -v from_end=$((2 * (2 - $2))) 'BEGIN { unit["kB"] = 1e-3; unit["MB"] = 1; unit["GB"] = 1e3 }
-        /^memory/ { on = 1 } on && index($0, row) == 1 { print $(NF - 1 - from_end) * unit[$(NF - from_end)] }' "$work/planned"
+        /^memory/ { on = /a rank/ } on && index($0, row) == 1 { print $(NF - 1 - from_end) * unit[$(NF - from_end)] }' "$work/planned"
 }
 held() { sed -nE "s/^$1.*: a rank held up to ([0-9.]+) MB.*/\\1/p" "$work/err" | sort -g | tail -n 1; }
 near() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a > 0.95 * b && a < 1.05 * b) }'; }
@@ -97,6 +97,12 @@ mpi 1 plan "$conf" --run.dir="$work/run" --ranks=3 "${wide[@]}" --student.head_l
 check "ranks that cannot share a training: not known" grep -qE '^distill hydra +- +-$' "$work/out"
 mpi 1 plan "$conf" --run.dir="$work/run" --ranks=4 "${wide[@]}" --exchange=server --server.ranks=2 --server.staleness=2 || cat "$work/err"
 check "servers have some too" grep -qE '^distill hydra +[0-9.]+ MB +[0-9.]+ MB$' "$work/out"
+# A node's memory: what its ranks share counts once. Inside an allocation, without mpirun.
+SLURM_JOB_ID=7 SLURM_NTASKS=4 SLURM_TASKS_PER_NODE='2(x2)' tribikos plan "$conf" --run.dir="$work/run" --ranks=4 "${wide[@]}" >"$work/planned" 2>"$work/err"
+check "a plan inside an allocation" test $? = 0 || cat "$work/err"
+check "the ranks of its nodes" grep -qE '^memory of a node at most +2 ranks$' "$work/planned" || cat "$work/planned"
+node=$(awk '/^memory of a node/ { on = 1 } on && /^distill hydra/ { print $3 }' "$work/planned") rank=$(megabytes 'distill hydra' 2)
+check "two ranks share the cache: $node MB, a rank $rank" awk -v a="$node" -v b="$rank" 'BEGIN { exit !(a > 1.2 * b && a < 1.95 * b) }'
 mpi 2 plan "$conf" --run.dir="$work/no" --ranks=0
 check "no ranks: exit status" test $? = 2
 check "no ranks: the reason" grep -q 'expected a whole number from 1 to 1000000, got `0`' "$work/err"

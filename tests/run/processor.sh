@@ -19,7 +19,7 @@ cat >>"$work/small.yaml" <<END
 members:
   count: 4
   overrides:
-    1: {layers: [resnet8 10], batch: 30, lanes: 2, optimizer: sgd, lr: 0.1, nesterov: true, weight_decay: 5e-4}
+    1: {layers: [cifar-resnet8 10], batch: 30, lanes: 2, optimizer: sgd, lr: 0.1, nesterov: true, weight_decay: 5e-4}
     2: {layers: [dense 24, tanh, dense 10], augment: [crop 2, mixup 0.3], optimizer: adamw}
     3: {layers: [lenet5 10], augment: [rotate 10, zoom 0.1], optimizer: sgd, momentum: 0, lr: 0.1}
 END

@@ -93,7 +93,7 @@ sed 's/^members: .*/members: {count: 3}/' "$conf" >"$work/alike.yaml"
 conf=$work/alike.yaml
 
 # ---- a residual network with batch normalisation; the exchange may change
-images=(--members.count=1 '--train.layers=[resnet8 10]' '--students=[]' --train.batch=120 --data.validation=1140)
+images=(--members.count=1 '--train.layers=[cifar-resnet8 10]' '--students=[]' --train.batch=120 --data.validation=1140)
 mpi 1 train "$conf" --run.dir="$work/res" "${images[@]}" || cat "$work/err"
 for way in "2 3 ordered" "3 1 server" "2 2 allreduce"; do
     read -r p q exchange <<<"$way"
@@ -106,7 +106,7 @@ for way in "2 3 ordered" "3 1 server" "2 2 allreduce"; do
 done
 
 # A student of it, whose heads are blocks, in its second phase.
-images=(--members.count=2 '--train.layers=[resnet8 10]' '--students=[hydra]' --student.layers= --student.split=stage3 --student.epochs=1
+images=(--members.count=2 '--train.layers=[cifar-resnet8 10]' '--students=[hydra]' --student.layers= --student.split=stage3 --student.epochs=1
     --student.phase1_epochs=1 --train.epochs=1 --train.batch=120 --student.batch=120 --data.validation=1140)
 mpi 2 run "$conf" --run.dir="$work/heads" "${images[@]}" || cat "$work/err"
 mkdir "$work/hurt3"

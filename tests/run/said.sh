@@ -116,7 +116,7 @@ for command in plan train; do
         $command base.yaml --train.layers='[dense 8, norm, relu, dense 3]' --train.batch=4 --run.dir=r
 done
 for heads in 'dense 8, norm, relu, split, dense 3' 'dense 8, relu, split, dense 5, norm, dense 3'; do
-    refused "a norm over one row, in a student" 2 'student hydra: a batch of 4 in 4 lanes has 1 row a lane' run base.yaml --student.split='""' \
+    refused "a norm over one row, in a student" 2 'student hydra: a batch of 4 in 4 lanes has 1 row a lane' run base.yaml --student.split= \
         --student.layers="[$heads]" --student.batch=4 --run.dir=r
 done
 head -63 train.csv >short.csv

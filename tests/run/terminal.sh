@@ -27,8 +27,11 @@ assert all(c == "\n" or c >= " " and not "\x7f" <= c < "\xa0" for c in text)
 END
 }
 shows "a run" 0 'ensemble' run set.yaml
-shows "a value" 2 'key `train.lr`: not valid YAML: control characters' train set.yaml --train.lr="$esc[2J"
-shows "a value in YAML's words" 2 'got `\?\]0;x\?\?\?2J`' train set.yaml '--train.lr="\e]0;x\a\x9b2J"'
+shows "a value" 2 'got `\?\]0;x\?\?\?2J`' train set.yaml --train.lr="$esc]0;x"$'\a'"${c1}2J"
+shows "a value that is not UTF-8" 2 'key `train.lr`: expected UTF-8' train set.yaml --train.lr=$'\x9b2J'
+printf 'train.lr: \e[2J\n' | cat set.yaml - >control.yaml
+shows "a file" 2 'control.yaml:7: not valid YAML: control characters' train control.yaml
+shows "a list" 2 'key `students`: not valid YAML: control characters' train set.yaml "--students=[$esc[2J]"
 shows "a key" 2 'unknown' train set.yaml "--train.$c1""2J=3"
 shows "a file's name" 2 'No such file' train set.yaml "--data.train=[\"x\\e[31m\"]"
 sed "7s/[0-9.]*,/$esc[2J$c1,/" table.csv >cell.csv
@@ -38,7 +41,7 @@ mkdir -p "$other/.lock"
 printf 'tribikos lock 1\nhost no\e[2Jde\nmachine else\nprocess 1\nstarted 1\nsince \xc2\x9b2J\njob 7\nseconds 0.2\ntoken %032d\n' 7 \
     >"$other/.lock/members.m000"
 shows "a folder and a lock" 0 '^ot\?\[2Jher/.lock/members.m000 is held by process 1 on no\?\[2Jde, Slurm job 7, since \?\?2J' \
-    train set.yaml '--run.dir="ot\e[2Jher"' --run.lock_seconds=0.2
+    train set.yaml --run.dir="ot$esc[2Jher" --run.lock_seconds=0.2
 $python - run <<'END'
 import h5py, sys
 run = sys.argv[1]
@@ -55,7 +58,7 @@ shows "a weights file" 3 '^  a\?\[2J  *x$' info run/members/m000/weights.h5
 check "a weights file: its data sets" grep -qa '^  body\.?\[2J' "$work/out"
 shows "a shard" 0 '^  view_recipe  *\?\]0;title\?\?\?2J\?2J' info run/cache/v00/m000-s00000.h5
 shows "a shard that is not what the cache lists" 3 'bad: .*is of the view \[\?\]0;title' verify run/cache
-shows "a resolved configuration" 0 'dir: "a\\x1b\\x9b\\x7f"' config set.yaml '--run.dir="a\e\x9b\x7f"'
+shows "a resolved configuration" 0 'dir: "a\\x1b\\x9b\\x7f"' config set.yaml --run.dir="a$esc$c1"$'\x7f'
 tribikos config "$work/out" >again 2>&1
 check "a resolved configuration reads back" diff "$work/out" again
 finish

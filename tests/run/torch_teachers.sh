@@ -72,7 +72,7 @@ student:
   epochs: 2
   batch: 60
   kd: {layers: [dense 40, relu, dense 10]}
-  conv: {layers: [resnet8 10], split: stage3}
+  conv: {layers: [cifar-resnet8 10], split: stage3}
 END2
 check "three modules and a DataLoader become a cache" $python - <<'END2'
 import h5py

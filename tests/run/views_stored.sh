@@ -32,7 +32,7 @@ done
 
 # Damage to inputs is found and mended; logits of other inputs are not taken for these.
 again() { mpi 2 cache "$conf" --run.dir="$work/hurt" "${views[@]}" || cat "$work/err"; same "$1: written anew" "$work/hurt"; }
-other=(--students="[other, two]") # other, which is not there yet, sees all views
+other=(--students="[other, two]" --student.other.method=hydra) # other, which is not there yet, sees all views
 x=$work/hurt/cache/v02/x-s00001.h5
 cp "$x" "$work/x"
 printf '\x5a' | dd of="$x" bs=1 seek=$(($(stat -c %s "$x") / 2)) conv=notrunc status=none

@@ -57,7 +57,8 @@ static const bad table[] = {
     {NULL, "--train.layers=dense 200, , relu", "layer 1 of the list is empty"},
     {NULL, "--train.layers=dense 200,", "layer 1 of the list is empty"},
     {NULL, "--train.layers=dense(200)", "got `(`"},
-    {NULL, "--train.layers={a: 1}", "expected layers, got a section"},
+    {NULL, "--train.layers={a: 1}", "got `{`"},
+    {"train.layers: {a: 1}\n", NULL, "t.yaml:8: key `train.layers`: given twice, first in line 6"},
     {"members.count: 6\nstudent: {head_lanes: 3, head_groups: 2}\n", NULL,
      "nearest head_groups that works: 1; or head_lanes: 2"},
     {"student: {head_lanes: 5, head_groups: 2}\n", NULL,
@@ -96,12 +97,50 @@ static const bad table[] = {
     {"\"\": 3\n", NULL, "an empty key"},
     {"run.\"dir: 3\n", NULL, "t.yaml:8: "},
     {"run.progress: \"a\\0b\"\n", NULL, "zero byte"},
-    {"run.progress: \xff\n", NULL, "not valid YAML"},
+    {"run.progress: \xff\n", NULL, "t.yaml:8: not valid YAML: byte ff is not UTF-8, perhaps a letter of Latin-1; save"},
+    {"# a\n# b\n# caf\xe9 au lait\neval: {bins: 10}\n", NULL, "t.yaml:10: not valid YAML: byte e9 is not UTF-8"},
+    {"# a\n# \x01\n", NULL, "t.yaml:9: not valid YAML: control characters are not allowed"},
+    /* Paths. */
+    {NULL, "--run.dir=$TRB_NOT_SET/x",
+     "key `run.dir`: the variable `TRB_NOT_SET` is not set; set it, or write $$ for a"},
+    {"data.root: ${TRB_NOT_SET}\n", NULL, "t.yaml:8: key `data.root`: the variable `TRB_NOT_SET` is not set"},
+    {NULL, "--run.dir=$TRB_EMPTY/x", "the variable `TRB_EMPTY` is empty"},
+    {NULL, "--data.test=[u, $TRB_NOT_SET]", "key `data.test`: the variable `TRB_NOT_SET` is not set"},
+    {NULL, "--run.resume=$TRB_NOT_SET", "key `run.resume`: the variable `TRB_NOT_SET` is not set"},
+    {"eval.ood: [far]\nood.far.files: [$TRB_NOT_SET]\n", NULL,
+     "key `ood.far.files`: the variable `TRB_NOT_SET` is not"},
+    {"eval.ood: [far]\nood.far: {files: [x], root: $TRB_NOT_SET}\n", NULL, "key `ood.far.root`: the variable"},
+    {NULL, "--run.dir=a$", "expected $VARIABLE or ${VARIABLE} in a path, got `$`; a dollar sign is $$"},
+    {NULL, "--run.dir=${HOME/x", "expected $VARIABLE or ${VARIABLE} in a path, got `${HOME/x`"},
+    {NULL, "--run.dir=$1", "got `$1`"},
+    {NULL, "--run.dir=~nobody-has-this-name/x", "`~nobody-has-this-name`: there is no such user; a name that begins"},
     {NULL, "--train.lr", "expected --key=value, got `--train.lr`"},
     {NULL, "train.lr=3", "expected --key=value, got `train.lr=3`"},
     {NULL, "--=3", "expected --key=value"},
-    {NULL, "--train.lr=# 3", "expected a value"},
-    {NULL, "--train.lr=[3", "command line: key `train.lr`: not valid YAML"},
+    {NULL, "--train.lr=# 3", "expected a number, real > 0, got `# 3`"},
+    {NULL, "--train.lr=[3]", "expected a number, real > 0, got `[3]`"},
+    {NULL, "--train.layers=[3", "command line: key `train.layers`: not valid YAML"},
+    {NULL, "--members={count: 3", "command line: key `members`: not valid YAML"},
+    {NULL, "--run.dir=a\xff", "command line: key `run.dir`: expected UTF-8, got other bytes"},
+    {NULL, "--run.dir=a\xed\xa0\x80", "command line: key `run.dir`: expected UTF-8, got other bytes"},
+    /* Names that other programs give to keys, and keys without their section. */
+    {NULL, "--lr=1", "key `lr`: unknown; did you mean `train.lr` or `student.lr`?"},
+    {NULL, "--learning-rate=1", "unknown; did you mean `train.lr` or `student.lr`?"},
+    {NULL, "--epochs=1", "unknown; did you mean `train.epochs` or `student.epochs`?"},
+    {NULL, "--seed=1", "unknown; did you mean `run.seed` or `train.seed` or `student.seed`?"},
+    {NULL, "--batch-size=1", "unknown; did you mean `train.batch` or `student.batch` or `eval.batch`?"},
+    {"batch_size: 1\n", NULL, "t.yaml:8: key `batch_size`: unknown; did you mean `train.batch` or"},
+    {"train: {learning_rate: 1}\n", NULL, "t.yaml:8: key `train.learning_rate`: unknown; did you mean `train.lr`?"},
+    {"student.batch_size: 1\n", NULL, "unknown; did you mean `student.batch`?"},
+    {"student.kd.learning_rate: 1\n", NULL, "unknown; did you mean `student.kd.lr`?"},
+    {"members.overrides.1.batch_size: 1\n", NULL, "unknown; did you mean `members.overrides.1.batch`?"},
+    {"ensemble_size: 1\n", NULL, "unknown; did you mean `members.count`?"},
+    {NULL, "--temperature=1", "unknown; did you mean `student.temperature`?"},
+    {"train.temperature: 1\n", NULL, "unknown; nearest known key is `student.temperature`"},
+    {NULL, "--output-dir=r", "unknown; did you mean `run.dir`?"},
+    {NULL, "--shuffle-buffer=3",
+     "key `shuffle-buffer`: unknown, and no known key is near it; `tribikos config --help`"},
+    {"hydra.everything: 3\n", NULL, "unknown, and no known key is near it"},
     /* Contradictions. */
     {NULL, "--run.dir=", "key `run.dir`: required"},
     {NULL, "--data.train=[]", "key `data.train`: required"},
@@ -249,15 +288,41 @@ static const bad table[] = {
     {"members.overrides.03.lr: 1\n", NULL, "there is no member `03`"},
     {"members.overrides: {x: {lr: 1}}\n", NULL, "there is no member `x`"},
     {"student.foo.lr: 1\n", NULL, "key `student.foo.lr`: no student has the name `foo`; `students` is [hydra, kd]"},
-    {"students: [a, a]\n", NULL, "the name `a` is given twice"},
-    {"students: [a b]\n", NULL, "a name is 1 to 40 letters, digits, - and _, got `a b`"},
-    {"students: ['']\n", NULL, "a name is 1 to 40 letters"},
+    {"students: [kd, kd]\n", NULL, "the name `kd` is given twice"},
+    {"students: [a b]\n", NULL, "a name is 1 to 64 letters, digits, - and _, got `a b`"},
+    {"students: ['']\n", NULL, "a name is 1 to 64 letters"},
+    {"students: [aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]\n", NULL,
+     "a name is 1 to 64 letters, digits, - and _, got 65: `aaa"},
+    {"students: [proxy_endd]\n", NULL,
+     "t.yaml:8: key `students`: no method has the name `proxy_endd`, did you mean `proxy-endd`? A student of your own "
+     "name needs `student.proxy_endd.method`"},
+    {NULL, "--students=[ednd]", "command line: key `students`: no method has the name `ednd`, did you mean `endd`?"},
+    {"students: [ednd]\n", "--student.method=hydra", "did you mean `endd`?"},
+    {NULL, "--students=[hydr]", "did you mean `hydra`?"},
+    {NULL, "--students=[distilled]",
+     "no method has the name `distilled`; take one of hydra, kd, endd, proxy-endd, batchensemble, latentbe, or set "
+     "`student.distilled.method` to one of them"},
+    /* Grids. */
+    {"students: [ednd]\nstudent.grid.seed: [1, 2]\n", NULL, "did you mean `endd`?"},
+    {"student.grid: [1, 2]\n", NULL, "key `student.grid`: expected a section such as {seed: [1, 2, 3]}, got a value"},
+    {"student.grid: {temprature: [1, 2]}\n", NULL, "a student has no key `student.temprature`, so no grid can vary it"},
+    {"student.grid: {method: [kd, endd]}\n", NULL, "a grid varies a method's settings; name several methods"},
+    {"student.grid: {seed: []}\n", NULL, "expected a list of values, got none"},
+    {"student.grid: {seed: {a: 1}}\n", NULL,
+     "t.yaml:8: key `student.grid.seed`: expected a list of values, got a section"},
+    {"student.grid: {temperature: [1, hot]}\n", NULL,
+     "t.yaml:8: key `student.hydra-temperature-hot.temperature`: expected a number, real [0.01, 1000], got `hot`"},
+    {"student.grid: {temperature: [1, 2]}\nstudent.kd.temperature: 3\n", NULL,
+     "t.yaml:8: key `student.grid.temperature`: contradicts `student.kd.temperature`, which fixes the value; drop one"},
+    {"student.grid: {layers: ['dense 100, relu, dense 100, relu, dense 100, relu, split, dense 10']}\n", NULL,
+     "key `student.grid.layers`: a name is 1 to 64 letters, digits, - and _, got "},
+    {"students: [grid]\nstudent.grid.method: kd\n", NULL, "a grid varies"},
     {"students: [../x]\n", NULL, "got `../x`"},
     {"students: [lr]\n", NULL, "the name `lr` is taken by the key `student.lr`"},
     {"students: [uncertainty]\n", NULL, "the name `uncertainty` is one that the report itself uses"},
     {"eval.ood: [far]\n", NULL, "t.yaml:8: key `eval.ood`: nothing says what `far` is; set `ood.far.files`"},
     {"eval.ood: [a, a]\nood: {a: {files: [x]}}\n", NULL, "key `eval.ood`: the name `a` is given twice"},
-    {"eval.ood: [a.b]\n", NULL, "a name is 1 to 40 letters, digits, - and _, got `a.b`"},
+    {"eval.ood: [a.b]\n", NULL, "a name is 1 to 64 letters, digits, - and _, got `a.b`"},
     {"eval.ood: [test]\n", NULL, "the name `test` is one that the report itself uses"},
     {"ood: {far: {files: [x]}}\n", NULL,
      "t.yaml:8: key `ood.far.files`: no set has the name `far`; name it in `eval.ood`"},
@@ -290,6 +355,8 @@ static void check(const char *text, const char *flag, const char *fragment)
 static void each_of_the_table(void **state)
 {
     (void)state;
+    (void)unsetenv("TRB_NOT_SET");
+    assert_int_equal(setenv("TRB_EMPTY", "", 1), 0);
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         char text[1024];
         (void)snprintf(text, sizeof text, "%s%s", SMALL, table[i].text != NULL ? table[i].text : "");
@@ -327,7 +394,7 @@ static void whole_files(void **state)
 static void cut_anywhere(void **state)
 {
     (void)state;
-    const char *text = SMALL "members: {count: 3, overrides: {1: {seed: 9, lr: \"0.5\"}}}\nstudents: [kd, 'a']\n";
+    const char *text = SMALL "members: {count: 3, overrides: {1: {seed: 9, lr: \"0.5\"}}}\nstudents: [kd, 'hydra']\n";
     char part[1024];
     for (size_t n = 0; n < strlen(text); n++) {
         trb_config *c = NULL;

@@ -78,6 +78,7 @@ static void specific_over_general(void **state)
                              "students: [kd, a-b_3, c]\n"
                              "student:\n"
                              "  lr: 0.25\n"
+                             "  a-b_3: {split: 2}\n"
                              "  kd: {layers: [dense 8, relu, split, dense 10], lr: 0.125}\n"
                              "  c: {method: kd, seed: 3}\n";
     const char *flags[] = {"--student.lr=0.75", "--train.lr=2"};
@@ -199,7 +200,8 @@ static void flags_leave_out(void **state)
                  "key `student.kd.lt`: unknown");
 }
 
-static void flags_are_yaml(void **state)
+/* A value is what the shell hands over; only lists and sections are YAML. */
+static void values_of_flags(void **state)
 {
     (void)state;
     const char *flags[] = {"--train.layers=[dense 200, relu, dense 10]",
@@ -208,6 +210,7 @@ static void flags_are_yaml(void **state)
                            "--members=0-2,5",
                            "--data.train=one.h5",
                            "--run.dir=a=b",
+                           "--data.test=[\"a, b\", 'it''s', x]",
                            "--student.layers=",
                            "--train.epochs=3",
                            "--train.epochs=4"};
@@ -220,6 +223,9 @@ static void flags_are_yaml(void **state)
     assert_int_equal(c->data.n_train, 1);
     assert_string_equal(c->data.train[0], "one.h5");
     assert_string_equal(c->run.dir, "a=b");
+    assert_int_equal(c->data.n_test, 3);
+    assert_string_equal(c->data.test[0], "a, b");
+    assert_string_equal(c->data.test[1], "it's");
     assert_string_equal(c->student[0].fit.layers, "");
     assert_int_equal(c->train.epochs, 4); /* the last flag wins */
     trb_config_destroy(c);
@@ -255,22 +261,34 @@ static void layers_in_every_spelling(void **state)
     }
 }
 
-/* A preset stays as it was written, also where its text decides bits, and a split may be a name in it. */
+/* A preset stays a preset, and a split may be a name in it. Where its text decides bits, CIFAR's residual networks have
+ * their earlier name, whichever is given. */
 static void presets_are_kept(void **state)
 {
     (void)state;
     const char *text =
         SMALL "members.overrides: {1: {layers: ['wrn16-4  10']}}\n"
               "student.kd: {layers: [conv 16 3 stride 2 pad 1, split, name head_1.x-2, relu, resnet8 10]}\n";
-    const char *flags[] = {"--train.layers=[resnet20 10]", "--student.split=stage3.block3"};
-    trb_config *c = parse(text, 2, flags);
-    assert_string_equal(c->train.layers, "resnet20 10");
-    assert_string_equal(c->member[1].layers, "wrn16-4 10");
-    assert_non_null(strstr(of_member(c, 0), "\nlayers: [resnet20 10]\n"));
-    assert_string_equal(c->student[0].split, "stage3.block3");
-    assert_non_null(strstr(of_student(c, 0), "\nsplit: stage3.block3\n"));
-    assert_non_null(strstr(of_student(c, 0), "\ntrain.layers: [resnet20 10]\n"));
-    assert_string_equal(c->student[1].fit.layers, "conv 16 3 stride 2 pad 1, split, name head_1.x-2, relu, resnet8 10");
+    const char *flags[2][2] = {{"--train.layers=[resnet20 10]", "--student.split=stage3.block3"},
+                               {"--train.layers=[cifar-resnet20 10]", "--student.split=stage3.block3"}};
+    for (size_t i = 0; i < 2; i++) {
+        trb_config *c = parse(text, 2, flags[i]);
+        assert_string_equal(c->train.layers, "cifar-resnet20 10");
+        assert_string_equal(c->member[1].layers, "wrn16-4 10");
+        assert_non_null(strstr(of_member(c, 0), "\nlayers: [resnet20 10]\n"));
+        assert_string_equal(c->student[0].split, "stage3.block3");
+        assert_non_null(strstr(of_student(c, 0), "\nsplit: stage3.block3\n"));
+        assert_non_null(strstr(of_student(c, 0), "\ntrain.layers: [resnet20 10]\n"));
+        assert_string_equal(c->student[1].fit.layers,
+                            "conv 16 3 stride 2 pad 1, split, name head_1.x-2, relu, cifar-resnet8 10");
+        assert_non_null(strstr(of_student(c, 1), "\nlayers: [conv 16 3 stride 2 pad 1, split, name head_1.x-2, relu, "
+                                                 "resnet8 10]\n"));
+        trb_config_destroy(c);
+    }
+    /* A depth that does not exist keeps its name, which the refusal of the network then has. */
+    const char *none = "--train.layers=[resnet18 10]";
+    trb_config *c = parse(SMALL, 1, &none);
+    assert_string_equal(c->train.layers, "resnet18 10");
     trb_config_destroy(c);
 }
 
@@ -283,7 +301,7 @@ static void layers_of_students(void **state)
               "student: {hydra: {layers: [resnet8 10], split: stage3}, kd: {layers: [dense 4, dense 10]},\n"
               "          whole: {method: kd, split: ''}, other: {layers: [dense 4, split, dense 10]}}\n";
     trb_config *c = parse(text, 0, NULL);
-    assert_string_equal(c->student[0].fit.layers, "resnet8 10");
+    assert_string_equal(c->student[0].fit.layers, "cifar-resnet8 10");
     assert_string_equal(c->student[0].split, "stage3");
     assert_non_null(strstr(of_student(c, 0), "\nsplit: stage3\n"));
     assert_non_null(strstr(of_student(c, 0), "\nlayers: [resnet8 10]\n"));
@@ -297,7 +315,7 @@ static void layers_of_students(void **state)
     const char *flags[] = {"--student.layers=[resnet8 10]", "--student.split=", "--student.hydra.split=stage3",
                            "--student.kd.split=fc"};
     c = parse(SMALL, 4, flags);
-    assert_string_equal(c->student[0].fit.layers, "resnet8 10");
+    assert_string_equal(c->student[0].fit.layers, "cifar-resnet8 10");
     assert_string_equal(c->student[0].split, "stage3");
     assert_string_equal(c->student[1].split, "fc");
     trb_config_destroy(c);
@@ -342,6 +360,148 @@ static void lists_of_numbers(void **state)
     trb_config_destroy(c);
 }
 
+static void paths(void **state)
+{
+    (void)state;
+    assert_int_equal(setenv("HOME", "/home/me", 1), 0);
+    assert_int_equal(setenv("TRB_A", "/scratch", 1), 0);
+    assert_int_equal(setenv("TRB_B", "b$c", 1), 0); /* what a variable holds is not replaced again */
+    static const struct {
+        const char *given, *is, *printed;
+    } each[] = {{"~", "/home/me", "/home/me"},
+                {"~/x", "/home/me/x", "/home/me/x"},
+                {"~root/x", "/root/x", "/root/x"},
+                {"x~", "x~", "\"x~\""},
+                {"./~x", "./~x", "\"./~x\""},
+                {"$TRB_A/x", "/scratch/x", "/scratch/x"},
+                {"${TRB_A}x", "/scratchx", "/scratchx"},
+                {"a/$TRB_B-$TRB_B", "a/b$c-b$c", "\"a/b$$c-b$$c\""},
+                {"a$$b", "a$b", "\"a$$b\""},
+                {"$$HOME", "$HOME", "\"$$HOME\""},
+                {"exp #3", "exp #3", "\"exp #3\""},
+                {"a: b", "a: b", "\"a: b\""},
+                {"@x", "@x", "\"@x\""},
+                {"[x]", "[x]", "\"[x]\""},
+                {"{x: 1}", "{x: 1}", "\"{x: 1}\""},
+                {"'a'", "'a'", "\"'a'\""},
+                {"null", "null", "\"null\""}};
+    for (size_t i = 0; i < sizeof each / sizeof *each; i++) {
+        char flag[64], line[64], *text = NULL;
+        const char *flags[] = {flag};
+        (void)snprintf(flag, sizeof flag, "--run.dir=%s", each[i].given);
+        (void)snprintf(line, sizeof line, "  dir: %s\n", each[i].printed);
+        trb_config *c = parse(SMALL, 1, flags);
+        assert_string_equal(c->run.dir, each[i].is);
+        assert_int_equal(trb_config_print(c, &text), TRB_OK);
+        if (strstr(text, line) == NULL) fail_msg("expected `%s` in %s", line, text);
+        trb_config *again = parse(text, 0, NULL);
+        assert_string_equal(again->run.dir, each[i].is);
+        trb_free(text);
+        trb_config_destroy(c);
+        trb_config_destroy(again);
+    }
+    const char *lists[] = {"--data.train=[$TRB_A/x, ~/y]", "--eval.ood=[far]", "--ood.far.files=~/z",
+                           "--ood.far.root=$TRB_A", "--run.resume=$TRB_A/c.h5"};
+    trb_config *c = parse(SMALL "data.root: ~/data\n", 5, lists);
+    assert_string_equal(c->data.root, "/home/me/data");
+    assert_string_equal(c->data.train[0], "/scratch/x");
+    assert_string_equal(c->data.train[1], "/home/me/y");
+    assert_string_equal(c->eval.ood[0].files[0], "/home/me/z");
+    assert_string_equal(c->eval.ood[0].root, "/scratch");
+    assert_string_equal(c->run.resume, "/scratch/c.h5");
+    trb_config_destroy(c);
+
+    /* What other ranks need to read the same. */
+    trb_text names = {0};
+    char *all = NULL;
+    assert_ok(trb_config_variables("a: $A/${B_1}x $$C $ ${D $1\nb: '$E'", &names));
+    assert_ok(trb_text_take(&names, &all));
+    assert_string_equal(all, "A\nB_1\nE\n");
+    trb_free(all);
+}
+
+static void byte_order_marks(void **state)
+{
+    (void)state;
+    trb_config *c = parse("\xef\xbb\xbf" SMALL, 0, NULL);
+    assert_string_equal(c->run.dir, "runs/t");
+    trb_config_destroy(c);
+}
+
+static void expect_names(const trb_config *c, size_t n, const char *const *names)
+{
+    assert_int_equal(c->n_students, n);
+    for (size_t i = 0; i < n; i++) assert_string_equal(c->student[i].name, names[i]);
+}
+
+static void grids(void **state)
+{
+    (void)state;
+    const char *text = SMALL "students: [hydra, endd, mine, kd]\n"
+                             "student:\n"
+                             "  grid: {temperature: [1, 0.5], seed: [7, 8]}\n"
+                             "  hydra: {lr: 0.125}\n"
+                             "  mine: {method: kd, grid: {temperature: 3}}\n"
+                             "  kd-temperature-1-seed-8: {lr: 0.5}\n";
+    static const char *const names[] = {"hydra-temperature-1-seed-7",
+                                        "hydra-temperature-1-seed-8",
+                                        "hydra-temperature-0_5-seed-7",
+                                        "hydra-temperature-0_5-seed-8",
+                                        "endd-seed-7", /* which reads no temperature */
+                                        "endd-seed-8",
+                                        "mine-seed-7-temperature-3",
+                                        "mine-seed-8-temperature-3",
+                                        "kd-temperature-1-seed-7",
+                                        "kd-temperature-1-seed-8",
+                                        "kd-temperature-0_5-seed-7",
+                                        "kd-temperature-0_5-seed-8"};
+    char *printed = NULL;
+    size_t first = 9;
+    trb_config *c = parse(text, 0, NULL);
+    expect_names(c, 12, names);
+    const trb_student_opts *s = c->student;
+    assert_true(s[3].tempering.temperature == 0.5 && s[3].fit.seed == 8 && s[3].fit.lr == 0.125);
+    assert_string_equal(s[3].method->name, "hydra");
+    assert_string_equal(s[4].method->name, "endd");
+    assert_string_equal(s[6].method->name, "kd");
+    assert_true(s[6].tempering.temperature == 3.0 && s[6].fit.seed == 7);
+    assert_true(s[9].fit.lr == 0.5 && s[8].fit.lr == 0.001);
+    /* Students of a grid are those that one would have written by hand. */
+    const char *by_hand[] = {"--students=[x]", "--student.x.method=hydra", "--student.x.temperature=0.5",
+                             "--student.x.seed=8", "--student.x.lr=0.125"};
+    trb_config *one = parse(SMALL, 5, by_hand);
+    assert_string_equal(of_student(c, 3), of_student(one, 0));
+    trb_config_destroy(one);
+    /* What differs in its seed alone. */
+    const size_t groups[] = {0, 0, 2, 2, 4, 4, 6, 6, 8, 9, 10, 10};
+    for (size_t i = 0; i < 12; i++) {
+        assert_ok(trb_config_but_seed(c, i, &first));
+        assert_int_equal(first, groups[i]);
+    }
+    /* The resolved configuration has no grid. */
+    assert_ok(trb_config_print(c, &printed));
+    assert_null(strstr(printed, "grid"));
+    trb_config *again = parse(printed, 0, NULL);
+    expect_names(again, 12, names);
+    for (size_t i = 0; i < 12; i++) assert_string_equal(of_student(again, i), of_student(c, i));
+    trb_config_destroy(again);
+    trb_config_destroy(c);
+    trb_free(printed);
+    /* A flag names a student of the grid, or a method whose grid it is. */
+    const char *few[] = {"--students=[hydra-temperature-0_5-seed-8, endd]"};
+    static const char *const chosen[] = {"hydra-temperature-0_5-seed-8", "endd-seed-7", "endd-seed-8"};
+    c = parse(text, 1, few);
+    expect_names(c, 3, chosen);
+    assert_true(c->student[0].tempering.temperature == 0.5 && c->student[0].fit.lr == 0.125);
+    trb_config_destroy(c);
+    /* A grid by flags. */
+    const char *flags[] = {"--students=[kd]", "--student.grid.seed=[1, 2]", "--student.kd.grid.lr=[0.1]"};
+    static const char *const flagged[] = {"kd-seed-1-lr-0_1", "kd-seed-2-lr-0_1"};
+    c = parse(SMALL, 3, flags);
+    expect_names(c, 2, flagged);
+    trb_config_destroy(c);
+}
+
 static void root_falls_back(void **state)
 {
     (void)state;
@@ -381,11 +541,20 @@ static void statistics(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(defaults),          cmocka_unit_test(specific_over_general),
-                                       cmocka_unit_test(recipes),           cmocka_unit_test(flags_leave_out),
-                                       cmocka_unit_test(flags_are_yaml),    cmocka_unit_test(layers_in_every_spelling),
-                                       cmocka_unit_test(presets_are_kept),  cmocka_unit_test(layers_of_students),
-                                       cmocka_unit_test(layers_of_members), cmocka_unit_test(lists_of_numbers),
-                                       cmocka_unit_test(root_falls_back),   cmocka_unit_test(statistics)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(defaults),
+                                       cmocka_unit_test(specific_over_general),
+                                       cmocka_unit_test(recipes),
+                                       cmocka_unit_test(flags_leave_out),
+                                       cmocka_unit_test(values_of_flags),
+                                       cmocka_unit_test(layers_in_every_spelling),
+                                       cmocka_unit_test(presets_are_kept),
+                                       cmocka_unit_test(layers_of_students),
+                                       cmocka_unit_test(layers_of_members),
+                                       cmocka_unit_test(lists_of_numbers),
+                                       cmocka_unit_test(paths),
+                                       cmocka_unit_test(byte_order_marks),
+                                       cmocka_unit_test(grids),
+                                       cmocka_unit_test(root_falls_back),
+                                       cmocka_unit_test(statistics)};
     return cmocka_run_group_tests(tests, NULL, nothing_held);
 }

@@ -66,9 +66,9 @@ static void everything_else(void **state)
 {
     (void)state;
     const char *flags[] = {
-        "--run.dir=\"a \\\"b\\\\ c\\t: #\"",
-        "--data.root='null'",
-        "--data.train=[\"it's\", 'true', '12', \"\\u00fc\", \"-x\"]",
+        "--run.dir=a \"b\\ c\t: #'$$HOME\xe2\x80\xa8\xef\xbb\xbf\xc2\x9b",
+        "--data.root=null",
+        "--data.train=[\"it's\", 'true', '12', \"\\u00fc\", \"-x\", \"./~y\", \"a, b\", '[x]']",
         "--members={count: 12, overrides: {10: {seed: 9, nesterov: true, optimizer: sgd}, 2: {eps: 3e-7}}}",
         "--members=0,2-4,11",
         "--train.lr=0.1234567890123456789",
@@ -77,6 +77,7 @@ static void everything_else(void **state)
         "--cache.dtype=float16",
         "--cache.memory=3",
         "--students=[x, kd]",
+        "--student.x.method=hydra",
         "--student.x.layers=dense 3, split, dense 4",
         "--student.kd.method=hydra",
         "--student.kd.temperature=1.5",
@@ -103,6 +104,7 @@ static void everything_else(void **state)
         "  overrides:\n    2:\n      eps: 3.0e-7\n      augment: [mixup 0.2]\n    10:\n      "
         "seed: 9\n      optimizer: sgd\n"
         "      nesterov: true\n",
+        "  dir: \"a \\\"b\\\\ c\\x09: #'$$HOME\\u2028\\ufeff\\x9b\"\n",
         "  root: \"null\"\n",
         "  layers: [name a-b.c, relu, wrn10-2 10]\n",
         "    split: stage2\n",
@@ -116,7 +118,7 @@ static void everything_else(void **state)
         "  ood: [far, near-by]\n  corruptions: [shift, noise]\n",
         "ood:\n  far:\n    files: [a, b]\n    format: idx\n    root: /x\n    layout: auto\n    x: x\n"
         "  near-by:\n    files: [c]\n    format: cifar100\n    root: \"null\"\n    layout: auto\n    x: x\n",
-        "\"it's\", \"true\", \"12\"",
+        "\"it's\", \"true\", \"12\", \"\xc3\xbc\", \"-x\", \"./~y\", \"a, b\", \"[x]\"]\n",
         NULL};
     prints_back(SMALL, sizeof flags / sizeof flags[0], flags, fragments);
     const char *none[] = {"--students=[]"}, *empty[] = {"students: []\n", NULL};

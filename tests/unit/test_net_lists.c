@@ -74,7 +74,7 @@ static void mistakes_are_named(void **state)
         {"dens 3", "did you mean \"dense\""},
         {"dense 3, splt, dense 2", "did you mean \"split\""},
         {"nmae x, dense 2", "did you mean \"name\""},
-        {"resnet 10", "did you mean \"resnet20\""},
+        {"resnet 10", "did you mean \"cifar-resnet20\""},
         {"wrn 10", "there is no layer \"wrn\""},
         {"lenet 10", "did you mean \"lenet5\""},
         {"maxpol 2", "did you mean \"maxpool\""},

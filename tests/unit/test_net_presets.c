@@ -30,6 +30,7 @@ static void presets_are_lists(void **state)
     (void)state;
     static const char *const lists[][2] = {
         {"lenet5 10", LENET5("10")},
+        {"cifar-resnet8 100", RESNET8("100")},
         {"resnet8 100", RESNET8("100")},
         {"wrn10-1 3", "name stem, conv 16 3 pad 1, "
                       "name stage1.block1, fork, norm, relu, conv 16 3 pad 1, norm, relu, conv 16 3 pad 1, add, "
@@ -100,31 +101,33 @@ static void mistakes_are_named(void **state)
 {
     (void)state;
     static const char *const bad[][2] = {
-        {"resnet21 10",
-         "layers: item 1: resnet21: no residual network of that depth; 6n + 2 up to 1202, e.g. resnet20"},
-        {"relu, resnet18 10", "item 2: resnet18: no residual"},
-        {"resnet2 10", "resnet2: no residual"},
-        {"resnet0 10", "resnet0: no residual"},
-        {"resnet1208 10", "resnet1208: no residual"},
-        {"resnet18446744073709551636 10", "resnet18446744073709551636: no residual"},
+        {"cifar-resnet21 10",
+         "layers: item 1: cifar-resnet21: no residual network of that depth; 6n + 2 up to 1202, e.g. cifar-resnet20"},
+        {"relu, resnet18 10",
+         "item 2: resnet18: no network of this program; its residual networks are CIFAR's, of depth "
+         "6n + 2 up to 1202, e.g. cifar-resnet20"},
+        {"cifar-resnet2 10", "cifar-resnet2: no residual"},
+        {"cifar-resnet0 10", "cifar-resnet0: no residual"},
+        {"cifar-resnet1208 10", "cifar-resnet1208: no residual"},
+        {"cifar-resnet18446744073709551636 10", "cifar-resnet18446744073709551636: no residual"},
         {"wrn20-4 10", "item 1: wrn20-4: no wide residual network of that depth; 6n + 4 up to 1202, e.g. wrn28-10"},
         {"wrn4-4 10", "wrn4-4: no wide residual"},
         {"wrn1204-4 10", "wrn1204-4: no wide residual"},
-        {"resnet20",
-         "layers: item 1, \"resnet20\": expected \"resnetD K\" with K outputs, 1 to 16777216, as in \"resnet20 10\""},
+        {"cifar-resnet20", "layers: item 1, \"cifar-resnet20\": expected \"cifar-resnetD K\" with K outputs, 1 to "
+                           "16777216, as in \"cifar-resnet20 10\""},
         {"lenet5", "item 1, \"lenet5\": expected \"lenet5 K\" with K outputs, 1 to 16777216, as in \"lenet5 10\""},
         {"relu, wrn28-10, relu",
          "item 2, \"wrn28-10\": expected \"wrnD-W K\" with a width W from 1 to 1000 and K outputs, 1 to "
          "16777216, as in \"wrn28-10 10\""},
-        {"resnet20 0", "expected \"resnetD K\""},
-        {"resnet20 16777217", "expected \"resnetD K\""},
-        {"resnet20 99999999999999999999999", "expected \"resnetD K\""},
-        {"resnet20 -1", "expected \"resnetD K\""},
-        {"resnet20 ten", "expected \"resnetD K\""},
-        {"resnet20 10 10", "item 1, \"resnet20 10 10\": expected"},
-        {"resnet20 10x", "expected \"resnetD K\""},
-        {"resnet20-4 10", "expected \"resnetD K\""},
-        {"resnet20x 10", "expected \"resnetD K\""},
+        {"cifar-resnet20 0", "expected \"cifar-resnetD K\""},
+        {"cifar-resnet20 16777217", "expected \"cifar-resnetD K\""},
+        {"cifar-resnet20 99999999999999999999999", "expected \"cifar-resnetD K\""},
+        {"cifar-resnet20 -1", "expected \"cifar-resnetD K\""},
+        {"cifar-resnet20 ten", "expected \"cifar-resnetD K\""},
+        {"cifar-resnet20 10 10", "item 1, \"cifar-resnet20 10 10\": expected"},
+        {"cifar-resnet20 10x", "expected \"cifar-resnetD K\""},
+        {"cifar-resnet20-4 10", "expected \"cifar-resnetD K\""},
+        {"cifar-resnet20x 10", "expected \"cifar-resnetD K\""},
         {"lenet510", "expected \"lenet5 K\""},
         {"lenet50 10", "expected \"lenet5 K\""},
         {"wrn28 10", "expected \"wrnD-W K\""},
@@ -132,9 +135,9 @@ static void mistakes_are_named(void **state)
         {"wrn28-0 10", "expected \"wrnD-W K\""},
         {"wrn28-1001 10", "expected \"wrnD-W K\""},
         {"wrn28-10x4 10", "expected \"wrnD-W K\""},
-        {"resnet20 10,", "item 2 is empty"},
-        {"resnet20 10, dense", "item 2, \"dense\""},
-        {"resnet20 10, relu, resnet8 10", "the name \"stem\" is given twice"},
+        {"cifar-resnet20 10,", "item 2 is empty"},
+        {"cifar-resnet20 10, dense", "item 2, \"dense\""},
+        {"cifar-resnet20 10, relu, resnet8 10", "the name \"stem\" is given twice"},
         {"name x, resnet8 10", "the name \"x\" names nothing"},
         {"resnet8 10, name stage1.block1, dense 3", "the name \"stage1.block1\" is given twice"},
     };

@@ -55,11 +55,11 @@ static const bench benches[] = {
     {"mlp", "dense 200, relu, dense 200, relu, dense 10", NULL, {1, 28, 28}, 1, 128, true, ADAM},
     {"hydra", "dense 200, relu, dense 200, relu, dense 10", "2", {1, 28, 28}, 20, 128, true, ADAM},
     {"deep", DEEP, NULL, {1, 20, 20}, 1, MOST_ROWS, true, ADAM},
-    {"resnet20", "resnet20 10", NULL, {3, 32, 32}, 1, 128, true, SGD},
-    {"resnet20_infer", "resnet20 10", NULL, {3, 32, 32}, 1, 128, false, SGD},
-    {"hydra_fc", "resnet20 10", "fc", {3, 32, 32}, 20, 128, true, SGD},
-    {"hydra_fc_1", "resnet20 10", "fc", {3, 32, 32}, 1, 128, true, SGD},
-    {"hydra_block", "resnet20 10", "stage3.block3", {3, 32, 32}, 10, 128, true, SGD},
+    {"resnet20", "cifar-resnet20 10", NULL, {3, 32, 32}, 1, 128, true, SGD},
+    {"resnet20_infer", "cifar-resnet20 10", NULL, {3, 32, 32}, 1, 128, false, SGD},
+    {"hydra_fc", "cifar-resnet20 10", "fc", {3, 32, 32}, 20, 128, true, SGD},
+    {"hydra_fc_1", "cifar-resnet20 10", "fc", {3, 32, 32}, 1, 128, true, SGD},
+    {"hydra_block", "cifar-resnet20 10", "stage3.block3", {3, 32, 32}, 10, 128, true, SGD},
 };
 
 static void must(trb_status st)

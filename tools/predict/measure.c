@@ -94,7 +94,7 @@ int main(int argc, char **argv)
     static double forward[STEPS], whole[STEPS];
     trb_rng rng = trb_rng_open(1, TRB_USE_TEST, 0, 0, 0);
     must(trb_blas_open(1));
-    must(trb_net_expand("resnet20 10", &list));
+    must(trb_net_expand("cifar-resnet20 10", &list));
     must(trb_net_insert_split(list, "fc", &split));
     must(trb_net_create(split, (trb_shape){3, 32, 32}, HEADS, &net));
     must(trb_work_create(net, ROWS, true, &work));

@@ -41,7 +41,7 @@ def text(value):
 
 
 def resnet(depth, outputs):
-    """The list that the preset "resnetD K" expands into; see trb_net_expand()."""
+    """The list that the preset "cifar-resnetD K" expands into; see trb_net_expand()."""
     items = ["name stem", "conv 16 3 pad 1", "norm", "relu"]
     for stage, filters in enumerate((16, 32, 64), 1):
         for block in range(1, (depth - 2) // 6 + 1):
