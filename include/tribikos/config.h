@@ -49,6 +49,7 @@ typedef struct {
     bool match_uncertainty;           /* spread the heads until theirs is the members' */
     uint64_t head_lanes, head_groups; /* see grid.h */
     trb_fit_opts fit;
+    bool retrain; /* train it again although it is there: trb_config_retrain(), no key */
 } trb_student_opts;
 
 /** A data set out of distribution: its samples belong to none of the training set's classes. */
@@ -113,6 +114,7 @@ typedef struct {
         double stall_seconds, timeout; /* 0: never */
     } comm;
     struct {
+        char *name;  /* of the report: RUN/report/NAME; "": RUN/report */
         char *split; /* "test", "validation", "train" */
         uint64_t batch, bins;
         size_t n_ood, n_corruptions;
@@ -135,6 +137,10 @@ typedef struct {
  */
 trb_status trb_config_parse(const char *name, const char *text, size_t n_flags, char *const *flags, trb_config **out);
 void trb_config_destroy(trb_config *c);
+
+/** Mark the students that are to be trained again. Local.
+ * \param[in] names  "hydra,kd", or "all"   \return TRB_OK; TRB_ECONFIG if there is no such student */
+trb_status trb_config_retrain(trb_config *c, const char *names);
 
 /** The resolved configuration as YAML: every key, ready to be read again. Local. \param[out] out  trb_free() */
 trb_status trb_config_print(const trb_config *c, char **out);

@@ -4,7 +4,8 @@
  *
  * | a member, shard or student | the stage |
  * | is complete and of this configuration | keeps it |
- * | is complete, but of another configuration | stops with an error |
+ * | is complete, but of another configuration | stops with an error that names all of them and what differs |
+ * | is a student that is to be trained again | keeps it aside until the new one is there |
  * | is damaged | stops with an error for weights; writes a shard again |
  * | is missing | makes it |
  *
@@ -12,7 +13,7 @@
  * refused.
  *
  *     RUN/config.yaml   RUN/members/m000/{weights.h5, metrics.jsonl}   RUN/cache/
- *     RUN/student/NAME/{weights.h5, metrics.jsonl}   RUN/report/{report.json, predictions.h5}
+ *     RUN/student/NAME/{weights.h5, metrics.jsonl}   RUN/report/[NAME/]{report.json, predictions.h5}
  */
 #ifndef TRB_STAGES_H
 #define TRB_STAGES_H
@@ -91,6 +92,7 @@ enum { TRB_SCORE_MODEL, TRB_SCORE_TOTAL, TRB_SCORE_MAX, TRB_SCORES };
 typedef struct {
     trb_task task;
     size_t n, samples, members; /* members: how many were evaluated; 0 if none could be */
+    uint64_t trained_on, evaluated_on; /* digests of the training set, and of the set with the evaluated samples */
     trb_report_row *row;        /* [n]; with members: m000, ... (only if their layers differ), member_mean, ensemble;
                                  * then the students */
     size_t *ood_samples;        /* [eval.ood] */
@@ -99,7 +101,8 @@ typedef struct {
     double *nll_by_size;        /* [members] calibrated NLL of ensembles of 1..M members; NULL if not calibrated */
 } trb_report;
 
-/** Evaluate and publish RUN/report.
+/** Evaluate and publish RUN/report, or RUN/report/NAME if `eval.name` is set. A report of other samples than these is
+ * never replaced.
  *
  * The figures have the same bits on any number of ranks, since every call has eval.batch rows. If weights of members
  * are missing, members are evaluated from the cache's logits, which were computed in calls of cache.block rows. The

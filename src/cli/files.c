@@ -1,17 +1,13 @@
 /* Commands of one process: they read a configuration, a cache or a file, and print. */
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "commands.h"
 #include "tribikos/cache.h"
 #include "tribikos/checkpoint.h"
-#include "tribikos/fault.h"
 #include "tribikos/file.h"
 #include "tribikos/h5.h"
 #include "tribikos/hash.h"
@@ -19,37 +15,6 @@
 #include "tribikos/memory.h"
 #include "tribikos/text.h"
 #include "tribikos/weights.h"
-
-trb_status trb__read_text(const char *path, char **text)
-{
-    enum { LARGEST = 1 << 20 }; /* bytes; a larger file is no configuration */
-    char *content = NULL;
-    trb_status st = TRB_OK;
-    int fd = -1;
-    TRB_TRY(trb_fault("file.open"));
-    if (trb_file_open(path, O_RDONLY, &fd) != TRB_OK) return TRB_ECONFIG;
-    FILE *f = fdopen(fd, "rb");
-    if (f == NULL) {
-        (void)close(fd);
-        return trb_fail(TRB_ENOMEM, "%s: cannot be read: %s", path, strerror(errno));
-    }
-    TRB_GO(trb_alloc(TRB_MEM_OTHER, LARGEST + 1, 1, &content));
-    TRB_GO(trb_fault("file.read"));
-    const size_t n = fread(content, 1, LARGEST + 1, f);
-    if (ferror(f) != 0) {
-        st = trb_fail(TRB_ECONFIG, "%s: cannot be read: %s", path, strerror(errno));
-    } else if (n > LARGEST || memchr(content, '\0', n) != NULL) {
-        st = trb_fail(TRB_ECONFIG, "%s: not a configuration (binary, or larger than 1 MiB)", path);
-    } else {
-        content[n] = '\0';
-        *text = content;
-        content = NULL;
-    }
-done:
-    trb_free(content);
-    (void)fclose(f);
-    return st;
-}
 
 static trb_status one_operand(const trb__arguments *a, const char *what)
 {
@@ -67,7 +32,7 @@ trb_status trb__command_config(const trb__arguments *a)
     } else {
         if (a->n_operands != 1)
             return trb_fail(TRB_ECONFIG, "`tribikos config` takes one configuration file, or --help");
-        TRB_GO(trb__read_text(a->operand[0], &text));
+        TRB_GO(trb_file_read_text(a->operand[0], TRB__CONFIG_BYTES, &text));
         TRB_GO(trb_config_parse(a->operand[0], text, a->n_flags, a->flag, &c));
         TRB_GO(trb_config_print(c, &out));
     }

@@ -9,6 +9,7 @@
  *   yaml.c        YAML into items, and settling      config.c     items into the typed structures, unknown keys
  *   check.c       contradictions between keys        print.c      the configuration as YAML
  *   reference.c   the reference of all keys          identity.c   what decides a network's bits
+ *   difference.c  how two identities differ          tree.c       YAML and JSON as keys and values
  */
 #ifndef TRB_CONFIG_INTERNAL_H
 #define TRB_CONFIG_INTERNAL_H
@@ -84,6 +85,8 @@ typedef struct {
 
 /* Flatten a YAML document and append its items. `key` is put in front of every key found ("" for a file). */
 trb_status trb__items_read(trb__items *items, trb__item_source source, const char *key, const char *text);
+/* The same for a file that is no configuration: null is a value, and lists may hold lists and sections. */
+trb_status trb__items_read_any(trb__items *items, const char *text);
 /* Sort; refuse a key that the file has twice; keep for every key the item of the strongest source. */
 trb_status trb__items_settle(trb__items *items);
 void trb__items_clear(trb__items *items);
@@ -138,6 +141,11 @@ size_t trb__layers_count(const char *layers, const char *word);
 
 /* Refuse contradictions between values that are each valid. */
 trb_status trb__config_check(const trb_config *c, const trb__items *items);
+
+/* How two identities differ, in words. A key that only one of them has is at its default in the other one.
+ * \param[in]  leave_out  kinds of lines that may differ   \param[out] out  NULL if they do not differ; trb_free() */
+enum { TRB__EXCHANGE = 1, TRB__CACHE = 2, TRB__FOLLOWED = 4 };
+trb_status trb__difference(const char *found, const char *asked, unsigned leave_out, char **out);
 
 /* Text that grows. open_memstream() owns its memory until the close copies it into memory of ours. */
 typedef struct {

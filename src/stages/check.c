@@ -4,6 +4,7 @@
 
 #include "eval.h"
 #include "fit.h"
+#include "report.h"
 
 /* Check networks, their trainings and the recipes of views. Local. */
 static trb_status check_networks(const trb_config *c, const trb__dataset *s)
@@ -21,13 +22,17 @@ static trb_status check_networks(const trb_config *c, const trb__dataset *s)
     return TRB_OK;
 }
 
-/* Check the data sets that will be evaluated. Collective over world; the status is agreed. */
-static trb_status check_sets(trb_comm *world, const trb_config *c, const trb__dataset *s)
+/* Check the data sets that will be evaluated. Collective over world; the status is agreed.
+ * \param[in] replaces  a report that exists would be replaced */
+static trb_status check_sets(trb_comm *world, const trb_config *c, const trb__dataset *s, bool replaces)
 {
     trb__dataset test = {0};
     const bool tests = strcmp(c->eval.split, "test") == 0;
     trb_status st = tests ? trb__dataset_load_test(world, c, s, &test) : TRB_OK;
     if (st == TRB_OK) st = trb_agree(world, trb__corruptions_check(c, tests ? &test.data : &s->data));
+    if (st == TRB_OK && replaces && trb_comm_rank(world) == 0)
+        st = trb__report_expect(c, tests ? test.data.digest : s->data.digest);
+    st = trb_agree(world, st);
     trb__dataset_clear(&test);
     for (size_t i = 0; st == TRB_OK && i < c->eval.n_ood; i++) {
         trb__dataset alien = {0};
@@ -37,10 +42,15 @@ static trb_status check_sets(trb_comm *world, const trb_config *c, const trb__da
     return st;
 }
 
-trb_status trb__check(trb_comm *world, const trb_config *c, const trb__dataset *s)
+static trb_status check(trb_comm *world, const trb_config *c, const trb__dataset *s, bool replaces)
 {
     TRB_TRY(trb_agree(world, check_networks(c, s)));
-    return check_sets(world, c, s);
+    return check_sets(world, c, s, replaces);
+}
+
+trb_status trb__check(trb_comm *world, const trb_config *c, const trb__dataset *s)
+{
+    return check(world, c, s, false);
 }
 
 static trb_status check_ranks(const trb_config *c, int ranks)
@@ -54,7 +64,8 @@ trb_status trb_stage_check(trb_comm *world, const trb_config *c)
     trb__dataset s = {0};
     TRB_TRY(trb__dataset_load(world, c, &s));
     trb_status st = trb_agree(world, check_ranks(c, trb_comm_size(world)));
-    if (st == TRB_OK) st = trb__check(world, c, &s);
+    if (st == TRB_OK) st = check(world, c, &s, true);
+    if (st == TRB_OK) st = trb__others_check(world, c, &s.data);
     trb__dataset_clear(&s);
     return st;
 }

@@ -2,13 +2,13 @@
 #ifndef TRB_STAGES_REPORT_H
 #define TRB_STAGES_REPORT_H
 
-#include "tribikos/data.h"
+#include "internal.h"
 #include "tribikos/h5.h"
-#include "tribikos/stages.h"
 
 /** report.json:
  *
- *   "program": trb_version(), "split": ..., "samples": N
+ *   "program": trb_version(), "name": eval.name, "task": ..., "members": how many the ensemble has, 0 if there is none
+ *   "split": ..., "digests": {"trained_on": ..., "evaluated_on": ...} of the data sets, "samples": N
  *   "models": {MODEL: {"accuracy": ..., ...}}       the figures of metrics.h, and more
  *   "ensembles": {"calibrated_nll": [...]}          of 1..M members; null if not calibrated
  *   "ood": {SET: {"samples": N, "models": {MODEL: {SCORE: {"auroc": ..., "aupr": ..., "fpr95": ...}}}}}
@@ -18,6 +18,13 @@
  * same double again; an unknown figure is null. brier_minus_1 is the form that the Hydra paper prints. ms_per_sample is
  * the only figure that is a measured time. */
 trb_status trb__report_publish(const char *path, const trb_config *c, const trb_report *r);
+
+/** The folder of the report that this configuration asks for, below the run. */
+trb__path trb__report_folder(const trb_config *c);
+/** Refuse to replace a report of other samples that would have the same name.
+ * \param[in] evaluated_on  the digest of the data set with the samples
+ * \return TRB_OK, also if there is no report, or one of an earlier version, which has no digest; TRB_EINTEGRITY */
+trb_status trb__report_expect(const trb_config *c, uint64_t evaluated_on);
 
 /** predictions.h5:
  *

@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -137,6 +138,44 @@ done:
     return st;
 }
 
+/* \param[in] bytes  of the file, and one more, which stays unused unless the file grows meanwhile */
+static trb_status read_all(FILE *f, const char *path, size_t bytes, char *content)
+{
+    TRB_TRY(trb_fault("file.read"));
+    const size_t n = fread(content, 1, bytes, f);
+    if (ferror(f) != 0) return trb_fail(TRB_ECONFIG, "%s: cannot be read: %s", path, strerror(errno));
+    content[n < bytes ? n : bytes - 1] = '\0';
+    if (n < bytes && memchr(content, '\0', n) == NULL) return TRB_OK;
+    return trb_fail(TRB_ECONFIG, "%s: expected a text, got binary data", path);
+}
+
+trb_status trb_file_read_text(const char *path, size_t most, char **text)
+{
+    struct stat info;
+    char *content = NULL;
+    trb_status st = TRB_OK;
+    int fd = -1;
+    TRB_TRY(trb_fault("file.open"));
+    if (trb_file_open(path, O_RDONLY, &fd) != TRB_OK) return TRB_ECONFIG;
+    FILE *f = fdopen(fd, "rb");
+    if (f == NULL) {
+        (void)close(fd);
+        return trb_fail(TRB_ENOMEM, "%s: cannot be read: %s", path, strerror(errno));
+    }
+    if (fstat(fd, &info) != 0 || (size_t)info.st_size > most)
+        TRB_GO(trb_fail(TRB_ECONFIG, "%s: expected a text of at most %zu MiB, got %zu bytes", path, most >> 20,
+                        (size_t)info.st_size));
+    const size_t bytes = (size_t)info.st_size + 1;
+    TRB_GO(trb_alloc(TRB_MEM_OTHER, bytes, 1, &content));
+    TRB_GO(read_all(f, path, bytes, content));
+    *text = content;
+    content = NULL;
+done:
+    trb_free(content);
+    (void)fclose(f);
+    return st;
+}
+
 trb_status trb_file_publish_text(const char *path, const char *text)
 {
     trb_status st = TRB_OK;
@@ -160,4 +199,35 @@ done:
     if (begun && st == TRB_OK) st = trb__file_settle(tmp, path);
     trb_free(tmp);
     return st;
+}
+
+trb_status trb_folder_move(const char *from, const char *to)
+{
+    char inside[PATH_MAX], folder[PATH_MAX];
+    (void)snprintf(inside, sizeof inside, "%s/.", from); /* a lock of the folder protects what is in it */
+    TRB_TRY(trb_lock_check(inside));
+    TRB_TRY(trb_fault("file.rename"));
+    if (rename(from, to) != 0) return trb_fail(TRB_EIO, "%s: cannot be moved to %s: %s", from, to, strerror(errno));
+    folder_of(to, folder);
+    return sync_to_disk(folder, true);
+}
+
+static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *place)
+{
+    (void)info;
+    (void)kind;
+    (void)place;
+    if (trb_fault("file.folder") != TRB_OK) return -1;
+    if (remove(path) == 0 || errno == ENOENT) return 0;
+    (void)trb_fail(TRB_EIO, "%s: cannot be removed: %s", path, strerror(errno));
+    return -1;
+}
+
+trb_status trb_folder_remove(const char *path)
+{
+    enum { OPEN_AT_ONCE = 8 };
+    struct stat info;
+    if (lstat(path, &info) != 0 && errno == ENOENT) return TRB_OK;
+    if (nftw(path, remove_entry, OPEN_AT_ONCE, FTW_DEPTH | FTW_PHYS) == 0) return TRB_OK;
+    return trb_fail(TRB_EIO, "%s: cannot be removed: %s", path, strerror(errno));
 }

@@ -37,7 +37,7 @@ for n in 1 3 5; do
 done
 for split in validation train; do
     mpi 2 eval "$work/plain.yaml" --eval.split=$split || cat "$work/err"
-    cp -r "$work/run/report" "$work/$split"
+    cp -r "$work/run/report/$split" "$work/$split"
     [ $split = train ] || check "on the validation part nothing is calibrated, and why is said" \
         grep -q 'no calibrated figures: .*not the one reported' "$work/err"
 done
@@ -170,7 +170,7 @@ mpi 3 eval "$work/plain.yaml" --run.dir="$work/cached" --eval.split=train --stud
 # Their calls were of other rows (cache.block) than the evaluation's: figures differ by rounding, shares by a sample that it moves.
 check "an ensemble from its cache alone has the figures of its weights, up to rounding" $python - "$work" <<'END'
 import json, numpy as np, sys
-a, b = (json.load(open(f"{sys.argv[1]}/{r}/report.json")) for r in ("cached/report", "train"))
+a, b = (json.load(open(f"{sys.argv[1]}/{r}/report.json")) for r in ("cached/report/train", "train"))
 assert list(a["models"]) == ["member_mean", "ensemble"] and None not in a["ensembles"]["calibrated_nll"]
 assert np.allclose(a["ensembles"]["calibrated_nll"], b["ensembles"]["calibrated_nll"], rtol=1e-5)
 a, b = a["models"]["ensemble"], b["models"]["ensemble"]
@@ -182,7 +182,7 @@ END
 mpi 2 eval "$conf" --run.dir="$work/cached" --eval.split=train --students='[]' || cat "$work/err"
 check "and none of other sets" $python - "$work" <<'END'
 import json, sys
-r = json.load(open(f"{sys.argv[1]}/cached/report/report.json"))
+r = json.load(open(f"{sys.argv[1]}/cached/report/train/report.json"))
 assert r["ood"]["noise"]["models"]["ensemble"]["model_uncertainty"]["auroc"] is None
 assert r["corruptions"]["noise"]["ensemble"]["accuracy"] == [None] * 5
 END
@@ -197,7 +197,7 @@ check "and the figures are null" grep -q '"kd": .*"temperature": null, "calibrat
 same_rows=(eval "$work/plain.yaml" --run.dir="$work/whole" --data.validation=0 --train.epochs=1 --students='[]' --eval.split=train --eval.batch=128)
 figures() { $python - "$work" <<'END'
 import h5py, json, sys
-report, f = json.load(open(f"{sys.argv[1]}/whole/report/report.json")), h5py.File(f"{sys.argv[1]}/whole/report/predictions.h5")
+report, f = json.load(open(f"{sys.argv[1]}/whole/report/train/report.json")), h5py.File(f"{sys.argv[1]}/whole/report/train/predictions.h5")
 for name in "member_mean", "ensemble":
     print(name, {k: v for k, v in report["models"][name].items() if k not in ("ms_per_sample", "parameters")})
 f.visititems(lambda name, at: print(name, hash(at[...].tobytes())) if isinstance(at, h5py.Dataset) else None)

@@ -144,12 +144,12 @@ END
 
 # From the cache alone, on the rows that it has.
 mpi 2 eval "$work/table.yaml" --run.dir="$work/table1" --eval.split=train || cat "$work/err"
-cp "$work/table1/report/report.json" "$work/with.json"
+cp "$work/table1/report/train/report.json" "$work/with.json"
 mv "$work/table1/members" "$work/elsewhere"
 mpi 1 eval "$work/table.yaml" --run.dir="$work/table1" --eval.split=train --students='[]' || cat "$work/err"
 check "members' figures from the cache are those of their weights" $python - "$work" <<'END'
 import json, sys
-a, b = (json.load(open(f"{sys.argv[1]}/{f}"))["models"]["ensemble"] for f in ("with.json", "table1/report/report.json"))
+a, b = (json.load(open(f"{sys.argv[1]}/{f}"))["models"]["ensemble"] for f in ("with.json", "table1/report/train/report.json"))
 assert b["parameters"] is None and a["nll"] == b["nll"] and a["crps"] == b["crps"], (a, b)
 END
 mv "$work/elsewhere" "$work/table1/members"
