@@ -84,6 +84,21 @@ trb_status trb__name_report(trb_comm *world, trb_config *c);
 /** Write RUN/config.yaml, after a command has succeeded. Local. \param[in,out] c  changed to what is written */
 trb_status trb__publish_config(trb_config *c);
 
+/** Refuse anything but one operand. Local. */
+trb_status trb__one_operand(const trb__arguments *a, const char *what);
+/** Print a line on stdout. What a file says of itself may hold escape sequences; they do not reach the terminal. Local. */
+trb_status trb__show(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/** Bytes with a unit: "5.6 MB". Local. \return text */
+const char *trb__size_text(double bytes, char text[24]);
+/** Whether this is the folder of a run. Local. */
+bool trb__is_run(const char *dir);
+/** Print what a run holds. Local. */
+trb_status trb__info_run(const char *dir);
+/** The folders of networks in `under`, sorted: "m000", "hydra", "hydra.before". Local.
+ * \param[out] n,name  none if there is no such folder; released with trb__names_free() */
+trb_status trb__names_in(const char *under, size_t *n, char ***name);
+void trb__names_free(size_t n, char **name);
+
 /** Print the plan on stdout, as aligned tables. Local. */
 void trb__print_plan(const trb_plan *p);
 

@@ -16,12 +16,6 @@
 #include "tribikos/text.h"
 #include "tribikos/weights.h"
 
-static trb_status one_operand(const trb__arguments *a, const char *what)
-{
-    if (a->n_operands == 1 && a->n_flags == 0) return TRB_OK;
-    return trb_fail(TRB_ECONFIG, "`tribikos %s` takes one %s and no flags", a->command->name, what);
-}
-
 trb_status trb__command_config(const trb__arguments *a)
 {
     char *text = NULL, *out = NULL;
@@ -44,58 +38,6 @@ done:
     return st;
 }
 
-static trb_status show(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-
-/* Print a line. What a file says of itself may hold escape sequences; they must not reach the terminal. */
-static trb_status show(const char *fmt, ...)
-{
-    char *line = NULL;
-    va_list args;
-    va_start(args, fmt);
-    const int n = vasprintf(&line, fmt, args);
-    va_end(args);
-    if (n < 0) return trb_fail(TRB_ENOMEM, "no memory for a line of output");
-    (void)puts(trb_printable(line));
-    free(line);
-    return TRB_OK;
-}
-
-/* A bad shard does not end the check, so that one call names all of them. */
-trb_status trb__command_verify(const trb__arguments *a)
-{
-    trb_cache *cache = NULL;
-    trb_progress progress;
-    size_t bad = 0;
-    TRB_TRY(one_operand(a, "cache folder"));
-    TRB_TRY(trb_cache_open(a->operand[0], &cache));
-    const trb_cache_spec *spec = trb_cache_spec_of(cache);
-    const size_t units = trb_cache_units(spec);
-    trb_progress_begin(&progress, units, "shards", "verify");
-    for (size_t i = 0; i < units; i++) {
-        const trb_status one = trb_cache_verify_unit(cache, i);
-        if (one != TRB_OK && one != TRB_EINTEGRITY) {
-            trb_cache_close(cache);
-            return one;
-        }
-        if (one == TRB_EINTEGRITY) {
-            (void)printf("bad: %s\n", trb_fail_message());
-            trb_fail_clear();
-            bad++;
-        }
-        trb_progress_update(&progress, i + 1, "");
-    }
-    trb_progress_end(&progress, "");
-    const trb_status st =
-        bad == 0
-            ? show("%s: %zu shards of %zu members, %zu samples, %zu outputs: all good", a->operand[0], units, spec->M,
-                   spec->N, spec->K)
-            : trb_fail(TRB_EINTEGRITY,
-                       "%s: %zu of %zu shards are bad; write them anew (`tribikos cache`, or what wrote this cache)",
-                       a->operand[0], bad, units);
-    trb_cache_close(cache);
-    return st;
-}
-
 /* Digests are stored as numbers and printed in hexadecimal, as messages show them. */
 static trb_status print_attribute(void *ctx, const char *name, const char *value)
 {
@@ -109,7 +51,7 @@ static trb_status print_attribute(void *ctx, const char *name, const char *value
     /* The identity is a text of several lines, which are indented under their name. */
     for (const char *label = name; *value != '\0' || label == name; label = "") {
         const size_t n = strcspn(value, "\n");
-        TRB_TRY(show("  %-16s %.*s", label, (int)n, value));
+        TRB_TRY(trb__show("  %-16s %.*s", label, (int)n, value));
         value += n + (value[n] == '\n');
     }
     return TRB_OK;
@@ -121,7 +63,14 @@ static trb_status print_dataset(void *ctx, const char *name, const trb_h5_shape 
     enum { DIMENSION = 24 }; /* bytes of " [18446744073709551615]" */
     char extent[TRB_H5_MAX_DIM * DIMENSION] = "";
     for (size_t i = 0, n = 0; i < shape->ndim; i++) n += (size_t)sprintf(extent + n, " [%zu]", shape->dim[i]);
-    return show("  %-24s %-8s%s", name, trb_dtype_name(shape->type), extent);
+    return trb__show("  %-24s %-8s%s", name, trb_dtype_name(shape->type), extent);
+}
+
+/* Predictions have no format attribute, unlike all other files of this program. */
+static bool is_predictions(trb_h5 *h)
+{
+    return !trb_h5_has_attr(h, "format") && trb_h5_has(h, "/sample_id") &&
+           (trb_h5_has(h, "/label") || trb_h5_has(h, "/target"));
 }
 
 trb_status trb__command_info(const trb__arguments *a)
@@ -129,10 +78,16 @@ trb_status trb__command_info(const trb__arguments *a)
     trb_h5 *h = NULL;
     char *format = NULL;
     trb_status st = TRB_OK;
-    TRB_TRY(one_operand(a, "file"));
+    TRB_TRY(trb__one_operand(a, "file or run"));
+    if (trb__is_run(a->operand[0])) return trb__info_run(a->operand[0]);
     TRB_GO(trb_h5_open(a->operand[0], &h));
+    if (is_predictions(h)) {
+        TRB_GO(trb__show("%s: predictions of an evaluation, with uncertainties (src/stages/report.h)", a->operand[0]));
+        st = trb_h5_each(h, print_dataset, NULL);
+        goto done;
+    }
     TRB_GO(trb_h5_get_text(h, "format", &format));
-    TRB_GO(show("%s: %s", a->operand[0], format));
+    TRB_GO(trb__show("%s: %s", a->operand[0], format));
     TRB_GO(trb_h5_each_attr(h, print_attribute, NULL));
     /* A manifest's virtual data set is never opened (see cache.h). Its attributes say what it holds. */
     if (strcmp(format, "tribikos cache") != 0) TRB_GO(trb_h5_each(h, print_dataset, NULL));
@@ -142,13 +97,13 @@ trb_status trb__command_info(const trb__arguments *a)
         TRB_GO(trb_weights_read(a->operand[0], &info, NULL, NULL));
         trb_hash_hex(info.digest, hex);
         trb_weights_info_clear(&info);
-        TRB_GO(show("every tensor was read; the digest is %s, as recorded", hex));
+        TRB_GO(trb__show("every tensor was read; the digest is %s, as recorded", hex));
     }
     if (strcmp(format, "tribikos checkpoint") == 0) {
         trb_checkpoint c = {.config = NULL};
         TRB_GO(trb_checkpoint_read(a->operand[0], NULL, NULL, &c));
         trb_checkpoint_clear(&c);
-        TRB_GO(show("everything was read; the digest is as recorded"));
+        TRB_GO(trb__show("everything was read; the digest is as recorded"));
     }
 done:
     trb_free(format);

@@ -1,0 +1,38 @@
+/** `tribikos compare`: what its two files share. compare.c reads the runs, refuses what cannot be compared, and puts
+ * runs that differ in their seed alone into one group. compare_table.c computes and prints the figures. */
+#ifndef TRB_CLI_COMPARE_H
+#define TRB_CLI_COMPARE_H
+
+#include <sys/types.h>
+
+#include "commands.h"
+#include "tribikos/tree.h"
+
+/** One run, as its files describe it. */
+typedef struct {
+    const char *dir; /* as the user gave it; borrowed */
+    dev_t device;
+    ino_t inode;
+    trb_config *c;
+    trb_tree *config; /* the same, with all defaults of this version */
+    trb_tree *report;
+    size_t group;
+} trb__run;
+
+typedef struct {
+    size_t n, groups;
+    trb__run *run;      /* [n] */
+    size_t n_different; /* keys that are not the same in all groups */
+    char **different;   /* [n_different] */
+} trb__runs;
+
+/** The first run of a group. */
+const trb__run *trb__run_of(const trb__runs *r, size_t group);
+/** The value of a key as it is compared: a seed that is the run's own is "run.seed". Local.
+ * \param[out] text  trb_free() */
+trb_status trb__run_value(const trb__run *run, const char *key, char **text);
+
+/** Print the table in this format. Local. */
+trb_status trb__compare_print(const trb__runs *r, trb__format format);
+
+#endif
