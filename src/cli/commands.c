@@ -20,7 +20,7 @@ const trb__command trb__commands[TRB__COMMANDS] = {
     {"eval", "CONFIG", "evaluate members, ensemble and students; print and write the report", .stage = {trb__evaluate}},
     {"plan", "CONFIG", "say what a run will need: files, bytes, hours, memory (--ranks=64: on 64 ranks)",
      .look = trb__make_plan, .flag = {{"ranks", "P", "make the plan for P ranks.", trb__take_ranks}}},
-    {"compare", "RUN...", "print the reports of runs side by side, with what differs in their configurations",
+    {"compare", "RUN ...", "print the reports of runs side by side, with what differs in their configurations",
      .local = trb__command_compare,
      .flag = {{"format", "FORMAT", "print the table as `text` (the default), `csv` or `json`.", trb__take_format},
               {"report", "NAME", "compare the reports of this name instead of those of the runs' own sets.",

@@ -6,7 +6,7 @@
 #include "tribikos/stages.h"
 
 enum { TRB__STAGES = 5, TRB__FLAGS = 2 };
-typedef enum { TRB__TEXT, TRB__CSV, TRB__JSON } trb__format;
+typedef enum { TRB__TEXT, TRB__CSV, TRB__JSON } trb__table_format;
 typedef struct trb__command trb__command;
 
 /** The arguments of a command: operands, and flags as "--key=value". The command's own flags are taken out. */
@@ -17,7 +17,7 @@ typedef struct {
     size_t ranks;  /* of `plan --ranks`; 0 if it is not given */
     char *retrain; /* names of students; NULL: none */
     char *report;  /* of `compare --report`; NULL: that of the run's own set */
-    trb__format format;
+    trb__table_format format;
 } trb__arguments;
 
 /** A flag --NAME=VALUE that only one command takes. It is not a key of the configuration. */

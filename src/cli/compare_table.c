@@ -393,7 +393,7 @@ static trb_status compose_json(trb_text *out, const table *t)
 
 /* ---- the table */
 
-static trb_status print(const table *t, trb__format format)
+static trb_status print(const table *t, trb__table_format format)
 {
     trb_text out = {0};
     char *text = NULL;
@@ -410,7 +410,7 @@ static trb_status print(const table *t, trb__format format)
     return st;
 }
 
-trb_status trb__compare_print(const trb__runs *r, trb__format format)
+trb_status trb__compare_print(const trb__runs *r, trb__table_format format)
 {
     const bool classes = r->run[0].c->data.task == TRB_TASK_CLASSES;
     table t = {.runs = r, .columns = classes ? of_classes : of_regression};

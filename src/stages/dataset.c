@@ -182,7 +182,7 @@ static trb_status read_digests(const trb_config *c, const trb_data *data, bool n
         if (difference != NULL) TRB_GO(trb__others_add(&others, name, difference));
         if (!found && missing == c->members.count) missing = m;
     }
-    TRB_GO(trb__others_refuse_members(&others, c));
+    TRB_GO(trb__others_refuse_members(&others, trb__run_path(c, "members").text));
     if (missing < c->members.count && needed)
         st = trb_fail(TRB_ECONFIG, "member %zu is not trained yet (no %s); run `tribikos train` first", missing,
                       trb__run_path(c, "members/m%03zu/weights.h5", missing).text);

@@ -414,7 +414,7 @@ static trb_status find_students(const trb_config *c, const trb__dataset *s, cons
         if (difference != NULL) TRB_GO(trb__others_add(&others, c->student[i].name, difference));
         found[i] = there;
     }
-    TRB_GO(trb__others_refuse_students(&others, c));
+    TRB_GO(trb__others_refuse_students(&others, trb__run_path(c, "student").text, c->n_students));
 done:
     trb__others_clear(&others);
     return st;

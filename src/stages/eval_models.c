@@ -76,7 +76,7 @@ trb_status trb__models_load(const trb_config *c, const trb_data *trained_on, con
         TRB_GO(load_student(c, trained_on, s, followed, models, &of[1], &others));
         models->students_digest = trb_hash_bytes(of, sizeof of);
     }
-    st = trb__others_refuse_students(&others, c);
+    st = trb__others_refuse_students(&others, trb__run_path(c, "student").text, c->n_students);
 done:
     trb__others_clear(&others);
     return st;

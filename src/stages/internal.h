@@ -58,9 +58,10 @@ typedef struct {
 /** \param[in] difference  adopted, after a failure too */
 trb_status trb__others_add(trb__others *o, const char *name, char *difference);
 void trb__others_clear(trb__others *o);
-/** \return TRB_OK if the list is empty; else TRB_EINTEGRITY, with all names, how they differ, and what to do */
-trb_status trb__others_refuse_members(const trb__others *o, const trb_config *c);
-trb_status trb__others_refuse_students(const trb__others *o, const trb_config *c);
+/** \param[in] folder  where they are, for the message   \param[in] n  how many students there are
+ * \return TRB_OK if the list is empty; else TRB_EINTEGRITY, with all names, how they differ, and what to do */
+trb_status trb__others_refuse_members(const trb__others *o, const char *folder);
+trb_status trb__others_refuse_students(const trb__others *o, const char *folder, size_t n);
 /** Refuse members and students of another configuration before anything is trained. A student's members that are not
  * trained yet are not compared. Collective over world; the status is agreed. */
 trb_status trb__others_check(trb_comm *world, const trb_config *c, const trb_data *data);

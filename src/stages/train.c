@@ -60,7 +60,7 @@ static trb_status find_todo(const trb_config *c, const trb__dataset *s, todo_lis
         costs[at] = cost;
         todo->member[at] = m;
     }
-    TRB_GO(trb__others_refuse_members(&others, c));
+    TRB_GO(trb__others_refuse_members(&others, trb__run_path(c, "members").text));
     for (size_t i = 0; i < todo->n; i++)
         TRB_GO(trb_mkdirs(trb__run_path(c, "members/m%03zu", (size_t)todo->member[i]).text));
 done:
