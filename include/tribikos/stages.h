@@ -92,13 +92,14 @@ enum { TRB_SCORE_MODEL, TRB_SCORE_TOTAL, TRB_SCORE_MAX, TRB_SCORES };
 typedef struct {
     trb_task task;
     size_t n, samples, members; /* members: how many were evaluated; 0 if none could be */
-    uint64_t trained_on, evaluated_on; /* digests of the training set, and of the set with the evaluated samples */
     trb_report_row *row;        /* [n]; with members: m000, ... (only if their layers differ), member_mean, ensemble;
                                  * then the students */
     size_t *ood_samples;        /* [eval.ood] */
     trb_detection *ood;         /* [eval.ood][n][TRB_SCORES] */
     trb_metrics *corrupted;     /* [eval.corruptions][TRB_CORRUPT_STRENGTHS][n] */
     double *nll_by_size;        /* [members] calibrated NLL of ensembles of 1..M members; NULL if not calibrated */
+    /* Digests of the training set, and of the set with the evaluated samples. */
+    uint64_t trained_on, evaluated_on;
 } trb_report;
 
 /** Evaluate and publish RUN/report, or RUN/report/NAME if `eval.name` is set. A report of other samples than these is

@@ -11,8 +11,7 @@
 
 const trb__command trb__commands[TRB__COMMANDS] = {
     {"run", "CONFIG", "train, cache, distil and evaluate, in one job",
-     .stage = {trb_stage_check, trb_stage_train, trb_stage_cache, trb_stage_distill, trb__evaluate},
-     .flag = {RETRAIN}},
+     .stage = {trb_stage_check, trb_stage_train, trb_stage_cache, trb_stage_distill, trb__evaluate}, .flag = {RETRAIN}},
     {"train", "CONFIG", "train the members (--members=0-4,7: only these)", .stage = {trb_stage_train}},
     {"cache", "CONFIG", "write the logits of every member into the cache", .stage = {trb_stage_cache}},
     {"distill", "CONFIG", "train the students, from the cache and the samples (--retrain=hydra: once more)",

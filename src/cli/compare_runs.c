@@ -34,8 +34,8 @@ static trb_status read_report(trb__run *run, const char *name)
     const char *in = name == NULL ? "" : name;
     (void)snprintf(path, sizeof path, "%s/report/%s%sreport.json", run->dir, in, in[0] != '\0' ? "/" : "");
     if (!trb_file_exists(path))
-        return trb_fail(TRB_ECONFIG, "there is no %s; give the folders of runs that `tribikos eval` has evaluated%s", path,
-                        name == NULL ? "" : ", and the name of a report that they have");
+        return trb_fail(TRB_ECONFIG, "there is no %s; give the folders of runs that `tribikos eval` has evaluated%s",
+                        path, name == NULL ? "" : ", and the name of a report that they have");
     const trb_status st = read_tree(path, TRB__REPORT_BYTES, &run->report);
     if (st == TRB_OK && trb_tree_find(run->report, "models") < trb_tree_n(run->report)) return TRB_OK;
     if (st != TRB_OK && st != TRB_ECONFIG) return st;
@@ -111,7 +111,8 @@ static bool is_of_another(const trb__run *run, const char *key)
     if (!begins(key, "student.")) return false;
     for (size_t s = 0; s < run->c->n_students; s++) {
         const size_t n = strlen(run->c->student[s].name);
-        if (strncmp(key + 8, run->c->student[s].name, n) == 0 && (key[8 + n] == '.' || key[8 + n] == '\0')) return false;
+        if (strncmp(key + 8, run->c->student[s].name, n) == 0 && (key[8 + n] == '.' || key[8 + n] == '\0'))
+            return false;
     }
     return true;
 }

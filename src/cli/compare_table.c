@@ -274,7 +274,8 @@ static trb_status print_text(const table *t)
     char text[CELL], name[24];
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, columns, sizeof *width, &width));
     for (size_t i = 0; i < columns; i++) width[i] = width_of(t, i);
-    for (size_t m = 0; m < t->n_models; m++) names = (int)strlen(t->model[m]) > names ? (int)strlen(t->model[m]) : names;
+    for (size_t m = 0; m < t->n_models; m++)
+        names = (int)strlen(t->model[m]) > names ? (int)strlen(t->model[m]) : names;
     print_groups(t->runs);
     trb_status st = print_differences(t->runs);
     (void)printf("| %-*s |%s", names, "model", several ? " runs |" : "");

@@ -43,7 +43,8 @@ bool trb__is_run(const char *dir)
 
 static int is_visible_folder(const struct dirent *entry)
 {
-    return entry->d_name[0] != '.' && (entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN || entry->d_type == DT_LNK);
+    return entry->d_name[0] != '.' &&
+           (entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN || entry->d_type == DT_LNK);
 }
 
 trb_status trb__names_in(const char *under, size_t *n, char ***name)
@@ -207,12 +208,12 @@ static trb_status verify_cache(const char *dir)
     const size_t units = trb_cache_units(spec);
     trb_status st = verify_shards(&t, cache);
     if (st == TRB_OK && t.bad == 0)
-        st = trb__show("%s: %zu shards of %zu members, %zu samples, %zu outputs: all good", dir, units, spec->M, spec->N,
-                       spec->K);
+        st = trb__show("%s: %zu shards of %zu members, %zu samples, %zu outputs: all good", dir, units, spec->M,
+                       spec->N, spec->K);
     else if (st == TRB_OK)
         st = trb_fail(TRB_EINTEGRITY,
-                      "%s: %zu of %zu shards are bad; write them anew (`tribikos cache`, or what wrote this cache)", dir,
-                      t.bad, units);
+                      "%s: %zu of %zu shards are bad; write them anew (`tribikos cache`, or what wrote this cache)",
+                      dir, t.bad, units);
     trb_cache_close(cache);
     return st;
 }
@@ -296,13 +297,14 @@ static trb_status verify_run(const char *dir)
     TRB_GO(verify_run_cache(&t, n_members, member, digest));
     TRB_GO(verify_reports(&t));
     if (t.bad == 0 && t.missing == 0)
-        st = trb__show("%s: %zu files of %zu members, %zu students, cache and reports: all good", dir, t.good, n_members,
-                       n_students);
+        st = trb__show("%s: %zu files of %zu members, %zu students, cache and reports: all good", dir, t.good,
+                       n_members, n_students);
     else
-        st = trb_fail(TRB_EINTEGRITY,
-                      "%s: %zu %s bad, %zu missing, %zu good; `tribikos run` makes what is missing and writes bad shards "
-                      "anew; remove other bad files first",
-                      dir, t.bad, t.bad == 1 ? "file is" : "files are", t.missing, t.good);
+        st = trb_fail(
+            TRB_EINTEGRITY,
+            "%s: %zu %s bad, %zu missing, %zu good; `tribikos run` makes what is missing and writes bad shards "
+            "anew; remove other bad files first",
+            dir, t.bad, t.bad == 1 ? "file is" : "files are", t.missing, t.good);
 done:
     trb_config_destroy(c);
     trb_free(digest);

@@ -138,10 +138,9 @@ trb_status trb_identity_resume(const char *path, const char *found, const char *
     char *difference = NULL;
     TRB_TRY(trb__difference(found, asked, TRB__EXCHANGE, &difference));
     if (difference == NULL) return TRB_OK;
-    const trb_status st =
-        trb_fail(TRB_EINTEGRITY,
-                 "%s is of another configuration: %s; use another run.dir, or --resume=never begins anew", path,
-                 difference);
+    const trb_status st = trb_fail(
+        TRB_EINTEGRITY, "%s is of another configuration: %s; use another run.dir, or --resume=never begins anew", path,
+        difference);
     trb_free(difference);
     return st;
 }

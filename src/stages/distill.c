@@ -396,8 +396,8 @@ trb_status trb__student_check(const trb_config *c, size_t index, const trb__data
 }
 
 /* Rank 0: find out which students exist already, and lock the others. */
-static trb_status find_students(const trb_config *c, const trb__dataset *s, const trb_cache_spec *spec,
-                                uint64_t *found, trb_lock **lock)
+static trb_status find_students(const trb_config *c, const trb__dataset *s, const trb_cache_spec *spec, uint64_t *found,
+                                trb_lock **lock)
 {
     trb__others others = {0};
     trb_status st = TRB_OK;

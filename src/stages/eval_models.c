@@ -45,8 +45,8 @@ static trb_status load_student(const trb_config *c, const trb_data *trained_on, 
     char *config = NULL, *difference = NULL;
     bool found = false;
     TRB_TRY(trb_identity_student(c, s, trained_on, NULL, &config));
-    const trb_status st = trb_identity_read(path.text, config, followed, &found, &difference, digest, &student->net,
-                                            &student->params);
+    const trb_status st =
+        trb_identity_read(path.text, config, followed, &found, &difference, digest, &student->net, &student->params);
     trb_free(config);
     TRB_TRY(st);
     if (difference != NULL) return trb__others_add(others, c->student[s].name, difference);

@@ -64,8 +64,8 @@ trb_status trb__others_refuse_members(const trb__others *o, const char *folder)
         trb_fail(TRB_EINTEGRITY,
                  "%zu trained %s in %s %s of another configuration (%s); use another run.dir, or set the values back; "
                  "removing %s to train anew loses the weights",
-                 o->n, o->n == 1 ? "member" : "members", folder, o->n == 1 ? "is" : "are",
-                 which, o->n == 1 ? "its folder" : "their folders");
+                 o->n, o->n == 1 ? "member" : "members", folder, o->n == 1 ? "is" : "are", which,
+                 o->n == 1 ? "its folder" : "their folders");
     trb_free(which);
     return st;
 }
@@ -84,9 +84,8 @@ trb_status trb__others_refuse_students(const trb__others *o, const char *folder,
         st = trb_fail(TRB_EINTEGRITY,
                       "%zu trained %s in %s %s of another configuration (%s); --retrain=%s of `tribikos distill` and "
                       "`tribikos run` trains %s again, and keeps the old weights until then; or use another run.dir",
-                      o->n, o->n == 1 ? "student" : "students", folder,
-                      o->n == 1 ? "is" : "are", which, o->n == n ? "all" : names,
-                      o->n == 1 ? "it" : "them");
+                      o->n, o->n == 1 ? "student" : "students", folder, o->n == 1 ? "is" : "are", which,
+                      o->n == n ? "all" : names, o->n == 1 ? "it" : "them");
     trb_free(names);
     trb_free(which);
     return st;

@@ -101,8 +101,8 @@ static void differences(void **state)
                  TRB_EINTEGRITY,
                  "configuration: of 2 members, members.count is 1 now; `student.lr` was 1 and is 2 now; `cache` was "
                  "float32, blocks of 2 and is float16, blocks of 2 now;");
-    assert_fails(trb_identity_resume(
-                     "f", student, "lr: 1\ncache: float32, blocks of 2\nmember_digest.0: 0c\nmember_digest.1: 0d\n"),
+    assert_fails(trb_identity_resume("f", student,
+                                     "lr: 1\ncache: float32, blocks of 2\nmember_digest.0: 0c\nmember_digest.1: 0d\n"),
                  TRB_EINTEGRITY, "configuration: of other weights of member 0, 1;");
     /* A member that is not trained yet has no digest to compare. */
     assert_ok(trb_identity_resume("f", student,
