@@ -236,7 +236,9 @@ trb_status trb__run_cache_open(trb_comm *world, const trb_config *c, const trb_d
     if (st == TRB_OK) st = trb_cache_open(trb__run_path(c, "cache").text, &found);
     if (st == TRB_OK) st = trb_cache_expect_data(found, data);
     if (st == TRB_OK && trb_cache_spec_of(found)->M != c->members.count)
-        st = trb_fail(TRB_EINTEGRITY, "%s holds %zu members, members.count is %zu; set it, or write the cache anew",
+        st = trb_fail(TRB_EINTEGRITY,
+                      "%s holds %zu members, members.count is %zu; set it back, or write the cache of these members "
+                      "(`tribikos cache` keeps the shards that are there)",
                       trb_cache_dir(found), trb_cache_spec_of(found)->M, (size_t)c->members.count);
     if (st == TRB_OK) st = trb_cache_expect_holds(found, c->cache.holds);
     if (st == TRB_OK) st = trb__views(c, data, &view);

@@ -31,6 +31,7 @@ check "more members: before anything is trained" test ! -e r/members/m002
 refused "one of two is trained again" 3 '1 trained student in r/student is of another configuration (kd: of 2 members' run "${four[@]}" --retrain=hydra
 check "then none is touched" cmp r/student/hydra/weights.h5 two/student/hydra/weights.h5
 refused "no such student" 2 'no student has the name `hidra`; `students` is [hydra, kd]' distill "${four[@]}" --retrain=hydra,hidra
+refused "a cache of fewer members" 3 'r/cache holds 2 members, members.count is 4; set it back, or write the cache of these members' distill "${four[@]}"
 run train "${four[@]}" && run cache "${four[@]}"
 check "members and shards stay" test "$(grep -c '2 of 4 shards are there already' err)" = 1 || cat err
 cp -r r start
@@ -80,6 +81,9 @@ refused "all students in one message" 3 '(hydra: `student.lr` was 0.001 and is 0
     eval "${four[@]}" --student.kd.temperature=2 --student.hydra.lr=0.1
 cp train.csv kept.csv && sed -i '1s/^/9/' train.csv
 refused "other training data" 3 'm000, m001, m002, m003: the training set (data.train) is another one' eval "${four[@]}"
+mv r/members members
+refused "other training data than those of the cache" 3 'r/cache: the training set (data.train) is another one: the cache belongs' distill "${four[@]}"
+mv members r/members
 mv kept.csv train.csv
 refused "members that are missing" 3 'hydra, kd: of 4 members, members.count is 5 now' eval base.yaml --members.count=5
 mv r/members/m003 m003
