@@ -142,6 +142,8 @@ size_t trb_cache_units(const trb_cache_spec *spec);                         /* L
 size_t trb_cache_logits_units(const trb_cache_spec *spec);                  /* Local. Units that are not inputs */
 size_t trb_cache_inputs_unit(const trb_cache_spec *spec, trb_cache_unit u); /* Local. The inputs of u's logits */
 trb_cache_unit trb_cache_unit_at(const trb_cache_spec *spec, size_t i);     /* Local. */
+/** The file of a shard, below the cache's folder. Local. \param[out] path  released with trb_free() */
+trb_status trb_shard_path(const char *dir, const trb_cache_spec *spec, size_t i, char **path);
 /** Bytes of one row of values, as stored before packing. Local. */
 size_t trb_shard_row_bytes(const trb_cache_spec *spec, trb_shard_kind kind);
 

@@ -60,6 +60,7 @@ typedef struct {
     bool match_uncertainty;           /* spread the heads until theirs is the members' */
     uint64_t head_lanes, head_groups; /* see grid.h */
     trb_fit_opts fit;
+    bool retrain; /* train it again although it is there: trb_config_retrain(), no key */
 } trb_student_opts;
 
 /** A data set out of distribution: its samples belong to none of the training set's classes. */
@@ -131,6 +132,7 @@ typedef struct {
         double stall_seconds, timeout; /* 0: never */
     } comm;
     struct {
+        char *name;  /* of the report: RUN/report/NAME; "": RUN/report */
         char *split; /* "test", "validation", "train" */
         uint64_t batch, bins;
         size_t n_ood, n_corruptions;
@@ -162,6 +164,9 @@ trb_status trb_config_variables(const char *text, trb_text *names);
 /** The first student that differs from student s in nothing but its name and its seed; s itself if there is none before
  * it. Local. */
 trb_status trb_config_but_seed(const trb_config *c, size_t s, size_t *first);
+/** Mark the students that are to be trained again. Local.
+ * \param[in] names  "hydra,kd", or "all"   \return TRB_OK; TRB_ECONFIG if there is no such student */
+trb_status trb_config_retrain(trb_config *c, const char *names);
 
 /** The resolved configuration as YAML: every key, ready to be read again. Local. \param[out] out  trb_free() */
 trb_status trb_config_print(const trb_config *c, char **out);

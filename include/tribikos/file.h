@@ -36,6 +36,13 @@ trb_status trb_file_open(const char *path, int flags, int *fd);
  * array may write the same config.yaml at the same time. Files of other hosts stay for a day. This reads the whole
  * folder, so call it at the beginning of a stage only. */
 void trb_folder_sweep(const char *folder);
+/** Rename a folder and sync its parent. A lock of `from` must be this job's, if it is locked. */
+trb_status trb_folder_move(const char *from, const char *to);
+/** Remove a folder with everything in it; one that does not exist is no failure. A crash leaves a part of it. */
+trb_status trb_folder_remove(const char *path);
+/** Read a file of text. \param[in] most  bytes   \param[out] text  trb_free()
+ * \return TRB_OK; TRB_ECONFIG if there is no such file, if it is longer, or if it has a zero byte */
+trb_status trb_file_read_text(const char *path, size_t most, char **text);
 /** Publish text as a file (written aside, synced, renamed). */
 trb_status trb_file_publish_text(const char *path, const char *text);
 

@@ -35,16 +35,20 @@ trb_status trb_identity_student(const trb_config *c, size_t s, const trb_data *d
 trb_status trb_identity_followed(size_t M, const uint64_t *digest, char **text);
 
 /** Refuse a checkpoint of another network. Another exchange is allowed: it takes the same parameters and moments.
- * Local. \return TRB_OK; TRB_EINTEGRITY names the first line in which the two texts differ */
+ * Local. \return TRB_OK; TRB_EINTEGRITY says in words how the two texts differ, with the keys and both values */
 trb_status trb_identity_resume(const char *path, const char *found, const char *asked);
 
-/** Read a weights file, if it exists, and check that it has the network of this identity. Local.
- * \param[in]  followed  NULL: the file's identity must be `identity`; else it must begin with `identity` and end with
- *                       `followed`
- * \param[out] found     false if there is no file   \param[out] digest  of the weights if found; may be NULL
+/** Read a weights file, if it exists, and compare its network with this identity. Local. A network of another identity
+ * is no failure here, so that a stage can name all such networks in one message.
+ * \param[in]  followed    NULL: the file's identity must be `identity`; else it must begin with `identity` and end with
+ *                         `followed`; "" accepts any members
+ * \param[out] found       false if there is no file
+ * \param[out] difference  NULL if the network has this identity; else how it differs, in words, with the keys and both
+ *                         values; trb_free()
+ * \param[out] digest      of the weights if found; may be NULL
  * \param[out] net,params  may be NULL; else the caller releases them, also after a failure
- * \return TRB_OK; TRB_EINTEGRITY if the file is damaged or has another network, so that it must not be overwritten */
-trb_status trb_identity_load(const char *path, const char *identity, const char *followed, bool *found,
-                             uint64_t *digest, trb_net **net, float **params);
+ * \return TRB_OK; TRB_EINTEGRITY if the file is damaged, so that it must not be overwritten */
+trb_status trb_identity_read(const char *path, const char *identity, const char *followed, bool *found,
+                             char **difference, uint64_t *digest, trb_net **net, float **params);
 
 #endif

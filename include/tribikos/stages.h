@@ -4,7 +4,8 @@
  *
  * | a member, shard or student | the stage |
  * | is complete and of this configuration | keeps it |
- * | is complete, but of another configuration | stops with an error |
+ * | is complete, but of another configuration | stops with an error that names all of them and what differs |
+ * | is a student that is to be trained again | keeps it aside until the new one is there |
  * | is damaged | stops with an error for weights; writes a shard again |
  * | is missing | makes it |
  *
@@ -12,7 +13,7 @@
  * refused.
  *
  *     RUN/config.yaml   RUN/members/m000/{weights.h5, metrics.jsonl}   RUN/cache/
- *     RUN/student/NAME/{weights.h5, metrics.jsonl}   RUN/report/{report.json, predictions.h5}
+ *     RUN/student/NAME/{weights.h5, metrics.jsonl}   RUN/report/[NAME/]{report.json, predictions.h5}
  */
 #ifndef TRB_STAGES_H
 #define TRB_STAGES_H
@@ -100,9 +101,12 @@ typedef struct {
     trb_detection *ood;         /* [eval.ood][n][TRB_SCORES] */
     trb_metrics *corrupted;     /* [eval.corruptions][TRB_CORRUPT_STRENGTHS][n] */
     double *nll_by_size;        /* [members] calibrated NLL of ensembles of 1..M members; NULL if not calibrated */
+    /* Digests of the training set, and of the set with the evaluated samples. */
+    uint64_t trained_on, evaluated_on;
 } trb_report;
 
-/** Evaluate and publish RUN/report.
+/** Evaluate and publish RUN/report, or RUN/report/NAME if `eval.name` is set. A report of other samples than these is
+ * never replaced.
  *
  * The figures have the same bits on any number of ranks, since every call has eval.batch rows. If weights of members
  * are missing, members are evaluated from the cache's logits, which were computed in calls of cache.block rows. The

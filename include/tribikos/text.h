@@ -6,6 +6,7 @@
 #define TRB_TEXT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "tribikos/status.h"
 
@@ -55,6 +56,13 @@ const char *trb_nearest(const char *word, size_t n, const char *const *words);
 /** As trb_nearest(), but only a word that may be meant: at most a third of the letters of `word` are wrong, or one.
  * \return NULL if none is so near */
 const char *trb_text_meant(const char *word, size_t n, const char *const *words);
+
+/** Whether bytes begin with the byte order mark of UTF-16. */
+bool trb_text_is_utf16(const void *bytes, size_t n);
+/** Rewrite UTF-16 with its mark as UTF-8; half of a pair becomes U+FFFD.
+ * \param[out] text   [n / 2 * 3 + 1] at most, with a zero byte behind it   \param[out] whole  there was no half
+ * \return its length, without the zero byte */
+size_t trb_text_from_utf16(const void *bytes, size_t n, char *text, bool *whole);
 
 /** The first byte of a text that is not UTF-8; NULL if there is none. Control characters are allowed, surrogates are
  * not. */

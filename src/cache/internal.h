@@ -56,9 +56,6 @@ void trb__shard_name(const trb_cache_spec *spec, size_t unit, char name[TRB__NAM
 /** "dir/name". Local. \param[out] path released with trb_free() */
 trb_status trb__path_in(const char *dir, const char *name, char **path);
 
-/** A shard's name after the name of the folder. Local. \param[out] path released with trb_free() */
-trb_status trb__shard_path(const char *dir, const trb_cache_spec *spec, size_t unit, char **path);
-
 /** The number of the first of n stored values that is not finite; n if all are finite. Local. */
 size_t trb__find_nonfinite(trb_dtype type, size_t n, const void *values);
 

@@ -471,13 +471,16 @@ trb_status trb_cache_expect_data(const trb_cache *c, const trb_data *data)
         return trb_fail(TRB_EINTEGRITY, "%s: the cache is of task %s, the data set of task %s", c->dir,
                         task_name(c->spec.task), task_name(data->task));
     if (c->spec.N != data->n)
-        return trb_fail(TRB_EINTEGRITY, "%s: the cache has %zu samples, the data set has %zu", c->dir, c->spec.N,
-                        data->n);
-    if (c->spec.data_digest != data->digest)
         return trb_fail(TRB_EINTEGRITY,
-                        "%s: the cache belongs to the data set with digest %016" PRIx64
-                        ", the configured one has %016" PRIx64,
-                        c->dir, c->spec.data_digest, data->digest);
+                        "%s: the training set (data.train) is another one: the cache has %zu samples, the data set has "
+                        "%zu",
+                        c->dir, c->spec.N, data->n);
+    if (c->spec.data_digest != data->digest)
+        return trb_fail(
+            TRB_EINTEGRITY,
+            "%s: the training set (data.train) is another one: the cache belongs to the data set with digest "
+            "%016" PRIx64 ", the configured one has %016" PRIx64,
+            c->dir, c->spec.data_digest, data->digest);
     if (trb__has(&c->spec, TRB_SHARD_INPUTS) && !trb_shape_same(c->spec.shape, data->shape))
         return trb_fail(TRB_EINTEGRITY, "%s: the stored inputs are of %zu x %zu x %zu, the data set of %zu x %zu x %zu",
                         c->dir, c->spec.shape.c, c->spec.shape.h, c->spec.shape.w, data->shape.c, data->shape.h,

@@ -88,7 +88,7 @@ trb_status trb_shard_create(const char *dir, const trb_cache_spec *spec, size_t 
     s->row_bytes = trb_shard_row_bytes(spec, s->unit.kind);
     TRB_GO(trb_alloc(TRB_MEM_CACHE, min(spec->block, s->unit.rows), s->row_bytes, &s->block));
     TRB_GO(trb_hash_open(&s->hash));
-    TRB_GO(trb__shard_path(dir, spec, unit, &path));
+    TRB_GO(trb_shard_path(dir, spec, unit, &path));
     char *name = strrchr(path, '/');
     *name = '\0';
     TRB_GO(trb_mkdirs(path));
@@ -211,7 +211,7 @@ static trb_status open_shard(const char *dir, const trb_cache_spec *spec, size_t
 {
     trb_status st = TRB_OK;
     char *path = NULL;
-    TRB_TRY(trb__shard_path(dir, spec, unit, &path));
+    TRB_TRY(trb_shard_path(dir, spec, unit, &path));
     /* A shard that the cache lists but does not have is damage, not a wrong path that a user gave. */
     st = trb_file_exists(path) ? trb_h5_open(path, h) : trb_fail(TRB_EINTEGRITY, "%s: the shard is missing", path);
     trb_free(path);

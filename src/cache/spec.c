@@ -124,7 +124,7 @@ trb_status trb__path_in(const char *dir, const char *name, char **path)
     return TRB_OK;
 }
 
-trb_status trb__shard_path(const char *dir, const trb_cache_spec *spec, size_t unit, char **path)
+trb_status trb_shard_path(const char *dir, const trb_cache_spec *spec, size_t unit, char **path)
 {
     char name[TRB__NAME_BYTES];
     trb__shard_name(spec, unit, name);

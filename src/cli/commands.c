@@ -1,17 +1,32 @@
 /* The table of commands: the only place that knows their names. Help, manual page and completion follow from it. */
 #include "commands.h"
 
+#define RETRAIN                                                                                                        \
+    {                                                                                                                  \
+        "retrain", "NAMES",                                                                                            \
+            "train these students again (`hydra,kd`, or `all`). The old ones are kept in student/NAME.before until "   \
+            "the new ones are there.",                                                                                 \
+            trb__take_retrain                                                                                          \
+    }
+
 const trb__command trb__commands[TRB__COMMANDS] = {
     {"run", "CONFIG", "train, cache, distil and evaluate, in one job",
-     .stage = {trb_stage_check, trb_stage_train, trb_stage_cache, trb_stage_distill, trb__evaluate}},
+     .stage = {trb_stage_check, trb_stage_train, trb_stage_cache, trb_stage_distill, trb__evaluate}, .flag = {RETRAIN}},
     {"train", "CONFIG", "train the members (--members=0-4,7: only these)", .stage = {trb_stage_train}},
     {"cache", "CONFIG", "write the logits of every member into the cache", .stage = {trb_stage_cache}},
-    {"distill", "CONFIG", "train the students, from the cache and the samples", .stage = {trb_stage_distill}},
+    {"distill", "CONFIG", "train the students, from the cache and the samples (--retrain=hydra: once more)",
+     .stage = {trb_stage_distill}, .flag = {RETRAIN}},
     {"eval", "CONFIG", "evaluate members, ensemble and students; print and write the report", .stage = {trb__evaluate}},
     {"plan", "CONFIG", "say what a run will need: files, bytes, hours, memory (--ranks=64: on 64 ranks)",
-     .look = trb__make_plan, .flag = {"ranks", "P", "make the plan for P ranks.", trb__take_ranks}},
-    {"verify", "CACHE", "check every byte of a cache", .local = trb__command_verify},
-    {"info", "FILE", "say what a weights file, checkpoint, shard or manifest holds, and how it was made",
+     .look = trb__make_plan, .flag = {{"ranks", "P", "make the plan for P ranks.", trb__take_ranks}}},
+    {"compare", "RUN ...", "print the reports of runs side by side, with what differs in their configurations",
+     .local = trb__command_compare,
+     .flag = {{"format", "FORMAT", "print the table as `text` (the default), `csv` or `json`.", trb__take_format},
+              {"report", "NAME", "compare the reports of this name instead of those of the runs' own sets.",
+               trb__take_report}}},
+    {"verify", "RUN", "check every byte of a run, or of a cache: weights, checkpoints, shards",
+     .local = trb__command_verify},
+    {"info", "FILE", "say what a run, weights file, checkpoint, shard or manifest holds, and how it was made",
      .local = trb__command_info},
     {"config", "CONFIG", "print the configuration with all defaults (config --help: explain every key)",
      .local = trb__command_config, .own_help = true},

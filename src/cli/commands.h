@@ -5,15 +5,19 @@
 
 #include "tribikos/stages.h"
 
-enum { TRB__STAGES = 5 };
+enum { TRB__STAGES = 5, TRB__FLAGS = 2 };
+typedef enum { TRB__TEXT, TRB__CSV, TRB__JSON } trb__table_format;
 typedef struct trb__command trb__command;
 
-/** The arguments of a command: operands, and flags as "--key=value". The command's own flag is taken out. */
+/** The arguments of a command: operands, and flags as "--key=value". The command's own flags are taken out. */
 typedef struct {
     const trb__command *command; /* NULL: no command has that name */
     size_t n_operands, n_flags;
     char **operand, **flag;
-    size_t ranks; /* of `plan --ranks`; 0 if it is not given */
+    size_t ranks;  /* of `plan --ranks`; 0 if it is not given */
+    char *retrain; /* names of students; NULL: none */
+    char *report;  /* of `compare --report`; NULL: that of the run's own set */
+    trb__table_format format;
 } trb__arguments;
 
 /** A flag --NAME=VALUE that only one command takes. It is not a key of the configuration. */
@@ -30,14 +34,14 @@ typedef struct {
  */
 struct trb__command {
     const char *name, *operands, *help;
-    trb__flag flag; /* without a name: the command has no flag of its own */
-    bool own_help;  /* the command itself handles --help */
+    trb__flag flag[TRB__FLAGS]; /* its own flags; one without a name is none */
+    bool own_help;              /* the command itself handles --help */
     trb_status (*local)(const trb__arguments *a);
     trb_status (*look)(trb_comm *world, const trb_config *c, const trb__arguments *a);
     trb_status (*stage[TRB__STAGES])(trb_comm *world, const trb_config *c);
 };
 
-enum { TRB__COMMANDS = 11 };
+enum { TRB__COMMANDS = 12 };
 extern const trb__command trb__commands[TRB__COMMANDS];
 
 /** Set the limits of waiting (trb_comm_watch()) from the flags, or else the defaults. They hold until the configuration
@@ -51,13 +55,19 @@ trb_status trb__evaluate(trb_comm *world, const trb_config *c);
 /** plan CONFIG: print the plan for `a->ranks` ranks. Collective over world. */
 trb_status trb__make_plan(trb_comm *world, const trb_config *c, const trb__arguments *a);
 trb_status trb__take_ranks(const char *value, trb__arguments *a);
+trb_status trb__take_retrain(const char *value, trb__arguments *a);
 
 /** config CONFIG: print the resolved configuration; config --help: the reference. Local. */
 trb_status trb__command_config(const trb__arguments *a);
-/** verify CACHE: check every byte of a cache, and name each bad shard. Local. */
+/** verify RUN: check every byte of a run, or of a cache alone, and name what is bad or missing. Local. */
 trb_status trb__command_verify(const trb__arguments *a);
-/** info FILE: print what a file of this program holds. Local. */
+/** info FILE: print what a file of this program holds, or a summary of a run. Local. */
 trb_status trb__command_info(const trb__arguments *a);
+/** compare RUN RUN ...: print the figures of several runs side by side, and what differs in their configurations.
+ * Local. */
+trb_status trb__command_compare(const trb__arguments *a);
+trb_status trb__take_format(const char *value, trb__arguments *a);
+trb_status trb__take_report(const char *value, trb__arguments *a);
 
 /** page PAGE: print a manual page, or completion for bash, from the tables of commands and options. Local. */
 trb_status trb__command_page(const trb__arguments *a);
@@ -66,8 +76,28 @@ trb_status trb__command_version(const trb__arguments *a);
 /** Compose the text of trb_version(). Call it after trb_blas_open(), which knows the kernels. Local. */
 void trb__version_compose(void);
 
-/** Read a file of text, at most 1 MiB. Local. \param[out] text  trb_free() */
-trb_status trb__read_text(const char *path, char **text);
+enum { TRB__PATH = 1100, TRB__CONFIG_BYTES = 1 << 20, TRB__REPORT_BYTES = 1 << 26 };
+/** Read RUN/config.yaml. Local. \param[out] out  trb_config_destroy() */
+trb_status trb__run_config(const char *dir, trb_config **out);
+/** Set `eval.name` to the name of this command's report; "" for the run's own set. Collective over world. */
+trb_status trb__name_report(trb_comm *world, trb_config *c);
+/** Write RUN/config.yaml, after a command has succeeded. Local. \param[in,out] c  changed to what is written */
+trb_status trb__publish_config(trb_config *c);
+
+/** Refuse anything but one operand. Local. */
+trb_status trb__one_operand(const trb__arguments *a, const char *what);
+/** Print a line on stdout. What a file says of itself may hold escape sequences; they do not reach the terminal. Local. */
+trb_status trb__show(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/** Bytes with a unit: "5.6 MB". Local. \return text */
+const char *trb__size_text(double bytes, char text[24]);
+/** Whether this is the folder of a run. Local. */
+bool trb__is_run(const char *dir);
+/** Print what a run holds. Local. */
+trb_status trb__info_run(const char *dir);
+/** The folders of networks in `under`, sorted: "m000", "hydra", "hydra.before". Local.
+ * \param[out] n,name  none if there is no such folder; released with trb__names_free() */
+trb_status trb__names_in(const char *under, size_t *n, char ***name);
+void trb__names_free(size_t n, char **name);
 
 /** Print the plan on stdout, as aligned tables. Local. */
 void trb__print_plan(const trb_plan *p);

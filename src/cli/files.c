@@ -1,17 +1,13 @@
 /* Commands of one process: they read a configuration, a cache or a file, and print. */
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "commands.h"
 #include "tribikos/cache.h"
 #include "tribikos/checkpoint.h"
-#include "tribikos/fault.h"
 #include "tribikos/file.h"
 #include "tribikos/h5.h"
 #include "tribikos/hash.h"
@@ -19,83 +15,6 @@
 #include "tribikos/memory.h"
 #include "tribikos/text.h"
 #include "tribikos/weights.h"
-
-/* The unit of UTF-16 at byte i. */
-static unsigned unit_at(const unsigned char *bytes, size_t i, bool big)
-{
-    return (unsigned)(big ? bytes[i] << 8 | bytes[i + 1] : bytes[i + 1] << 8 | bytes[i]);
-}
-
-/* Rewrite UTF-16, which begins with a byte order mark, as UTF-8. \param[out] text  [3 n / 2 + 1] at most
- * \return false if it is not UTF-16 */
-static bool from_utf16(const unsigned char *bytes, size_t n, char *text)
-{
-    const bool big = bytes[0] == 0xfe;
-    for (size_t i = 2; i + 1 < n; i += 2) {
-        unsigned code = unit_at(bytes, i, big);
-        if (code >= 0xd800 && code <= 0xdbff && i + 3 < n) {
-            const unsigned low = unit_at(bytes, i += 2, big);
-            if (low < 0xdc00 || low > 0xdfff) return false;
-            code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
-        }
-        if (code == 0 || (code >= 0xd800 && code <= 0xdfff)) return false;
-        const int more = code < 0x80 ? 0 : code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
-        static const unsigned begin[] = {0, 0xc0, 0xe0, 0xf0};
-        *text++ = (char)(begin[more] | code >> 6 * more);
-        for (int k = more; k-- > 0;) *text++ = (char)(0x80 | (code >> 6 * k & 0x3f));
-    }
-    *text = '\0';
-    return n % 2 == 0;
-}
-
-static bool is_utf16(const unsigned char *bytes, size_t n)
-{
-    return n >= 2 && ((bytes[0] == 0xff && bytes[1] == 0xfe) || (bytes[0] == 0xfe && bytes[1] == 0xff));
-}
-
-trb_status trb__read_text(const char *path, char **text)
-{
-    enum { LARGEST = 1 << 20 }; /* bytes; a larger file is no configuration */
-    char *content = NULL, *utf8 = NULL;
-    trb_status st = TRB_OK;
-    int fd = -1;
-    TRB_TRY(trb_fault("file.open"));
-    if (trb_file_open(path, O_RDONLY, &fd) != TRB_OK) return TRB_ECONFIG;
-    FILE *f = fdopen(fd, "rb");
-    if (f == NULL) {
-        (void)close(fd);
-        return trb_fail(TRB_ENOMEM, "%s: cannot be read: %s", path, strerror(errno));
-    }
-    TRB_GO(trb_alloc(TRB_MEM_OTHER, LARGEST + 1, 1, &content));
-    TRB_GO(trb_fault("file.read"));
-    const size_t n = fread(content, 1, LARGEST + 1, f);
-    if (ferror(f) != 0) {
-        st = trb_fail(TRB_ECONFIG, "%s: cannot be read: %s", path, strerror(errno));
-    } else if (n <= LARGEST && is_utf16((const unsigned char *)content, n)) {
-        TRB_GO(trb_alloc(TRB_MEM_OTHER, n / 2 * 3 + 1, 1, &utf8));
-        if (!from_utf16((const unsigned char *)content, n, utf8))
-            st = trb_fail(TRB_ECONFIG, "%s: begins as UTF-16, but is not all of it; save it as UTF-8", path);
-        *text = st == TRB_OK ? utf8 : NULL;
-        utf8 = st == TRB_OK ? NULL : utf8;
-    } else if (n > LARGEST || memchr(content, '\0', n) != NULL) {
-        st = trb_fail(TRB_ECONFIG, "%s: not a configuration (binary, or larger than 1 MiB)", path);
-    } else {
-        content[n] = '\0';
-        *text = content;
-        content = NULL;
-    }
-done:
-    trb_free(content);
-    trb_free(utf8);
-    (void)fclose(f);
-    return st;
-}
-
-static trb_status one_operand(const trb__arguments *a, const char *what)
-{
-    if (a->n_operands == 1 && a->n_flags == 0) return TRB_OK;
-    return trb_fail(TRB_ECONFIG, "`tribikos %s` takes one %s and no flags", a->command->name, what);
-}
 
 trb_status trb__command_config(const trb__arguments *a)
 {
@@ -107,7 +26,7 @@ trb_status trb__command_config(const trb__arguments *a)
     } else {
         if (a->n_operands != 1)
             return trb_fail(TRB_ECONFIG, "`tribikos config` takes one configuration file, or --help");
-        TRB_GO(trb__read_text(a->operand[0], &text));
+        TRB_GO(trb_file_read_text(a->operand[0], TRB__CONFIG_BYTES, &text));
         TRB_GO(trb_config_parse(a->operand[0], text, a->n_flags, a->flag, &c));
         TRB_GO(trb_config_print(c, &out));
     }
@@ -116,58 +35,6 @@ done:
     trb_free(out);
     trb_config_destroy(c);
     trb_free(text);
-    return st;
-}
-
-static trb_status show(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-
-/* Print a line. What a file says of itself may hold escape sequences; they must not reach the terminal. */
-static trb_status show(const char *fmt, ...)
-{
-    char *line = NULL;
-    va_list args;
-    va_start(args, fmt);
-    const int n = vasprintf(&line, fmt, args);
-    va_end(args);
-    if (n < 0) return trb_fail(TRB_ENOMEM, "no memory for a line of output");
-    (void)puts(trb_printable(line));
-    free(line);
-    return TRB_OK;
-}
-
-/* A bad shard does not end the check, so that one call names all of them. */
-trb_status trb__command_verify(const trb__arguments *a)
-{
-    trb_cache *cache = NULL;
-    trb_progress progress;
-    size_t bad = 0;
-    TRB_TRY(one_operand(a, "cache folder"));
-    TRB_TRY(trb_cache_open(a->operand[0], &cache));
-    const trb_cache_spec *spec = trb_cache_spec_of(cache);
-    const size_t units = trb_cache_units(spec);
-    trb_progress_begin(&progress, units, "shards", "verify");
-    for (size_t i = 0; i < units; i++) {
-        const trb_status one = trb_cache_verify_unit(cache, i);
-        if (one != TRB_OK && one != TRB_EINTEGRITY) {
-            trb_cache_close(cache);
-            return one;
-        }
-        if (one == TRB_EINTEGRITY) {
-            (void)printf("bad: %s\n", trb_fail_message());
-            trb_fail_clear();
-            bad++;
-        }
-        trb_progress_update(&progress, i + 1, "");
-    }
-    trb_progress_end(&progress, "");
-    const trb_status st =
-        bad == 0
-            ? show("%s: %zu shards of %zu members, %zu samples, %zu outputs: all good", a->operand[0], units, spec->M,
-                   spec->N, spec->K)
-            : trb_fail(TRB_EINTEGRITY,
-                       "%s: %zu of %zu shards are bad; write them anew (`tribikos cache`, or what wrote this cache)",
-                       a->operand[0], bad, units);
-    trb_cache_close(cache);
     return st;
 }
 
@@ -184,7 +51,7 @@ static trb_status print_attribute(void *ctx, const char *name, const char *value
     /* The identity is a text of several lines, which are indented under their name. */
     for (const char *label = name; *value != '\0' || label == name; label = "") {
         const size_t n = strcspn(value, "\n");
-        TRB_TRY(show("  %-16s %.*s", label, (int)n, value));
+        TRB_TRY(trb__show("  %-16s %.*s", label, (int)n, value));
         value += n + (value[n] == '\n');
     }
     return TRB_OK;
@@ -196,7 +63,14 @@ static trb_status print_dataset(void *ctx, const char *name, const trb_h5_shape 
     enum { DIMENSION = 24 }; /* bytes of " [18446744073709551615]" */
     char extent[TRB_H5_MAX_DIM * DIMENSION] = "";
     for (size_t i = 0, n = 0; i < shape->ndim; i++) n += (size_t)sprintf(extent + n, " [%zu]", shape->dim[i]);
-    return show("  %-24s %-8s%s", name, trb_dtype_name(shape->type), extent);
+    return trb__show("  %-24s %-8s%s", name, trb_dtype_name(shape->type), extent);
+}
+
+/* Predictions have no format attribute, unlike all other files of this program. */
+static bool is_predictions(trb_h5 *h)
+{
+    return !trb_h5_has_attr(h, "format") && trb_h5_has(h, "/sample_id") &&
+           (trb_h5_has(h, "/label") || trb_h5_has(h, "/target"));
 }
 
 trb_status trb__command_info(const trb__arguments *a)
@@ -204,10 +78,16 @@ trb_status trb__command_info(const trb__arguments *a)
     trb_h5 *h = NULL;
     char *format = NULL;
     trb_status st = TRB_OK;
-    TRB_TRY(one_operand(a, "file"));
+    TRB_TRY(trb__one_operand(a, "file or run"));
+    if (trb__is_run(a->operand[0])) return trb__info_run(a->operand[0]);
     TRB_GO(trb_h5_open(a->operand[0], &h));
+    if (is_predictions(h)) {
+        TRB_GO(trb__show("%s: predictions of an evaluation, with uncertainties (src/stages/report.h)", a->operand[0]));
+        st = trb_h5_each(h, print_dataset, NULL);
+        goto done;
+    }
     TRB_GO(trb_h5_get_text(h, "format", &format));
-    TRB_GO(show("%s: %s", a->operand[0], format));
+    TRB_GO(trb__show("%s: %s", a->operand[0], format));
     TRB_GO(trb_h5_each_attr(h, print_attribute, NULL));
     /* A manifest's virtual data set is never opened (see cache.h). Its attributes say what it holds. */
     if (strcmp(format, "tribikos cache") != 0) TRB_GO(trb_h5_each(h, print_dataset, NULL));
@@ -217,13 +97,13 @@ trb_status trb__command_info(const trb__arguments *a)
         TRB_GO(trb_weights_read(a->operand[0], &info, NULL, NULL));
         trb_hash_hex(info.digest, hex);
         trb_weights_info_clear(&info);
-        TRB_GO(show("every tensor was read; the digest is %s, as recorded", hex));
+        TRB_GO(trb__show("every tensor was read; the digest is %s, as recorded", hex));
     }
     if (strcmp(format, "tribikos checkpoint") == 0) {
         trb_checkpoint c = {.config = NULL};
         TRB_GO(trb_checkpoint_read(a->operand[0], NULL, NULL, &c));
         trb_checkpoint_clear(&c);
-        TRB_GO(show("everything was read; the digest is as recorded"));
+        TRB_GO(trb__show("everything was read; the digest is as recorded"));
     }
 done:
     trb_free(format);

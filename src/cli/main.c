@@ -45,12 +45,15 @@ static const trb__command *find(const char *name)
     return NULL;
 }
 
-/* The value of a flag, if it is the command's own flag; else NULL. */
-static const char *own_value(const trb__command *c, const char *flag)
+/* The command's own flag that a word sets, with its value; NULL if the word sets none. */
+static const trb__flag *own_flag(const trb__command *c, const char *word, const char **value)
 {
-    const char *name = c->flag.name;
-    const size_t n = name == NULL ? 0 : strlen(name);
-    return n > 0 && strncmp(flag + 2, name, n) == 0 && flag[2 + n] == '=' ? flag + 2 + n + 1 : NULL;
+    for (size_t i = 0; i < TRB__FLAGS && c->flag[i].name != NULL; i++) {
+        const size_t n = strlen(c->flag[i].name);
+        *value = word + 2 + n + 1;
+        if (strncmp(word + 2, c->flag[i].name, n) == 0 && word[2 + n] == '=') return &c->flag[i];
+    }
+    return NULL;
 }
 
 /* --quiet and --verbose take no value, and belong to no configuration. */
@@ -79,12 +82,13 @@ static trb_status sort_arguments(int argc, char **argv, trb__arguments *a)
         char **flag = &a->flag[a->n_flags];
         TRB_TRY(trb_alloc(TRB_MEM_OTHER, bytes, 1, flag));
         (void)snprintf(*flag, bytes, "%s%s%s", word, value == NULL ? "" : "=", value == NULL ? "" : value);
-        const char *own = own_value(a->command, *flag);
+        const char *own_value = NULL;
+        const trb__flag *own = own_flag(a->command, *flag, &own_value);
         if (own == NULL) {
             a->n_flags++;
             continue;
         }
-        const trb_status st = a->command->flag.take(own, a);
+        const trb_status st = own->take(own_value, a);
         trb_free(*flag);
         TRB_TRY(st);
     }
@@ -97,6 +101,8 @@ static void release_arguments(trb__arguments *a)
     for (size_t i = 0; i < a->n_flags; i++) trb_free(a->flag[i]);
     trb_free(a->operand);
     trb_free(a->flag);
+    trb_free(a->retrain);
+    trb_free(a->report);
 }
 
 /* Run a command. \param[out] world  set if MPI was started, also after a failure: the caller then ends it */

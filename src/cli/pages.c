@@ -53,13 +53,14 @@ static void print_command(const trb__command *c)
     put(c->help);
 }
 
-static void print_flag(const trb__command *c)
+static void print_flags(const trb__command *c)
 {
-    char term[40], text[160];
-    if (c->flag.name == NULL) return;
-    (void)snprintf(term, sizeof term, "`--%s=`%s", c->flag.name, c->flag.value);
-    (void)snprintf(text, sizeof text, "With `%s`: %s", c->name, c->flag.help);
-    entries(1, &(const char *const[2]){term, text});
+    char term[40], text[256];
+    for (size_t i = 0; i < TRB__FLAGS && c->flag[i].name != NULL; i++) {
+        (void)snprintf(term, sizeof term, "`--%s=`%s", c->flag[i].name, c->flag[i].value);
+        (void)snprintf(text, sizeof text, "With `%s`: %s", c->name, c->flag[i].help);
+        entries(1, &(const char *const[2]){term, text});
+    }
 }
 
 static void page_commands(void)
@@ -93,7 +94,8 @@ static void page_commands(void)
         {"RUN/`cache/manifest.h5`", "The list of the cache's shards. The shards are in the same folder."},
         {"RUN/`student/`NAME`/weights.h5`", "The weights of a student."},
         {"RUN/`report/report.json`",
-         "All figures of the report. The predictions are in `predictions.h5` of the same folder."}};
+         "All figures of the report. The predictions are in `predictions.h5` of the same folder. Reports of other sets "
+         "are in folders of their names, RUN/`report/`NAME."}};
     title("TRIBIKOS", "tribikos", 1, "train an ensemble of networks, and distil it into one");
     (void)puts(".SH SYNOPSIS\n\\fBmpirun \\-n\\fR \\fIRANKS\\fR \\fBtribikos\\fR \\fICOMMAND CONFIG\\fR\n"
                "[\\fB\\-\\-\\fIKEY\\fB=\\fIVALUE\\fR ...]\n.SH DESCRIPTION");
@@ -105,7 +107,7 @@ static void page_commands(void)
     for (size_t i = 0; i < TRB__COMMANDS; i++) print_command(&trb__commands[i]);
     (void)puts(".SH OPTIONS");
     ENTRIES(flags);
-    for (size_t i = 0; i < TRB__COMMANDS; i++) print_flag(&trb__commands[i]);
+    for (size_t i = 0; i < TRB__COMMANDS; i++) print_flags(&trb__commands[i]);
     ENTRIES(more_flags);
     (void)puts(".SH EXIT STATUS");
     ENTRIES(statuses);
@@ -191,7 +193,8 @@ static void page_bash(void)
     }
     (void)fputs("    [members]='' [resume]='auto never'", stdout);
     for (size_t i = 0; i < TRB__COMMANDS; i++)
-        if (trb__commands[i].flag.name != NULL) (void)printf(" [%s]=''", trb__commands[i].flag.name);
+        for (size_t k = 0; k < TRB__FLAGS && trb__commands[i].flag[k].name != NULL; k++)
+            (void)printf(" [%s]=''", trb__commands[i].flag[k].name);
     (void)puts("\n)\n_tribikos_commands='");
     for (size_t i = 0; i < TRB__COMMANDS; i++) (void)printf("%s ", trb__commands[i].name);
     (void)puts("--help --version'\n"

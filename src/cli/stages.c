@@ -110,7 +110,7 @@ static trb_status read_config(trb_comm *world, const trb__arguments *a, trb_conf
     if (a->n_operands != 1)
         st = trb_fail(TRB_ECONFIG, "`tribikos %s` takes one configuration file, got %zu operands", a->command->name,
                       a->n_operands);
-    if (st == TRB_OK && trb_comm_rank(world) == 0) st = trb__read_text(a->operand[0], &text);
+    if (st == TRB_OK && trb_comm_rank(world) == 0) st = trb_file_read_text(a->operand[0], TRB__CONFIG_BYTES, &text);
     TRB_GO(trb_agree(world, st));
     TRB_GO(trb_comm_bcast_text(world, text, &shared));
     TRB_GO(share_variables(world, shared, a));
@@ -122,24 +122,6 @@ static trb_status read_config(trb_comm *world, const trb__arguments *a, trb_conf
 done:
     trb_free(shared);
     trb_free(text);
-    return st;
-}
-
-/* Write RUN/config.yaml, the configuration of the finished files. So it is written after a command has succeeded, and
- * it names all members, even if this job trained only some. */
-static trb_status publish_config(trb_config *c)
-{
-    char path[1024], *resolved = NULL;
-    (void)snprintf(path, sizeof path, "%s/config.yaml", c->run.dir);
-    if (trb_folder_forbidden(c->run.dir)) { /* then no stage has written anything either */
-        trb_info("%s may only be read: nothing was left to do, and nothing was written", c->run.dir);
-        return TRB_OK;
-    }
-    for (uint64_t m = 0; m < c->members.count; m++) c->members.only[m] = true;
-    TRB_TRY(trb_config_print(c, &resolved));
-    trb_folder_sweep(c->run.dir);
-    const trb_status st = trb_file_publish_text(path, resolved);
-    trb_free(resolved);
     return st;
 }
 
@@ -169,6 +151,31 @@ trb_status trb__take_ranks(const char *value, trb__arguments *a)
     if (n > 0 && n <= 7 && strspn(value, "0123456789") == n && a->ranks >= 1 && a->ranks <= MOST) return TRB_OK;
     return trb_fail(TRB_ECONFIG, "command line: `--ranks`: expected a whole number from 1 to %d, got `%s`", MOST,
                     value);
+}
+
+static trb_status take_text(const char *value, char **text)
+{
+    trb_free(*text);
+    *text = NULL;
+    return trb_strdup(value, text);
+}
+
+trb_status trb__take_retrain(const char *value, trb__arguments *a)
+{
+    return take_text(value, &a->retrain);
+}
+
+trb_status trb__take_report(const char *value, trb__arguments *a)
+{
+    return take_text(value, &a->report);
+}
+
+/* Mark the students that the command line names for another training. Ranks can be started with different flags. */
+static trb_status retrain(trb_comm *world, const trb__arguments *a, trb_config *c)
+{
+    const char *names = a->retrain == NULL ? "" : a->retrain;
+    TRB_TRY(trb_comm_same(world, trb_hash_text(names), "the flag --retrain"));
+    return a->retrain == NULL ? TRB_OK : trb_agree(world, trb_config_retrain(c, names));
 }
 
 /* From here on the signals of `run.signals` stop the run with a checkpoint (stop.h). */
@@ -227,6 +234,7 @@ trb_status trb__command_together(trb_comm *world, const trb__arguments *a)
     if (a->command->look == NULL) TRB_GO(trb_comm_expect_launched(world));
     TRB_GO(compare_programs(world));
     TRB_GO(read_config(world, a, &c, &resolved));
+    TRB_GO(retrain(world, a, c));
     trb_log_open(trb_comm_rank(world) == 0, c->run.progress);
     TRB_GO(trb_agree(world, mind_signals(c)));
     trb_comm_watch(c->comm.stall_seconds, c->comm.timeout);
@@ -249,8 +257,9 @@ trb_status trb__command_together(trb_comm *world, const trb__arguments *a)
     /* If the folder cannot be made, `run.dir` is wrong, unless the disk is full or broken. */
     if (st == TRB_EIO && !is_because(ENOSPC) && !is_because(EDQUOT) && !is_because(EIO)) st = TRB_ECONFIG;
     TRB_GO(trb_agree(world, st));
+    TRB_GO(trb__name_report(world, c));
     for (size_t i = 0; i < TRB__STAGES && a->command->stage[i] != NULL; i++) TRB_GO(a->command->stage[i](world, c));
-    TRB_GO(trb_agree(world, trb_comm_rank(world) == 0 ? publish_config(c) : TRB_OK));
+    TRB_GO(trb_agree(world, trb_comm_rank(world) == 0 ? trb__publish_config(c) : TRB_OK));
 done:
     trb_blas_close();
     trb_free(resolved);

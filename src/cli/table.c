@@ -1,10 +1,32 @@
 /* Tables on stdout: the report of `tribikos eval`, and the plan of `tribikos plan`. */
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "commands.h"
 #include "tribikos/memory.h"
+#include "tribikos/text.h"
+
+trb_status trb__show(const char *fmt, ...)
+{
+    char *line = NULL;
+    va_list args;
+    va_start(args, fmt);
+    const int n = vasprintf(&line, fmt, args);
+    va_end(args);
+    if (n < 0) return trb_fail(TRB_ENOMEM, "no memory for a line of output");
+    (void)puts(trb_printable(line));
+    free(line);
+    return TRB_OK;
+}
+
+trb_status trb__one_operand(const trb__arguments *a, const char *what)
+{
+    if (a->n_operands == 1 && a->n_flags == 0) return TRB_OK;
+    return trb_fail(TRB_ECONFIG, "`tribikos %s` takes one %s and no flags", a->command->name, what);
+}
 
 /* Four significant digits, for figures in the units of the target, which may be of any size. */
 enum { ANY_SIZE = -1 };
@@ -234,7 +256,7 @@ void trb__print_report(const trb_report *r, const trb_config *c)
 }
 
 /* Bytes as text, with a unit: "5.6 MB". */
-static const char *size_text(double bytes, char text[24])
+const char *trb__size_text(double bytes, char text[24])
 {
     static const char *const unit[] = {"B", "kB", "MB", "GB", "TB", "PB"};
     size_t u = 0;
@@ -266,7 +288,7 @@ static void print_memory(int names, const char *what, double begin, double resum
     if (isnan(begin))
         (void)printf("%-*s  %12s  %12s\n", names, what, "-", "-");
     else
-        (void)printf("%-*s  %12s  %12s\n", names, what, size_text(begin, text), size_text(resume, again));
+        (void)printf("%-*s  %12s  %12s\n", names, what, trb__size_text(begin, text), trb__size_text(resume, again));
 }
 
 static void print_times(int names, const char *what, double one_s, double all_s)
@@ -286,7 +308,7 @@ static void print_node_memory(const trb_plan *p, int names)
         const trb_plan_stage *s = &p->stage[i];
         if (s->begin_bytes == 0.0) continue;
         const double bytes = s->shared_bytes + n * (s->resume_bytes - s->shared_bytes);
-        (void)printf("%-*s  %12s\n", names, s->name, isnan(bytes) ? "-" : size_text(bytes, text));
+        (void)printf("%-*s  %12s\n", names, s->name, isnan(bytes) ? "-" : trb__size_text(bytes, text));
     }
 }
 
@@ -298,13 +320,13 @@ void trb__print_plan(const trb_plan *p)
     (void)printf("%5s  %-48s  %6s  %9s\n", "view", "recipe", "files", "bytes");
     for (size_t v = 0; v < p->n_views; v++) {
         const trb_plan_view *view = &p->view[v];
-        (void)printf("%5zu  %-48s  %6zu  %9s%s\n", v, view->recipe, view->files, size_text(view->bytes, text),
+        (void)printf("%5zu  %-48s  %6zu  %9s%s\n", v, view->recipe, view->files, trb__size_text(view->bytes, text),
                      view->stored ? "  with inputs" : "");
         files += view->files;
         bytes += view->bytes;
     }
     (void)printf("%5s  %zu samples%*s  %6zu  %9s\n\n", "all", p->samples,
-                 (int)(40 - snprintf(NULL, 0, "%zu", p->samples)), "", files, size_text(bytes, text));
+                 (int)(40 - snprintf(NULL, 0, "%zu", p->samples)), "", files, trb__size_text(bytes, text));
     (void)snprintf(ranks, sizeof ranks, "%zu %s", p->ranks, p->ranks == 1 ? "rank" : "ranks");
     int names = 40;
     for (size_t i = 0; i < p->n_stages; i++) names = wider(names, p->stage[i].name);

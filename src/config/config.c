@@ -191,6 +191,12 @@ static trb_status resolve_ood(trb_config *c, const trb__items *items)
     return TRB_OK;
 }
 
+/* The name of the report becomes a folder. */
+static trb_status check_report(const trb_config *c, const trb__items *items)
+{
+    return c->eval.name[0] == '\0' ? TRB_OK : trb__name_check(items, trb__items_find(items, "eval.name"), c->eval.name);
+}
+
 trb_status trb_config_parse(const char *name, const char *text, size_t n_flags, char *const *flags, trb_config **out)
 {
     trb_status st = TRB_OK;
@@ -209,6 +215,7 @@ trb_status trb_config_parse(const char *name, const char *text, size_t n_flags, 
     TRB_GO(resolve_members(c, &items));
     TRB_GO(resolve_students(c, &items));
     TRB_GO(resolve_ood(c, &items));
+    TRB_GO(check_report(c, &items));
     TRB_GO(trb__unknown_check(c, &items));
     TRB_GO(trb__config_check(c, &items));
     for (size_t s = 0; s < c->n_students; s++) /* 0 means all views */
@@ -219,6 +226,26 @@ done:
     trb_config_destroy(c);
     trb__items_clear(&items);
     return st;
+}
+
+trb_status trb_config_retrain(trb_config *c, const char *names)
+{
+    const bool all = strcmp(names, "all") == 0;
+    for (size_t s = 0; all && s < c->n_students; s++) c->student[s].retrain = true;
+    for (size_t n = 0; !all; names += n + 1) {
+        char known[TRB_FAIL_BYTES];
+        size_t s = 0;
+        n = strcspn(names, ",");
+        while (s < c->n_students && (strlen(c->student[s].name) != n || memcmp(c->student[s].name, names, n) != 0)) s++;
+        if (s == c->n_students)
+            return trb_fail(TRB_ECONFIG,
+                            "command line: `--retrain`: no student has the name `%.*s`; `students` is [%s], and all "
+                            "means all of them",
+                            (int)n, names, trb__students_listed(c, sizeof known, known));
+        c->student[s].retrain = true;
+        if (names[n] == '\0') break;
+    }
+    return TRB_OK;
 }
 
 void trb_config_destroy(trb_config *c)

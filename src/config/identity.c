@@ -8,6 +8,7 @@
 #include "tribikos/hash.h"
 #include "tribikos/identity.h"
 #include "tribikos/memory.h"
+#include "tribikos/text.h"
 #include "tribikos/weights.h"
 
 /* ---- the text */
@@ -151,95 +152,42 @@ trb_status trb_identity_followed(size_t M, const uint64_t *digest, char **text)
 
 /* ---- what a file says */
 
-static const char *line_behind(const char *line)
-{
-    line += strcspn(line, "\n");
-    return line + (*line == '\n');
-}
-
-static bool is_exchange(const char *line)
-{
-    return strncmp(line, "exchange:", 9) == 0 || strncmp(line, "server.", 7) == 0;
-}
-
-/* Step over the lines that both texts begin with. With `any_exchange`, also step over lines about the exchange. */
-static void skip_common(const char **found, const char **asked, bool any_exchange)
-{
-    for (;;) {
-        while (any_exchange && is_exchange(*found)) *found = line_behind(*found);
-        while (any_exchange && is_exchange(*asked)) *asked = line_behind(*asked);
-        const size_t n = strcspn(*found, "\n");
-        if (**found == '\0' || n != strcspn(*asked, "\n") || strncmp(*found, *asked, n) != 0) return;
-        *found = line_behind(*found);
-        *asked = line_behind(*asked);
-    }
-}
-
-/* Whether a text has a line with the key of this one. */
-static bool has_key(const char *text, const char *line)
-{
-    const size_t n = strcspn(line, ":\n") + 1;
-    while (*text != '\0' && strncmp(text, line, n) != 0) text = line_behind(text);
-    return *text != '\0';
-}
-
-/* Name the lines in which the two texts differ, so that the user sees what to change. If only one text has a key, the
- * key is at its default in the other one. */
-static trb_status refuse(const char *path, const char *found, const char *asked, const char *instead)
-{
-    const int f = (int)strcspn(found, "\n"), a = (int)strcspn(asked, "\n");
-    if (*found == '\0' || *asked == '\0')
-        return trb_fail(TRB_EINTEGRITY, "%s was trained with another configuration; use another run.dir, or %s", path,
-                        instead);
-    if (!has_key(asked, found))
-        return trb_fail(TRB_EINTEGRITY,
-                        "%s was trained with `%.*s`, the configuration asks for the default; use another run.dir, or "
-                        "%s",
-                        path, f, found, instead);
-    if (!has_key(found, asked))
-        return trb_fail(TRB_EINTEGRITY,
-                        "%s was trained with the default of `%.*s`, the configuration asks for `%.*s`; use another "
-                        "run.dir, or %s",
-                        path, (int)strcspn(asked, ":\n"), asked, a, asked, instead);
-    return trb_fail(TRB_EINTEGRITY,
-                    "%s was trained with `%.*s`, the configuration asks for `%.*s`; use another run.dir, or %s", path,
-                    f, found, a, asked, instead);
-}
-
 trb_status trb_identity_resume(const char *path, const char *found, const char *asked)
 {
-    skip_common(&found, &asked, true);
-    if (*found == '\0' && *asked == '\0') return TRB_OK;
-    return refuse(path, found, asked, "--resume=never begins anew");
+    char *difference = NULL;
+    TRB_TRY(trb__difference(found, asked, TRB__EXCHANGE, &difference));
+    if (difference == NULL) return TRB_OK;
+    const trb_status st = trb_fail(
+        TRB_EINTEGRITY, "%s is of another configuration: %s; use another run.dir, or --resume=never begins anew", path,
+        difference);
+    trb_free(difference);
+    return st;
 }
 
-static bool ends_with(const char *text, const char *end)
+/* Compare two identities. `followed` is NULL, or the end of the text that a student must have. What stands between the
+ * configuration's part and this end describes the cache, which may be gone. */
+static trb_status compare(const char *is, const char *identity, const char *followed, char **difference)
 {
-    const size_t n = strlen(text), e = strlen(end);
-    return n >= e && strcmp(text + n - e, end) == 0;
+    char *asked = NULL;
+    if (followed == NULL) return trb__difference(is, identity, 0, difference);
+    TRB_TRY(trb_text_of(&asked, "%s%s", identity, followed));
+    const trb_status st =
+        trb__difference(is, asked, TRB__CACHE | (followed[0] == '\0' ? TRB__FOLLOWED : 0U), difference);
+    trb_free(asked);
+    return st;
 }
 
-trb_status trb_identity_load(const char *path, const char *identity, const char *followed, bool *found,
-                             uint64_t *digest, trb_net **net, float **params)
+trb_status trb_identity_read(const char *path, const char *identity, const char *followed, bool *found,
+                             char **difference, uint64_t *digest, trb_net **net, float **params)
 {
     *found = false;
+    *difference = NULL;
     if (!trb_file_exists(path)) return TRB_OK;
     trb_weights_info info = {0};
     TRB_TRY(trb_weights_read(path, &info, net, params));
-    trb_status st = TRB_OK;
-    const char *is = info.config, *asked = identity;
-    if (followed == NULL ? strcmp(is, asked) != 0 : strncmp(is, asked, strlen(asked)) != 0) {
-        skip_common(&is, &asked, false);
-        st = refuse(path, is, asked, "remove the file to train it anew");
-    } else if (followed != NULL && !ends_with(is, followed)) {
-        st = trb_fail(TRB_EINTEGRITY,
-                      "%s was distilled from other members than those that are there; remove it, and run `tribikos "
-                      "distill` (after `tribikos cache`, if members were trained anew)",
-                      path);
-    } else {
-        *found = true;
-        if (digest != NULL) *digest = info.digest;
-    }
+    const trb_status st = compare(info.config, identity, followed, difference);
+    *found = st == TRB_OK;
+    if (digest != NULL) *digest = info.digest;
     trb_weights_info_clear(&info);
     return st;
 }

@@ -12,6 +12,7 @@
  *   config.c      items into the typed structures    unknown.c    keys that nothing has taken
  *   check.c       contradictions between keys        print.c      the configuration as YAML
  *   reference.c   the reference of all keys          identity.c   what decides a network's bits
+ *   difference.c  how two identities differ          tree.c       YAML and JSON as keys and values
  */
 #ifndef TRB_CONFIG_INTERNAL_H
 #define TRB_CONFIG_INTERNAL_H
@@ -100,6 +101,8 @@ trb_status trb__items_join(trb__items *items, trb__items *more);
 trb_status trb__item_replace(trb__item *item, const char *names);
 /* Read a flag, --KEY=VALUE, and append its items. */
 trb_status trb__flag_read(trb__items *items, const char *flag);
+/* The same for a file that is no configuration: null is a value, and lists may hold lists and sections. */
+trb_status trb__items_read_any(trb__items *items, const char *text);
 /* Sort; refuse a key that the file has twice; keep for every key the item of the strongest source. */
 trb_status trb__items_settle(trb__items *items);
 void trb__items_clear(trb__items *items);
@@ -127,6 +130,9 @@ trb_status trb__name_check(const trb__items *items, const trb__item *item, const
 trb_status trb__name_says(const trb__items *items, const trb__item *item, const char *name);
 /* Whether there are keys student.NAME.* */
 bool trb__name_has_keys(const trb__items *items, const char *name);
+
+/* The names of all students, for a message. \param[out] text  [n], which is returned */
+const char *trb__students_listed(const trb_config *c, size_t n, char *text);
 
 /* Refuse items that nothing has taken. */
 trb_status trb__unknown_check(const trb_config *c, const trb__items *items);
@@ -185,6 +191,11 @@ size_t trb__layers_count(const char *layers, const char *word);
 
 /* Refuse contradictions between values that are each valid. */
 trb_status trb__config_check(const trb_config *c, const trb__items *items);
+
+/* How two identities differ, in words. A key that only one of them has is at its default in the other one.
+ * \param[in]  leave_out  kinds of lines that may differ   \param[out] out  NULL if they do not differ; trb_free() */
+enum { TRB__EXCHANGE = 1, TRB__CACHE = 2, TRB__FOLLOWED = 4 };
+trb_status trb__difference(const char *found, const char *asked, unsigned leave_out, char **out);
 
 /* Text that grows. open_memstream() owns its memory until the close copies it into memory of ours. */
 typedef struct {

@@ -76,3 +76,10 @@ trb_status trb__name_says(const trb__items *items, const trb__item *item, const 
                           "no method has the name `%s`; take one of %s, or set `student.%s.method` to one of them",
                           name, all, name);
 }
+
+const char *trb__students_listed(const trb_config *c, size_t n, char *text)
+{
+    trb_text t = trb_text_in(text, n);
+    for (size_t s = 0; s < c->n_students; s++) trb_text_add(&t, "%s%s", s > 0 ? ", " : "", c->student[s].name);
+    return text;
+}

@@ -369,6 +369,9 @@ const trb__option trb__options[] = {
 
     {CONFIG("eval.split", eval.split), WORD(splits), .value = "test",
      .help = "The report is about these samples; validation are those that data.validation holds out."},
+    {CONFIG("eval.name", eval.name), TEXT, .value = "\"\"",
+     .help = "The report is written into RUN/report/NAME. If this is empty, that of the run's own samples is in "
+             "RUN/report, and another one is named after eval.split or the first file of data.test."},
     {CONFIG("eval.batch", eval.batch), WHOLE(1, 1e6), .unit = "samples", .value = "256",
      .help = "Evaluation computes this many samples in one call, and ranks share such blocks. Lower it to give more "
              "ranks work."},

@@ -197,14 +197,6 @@ static trb_status suggest(const trb__items *items, const trb__item *item, const 
     return trb__item_fail(items, item, "unknown, and no known key is near it; `tribikos config --help` lists all");
 }
 
-/* The names that `students` lists, for a message. */
-static const char *list_students(const trb_config *c, size_t n, char *text)
-{
-    trb_text t = trb_text_in(text, n);
-    for (size_t s = 0; s < c->n_students; s++) trb_text_add(&t, "%s%s", s > 0 ? ", " : "", c->student[s].name);
-    return text;
-}
-
 static bool is_name(const char *name, const char *at, size_t n)
 {
     return strlen(name) == n && memcmp(name, at, n) == 0;
@@ -256,7 +248,7 @@ static trb_status refuse_unknown(const trb_config *c, const trb__items *items, c
                               name, c->members.count, c->members.count - 1);
     if (strcmp(list, "students") == 0)
         return trb__item_fail(items, item, "no student has the name `%.*s`; `students` is [%s]", (int)n, name,
-                              list_students(c, sizeof names, names));
+                              trb__students_listed(c, sizeof names, names));
     return trb__item_fail(items, item, "no set has the name `%.*s`; name it in `eval.ood`", (int)n, name);
 }
 

@@ -25,6 +25,7 @@ typedef struct {
     trb__items *items;
     trb__item_source source;
     const char *text;         /* that is being read */
+    bool any;                 /* null is a value, and lists may hold lists and sections, as in JSON */
     char key[TRB__KEY_BYTES]; /* dotted, of the node that is being read */
 } reader;
 
@@ -213,9 +214,22 @@ static trb_status scalar_text(const reader *r, const yaml_event_t *event, const 
 {
     const char *text = (const char *)event->data.scalar.value;
     const bool plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
-    if (plain && (text[0] == '\0' || strcmp(text, "~") == 0 || strcmp(text, "null") == 0))
+    if (plain && !r->any && (text[0] == '\0' || strcmp(text, "~") == 0 || strcmp(text, "null") == 0))
         return refuse(r, line_of(event), "expected a value, got nothing; an empty text is \"\"");
     *out = text;
+    return TRB_OK;
+}
+
+static trb_status read_node(reader *r, const yaml_event_t *event);
+
+/* A list or section in a list has the key LIST.PLACE. */
+static trb_status read_inside(reader *r, size_t place, const yaml_event_t *event)
+{
+    const size_t length = strlen(r->key);
+    const int n = snprintf(r->key + length, TRB__KEY_BYTES - length, ".%zu", place);
+    if (n < 0 || (size_t)n >= TRB__KEY_BYTES - length) return refuse(r, line_of(event), "the key is too long");
+    TRB_TRY(read_node(r, event));
+    r->key[length] = '\0';
     return TRB_OK;
 }
 
@@ -223,17 +237,21 @@ static trb_status read_list(reader *r, size_t line)
 {
     trb__item *item = NULL;
     TRB_TRY(add_item(r, TRB__LIST, line, &item));
-    for (bool more = true; more;) {
+    const size_t at = r->items->n - 1; /* items move when their array grows */
+    size_t place = 0;
+    for (bool more = true; more; place++) {
         yaml_event_t event;
         const char *text = NULL;
         TRB_TRY(next(r, &event));
         trb_status st = TRB_OK;
         if (event.type == YAML_SEQUENCE_END_EVENT)
             more = false;
+        else if (event.type != YAML_SCALAR_EVENT && r->any)
+            st = read_inside(r, place, &event);
         else if (event.type != YAML_SCALAR_EVENT)
             st = refuse(r, line_of(&event), "expected single values in the list, got a list or section in it");
         else if ((st = scalar_text(r, &event, &text)) == TRB_OK)
-            st = add_value(item, text);
+            st = add_value(&r->items->item[at], text);
         yaml_event_delete(&event);
         TRB_TRY(st);
     }
@@ -250,8 +268,6 @@ static trb_status enter(reader *r, size_t length, const yaml_event_t *event)
     if (n < 0 || (size_t)n >= TRB__KEY_BYTES - length) return refuse(r, line_of(event), "the key is too long");
     return TRB_OK;
 }
-
-static trb_status read_node(reader *r, const yaml_event_t *event);
 
 /* A section is an item as well, so that a section given twice is noticed. The length of keys bounds the depth. */
 static trb_status read_section(reader *r, size_t line)
@@ -287,12 +303,12 @@ static trb_status read_node(reader *r, const yaml_event_t *event)
     return add_value(item, text);
 }
 
-trb_status trb__items_read(trb__items *items, trb__item_source source, const char *key, const char *text)
+static trb_status read_all(trb__items *items, trb__item_source source, bool any, const char *key, const char *text)
 {
     trb_status st = TRB_OK;
     static const char mark[] = "\xef\xbb\xbf"; /* byte order mark, which editors of Windows write */
     if (strncmp(text, mark, 3) == 0) text += 3;
-    reader r = {.items = items, .source = source, .text = text};
+    reader r = {.items = items, .source = source, .text = text, .any = any};
     yaml_event_t event = {.type = YAML_NO_EVENT};
     const int n = snprintf(r.key, sizeof r.key, "%s", key);
     if (n < 0 || (size_t)n >= sizeof r.key) return trb_fail(TRB_ECONFIG, "command line: a key of %d characters", n);
@@ -319,6 +335,16 @@ done:
     yaml_event_delete(&event);
     yaml_parser_delete(&r.parser);
     return st;
+}
+
+trb_status trb__items_read(trb__items *items, trb__item_source source, const char *key, const char *text)
+{
+    return read_all(items, source, false, key, text);
+}
+
+trb_status trb__items_read_any(trb__items *items, const char *text)
+{
+    return read_all(items, TRB__FILE, true, "", text);
 }
 
 static void clear_item(trb__item *item)

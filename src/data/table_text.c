@@ -10,44 +10,16 @@
 #include "tribikos/log.h"
 #include "tribikos/memory.h"
 #include "tribikos/number.h"
+#include "tribikos/text.h"
 
 /* ---- one text */
 
-/* Append a character as UTF-8. The caller has reserved room. */
-static void put_utf8(trb__bytes *to, uint32_t code)
-{
-    if (code < 0x80) {
-        to->at[to->n++] = (uint8_t)code;
-        return;
-    }
-    const int more = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
-    static const uint8_t head[] = {0, 0xc0, 0xe0, 0xf0};
-    to->at[to->n++] = (uint8_t)(head[more] | code >> (6 * more));
-    for (int i = more - 1; i >= 0; i--) to->at[to->n++] = (uint8_t)(0x80 | (code >> (6 * i) & 0x3f));
-}
-
-static uint32_t unit_at(const uint8_t *at, bool big)
-{
-    return big ? (uint32_t)at[0] << 8 | at[1] : (uint32_t)at[1] << 8 | at[0];
-}
-
-/* From UTF-16 with a byte order mark. Half of a pair becomes U+FFFD. */
 static trb_status from_utf16(trb__bytes *text)
 {
-    const bool big = text->at[0] == 0xfe;
+    bool whole = true;
     trb__bytes to = {NULL, 0, 0};
-    TRB_TRY(trb__bytes_room(&to, text->n / 2 * 3 + 1)); /* at most three bytes for a unit of two */
-    for (size_t i = 2; i + 1 < text->n; i += 2) {
-        uint32_t code = unit_at(text->at + i, big);
-        const uint32_t low = i + 3 < text->n ? unit_at(text->at + i + 2, big) : 0;
-        if (code >= 0xd800 && code < 0xdc00 && low >= 0xdc00 && low < 0xe000) {
-            code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
-            i += 2;
-        } else if (code >= 0xd800 && code < 0xe000) {
-            code = 0xfffd;
-        }
-        put_utf8(&to, code);
-    }
+    TRB_TRY(trb__bytes_room(&to, text->n / 2 * 3 + 1));
+    to.n = trb_text_from_utf16(text->at, text->n, (char *)to.at, &whole);
     trb_free(text->at);
     *text = to;
     return TRB_OK;
@@ -85,7 +57,11 @@ static trb_status from_latin1(trb__bytes *text)
     size_t high = 0;
     for (size_t i = 0; i < text->n; i++) high += text->at[i] >= 0x80;
     TRB_TRY(trb__bytes_room(&to, text->n + high + 1));
-    for (size_t i = 0; i < text->n; i++) put_utf8(&to, text->at[i]);
+    for (size_t i = 0; i < text->n; i++) {
+        const uint8_t code = text->at[i];
+        if (code >= 0x80) to.at[to.n++] = (uint8_t)(0xc0 | code >> 6);
+        to.at[to.n++] = code < 0x80 ? code : (uint8_t)(0x80 | (code & 0x3f));
+    }
     trb_free(text->at);
     *text = to;
     return TRB_OK;
@@ -110,9 +86,7 @@ static trb_status read_text(const char *path, trb__bytes *text)
     TRB_GO(trb__expect_table(path, text->at, text->n < TRB__HEAD ? text->n : TRB__HEAD));
     TRB_GO(trb__bytes_room(text, 1));
     text->at[text->n] = '\0';
-    const char *at = (const char *)text->at;
-    const bool utf16 = text->n >= 2 && (memcmp(at, "\xff\xfe", 2) == 0 || memcmp(at, "\xfe\xff", 2) == 0);
-    if (utf16) TRB_GO(from_utf16(text));
+    if (trb_text_is_utf16(text->at, text->n)) TRB_GO(from_utf16(text));
     const uint8_t *zero = memchr(text->at, '\0', text->n);
     if (zero != NULL)
         TRB_GO(trb_fail(TRB_EINPUT,

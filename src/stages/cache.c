@@ -174,6 +174,20 @@ typedef struct {
     uint64_t good, payload;
 } shard_state;
 
+/* Rank 0: name the shards that exist and yet have to be written, because they are damaged. */
+static trb_status name_damaged(const char *dir, const trb_cache_spec *spec, size_t from, size_t n,
+                               const shard_state *all)
+{
+    for (size_t i = 0; i < n; i++) {
+        char *path = NULL;
+        if (all[i].good) continue;
+        TRB_TRY(trb_shard_path(dir, spec, from + i, &path));
+        if (trb_file_exists(path)) trb_warn("%s is damaged; it is written anew", path);
+        trb_free(path);
+    }
+    return TRB_OK;
+}
+
 /* Find out which shards of the units [from, from + n) are complete. Every rank checks its share, rank 0 collects, and
  * all ranks get the result. \param[out] all  [n] */
 static trb_status check_shards(trb_comm *world, const trb_cache_spec *spec, const char *dir, size_t from, size_t n,
@@ -200,7 +214,8 @@ static trb_status check_shards(trb_comm *world, const trb_cache_spec *spec, cons
     progress.done = count;
     trb_progress_end(&progress, "");
     TRB_GO(trb_comm_gather(world, mine, count, sizeof *mine, all));
-    st = trb_comm_bcast(world, all, n * sizeof *all, 0);
+    TRB_GO(trb_comm_bcast(world, all, n * sizeof *all, 0));
+    st = trb_agree(world, trb_comm_rank(world) == 0 ? name_damaged(dir, spec, from, n, all) : TRB_OK);
 done:
     trb_free(mine);
     return st;

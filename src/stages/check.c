@@ -8,6 +8,7 @@
 #include "fit.h"
 #include "labels.h"
 #include "outlook.h"
+#include "report.h"
 #include "space.h"
 #include "steps.h"
 
@@ -38,13 +39,17 @@ static trb_status check_networks(const trb_config *c, const trb__dataset *s)
     return trb__labels_warn(s);
 }
 
-/* Check the data sets that will be evaluated. Collective over world; the status is agreed. */
-static trb_status check_sets(trb_comm *world, const trb_config *c, const trb__dataset *s)
+/* Check the data sets that will be evaluated. Collective over world; the status is agreed.
+ * \param[in] replaces  a report that exists would be replaced */
+static trb_status check_sets(trb_comm *world, const trb_config *c, const trb__dataset *s, bool replaces)
 {
     trb__dataset test = {0};
     const bool tests = strcmp(c->eval.split, "test") == 0;
     trb_status st = tests ? trb__dataset_load_test(world, c, s, &test) : TRB_OK;
     if (st == TRB_OK) st = trb_agree(world, trb__corruptions_check(c, tests ? &test.data : &s->data));
+    if (st == TRB_OK && replaces && trb_comm_rank(world) == 0)
+        st = trb__report_expect(c, tests ? test.data.digest : s->data.digest);
+    st = trb_agree(world, st);
     trb__dataset_clear(&test);
     for (size_t i = 0; st == TRB_OK && i < c->eval.n_ood; i++) {
         trb__dataset alien = {0};
@@ -54,10 +59,15 @@ static trb_status check_sets(trb_comm *world, const trb_config *c, const trb__da
     return st;
 }
 
-trb_status trb__check(trb_comm *world, const trb_config *c, const trb__dataset *s)
+static trb_status check(trb_comm *world, const trb_config *c, const trb__dataset *s, bool replaces)
 {
     TRB_TRY(trb_agree(world, check_networks(c, s)));
-    return check_sets(world, c, s);
+    return check_sets(world, c, s, replaces);
+}
+
+trb_status trb__check(trb_comm *world, const trb_config *c, const trb__dataset *s)
+{
+    return check(world, c, s, false);
 }
 
 /* Refuse a `cache.memory` that cannot hold the windows of a student's reader. Whether a rank keeps its part of the cache
@@ -130,9 +140,10 @@ trb_status trb_stage_check(trb_comm *world, const trb_config *c)
     trb__outlook_whole();
     TRB_TRY(trb__dataset_load(world, c, &s));
     trb_status st = trb_agree(world, check_ranks(c, trb_comm_size(world)));
-    if (st == TRB_OK) st = trb__check(world, c, &s);
+    if (st == TRB_OK) st = check(world, c, &s, true);
     if (st == TRB_OK) st = trb_agree(world, trb__memory_check(c, &s, (size_t)trb_comm_size(world)));
     if (st == TRB_OK) st = trb_agree(world, trb_comm_rank(world) == 0 ? check_files(c, &s) : TRB_OK);
+    if (st == TRB_OK) st = trb__others_check(world, c, &s.data);
     trb__dataset_clear(&s);
     return st;
 }

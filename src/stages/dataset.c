@@ -212,20 +212,29 @@ trb_status trb__member_load(const trb_config *c, size_t m, uint64_t digest, trb_
 
 static trb_status read_digests(const trb_config *c, const trb_data *data, bool needed, uint64_t *digest)
 {
+    trb__others others = {0};
+    trb_status st = TRB_OK;
+    size_t missing = c->members.count;
     for (size_t m = 0; m < c->members.count; m++) {
-        const trb__path path = trb__run_path(c, "members/m%03zu/weights.h5", m);
-        char *config = NULL;
+        char *config = NULL, *difference = NULL, name[32];
         bool found = false;
         digest[m] = 0;
-        TRB_TRY(trb_identity_member(c, m, data, &config));
-        const trb_status st = trb_identity_load(path.text, config, NULL, &found, &digest[m], NULL, NULL);
+        (void)snprintf(name, sizeof name, "m%03zu", m);
+        TRB_GO(trb_identity_member(c, m, data, &config));
+        st = trb_identity_read(trb__run_path(c, "members/%s/weights.h5", name).text, config, NULL, &found, &difference,
+                               &digest[m], NULL, NULL);
         trb_free(config);
-        TRB_TRY(st);
-        if (!found && needed)
-            return trb_fail(TRB_ECONFIG, "member %zu is not trained yet (no %s); run `tribikos train` first", m,
-                            path.text);
+        TRB_GO(st);
+        if (difference != NULL) TRB_GO(trb__others_add(&others, name, difference));
+        if (!found && missing == c->members.count) missing = m;
     }
-    return TRB_OK;
+    TRB_GO(trb__others_refuse_members(&others, trb__run_path(c, "members").text));
+    if (missing < c->members.count && needed)
+        st = trb_fail(TRB_ECONFIG, "member %zu is not trained yet (no %s); run `tribikos train` first", missing,
+                      trb__run_path(c, "members/m%03zu/weights.h5", missing).text);
+done:
+    trb__others_clear(&others);
+    return st;
 }
 
 trb_status trb__member_digests(trb_comm *world, const trb_config *c, const trb_data *data, bool needed,
@@ -273,7 +282,9 @@ trb_status trb__run_cache_open(trb_comm *world, const trb_config *c, const trb_d
     if (st == TRB_OK) st = trb_cache_open(trb__run_path(c, "cache").text, &found);
     if (st == TRB_OK) st = trb_cache_expect_data(found, data);
     if (st == TRB_OK && trb_cache_spec_of(found)->M != c->members.count)
-        st = trb_fail(TRB_EINTEGRITY, "%s holds %zu members, members.count is %zu; set it, or write the cache anew",
+        st = trb_fail(TRB_EINTEGRITY,
+                      "%s holds %zu members, members.count is %zu; set it back, or write the cache of these members "
+                      "(`tribikos cache` keeps the shards that are there)",
                       trb_cache_dir(found), trb_cache_spec_of(found)->M, (size_t)c->members.count);
     if (st == TRB_OK) st = trb_cache_expect_holds(found, c->cache.holds);
     if (st == TRB_OK) st = trb__views(c, data, &view);

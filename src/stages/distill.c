@@ -407,32 +407,53 @@ trb_status trb__student_check(const trb_config *c, size_t index, const trb__data
     return trb__fit_check(&o->fit, samples, who);
 }
 
+/* Rank 0: find out which students exist already, and lock the others. */
+static trb_status find_students(const trb_config *c, const trb__dataset *s, const trb_cache_spec *spec, uint64_t *found,
+                                trb_lock **lock)
+{
+    trb__others others = {0};
+    trb_status st = TRB_OK;
+    for (size_t i = 0; i < c->n_students; i++) {
+        bool there = false;
+        char folder[TRB_NAME_MAX + 16], *config = NULL, *difference = NULL;
+        (void)snprintf(folder, sizeof folder, "student/%s", c->student[i].name);
+        if (trb__retrain_begins(c, i) || trb__retrain_lasts(c, i)) TRB_GO(trb__run_lock(c, folder, lock));
+        if (trb__retrain_begins(c, i)) continue;
+        TRB_GO(trb_identity_student(c, i, &s->data, spec, &config));
+        st = trb__run_lock_missing(c, folder, config, lock, &there, &difference);
+        trb_free(config);
+        TRB_GO(st);
+        if (difference != NULL) TRB_GO(trb__others_add(&others, c->student[i].name, difference));
+        found[i] = there;
+    }
+    TRB_GO(trb__others_refuse_students(&others, trb__run_path(c, "student").text, c->n_students));
+done:
+    trb__others_clear(&others);
+    return st;
+}
+
 /* Check before the first student is trained that each of them can be trained, and which ones exist already. Rank 0
- * locks the others. */
+ * locks the others, and sets those aside that are to be trained again. */
 static trb_status check_students(trb_comm *world, const trb_config *c, const trb__dataset *s,
                                  const trb_cache_spec *spec, uint64_t *found, trb_lock **lock)
 {
     size_t left = 0;
     for (size_t i = 0; i < c->n_students; i++) {
-        bool there = false;
-        char folder[TRB_NAME_MAX + 16], *config = NULL;
         TRB_TRY(trb__student_check(c, i, s, spec->M, spec->K));
         TRB_TRY(trb__student_ranks(c, i, trb_comm_size(world)));
-        if (trb_comm_rank(world) != 0) continue;
-        TRB_TRY(trb_identity_student(c, i, &s->data, spec, &config));
-        (void)snprintf(folder, sizeof folder, "student/%s", c->student[i].name);
-        const trb_status st = trb__run_lock_missing(c, folder, config, lock, &there);
-        trb_free(config);
-        TRB_TRY(st);
-        found[i] = there;
-        if (there) trb_info("distill: student %s is there already", c->student[i].name);
-        if (there)
-            trb_checkpoint_remove(trb__run_path(c, "student/%s/checkpoint", c->student[i].name).text,
-                                  c->checkpoint.keep);
-        left += !there;
     }
+    if (trb_comm_rank(world) != 0) return TRB_OK;
+    TRB_TRY(find_students(c, s, spec, found, lock));
+    for (size_t i = 0; i < c->n_students; i++) left += !found[i];
     if (left > 0) TRB_TRY(trb__labels_warn(s));
-    return left == 0 ? TRB_OK : trb__resume_check(c, left);
+    if (left > 0) TRB_TRY(trb__resume_check(c, left));
+    for (size_t i = 0; i < c->n_students; i++) {
+        if (trb__retrain_begins(c, i)) TRB_TRY(trb__retrain_begin(c, i));
+        if (!found[i]) continue;
+        trb_info("distill: student %s is there already", c->student[i].name);
+        trb_checkpoint_remove(trb__run_path(c, "student/%s/checkpoint", c->student[i].name).text, c->checkpoint.keep);
+    }
+    return TRB_OK;
 }
 
 /* Log how much was read from the cache: with head groups, each rank reads less. */
@@ -537,6 +558,7 @@ trb_status trb_stage_distill(trb_comm *world, const trb_config *c)
     TRB_GO(trb_agree(world, st));
     for (size_t i = first; i < c->n_students; i++)
         if (!found[i]) TRB_GO(distill(world, c, &s, cache, makers, i));
+    st = trb_agree(world, trb_comm_rank(world) == 0 ? trb__retrain_end(c) : TRB_OK);
 done:
     trb_free(makers);
     trb_lock_close(lock);

@@ -6,6 +6,7 @@
 #include "eval.h"
 #include "report.h"
 #include "tribikos/memory.h"
+#include "tribikos/text.h"
 
 /* What is evaluated, and the results. */
 typedef struct {
@@ -69,6 +70,28 @@ static trb_status load_sets(trb_comm *world, evaluation *e)
 
 /* ---- the models */
 
+/* Say which members have no weights, and what follows from that for the report. */
+static void warn_of_missing(const trb_config *c, const uint64_t *digest, bool cached)
+{
+    char room[256];
+    trb_text names = trb_text_in(room, sizeof room);
+    size_t missing = 0;
+    for (size_t m = 0; m < c->members.count; m++)
+        if (digest[m] == 0) trb_text_add(&names, "%sm%03zu", missing++ > 0 ? ", " : "", m);
+    const trb__path folder = trb__run_path(c, "members");
+    if (cached)
+        trb_warn("%s lacks weights of %zu of %zu members: the ensemble is evaluated from the cache", folder.text,
+                 missing, (size_t)c->members.count);
+    else if (missing == c->members.count)
+        trb_warn("%s has no weights of members, and the cache covers only the training set: only students are "
+                 "evaluated",
+                 folder.text);
+    else
+        trb_warn("%s lacks weights of %zu of %zu members (%s): there is no ensemble to evaluate, only students are "
+                 "evaluated; `tribikos train` trains the members that are missing",
+                 folder.text, missing, (size_t)c->members.count, room);
+}
+
 /* Load the models. Members are evaluated from their weights if all of them exist, otherwise from the cache's logits,
  * which are those of the training set. Collective over world; the status is agreed. */
 static trb_status load_models(trb_comm *world, evaluation *e)
@@ -84,18 +107,15 @@ static trb_status load_models(trb_comm *world, evaluation *e)
     if (st == TRB_OK) st = trb__member_digests(world, c, &e->train.data, false, digest);
     if (st != TRB_OK) goto done;
     for (size_t m = 0; m < models->M; m++) weights = weights && digest[m] != 0;
-    if (!weights && e->set.data == &e->test.data) {
-        trb_warn(
-            "%s lacks weights of some members, and the cache covers only the training set: only students are evaluated",
-            trb__run_path(c, "members").text);
-        models->M = 0;
-    }
-    if (!weights && models->M > 0) TRB_GO(trb__models_read(world, c, &e->train.data, models));
+    const bool cached = !weights && e->set.data != &e->test.data;
+    if (!weights) warn_of_missing(c, digest, cached);
+    if (!weights && !cached) models->M = 0;
+    if (cached) TRB_GO(trb__models_read(world, c, &e->train.data, models));
     e->set.members = e->held.members = models->M > 0;
     for (size_t i = 0; i < c->eval.n_ood; i++) e->ood[i].members = weights;
     if (models->cache != NULL)
         memcpy(digest, trb_cache_spec_of(models->cache)->member_digest, models->M * sizeof *digest);
-    st = trb_identity_followed(models->M, digest, &followed);
+    st = trb_identity_followed(c->members.count, digest, &followed);
     if (st == TRB_OK) st = trb__models_load(c, &e->train.data, weights ? digest : NULL, followed, models);
     TRB_GO(trb_agree(world, st));
     st = trb_comm_same(world, models->students_digest, "the students' weights");
@@ -246,6 +266,8 @@ static trb_status fill_report(trb_comm *world, const evaluation *e, trb_report *
                  copies = c->eval.n_corruptions * TRB_CORRUPT_STRENGTHS;
     report->task = c->data.task;
     report->samples = e->set.n;
+    report->trained_on = e->train.data.digest;
+    report->evaluated_on = e->set.data->digest;
     report->members = M;
     report->n = single + (M > 0 ? 2 : 0) + S;
     const size_t ood = c->eval.n_ood * report->n * TRB_SCORES;
@@ -317,7 +339,7 @@ done:
     return st;
 }
 
-static trb_status publish_figures(const evaluation *e, const trb_report *report)
+static trb_status publish_figures(const evaluation *e, const char *path, const trb_report *report)
 {
     const trb_config *c = e->c;
     const trb_data *train = &e->train.data;
@@ -334,30 +356,32 @@ static trb_status publish_figures(const evaluation *e, const trb_report *report)
                                    .format = c->eval.ood[i].format,
                                    .unlabelled = true,
                                    .trained_on = train};
-    const trb_status st =
-        trb__report_publish(trb__run_path(c, "report/report.json").text, c, n, set, e->train.schema_text, report);
+    const trb_status st = trb__report_publish(path, c, n, set, e->train.schema_text, report);
     trb_free(set);
     return st;
 }
 
-/* Write the files of RUN/report on rank 0. Collective over world; the status is agreed. */
+/* Write the files of the report on rank 0. Collective over world; the status is agreed. */
 static trb_status publish_report(trb_comm *world, const evaluation *e, const trb_report *report)
 {
     const trb_config *c = e->c;
     const bool leads = trb_comm_rank(world) == 0;
     trb__predictions *file = NULL;
-    trb_status st = leads ? trb_mkdirs(trb__run_path(c, "report").text) : TRB_OK;
-    if (leads) trb_folder_sweep(trb__run_path(c, "report").text);
-    if (st == TRB_OK && leads)
-        st = trb__predictions_create(trb__run_path(c, "report/predictions.h5").text, e->set.data, e->set.n, e->set.id,
-                                     &file);
+    const trb__path folder = trb__report_folder(c);
+    char predictions[TRB_PATH_BYTES + 16], figures[TRB_PATH_BYTES + 16];
+    (void)snprintf(predictions, sizeof predictions, "%s/predictions.h5", folder.text);
+    (void)snprintf(figures, sizeof figures, "%s/report.json", folder.text);
+    trb_status st = leads ? trb_mkdirs(folder.text) : TRB_OK;
+    if (leads) trb_folder_sweep(folder.text);
+    if (st == TRB_OK && leads) st = trb__predictions_create(predictions, e->set.data, e->set.n, e->set.id, &file);
     st = trb_agree(world, st);
     if (st == TRB_OK) st = write_predictions(world, e, file);
     if (st != TRB_OK || !leads) {
         trb__predictions_abandon(file);
     } else {
         st = trb__predictions_publish(file);
-        if (st == TRB_OK) st = publish_figures(e, report);
+        if (st == TRB_OK) st = publish_figures(e, figures, report);
+        if (st == TRB_OK && c->eval.name[0] != '\0') trb_info("eval: the report is in %s", folder.text);
     }
     return trb_agree(world, st);
 }
@@ -387,6 +411,14 @@ static void release(evaluation *e)
     trb__dataset_clear(&e->train);
 }
 
+/* Rank 0: lock the folder of the report, whose path begins with that of the run. */
+static trb_status lock_report(const evaluation *e, trb_lock **lock)
+{
+    const trb__path folder = trb__report_folder(e->c);
+    TRB_TRY(trb__run_lock(e->c, folder.text + strlen(e->c->run.dir) + 1, lock));
+    return trb__report_expect(e->c, e->set.data->digest);
+}
+
 trb_status trb_stage_eval(trb_comm *world, const trb_config *c, trb_report *report)
 {
     evaluation e = {.c = c};
@@ -395,7 +427,7 @@ trb_status trb_stage_eval(trb_comm *world, const trb_config *c, trb_report *repo
     trb_status st = load_sets(world, &e);
     if (st == TRB_OK) {
         st = load_models(world, &e);
-        if (st == TRB_OK && trb_comm_rank(world) == 0) st = trb__run_lock(c, "report", &lock);
+        if (st == TRB_OK && trb_comm_rank(world) == 0) st = lock_report(&e, &lock);
         st = trb__run_lock_share(world, c, st, &lock);
     }
     if (st == TRB_OK) st = evaluate(world, &e);

@@ -38,20 +38,22 @@ static trb_status load_members(const trb_config *c, const trb_data *trained_on, 
 }
 
 static trb_status load_student(const trb_config *c, const trb_data *trained_on, size_t s, const char *followed,
-                               trb__models *models, uint64_t *digest)
+                               trb__models *models, uint64_t *digest, trb__others *others)
 {
     const trb__path path = trb__run_path(c, "student/%s/weights.h5", c->student[s].name);
     trb__model *student = &models->student[s];
-    char *config = NULL;
+    char *config = NULL, *difference = NULL;
     bool found = false;
     TRB_TRY(trb_identity_student(c, s, trained_on, NULL, &config));
     const trb_status st =
-        trb_identity_load(path.text, config, followed, &found, digest, &student->net, &student->params);
+        trb_identity_read(path.text, config, followed, &found, &difference, digest, &student->net, &student->params);
     trb_free(config);
     TRB_TRY(st);
+    if (difference != NULL) return trb__others_add(others, c->student[s].name, difference);
     if (!found)
-        return trb_fail(TRB_ECONFIG, "student %s is not trained yet (no %s); run `tribikos distill` first",
-                        c->student[s].name, path.text);
+        return trb_fail(TRB_ECONFIG, "student %s is not trained yet (no %s)%s%s; run `tribikos distill` first",
+                        c->student[s].name, path.text, trb__retrain_lasts(c, s) ? ", its former weights are in " : "",
+                        trb__retrain_lasts(c, s) ? trb__run_path(c, "student/%s.before", c->student[s].name).text : "");
     TRB_TRY(prepare(path.text, models->batch, models->K, trained_on, student));
     models->K = trb_net_outputs(student->net);
     const trb_dirichlet kind = c->student[s].method->dirichlet;
@@ -64,15 +66,20 @@ static trb_status load_student(const trb_config *c, const trb_data *trained_on, 
 trb_status trb__models_load(const trb_config *c, const trb_data *trained_on, const uint64_t *digest,
                             const char *followed, trb__models *models)
 {
+    trb__others others = {0};
+    trb_status st = TRB_OK;
     if (digest != NULL) TRB_TRY(load_members(c, trained_on, digest, models));
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, c->n_students, sizeof *models->student, &models->student));
     models->S = c->n_students;
     for (size_t s = 0; s < models->S; s++) {
         uint64_t of[2] = {models->students_digest, 0};
-        TRB_TRY(load_student(c, trained_on, s, followed, models, &of[1]));
+        TRB_GO(load_student(c, trained_on, s, followed, models, &of[1], &others));
         models->students_digest = trb_hash_bytes(of, sizeof of);
     }
-    return TRB_OK;
+    st = trb__others_refuse_students(&others, trb__run_path(c, "student").text, c->n_students);
+done:
+    trb__others_clear(&others);
+    return st;
 }
 
 trb_status trb__models_read(trb_comm *world, const trb_config *c, const trb_data *trained_on, trb__models *models)

@@ -39,10 +39,42 @@ trb_status trb__run_lock(const trb_config *c, const char *folder, trb_lock **loc
  * \param[in,out] lock  in: the one of rank 0; out: every rank has one, and closes it at the end of the stage
  * \return the agreed status */
 trb_status trb__run_lock_share(trb_comm *world, const trb_config *c, trb_status st, trb_lock **lock);
-/** Check whether the network of this identity is trained already. If not, lock its folder. Local, for rank 0.
- * \param[out] found  its weights exist   \return as trb_identity_load(); TRB_ECONFIG if another job has the lock */
+/** Check whether the network of this identity is trained already. If there is none, lock its folder. Local, for rank 0.
+ * \param[out] found       weights exist
+ * \param[out] difference  as of trb_identity_read()
+ * \return as trb_identity_read(); TRB_ECONFIG if another job has the lock */
 trb_status trb__run_lock_missing(const trb_config *c, const char *folder, const char *identity, trb_lock **lock,
-                                 bool *found);
+                                 bool *found, char **difference);
+
+/** Networks that exist but are of another configuration, so that one message names all of them. Zeros are an empty
+ * list. All functions are local. */
+typedef struct {
+    size_t n;
+    struct trb__other {
+        char name[TRB_NAME_MAX + 1]; /* of its folder: "m003", "hydra" */
+        char *difference;
+    } * one; /* [n] */
+} trb__others;
+/** \param[in] difference  adopted, after a failure too */
+trb_status trb__others_add(trb__others *o, const char *name, char *difference);
+void trb__others_clear(trb__others *o);
+/** \param[in] folder  where they are, for the message   \param[in] n  how many students there are
+ * \return TRB_OK if the list is empty; else TRB_EINTEGRITY, with all names, how they differ, and what to do */
+trb_status trb__others_refuse_members(const trb__others *o, const char *folder);
+trb_status trb__others_refuse_students(const trb__others *o, const char *folder, size_t n);
+/** Refuse members and students of another configuration before anything is trained. A student's members that are not
+ * trained yet are not compared. Collective over world; the status is agreed. */
+trb_status trb__others_check(trb_comm *world, const trb_config *c, const trb_data *data);
+
+/** Training students again, which `--retrain` asks for. All functions are local, for rank 0. */
+/** Whether student i must be set aside: it is to be trained again, and no earlier job has begun that. */
+bool trb__retrain_begins(const trb_config *c, size_t i);
+/** Set the folder of student i aside. The caller has its lock. */
+trb_status trb__retrain_begin(const trb_config *c, size_t i);
+/** Whether the former student i is set aside. */
+bool trb__retrain_lasts(const trb_config *c, size_t i);
+/** Remove the former ones of all students that are trained. The caller has their locks. */
+trb_status trb__retrain_end(const trb_config *c);
 
 /** Load the network of member m, whose file was checked before. Local.
  * \param[out] net,params  released by the caller if not NULL, after a failure too

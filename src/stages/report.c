@@ -3,10 +3,13 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "tribikos/file.h"
+#include "tribikos/hash.h"
 #include "tribikos/memory.h"
 #include "tribikos/text.h"
+#include "tribikos/tree.h"
 #include "tribikos/version.h"
 
 static void put_last(trb_text *t, const char *name, double value)
@@ -92,6 +95,42 @@ static void write_corruption(trb_text *t, const trb_report *r, const trb_metrics
     }
 }
 
+trb__path trb__report_folder(const trb_config *c)
+{
+    return c->eval.name[0] == '\0' ? trb__run_path(c, "report") : trb__run_path(c, "report/%s", c->eval.name);
+}
+
+/* Whether a report is on this part of a data set with this digest, or has no digest. */
+static trb_status is_on(const char *path, const char *text, const char *split, const char *digest, bool *same)
+{
+    trb_tree *report = NULL;
+    TRB_TRY(trb_tree_read(path, text, &report));
+    const char *found = trb_tree_text(report, "digests.evaluated_on"), *of = trb_tree_text(report, "split");
+    *same = found == NULL || of == NULL || (strcmp(found, digest) == 0 && strcmp(of, split) == 0);
+    trb_tree_destroy(report);
+    return TRB_OK;
+}
+
+trb_status trb__report_expect(const trb_config *c, uint64_t evaluated_on)
+{
+    enum { LARGEST = 1 << 26 };
+    char path[TRB_PATH_BYTES + 16], digest[17], *text = NULL;
+    bool same = true;
+    const trb__path folder = trb__report_folder(c);
+    (void)snprintf(path, sizeof path, "%s/report.json", folder.text);
+    if (!trb_file_exists(path)) return TRB_OK;
+    trb_hash_hex(evaluated_on, digest);
+    TRB_TRY(trb_file_read_text(path, LARGEST, &text));
+    const trb_status st = is_on(path, text, c->eval.split, digest, &same);
+    trb_free(text);
+    if (st != TRB_OK) trb_fail_clear(); /* a damaged report is written anew */
+    if (same) return TRB_OK;
+    return trb_fail(TRB_EINTEGRITY,
+                    "%s is a report on other samples: it has the same name, but its files had another content; keep it "
+                    "and give this one a name (--eval.name=NAME), or remove the folder",
+                    folder.text);
+}
+
 static trb_status write_data(trb_text *t, size_t n, const trb__read_set *set)
 {
     for (size_t i = 0; i < n; i++) {
@@ -107,12 +146,16 @@ trb_status trb__report_publish(const char *path, const trb_config *c, size_t n_s
                                const char *schema, const trb_report *r)
 {
     trb_text composed = {0}, *t = &composed;
-    char *text = NULL;
+    char *text = NULL, trained_on[17], evaluated_on[17];
+    trb_hash_hex(r->trained_on, trained_on);
+    trb_hash_hex(r->evaluated_on, evaluated_on);
     trb_text_add(t, "{\"program\": ");
     trb_text_quoted(t, trb_version());
-    trb_text_add(t, ",\n\"split\": \"%s\", \"samples\": %zu, ", c->eval.split, r->samples);
+    trb_text_add(t, ",\n\"name\": \"%s\", \"task\": \"%s\", \"members\": %zu, \"split\": \"%s\",\n", c->eval.name,
+                 r->task == TRB_TASK_REGRESSION ? "regression" : "classes", r->members, c->eval.split);
+    trb_text_add(t, "\"digests\": {\"trained_on\": \"%s\", \"evaluated_on\": \"%s\"},\n", trained_on, evaluated_on);
     if (schema != NULL) trb_text_add(t, "\"schema\": %s,\n", schema);
-    trb_text_add(t, "\"data\": {");
+    trb_text_add(t, "\"samples\": %zu, \"data\": {", r->samples);
     const trb_status described = write_data(t, n_sets, set);
     if (described != TRB_OK) {
         trb_text_clear(t);

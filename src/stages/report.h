@@ -3,12 +3,13 @@
 #define TRB_STAGES_REPORT_H
 
 #include "describe.h"
+#include "internal.h"
 #include "tribikos/h5.h"
-#include "tribikos/stages.h"
 
 /** report.json:
  *
- *   "program": trb_version(), "split": ..., "samples": N
+ *   "program": trb_version(), "name": eval.name, "task": ..., "members": how many the ensemble has, 0 if there is none
+ *   "split": ..., "digests": {"trained_on": ..., "evaluated_on": ...} of the data sets, "samples": N
  *   "schema": {...}                                 names of inputs and classes (schema.h); absent if there are none
  *   "data": {SET: {...}}                            what was read of each set (describe.h)
  *   "models": {MODEL: {"accuracy": ..., ...}}       the figures of metrics.h, and more
@@ -23,6 +24,13 @@
  * \param[in] schema  its text (schema.h), NULL if it says nothing */
 trb_status trb__report_publish(const char *path, const trb_config *c, size_t n_sets, const trb__read_set *set,
                                const char *schema, const trb_report *r);
+
+/** The folder of the report that this configuration asks for, below the run. */
+trb__path trb__report_folder(const trb_config *c);
+/** Refuse to replace a report of other samples that would have the same name.
+ * \param[in] evaluated_on  the digest of the data set with the samples
+ * \return TRB_OK, also if there is no report, or one of an earlier version, which has no digest; TRB_EINTEGRITY */
+trb_status trb__report_expect(const trb_config *c, uint64_t evaluated_on);
 
 /** predictions.h5:
  *

@@ -7,6 +7,7 @@
  * | no weights | locked, put into the queue, trained, published |
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "checkpoint.h"
 #include "labels.h"
@@ -29,12 +30,13 @@ typedef struct {
  * that a layer list that does not fit is reported before anything is trained. */
 static trb_status find_todo(const trb_config *c, const trb__dataset *s, todo_list *todo, trb_lock **lock)
 {
+    trb__others others = {0};
     trb_status st = TRB_OK;
     todo->n = 0;
     TRB_GO(trb_alloc(TRB_MEM_OTHER, c->members.count, sizeof *todo->cost, &todo->cost));
     for (size_t m = 0; m < c->members.count; m++) {
         if (!c->members.only[m]) continue;
-        char who[32], folder[32], *config = NULL;
+        char who[32], folder[32], *config = NULL, *difference = NULL;
         bool found = false;
         trb_net *net = NULL;
         (void)snprintf(who, sizeof who, "member %zu", m);
@@ -46,14 +48,14 @@ static trb_status find_todo(const trb_config *c, const trb__dataset *s, todo_lis
         TRB_GO(st);
         TRB_GO(trb__fit_check(&c->member[m], s, who));
         TRB_GO(trb_identity_member(c, m, &s->data, &config));
-        st = trb__run_lock_missing(c, folder, config, lock, &found);
+        st = trb__run_lock_missing(c, folder, config, lock, &found, &difference);
         trb_free(config);
         TRB_GO(st);
-        if (found) {
+        if (difference != NULL) TRB_GO(trb__others_add(&others, strrchr(folder, '/') + 1, difference));
+        if (found && difference == NULL) {
             trb_checkpoint_remove(trb__run_path(c, "%s/checkpoint", folder).text, c->checkpoint.keep);
-            continue;
         }
-        TRB_GO(trb_mkdirs(trb__run_path(c, "%s", folder).text));
+        if (found) continue;
         /* Sort by multiply-adds, most expensive first, so that no long training begins when the others are done. */
         size_t at = todo->n++;
         for (; at > 0 && todo->cost[at - 1] < cost; at--) {
@@ -63,7 +65,11 @@ static trb_status find_todo(const trb_config *c, const trb__dataset *s, todo_lis
         todo->cost[at] = cost;
         todo->member[at] = m;
     }
+    TRB_GO(trb__others_refuse_members(&others, trb__run_path(c, "members").text));
+    for (size_t i = 0; i < todo->n; i++)
+        TRB_GO(trb_mkdirs(trb__run_path(c, "members/m%03zu", (size_t)todo->member[i]).text));
 done:
+    trb__others_clear(&others);
     return st;
 }
 

@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@
 #include "tribikos/file.h"
 #include "tribikos/lock.h"
 #include "tribikos/memory.h"
+#include "tribikos/text.h"
 
 /* The folder part of a path, "." if there is none. A path that does not fit here is too long for open() as well. */
 static void folder_of(const char *path, char folder[PATH_MAX])
@@ -137,6 +139,63 @@ done:
     return st;
 }
 
+/* \param[in] bytes  of the file, and one more, which stays unused unless the file grows meanwhile
+ * \param[out] n  how many were read */
+static trb_status read_all(FILE *f, const char *path, size_t bytes, char *content, size_t *n)
+{
+    TRB_TRY(trb_fault("file.read"));
+    *n = fread(content, 1, bytes, f);
+    if (ferror(f) != 0) return trb_fail(TRB_ECONFIG, "%s: cannot be read: %s", path, strerror(errno));
+    if (*n == bytes) --*n;
+    content[*n] = '\0';
+    return TRB_OK;
+}
+
+/* UTF-16 becomes UTF-8. \param[in,out] content  [n + 1], replaced */
+static trb_status as_utf8(const char *path, char **content, size_t n)
+{
+    char *text = NULL;
+    bool whole = true;
+    if (trb_text_is_utf16(*content, n)) {
+        TRB_TRY(trb_alloc(TRB_MEM_OTHER, n / 2 * 3 + 1, 1, &text));
+        n = trb_text_from_utf16(*content, n, text, &whole);
+        trb_free(*content);
+        *content = text;
+    }
+    if (!whole) return trb_fail(TRB_ECONFIG, "%s: begins as UTF-16, but is not all of it; save it as UTF-8", path);
+    if (memchr(*content, '\0', n) == NULL) return TRB_OK;
+    return trb_fail(TRB_ECONFIG, "%s: expected a text, got binary data", path);
+}
+
+trb_status trb_file_read_text(const char *path, size_t most, char **text)
+{
+    struct stat info;
+    char *content = NULL;
+    trb_status st = TRB_OK;
+    int fd = -1;
+    TRB_TRY(trb_fault("file.open"));
+    if (trb_file_open(path, O_RDONLY, &fd) != TRB_OK) return TRB_ECONFIG;
+    FILE *f = fdopen(fd, "rb");
+    if (f == NULL) {
+        (void)close(fd);
+        return trb_fail(TRB_ENOMEM, "%s: cannot be read: %s", path, strerror(errno));
+    }
+    if (fstat(fd, &info) != 0 || (size_t)info.st_size > most)
+        TRB_GO(trb_fail(TRB_ECONFIG, "%s: expected a text of at most %zu MiB, got %zu bytes", path, most >> 20,
+                        (size_t)info.st_size));
+    const size_t bytes = (size_t)info.st_size + 1;
+    TRB_GO(trb_alloc(TRB_MEM_OTHER, bytes, 1, &content));
+    size_t n = 0;
+    TRB_GO(read_all(f, path, bytes, content, &n));
+    TRB_GO(as_utf8(path, &content, n));
+    *text = content;
+    content = NULL;
+done:
+    trb_free(content);
+    (void)fclose(f);
+    return st;
+}
+
 trb_status trb_file_publish_text(const char *path, const char *text)
 {
     trb_status st = TRB_OK;
@@ -160,4 +219,35 @@ done:
     if (begun && st == TRB_OK) st = trb__file_settle(tmp, path);
     trb_free(tmp);
     return st;
+}
+
+trb_status trb_folder_move(const char *from, const char *to)
+{
+    char inside[PATH_MAX], folder[PATH_MAX];
+    (void)snprintf(inside, sizeof inside, "%s/.", from); /* a lock of the folder protects what is in it */
+    TRB_TRY(trb_lock_check(inside));
+    TRB_TRY(trb_fault("file.rename"));
+    if (rename(from, to) != 0) return trb_fail(TRB_EIO, "%s: cannot be moved to %s: %s", from, to, strerror(errno));
+    folder_of(to, folder);
+    return sync_to_disk(folder, true);
+}
+
+static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *place)
+{
+    (void)info;
+    (void)kind;
+    (void)place;
+    if (trb_fault("file.folder") != TRB_OK) return -1;
+    if (remove(path) == 0 || errno == ENOENT) return 0;
+    (void)trb_fail(TRB_EIO, "%s: cannot be removed: %s", path, strerror(errno));
+    return -1;
+}
+
+trb_status trb_folder_remove(const char *path)
+{
+    enum { OPEN_AT_ONCE = 8 };
+    struct stat info;
+    if (lstat(path, &info) != 0 && errno == ENOENT) return TRB_OK;
+    if (nftw(path, remove_entry, OPEN_AT_ONCE, FTW_DEPTH | FTW_PHYS) == 0) return TRB_OK;
+    return trb_fail(TRB_EIO, "%s: cannot be removed: %s", path, strerror(errno));
 }

@@ -55,9 +55,9 @@ refuses 2 '2 ranks.*1 lanes' distill "$conf" --students='[third]' --student.thir
 refuses 2 'member 0 is not trained yet' cache "$conf" --run.dir="$work/other"
 refuses 2 'cache' distill "$conf" --run.dir="$work/other"
 refuses 2 'run.dir|/proc/nowhere' train "$conf" --run.dir=/proc/nowhere
-refuses 3 'm000.*epochs: 2.*epochs: 3' run "$conf" --train.epochs=3
-refuses 3 'student/hydra.*temperature' distill "$conf" --student.temperature=5
-refuses 3 'student/hydra.*temperature' eval "$conf" --student.temperature=5
+refuses 3 'm000.*`train.epochs` was 2 and is 3 now' run "$conf" --train.epochs=3
+refuses 3 'hydra, kd: `student.temperature` was 4 and is 5 now.*--retrain=all' distill "$conf" --student.temperature=5
+refuses 3 'hydra, kd: `student.temperature` was 4 and is 5 now' eval "$conf" --student.temperature=5
 refuses 2 'hydra: 2 ranks share a batch of 1 lanes' run "$conf" --run.dir="$work/early" --student.lanes=1
 refuses 2 'nowhere.*No such file' run "$conf" --run.dir="$work/early" --data.test="[nowhere, t10k-labels-idx1-ubyte]"
 check "what cannot end well is not begun" test ! -e "$work/early/members"
@@ -73,7 +73,7 @@ refuses 2 'report itself uses' train "$conf" --students='[ensemble]'
 refuses 3 'block is 128, expected 64' cache "$conf" --cache.block=64
 mpi 1 train "$conf" --run.dir="$work/grown" --members.count=2 && mpi 2 run "$conf" --run.dir="$work/grown" --members.count=2 || cat "$work/err"
 mpi 2 train "$conf" --run.dir="$work/grown" || cat "$work/err"
-refuses 3 'student/hydra.*other members' eval "$conf" --run.dir="$work/grown"
+refuses 3 'hydra, kd: of 2 members, members.count is 3 now' eval "$conf" --run.dir="$work/grown"
 unharmed "wrong configurations"
 
 data=$work/data

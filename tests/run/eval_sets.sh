@@ -37,7 +37,7 @@ for n in 1 3 5; do
 done
 for split in validation train; do
     mpi 2 eval "$work/plain.yaml" --eval.split=$split || cat "$work/err"
-    cp -r "$work/run/report" "$work/$split"
+    cp -r "$work/run/report/$split" "$work/$split"
     [ $split = train ] || check "on the validation part nothing is calibrated, and why is said" \
         grep -q 'no calibrated figures: .*not the one reported' "$work/err"
 done
@@ -170,7 +170,7 @@ mpi 3 eval "$work/plain.yaml" --run.dir="$work/cached" --eval.split=train --stud
 # Their calls were of other rows (cache.block) than the evaluation's: figures differ by rounding, shares by a sample that it moves.
 check "an ensemble from its cache alone has the figures of its weights, up to rounding" $python - "$work" <<'END'
 import json, numpy as np, sys
-a, b = (json.load(open(f"{sys.argv[1]}/{r}/report.json")) for r in ("cached/report", "train"))
+a, b = (json.load(open(f"{sys.argv[1]}/{r}/report.json")) for r in ("cached/report/train", "train"))
 assert list(a["models"]) == ["member_mean", "ensemble"] and None not in a["ensembles"]["calibrated_nll"]
 assert np.allclose(a["ensembles"]["calibrated_nll"], b["ensembles"]["calibrated_nll"], rtol=1e-5)
 a, b = a["models"]["ensemble"], b["models"]["ensemble"]
@@ -182,7 +182,7 @@ END
 mpi 2 eval "$conf" --run.dir="$work/cached" --eval.split=train --students='[]' || cat "$work/err"
 check "and none of other sets" $python - "$work" <<'END'
 import json, sys
-r = json.load(open(f"{sys.argv[1]}/cached/report/report.json"))
+r = json.load(open(f"{sys.argv[1]}/cached/report/train/report.json"))
 assert r["ood"]["noise"]["models"]["ensemble"]["model_uncertainty"]["auroc"] is None
 assert r["corruptions"]["noise"]["ensemble"]["accuracy"] == [None] * 5
 END
@@ -197,7 +197,7 @@ check "and the figures are null" grep -q '"kd": .*"temperature": null, "calibrat
 same_rows=(eval "$work/plain.yaml" --run.dir="$work/whole" --data.validation=0 --train.epochs=1 --students='[]' --eval.split=train --eval.batch=128)
 figures() { $python - "$work" <<'END'
 import h5py, json, sys
-report, f = json.load(open(f"{sys.argv[1]}/whole/report/report.json")), h5py.File(f"{sys.argv[1]}/whole/report/predictions.h5")
+report, f = json.load(open(f"{sys.argv[1]}/whole/report/train/report.json")), h5py.File(f"{sys.argv[1]}/whole/report/train/predictions.h5")
 for name in "member_mean", "ensemble":
     print(name, {k: v for k, v in report["models"][name].items() if k not in ("ms_per_sample", "parameters")})
 f.visititems(lambda name, at: print(name, hash(at[...].tobytes())) if isinstance(at, h5py.Dataset) else None)
@@ -219,11 +219,11 @@ for _ in 1 2 3; do mpi 1 eval "${wide[@]}" || cat "$work/err"; awk '$1 == "m000"
 check "a network's first call is not timed: $(head -n 1 "$work/times") ms a sample" \
     awk 'NR == 1 { found = $1 < 0.3 } END { exit !found }' "$work/times"
 
-# The table of several runs: means of ratios, with their range.
-check "tools/user/table.py averages over runs" $python - "$work" "$TRB_SOURCE/tools/user/table.py" <<'END'
-import json, os, subprocess, sys
-work, table = sys.argv[1:]
-ratio, dee = [], []
+# The table of several runs that differ in their seed: means of ratios, with their range.
+check "compare averages over seeds" $python - "$work" "$TRB_BUILD/tribikos" <<'END'
+import json, os, re, subprocess, sys
+work, program = sys.argv[1:]
+config, ratio, dee = open(f"{work}/run/config.yaml").read(), [], []
 for run in ("one", "two"):
     r = json.load(open(f"{work}/test/report.json"))
     if run == "two":
@@ -233,8 +233,10 @@ for run in ("one", "two"):
     dee.append(r["models"]["hydra"]["deep_ensemble_equivalent"])
     os.makedirs(f"{work}/{run}/report")
     json.dump(r, open(f"{work}/{run}/report/report.json", "w"))
-text = subprocess.run([sys.executable, table, f"{work}/one", f"{work}/two"], stdout=subprocess.PIPE, text=True, check=True).stdout
-rows = [[c.strip() for c in line.strip("|").split("|")] for line in text.splitlines()]
+    open(f"{work}/{run}/config.yaml", "w").write(re.sub("seed: 3$", "seed: 4", config, flags=re.M) if run == "two" else config)
+def compare(*runs):
+    return subprocess.run([program, "compare", *(f"{work}/{run}" for run in runs)], stdout=subprocess.PIPE, text=True, check=True).stdout
+rows = [[c.strip() for c in line.strip("|").split("|")] for line in compare("one", "two").splitlines() if line.startswith("|")]
 hydra, kd = (dict(zip(rows[0], next(row for row in rows if row[0] == model))) for model in ("hydra", "kd"))
 assert hydra["NLL / ensemble's"] == f"{sum(ratio) / 2:.3f} ({ratio[0]:.3f} to {ratio[1]:.3f})", hydra
 assert hydra["DEE"] == f"{sum(dee) / 2:.1f} ({dee[0]:.1f} to {dee[1]:.1f})", hydra
@@ -245,11 +247,9 @@ assert hydra["AUROC noise"] == f"{auroc:.4f}" and kd["AUROC noise"] == kd["MU"] 
 for name in "member_mean", "ensemble":
     del r["models"][name]
 json.dump(r, open(f"{work}/two/report/report.json", "w"))
-text = subprocess.run([sys.executable, table, f"{work}/two"], stdout=subprocess.PIPE, text=True, check=True).stdout
-assert f"| hydra | {r['models']['hydra']['accuracy']:.4f} | {r['models']['hydra']['nll']:.4f} | - |" in text, text
-none = subprocess.run([sys.executable, table, f"{work}/three"], stderr=subprocess.PIPE, text=True)
-assert none.returncode == 1 and none.stderr == (f"table.py: there is no {work}/three/report/report.json; give the folder of a "
-                                                "run that `tribikos eval` has evaluated\n"), none
+row = next(line for line in compare("two").splitlines() if line.startswith("| hydra"))
+cells = [c.strip() for c in row.strip("|").split("|")]
+assert cells[1:4] == [f"{r['models']['hydra']['accuracy']:.4f}", f"{r['models']['hydra']['nll']:.4f}", "-"], row
 END
 
 other=(run "$conf" --run.dir="$work/other")

@@ -38,6 +38,6 @@ $python "$TRB_SOURCE/tools/python/cache_write.py" --logits "$work/logits.npy" --
     --shard-rows 512 --block 128 "$work/run/cache"
 mpi 2 eval "$conf" --eval.split=validation
 check "students of other teachers are not evaluated beside these: exit status" test $? = 3
-check "students of other teachers: why" grep -q 'hydra/weights.h5 was distilled from other members than those that are there' "$work/err"
-check "students of other teachers: no cache of members is asked for" grep -q 'remove it, and run `tribikos distill`' "$work/err"
+check "students of other teachers: why" grep -q 'hydra, kd: of other weights of member 0)' "$work/err"
+check "students of other teachers: what to do" grep -q -e '--retrain=all of `tribikos distill`' "$work/err"
 finish

@@ -69,7 +69,7 @@ PATH=$work/stubs:$PATH "$home/jobs/submit" --dry-run "$home/configs/quickstart.y
 check "jobs/submit finds its scripts" test "$(grep -o "$home/jobs/[a-z-]*\.sbatch" out | sort -u | wc -l)" = 4 || cat out
 RANKS=2 bash "$home/jobs/run.sbatch" "$home/configs/quickstart.yaml" "${flags[@]}" >out 2>err </dev/null || { cat err; bad "the quickstart's run"; }
 check "the quickstart's configuration runs" grep -q '^hydra ' out
-for tool in user/{data,uci,plot.py,table.py} python/cache_write.py; do
+for tool in user/{data,uci,plot.py} python/cache_write.py; do
     case $tool in *data) set -- "$home/tools/$tool" ;; *) set -- $python "$home/tools/$tool" ;; esac
     "$@" --help >out 2>&1
     check "tools/$tool starts" grep -qi '^usage: ' out || cat out

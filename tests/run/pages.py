@@ -194,10 +194,11 @@ class Checker:
         self.check(command in commands(), page, f"no such command of tribikos: {what}")
         if command not in commands() or "--help" in rest:
             return
+        own = {"plan": ("ranks",), "run": ("retrain",), "distill": ("retrain",), "compare": ("format", "report")}.get(command, ())
+        rest = [w for w in rest if not any(w.startswith(f"--{flag}=") for flag in own)]
         if commands()[command] != "CONFIG":
-            self.check(len(rest) == 1, page, f"tribikos {command} takes one {commands()[command]}: {what}")
+            self.check(len(rest) == 1 or (command == "compare" and rest), page, f"tribikos {command} takes one {commands()[command]}: {what}")
             return
-        rest = [w for w in rest if command != "plan" or not w.startswith("--ranks=")]
         run = program("config", *rest, cwd=self.tree)
         self.check(run.returncode == 0, page, f"{run.stderr.strip().splitlines()[-1] if run.stderr else 'refused'}: {what}")
 
@@ -338,7 +339,7 @@ def all_pages():
 WRONG = {
     "`tribikos trane CONFIG`": "no such command of tribikos",
     "`tribikos run CONFIG --train.epoch=3`": "key `train.epoch`: unknown",
-    "`tribikos verify RUN/cache --deep`": "takes one CACHE",
+    "`tribikos verify RUN/cache --deep`": "takes one RUN",
     "`jobs/submit CONFIG --train.epochs=none`": "expected a whole number",
     "`tools/python/network_torch.py FILE --onnx x`": "no such flag --onnx",
     "`tools/bench/bench mpl`": "knows no mpl",

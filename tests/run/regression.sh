@@ -109,15 +109,17 @@ assert 2.0 < e["nll"] < 2.3 and h["nll"] < 1.03 * e["nll"] and 0.9 < e["coverage
 END
 check "the printed table is in the target's unit" \
     awk '$1 == "hydra" { found = $2 > 1.8 && $2 < 2.5 && $9 > 1.8 && $9 < 2.5 } END { exit !found }' "$work/printed"
-check "tools/user/table.py has the figures of regression" $python - "$work/table1" "$TRB_SOURCE/tools/user/table.py" <<'END'
+check "compare has the figures of regression" $python - "$work/table1" "$TRB_BUILD/tribikos" <<'END'
 import json, subprocess, sys
-run, table = sys.argv[1:]
+run, program = sys.argv[1:]
 m = json.load(open(f"{run}/report/report.json"))["models"]
 e, h = m["ensemble"], m["hydra"]
-row = (f"| hydra | {h['rmse']:.4f} | {h['nll']:.4f} | {h['nll'] - e['nll']:.4f} | {h['crps']:.4f} | {h['coverage']:.4f} | "
-       f"{h['model_variance'] / e['model_variance']:.3f} | {h['parameters']:,} |")
-text = subprocess.run([sys.executable, table, run], stdout=subprocess.PIPE, text=True, check=True).stdout
-assert row in text.splitlines() and text.count("| - |") == 4, (row, text)
+want = [f"{h['rmse']:.4g}", f"{h['nll']:.4g}", f"{h['nll'] - e['nll']:.4f}", f"{h['crps']:.4g}", f"{h['coverage']:.4f}",
+        f"{h['model_variance'] / e['model_variance']:.3f}", f"{h['parameters']:,}"]
+text = subprocess.run([program, "compare", run], stdout=subprocess.PIPE, text=True, check=True).stdout
+rows = {cells[0]: cells[1:] for cells in ([c.strip() for c in line.strip("|").split("|")] for line in text.splitlines())}
+assert rows["hydra"] == want, (rows["hydra"], want)
+assert rows["kd"][5] == rows["member_mean"][5] == "-" and rows["ensemble"][2] == "-", rows
 END
 
 # Two columns of head lanes, each of which reads two members: RANKS COLUMNS.
@@ -144,12 +146,12 @@ END
 
 # From the cache alone, on the rows that it has.
 mpi 2 eval "$work/table.yaml" --run.dir="$work/table1" --eval.split=train || cat "$work/err"
-cp "$work/table1/report/report.json" "$work/with.json"
+cp "$work/table1/report/train/report.json" "$work/with.json"
 mv "$work/table1/members" "$work/elsewhere"
 mpi 1 eval "$work/table.yaml" --run.dir="$work/table1" --eval.split=train --students='[]' || cat "$work/err"
 check "members' figures from the cache are those of their weights" $python - "$work" <<'END'
 import json, sys
-a, b = (json.load(open(f"{sys.argv[1]}/{f}"))["models"]["ensemble"] for f in ("with.json", "table1/report/report.json"))
+a, b = (json.load(open(f"{sys.argv[1]}/{f}"))["models"]["ensemble"] for f in ("with.json", "table1/report/train/report.json"))
 assert b["parameters"] is None and a["nll"] == b["nll"] and a["crps"] == b["crps"], (a, b)
 END
 mv "$work/elsewhere" "$work/table1/members"

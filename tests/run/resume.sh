@@ -173,7 +173,7 @@ compare "a path" "$work/other" "$work/one"
 again
 mpi 2 train "$conf" --run.dir="$work/hurt" "${one[@]}" --train.lr=0.5
 check "another configuration: exit status 3" test $? = 3
-check "another configuration: what differs" grep -q 'error: .*checkpoint/[01].h5 was trained with `lr: 0.001`, .* asks for `lr: 0.5`; .*--resume=never' "$work/err"
+check "another configuration: what differs" grep -q 'error: .*checkpoint/[01].h5 is of another configuration: `train.lr` was 0.001 and is 0.5 now; .*--resume=never' "$work/err"
 check "another configuration: nothing is lost" diff -r "$work/kept" "$work/hurt"
 mpi 1 train "$conf" --run.dir="$work/hurt" --resume="$slots/0.h5"
 check "a path for three members: exit status 2" test $? = 2

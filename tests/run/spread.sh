@@ -32,10 +32,10 @@ check "a spread that stands there: one in its place: $other" test "${other%, spr
 mpi 2 distill "$conf" --run.dir="$work/other" "${once[@]}"
 check "without matching it is another student" test $? = 3
 check "without matching: what differs" \
-    grep -q 'was trained with `match_uncertainty: true`, the configuration asks for the default; use' "$work/err" || cat "$work/err"
+    grep -q 'hydra: `student.match_uncertainty` was true and is at its default now)' "$work/err" || cat "$work/err"
 mpi 2 distill "$conf" --run.dir="$work/other" "${once[@]}" --student.match_uncertainty=true --student.label_weight=0.5
 check "with labels: what differs" \
-    grep -q 'was trained with the default of `label_weight`, the configuration asks for `label_weight: 0.5`; use' "$work/err" || cat "$work/err"
+    grep -q '`student.label_weight` was at its default and is 0.5 now)' "$work/err" || cat "$work/err"
 
 refuses() { # WHAT REASON FLAGS...
     mpi 2 distill "$conf" --run.dir="$work/run" "${@:3}"
@@ -69,7 +69,7 @@ from network_torch import Network, load
 
 run, data, name, was = sys.argv[1], sys.argv[2], sys.argv[3], float(sys.argv[4])
 pixels = np.fromfile(f"{data}/train-images-idx3-ubyte", np.uint8, offset=16).reshape(-1, 784)
-held_out = h5py.File(f"{run}/report/predictions.h5")["sample_id"][...]
+held_out = h5py.File(f"{run}/report/validation/predictions.h5")["sample_id"][...]
 assert len(held_out) == 100
 
 
@@ -99,7 +99,7 @@ ratio, before = mu(final) / members, mu(z) / members
 print(f"{name}: spread {S}, by NumPy {was * s:.5f}; model uncertainty {ratio:.6f} times the members', before {before:.3f}")
 assert abs(float(S) - was * s) < 2e-4
 assert abs(ratio - 1) < 1e-3 and abs(before - 1) > 0.02
-assert abs(json.load(open(f"{run}/report/report.json"))["models"][name]["mu_ratio"] - 1) < 1e-3
+assert abs(json.load(open(f"{run}/report/validation/report.json"))["models"][name]["mu_ratio"] - 1) < 1e-3
 EOF
 done
 finish

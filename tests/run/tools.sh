@@ -48,7 +48,6 @@ done
 entered=" bench/bench bench/bench_slow.py bench/bench_torch.py " # these read no files
 fails 1 <<'END'
 user/plot.py | there is no nowhere/report/report.json; give the folder of a run | nowhere
-user/table.py | there is no nowhere/report/report.json; give the folder of a run | nowhere
 user/uci | there is no nowhere/bostonHousing/n_splits.txt; DATA is | nowhere runs
 user/data | there is no nowhere/data_batch_1.bin.xz; FROM is | cifar10 nowhere to
 python/network_torch.py | there is no file nowhere.h5; take | nowhere.h5
@@ -82,7 +81,6 @@ END
 fails 1 <<'END'
 user/plot.py | run/report/report.json is no report of tribikos; run | run
 user/plot.py | KeyError: 'corruptions'; `python3 -X dev | other
-user/table.py | run/report/report.json is no report of tribikos; run | run
 user/uci | uci/bostonHousing/n_splits.txt: expected the number of splits, got 'words' | uci runs
 user/data | packed/test_by_class.bin.xz cannot be unpacked: File format not recognized | cifar100 packed to
 python/network_torch.py | words is no HDF5 file, or it is damaged; take members | words

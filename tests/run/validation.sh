@@ -86,7 +86,7 @@ flags = [a for a in """--train.lr=0.01 --train.epochs=12 --train.schedule=consta
 --student.lr=0.02 --student.epochs=4 --student.schedule=constant --student.early_stopping=1 --student.keep=best""".split()]
 subprocess.run([os.environ["TRB_BUILD"] + "/tribikos", "eval", conf, f"--run.dir={run}", "--eval.split=validation", *flags],
                check=True, capture_output=True)
-report = json.load(open(f"{run}/report/report.json"))["models"]
+report = json.load(open(f"{run}/report/validation/report.json"))["models"]
 for name in "m000", "m001", "m002", "hydra", "kd":
     folder = f"{run}/members/{name}" if name[0] == "m" else f"{run}/student/{name}"
     lines = [json.loads(line) for line in open(f"{folder}/metrics.jsonl")]
@@ -153,7 +153,7 @@ refused "the best weights without held-out samples" 2 'key `student.kd.keep`: be
 refused "no common steps" 2 'without common steps no epoch has weights of its own' \
     train "$conf" --train.keep=best --exchange=server --server.staleness=1
 refused "the best heads in lanes" 2 'no rank holds all heads of the best epoch' distill "$conf" --student.keep=best --student.head_lanes=3
-refused "another way of ending" 3 'was trained with `early_stopping: 2`, the configuration asks for the default' \
+refused "another way of ending" 3 '(m000, m001, m002: `train.early_stopping` was 2 and is at its default now)' \
     train "$conf" --run.dir="$work/run" "${watch[@]}" --train.early_stopping=0
 
 # ---- quiet and verbose

@@ -70,7 +70,7 @@ refused "shards of another recipe, with advice" 3 "use another run.dir, or remov
     cache "$conf" --run.dir="$work/none" "${views[@]}" --cache.view_recipes=[flip]
 refused "shards of another recipe" 3 "is of the view [$theirs], seed 7, expected [flip], seed 7" \
     cache "$conf" --run.dir="$work/none" "${views[@]}" --cache.view_recipes=[flip]
-refused "a student of other views" 3 'the configuration asks for `cache.view_recipes: [flip]`' \
+refused "a student of other views" 3 "and is [flip] now); --retrain=all" \
     eval "$conf" --run.dir="$work/one" "${views[@]}" --cache.view_recipes=[flip]
 refused "too large a square" 2 'member 0: augment: `cutout 29` is larger than an image of 28 x 28 pixels; at most' \
     run "$conf" --run.dir="$work/large" --train.augment='[cutout 29]'

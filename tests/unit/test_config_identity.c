@@ -1,4 +1,6 @@
 /* What decides a network's bits: which keys do, and what is said of a file of another network. */
+#include <stdio.h>
+
 #include "asserts.h"
 #include "config_fixture.h"
 
@@ -68,25 +70,48 @@ static void exchanges(void **state)
     trb_config_destroy(stale);
 }
 
-static void first_difference(void **state)
+/* All that differs is said, with the key as the user writes it and with both values. */
+static void differences(void **state)
 {
     (void)state;
-    const char *a = "member: 3\nexchange: ordered\nlr: 1\nclip: 0\n";
-    assert_ok(trb_identity_resume("f", a, "member: 3\nlr: 1\nclip: 0\n"));
-    assert_fails(trb_identity_resume("f", a, "member: 3\nserver.staleness: 1\nlr: 2\nclip: 1\n"), TRB_EINTEGRITY,
-                 "f was trained with `lr: 1`, the configuration asks for `lr: 2`; use another run.dir, or "
-                 "--resume=never begins anew");
-    assert_fails(trb_identity_resume("f", a, "member: 3\nclip: 0\n"), TRB_EINTEGRITY,
-                 "f was trained with `lr: 1`, the configuration asks for the default;");
-    assert_fails(trb_identity_resume("f", a, "member: 3\nlr: 1\nfactors: 2\nclip: 0\n"), TRB_EINTEGRITY,
-                 "f was trained with the default of `factors`, the configuration asks for `factors: 2`;");
-    assert_fails(trb_identity_resume("f", a, "member: 3\nlr: 1\n"), TRB_EINTEGRITY,
-                 "f was trained with another configuration;");
+    const char *a = "member: 3\nexchange: ordered\nlr: 1\nclip: 0\ndata: 1 x 2 x 3 uint8\ndata_digest: 12\n";
+    const char *data = "data: 1 x 2 x 3 uint8\ndata_digest: 12\n";
+    char asked[256];
+    const struct {
+        const char *keys, *said;
+    } member[] = {
+        {"server.staleness: 1\nlr: 2\nclip: 1\n",
+         "f is of another configuration: `train.lr` was 1 and is 2 now; `train.clip` was 0 and is 1 now; use another "
+         "run.dir, or --resume=never begins anew"},
+        {"clip: 0\n", "configuration: `train.lr` was 1 and is at its default now;"},
+        {"lr: 1\nadversarial: 2\nclip: 0\n", "configuration: `train.adversarial` was at its default and is 2 now;"},
+        {"data.task: classes\nlr: 1\nclip: 0\n", "configuration: `data.task` was at its default and is classes now;"},
+    };
+    (void)snprintf(asked, sizeof asked, "member: 3\nlr: 1\nclip: 0\n%s", data);
+    assert_ok(trb_identity_resume("f", a, asked));
+    for (size_t i = 0; i < sizeof member / sizeof *member; i++) {
+        (void)snprintf(asked, sizeof asked, "member: 3\n%s%s", member[i].keys, data);
+        assert_fails(trb_identity_resume("f", a, asked), TRB_EINTEGRITY, member[i].said);
+    }
+    assert_fails(trb_identity_resume("f", a, "member: 3\nlr: 1\nclip: 0\ndata: 1 x 2 x 4 uint8\ndata_digest: 13\n"),
+                 TRB_EINTEGRITY, "configuration: the training set (data.train) is another one; use");
+
+    const char *student = "lr: 1\ncache: float32, blocks of 2\nmember_digest.0: 0a\nmember_digest.1: 0b\n";
+    assert_fails(trb_identity_resume("f", student, "lr: 2\ncache: float16, blocks of 2\nmember_digest.0: 0a\n"),
+                 TRB_EINTEGRITY,
+                 "configuration: of 2 members, members.count is 1 now; `student.lr` was 1 and is 2 now; `cache` was "
+                 "float32, blocks of 2 and is float16, blocks of 2 now;");
+    assert_fails(trb_identity_resume("f", student,
+                                     "lr: 1\ncache: float32, blocks of 2\nmember_digest.0: 0c\nmember_digest.1: 0d\n"),
+                 TRB_EINTEGRITY, "configuration: of other weights of member 0, 1;");
+    /* A member that is not trained yet has no digest to compare. */
+    assert_ok(trb_identity_resume("f", student,
+                                  "lr: 1\ncache: float32, blocks of 2\nmember_digest.0: 0a\nmember_digest.1: 00\n"));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(what_decides_bits), cmocka_unit_test(exchanges),
-                                       cmocka_unit_test(first_difference)};
+                                       cmocka_unit_test(differences)};
     return cmocka_run_group_tests(tests, NULL, nothing_held);
 }

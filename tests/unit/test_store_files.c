@@ -3,12 +3,14 @@
 
 #include <fcntl.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <math.h>
 
 #include "tribikos/fault.h"
 #include "tribikos/rng.h"
 #include "tribikos/file.h"
+#include "tribikos/memory.h"
 
 static int publish_text(void)
 {
@@ -51,6 +53,43 @@ static void folders(void **state)
     assert_true(trb_file_exists(in_scratch("a/b/c")));
     spill(in_scratch("a/file"), "", 0);
     assert_fails(trb_mkdirs(in_scratch("a/file/below")), TRB_EIO, "a/file: cannot make the folder");
+}
+
+static void reading(void **state)
+{
+    (void)state;
+    char *found = NULL;
+    spill(in_scratch("note"), "one\n", 4);
+    assert_ok(trb_file_read_text(in_scratch("note"), 4, &found));
+    assert_string_equal(found, "one\n");
+    trb_free(found);
+    assert_fails(trb_file_read_text(in_scratch("note"), 3, &found), TRB_ECONFIG, "got 4 bytes");
+    assert_fails(trb_file_read_text(in_scratch("nothing"), 4, &found), TRB_ECONFIG, "No such file");
+    assert_fails(trb_file_read_text(scratch, 4, &found), TRB_ECONFIG, "expected a file, got a folder");
+    spill(in_scratch("note"), "o\0e\n", 4);
+    assert_fails(trb_file_read_text(in_scratch("note"), 4, &found), TRB_ECONFIG, "expected a text, got binary data");
+    spill(in_scratch("note"), "", 0);
+    assert_ok(trb_file_read_text(in_scratch("note"), 4, &found));
+    assert_string_equal(found, "");
+    trb_free(found);
+}
+
+/* A folder is in one of two places. A link in it is removed, and what it points to stays. */
+static void moving(void **state)
+{
+    (void)state;
+    assert_ok(trb_mkdirs(in_scratch("from/below")));
+    assert_ok(trb_mkdirs(in_scratch("away")));
+    spill(in_scratch("from/below/file"), "one", 3);
+    spill(in_scratch("away/kept"), "two", 3);
+    assert_int_equal(symlink(in_scratch("away"), in_scratch("from/link")), 0);
+    assert_ok(trb_folder_move(in_scratch("from"), in_scratch("to")));
+    assert_true(trb_file_exists(in_scratch("to/below/file")) && !trb_file_exists(in_scratch("from")));
+    assert_fails(trb_folder_move(in_scratch("from"), in_scratch("to")), TRB_EIO, "from: cannot be moved to");
+    assert_ok(trb_folder_remove(in_scratch("to")));
+    assert_false(trb_file_exists(in_scratch("to")));
+    assert_true(trb_file_exists(in_scratch("away/kept")));
+    assert_ok(trb_folder_remove(in_scratch("to")));
 }
 
 /* Only the leftovers of writers that are gone: a number that no process can have, or another host's file that is two days
@@ -252,6 +291,7 @@ int main(void)
         cmocka_unit_test(link_aside),  cmocka_unit_test(space),
         cmocka_unit_test(sweep),       cmocka_unit_test(no_sweep_a_file),
         cmocka_unit_test(half_all),    cmocka_unit_test(half_rounds),
+        cmocka_unit_test(reading),     cmocka_unit_test(moving),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

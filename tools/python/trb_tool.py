@@ -99,9 +99,9 @@ def array(path, wanted, **options):
     raise ValueError(f"{path} is no array file; expected {wanted}, written by numpy.save()")
 
 
-def report(run_folder):
-    """The report of a run."""
-    path = os.path.join(run_folder, "report", "report.json")
+def report(run_folder, name=""):
+    """The report of a run on its own samples, or the one of this name."""
+    path = os.path.join(run_folder, "report", name, "report.json")
     if not os.path.exists(path):
         raise FileNotFoundError(f"there is no {path}; give the folder of a run that `tribikos eval` has evaluated")
     try:

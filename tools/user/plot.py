@@ -96,12 +96,15 @@ def draw_corruptions(report, split, figure_of, color, axes):
 def main():
     parser = trb_tool.arguments(__doc__)
     parser.add_argument("run", metavar="RUN", help="The folder of a run that `tribikos eval` has evaluated.")
-    parser.add_argument("out", metavar="OUT", nargs="?", help="The picture to write; without it RUN/report/run.png. Its ending, "
-                        "such as .png or .pdf, says in which format.")
+    parser.add_argument("out", metavar="OUT", nargs="?", help="The picture to write; without it run.png beside the report. Its "
+                        "ending, such as .png or .pdf, says in which format.")
+    parser.add_argument("--report", metavar="NAME", default="", help="Draws RUN/report/NAME, a report on other samples than the "
+                        "run's own.")
     arguments = parser.parse_args()
-    run, out = arguments.run, arguments.out or f"{arguments.run}/report/run.png"
-    report = trb_tool.report(run)
-    with trb_tool.hdf5(f"{run}/report/predictions.h5", "the folder of a run that `tribikos eval` has evaluated") as f:
+    run, folder = arguments.run, os.path.join(arguments.run, "report", arguments.report)
+    out = arguments.out or os.path.join(folder, "run.png")
+    report = trb_tool.report(run, arguments.report)
+    with trb_tool.hdf5(os.path.join(folder, "predictions.h5"), "the folder of a run that `tribikos eval` has evaluated") as f:
         names = [n for n in report["models"] if n in f]
         color = {name: f"C{i}" for i, name in enumerate(report["models"])}
         first = [lambda axes: draw_losses(run, color, axes)]

@@ -1,0 +1,163 @@
+/* RUN/config.yaml: the configuration of what is finished in a run.
+ *
+ * | a command | RUN/config.yaml afterwards |
+ * | has succeeded | the configuration of the command, with all members (members.only: all) |
+ * | has trained only some members, with other options than the file has for the others | as before |
+ * | has evaluated another set than the run's own | the same, but data.test, data.test_rows and eval.* as before |
+ *
+ * The run's own set is that of RUN/report. As long as there is no report, it can still change.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "commands.h"
+#include "tribikos/file.h"
+#include "tribikos/identity.h"
+#include "tribikos/log.h"
+#include "tribikos/memory.h"
+
+trb_status trb__run_config(const char *dir, trb_config **out)
+{
+    char path[TRB__PATH], *text = NULL;
+    (void)snprintf(path, sizeof path, "%s/config.yaml", dir);
+    trb_status st = trb_file_read_text(path, TRB__CONFIG_BYTES, &text);
+    if (st == TRB_OK) st = trb_config_parse(path, text, 0, NULL, out);
+    trb_free(text);
+    return st;
+}
+
+/* The configuration of what is finished; NULL if there is none, or none that this version can read. */
+static trb_config *before(const trb_config *c)
+{
+    trb_config *found = NULL;
+    if (trb__run_config(c->run.dir, &found) != TRB_OK) trb_fail_clear();
+    return found;
+}
+
+/* ---- the name of a report */
+
+static bool same_texts(size_t n, char *const *a, size_t n_b, char *const *b)
+{
+    bool same = n == n_b;
+    for (size_t i = 0; same && i < n; i++) same = strcmp(a[i], b[i]) == 0;
+    return same;
+}
+
+static bool same_set(const trb_config *a, const trb_config *b)
+{
+    return strcmp(a->eval.split, b->eval.split) == 0 &&
+           (strcmp(a->eval.split, "test") != 0 ||
+            (same_texts(a->data.n_test, a->data.test, b->data.n_test, b->data.test) &&
+             same_texts(a->data.n_test_rows, a->data.test_rows, b->data.n_test_rows, b->data.test_rows)));
+}
+
+/* The name of a file without its folder and ending, in characters that a name may have. A list of rows says more than
+ * the table from which it takes them. */
+static void name_of_file(const trb_config *c, char name[TRB_NAME_MAX + 1])
+{
+    const char *file = c->data.n_test_rows > 0 ? c->data.test_rows[0] : c->data.n_test > 0 ? c->data.test[0] : "test";
+    const char *slash = strrchr(file, '/'), *from = slash == NULL ? file : slash + 1;
+    const size_t n = strcspn(from, ".");
+    (void)snprintf(name, TRB_NAME_MAX + 1, "%.*s", n > TRB_NAME_MAX ? TRB_NAME_MAX : (int)n, from);
+    if (name[0] == '\0') (void)strcpy(name, "other");
+    for (char *p = name; *p != '\0'; p++)
+        if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_", *p) == NULL) *p = '_';
+}
+
+/* Rank 0: choose the name of the report of this command; "" is that of the run's own set. */
+static void choose_name(const trb_config *c, char name[TRB_NAME_MAX + 1])
+{
+    char path[TRB__PATH];
+    (void)snprintf(name, TRB_NAME_MAX + 1, "%s", c->eval.name);
+    (void)snprintf(path, sizeof path, "%s/report/report.json", c->run.dir);
+    if (name[0] != '\0' || !trb_file_exists(path)) return;
+    trb_config *own = before(c);
+    if (own != NULL && !same_set(own, c)) {
+        if (strcmp(c->eval.split, "test") == 0)
+            name_of_file(c, name);
+        else
+            (void)snprintf(name, TRB_NAME_MAX + 1, "%s", c->eval.split);
+    }
+    trb_config_destroy(own);
+}
+
+trb_status trb__name_report(trb_comm *world, trb_config *c)
+{
+    char name[TRB_NAME_MAX + 1] = "", *copy = NULL;
+    if (trb_comm_rank(world) == 0) choose_name(c, name);
+    TRB_TRY(trb_comm_bcast(world, name, sizeof name, 0));
+    TRB_TRY(trb_agree(world, trb_strdup(name, &copy)));
+    trb_free(c->eval.name);
+    c->eval.name = copy;
+    return TRB_OK;
+}
+
+/* ---- the file */
+
+static bool trains_all(const trb_config *c)
+{
+    for (uint64_t m = 0; m < c->members.count; m++)
+        if (!c->members.only[m]) return false;
+    return true;
+}
+
+/* Whether the file has other options for a member that this job did not train. */
+static trb_status differs_for_others(const trb_config *was, const trb_config *is, bool *differs)
+{
+    for (uint64_t m = 0; m < is->members.count && m < was->members.count && !*differs; m++) {
+        char *a = NULL, *b = NULL;
+        if (is->members.only[m]) continue;
+        trb_status st = trb_identity_member(was, m, NULL, &a);
+        if (st == TRB_OK) st = trb_identity_member(is, m, NULL, &b);
+        if (st == TRB_OK) *differs = strcmp(a, b) != 0;
+        trb_free(a);
+        trb_free(b);
+        TRB_TRY(st);
+    }
+    return TRB_OK;
+}
+
+/* Exchange what describes the evaluated set. */
+static void exchange_sets(trb_config *a, trb_config *b)
+{
+    const trb_config kept = *a;
+    a->data.n_test = b->data.n_test;
+    a->data.test = b->data.test;
+    a->data.n_test_rows = b->data.n_test_rows;
+    a->data.test_rows = b->data.test_rows;
+    a->eval = b->eval;
+    b->data.n_test = kept.data.n_test;
+    b->data.test = kept.data.test;
+    b->data.n_test_rows = kept.data.n_test_rows;
+    b->data.test_rows = kept.data.test_rows;
+    b->eval = kept.eval;
+}
+
+trb_status trb__publish_config(trb_config *c)
+{
+    char path[TRB__PATH], *resolved = NULL;
+    trb_status st = TRB_OK;
+    bool differs = false;
+    if (trb_folder_forbidden(c->run.dir)) { /* then no stage has written anything either */
+        trb_info("%s may only be read: nothing was left to do, and nothing was written", c->run.dir);
+        return TRB_OK;
+    }
+    trb_config *was = before(c);
+    (void)snprintf(path, sizeof path, "%s/config.yaml", c->run.dir);
+    if (was != NULL && !trains_all(c)) TRB_GO(differs_for_others(was, c, &differs));
+    if (differs) {
+        trb_info("%s stays as it is, because it is the configuration of the other members; what these were trained "
+                 "with, `tribikos info` of their weights says",
+                 path);
+        goto done;
+    }
+    if (was != NULL && c->eval.name[0] != '\0') exchange_sets(c, was);
+    for (uint64_t m = 0; m < c->members.count; m++) c->members.only[m] = true;
+    TRB_GO(trb_config_print(c, &resolved));
+    trb_folder_sweep(c->run.dir);
+    st = trb_file_publish_text(path, resolved);
+done:
+    trb_free(resolved);
+    trb_config_destroy(was);
+    return st;
+}

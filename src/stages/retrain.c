@@ -1,0 +1,81 @@
+/* Students that are trained again, and students of another configuration that would have to be.
+ *
+ * | RUN/student/NAME.before | weights in RUN/student/NAME | state of NAME |
+ * | no | any | as usual: kept, refused or trained |
+ * | yes | no | it is trained again; a rerun goes on, with or without --retrain |
+ * | yes | yes | it is trained again already; the old one is removed at the end of the stage |
+ *
+ * Folders are set aside in the order of the students, and removed in this order. So if the first of those that
+ * --retrain names has none and a later one has one, a job was killed while it removed them, and all are trained. */
+#include "internal.h"
+#include "tribikos/log.h"
+#include "tribikos/memory.h"
+
+static trb__path before(const trb_config *c, size_t i)
+{
+    return trb__run_path(c, "student/%s.before", c->student[i].name);
+}
+
+bool trb__retrain_begins(const trb_config *c, size_t i)
+{
+    if (!c->student[i].retrain) return false;
+    for (size_t k = i; k < c->n_students; k++)
+        if (c->student[k].retrain && trb_file_exists(before(c, k).text)) return false;
+    return true;
+}
+
+trb_status trb__retrain_begin(const trb_config *c, size_t i)
+{
+    const trb__path is = trb__run_path(c, "student/%s", c->student[i].name), aside = before(c, i);
+    if (!trb_file_exists(is.text)) return trb_mkdirs(aside.text); /* nothing to keep; the folder notes the beginning */
+    TRB_TRY(trb_folder_move(is.text, aside.text));
+    trb_info("student %s is trained again; until the new one is there, the old one is kept in %s", c->student[i].name,
+             aside.text);
+    return TRB_OK;
+}
+
+bool trb__retrain_lasts(const trb_config *c, size_t i)
+{
+    return trb_file_exists(before(c, i).text);
+}
+
+trb_status trb__retrain_end(const trb_config *c)
+{
+    for (size_t i = 0; i < c->n_students; i++)
+        if (trb_file_exists(trb__run_path(c, "student/%s/weights.h5", c->student[i].name).text))
+            TRB_TRY(trb_folder_remove(before(c, i).text));
+    return TRB_OK;
+}
+
+/* A member that is not trained yet has the digest 0, which agrees with any. */
+static trb_status find_others(const trb_config *c, const trb_data *data, const uint64_t *digest, trb__others *others)
+{
+    char *followed = NULL;
+    trb_status st = trb_identity_followed(c->members.count, digest, &followed);
+    for (size_t i = 0; st == TRB_OK && i < c->n_students; i++) {
+        char *config = NULL, *difference = NULL;
+        bool found = false;
+        if (trb__retrain_begins(c, i)) continue;
+        st = trb_identity_student(c, i, data, NULL, &config);
+        if (st == TRB_OK)
+            st = trb_identity_read(trb__run_path(c, "student/%s/weights.h5", c->student[i].name).text, config, followed,
+                                   &found, &difference, NULL, NULL, NULL);
+        trb_free(config);
+        if (st == TRB_OK && difference != NULL) st = trb__others_add(others, c->student[i].name, difference);
+    }
+    trb_free(followed);
+    return st;
+}
+
+trb_status trb__others_check(trb_comm *world, const trb_config *c, const trb_data *data)
+{
+    trb__others others = {0};
+    uint64_t *digest = NULL;
+    trb_status st = trb_agree(world, trb_alloc(TRB_MEM_OTHER, c->members.count, sizeof *digest, &digest));
+    if (st == TRB_OK) st = trb__member_digests(world, c, data, false, digest);
+    if (st == TRB_OK && trb_comm_rank(world) == 0) st = find_others(c, data, digest, &others);
+    if (st == TRB_OK) st = trb__others_refuse_students(&others, trb__run_path(c, "student").text, c->n_students);
+    trb__others_clear(&others);
+    trb_free(digest);
+    return trb_agree(world, st);
+}

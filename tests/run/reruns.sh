@@ -1,0 +1,163 @@
+# A run that is made again: what has another configuration is named with keys and both values, all of it in one message; students are
+# trained again on request, and a job that is killed meanwhile loses neither the old nor the new ones; a report on other samples does
+# not replace one; a partial training does not rewrite the configuration of other members; a run is verified and summed up.
+. "$(dirname "$0")/lib.bash"
+cd "$work" || exit 1
+$python - <<'END'
+import random
+random.seed(1)
+for name, n in (("train.csv", 120), ("test.csv", 40), ("other.csv", 30)):
+    with open(name, "w") as f:
+        for i in range(n):
+            f.write(",".join(f"{random.gauss(i % 3 if k == i % 3 else 0, 1):.4f}" for k in range(4)) + f",{i % 3}\n")
+END
+cat >base.yaml <<'END'
+run: {dir: r}
+data: {format: table, root: ., train: [train.csv], test: [test.csv]}
+members: {count: 2}
+train: {layers: [dense 8, relu, dense 3], epochs: 2, batch: 32}
+students: [hydra, kd]
+student: {split: 2, phase1_epochs: 1, epochs: 1, batch: 32}
+END
+run() { mpi 1 "$@" || { cat err; bad "$*"; }; }
+run run base.yaml
+cp -r r two
+
+# ---- four members instead of two
+four=(base.yaml --members.count=4)
+refused "more members" 3 "2 trained students in r/student are of another configuration (hydra, kd: of 2 members, members.count is 4 now); --retrain=all" \
+    run "${four[@]}"
+check "more members: before anything is trained" test ! -e r/members/m002
+refused "one of two is trained again" 3 '1 trained student in r/student is of another configuration (kd: of 2 members' run "${four[@]}" --retrain=hydra
+check "then none is touched" cmp r/student/hydra/weights.h5 two/student/hydra/weights.h5
+refused "no such student" 2 'no student has the name `hidra`; `students` is [hydra, kd]' distill "${four[@]}" --retrain=hydra,hidra
+refused "a cache of fewer members" 3 'r/cache holds 2 members, members.count is 4; set it back, or write the cache of these members' distill "${four[@]}"
+run train "${four[@]}" && run cache "${four[@]}"
+check "members and shards stay" test "$(grep -c '2 of 4 shards are there already' err)" = 1 || cat err
+cp -r r start
+rm -rf two/student && cp -r r fresh && rm -r fresh/{student,report} && run distill "${four[@]}" --run.dir=fresh
+digest fresh >expected
+run distill "${four[@]}" --retrain=hydra,kd
+check "students are trained again, and say so" test "$(grep -c 'is trained again; until the new one is there, the old one is kept in r/student/' err)" = 2 || cat err
+mv r/report report
+same "they are those of a run that had always four" r
+check "the old ones are gone" test -z "$(find r -name '*.before')"
+run distill "${four[@]}"
+check "again: both are there" test "$(grep -c 'is there already' err)" = 2 || cat err
+
+# ---- a job that trains students again is killed at every step of files
+rm -r start/report
+tries=0 old=$(cd start && cat student/{hydra,kd}/weights.h5 | sha256sum)
+for at in file.rename:{1..40} file.folder:{1..40..2} train.step:{2,9}; do
+    point=${at%:*} nth=${at#*:}
+    [ "$point" != "${ended:-}" ] || continue
+    rm -rf r && cp -r start r
+    ! TRB_FAULT=$at:0:kill mpi 1 distill "${four[@]}" --retrain=all || { ended=$point && continue; }
+    tries=$((tries + 1))
+    for name in hydra kd; do
+        tribikos info r/student/$name/weights.h5 >out 2>&1 || tribikos info r/student/$name.before/weights.h5 >out 2>&1 ||
+            bad "$at: neither the old nor the new $name is there"
+    done
+    # A job that was killed when all was trained only has to remove the old ones. All others are repeated, now and then without the flag.
+    aside=$(find r/student -name '*.before' | wc -l) again=(--retrain=all) there=0
+    [ $aside != 2 ] || [ $((nth % 4)) != 1 ] || again=()
+    [ $aside = 0 ] || [ "$(cat r/student/{hydra,kd}/weights.h5 2>/dev/null | sha256sum)" = "$old" ] ||
+        there=$(ls r/student/{hydra,kd}/weights.h5 2>/dev/null | wc -l)
+    mpi 1 distill "${four[@]}" "${again[@]}" || { cat err; bad "$at: the rerun"; }
+    [ $there != 2 ] || [ "$(grep -c 'is there already' err)" = 2 ] || bad "$at: both were trained, and one is trained once more"
+    digest r >got
+    cmp -s expected got && [ -z "$(find r -name '*.before')" ] || bad "$at: the rerun gives something else"
+done
+check "killed $tries times while students are trained again" test $tries -gt 10
+
+# ---- what differs, in words
+rm -rf r && cp -r start r && run distill "${four[@]}" --retrain=all
+run eval "${four[@]}"
+refused "all members in one message" 3 '4 trained members in r/members are of another configuration (m000, m001, m002, m003: `train.epochs` was 2 and is 3 now; `train.lr` was 0.001 and is 0.002 now); use another run.dir' \
+    run "${four[@]}" --train.lr=2e-3 --train.epochs=3
+refused "members that differ in their own ways" 3 '(m000, m002, m003: `train.lr` was 0.001 and is 0.002 now; m001: `train.lr` was 0.001 and is 0.003 now)' \
+    cache "${four[@]}" --train.lr=2e-3 --members.overrides.1.lr=3e-3
+refused "all students in one message" 3 '(hydra: `student.lr` was 0.001 and is 0.1 now; kd: `student.temperature` was 4 and is 2 now); --retrain=all' \
+    eval "${four[@]}" --student.kd.temperature=2 --student.hydra.lr=0.1
+cp train.csv kept.csv && sed -i '1s/^/9/' train.csv
+refused "other training data" 3 'm000, m001, m002, m003: the training set (data.train) is another one' eval "${four[@]}"
+mv r/members members
+refused "other training data than those of the cache" 3 'r/cache: the training set (data.train) is another one: the cache belongs' distill "${four[@]}"
+mv members r/members
+mv kept.csv train.csv
+refused "members that are missing" 3 'hydra, kd: of 4 members, members.count is 5 now' eval base.yaml --members.count=5
+mv r/members/m003 m003
+run eval "${four[@]}" --eval.name=students
+check "without a member: a warning that says how many and which" \
+    grep -q 'warning: r/members lacks weights of 1 of 4 members (m003): there is no ensemble to evaluate' err || cat err
+check "and no ensemble" test "$(grep -c '^ensemble' out)" = 0
+mv m003 r/members/m003
+
+# ---- reports have names
+cp r/report/report.json own.json
+cp r/config.yaml own.yaml
+run eval "${four[@]}" --data.test=[other.csv]
+check "another test file: said" grep -q 'eval: the report is in r/report/other$' err
+check "another test file: a report of its own" grep -q '"samples": 30' r/report/other/report.json
+run eval "${four[@]}" --eval.split=train
+check "another part: a report of its own" grep -q '"split": "train"' r/report/train/report.json
+run eval "${four[@]}" --data.test=[other.csv] --eval.name=named
+check "a name that is given" grep -q '"name": "named"' r/report/named/report.json
+check "the run's own report is not touched" cmp own.json r/report/report.json
+check "nor its configuration" cmp own.yaml r/config.yaml
+cp test.csv kept.csv && sed -i 1d test.csv
+refused "another content under the same name" 3 'r/report is a report on other samples' eval "${four[@]}"
+refused "and in a run before all else" 3 'r/report is a report on other samples' run "${four[@]}"
+run eval "${four[@]}" --eval.name=shorter
+mv kept.csv test.csv
+refused "a name that is no name" 2 'key `eval.name`: a name is 1 to 64 letters' eval "${four[@]}" --eval.name=a/b
+run eval "${four[@]}"
+check "the own set again: in its place" cmp <(sed 's/"ms_per_sample": [^,]*, //' own.json) <(sed 's/"ms_per_sample": [^,]*, //' r/report/report.json)
+
+# ---- a partial training
+rm -r r/members/m003
+run train "${four[@]}" --members=3 --train.lr=2e-3
+check "one member with another option: the file of the others stays" cmp own.yaml r/config.yaml
+check "one member with another option: said" grep -q 'r/config.yaml stays as it is, because it is the configuration of the other members' err || cat err
+rm -r r/members/m003
+run train "${four[@]}" --members=3 --run.progress=5
+check "one member with the same options: the file is that of the job" grep -q 'progress: 5' r/config.yaml
+
+# ---- verify and info
+tribikos verify r >out 2>err
+check "a sound run is verified" grep -Eq '^r: [0-9]+ files of 4 members, 2 students, cache and reports: all good' out || cat out err
+tribikos info r >out 2>err
+for line in '^configuration: classes, 4 members, students hydra, kd, seed 1$' '^members: 4, ' '^  m003 .*67 parameters' '^cache: logits of 4 members, 120 samples, 1 view' \
+    '^  hydra  .*hydra of 4 members' '^  kd  .*kd of 4 members, 67 parameters' '^  report.json  .*40 samples (test), 4 models, by tribikos' '^  train  .*120 samples (train)'; do
+    check "info: $line" grep -q "$line" out || cat out err
+done
+tribikos info r/report/predictions.h5 >out 2>err
+check "info knows predictions" grep -q '^r/report/predictions.h5: predictions of an evaluation' out || cat err
+shard=r/cache/v00/m001-s00000.h5
+cp $shard shard
+$python - $shard r/student/kd/weights.h5 <<'END'
+import h5py, sys
+for path, name in zip(sys.argv[1:], ("logits", "body.0.weight")):
+    with h5py.File(path) as f:
+        at = f[name].id.get_offset() if f[name].chunks is None else f[name].id.get_chunk_info(0).byte_offset
+    with open(path, "r+b") as f:
+        f.seek(at + 8)
+        byte = f.read(1)[0]
+        f.seek(at + 8)
+        f.write(bytes([byte ^ 1]))
+END
+rm r/members/m002/weights.h5 r/report/train/predictions.h5
+tribikos verify r >out 2>err
+check "a damaged run: exit status 3" test $? = 3
+for line in "bad: $shard: " 'bad: r/student/kd/weights.h5: ' 'missing: r/members/m002/weights.h5' 'missing: r/report/train/predictions.h5'; do
+    check "verify: $line" grep -q "^$line" out || cat out
+done
+check "verify: the count" grep -q 'error: r: 2 files are bad, 2 missing, ' err || cat err
+run train "${four[@]}" && mpi 2 cache "${four[@]}"
+check "a damaged shard that is written anew is named" grep -q "warning: $shard is damaged; it is written anew" err || cat err
+check "with the same bytes" cmp shard $shard
+refused "a damaged student" 3 'r/student/kd/weights.h5' distill "${four[@]}"
+run distill "${four[@]}" --retrain=kd
+tribikos verify r/nothing >out 2>err
+check "neither a run nor a cache" grep -q 'r/nothing is neither the folder of a run nor that of a cache' err || cat err
+finish
