@@ -5,7 +5,8 @@
  *   cifar10  records of 1 label byte and 3072 pixel bytes (red, green, blue plane)
  *   cifar100 records of a coarse label byte, which is not used, a fine label byte, and the same pixels
  *   hdf5     /x [N][...] of uint8 or float32 with 1 to 3 sample dimensions (D | H, W | C, H, W),
- *            /y [N] integer labels (uint8, int32, int64) or, for regression, float32 or float64 targets
+ *            /y [N] integer labels (uint8, int32, int64) or, for regression, float32 or float64 targets; /y may be
+ *            absent where labels are not needed
  *   table    lines of decimal numbers, separated by commas, or by blanks or tabs if the line has no comma; plain or
  *            .gz. A first line without any number is a header; blank lines do not count. Rows and columns count from 0
  *
@@ -37,6 +38,8 @@ typedef struct {
     float *target;   /* [N]; regression only, in the unit of the file */
     size_t classes;  /* K: largest label + 1; 0 for regression */
     uint64_t digest; /* XXH3 of the bytes of x, then of the labels (int32) or targets (float32), little-endian */
+    /* XXH3 of the bytes of x alone; equal to `digest` if there are no labels. */
+    uint64_t digest_x;
     /* A sample enters a batch as (value - mean[c]) * scale[c]. c is its channel, or its column if h = w = 1. */
     float *mean, *scale;              /* [shape.c] */
     double target_mean, target_scale; /* regression: z = (y - mean) / scale; 0, 1 until trb_data_normalize() */
@@ -70,6 +73,8 @@ typedef struct {
  */
 trb_status trb_data_load(const trb_data_files *files, trb_data *out);
 void trb_data_clear(trb_data *d);
+/** Whether the set has labels or targets. */
+bool trb_data_labelled(const trb_data *d);
 /** "zlib 1.2.13". Borrowed. */
 const char *trb_data_library(void);
 
@@ -79,6 +84,7 @@ typedef struct {
     size_t n;
     trb_shape shape;
     trb_dtype type;
+    bool labelled;
 } trb_data_unit;
 
 /** A part of a data set: every P-th unit from unit r on. P readers that share memory read one part each:
@@ -98,7 +104,7 @@ size_t trb_data_part_units(const trb_data_part *p); /* how many the whole set ha
 /** Unit i. The caller fills in the units of other parts. Borrowed. */
 trb_data_unit *trb_data_part_unit(trb_data_part *p, size_t i);
 /** \param[out] bytes  how much memory the whole set needs
- * \return TRB_OK; TRB_EINPUT if units hold different kinds of samples */
+ * \return TRB_OK; TRB_EINPUT if units hold different kinds of samples, or only some of them have labels */
 trb_status trb_data_part_room(const trb_data_part *p, size_t *bytes);
 /** Copy the part's samples to their place in `room` and release them. \param[out] room  aligned to 64 bytes */
 void trb_data_part_put(trb_data_part *p, void *room);
@@ -111,7 +117,7 @@ void trb_data_part_close(trb_data_part *p); /* NULL allowed */
  * none: values as they are; unit: bytes / 255 (floats as they are); standard: mean and standard deviation of each
  * channel or column over the rows `ids`, accumulated in integers for bytes and in double for floats, where a constant
  * column keeps scale 1; given: inputs as they are, until trb_data_normalize_by(). Regression targets are standardised
- * over the same rows unless `how` is none; TRB_EINPUT if all targets are equal.
+ * over the same rows unless `how` is none or there are none; TRB_EINPUT if all targets are equal.
  */
 trb_status trb_data_normalize(trb_data *d, trb_normalize how, size_t n, const int64_t *ids);
 
@@ -122,7 +128,8 @@ trb_status trb_data_normalize(trb_data *d, trb_normalize how, size_t n, const in
 trb_status trb_data_normalize_by(trb_data *d, size_t n_mean, const double *mean, size_t n_std, const double *std);
 
 /** Use the constants of another data set (a test set takes those of its training set).
- * TRB_ECONFIG if the sample shapes differ; for classes also if this set has more classes than the other. */
+ * TRB_ECONFIG if the sample shapes differ; for classes also if this set has more classes than the other, which has
+ * labels. */
 trb_status trb_data_normalize_as(trb_data *d, const trb_data *other);
 
 /** Rows `ids`, normalised. \param[in] ids [n], each in [0, N)  \param[out] x [n][C*H*W] */

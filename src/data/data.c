@@ -44,13 +44,14 @@ done:
     return st;
 }
 
-static trb_status digest_of(const trb_data *d, const void *y, uint64_t *digest)
+static trb_status digests_of(trb_data *d, const void *y)
 {
     trb_hash *hash = NULL;
     TRB_TRY(trb_hash_open(&hash));
     trb_hash_add(hash, d->x, d->n * trb_shape_size(d->shape) * trb_dtype_bytes(d->type));
-    trb_hash_add(hash, y, d->n * sizeof(int32_t));
-    *digest = trb_hash_value(hash);
+    d->digest_x = trb_hash_value(hash);
+    if (y != NULL) trb_hash_add(hash, y, d->n * sizeof(int32_t));
+    d->digest = trb_hash_value(hash);
     trb_hash_close(hash);
     return TRB_OK;
 }
@@ -59,7 +60,7 @@ trb_status trb__data_describe(trb_data *d, void *y)
 {
     trb_status st = TRB_OK;
     float *mean = NULL, *scale = NULL;
-    TRB_GO(digest_of(d, y, &d->digest));
+    TRB_GO(digests_of(d, y));
     TRB_GO(trb_alloc(TRB_MEM_DATA, d->shape.c, sizeof *mean, &mean));
     TRB_GO(trb_alloc(TRB_MEM_DATA, d->shape.c, sizeof *scale, &scale));
     for (size_t c = 0; c < d->shape.c; c++) scale[c] = 1.0F;
@@ -68,7 +69,7 @@ trb_status trb__data_describe(trb_data *d, void *y)
     d->target_scale = 1.0;
     if (d->task == TRB_TASK_CLASSES) {
         d->label = y;
-        for (size_t i = 0; i < d->n; i++)
+        for (size_t i = 0; y != NULL && i < d->n; i++)
             if ((size_t)d->label[i] >= d->classes) d->classes = (size_t)d->label[i] + 1;
     } else {
         d->target = y;
@@ -95,6 +96,11 @@ done:
     trb_free(s.x.at);
     trb_free(s.y.at);
     return st;
+}
+
+bool trb_data_labelled(const trb_data *d)
+{
+    return d->label != NULL || d->target != NULL;
 }
 
 void trb_data_clear(trb_data *d)

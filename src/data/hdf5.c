@@ -102,22 +102,27 @@ trb_status trb__hdf5_read(const trb__unit *u, trb__samples *s)
     size_t x_row = 0, y_row = 0;
     uint8_t *raw = NULL;
     TRB_GO(trb_h5_open(path, &h));
+    const bool labelled =
+        u->of->labels == TRB_LABELS_NEEDED || (u->of->labels == TRB_LABELS_IF_THERE && trb_h5_has(h, "/y"));
+    TRB_GO(trb__samples_labelled(s, path, labelled));
     TRB_GO(describe_x(h, path, s, &x, &x_row));
     const size_t n = x.dim[0];
-    TRB_GO(describe_y(h, path, s->task, n, &y, &y_row));
+    if (labelled) TRB_GO(describe_y(h, path, s->task, n, &y, &y_row));
 
     TRB_GO(trb__bytes_room(&s->x, n * x_row));
     uint8_t *x_at = s->x.at + s->x.n;
     TRB_GO(trb_h5_read_rows(h, "/x", x.type, 0, n, x_at));
     if (x.type == TRB_F32) TRB_GO(check_finite(path, n, x_row / sizeof(float), (const float *)(const void *)x_at));
 
-    TRB_GO(trb_alloc(TRB_MEM_DATA, n, y_row, &raw));
-    TRB_GO(trb_h5_read_rows(h, "/y", y.type, 0, n, raw));
-    TRB_GO(trb__bytes_room(&s->y, n * sizeof(int32_t)));
-    uint8_t *y_at = s->y.at + s->y.n;
-    for (size_t i = 0; i < n; i++) TRB_GO(convert(path, &y, raw, i, y_at));
+    if (labelled) {
+        TRB_GO(trb_alloc(TRB_MEM_DATA, n, y_row, &raw));
+        TRB_GO(trb_h5_read_rows(h, "/y", y.type, 0, n, raw));
+        TRB_GO(trb__bytes_room(&s->y, n * sizeof(int32_t)));
+        uint8_t *y_at = s->y.at + s->y.n;
+        for (size_t i = 0; i < n; i++) TRB_GO(convert(path, &y, raw, i, y_at));
+        s->y.n += n * sizeof(int32_t);
+    }
     s->x.n += n * x_row;
-    s->y.n += n * sizeof(int32_t);
     s->n += n;
 done:
     trb_free(raw);

@@ -42,11 +42,13 @@ typedef struct {
     trb_shape shape;
     trb_dtype type;
     trb__bytes x; /* [n][C*H*W] of that type */
-    trb__bytes y; /* [n] int32_t labels or float targets */
+    trb__bytes y; /* [n] int32_t labels or float targets; empty if there are none */
 } trb__samples;
 
 /* Refuse a file whose samples have another type or shape than those of the first file. */
 trb_status trb__samples_expect(trb__samples *s, const char *path, trb_dtype type, trb_shape shape);
+/* Refuse a file that has labels if those before have none, and the other way round. */
+trb_status trb__samples_labelled(const trb__samples *s, const char *path, bool labelled);
 trb_status trb__samples_add_labels(trb__samples *s, const char *path, size_t n, const uint8_t *label);
 
 /* ROOT/NAME, or NAME alone if it is absolute or there is no root. \param[out] out  released with trb_free() */
@@ -71,7 +73,8 @@ trb_status trb__data_units(const trb_data_files *f, size_t *width, size_t *n_uni
 /* Append the samples of unit i. */
 trb_status trb__data_unit_read(const trb_data_files *f, size_t i, trb__samples *s);
 /* Fill in what follows from the values of a whole set: digest, classes, neutral constants of normalisation.
- * \param[in,out] d  x and its description are set   \param[in] y  [n] labels or targets; `d` keeps it */
+ * \param[in,out] d  x and its description are set
+ * \param[in] y  [n] labels or targets; `d` keeps it; NULL if there are none */
 trb_status trb__data_describe(trb_data *d, void *y);
 
 /* A map of the plane: the value of pixel (row, column) comes from the position a (row, column) + b. */

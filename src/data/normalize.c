@@ -108,7 +108,7 @@ trb_status trb_data_normalize(trb_data *d, trb_normalize how, size_t n, const in
         TRB_TRY(d->type == TRB_U8 ? standardize_bytes(d, n, ids) : standardize_floats(d, n, ids));
     d->target_mean = 0.0;
     d->target_scale = 1.0;
-    if (d->task == TRB_TASK_REGRESSION && how != TRB_NORMALIZE_NONE) return standardize_targets(d, n, ids);
+    if (d->target != NULL && how != TRB_NORMALIZE_NONE) return standardize_targets(d, n, ids);
     return TRB_OK;
 }
 
@@ -140,7 +140,7 @@ trb_status trb_data_normalize_as(trb_data *d, const trb_data *other)
         return trb_fail(TRB_ECONFIG,
                         "data: test samples of %zu x %zu x %zu %s do not match training samples of %zu x %zu x %zu %s",
                         a.c, a.h, a.w, trb_dtype_name(d->type), b.c, b.h, b.w, trb_dtype_name(other->type));
-    if (d->classes > other->classes)
+    if (trb_data_labelled(other) && d->classes > other->classes)
         return trb_fail(TRB_ECONFIG, "data: the test set has %zu classes, the training set only %zu", d->classes,
                         other->classes);
     memcpy(d->mean, other->mean, a.c * sizeof *d->mean);

@@ -39,7 +39,7 @@ trb_status trb_data_part_open(const trb_data_files *files, size_t r, size_t P, t
         trb__samples *s = &p->own[i];
         s->task = files->task;
         TRB_GO(trb__data_unit_read(files, i, s));
-        p->unit[i] = (trb_data_unit){.n = s->n, .shape = s->shape, .type = s->type};
+        p->unit[i] = (trb_data_unit){.n = s->n, .shape = s->shape, .type = s->type, .labelled = s->y.n > 0};
     }
     *out = p;
     p = NULL;
@@ -61,11 +61,12 @@ trb_data_unit *trb_data_part_unit(trb_data_part *p, size_t i)
 trb_status trb_data_part_room(const trb_data_part *p, size_t *bytes)
 {
     size_t x = 0;
-    trb__samples first = {.n = 1, .shape = p->unit[0].shape, .type = p->unit[0].type};
+    trb__samples first = {.n = 1, .shape = p->unit[0].shape, .type = p->unit[0].type, .y.n = p->unit[0].labelled};
     for (size_t i = 1; i < p->n_units; i++) {
         char *path = NULL;
         TRB_TRY(trb__data_path(p->files.root, p->files.files[i * p->width], &path));
-        const trb_status st = trb__samples_expect(&first, path, p->unit[i].type, p->unit[i].shape);
+        trb_status st = trb__samples_expect(&first, path, p->unit[i].type, p->unit[i].shape);
+        if (st == TRB_OK) st = trb__samples_labelled(&first, path, p->unit[i].labelled);
         trb_free(path);
         TRB_TRY(st);
     }
@@ -86,7 +87,7 @@ void trb_data_part_put(trb_data_part *p, void *room)
         size_t x = 0, y = 0;
         place(p, i, &x, &y);
         memcpy((char *)room + x, p->own[i].x.at, p->own[i].x.n);
-        memcpy((char *)room + y, p->own[i].y.at, p->own[i].y.n);
+        if (p->unit[i].labelled) memcpy((char *)room + y, p->own[i].y.at, p->own[i].y.n);
         trb_alive();
         drop(&p->own[i]);
     }
@@ -98,7 +99,7 @@ trb_status trb_data_part_join(const trb_data_part *p, void *room, trb_data *out)
     trb_data d = {.task = p->files.task, .shape = p->unit[0].shape, .type = p->unit[0].type, .lent = true, .x = room};
     place(p, 0, &x, &y);
     for (size_t i = 0; i < p->n_units; i++) d.n += p->unit[i].n;
-    TRB_TRY(trb__data_describe(&d, (char *)room + y));
+    TRB_TRY(trb__data_describe(&d, p->unit[0].labelled ? (char *)room + y : NULL));
     *out = d;
     return TRB_OK;
 }

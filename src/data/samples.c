@@ -17,6 +17,14 @@ trb_status trb__samples_expect(trb__samples *s, const char *path, trb_dtype type
                     shape.c, shape.h, shape.w, trb_dtype_name(type), e.c, e.h, e.w, trb_dtype_name(s->type));
 }
 
+trb_status trb__samples_labelled(const trb__samples *s, const char *path, bool labelled)
+{
+    if (s->n == 0 || labelled == (s->y.n > 0)) return TRB_OK;
+    return trb_fail(TRB_EINPUT,
+                    "%s: has %slabels or targets, but the files before have %s; expected them in all files or in none", path,
+                    labelled ? "" : "no ", labelled ? "none" : "some");
+}
+
 trb_status trb__samples_add_labels(trb__samples *s, const char *path, size_t n, const uint8_t *label)
 {
     if (s->task != TRB_TASK_CLASSES)
