@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 #include "tribikos/h5.h"
 #include "tribikos/hash.h"
 #include "tribikos/log.h"
+#include "tribikos/members.h"
 #include "tribikos/memory.h"
 #include "tribikos/text.h"
 #include "tribikos/weights.h"
@@ -95,24 +97,38 @@ static trb_status show(const char *fmt, ...)
     return TRB_OK;
 }
 
+/* Print how good each member is by the labels of the cache, and warn of what cannot be logits. */
+static trb_status show_members(const trb_members *members, size_t M)
+{
+    char text[TRB_MEMBERS_DOUBT];
+    for (size_t m = 0; m < M; m++) {
+        const trb_member_figures f = trb_members_figures(members, m);
+        const char *doubt = trb_members_doubt(members, m, text);
+        if (!isnan(f.accuracy) && m == 0) TRB_TRY(show("member    accuracy         nll"));
+        if (!isnan(f.accuracy)) TRB_TRY(show("m%03zu    %10.4f  %10.4f", m, f.accuracy, f.nll));
+        if (doubt != NULL) trb_warn("member %zu %s", m, doubt);
+    }
+    return TRB_OK;
+}
+
 /* A bad shard does not end the check, so that one call names all of them. */
 trb_status trb__command_verify(const trb__arguments *a)
 {
     trb_cache *cache = NULL;
+    trb_members *members = NULL;
     trb_progress progress;
     size_t bad = 0;
+    trb_status st = TRB_OK;
     TRB_TRY(one_operand(a, "cache folder"));
-    TRB_TRY(trb_cache_open(a->operand[0], &cache));
+    TRB_GO(trb_cache_open(a->operand[0], &cache));
+    TRB_GO(trb_members_create(cache, &members));
     const trb_cache_spec *spec = trb_cache_spec_of(cache);
     const size_t units = trb_cache_units(spec);
     trb_progress_begin(&progress, units, "shards", "verify");
     for (size_t i = 0; i < units; i++) {
-        const trb_status one = trb_cache_verify_unit(cache, i);
-        if (one != TRB_OK && one != TRB_EINTEGRITY) {
-            trb_cache_close(cache);
-            return one;
-        }
-        if (one == TRB_EINTEGRITY) {
+        st = trb_members_read(members, i);
+        if (st != TRB_OK && st != TRB_EINTEGRITY) goto done;
+        if (st == TRB_EINTEGRITY) {
             (void)printf("bad: %s\n", trb_fail_message());
             trb_fail_clear();
             bad++;
@@ -120,13 +136,15 @@ trb_status trb__command_verify(const trb__arguments *a)
         trb_progress_update(&progress, i + 1, "");
     }
     trb_progress_end(&progress, "");
-    const trb_status st =
-        bad == 0
-            ? show("%s: %zu shards of %zu members, %zu samples, %zu outputs: all good", a->operand[0], units, spec->M,
-                   spec->N, spec->K)
-            : trb_fail(TRB_EINTEGRITY,
-                       "%s: %zu of %zu shards are bad; write them anew (`tribikos cache`, or what wrote this cache)",
-                       a->operand[0], bad, units);
+    st = bad == 0
+             ? show("%s: %zu shards of %zu members, %zu samples, %zu outputs%s: all good", a->operand[0], units,
+                    spec->M, spec->N, spec->K, trb_cache_labelled(spec) ? "" : ", no labels")
+             : trb_fail(TRB_EINTEGRITY,
+                        "%s: %zu of %zu shards are bad; write them anew (`tribikos cache`, or what wrote this cache)",
+                        a->operand[0], bad, units);
+    if (st == TRB_OK) st = show_members(members, spec->M);
+done:
+    trb_members_destroy(members);
     trb_cache_close(cache);
     return st;
 }
