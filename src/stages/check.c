@@ -52,7 +52,7 @@ static trb_status check_ranks(const trb_config *c, int ranks)
 trb_status trb_stage_check(trb_comm *world, const trb_config *c)
 {
     trb__dataset s = {0};
-    TRB_TRY(trb__dataset_load(world, c, &s));
+    TRB_TRY(trb__dataset_load(world, c, TRB_LABELS_NEEDED, &s));
     trb_status st = trb_agree(world, check_ranks(c, trb_comm_size(world)));
     if (st == TRB_OK) st = trb__check(world, c, &s);
     trb__dataset_clear(&s);

@@ -6,10 +6,11 @@
 
 #include "internal.h"
 #include "tribikos/loss.h"
+#include "tribikos/members.h"
 #include "tribikos/memory.h"
 
 /* The files of the training set, or of the test set. */
-static trb_data_files files_of(const trb_config *c, bool test)
+static trb_data_files files_of(const trb_config *c, bool test, trb_labels labels)
 {
     return (trb_data_files){.task = c->data.task,
                             .format = c->data.format,
@@ -20,7 +21,8 @@ static trb_data_files files_of(const trb_config *c, bool test)
                             .rows = test ? c->data.test_rows : c->data.train_rows,
                             .n_features = c->data.n_features,
                             .features = c->data.features,
-                            .target = c->data.target};
+                            .target = c->data.target,
+                            .labels = labels};
 }
 
 static trb_status prepare(const trb_config *c, trb__dataset *s)
@@ -39,10 +41,10 @@ static trb_status prepare(const trb_config *c, trb__dataset *s)
     return trb_data_normalize_by(&s->data, c->data.n_mean, c->data.mean, c->data.n_std, c->data.std);
 }
 
-trb_status trb__dataset_load(trb_comm *world, const trb_config *c, trb__dataset *s)
+trb_status trb__dataset_load(trb_comm *world, const trb_config *c, trb_labels labels, trb__dataset *s)
 {
     *s = (trb__dataset){0};
-    const trb_data_files files = files_of(c, false);
+    const trb_data_files files = files_of(c, false, labels);
     trb_status st = trb__dataset_read(world, &files, s);
     if (st == TRB_OK) st = trb_agree(world, prepare(c, s));
     if (st == TRB_OK) st = trb_comm_same(world, s->data.digest, "the data set (data.train)");
@@ -73,7 +75,7 @@ trb_norm trb__dataset_norm(const trb__dataset *s)
 trb_status trb__dataset_load_test(trb_comm *world, const trb_config *c, const trb__dataset *s, trb__dataset *test)
 {
     *test = (trb__dataset){0};
-    const trb_data_files files = files_of(c, true);
+    const trb_data_files files = files_of(c, true, TRB_LABELS_NEEDED);
     trb_status st = trb__dataset_read(world, &files, test);
     if (st == TRB_OK) st = trb_agree(world, trb_data_normalize_as(&test->data, &s->data));
     if (st == TRB_OK) st = trb_comm_same(world, test->data.digest, "the test set (data.test)");
@@ -238,7 +240,10 @@ trb_status trb__run_cache_open(trb_comm *world, const trb_config *c, const trb_d
     /* Members from elsewhere have no weights file here. Then only the cache knows their digests. */
     TRB_GO(trb__member_digests(world, c, data, false, digest));
     for (size_t m = 0; st == TRB_OK && m < spec->M; m++)
-        if (digest[m] != 0) st = trb_cache_expect_member(found, m, digest[m]);
+        if (digest[m] != 0)
+            st = trb_cache_expect_member(found, m, digest[m]);
+        else if (trb_comm_rank(world) == 0)
+            st = trb_members_expect_logits(found, m);
     TRB_GO(trb_agree(world, st));
     *cache = found;
     found = NULL;

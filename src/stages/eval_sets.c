@@ -24,6 +24,7 @@ trb_status trb__set_open(trb_comm *world, const trb_config *c, const int64_t *id
     for (size_t i = 0; i < set->n; i++) set->id[i] = id != NULL ? id[i] : (int64_t)i;
     for (size_t i = 0; i < set->rows; i++) {
         const int64_t id = set->id[set->at + i];
+        if (!trb_data_labelled(set->data)) continue;
         if (set->data->task == TRB_TASK_REGRESSION)
             set->target[i] = set->data->target[id];
         else
@@ -50,7 +51,8 @@ trb_status trb__ood_load(trb_comm *world, const trb_config *c, size_t i, const t
                                   .files = o->files,
                                   .n_features = c->data.n_features,
                                   .features = c->data.features,
-                                  .target = c->data.target};
+                                  .target = c->data.target,
+                                  .labels = TRB_LABELS_IGNORED};
     *out = (trb__dataset){0};
     trb_status st = trb__dataset_read(world, &files, out);
     if (st == TRB_OK) {

@@ -231,7 +231,7 @@ trb_status trb_stage_train(trb_comm *world, const trb_config *c)
     trb_lock *lock = NULL;
     trb_comm *group = NULL;
     trb_queue *queue = NULL;
-    TRB_TRY(trb__dataset_load(world, c, &s));
+    TRB_TRY(trb__dataset_load(world, c, TRB_LABELS_NEEDED, &s));
     trb_status st = trb_agree(world, trb_alloc(TRB_MEM_OTHER, c->members.count, sizeof *todo.member, &todo.member));
     if (st != TRB_OK) goto done;
     if (trb_comm_rank(world) == 0) st = find_todo(c, &s, &todo, &lock);
