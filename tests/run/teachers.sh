@@ -98,7 +98,10 @@ warning: member 2 has 100 rows in which all outputs are equal | --y y.npy --logi
 warning: member 0 is right in 0. | --y y.npy --logits weak.npy
 cache: member 0: RMSE | --task regression --y target.npy --logits standard.npy
 cache: member 0: RMSE | --task regression --y target.npy --logits raw.npy --target 0 1
+warning: member 0 gives means around 50 | --task regression --no-labels --logits raw.npy
 END
+write --x x.npy --task regression --y target.npy --logits raw.npy --target 0 1
+check "the target's own unit is no fault if it is asked for" test "$(grep -c warning err)" = 0
 check "no labels, no figures" bash -c "$(declare -f write); python=$python; write --x x.npy --no-labels --logits other.npy && [ ! -s err ]"
 check "verify says so too" test "$(tribikos verify made/cache | grep -c 'no labels: all good')" = 1
 

@@ -86,6 +86,7 @@ class Teacher:
     def __init__(self, K):
         self.rows, self.right, self.nll, self.squares, self.raw, self.flat, self.changed = 0, 0, 0., 0., 0., 0, False
         self.first, self.hash, self.mark, self.answers = None, xxhash.xxh3_64(), 0., np.zeros(K)
+        self.sum, self.sum_of_squares = 0., 0.  # regression: of means
         self.positive, self.least, self.most = True, np.inf, -np.inf
 
 
@@ -139,6 +140,7 @@ class Teachers:
 
     def add_gaussians(self, t, first, z):
         t.mark += np.cos(np.arange(first, first + len(z))) @ z[:, 0]
+        t.sum, t.sum_of_squares = t.sum + float(z[:, 0].sum()), t.sum_of_squares + float((z[:, 0]**2).sum())
         if self.y is not None:
             y, (mean, scale) = self.y[first:first + len(z)].astype("f8"), self.target
             squares = ((y - mean) / scale - z[:, 0])**2
@@ -183,8 +185,8 @@ class Teachers:
                 say(f"warning: {what}member {m} has {t.flat} rows in which all outputs are equal, as in an array that was not "
                     "filled to its end; look at them")
         if self.y is None:
-            return
-        if self.task == "classes":
+            self.judge_scale(what)
+        elif self.task == "classes":
             self.judge_accuracy(what)
         else:
             self.judge_unit(what)
@@ -221,13 +223,21 @@ class Teachers:
                 say(f"warning: {what}member {m} is right in {value:.4f} of the samples, the best one in {max(accuracy):.4f}; is it "
                     "trained, and does it get its inputs scaled as in its training?")
 
+    def judge_scale(self, what):
+        """Without targets the program cannot standardise them."""
+        for m, t in enumerate(self.of):
+            if self.task == "regression" and (t.sum_of_squares / t.rows)**.5 > 10:
+                say(f"warning: {what}member {m} gives means around {t.sum / t.rows:.4g}; without targets a student has to learn these "
+                    "very numbers, which is slow. Hand over standardised means and log variances (mean 0, deviation 1), and undo it in "
+                    "what the student gives")
+
     def judge_unit(self, what):
-        deviation = self.target[1]
+        mean, deviation = standard(self.y)
         for m, t in enumerate(self.of):
             rmse, raw = self.figures(m)[0], (t.raw / t.rows)**.5
             if t.rows >= FEW and rmse >= deviation and raw < 0.9 * deviation:
                 raise ValueError(f"{what}member {m} gives means in the target's own unit, expected standardised ones: (mean - "
-                                 f"{self.target[0]:.6g}) / {deviation:.6g}, and the log variance less 2 log {deviation:.6g}; or say "
+                                 f"{mean:.6g}) / {deviation:.6g}, and the log variance less 2 log {deviation:.6g}; or say "
                                  "target=(0, 1) (--target 0 1) if the configuration has data.normalize: none")
             if t.rows >= FEW and rmse >= deviation:
                 say(f"warning: {what}member {m} is no better than the mean of the targets (RMSE {rmse:.4g}, their deviation "
