@@ -44,7 +44,8 @@
  *                             for it, the same in all its shards; for statistics and inputs, which belong to all
  *                             members, the digest of the manifest's /member_digest
  *     data_digest     uint64  digest of the data set: the bytes of all samples as stored (uint8 or float32), then all
- *                             labels as int32 (targets as float32), then offsets if there are any (data.h)
+ *                             labels as int32 (targets as float32), then offsets if there are any (data.h); in a cache
+ *                             without labels, of the samples alone
  *     payload_digest  uint64  digest of the values, then /sample_id, in the stored types (before filters)
  *     inputs_digest   uint64  only for logits and statistics of a view with stored inputs: payload_digest of the shard
  *                             of inputs from which they were computed
@@ -67,7 +68,8 @@
  *                             [S] uint64: the table of shards, ordered by view, member, first_row; S = V M ceil(N/R),
  *                             for statistics V ceil(N/R). The shards of inputs follow, ordered by view, first_row
  *     /member_digest [M]      uint64
- *     /label [N] int32, each in 0..K-1 (classes), or /target [N] float32, finite (regression)
+ *     /label [N] int32, each in 0..K-1 (classes), or /target [N] float32, finite (regression); neither with the
+ *                             feature unlabelled
  *     /logits [V][M][N][K]    a virtual data set over the shards, for h5py users; nothing else reads it. For a missing
  *                             shard it shows zeros without an error, so only the table and the digests prove that a
  *                             cache is complete. For statistics it is /statistics [V][1][N][2K+1]
@@ -78,7 +80,8 @@
  *     view_00_recipe (text of at most 255 bytes), view_00_seed (uint64), ... for each view, at most 1000;
  *     features        text    with version 5: words, separated by blanks, for what a reader must support besides
  *                             logits. The words are kinds of shards: "statistics" instead of logits, "inputs" of some
- *                             views. A reader refuses a word that it does not know
+ *                             views; "unlabelled": there are no labels or targets. A reader refuses a word that it
+ *                             does not know
  *     with the feature inputs: inputs_dtype "uint8" or "float16"; channels, height, width (uint64); and view_00_stored
  *     (uint64), ... for each view, 1 if its inputs are stored;
  *     schema          text    what inputs and classes are called, and what has been subtracted from targets far from
@@ -88,13 +91,25 @@
  *                             followed by " on " and the processor if that is known
  *     processor       text    trb_machine_name() (machine.h) of rank 0, which wrote the manifest; absent if unknown,
  *                             as in files of earlier versions
- *     digest          uint64  digest of, in this order: the texts task and dtype; with the feature statistics this
- *                             word; N, K, M, V, block, R, data_digest; each view's recipe text and seed; with the
+ *     digest          uint64  digest of, in this order: the texts task and dtype; with the features statistics and
+ *                             unlabelled these words; N, K, M, V, block, R, data_digest; each view's recipe text and seed; with the
  *                             feature inputs inputs_dtype, channels, height, width and each view's stored;
- *                             /shard/member, view, first_row, rows, payload_digest; /member_digest; /label or /target
+ *                             /shard/member, view, first_row, rows, payload_digest; /member_digest; /label or
+ *                             /target, if there is one
  * Earlier versions of the program wrote version 2 for the feature inputs, 3 for statistics, 4 for both. Such manifests
  * can be read. Earlier programs refuse version 5. A manifest without features has version 1, and every program reads
  * it. The manifest is written last. A cache without a manifest is not finished.
+ *
+ * A cache without labels has samples for which nobody knows the labels (a transfer set), or labels that mean nothing to
+ * the members (a set out of distribution). It belongs to every data set with the same samples, with labels or without.
+ *
+ * Sets for evaluation. The cache covers the training set. Members whose weights are not in RUN/members, because they
+ * were trained elsewhere, can be evaluated on another set only if their logits of this set are stored too. Each such
+ * set is a cache of its own, with one view, below the cache of the training set:
+ *     cache/eval/NAME/manifest.h5
+ *     cache/eval/NAME/v00/m000-s00000.h5
+ * NAME is for people. A set is found by its data_digest (trb_cache_find_set()), and its member_digest must be those of
+ * the training set's cache. Test sets have labels; sets out of distribution have none.
  */
 #ifndef TRB_CACHE_H
 #define TRB_CACHE_H
@@ -126,10 +141,13 @@ typedef struct {
     trb_shape shape;
     trb_dtype x_dtype; /* TRB_U8 or TRB_F16 */
     const uint64_t *inputs_payload;
+    /* NULL: the cache has no labels or targets. */
     const int32_t *label; /* [N]; classes */
     const float *target;  /* [N]; regression */
     const char *schema;   /* its text form; NULL: there is nothing to say */
 } trb_cache_spec;
+
+bool trb_cache_labelled(const trb_cache_spec *spec); /* Local. Whether there are labels, or targets in regression */
 
 /** The place of a shard. Units are numbered so that the shards of one member and view are neighbours; shards of inputs
  * have the last numbers. */
@@ -165,7 +183,8 @@ const char *trb_cache_processor(const trb_cache *c);         /* the processor; "
 uint64_t trb_cache_payload(const trb_cache *c, size_t unit); /* a shard's digest according to the manifest */
 uint64_t trb_cache_digest(const trb_cache *c);               /* of the manifest itself */
 
-/** Refuse a cache of another data set. Local. TRB_EINTEGRITY names both digests (or counts). */
+/** Refuse a cache of another data set. A cache without labels is compared with the samples alone. Local.
+ * TRB_EINTEGRITY names both digests (or counts). */
 trb_status trb_cache_expect_data(const trb_cache *c, const trb_data *data);
 /** Refuse a cache whose member m is not the one with this weights digest. Local. */
 trb_status trb_cache_expect_member(const trb_cache *c, size_t m, uint64_t digest);
@@ -174,6 +193,12 @@ trb_status trb_cache_expect_holds(const trb_cache *c, trb_shard_kind holds);
 /** Refuse a cache with other views than these, which the keys cache.view* ask for: TRB_EINTEGRITY names both, and says
  * what to do. Local. \param[in] view [V] */
 trb_status trb_cache_expect_views(const trb_cache *c, size_t V, const trb_view *view);
+
+/** Find members' logits of a set that is evaluated: the first folder below DIR/eval, by name, whose manifest has the
+ * digest of this data set. Local.
+ * \param[in]  dir   the cache of the training set, RUN/cache; it need not be there
+ * \param[out] out   closed by the caller; NULL if there is none   \return TRB_OK; TRB_EINTEGRITY if a manifest is bad */
+trb_status trb_cache_find_set(const char *dir, const trb_data *data, trb_cache **out);
 
 /** Check every byte of one shard of an opened cache. Local. TRB_OK or TRB_EINTEGRITY, naming the file and the fault. */
 trb_status trb_cache_verify_unit(const trb_cache *c, size_t unit);

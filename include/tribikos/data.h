@@ -64,6 +64,9 @@ typedef struct {
     /* XXH3 of the bytes of x, then of the labels (int32) or targets (float32), little-endian; if the schema has an
      * offset, then of all offsets (float64): those of the inputs, that of the target */
     uint64_t digest;
+    /* XXH3 of the bytes of x alone; if the schema has an offset, of that value and the offsets of the inputs. Equal to
+     * `digest` if there are no labels. */
+    uint64_t digest_x;
     /* Values and targets lie here with the schema's offsets subtracted, and so do all constants below. In the file's
      * unit, a mean is offset + mean, both as doubles.
      * A sample enters a batch as (value - mean[c]) * scale[c]. c is its channel, or its column if h = w = 1. */
@@ -135,6 +138,8 @@ bool trb_data_surveyed(trb_format format);
  */
 trb_status trb_data_load(const trb_data_files *files, trb_data *out);
 void trb_data_clear(trb_data *d);
+/** Whether the set has labels or targets. */
+bool trb_data_labelled(const trb_data *d);
 /** "zlib 1.2.13". Borrowed. */
 const char *trb_data_library(void);
 
@@ -167,7 +172,7 @@ size_t trb_data_part_units(const trb_data_part *p); /* how many the whole set ha
 /** Unit i. The caller fills in the units of other parts. Borrowed. */
 trb_data_unit *trb_data_part_unit(trb_data_part *p, size_t i);
 /** \param[out] bytes  how much memory the whole set needs
- * \return TRB_OK; TRB_EINPUT if units hold different kinds of samples */
+ * \return TRB_OK; TRB_EINPUT if units hold different kinds of samples, or only some of them have labels */
 trb_status trb_data_part_room(const trb_data_part *p, size_t *bytes);
 /** Copy the part's samples to their place in `room` and release them. \param[out] room  aligned to 64 bytes */
 void trb_data_part_put(trb_data_part *p, void *room);
@@ -180,7 +185,7 @@ void trb_data_part_close(trb_data_part *p); /* NULL allowed */
  * none: values as they are; unit: bytes / 255 (floats as they are); standard: mean and standard deviation of each
  * channel or column over the rows `ids`, accumulated in integers for bytes and in double for floats, where a constant
  * column keeps scale 1; given: inputs as they are, until trb_data_normalize_by(). Regression targets are standardised
- * over the same rows unless `how` is none; TRB_EINPUT if all targets are equal.
+ * over the same rows unless `how` is none or there are none; TRB_EINPUT if all targets are equal.
  */
 trb_status trb_data_normalize(trb_data *d, trb_normalize how, size_t n, const int64_t *ids);
 
@@ -191,7 +196,8 @@ trb_status trb_data_normalize(trb_data *d, trb_normalize how, size_t n, const in
 trb_status trb_data_normalize_by(trb_data *d, size_t n_mean, const double *mean, size_t n_std, const double *std);
 
 /** Use the constants of another data set (a test set takes those of its training set).
- * TRB_ECONFIG if the sample shapes differ; for classes also if this set has more classes than the other. */
+ * TRB_ECONFIG if the sample shapes differ; for classes also if this set has more classes than the other, which has
+ * labels. */
 trb_status trb_data_normalize_as(trb_data *d, const trb_data *other);
 
 /** Rows `ids`, normalised. \param[in] ids [n], each in [0, N)  \param[out] x [n][C*H*W] */

@@ -14,6 +14,9 @@
 
 static const char *const FORMAT = "tribikos cache", *const NAME = "manifest.h5";
 
+/* The feature of a cache without labels or targets. */
+static const char *const UNLABELLED = "unlabelled";
+
 /* From this version on, a manifest names its features. Versions 2 to 4 were numbers for combinations of features. */
 enum { NAMES_FEATURES = 5, FEATURES_BYTES = 64 };
 
@@ -57,6 +60,7 @@ static trb_status digest_of(const trb_cache_spec *spec, const uint64_t *table, u
     trb_hash_add(h, dtype, strlen(dtype));
     if (spec->holds != TRB_SHARD_LOGITS)
         trb_hash_add(h, trb_shard_kind_name(spec->holds), strlen(trb_shard_kind_name(spec->holds)));
+    if (!trb_cache_labelled(spec)) trb_hash_add(h, UNLABELLED, strlen(UNLABELLED));
     trb_hash_add(h, sizes, sizeof sizes);
     for (size_t v = 0; v < spec->V; v++) {
         trb_hash_add(h, spec->view[v].recipe, strlen(spec->view[v].recipe));
@@ -71,9 +75,9 @@ static trb_status digest_of(const trb_cache_spec *spec, const uint64_t *table, u
     }
     trb_hash_add(h, table, COLUMNS * trb_cache_units(spec) * sizeof *table);
     trb_hash_add(h, spec->member_digest, spec->M * sizeof *spec->member_digest);
-    if (spec->task == TRB_TASK_CLASSES)
+    if (trb_cache_labelled(spec) && spec->task == TRB_TASK_CLASSES)
         trb_hash_add(h, spec->label, spec->N * sizeof *spec->label);
-    else
+    else if (trb_cache_labelled(spec))
         trb_hash_add(h, spec->target, spec->N * sizeof *spec->target);
     *digest = trb_hash_value(h);
     trb_hash_close(h);
@@ -98,13 +102,14 @@ static trb_status put_inputs(trb_h5 *h, const trb_cache_spec *spec)
     return TRB_OK;
 }
 
-/* The features of a cache: all its kinds of shards except logits, which every reader supports. */
+/* The features of a cache: all its kinds of shards except logits, which every reader supports; and what it lacks. */
 static const char *features_of(const trb_cache_spec *spec, char text[FEATURES_BYTES])
 {
     trb_text t = trb_text_in(text, FEATURES_BYTES);
     for (trb_shard_kind k = 0; k < TRB_SHARD_KINDS; k++)
         if (k != TRB_SHARD_LOGITS && trb__has(spec, k))
             trb_text_add(&t, "%s%s", t.n > 0 ? " " : "", trb_shard_kind_name(k));
+    if (!trb_cache_labelled(spec)) trb_text_add(&t, "%s%s", t.n > 0 ? " " : "", UNLABELLED);
     return text;
 }
 
@@ -173,9 +178,9 @@ trb_status trb_manifest_publish(const char *dir, const trb_cache_spec *spec, con
     for (size_t c = 0; c < COLUMNS; c++)
         TRB_GO(trb_h5_put(h, column_name[c], (trb_h5_shape){TRB_U64, 1, {S}}, table + c * S));
     TRB_GO(trb_h5_put(h, "member_digest", (trb_h5_shape){TRB_U64, 1, {spec->M}}, spec->member_digest));
-    if (spec->task == TRB_TASK_CLASSES)
+    if (trb_cache_labelled(spec) && spec->task == TRB_TASK_CLASSES)
         TRB_GO(trb_h5_put(h, "label", (trb_h5_shape){TRB_I32, 1, {spec->N}}, spec->label));
-    else
+    else if (trb_cache_labelled(spec))
         TRB_GO(trb_h5_put(h, "target", (trb_h5_shape){TRB_F32, 1, {spec->N}}, spec->target));
     TRB_GO(put_virtual(h, spec));
     st = trb_h5_publish(h);
@@ -219,8 +224,9 @@ static trb_status expect_sizes(trb_h5 *h, const trb_cache_spec *spec)
     return fault == NULL ? TRB_OK : trb_fail(TRB_EINTEGRITY, "%s: %s", trb_h5_path(h), fault);
 }
 
-/* Read which kinds of shards there are besides logits, from the version or from the features. */
-static trb_status get_features(trb_h5 *h, bool has[TRB_SHARD_KINDS])
+/* Read which kinds of shards there are besides logits, and whether there are labels, from the version or from the
+ * features. */
+static trb_status get_features(trb_h5 *h, bool has[TRB_SHARD_KINDS], bool *labelled)
 {
     uint64_t version = 0;
     char *text = NULL, *rest = NULL;
@@ -238,6 +244,8 @@ static trb_status get_features(trb_h5 *h, bool has[TRB_SHARD_KINDS])
         while (k < TRB_SHARD_KINDS && strcmp(word, trb_shard_kind_name(k)) != 0) k++;
         if (k < TRB_SHARD_KINDS)
             has[k] = true;
+        else if (strcmp(word, UNLABELLED) == 0)
+            *labelled = false;
         else
             st =
                 trb_fail(TRB_EINTEGRITY, "%s: it has the feature `%s`, which this version of the program does not know",
@@ -247,12 +255,12 @@ static trb_status get_features(trb_h5 *h, bool has[TRB_SHARD_KINDS])
     return st;
 }
 
-static trb_status get_header(trb_h5 *h, trb_cache_spec *spec, bool *inputs)
+static trb_status get_header(trb_h5 *h, trb_cache_spec *spec, bool *inputs, bool *labelled)
 {
     int which = 0;
     bool has[TRB_SHARD_KINDS] = {false};
     TRB_TRY(get_choice(h, "format", FORMAT, FORMAT, &which));
-    TRB_TRY(get_features(h, has));
+    TRB_TRY(get_features(h, has, labelled));
     *inputs = has[TRB_SHARD_INPUTS];
     spec->holds = has[TRB_SHARD_STATISTICS] ? TRB_SHARD_STATISTICS : TRB_SHARD_LOGITS;
     TRB_TRY(get_choice(h, "task", task_name(TRB_TASK_CLASSES), task_name(TRB_TASK_REGRESSION), &which));
@@ -278,11 +286,12 @@ static trb_status get_header(trb_h5 *h, trb_cache_spec *spec, bool *inputs)
 
 /* Check every extent before memory is reserved for any of them. The virtual data set is not touched: nothing here reads
  * it, and its mapping is the one part of a file in which HDF5 does not survive a flipped bit. */
-static trb_status expect_extents(trb_h5 *h, const trb_cache_spec *spec)
+static trb_status expect_extents(trb_h5 *h, const trb_cache_spec *spec, bool labelled)
 {
     for (size_t c = 0; c < COLUMNS; c++)
         TRB_TRY(trb_h5_expect(h, column_name[c], (trb_h5_shape){TRB_U64, 1, {trb_cache_units(spec)}}));
     TRB_TRY(trb_h5_expect(h, "member_digest", (trb_h5_shape){TRB_U64, 1, {spec->M}}));
+    if (!labelled) return TRB_OK;
     if (spec->task == TRB_TASK_CLASSES) return trb_h5_expect(h, "label", (trb_h5_shape){TRB_I32, 1, {spec->N}});
     return trb_h5_expect(h, "target", (trb_h5_shape){TRB_F32, 1, {spec->N}});
 }
@@ -382,7 +391,7 @@ trb_status trb_cache_open(const char *dir, trb_cache **out)
     trb_h5 *h = NULL;
     trb_cache *c = NULL;
     char *path = NULL;
-    bool inputs = false;
+    bool inputs = false, labelled = true;
     TRB_GO(trb__path_in(dir, NAME, &path));
     if (!trb_file_exists(path)) {
         st = trb_fail(TRB_ECONFIG, "%s: there is no manifest: the folder holds no cache, or one that is not finished",
@@ -392,18 +401,18 @@ trb_status trb_cache_open(const char *dir, trb_cache **out)
     TRB_GO(trb_alloc(TRB_MEM_OTHER, 1, sizeof *c, &c));
     TRB_GO(trb_strdup(dir, &c->dir));
     TRB_GO(trb_h5_open(path, &h));
-    TRB_GO(get_header(h, &c->spec, &inputs));
+    TRB_GO(get_header(h, &c->spec, &inputs, &labelled));
     TRB_GO(get_maker(h, "blas", &c->blas));
     TRB_GO(get_maker(h, "processor", &c->processor));
     TRB_GO(get_schema(h, c));
     TRB_GO(get_views(h, c->spec.V, inputs, &c->view));
     c->spec.view = c->view;
     TRB_GO(expect_sizes(h, &c->spec));
-    TRB_GO(expect_extents(h, &c->spec));
+    TRB_GO(expect_extents(h, &c->spec, labelled));
     TRB_GO(trb_alloc(TRB_MEM_OTHER, c->spec.M, sizeof *c->member_digest, &c->member_digest));
     TRB_GO(trb_h5_read_rows(h, "member_digest", TRB_U64, 0, c->spec.M, c->member_digest));
     TRB_GO(trb_alloc(TRB_MEM_OTHER, trb_cache_units(&c->spec), sizeof *c->payload, &c->payload));
-    TRB_GO(get_truth(h, c));
+    if (labelled) TRB_GO(get_truth(h, c));
     c->spec.member_digest = c->member_digest;
     c->spec.inputs_payload = c->payload + trb_cache_logits_units(&c->spec);
     c->spec.label = c->label;
@@ -475,12 +484,19 @@ trb_status trb_cache_expect_data(const trb_cache *c, const trb_data *data)
                         "%s: the training set (data.train) is another one: the cache has %zu samples, the data set has "
                         "%zu",
                         c->dir, c->spec.N, data->n);
-    if (c->spec.data_digest != data->digest)
-        return trb_fail(
-            TRB_EINTEGRITY,
-            "%s: the training set (data.train) is another one: the cache belongs to the data set with digest "
-            "%016" PRIx64 ", the configured one has %016" PRIx64,
-            c->dir, c->spec.data_digest, data->digest);
+    const bool labelled = trb_cache_labelled(&c->spec);
+    if (labelled && !trb_data_labelled(data))
+        return trb_fail(TRB_EINTEGRITY,
+                        "%s: the cache has labels, the data set has none; add the labels to the data set, or write the "
+                        "cache without them",
+                        c->dir);
+    const uint64_t wanted = labelled ? data->digest : data->digest_x;
+    if (c->spec.data_digest != wanted)
+        return trb_fail(TRB_EINTEGRITY,
+                        "%s: the training set (data.train) is another one: the cache belongs to the %s with digest "
+                        "%016" PRIx64 ", the configured %s %016" PRIx64,
+                        c->dir, labelled ? "data set" : "samples", c->spec.data_digest,
+                        labelled ? "one has" : "ones have", wanted);
     if (trb__has(&c->spec, TRB_SHARD_INPUTS) && !trb_shape_same(c->spec.shape, data->shape))
         return trb_fail(TRB_EINTEGRITY, "%s: the stored inputs are of %zu x %zu x %zu, the data set of %zu x %zu x %zu",
                         c->dir, c->spec.shape.c, c->spec.shape.h, c->spec.shape.w, data->shape.c, data->shape.h,

@@ -46,6 +46,11 @@ const char *trb__spec_fault(const trb_cache_spec *spec)
     return NULL;
 }
 
+bool trb_cache_labelled(const trb_cache_spec *spec)
+{
+    return spec->task == TRB_TASK_CLASSES ? spec->label != NULL : spec->target != NULL;
+}
+
 size_t trb__stored_views(const trb_cache_spec *spec, size_t views)
 {
     size_t n = 0;

@@ -1,5 +1,6 @@
 /* Commands of one process: they read a configuration, a cache or a file, and print. */
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include "tribikos/h5.h"
 #include "tribikos/hash.h"
 #include "tribikos/log.h"
+#include "tribikos/members.h"
 #include "tribikos/memory.h"
 #include "tribikos/text.h"
 #include "tribikos/weights.h"

@@ -7,6 +7,7 @@
  *
  * A stage that has not begun is not missing. One bad file does not end the check, so one call names all of them. */
 #include <dirent.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 #include "tribikos/file.h"
 #include "tribikos/h5.h"
 #include "tribikos/log.h"
+#include "tribikos/members.h"
 #include "tribikos/memory.h"
 #include "tribikos/tree.h"
 #include "tribikos/weights.h"
@@ -159,17 +161,38 @@ static trb_status expect_networks(tally *t, const trb_config *c, size_t n_member
 
 /* ---- the cache */
 
+/* Print how good each member is by the labels of the cache, and warn of what cannot be logits. */
+static trb_status show_members(const trb_members *members, size_t M)
+{
+    char text[TRB_MEMBERS_DOUBT];
+    for (size_t m = 0; m < M; m++) {
+        const trb_member_figures f = trb_members_figures(members, m);
+        const char *doubt = trb_members_doubt(members, m, text);
+        if (!isnan(f.accuracy) && m == 0) TRB_TRY(trb__show("member    accuracy         nll"));
+        if (!isnan(f.accuracy)) TRB_TRY(trb__show("m%03zu    %10.4f  %10.4f", m, f.accuracy, f.nll));
+        if (doubt != NULL) trb_warn("member %zu %s", m, doubt);
+    }
+    return TRB_OK;
+}
+
 static trb_status verify_shards(tally *t, const trb_cache *cache)
 {
-    const size_t units = trb_cache_units(trb_cache_spec_of(cache));
+    const trb_cache_spec *spec = trb_cache_spec_of(cache);
+    const size_t units = trb_cache_units(spec), bad = t->bad;
+    trb_members *members = NULL;
     trb_progress progress;
+    trb_status st = TRB_OK;
+    TRB_TRY(trb_members_create(cache, &members));
     trb_progress_begin(&progress, units, "shards", "verify");
     for (size_t i = 0; i < units; i++) {
-        TRB_TRY(count(t, trb_cache_verify_unit(cache, i)));
+        TRB_GO(count(t, trb_members_read(members, i)));
         trb_progress_update(&progress, i + 1, "");
     }
     trb_progress_end(&progress, "");
-    return TRB_OK;
+    if (t->bad == bad) st = show_members(members, spec->M);
+done:
+    trb_members_destroy(members);
+    return st;
 }
 
 /* Compare the cache's members with the weights beside it. */
@@ -208,8 +231,8 @@ static trb_status verify_cache(const char *dir)
     const size_t units = trb_cache_units(spec);
     trb_status st = verify_shards(&t, cache);
     if (st == TRB_OK && t.bad == 0)
-        st = trb__show("%s: %zu shards of %zu members, %zu samples, %zu outputs: all good", dir, units, spec->M,
-                       spec->N, spec->K);
+        st = trb__show("%s: %zu shards of %zu members, %zu samples, %zu outputs%s: all good", dir, units, spec->M,
+                       spec->N, spec->K, trb_cache_labelled(spec) ? "" : ", no labels");
     else if (st == TRB_OK)
         st = trb_fail(TRB_EINTEGRITY,
                       "%s: %zu of %zu shards are bad; write them anew (`tribikos cache`, or what wrote this cache)",

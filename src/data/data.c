@@ -71,22 +71,32 @@ trb_status trb__data_unit_read(const trb_data_files *f, size_t i, trb__samples *
 }
 
 /* Values are stored as differences from offsets, so the same differences from others are other values. */
-static void add_offsets(trb_hash *hash, const trb_schema *s)
+static void add_offsets(trb_hash *hash, const trb_schema *s, bool target)
 {
-    if (!trb_schema_moves(s)) return;
     for (size_t i = 0; i < s->n_inputs; i++) trb_hash_add(hash, &s->input[i].offset, sizeof s->input[i].offset);
-    trb_hash_add(hash, &s->target_offset, sizeof s->target_offset);
+    if (target) trb_hash_add(hash, &s->target_offset, sizeof s->target_offset);
 }
 
-static trb_status digest_of(const trb_data *d, const void *y, uint64_t *digest)
+/* \param[in] y  [n] labels or targets; NULL: none */
+static trb_status digests_of(trb_data *d, const void *y)
 {
-    trb_hash *hash = NULL;
+    trb_hash *hash = NULL, *inputs = NULL;
+    const bool moves = trb_schema_moves(d->schema);
     TRB_TRY(trb_hash_open(&hash));
     trb_hash_add(hash, d->x, d->n * trb_shape_size(d->shape) * trb_dtype_bytes(d->type));
+    d->digest_x = trb_hash_value(hash);
     if (y != NULL) trb_hash_add(hash, y, d->n * sizeof(int32_t));
-    add_offsets(hash, d->schema);
-    *digest = trb_hash_value(hash);
+    if (moves) add_offsets(hash, d->schema, true);
+    d->digest = trb_hash_value(hash);
     trb_hash_close(hash);
+    if (moves) {
+        TRB_TRY(trb_hash_open(&inputs));
+        trb_hash_add(inputs, &d->digest_x, sizeof d->digest_x);
+        add_offsets(inputs, d->schema, false);
+        d->digest_x = trb_hash_value(inputs);
+        trb_hash_close(inputs);
+    }
+    if (y == NULL) d->digest = d->digest_x;
     return TRB_OK;
 }
 
@@ -94,7 +104,7 @@ trb_status trb__data_describe(trb_data *d, void *y)
 {
     trb_status st = TRB_OK;
     float *mean = NULL, *scale = NULL;
-    TRB_GO(digest_of(d, y, &d->digest));
+    TRB_GO(digests_of(d, y));
     TRB_GO(trb_alloc(TRB_MEM_DATA, d->shape.c, sizeof *mean, &mean));
     TRB_GO(trb_alloc(TRB_MEM_DATA, d->shape.c, sizeof *scale, &scale));
     for (size_t c = 0; c < d->shape.c; c++) scale[c] = 1.0F;
@@ -159,6 +169,11 @@ trb_status trb_data_load(const trb_data_files *files, trb_data *out)
     trb_schema_clear(own);
     trb_free(own);
     return st;
+}
+
+bool trb_data_labelled(const trb_data *d)
+{
+    return d->label != NULL || d->target != NULL;
 }
 
 void trb_data_clear(trb_data *d)

@@ -129,7 +129,7 @@ trb_status trb_data_normalize(trb_data *d, trb_normalize how, size_t n, const in
         TRB_TRY(d->type == TRB_U8 ? standardize_bytes(d, n, ids) : standardize_floats(d, n, ids));
     d->target_mean = d->schema != NULL ? 0.0 - d->schema->target_offset : 0.0;
     d->target_scale = 1.0;
-    if (d->task == TRB_TASK_REGRESSION && how != TRB_NORMALIZE_NONE) return standardize_targets(d, n, ids);
+    if (d->target != NULL && how != TRB_NORMALIZE_NONE) return standardize_targets(d, n, ids);
     return TRB_OK;
 }
 
@@ -162,9 +162,10 @@ trb_status trb_data_normalize_as(trb_data *d, const trb_data *other)
                         "data: test samples of %zu x %zu x %zu %s do not match training samples of %zu x %zu x %zu %s",
                         a.c, a.h, a.w, trb_dtype_name(d->type), b.c, b.h, b.w, trb_dtype_name(other->type));
     if (d->schema != other->schema && (trb_schema_moves(d->schema) || trb_schema_moves(other->schema)))
-        return trb_fail(TRB_ECONFIG, "data: values far from zero are read as differences from the training set's means; "
-                                     "expected a set of the training set's format");
-    if (d->classes > other->classes)
+        return trb_fail(TRB_ECONFIG,
+                        "data: values far from zero are read as differences from the training set's means; "
+                        "expected a set of the training set's format");
+    if (other->classes > 0 && d->classes > other->classes)
         return trb_fail(TRB_ECONFIG, "data: the test set has %zu classes, the training set only %zu", d->classes,
                         other->classes);
     memcpy(d->mean, other->mean, a.c * sizeof *d->mean);
@@ -186,13 +187,13 @@ TRB_WIDE static void floats_area(size_t n, const float *restrict from, float mea
 }
 
 TRB_WIDE static void bytes_columns(size_t n, const uint8_t *restrict from, const float *restrict mean,
-                          const float *restrict scale, float *restrict to)
+                                   const float *restrict scale, float *restrict to)
 {
     for (size_t j = 0; j < n; j++) to[j] = ((float)from[j] - mean[j]) * scale[j];
 }
 
 TRB_WIDE static void floats_columns(size_t n, const float *restrict from, const float *restrict mean,
-                           const float *restrict scale, float *restrict to)
+                                    const float *restrict scale, float *restrict to)
 {
     for (size_t j = 0; j < n; j++) to[j] = (from[j] - mean[j]) * scale[j];
 }

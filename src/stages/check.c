@@ -138,7 +138,7 @@ trb_status trb_stage_check(trb_comm *world, const trb_config *c)
 {
     trb__dataset s = {0};
     trb__outlook_whole();
-    TRB_TRY(trb__dataset_load(world, c, &s));
+    TRB_TRY(trb__dataset_load(world, c, TRB_LABELS_NEEDED, &s));
     trb_status st = trb_agree(world, check_ranks(c, trb_comm_size(world)));
     if (st == TRB_OK) st = check(world, c, &s, true);
     if (st == TRB_OK) st = trb_agree(world, trb__memory_check(c, &s, (size_t)trb_comm_size(world)));

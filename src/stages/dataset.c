@@ -9,10 +9,11 @@
 #include "labels.h"
 #include "tribikos/log.h"
 #include "tribikos/loss.h"
+#include "tribikos/members.h"
 #include "tribikos/memory.h"
 
 /* The files of the training set, or of the test set. */
-static trb_data_files files_of(const trb_config *c, bool test)
+static trb_data_files files_of(const trb_config *c, bool test, trb_labels labels)
 {
     return (trb_data_files){.task = c->data.task,
                             .format = c->data.format,
@@ -33,7 +34,8 @@ static trb_data_files files_of(const trb_config *c, bool test)
                             .layout = c->data.layout,
                             .x = c->data.x,
                             .y = c->data.y,
-                            .labels_from = c->data.labels_from};
+                            .labels_from = c->data.labels_from,
+                            .labels = labels};
 }
 
 /* What weights files and manifests say of the schema. */
@@ -66,10 +68,10 @@ static trb_status prepare(const trb_config *c, trb__dataset *s)
     return trb_data_normalize_by(&s->data, c->data.n_mean, c->data.mean, c->data.n_std, c->data.std);
 }
 
-trb_status trb__dataset_load(trb_comm *world, const trb_config *c, trb__dataset *s)
+trb_status trb__dataset_load(trb_comm *world, const trb_config *c, trb_labels labels, trb__dataset *s)
 {
     *s = (trb__dataset){0};
-    trb_data_files files = files_of(c, false);
+    trb_data_files files = files_of(c, false, labels);
     trb__matches names;
     trb_status st = trb__files_match(world, &files, &names);
     if (st == TRB_OK && trb_data_surveyed(files.format)) st = trb__schema_decide(world, &files, &s->schema);
@@ -116,7 +118,7 @@ static trb_status prepare_test(const trb_config *c, const trb_data *trained_on, 
 trb_status trb__dataset_load_test(trb_comm *world, const trb_config *c, const trb__dataset *s, trb__dataset *test)
 {
     *test = (trb__dataset){0};
-    trb_data_files files = files_of(c, true);
+    trb_data_files files = files_of(c, true, TRB_LABELS_NEEDED);
     files.schema = s->data.schema;
     trb_status st = trb__dataset_read(world, "data.test", &files, test);
     if (st == TRB_OK) st = trb_agree(world, prepare_test(c, &s->data, &test->data));
@@ -295,7 +297,10 @@ trb_status trb__run_cache_open(trb_comm *world, const trb_config *c, const trb_d
     /* Members from elsewhere have no weights file here. Then only the cache knows their digests. */
     TRB_GO(trb__member_digests(world, c, data, false, digest));
     for (size_t m = 0; st == TRB_OK && m < spec->M; m++)
-        if (digest[m] != 0) st = trb_cache_expect_member(found, m, digest[m]);
+        if (digest[m] != 0)
+            st = trb_cache_expect_member(found, m, digest[m]);
+        else if (trb_comm_rank(world) == 0)
+            st = trb_members_expect_logits(found, m);
     TRB_GO(trb_agree(world, st));
     *cache = found;
     found = NULL;

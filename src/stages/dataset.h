@@ -39,8 +39,9 @@ trb_status trb__dataset_read(trb_comm *world, const char *what, const trb_data_f
  * \param[out] schema  trb_schema_clear(), then trb_free() */
 trb_status trb__schema_decide(trb_comm *world, const trb_data_files *files, trb_schema **schema);
 
-/** Read data.train, hold out data.validation samples, fix the normalisation. Collective over world. */
-trb_status trb__dataset_load(trb_comm *world, const trb_config *c, trb__dataset *s);
+/** Read data.train, hold out data.validation samples, fix the normalisation. Collective over world.
+ * \param[in] labels  whether the stage needs labels or targets */
+trb_status trb__dataset_load(trb_comm *world, const trb_config *c, trb_labels labels, trb__dataset *s);
 void trb__dataset_clear(trb__dataset *s);
 
 /** The constants of normalisation, without which a network trained on these samples cannot be used. Borrowed. Local. */

@@ -385,6 +385,12 @@ trb_status trb__student_check(const trb_config *c, size_t index, const trb__data
     trb_net *net = NULL;
     (void)snprintf(who, sizeof who, "student %s", o->name);
     const trb_method *method = o->method;
+    if (o->label_weight > 0.0 && !trb_data_labelled(&samples->data))
+        return trb_fail(
+            TRB_ECONFIG,
+            "%s: `label_weight` is %g, but data.train has no labels; set it to 0, and the student follows its "
+            "members alone",
+            who, o->label_weight);
     TRB_TRY(trb__student_net(c, index, &samples->data, trb_method_heads(method, 2, M), &net));
     const size_t outputs = trb_net_outputs(net);
     trb_net *body = NULL, *behind = NULL, *plain = NULL;
@@ -543,7 +549,7 @@ trb_status trb_stage_distill(trb_comm *world, const trb_config *c)
     uint64_t *found = NULL;
     char *makers = NULL;
     trb_lock *lock = NULL;
-    TRB_TRY(trb__dataset_load(world, c, &s));
+    TRB_TRY(trb__dataset_load(world, c, TRB_LABELS_IF_THERE, &s));
     trb_status st = trb_alloc(TRB_MEM_OTHER, c->n_students, sizeof *found, &found);
     TRB_GO(trb_agree(world, st));
     TRB_GO(trb__run_cache_open(world, c, &s.data, &cache));

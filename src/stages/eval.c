@@ -34,7 +34,10 @@ static trb_status choose_rows(trb_comm *world, evaluation *e)
     e->set.data = of_train ? &s->data : &e->test.data;
     e->set.n = !of_train ? e->test.data.n : val ? s->n_val : s->n_train;
     e->set.timed = e->set.keep = e->set.keep_rows = true;
-    e->calibrates = s->n_val > 0 && !val && c->data.task == TRB_TASK_CLASSES;
+    e->calibrates = s->n_val > 0 && !val && s->data.label != NULL;
+    if (of_train && !trb_data_labelled(&s->data))
+        return trb_fail(TRB_ECONFIG, "eval.split: %s is a part of data.train, which has no labels; set it to test",
+                        c->eval.split);
     e->set.keep_members = e->calibrates;
     TRB_TRY(trb__set_open(world, c, !of_train ? NULL : val ? s->val : s->train, &e->set));
     (void)snprintf(e->held.name, sizeof e->held.name, "validation");
@@ -57,7 +60,7 @@ static trb_status choose_rows(trb_comm *world, evaluation *e)
 static trb_status load_sets(trb_comm *world, evaluation *e)
 {
     const trb_config *c = e->c;
-    TRB_TRY(trb__dataset_load(world, c, &e->train));
+    TRB_TRY(trb__dataset_load(world, c, TRB_LABELS_IF_THERE, &e->train));
     e->task = c->data.task == TRB_TASK_REGRESSION ? &trb__task_regression : &trb__task_classes;
     if (strcmp(c->eval.split, "test") == 0) TRB_TRY(trb__dataset_load_test(world, c, &e->train, &e->test));
     trb_status st = trb_alloc(TRB_MEM_OTHER, c->eval.n_ood, sizeof *e->alien, &e->alien);
@@ -70,30 +73,37 @@ static trb_status load_sets(trb_comm *world, evaluation *e)
 
 /* ---- the models */
 
-/* Say which members have no weights, and what follows from that for the report. */
-static void warn_of_missing(const trb_config *c, const uint64_t *digest, bool cached)
+/* Say which members have no weights, if others have. */
+static void warn_of_missing(const trb_config *c, const uint64_t *digest)
 {
     char room[256];
     trb_text names = trb_text_in(room, sizeof room);
     size_t missing = 0;
     for (size_t m = 0; m < c->members.count; m++)
         if (digest[m] == 0) trb_text_add(&names, "%sm%03zu", missing++ > 0 ? ", " : "", m);
-    const trb__path folder = trb__run_path(c, "members");
-    if (cached)
-        trb_warn("%s lacks weights of %zu of %zu members: the ensemble is evaluated from the cache", folder.text,
-                 missing, (size_t)c->members.count);
-    else if (missing == c->members.count)
-        trb_warn("%s has no weights of members, and the cache covers only the training set: only students are "
-                 "evaluated",
-                 folder.text);
-    else
-        trb_warn("%s lacks weights of %zu of %zu members (%s): there is no ensemble to evaluate, only students are "
-                 "evaluated; `tribikos train` trains the members that are missing",
-                 folder.text, missing, (size_t)c->members.count, room);
+    if (missing == c->members.count) return;
+    trb_warn("%s lacks weights of %zu of %zu members (%s); `tribikos train` trains those that are missing",
+             trb__run_path(c, "members").text, missing, (size_t)c->members.count, room);
 }
 
-/* Load the models. Members are evaluated from their weights if all of them exist, otherwise from the cache's logits,
- * which are those of the training set. Collective over world; the status is agreed. */
+/* Find the members' logits of all sets in caches. Collective over world; the status is agreed. */
+static trb_status find_members(trb_comm *world, evaluation *e, uint64_t *digest)
+{
+    const size_t n_ood = e->c->eval.n_ood;
+    trb__set **set = NULL;
+    trb_status st = trb_agree(world, trb_alloc(TRB_MEM_OTHER, 2 + n_ood, sizeof *set, &set));
+    TRB_TRY(st);
+    size_t n = 0;
+    set[n++] = &e->set;
+    if (e->calibrates) set[n++] = &e->held;
+    for (size_t i = 0; i < n_ood; i++) set[n++] = &e->ood[i];
+    st = trb__models_find(world, e->c, &e->train.data, n, set, digest, &e->models);
+    trb_free(set);
+    return st;
+}
+
+/* Load the models. Members are evaluated from their weights if all of them exist, otherwise from logits in caches.
+ * Collective over world; the status is agreed. */
 static trb_status load_models(trb_comm *world, evaluation *e)
 {
     const trb_config *c = e->c;
@@ -103,20 +113,22 @@ static trb_status load_models(trb_comm *world, evaluation *e)
     bool weights = true;
     models->M = c->members.count;
     models->batch = c->eval.batch;
+    models->memory = c->cache.memory;
     trb_status st = trb_agree(world, trb_alloc(TRB_MEM_OTHER, models->M, sizeof *digest, &digest));
     if (st == TRB_OK) st = trb__member_digests(world, c, &e->train.data, false, digest);
     if (st != TRB_OK) goto done;
     for (size_t m = 0; m < models->M; m++) weights = weights && digest[m] != 0;
-    const bool cached = !weights && e->set.data != &e->test.data;
-    if (!weights) warn_of_missing(c, digest, cached);
-    if (!weights && !cached) models->M = 0;
-    if (cached) TRB_GO(trb__models_read(world, c, &e->train.data, models));
-    e->set.members = e->held.members = models->M > 0;
+    e->set.members = e->held.members = weights;
     for (size_t i = 0; i < c->eval.n_ood; i++) e->ood[i].members = weights;
-    if (models->cache != NULL)
-        memcpy(digest, trb_cache_spec_of(models->cache)->member_digest, models->M * sizeof *digest);
+    if (!weights) warn_of_missing(c, digest);
+    if (!weights) TRB_GO(find_members(world, e, digest));
+    if (!e->set.members) models->M = 0;
     st = trb_identity_followed(c->members.count, digest, &followed);
     if (st == TRB_OK) st = trb__models_load(c, &e->train.data, weights ? digest : NULL, followed, models);
+    /* The training set need not have labels, so networks may know fewer classes than the rows that are reported. */
+    if (st == TRB_OK && e->set.data->classes > models->K)
+        st = trb_fail(TRB_ECONFIG, "data.test has labels 0 to %zu, the networks have %zu outputs",
+                      e->set.data->classes - 1, models->K);
     TRB_GO(trb_agree(world, st));
     st = trb_comm_same(world, models->students_digest, "the students' weights");
 done:
@@ -139,10 +151,10 @@ static trb_status walk_corrupted(trb_comm *world, evaluation *e, trb_progress *p
         trb_status st = trb_corrupt_find(c->eval.corruptions[i / TRB_CORRUPT_STRENGTHS], &set.corrupt);
         set.strength = (unsigned)(i % TRB_CORRUPT_STRENGTHS) + 1;
         set.timed = set.keep = set.keep_members = set.keep_rows = false;
-        set.members = e->set.members && e->models.member != NULL;
+        set.members = e->set.members && e->models.member != NULL; /* a cache has no logits of corrupted rows */
         (void)snprintf(set.name, sizeof set.name, "%s %u", trb_corrupt_name(set.corrupt), set.strength);
-        if (st == TRB_OK) st = trb__walk(&e->models, &set, e->task, progress, &r);
         st = trb_agree(world, st);
+        if (st == TRB_OK) st = trb__walk(world, &e->models, &set, e->task, progress, &r);
         if (st == TRB_OK) st = trb__figures(world, &e->models, &set, e->task, r, e->corrupted + i * slots);
         trb__results_free(&e->models, r);
         TRB_TRY(st);
@@ -172,11 +184,12 @@ static trb_status evaluate(trb_comm *world, evaluation *e)
     TRB_GO(trb_alloc(TRB_MEM_OTHER, models->M, sizeof *e->nll, &e->nll));
     free_metrics(slots, e->each);
     free_metrics(copies * slots, e->corrupted);
-    TRB_GO(trb__walk(models, &e->set, e->task, &progress, &e->r));
-    if (e->calibrates) TRB_GO(trb__walk(models, &e->held, e->task, &progress, &e->r_held));
-    for (size_t i = 0; i < c->eval.n_ood; i++) TRB_GO(trb__walk(models, &e->ood[i], e->task, &progress, &e->r_ood[i]));
 done:
     TRB_TRY(trb_agree(world, st));
+    TRB_TRY(trb__walk(world, models, &e->set, e->task, &progress, &e->r));
+    if (e->calibrates) TRB_TRY(trb__walk(world, models, &e->held, e->task, &progress, &e->r_held));
+    for (size_t i = 0; i < c->eval.n_ood; i++)
+        TRB_TRY(trb__walk(world, models, &e->ood[i], e->task, &progress, &e->r_ood[i]));
     TRB_TRY(walk_corrupted(world, e, &progress));
     trb_progress_end(&progress, "");
     for (size_t i = 0; i < c->eval.n_ood; i++)
@@ -186,9 +199,10 @@ done:
     if (c->data.task == TRB_TASK_REGRESSION) return TRB_OK;
     TRB_TRY(trb__figures_by_row(world, models, &e->set, e->r, e->each));
     if (e->calibrates) return trb__calibrate(world, c, models, &e->held, e->r_held, &e->set, e->r, e->each, e->nll);
-    trb_info("no calibrated figures: %s", strcmp(c->eval.split, "validation") == 0
-                                              ? "they need a validation part that is not the one reported"
-                                              : "they need a validation part (data.validation)");
+    trb_info("no calibrated figures: %s",
+             !trb_data_labelled(&e->train.data) ? "they need labels of the validation part, and data.train has none"
+             : strcmp(c->eval.split, "validation") == 0 ? "they need a validation part that is not the one reported"
+                                                        : "they need a validation part (data.validation)");
     return TRB_OK;
 }
 
@@ -258,6 +272,12 @@ static trb_status fill_models(trb_comm *world, const evaluation *e, trb_report *
     return TRB_OK;
 }
 
+/* Whether there are calibrated figures of members, which need their logits of both sets. */
+static bool calibrates_members(const evaluation *e)
+{
+    return e->calibrates && e->held.members && e->models.M > 0;
+}
+
 /* Fill the report on every rank. Collective over world; the status is agreed. */
 static trb_status fill_report(trb_comm *world, const evaluation *e, trb_report *report)
 {
@@ -275,7 +295,7 @@ static trb_status fill_report(trb_comm *world, const evaluation *e, trb_report *
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, c->eval.n_ood, sizeof *report->ood_samples, &report->ood_samples);
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, ood, sizeof *report->ood, &report->ood);
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, copies * report->n, sizeof *report->corrupted, &report->corrupted);
-    if (st == TRB_OK && e->calibrates && M > 0)
+    if (st == TRB_OK && calibrates_members(e))
         st = trb_alloc(TRB_MEM_OTHER, M, sizeof *report->nll_by_size, &report->nll_by_size);
     TRB_TRY(trb_agree(world, st));
     for (size_t i = 0; i < c->eval.n_ood; i++) report->ood_samples[i] = e->ood[i].n;
@@ -287,8 +307,8 @@ static trb_status fill_report(trb_comm *world, const evaluation *e, trb_report *
         /* A single member is worth one member by definition. The mean over members would differ, since each value is
          * limited to at least 1. */
         trb_metrics *mean = &report->row[single].metrics;
-        if (!isnan(mean->deep_ensemble_equivalent)) mean->deep_ensemble_equivalent = 1.0;
-        if (e->calibrates) memcpy(report->nll_by_size, e->nll, M * sizeof *e->nll);
+        if (calibrates_members(e) && !isnan(mean->deep_ensemble_equivalent)) mean->deep_ensemble_equivalent = 1.0;
+        if (calibrates_members(e)) memcpy(report->nll_by_size, e->nll, M * sizeof *e->nll);
     }
     for (size_t s = 0; s < S; s++) fill_row(e, M + 1 + s, 1, report->n - S + s, report);
     /* Only rank 0 has the figures. */

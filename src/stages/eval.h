@@ -28,11 +28,12 @@ typedef struct {
 
 typedef struct {
     size_t M, S, K, batch;
-    trb__model *member;       /* [M]; NULL if the members' logits come from the cache */
+    trb__model *member;       /* [M]; NULL if the members' logits come from caches */
     trb__model *student;      /* [S] */
     uint64_t students_digest; /* of the digests of all students' weights */
-    trb_cache *cache;         /* or NULL */
-    trb__reading reading;
+    size_t n_caches, memory;  /* memory: cache.memory */
+    trb_cache **cache;        /* [n_caches] */
+    trb__reading reading;     /* of the set that is walked over, if its members' logits come from a cache */
 } trb__models;
 
 /** Rows to evaluate. Plain data, except that it owns id, label and target. */
@@ -43,10 +44,11 @@ typedef struct {
     int64_t *id;            /* [n] */
     trb_corruption corrupt; /* applied to the inputs first */
     unsigned strength;
-    uint64_t seed; /* of the corruption */
-    bool alien;    /* out of distribution: its labels mean other classes than those of the models */
-    bool members;  /* logits of the members are available for these rows */
-    bool timed;    /* forward passes count for ms_per_sample */
+    uint64_t seed;          /* of the corruption */
+    bool alien;             /* out of distribution: its labels mean other classes than those of the models */
+    bool members;           /* logits of the members are available for these rows */
+    const trb_cache *cache; /* where they are; NULL: they are computed, or not available. Borrowed from trb__models */
+    bool timed;             /* forward passes count for ms_per_sample */
     bool keep, keep_members, keep_rows; /* which results are kept: predictions; also those of members; row figures */
     size_t batch, blocks, bins;
     size_t first, count; /* this rank's blocks */
@@ -87,9 +89,12 @@ extern const trb__eval_task trb__task_classes, trb__task_regression;
  *                      "" if they are not known */
 trb_status trb__models_load(const trb_config *c, const trb_data *trained_on, const uint64_t *digest,
                             const char *followed, trb__models *models);
-/** Use the members' logits of the training set from the cache, if there are no weights. Collective over world; the
- * status is agreed. */
-trb_status trb__models_read(trb_comm *world, const trb_config *c, const trb_data *trained_on, trb__models *models);
+/** Find the members' logits of some sets in caches, if there are no weights: those of the training set in RUN/cache,
+ * those of other sets below it. Fills in `members` and `cache` of each set. Collective over world; the status is agreed.
+ * \param[in] set  [n] the one that is reported first; if it has no members, the others are not looked for
+ * \param[in,out] digest  [M] of the members' weights, 0 if unknown; out: of all whose logits are used */
+trb_status trb__models_find(trb_comm *world, const trb_config *c, const trb_data *trained_on, size_t n,
+                            trb__set *const *set, uint64_t *digest, trb__models *models);
 void trb__models_clear(trb__models *models);
 size_t trb__slots(const trb__models *models);
 /** The network of a slot; NULL for the ensemble, and for members without weights. */
@@ -113,11 +118,11 @@ trb_status trb__corruptions_check(const trb_config *c, const trb_data *data);
 
 /* ---- eval_walk.c */
 
-/** Evaluate all models on all of this rank's rows.
+/** Evaluate all models on all rows of a set, each rank on its own. Collective over world; the status is agreed.
  * \param[in,out] progress  its `done` counts this rank's blocks of all walks
  * \param[out] r  [slots], released with trb__results_free(), after a failure too */
-trb_status trb__walk(trb__models *models, const trb__set *set, const trb__eval_task *task, trb_progress *progress,
-                     trb__result **r);
+trb_status trb__walk(trb_comm *world, trb__models *models, const trb__set *set, const trb__eval_task *task,
+                     trb_progress *progress, trb__result **r);
 void trb__results_free(const trb__models *models, trb__result *r);
 
 /** Gather `size` bytes for every block, or for every row, in order at rank 0. Collective over world.

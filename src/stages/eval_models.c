@@ -1,6 +1,10 @@
 /* The models that are evaluated: members, from their weights or from the cache, the ensemble, and students. */
 #include "eval.h"
+#include <inttypes.h>
+#include <string.h>
+
 #include "tribikos/hash.h"
+#include "tribikos/members.h"
 #include "tribikos/memory.h"
 
 /* Check that a loaded network fits the data set and the other models, and create its workspace. */
@@ -82,20 +86,101 @@ done:
     return st;
 }
 
-trb_status trb__models_read(trb_comm *world, const trb_config *c, const trb_data *trained_on, trb__models *models)
+/* Whether a cache has the members' logits of a set; they must all be of the same members. */
+static trb_status expect_members(const trb_config *c, const trb_cache *cache, uint64_t *digest, trb__models *models)
 {
-    TRB_TRY(trb__run_cache_open(world, c, trained_on, &models->cache));
-    const trb_cache_spec *spec = trb_cache_spec_of(models->cache);
-    models->M = spec->M;
+    const trb_cache_spec *spec = trb_cache_spec_of(cache);
+    const char *dir = trb_cache_dir(cache);
+    if (spec->M != c->members.count)
+        return trb_fail(TRB_EINTEGRITY, "%s holds %zu members, members.count is %zu; write it anew, with all members",
+                        dir, spec->M, (size_t)c->members.count);
+    if (models->K != 0 && spec->K != models->K)
+        return trb_fail(TRB_EINTEGRITY, "%s has logits of %zu outputs, %s of %zu", dir, spec->K,
+                        trb_cache_dir(models->cache[0]), models->K);
+    for (size_t m = 0; m < spec->M; m++) {
+        if (digest[m] != 0 && digest[m] != spec->member_digest[m])
+            return trb_fail(TRB_EINTEGRITY,
+                            "%s: member %zu has digest %016" PRIx64 ", but %016" PRIx64
+                            " in %s; these are two networks: write the logits of all sets with the same members",
+                            dir, m, spec->member_digest[m], digest[m],
+                            models->n_caches > 0 ? trb_cache_dir(models->cache[0]) : trb__run_path(c, "members").text);
+        digest[m] = spec->member_digest[m];
+    }
     models->K = spec->K;
-    if (spec->holds != TRB_SHARD_LOGITS)
-        return trb_fail(TRB_ECONFIG,
-                        "%s holds %s, from which members cannot be evaluated, and not all of them have weights in %s; "
-                        "set `eval.split` to test, where only students are evaluated",
-                        trb_cache_dir(models->cache), trb_shard_kind_name(spec->holds),
-                        trb__run_path(c, "members").text);
-    return trb__reading_open(world, 0, models->cache, (trb_selection){TRB_SHARD_LOGITS, 1, 0, models->M}, models->batch,
-                             c->cache.memory, &models->reading);
+    return TRB_OK;
+}
+
+/* Keep an opened cache of this run. */
+static trb_status keep(const trb_config *c, trb_cache *cache, uint64_t *digest, trb__models *models)
+{
+    const trb_status st = expect_members(c, cache, digest, models);
+    models->cache[models->n_caches++] = cache;
+    return st;
+}
+
+/* The cache of the training set, for sets that are parts of it. Collective over world; the status is agreed. */
+static trb_status find_trained_on(trb_comm *world, const trb_config *c, const trb_data *trained_on, bool reported,
+                                  uint64_t *digest, trb__models *models, const trb_cache **found)
+{
+    trb_cache *cache = NULL;
+    const bool there = trb_file_exists(trb__run_path(c, "cache/manifest.h5").text);
+    /* The temperatures of students can be fitted without members. */
+    if (!reported && (!there || c->cache.holds != TRB_SHARD_LOGITS)) return TRB_OK;
+    TRB_TRY(trb__run_cache_open(world, c, trained_on, &cache));
+    trb_status st = keep(c, cache, digest, models);
+    if (st == TRB_OK && trb_cache_spec_of(cache)->holds != TRB_SHARD_LOGITS)
+        st = trb_fail(TRB_ECONFIG,
+                      "%s holds %s, from which members cannot be evaluated, and not all of them have weights in %s; "
+                      "set `eval.split` to test, where only students are evaluated",
+                      trb_cache_dir(cache), trb_shard_kind_name(trb_cache_spec_of(cache)->holds),
+                      trb__run_path(c, "members").text);
+    *found = cache;
+    return trb_agree(world, st);
+}
+
+/* The cache of another set, below that of the training set. Collective over world; the status is agreed. */
+static trb_status find_other(trb_comm *world, const trb_config *c, const trb__set *set, uint64_t *digest,
+                             trb__models *models, const trb_cache **found)
+{
+    trb_cache *cache = NULL;
+    trb_status st = trb_cache_find_set(trb__run_path(c, "cache").text, set->data, &cache);
+    if (cache != NULL && st == TRB_OK) st = keep(c, cache, digest, models);
+    for (size_t m = 0; cache != NULL && st == TRB_OK && trb_comm_rank(world) == 0 && m < c->members.count; m++)
+        st = trb_members_expect_logits(cache, m);
+    TRB_TRY(trb_agree(world, st));
+    *found = cache;
+    return trb_comm_same(world, cache == NULL ? 0 : trb_cache_digest(cache), "the members' logits of a set");
+}
+
+static void say_source(const trb_config *c, const trb__set *set)
+{
+    if (set->members)
+        trb_info("evaluate: the members' logits of %s are those of %s", set->name, trb_cache_dir(set->cache));
+    else
+        trb_warn(
+            "%s lacks weights of some members, and %s has no logits of them for %s: only students are evaluated on it; "
+            "write_cache() of tools/python can write these logits",
+            trb__run_path(c, "members").text, trb__run_path(c, "cache/eval").text, set->name);
+}
+
+trb_status trb__models_find(trb_comm *world, const trb_config *c, const trb_data *trained_on, size_t n,
+                            trb__set *const *set, uint64_t *digest, trb__models *models)
+{
+    const trb_cache *of_train = NULL;
+    TRB_TRY(trb_agree(world, trb_alloc(TRB_MEM_OTHER, n, sizeof(trb_cache *), &models->cache)));
+    for (size_t i = 0; i < n; i++) {
+        const trb_cache *other = NULL;
+        const bool own = set[i]->data == trained_on;
+        if (own && of_train == NULL)
+            TRB_TRY(find_trained_on(world, c, trained_on, i == 0, digest, models, &of_train));
+        else if (!own)
+            TRB_TRY(find_other(world, c, set[i], digest, models, &other));
+        set[i]->cache = own ? of_train : other;
+        set[i]->members = set[i]->cache != NULL;
+        say_source(c, set[i]);
+        if (i == 0 && !set[i]->members) break; /* figures of other sets compare them with this one */
+    }
+    return TRB_OK;
 }
 
 static void unload(size_t n, trb__model *m)
@@ -111,7 +196,8 @@ static void unload(size_t n, trb__model *m)
 void trb__models_clear(trb__models *models)
 {
     (void)trb__reading_close(&models->reading);
-    trb_cache_close(models->cache);
+    for (size_t i = 0; i < models->n_caches; i++) trb_cache_close(models->cache[i]);
+    trb_free(models->cache);
     unload(models->M, models->member);
     unload(models->S, models->student);
     *models = (trb__models){0};

@@ -59,9 +59,9 @@ static trb_status walk_block(trb__models *models, const trb__set *set, const trb
     trb_stop_progress();
     TRB_TRY(trb_corrupt_rows(set->data, set->corrupt, set->strength, set->seed, rows,
                              set->id + set->at + i * set->batch, at->x));
-    if (set->members && models->member == NULL) TRB_TRY(trb_reader_next(models->reading.reader, &members));
+    if (set->members && set->cache != NULL) TRB_TRY(trb_reader_next(models->reading.reader, &members));
     for (size_t m = 0; set->members && m < M; m++) {
-        if (models->member != NULL) {
+        if (set->cache == NULL) {
             TRB_TRY(timed_forward(&models->member[m], set, rows, at->x, &z));
             for (size_t b = 0; b < rows; b++) memcpy(at->all + (b * M + m) * K, z + b * K, K * sizeof *z);
         }
@@ -80,8 +80,8 @@ static trb_status walk_block(trb__models *models, const trb__set *set, const trb
     return TRB_OK;
 }
 
-trb_status trb__walk(trb__models *models, const trb__set *set, const trb__eval_task *task, trb_progress *progress,
-                     trb__result **out)
+static trb_status walk(trb__models *models, const trb__set *set, const trb__eval_task *task, trb_progress *progress,
+                       trb__result **out)
 {
     room at = {0};
     int64_t *plan = NULL;
@@ -94,7 +94,7 @@ trb_status trb__walk(trb__models *models, const trb__set *set, const trb__eval_t
     TRB_GO(trb_alloc(TRB_MEM_ACTIVATIONS, set->batch * trb_shape_size(set->data->shape), sizeof *at.x, &at.x));
     TRB_GO(trb_alloc(TRB_MEM_ACTIVATIONS, set->batch * models->M * models->K, sizeof *at.all, &at.all));
     TRB_GO(trb_alloc(TRB_MEM_ACTIVATIONS, set->batch * models->K, sizeof *at.own, &at.own));
-    if (set->members && models->member == NULL && models->M > 0) TRB_GO(plan_reader(models, set, &plan));
+    if (set->members && set->cache != NULL) TRB_GO(plan_reader(models, set, &plan));
     (void)snprintf(note, sizeof note, "on %s", set->name);
     for (size_t i = 0; i < set->count; i++) {
         TRB_GO(walk_block(models, set, task, i, &at, r));
@@ -111,6 +111,17 @@ done:
     }
     trb_free(plan);
     return st;
+}
+
+/* The reader is opened for one walk, so that sets do not add up their parts of cache.memory. */
+trb_status trb__walk(trb_comm *world, trb__models *models, const trb__set *set, const trb__eval_task *task,
+                     trb_progress *progress, trb__result **out)
+{
+    const trb_selection of = {TRB_SHARD_LOGITS, 1, 0, models->M};
+    if (set->members && set->cache != NULL)
+        TRB_TRY(trb__reading_open(world, 0, set->cache, of, models->batch, models->memory, &models->reading));
+    const trb_status st = walk(models, set, task, progress, out), closed = trb__reading_close(&models->reading);
+    return trb_agree(world, st != TRB_OK ? st : closed);
 }
 
 void trb__results_free(const trb__models *models, trb__result *r)

@@ -293,7 +293,7 @@ trb_status trb_stage_train(trb_comm *world, const trb_config *c)
     trb_lock *lock = NULL;
     trb_comm *group = NULL;
     trb__overview all = {.world = world};
-    TRB_TRY(trb__dataset_load(world, c, &s));
+    TRB_TRY(trb__dataset_load(world, c, TRB_LABELS_NEEDED, &s));
     trb_status st = trb__labels_check(c, &s);
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, c->members.count, sizeof *todo.member, &todo.member);
     TRB_GO(trb_agree(world, st));

@@ -90,7 +90,8 @@ trb_status trb__validation_open(const trb__fit *f, trb_work *work, trb__heads *h
                            .blocks = (f->samples->n_val + rows - 1) / rows,
                            .head_lanes = n->head_lanes};
     v->steps = (v->blocks + L - 1) / L;
-    if (heads == NULL) v->sums = is_regression(v) ? (size_t)TRB_METRIC_GAUSSIAN_SUMS : (size_t)TRB_METRIC_SUMS_ONE_BIN;
+    if (heads == NULL && trb_data_labelled(&f->samples->data))
+        v->sums = is_regression(v) ? (size_t)TRB_METRIC_GAUSSIAN_SUMS : (size_t)TRB_METRIC_SUMS_ONE_BIN;
     v->width = v->head_lanes + v->sums;
     return reserve(v);
 }
@@ -118,6 +119,7 @@ static trb_status judge(trb__validation *v, size_t rows, const int64_t *sample, 
     const trb_data *d = &v->s->data;
     const size_t M = trb_net_heads(v->net), K = trb_net_outputs(v->net);
     trb_status st = TRB_OK;
+    if (v->sums == 0) return TRB_OK; /* without labels there is only the loss */
     if (is_regression(v)) {
         for (size_t i = 0; i < rows; i++) v->target[i] = d->target[sample[i]];
         st = trb_metrics_gaussian_block(rows, M, z, v->target, d->target_mean, d->target_scale, v->metrics, NULL);

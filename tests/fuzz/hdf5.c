@@ -1,4 +1,4 @@
-/* Data sets in HDF5: the first byte says the task. */
+/* Data sets in HDF5: the first byte says the task, and whether labels are needed. */
 #include "common/fuzz.h"
 
 static fuzz_base base;
@@ -20,9 +20,10 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     fuzz_input in = {data, n};
-    const bool regression = n > 0 && data[0] != 0x89 && fuzz_number(&in, 1) % 2 == 1;
+    const uint64_t kind = n > 0 && data[0] != 0x89 ? fuzz_number(&in, 1) : 0;
     char *files[] = {(char *)(uintptr_t)fuzz_base_edit(&base, "x.h5", in)};
-    const trb_data_files of = {.task = regression ? TRB_TASK_REGRESSION : TRB_TASK_CLASSES,
+    const trb_data_files of = {.task = kind % 2 == 1 ? TRB_TASK_REGRESSION : TRB_TASK_CLASSES,
+                               .labels = (trb_labels)(kind / 2 % 3),
                                .format = TRB_FORMAT_HDF5,
                                .root = "",
                                .n_files = 1,

@@ -56,7 +56,7 @@ static inline void scene_make(trb_comm *w, scene *of)
 static inline void scene_open(trb_comm *w, const char *config, scene *of)
 {
     CHECK(trb_config_parse("scene", config, 0, NULL, &of->c) == TRB_OK);
-    CHECK(trb__dataset_load(w, of->c, &of->s) == TRB_OK);
+    CHECK(trb__dataset_load(w, of->c, TRB_LABELS_NEEDED, &of->s) == TRB_OK);
 }
 
 static inline void scene_strike(trb_comm *w, scene *of)

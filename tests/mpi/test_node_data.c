@@ -63,7 +63,7 @@ static void the_set_is_what_one_would_read(trb_comm *w)
     const int P = trb_comm_size(w);
     begin(w, SIDE, four, "x3, y3, x1, y1", &of);
     read_alone(&of, of.c->data.n_train, of.c->data.train, &alone);
-    CHECK(trb__dataset_load(w, of.c, &of.s) == TRB_OK);
+    CHECK(trb__dataset_load(w, of.c, TRB_LABELS_NEEDED, &of.s) == TRB_OK);
     same(&of.s.data, &alone);
     CHECK((of.s.block != NULL) == (P > 1));
     CHECK(trb_data_normalize(&alone, of.c->data.normalize, of.s.n_train, of.s.train) == TRB_OK);
@@ -87,7 +87,7 @@ static void it_is_held_once(trb_comm *w)
     scene of;
     begin(w, SIDE, four, "x0, y0", &of);
     const size_t before = trb_mem_bytes(TRB_MEM_DATA);
-    CHECK(trb__dataset_load(w, of.c, &of.s) == TRB_OK);
+    CHECK(trb__dataset_load(w, of.c, TRB_LABELS_NEEDED, &of.s) == TRB_OK);
     const size_t n = 3 + 1 + 7 + 2, values = n * D + 64 + n * sizeof(int32_t), ids = n * sizeof(int64_t);
     const size_t mine = trb_mem_bytes(TRB_MEM_DATA) - before;
     CHECK(mine <= ids + 2 * sizeof(float) + (trb_comm_rank(w) == 0 ? values : 0));
@@ -99,7 +99,7 @@ static void each_file_is_opened_once(trb_comm *w)
     scene of;
     begin(w, SIDE, four, "x0, y0", &of);
     opens_begin();
-    CHECK(trb__dataset_load(w, of.c, &of.s) == TRB_OK);
+    CHECK(trb__dataset_load(w, of.c, TRB_LABELS_NEEDED, &of.s) == TRB_OK);
     for (size_t u = 0; u < UNITS; u++) {
         char x[8], y[8];
         (void)snprintf(x, sizeof x, "/x%zu", u);
@@ -120,7 +120,7 @@ static void or_each_holds_its_own(trb_comm *w)
     CHECK(getrlimit(RLIMIT_FSIZE, &limit) == 0);
     less = (struct rlimit){.rlim_cur = 10, .rlim_max = limit.rlim_max};
     CHECK(setrlimit(RLIMIT_FSIZE, &less) == 0);
-    CHECK(trb__dataset_load(w, of.c, &of.s) == TRB_OK);
+    CHECK(trb__dataset_load(w, of.c, TRB_LABELS_NEEDED, &of.s) == TRB_OK);
     CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
     read_alone(&of, of.c->data.n_train, of.c->data.train, &alone);
     same(&of.s.data, &alone);
@@ -131,7 +131,7 @@ static void or_each_holds_its_own(trb_comm *w)
 
 static void expect_failure(trb_comm *w, scene *of, trb_status status, const char *line)
 {
-    CHECK(trb__dataset_load(w, of->c, &of->s) == status);
+    CHECK(trb__dataset_load(w, of->c, TRB_LABELS_NEEDED, &of->s) == status);
     char wanted[256];
     (void)snprintf(wanted, sizeof wanted, "%s/%s", of->folder, line);
     if (strcmp(trb_fail_message(), wanted) != 0) (void)fprintf(stderr, "expected: %s\n", wanted);

@@ -89,7 +89,7 @@ refused "members that are missing" 3 'hydra, kd: of 4 members, members.count is 
 mv r/members/m003 m003
 run eval "${four[@]}" --eval.name=students
 check "without a member: a warning that says how many and which" \
-    grep -q 'warning: r/members lacks weights of 1 of 4 members (m003): there is no ensemble to evaluate' err || cat err
+    grep -q 'warning: r/members lacks weights of 1 of 4 members (m003); `tribikos train` trains those that are missing' err || cat err
 check "and no ensemble" test "$(grep -c '^ensemble' out)" = 0
 mv m003 r/members/m003
 

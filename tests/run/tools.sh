@@ -80,7 +80,7 @@ np.savez("several.npz", a=np.zeros(3))
 END
 fails 1 <<'END'
 user/plot.py | run/report/report.json is no report of tribikos; run | run
-user/plot.py | KeyError: 'corruptions'; `python3 -X dev | other
+user/plot.py | /python3 -X dev | other
 user/uci | uci/bostonHousing/n_splits.txt: expected the number of splits, got 'words' | uci runs
 user/data | packed/test_by_class.bin.xz cannot be unpacked: File format not recognized | cifar100 packed to
 python/network_torch.py | words is no HDF5 file, or it is damaged; take members | words
@@ -92,7 +92,7 @@ python/cache_torch.py | there is no file m.pt; expected a module | --x x.npy --y
 python/cache_torch.py | words is no TorchScript module; write one | --x x.npy --y y.npy cache words
 python/cache_write.py | several.npz is no array file; expected logits | --logits several.npz --x x.npy --y y.npy cache
 python/cache_write.py | words is no array file; expected samples | --logits z.npy --x words --y y.npy cache
-python/cache_write.py | do not fit 5 labels | --logits z.npy --x x.npy --y five.npy cache
+python/cache_write.py | there are 6 samples and 5 labels | --logits z.npy --x x.npy --y five.npy cache
 develop/check_torch.py | run/report/report.json is no report of tribikos; run | run packed
 develop/check_torch.py | packed/train-images-idx3-ubyte has 6 bytes, expected 16 and a multiple of 784 | other packed
 END

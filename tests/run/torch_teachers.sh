@@ -49,6 +49,14 @@ def outputs(z):
     return z["logits"] if isinstance(z, dict) else z
 
 
+def again():
+    """The models that trained() has trained."""
+    made = models()
+    for model, state in zip(made, torch.load("states.pt")):
+        model.load_state_dict(state)
+    return made
+
+
 def trained():
     made = models()
     for model in made:
@@ -176,7 +184,7 @@ from cache_torch import write_cache
 from cache_write import view_text
 from models import *
 from views import rows, split
-made, part = models()[:2], images("train", 400)
+made, part = again()[:2], images("train", 400)
 recipe, x = "crop 3, flip, cutout 6, mixup 0.4", part.tensors[0].numpy()
 mean = np.float32(x[split(3, 400, 100)].mean())
 write_cache("views/cache", made, part, views=3, recipe=recipe, view_seed=11, mean=[mean], held_out=100, split_seed=3,
@@ -259,7 +267,7 @@ refused("member 1, view 0: sample 0 is not finite in float32", [flat(10), nan], 
 assert not os.path.exists("wrong/cache/manifest.h5")
 refused("is not finite in float16", [flat(10), nn.Sequential(flat(10), nn.Hardtanh(1e6, 2e6))], part, dtype="float16")
 refused("samples without labels", two, Without())
-refused("a label is not in 0..4", [flat(5), flat(5)], part)
+refused("row 0 has label 9, expected 0 to 4, as the logits have 5 outputs", [flat(5), flat(5)], part)
 refused("models 0 and 1 have the same weights", 2 * [two[0]], part)
 refused("there are no models", [], part)
 refused("samples of float64", two, TensorDataset(x.double(), y))
@@ -267,16 +275,16 @@ refused("model 1 gives dict for 100 samples", [two[0], models()[2]], part)
 refused("model 0 gives [1000] for 100 samples", [nn.Sequential(flat(10), nn.Flatten(0))], part)
 refused("views are made of the stored samples", two, part, data=None, views=2, recipe="flip")
 refused("7 outputs, expected 2 for regression", [flat(7)], part, task="regression")
-refused("with 600 labels", two, [(x, torch.zeros(300, 2))])
+refused("labels are [300, 2]", two, [(x, torch.zeros(300, 2))])
 END2
 $python - <<'END2'
 import numpy as np
 import torch
-from models import images, models
+from models import again, images
 x, y = images("train", 300).tensors
 np.save("some.npy", x.numpy())
 np.save("labels.npy", y.numpy())
-for i, model in enumerate(models()[:2]):
+for i, model in enumerate(again()[:2]):
     torch.jit.script(model).save(f"{i}.pt")
 END2
 cached() { $python "$TRB_SOURCE/tools/python/cache_torch.py" --x some.npy --y labels.npy --scale 255 shell/cache "$@" >out 2>err; }

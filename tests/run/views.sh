@@ -88,7 +88,7 @@ sys.path.insert(0, tools)
 from cache_write import data_digest, write_cache
 x = np.fromfile(f"{work}/data/train-images-idx3-ubyte", np.uint8)[16:].reshape(-1, 28, 28)
 y = np.fromfile(f"{work}/data/train-labels-idx1-ubyte", np.uint8)[8:]
-logits = np.random.default_rng(1).normal(0, 3, (2, 3, len(x), 10)).astype("f4")
+logits = (np.random.default_rng(1).normal(0, 3, (2, 3, len(x), 10)) + 3 * np.eye(10)[y]).astype("f4")
 options = dict(block=128, shard_rows=512)
 write_cache(f"{work}/two/cache", logits, y, data_digest(x, y), views=[("identity", 0), ("crop 2, flip", 7)], **options)
 write_cache(f"{work}/alone/cache", logits[0], y, data_digest(x, y), **options)

@@ -59,8 +59,11 @@ static void refusals(void **state)
     assert_fails(trb_cache_open(in_scratch("nothing"), &c), TRB_ECONFIG, "nothing/manifest.h5: there is no manifest");
     assert_null(c);
     c = ensemble_open(in_scratch("cache"), &spec);
-    trb_data data = {.task = TRB_TASK_CLASSES, .n = 100, .digest = spec.data_digest};
+    trb_data data = {.task = TRB_TASK_CLASSES, .n = 100, .digest = spec.data_digest, .label = ensemble_label};
     assert_ok(trb_cache_expect_data(c, &data));
+    data.label = NULL;
+    assert_fails(trb_cache_expect_data(c, &data), TRB_EINTEGRITY, "the cache has labels, the data set has none");
+    data.label = ensemble_label;
     data.digest = 1;
     assert_fails(trb_cache_expect_data(c, &data), TRB_EINTEGRITY,
                  "digest dadadadadadadada, the configured one has 0000000000000001");
@@ -359,6 +362,7 @@ static void unknown_features(void **state)
                  {5, NULL, "features"},
                  {5, "inputs gradients", "the feature `gradients`, which this version of the program does not know"},
                  {5, "inputs", "inputs_dtype"},
+                 {5, "unlabelled", "its digest is"},
                  {5, "statistics", "data set shard/member is uint64 [6], expected uint64 [3]"},
                  {3, NULL, "data set shard/member is uint64 [6], expected uint64 [3]"}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {

@@ -116,6 +116,85 @@ static void refused(void **state)
 
 /* Extents that no memory may be reserved for: without stored values, empty, and of a virtual set, which reads zeros
  * where a source is missing. */
+/* Labels that are not needed may be absent, in all files; labels that are ignored are not even looked at. */
+static void unlabelled(void **state)
+{
+    (void)state;
+    const trb_h5_shape xs = {TRB_U8, 2, {2, 2}}, ys = {TRB_U8, 1, {2}};
+    const uint8_t x[] = {1, 2, 3, 4}, y[] = {0, 1};
+    char *files[] = {"a", "b"};
+    trb_data_files set = {.format = TRB_FORMAT_HDF5, .root = scratch, .n_files = 2, .files = files};
+    trb_data d, with;
+    put("a", xs, x, ys, NULL);
+    put("b", xs, x, ys, NULL);
+    for (set.task = TRB_TASK_CLASSES; set.task <= TRB_TASK_REGRESSION; set.task++) {
+        const int64_t ids[] = {0, 1, 2, 3};
+        set.labels = TRB_LABELS_IF_THERE;
+        assert_ok(trb_data_load(&set, &d));
+        assert_true(d.n == 4 && d.classes == 0 && d.label == NULL && d.target == NULL && !trb_data_labelled(&d));
+        assert_true(d.digest == d.digest_x);
+        assert_ok(trb_data_normalize(&d, TRB_NORMALIZE_STANDARD, 4, ids));
+        assert_true(d.target_mean == 0.0 && d.target_scale == 1.0);
+        trb_data_clear(&d);
+        set.labels = TRB_LABELS_NEEDED;
+        assert_fails(trb_data_load(&set, &d), TRB_EINTEGRITY, "there is no data set `y` in it");
+    }
+    set.task = TRB_TASK_CLASSES;
+    put("b", xs, x, ys, y);
+    set.labels = TRB_LABELS_IF_THERE;
+    assert_fails(trb_data_load(&set, &d), TRB_EINPUT, "b: has labels or targets, but the files before have none");
+    set.labels = TRB_LABELS_IGNORED;
+    assert_ok(trb_data_load(&set, &d));
+    set.n_files = 1;
+    files[0] = "b";
+    set.labels = TRB_LABELS_IF_THERE;
+    assert_ok(trb_data_load(&set, &with));
+    assert_true(trb_data_labelled(&with) && with.digest != with.digest_x && !trb_data_labelled(&d));
+    trb_data_clear(&d);
+    set.labels = TRB_LABELS_IGNORED;
+    assert_ok(trb_data_load(&set, &d));
+    assert_true(d.digest == with.digest_x);
+    trb_data_clear(&d);
+    trb_data_clear(&with);
+}
+
+/* The same of files that several readers read into shared memory. */
+static void unlabelled_parts(void **state)
+{
+    (void)state;
+    const trb_h5_shape xs = {TRB_U8, 2, {2, 2}}, ys = {TRB_U8, 1, {2}};
+    const uint8_t x[] = {1, 2, 3, 4}, y[] = {0, 1};
+    char *files[] = {"a", "b"};
+    const trb_data_files set = {
+        .format = TRB_FORMAT_HDF5, .root = scratch, .n_files = 2, .files = files, .labels = TRB_LABELS_IF_THERE};
+    for (int mixed = 0; mixed < 2; mixed++) {
+        trb_data_part *p[2] = {NULL, NULL};
+        size_t bytes = 0;
+        put("a", xs, x, ys, NULL);
+        put("b", xs, x, ys, mixed ? y : NULL);
+        for (size_t r = 0; r < 2; r++) assert_ok(trb_data_part_open(&set, r, 2, &p[r]));
+        *trb_data_part_unit(p[0], 1) = *trb_data_part_unit(p[1], 1);
+        *trb_data_part_unit(p[1], 0) = *trb_data_part_unit(p[0], 0);
+        if (mixed) {
+            assert_fails(trb_data_part_room(p[0], &bytes), TRB_EINPUT,
+                         "b: has labels or targets, but the files before");
+        } else {
+            void *room = NULL;
+            trb_data d, whole;
+            assert_ok(trb_data_part_room(p[0], &bytes));
+            assert_ok(trb_alloc(TRB_MEM_DATA, bytes, 1, &room));
+            for (size_t r = 0; r < 2; r++) trb_data_part_put(p[r], room);
+            assert_ok(trb_data_part_join(p[1], room, &d));
+            assert_ok(trb_data_load(&set, &whole));
+            assert_true(d.n == 4 && !trb_data_labelled(&d) && d.digest == whole.digest);
+            trb_data_clear(&whole);
+            trb_data_clear(&d);
+            trb_free(room);
+        }
+        for (size_t r = 0; r < 2; r++) trb_data_part_close(p[r]);
+    }
+}
+
 static void absurd_extent(void **state)
 {
     (void)state;
@@ -163,8 +242,9 @@ static void optional_labels(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(classes), cmocka_unit_test(regression),
-                                       cmocka_unit_test(refused), cmocka_unit_test(optional_labels),
-                                       cmocka_unit_test(absurd_extent)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(classes),         cmocka_unit_test(regression),
+                                       cmocka_unit_test(refused),         cmocka_unit_test(optional_labels),
+                                       cmocka_unit_test(absurd_extent),   cmocka_unit_test(unlabelled),
+                                       cmocka_unit_test(unlabelled_parts)};
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

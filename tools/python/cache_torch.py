@@ -20,8 +20,8 @@ This example runs as it stands, if the program is in the path and this folder in
                 adam.zero_grad()
                 nn.functional.cross_entropy(model(prepare(x.float())), y).backward()
                 adam.step()
-    write_cache("runs/theirs/cache", models, DataLoader(train, 250), prepare=prepare)   # and runs/theirs/train.h5
-    write_data("runs/theirs/test.h5", DataLoader(test, 250))
+    # Writes also runs/theirs/train.h5 and runs/theirs/test.h5; prints accuracy and NLL of each model.
+    write_cache("runs/theirs/cache", models, DataLoader(train, 250), test=DataLoader(test, 250), prepare=prepare)
     open("theirs.yaml", "w").write('''
     run: {dir: runs/theirs}
     data: {format: hdf5, root: runs/theirs, train: [train.h5], test: [test.h5], normalize: unit}
@@ -38,14 +38,17 @@ prepare(samples). Store what is smallest: bytes of pixels, rather than float32 t
 torchvision's PILToTensor, and put the rest into `prepare`). Members need no layers in the configuration, but members.count has
 to be their number. The labels are those that the loader gives.
 
+With `test` (and `sets`, for eval.ood) the logits of these sets are stored too. Then `tribikos eval` compares the students with their
+ensemble: how much of its accuracy, likelihood and disagreement they kept.
+
 From the shell, with TorchScript modules (torch.jit.save) and arrays:
 
-    cache_torch.py --x x.npy --y y.npy --scale 255 RUN/cache first.pt second.pt third.pt
+    cache_torch.py --x x.npy --y y.npy --test tx.npy ty.npy --scale 255 RUN/cache first.pt second.pt third.pt
 """
 import os
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import trb_tool
 
@@ -57,7 +60,9 @@ with trb_tool.needs("torch", "h5py", "numpy", "xxhash"):
     from torch.utils.data import DataLoader, Dataset, TensorDataset
     from torch.utils.data import RandomSampler, SubsetRandomSampler, WeightedRandomSampler
 
-    from cache_write import Writer, digest, file_arguments, publish, truth, view_text
+    from cache_write import (Writer, digest, file_arguments, forget, labels_arguments, layout_of, publish, set_folder, truth,
+                             view_text)
+    from teachers import logarithms, standard
     from views import rows, split
 
 
@@ -70,8 +75,9 @@ def state_digest(model):
     return digest(*parts)
 
 
-def batches(loader):
-    """(samples, labels) of a DataLoader, a Dataset, or anything that gives batches, as arrays of stored types."""
+def batches(loader, labelled=True):
+    """(samples, labels) of a DataLoader, a Dataset, or anything that gives batches, as arrays of stored types. Labels are None
+    unless `labelled`."""
     if isinstance(loader, Dataset):
         loader = DataLoader(loader, 256)
     for sampler in (getattr(loader, "sampler", None), getattr(getattr(loader, "batch_sampler", None), "sampler", None)):
@@ -80,13 +86,16 @@ def batches(loader):
                              "set; make it with shuffle=False")
     samples = 0
     for batch in loader:
-        if not isinstance(batch, (tuple, list)) or len(batch) != 2:
-            raise ValueError("the loader gives samples without labels; expected batches of two: samples, labels")
-        x, y = (part.detach().cpu().numpy() if torch.is_tensor(part) else np.asarray(part) for part in batch)
+        alone = not isinstance(batch, (tuple, list))
+        if labelled and (alone or len(batch) != 2):
+            raise ValueError("the loader gives samples without labels; expected batches of two: samples, labels (labelled=False for "
+                             "samples that nobody has labelled)")
+        parts = [batch] if alone else batch[:2] if labelled else batch[:1]
+        x, y = ([part.detach().cpu().numpy() if torch.is_tensor(part) else np.asarray(part) for part in parts] + [None])[:2]
         if x.dtype not in (np.uint8, np.float32):
             raise ValueError(f"the loader gives samples of {x.dtype}, expected uint8 or float32")
-        if x.ndim not in (2, 3, 4) or len(x) != np.size(y):
-            raise ValueError(f"the loader gives samples {list(x.shape)} with {np.size(y)} labels; expected [B][D], [B][H][W] or "
+        if x.ndim not in (2, 3, 4) or y is not None and len(x) != len(np.atleast_1d(y)):
+            raise ValueError(f"the loader gives samples {list(x.shape)} with labels {list(np.shape(y))}; expected [B][D], [B][H][W] or "
                              "[B][C][H][W], and a label or target each")
         samples += len(x)
         yield x, y
@@ -97,29 +106,50 @@ def batches(loader):
 
 
 class Pass:
-    """One way through a loader: its batches, and in the end what they were altogether."""
+    """One way through a loader: its batches with channels first, and in the end what they were altogether.
 
-    def __init__(self, loader, task):
-        self.loader, self.task, self.y, self.digest = loader, task, np.empty(0), 0
+    layout  "auto", "nchw" or "nhwc"; afterwards never "auto"
+    y       in the end the labels or targets; None unless `labelled`
+    """
+
+    def __init__(self, loader, task, layout="auto", labelled=True):
+        self.loader, self.task, self.layout, self.labelled = loader, task, layout, labelled
+        self.y, self.digest, self.samples = None, 0, 0
 
     def __iter__(self):
-        h, y = xxhash.xxh3_64(), []
-        for x, labels in batches(self.loader):
+        h, y, self.samples = xxhash.xxh3_64(), [], 0
+        for x, labels in batches(self.loader, self.labelled):
+            self.layout = layout_of(x.shape, self.layout) if x.ndim == 4 else self.layout
+            x = np.ascontiguousarray(np.moveaxis(x, -1, 1)) if x.ndim == 4 and self.layout == "nhwc" else x
             h.update(np.ascontiguousarray(x).reshape(-1).view(np.uint8))
-            y.append(truth(labels, self.task))
+            if self.labelled:
+                y.append(self.truth(labels))
+            self.samples += len(x)
             yield x
-        self.y = np.concatenate(y)
-        h.update(self.y.view(np.uint8))
+        self.y = np.concatenate(y) if self.labelled else None
+        if self.labelled:
+            h.update(self.y.view(np.uint8))
         self.digest = h.intdigest()
 
+    def truth(self, labels):
+        try:
+            return truth(np.atleast_1d(labels), self.task)
+        except ValueError as fault:
+            raise ValueError(f"the loader's batch that begins with sample {self.samples}: {fault}") from None
 
-def write_data(path, loader, task="classes"):
-    """Store what a loader gives as a data set of the program's (data.format: hdf5), batch by batch.
 
-    Returns its labels (targets) and its digest, that of data_digest() in cache_write.py.
+def write_data(path, loader, task="classes", layout="auto", labelled=True):
+    """Store what a loader gives as a data set of the program's (data.format: hdf5), batch by batch, with channels first.
+
+    Returns its labels (targets; None unless `labelled`) and its digest, that of data_digest() in cache_write.py.
     """
-    through = Pass(loader, task)
+    through = Pass(loader, task, layout, labelled)
+    store(path, through)
+    return through.y, through.digest
 
+
+def store(path, through):
+    """Go through a loader, and store what it gives in an HDF5 file."""
     def write(file):
         stored = None
         for x in through:
@@ -132,10 +162,10 @@ def write_data(path, loader, task="classes"):
                                  f"{stored.dtype} {list(stored.shape[1:])}")
             stored.resize(len(stored) + len(x), 0)
             stored[-len(x):] = x
-        file["y"] = through.y
+        if through.labelled:
+            file["y"] = through.y
 
     publish(os.path.abspath(path), write)
-    return through.y, through.digest
 
 
 @contextmanager
@@ -166,31 +196,41 @@ def say(v, views, done, n, last):
     print(f"cache: view {v + 1} of {views}, {done} of {n} samples", end=end, file=sys.stderr, flush=True)
 
 
-def write_cache(out, models, loader, *, data="", prepare=None, outputs=None, task="classes", target=(0, 1), views=1, recipe="",
-                view_seed=1, mean=None, held_out=0, split_seed=1, dtype="float32", device=None, digests=None, block=256,
-                shard_rows=16384, deflate=0, progress=True):
+def write_cache(out, models, loader, *, test=None, sets=None, data="", labelled=True, layout="auto", prepare=None, outputs=None,
+                probabilities=False, task="classes", target=None, views=1, recipe="", view_seed=1, mean=None, held_out=0,
+                split_seed=1, dtype="float32", device=None, digests=None, block=256, shard_rows=16384, deflate=0, progress=True):
     """Put the logits of `models` for all samples of `loader` into the folder `out`.
 
     out        RUN/cache, RUN being run.dir of the students' configuration
     models     torch modules, one a member; they compute in eval mode and are as they were afterwards
     loader     DataLoader or Dataset of (samples, labels), unshuffled, or any iterable of such batches. Samples as they are to be
-               stored: uint8 or float32, [B][D], [B][H][W] or [B][C][H][W]
+               stored: uint8 or float32, [B][D], [B][H][W], [B][C][H][W] or [B][H][W][C]
+    test       the same for the test set: `tribikos eval` then compares students with their ensemble. Its samples are stored beside
+               those of `loader`, as test.h5
+    sets       {name: loader}: the same for sets of eval.ood, whose labels are not used; stored as NAME.h5
     data       where the samples are stored, by default train.h5 beside `out`: data.train of a configuration with data.format:
                hdf5. None: nowhere, as the configuration names files of which these are the samples, in their order (with
                data.format: idx or cifar10, the bytes of the files); the loader is then gone through again for the logits
+    labelled   False: the loader gives samples without labels, or with labels that are not used; students then follow the members
+               alone
+    layout     whether images of the loaders are "nchw" or "nhwc"; by default their sizes decide. They are stored as [C][H][W];
+               models get them as the loader gives them
     prepare    what models take, from stored values as a float32 tensor; by default the values themselves
     outputs    [B][K] logits from what a model returns, e.g. lambda o: o.logits; regression: mean and log variance
-    target     regression: mean and deviation by which the program standardises targets, those of the training part's (0 and 1
-               with data.normalize: none); the models' outputs are taken to be in the target's unit
+    probabilities   the outputs are probabilities; their logarithms are stored, with 2^-126 in the place of 0
+    target     regression: mean and deviation by which the program standardises targets; by default those of the training part's
+               (see held_out), as data.normalize: standard takes them; (0, 1) with data.normalize: none. The models' outputs are
+               taken to be in the target's unit
     views      with recipe ("crop 4, flip") and view_seed: cache.views, cache.view_recipes, cache.view_seed of the configuration;
                views.py makes the pixels, slowly
     mean       of a recipe with cutout: the students' constant of each channel, see rows() of views.py
-    held_out, split_seed   of a recipe with mixup: data.validation, run.seed
+    held_out, split_seed   of a recipe with mixup, and for `target`: data.validation, run.seed
     dtype      float32 or float16, of the stored logits
     device     where the models are moved, and stay; by default each computes where its parameters are
     digests    [M] numbers that stand for the models; by default state_digest() of each
     block      samples a call, and rows a chunk
     shard_rows samples a file; M shards are held in memory, nothing else that grows with the data set but its labels
+    progress   print how far it is, and how good each model is; warnings are printed in any case
 
     A fault is a ValueError of one line; then there is no manifest, and the program takes nothing for finished.
     """
@@ -207,20 +247,26 @@ def write_cache(out, models, loader, *, data="", prepare=None, outputs=None, tas
     for m, number in enumerate(digests):
         if number in digests[:m] and len(models[m].state_dict()) > 0:
             raise ValueError(f"models {digests.index(number)} and {m} have the same weights")
-
+    sets = {**({} if test is None else {"test": test}), **(sets or {})}
+    folders = {name: set_folder(out, name) for name in sets}
+    forget(out)
     if data is not None:
         data = data or os.path.join(os.path.dirname(os.path.abspath(out)), "train.h5")
-        y, of_data = write_data(data, loader, task)
-    else:
-        through = Pass(loader, task)
-        for _ in through:
-            pass
-        y, of_data = through.y, through.digest
-    N = len(y)
 
-    def logits(m, x):
+    def passed(loader, path, labelled):
+        """The samples of a loader, gone through once."""
+        through = Pass(loader, task, layout, labelled)
+        if path is not None:
+            store(path, through)
+        else:
+            for _ in through:
+                pass
+        return through
+
+    def logits(m, x, nhwc):
         """[B][K] of model m."""
-        z = torch.as_tensor(x).float().to(place_of(models[m]))
+        x = np.moveaxis(x, 1, -1) if nhwc and x.ndim == 4 else x
+        z = torch.as_tensor(np.ascontiguousarray(x)).float().to(place_of(models[m]))
         z = models[m](z if prepare is None else prepare(z))
         z = z if outputs is None else outputs(z)
         if not torch.is_tensor(z) or z.ndim != 2 or len(z) != len(x):
@@ -228,21 +274,25 @@ def write_cache(out, models, loader, *, data="", prepare=None, outputs=None, tas
             raise ValueError(f"model {m} gives {what} for {len(x)} samples, expected [{len(x)}][K]; `outputs` can take the logits "
                              "from what it returns")
         z = z.float().cpu().numpy()
+        if probabilities:
+            # A softmax in float32 gives 0 for what is below its smallest number.
+            z = logarithms(z, 2.**-126, f"model {m}")
         if task == "regression" and z.shape[1] == 2:
             z = np.stack([(z[:, 0] - target[0]) / target[1], z[:, 1] - 2 * np.log(target[1])], 1)
         return z
 
-    def blocks(v, file):
+    def blocks(v, file, through):
         """The samples of view v, `block` at a time."""
+        N = through.samples
         if file is None:
             left = np.empty(0)
-            again = Pass(loader, task)
+            again = Pass(through.loader, task, through.layout, through.labelled)
             for x in again:
                 left = x if len(left) == 0 else np.concatenate([left, x])
                 while len(left) >= block:
                     yield left[:block]
                     left = left[block:]
-            if again.digest != of_data:
+            if again.digest != through.digest:
                 raise ValueError("the loader gives other samples each time, or in another order; it must neither shuffle nor "
                                  "augment (or leave `data` at a path: then it is gone through once)")
             if len(left):
@@ -259,33 +309,39 @@ def write_cache(out, models, loader, *, data="", prepare=None, outputs=None, tas
                 x = rows(file["x"], ids, v, recipe, view_seed, mean, 1, train) + np.float32(constant)
                 yield x.reshape(len(x), *file["x"].shape[1:])
 
-    def write(file):
-        writer, last = None, [time.monotonic()]
-        for v in range(views):
-            held, first, done = [[] for _ in models], 0, 0
-            for x in blocks(v, file):
-                for m in range(M):
-                    held[m].append(logits(m, x))
-                    K = held[0][0].shape[1]
-                    if held[m][-1].shape[1] != K:
-                        raise ValueError(f"model {m} has {held[m][-1].shape[1]} outputs, model 0 has {K}; all must have the same")
-                if writer is None:
-                    writer = Writer(out, M, K, y, of_data, digests, task, names, dtype, block, shard_rows, deflate)
-                done += len(x)
-                if done == N or done - first >= writer.shard_rows:
+    def write(folder, what, path, through, names):
+        with h5py.File(path) if path is not None else nullcontext() as file:
+            writer, last, N = None, [time.monotonic()], through.samples
+            for v in range(len(names)):
+                held, first, done = [[] for _ in models], 0, 0
+                for x in blocks(v, file, through):
                     for m in range(M):
-                        writer.shard(v, m, first, np.concatenate(held[m]))
-                    held, first = [[] for _ in models], done
-                if progress:
-                    say(v, views, done, N, last)
-        writer.manifest()
+                        held[m].append(logits(m, x, through.layout == "nhwc"))
+                        K = held[0][0].shape[1]
+                        if held[m][-1].shape[1] != K:
+                            raise ValueError(f"model {m} has {held[m][-1].shape[1]} outputs, model 0 has {K}; all must have the same")
+                    if writer is None:
+                        writer = Writer(folder, M, K, through.y, through.digest, digests, task, names, dtype, block, shard_rows,
+                                        deflate, N, target, progress)
+                        writer.what = what
+                    done += len(x)
+                    if done == N or done - first >= writer.shard_rows:
+                        for m in range(M):
+                            writer.shard(v, m, first, np.concatenate(held[m]))
+                        held, first = [[] for _ in models], done
+                    if progress:
+                        say(v, len(names), done, N, last)
+            writer.manifest()
 
     with evaluating(models):
-        if data is None:
-            write(None)
-        else:
-            with h5py.File(data) as file:
-                write(file)
+        of_train = passed(loader, data, labelled)
+        if task == "regression" and target is None:
+            target = (0, 1) if not labelled else standard(of_train.y[split(split_seed, of_train.samples, held_out)])
+        # Sets are small and come first: what is wrong with them shows before the long part.
+        for name, of_set in sets.items():
+            path = None if data is None else os.path.join(os.path.dirname(os.path.abspath(data)), f"{name}.h5")
+            write(folders[name], f"set {name}: ", path, passed(of_set, path, name == "test"), names[:1])
+        write(out, "", data, of_train, names)
 
 
 def module(path):
@@ -298,11 +354,27 @@ def module(path):
         raise ValueError(f"{path} is no TorchScript module; write one by torch.jit.save(torch.jit.script(model), ...)") from None
 
 
+def tensors(x, y):
+    """The data set of arrays in files; y: None, or a file."""
+    arrays = [trb_tool.array(x, "samples")] + ([] if y is None else [trb_tool.array(y, "labels or targets")])
+    shapes = [list(a.shape) for a in arrays]
+    if len(shapes[0]) < 2 or shapes[-1][:1] != shapes[0][:1]:
+        raise ValueError(f"{x} is {shapes[0]}" + (f" and {y} is {shapes[1]}, expected [N][...] and [N]" if y is not None else
+                                                  ", expected [N][...]"))
+    if y is not None and arrays[1].dtype.kind not in "biuf":
+        truth(arrays[1], "regression")
+    return TensorDataset(*map(torch.from_numpy, arrays))
+
+
 def main():
     parser = trb_tool.arguments(__doc__)
     parser.add_argument("--x", required=True, metavar="X.npy",
                         help="The array of samples as they are to be stored: uint8 or float32, [N][...].")
-    parser.add_argument("--y", required=True, metavar="Y.npy", help="The array of labels or targets: [N].")
+    labels_arguments(parser)
+    parser.add_argument("--test", nargs=2, metavar=("X.npy", "Y.npy"),
+                        help="The samples and labels of the test set, for which logits are stored too, for `tribikos eval`.")
+    parser.add_argument("--set", action="append", nargs=2, metavar=("NAME", "X.npy"), default=[],
+                        help="The samples of a set of eval.ood, for which logits are stored too; give it once for each set.")
     parser.add_argument("--scale", type=float, default=1, help="Samples are divided by it before the modules see them, such as 255.")
     parser.add_argument("--data", default="", metavar="DATA.h5",
                         help="The file into which the samples are stored; by default train.h5 beside the cache.")
@@ -314,13 +386,13 @@ def main():
     file_arguments(parser, 16384)
     parser.add_argument("models", metavar="MODEL.pt", nargs="+", help="A TorchScript module for each member.")
     a = parser.parse_args()
-    x, y = (torch.from_numpy(trb_tool.array(path, what)) for path, what in ((a.x, "samples"), (a.y, "labels or targets")))
-    if x.shape[:1] != y.shape[:1] or x.ndim < 2:
-        raise ValueError(f"{a.x} is {list(x.shape)} and {a.y} is {list(y.shape)}, expected [N][...] and [N]")
+    samples, test = tensors(a.x, a.y), a.test and tensors(*a.test)
+    sets = {name: tensors(x, None) for name, x in a.set}
     models = [module(path) for path in a.models]
-    write_cache(a.out, models, TensorDataset(x, y), data=a.data, prepare=lambda z: z / a.scale, task=a.task, views=a.views,
-                recipe=a.recipe, view_seed=a.view_seed, dtype=a.dtype, device=a.device, block=a.block,
-                shard_rows=a.shard_rows, deflate=a.deflate)
+    write_cache(a.out, models, samples, test=test, sets=sets, data=a.data, labelled=a.y is not None, layout=a.layout,
+                prepare=lambda z: z / a.scale, probabilities=a.probabilities, task=a.task, target=a.target, views=a.views,
+                recipe=a.recipe, view_seed=a.view_seed, dtype=a.dtype, device=a.device, block=a.block, shard_rows=a.shard_rows,
+                deflate=a.deflate)
 
 
 if __name__ == "__main__":

@@ -14,9 +14,20 @@ For views, the members have to be shown the inputs that a student will see: view
 
     cache_write.py --logits views.npy --view identity 0 --view "crop 4, flip" 5 --view "crop 4, flip" 5 ... RUN/cache
 
+`tribikos eval` compares students with their teachers if the teachers' logits of the test set are there too (and of sets out of
+distribution, by the names that eval.ood gives them):
+
+    cache_write.py --logits logits.npy --x x.npy --y y.npy --test test_logits.npy test_x.npy test_y.npy \\
+        --set noise noise_logits.npy noise_x.npy RUN/cache
+
+Teachers are compared with the labels, and their accuracy and NLL printed. Probabilities are refused; --probabilities takes their
+logarithms. Images are stored as [N][C][H][W]; --layout says what x.npy is. Without labels (--no-labels) the cache belongs to the
+samples alone: a student can follow its teachers on samples that nobody has labelled.
+
 From PyTorch modules: cache_torch.py, which computes the logits too.
 """
 import argparse
+import glob
 import os
 import re
 
@@ -27,6 +38,7 @@ with trb_tool.needs("h5py", "numpy", "xxhash"):
     import numpy as np
     import xxhash
 
+    from teachers import Teachers, logarithms, say, smallest, standard, truth
     from views import canonical, parse
 
 ALL = 2**64 - 1  # in place of a member: shards of inputs are of all
@@ -45,16 +57,41 @@ def digest(*parts):
     return h.intdigest()
 
 
-def truth(y, task):
-    return np.asarray(y).reshape(-1).astype("<i4" if task == "classes" else "<f4")
+LAYOUTS = ("auto", "nchw", "nhwc")
 
 
-def data_digest(x, y, task="classes"):
-    """Digest of a data set: samples as stored (uint8 or float32), then labels or targets."""
+def layout_of(shape, layout="auto"):
+    """Whether samples [N][...] have their channels first ("nchw") or last ("nhwc")."""
+    if layout not in LAYOUTS:
+        raise ValueError(f"layout is {layout}, expected one of {', '.join(LAYOUTS)}")
+    if len(shape) != 4 or layout != "auto":
+        return "nchw" if len(shape) != 4 else layout
+    _, a, b, c = shape
+    first, last = a <= 4, c <= 4
+    if first and last and (a == b) != (b == c):  # images are mostly square
+        first, last = b == c, a == b
+    if first and last:
+        raise ValueError(f"samples are {list(shape)}: channels first or last? Say layout=\"nchw\" or \"nhwc\" (--layout)")
+    if last:
+        say(f"samples of {a} x {b} x {c} are taken for images of {a} x {b} pixels with {c} channels last; they are stored as {c} x "
+            f"{a} x {b} (--layout nchw, layout=\"nchw\" if they are not)")
+    return "nhwc" if last else "nchw"
+
+
+def channels_first(x, layout="auto"):
+    """Samples [N][C][H][W]. Rows of a table and images of one channel without its dimension stay as they are."""
+    return np.moveaxis(x, -1, 1) if layout_of(np.shape(x), layout) == "nhwc" else x
+
+
+def data_digest(x, y, task="classes", layout="auto"):
+    """Digest of a data set: samples as stored (uint8 or float32), then labels or targets, unless y is None."""
     x = np.asarray(x)
     if x.dtype not in (np.uint8, np.float32):
         raise ValueError(f"samples are {x.dtype}, expected uint8 or float32, as in the data set's own file")
-    return digest(x, truth(y, task))
+    y = truth(y, task)
+    if y is not None and len(y) != len(x):
+        raise ValueError(f"there are {len(x)} samples and {len(y)} labels or targets, expected one for each")
+    return digest(channels_first(x, layout), *([] if y is None else [y]))
 
 
 def view_text(recipe, mean=None, held_out=0, split_seed=0, scale=None, floats=False):
@@ -128,16 +165,20 @@ class Writer:
 
     Arguments are those of write_cache(). A manifest that is there is removed: what is not finished shall not look so.
     """
+    what = ""  # before figures of members in messages
 
     def __init__(self, out, members, outputs, y, data_digest, member_digests, task="classes", views=None, dtype="float32",
-                 block=256, shard_rows=65536, deflate=0):
+                 block=256, shard_rows=65536, deflate=0, samples=None, target=None, show=True):
         self.out, self.task, self.data_digest, self.block, self.deflate = out, task, data_digest, block, deflate
-        self.dtype, self.y = np.dtype(dtype).newbyteorder("<"), truth(y, task)
+        self.dtype, self.y, self.show = np.dtype(dtype).newbyteorder("<"), truth(y, task), show
+        if y is None and samples is None:
+            raise ValueError("there are no labels, so `samples` must say how many samples there are")
+        N = samples if y is None else len(self.y)
         self.member_digests = np.array(member_digests, "<u8")
         views = views or [("identity", 0)]
-        self.shape = len(views), members, len(self.y), outputs
-        self.shard_rows = max(block, min(shard_rows, len(self.y)) // block * block)
-        self.firsts = range(0, len(self.y), self.shard_rows)
+        self.shape = len(views), members, N, outputs
+        self.shard_rows = max(block, min(shard_rows, N) // block * block)
+        self.firsts = range(0, N, self.shard_rows)
         self.written, self.inputs_kind = {}, None
         if tuple(views[0]) != ("identity", 0):
             raise ValueError(f"view 0 is {views[0]}, expected ('identity', 0)")
@@ -146,12 +187,11 @@ class Writer:
         self.views = [("identity", 0)] + [(text, seed) for (text, _), (_, seed) in zip(checked, views[1:])]
         if len({seed for _, seed in self.views[1:]}) > 1:
             raise ValueError("views of several seeds, expected one for all but view 0")
-        if len(self.y) == 0 or len(self.member_digests) != members:
-            raise ValueError(f"{len(self.y)} samples, {members} members and {len(self.member_digests)} digests of them")
+        if N == 0 or len(self.member_digests) != members:
+            raise ValueError(f"{N} samples, {members} members and {len(self.member_digests)} digests of them")
         if task == "regression" and outputs != 2:
             raise ValueError(f"{outputs} outputs, expected 2 for regression: mean and log variance")
-        if not (np.isfinite(self.y).all() if task == "regression" else (self.y >= 0).all() and (self.y < outputs).all()):
-            raise ValueError(f"a target is not finite, or a label is not in 0..{outputs - 1}")
+        self.teachers = Teachers(members, outputs, self.y, task, target)
         if os.path.exists(os.path.join(out, "manifest.h5")):
             os.remove(os.path.join(out, "manifest.h5"))
 
@@ -195,10 +235,14 @@ class Writer:
             raise ValueError(f"member {m}, view {v}: sample {first + bad[0, 0]} is not finite in {self.dtype}")
         if self.stored[v] and (v, ALL, first) not in self.written:
             raise ValueError(f"view {v} has no inputs, which its recipe asks for")
+        if v == 0:
+            self.teachers.add(m, first, rows)
         self._write("shard", v, m, first, rows, **({"inputs_digest": self.written[v, ALL, first][1]} if self.stored[v] else {}))
 
     def manifest(self):
         V, M, N, K = self.shape
+        self.teachers.judge(self.show, self.what)
+        labels = [] if self.y is None else [self.y]
         places = [(v, m, first) for v in range(V) for m in range(M) for first in self.firsts]
         of_inputs = [(v, ALL, first) for v in range(V) if self.stored[v] for first in self.firsts]
         columns = np.array([(m, v, first, *self.written[v, m, first]) for v, m, first in places + of_inputs], "<u8").T.copy()
@@ -211,49 +255,84 @@ class Writer:
             for name, column in zip(("member", "view", "first_row", "rows", "payload_digest"), columns):
                 file["shard/" + name] = column
             file["member_digest"] = self.member_digests
-            file["label" if self.task == "classes" else "target"] = self.y
+            for y in labels:
+                file["label" if self.task == "classes" else "target"] = y
             file.create_virtual_dataset("logits", layout)
             sizes = (N, K, M, V, self.block, self.shard_rows, self.data_digest)
             recipes = [part for view in self.views for part in view]
-            kind, features = [], {"version": 1}
+            kind, features = [], []
             if self.inputs_kind:
                 dtype, C, H, W = self.inputs_kind
-                kind, features = [dtype, C, H, W, *map(int, self.stored)], {"version": 5, "features": "inputs"}
+                kind, features = [dtype, C, H, W, *map(int, self.stored)], ["inputs"]
                 attributes(file, inputs_dtype=dtype, channels=C, height=H, width=W,
                            **{f"view_{v:02d}_stored": self.stored[v] for v in range(V)})
+            without = [] if labels else ["unlabelled"]
+            features = {"version": 5, "features": " ".join(features + without)} if features + without else {"version": 1}
             attributes(file, format="tribikos cache", **features, task=self.task, dtype=self.dtype.name, samples=N,
                        outputs=K, members=M, views=V, block=self.block, shard_rows=self.shard_rows, data_digest=self.data_digest,
-                       blas="", digest=digest(self.task, self.dtype.name, *sizes, *recipes, *kind, columns, self.member_digests,
-                                              self.y))
+                       blas="", digest=digest(self.task, self.dtype.name, *without, *sizes, *recipes, *kind, columns,
+                                              self.member_digests, *labels))
             for v, (recipe, seed) in enumerate(self.views):
                 attributes(file, **{f"view_{v:02d}_recipe": recipe, f"view_{v:02d}_seed": seed})
 
         publish(os.path.join(self.out, "manifest.h5"), write)
 
 
+def forget(out):
+    """Remove the manifests of a cache and of the sets below it, which are of other members."""
+    for path in [os.path.join(out, "manifest.h5"), *glob.glob(os.path.join(glob.escape(out), "eval", "*", "manifest.h5"))]:
+        if os.path.exists(path):
+            os.remove(path)
+
+
+def set_folder(out, name):
+    """Where the logits of a set for evaluation lie."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,39}", name):
+        raise ValueError(f"a set is called {name!r}, expected a word of up to 40 letters, digits, _ and -, as in eval.ood")
+    return os.path.join(out, "eval", name)
+
+
 def write_cache(out, logits, y, data_digest, task="classes", views=None, member_digests=None, dtype="float32",
-                block=256, shard_rows=65536, deflate=0, inputs=None):
+                block=256, shard_rows=65536, deflate=0, inputs=None, probabilities=False, target=None, sets=None):
     """Write the shards, then the manifest.
 
     logits          [M][N][K] or [V][M][N][K], raw (temperature 1); a memory map will do
-    y               [N] labels, or targets if task is "regression"
+    y               [N] labels, or targets if task is "regression"; None: there are none, and students follow the members alone
     data_digest     of the data set whose samples these are: data_digest(x, y)
     views           [(text, seed), ...], one a view; view 0 must be ("identity", 0); the others are view_text() of
                     cache.view_recipes in turn, and cache.view_seed, of the students' configuration; views.py makes their pixels
     inputs          {view: array [N][C][H][W] ([N][H][W], [N][D])}: of each view with ods or confods what its members were shown:
                     uint8 pixels before normalisation for a data set of bytes, float16 normalised values for one of floats
     member_digests  [M] numbers that stand for the members; by default taken from their logits
+    probabilities   `logits` are probabilities; their logarithms are stored, see smallest() of teachers.py for those of 0
+    target          regression: mean and deviation by which the program standardises targets, and which `logits` are standardised
+                    by; by default those of y
+    sets            {name: (logits [M][n][K], y, data_digest)}: sets for evaluation, "test" and those of eval.ood by their names,
+                    whose y is None
     """
-    logits = logits[None] if logits.ndim == 3 else logits
-    if logits.ndim != 4 or logits.shape[2] != np.size(y) or logits.shape[0] != len(views or [0]):
-        raise ValueError(f"logits {logits.shape} do not fit {np.size(y)} labels and {len(views or [0])} views")
+    logits, y = logits[None] if logits.ndim == 3 else logits, truth(y, task)
+    labels = logits.shape[2] if y is None else len(y)
+    if logits.ndim != 4 or logits.shape[2] != labels or logits.shape[0] != len(views or [0]):
+        swapped = "; they seem to be [N][M][K], expected [M][N][K]: logits.transpose(1, 0, 2)" if logits.shape[1] == labels else ""
+        raise ValueError(f"logits {logits.shape} do not fit {labels} labels and {len(views or [0])} views{swapped}")
     V, M, N, K = logits.shape
+    if probabilities and task == "regression":
+        raise ValueError("probabilities are of classes; regression takes mean and log variance")
+    if task == "regression" and target is None:
+        target = (0, 1) if y is None else standard(y)
     inputs = {v: of_images(x) for v, x in (inputs or {}).items()}
     if any(len(x) != N for x in inputs.values()):
         raise ValueError(f"inputs are not of {N} rows")
     if member_digests is None:
         member_digests = [digest(np.asarray(logits[0, m])) for m in range(M)]
-    writer = Writer(out, M, K, y, data_digest, member_digests, task, views, dtype, block, shard_rows, deflate)
+    forget(out)
+    for name, (values, of_set, its_digest) in (sets or {}).items():
+        if values.ndim != 3 or values.shape[0] != M or values.shape[2] != K:
+            raise ValueError(f"logits of the set {name} are {list(values.shape)}, expected [{M}][samples][{K}], of the same members")
+        write_set(set_folder(out, name), name, values, of_set, its_digest, task, member_digests, dtype, block, shard_rows, deflate,
+                  probabilities, target)
+    writer = Writer(out, M, K, y, data_digest, member_digests, task, views, dtype, block, shard_rows, deflate, N, target)
+    floors = floors_of(logits, probabilities)
     if {v for v in range(V) if writer.stored[v]} != set(inputs):
         raise ValueError(f"inputs of the views {sorted(inputs)}, expected those with ods or confods and no others")
     for v in range(V):
@@ -261,13 +340,42 @@ def write_cache(out, logits, y, data_digest, task="classes", views=None, member_
             if v in inputs:
                 writer.inputs(v, first, inputs[v][first:first + writer.shard_rows])
             for m in range(M):
-                writer.shard(v, m, first, logits[v, m, first:first + writer.shard_rows])
+                rows = logits[v, m, first:first + writer.shard_rows]
+                writer.shard(v, m, first, logarithms(rows, floors[m], f"member {m}") if probabilities else rows)
+    writer.manifest()
+
+
+def floors_of(logits, probabilities):
+    """What stands for a probability of 0 of each member, of [V][M][N][K]."""
+    return [smallest(logits[:, m]) for m in range(logits.shape[1])] if probabilities else []
+
+
+def write_set(folder, name, logits, y, data_digest, task, member_digests, dtype, block, shard_rows, deflate, probabilities, target):
+    """The cache of a set for evaluation: one view."""
+    y, floors = truth(y, task), floors_of(logits[None], probabilities)
+    if y is not None and len(y) != logits.shape[1]:
+        raise ValueError(f"logits of the set {name} are of {logits.shape[1]} samples, but there are {len(y)} labels")
+    writer = Writer(folder, logits.shape[0], logits.shape[2], y, data_digest, member_digests, task, None, dtype, block, shard_rows,
+                    deflate, logits.shape[1], target)
+    writer.what = f"set {name}: "
+    for first in writer.firsts:
+        for m, all_rows in enumerate(logits):
+            rows = all_rows[first:first + writer.shard_rows]
+            writer.shard(0, m, first, logarithms(rows, floors[m], f"set {name}, member {m}") if probabilities else rows)
     writer.manifest()
 
 
 def file_arguments(parser, shard_rows):
     """The arguments of how a cache is stored."""
     parser.add_argument("out", metavar="CACHE", help="The folder of the cache, RUN/cache.")
+    parser.add_argument("--layout", choices=LAYOUTS, default="auto",
+                        help="Whether images of four dimensions are [N][C][H][W] or [N][H][W][C]; by default the sizes decide.")
+    parser.add_argument("--target", nargs=2, type=float, metavar=("MEAN", "DEVIATION"),
+                        help="In regression, the numbers by which the program standardises targets: 0 1 for data.normalize: none; "
+                        "by default those of the targets.")
+    parser.add_argument("--probabilities", action="store_true",
+                        help="Takes outputs for probabilities, and stores their logarithms. Half of the smallest one above 0 stands "
+                        "for a 0.")
     parser.add_argument("--task", choices=("classes", "regression"), default="classes",
                         help="What the data set is for, data.task of the configuration; by default %(default)s.")
     parser.add_argument("--dtype", choices=("float16", "float32"), default="float32",
@@ -280,6 +388,13 @@ def file_arguments(parser, shard_rows):
                         help="How much to compress, from 0 (the default: not at all) to 9.")
 
 
+def labels_arguments(parser):
+    labels = parser.add_mutually_exclusive_group(required=True)
+    labels.add_argument("--y", metavar="Y.npy", help="The array of labels or targets: [N].")
+    labels.add_argument("--no-labels", action="store_true",
+                        help="Writes a cache without labels: students follow the members alone, on samples that nobody has labelled.")
+
+
 def hexadecimal(text):
     if not re.fullmatch("[0-9a-fA-F]{1,16}", text):
         raise argparse.ArgumentTypeError(f"expected up to 16 hexadecimal digits, got {text}")
@@ -290,7 +405,11 @@ def main():
     parser = trb_tool.arguments(__doc__)
     parser.add_argument("--logits", required=True, metavar="LOGITS.npy",
                         help="The array of raw logits: [M][N][K], or [V][M][N][K] with views.")
-    parser.add_argument("--y", required=True, metavar="Y.npy", help="The array of labels or targets: [N].")
+    labels_arguments(parser)
+    parser.add_argument("--test", nargs=3, metavar=("LOGITS.npy", "X.npy", "Y.npy"),
+                        help="The members' logits [M][n][K] of the test set, its samples and its labels, for `tribikos eval`.")
+    parser.add_argument("--set", action="append", nargs=3, metavar=("NAME", "LOGITS.npy", "X.npy"), default=[],
+                        help="The members' logits of a set of eval.ood, and its samples; give it once for each set.")
     data = parser.add_mutually_exclusive_group(required=True)
     data.add_argument("--x", metavar="X.npy", help="The array of samples as the data set stores them: uint8 or float32, [N][...].")
     data.add_argument("--data-digest", type=hexadecimal, metavar="DIGEST",
@@ -302,11 +421,17 @@ def main():
     for _, seed in a.view or ():
         if not seed.isdecimal():
             parser.error(f"argument --view: expected a whole number as SEED, got {seed}")
-    y = trb_tool.array(a.y, "labels or targets")
-    of_data = a.data_digest if a.x is None else data_digest(trb_tool.array(a.x, "samples", mmap_mode="r"), y, a.task)
+    mapped = lambda path, what: trb_tool.array(path, what, mmap_mode="r")
+    digest_of = lambda path, y: data_digest(mapped(path, "samples"), y, a.task, a.layout)
+    y = None if a.y is None else trb_tool.array(a.y, "labels or targets")
+    of_data = a.data_digest if a.x is None else digest_of(a.x, y)
+    sets = {name: (mapped(logits, "logits"), None, digest_of(x, None)) for name, logits, x in a.set}
+    if a.test is not None:
+        of_test = trb_tool.array(a.test[2], "labels or targets")
+        sets["test"] = mapped(a.test[0], "logits"), of_test, digest_of(a.test[1], of_test)
     views = a.view and [(recipe, int(seed)) for recipe, seed in a.view]
-    write_cache(a.out, trb_tool.array(a.logits, "logits", mmap_mode="r"), y, of_data, a.task, views, None, a.dtype, a.block,
-                a.shard_rows, a.deflate)
+    write_cache(a.out, mapped(a.logits, "logits"), y, of_data, a.task, views, None, a.dtype, a.block, a.shard_rows, a.deflate,
+                probabilities=a.probabilities, target=a.target, sets=sets)
 
 
 if __name__ == "__main__":

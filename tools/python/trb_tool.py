@@ -22,8 +22,8 @@ def needs(*modules):
     program that imports a tool as a module gets an ImportError."""
     try:
         yield
-    except ImportError as missing:
-        why = (f"{missing}, in the Python {sys.executable}; install {', '.join(modules)} for it, or start {NAME} with a Python that "
+    except Exception as missing:  # not only ImportError: a package that was built for another one fails in its own way
+        why = (f"{(str(missing).strip().splitlines() or [type(missing).__name__])[-1]}, in the Python {sys.executable}; install {', '.join(modules)} for it, or start {NAME} with a Python that "
                f"has them (Debian's /usr/bin/python3 has, with the packages {' '.join(f'python3-{name}' for name in modules)})")
         tools = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
         program = os.path.realpath(sys.argv[0])
@@ -69,7 +69,7 @@ def in_a_line(fault):
     text = (str(fault).strip().splitlines() or ["no more is known"])[-1]
     if isinstance(fault, (OSError, RuntimeError, ValueError)):
         return text
-    return f"{type(fault).__name__}: {text}; `python3 -X dev {sys.argv[0]} ...` shows where"
+    return f"{type(fault).__name__}: {text}; `{sys.executable} -X dev {sys.argv[0]} ...` shows where"
 
 
 def hdf5(path, wanted):

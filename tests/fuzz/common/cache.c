@@ -47,11 +47,16 @@ void fuzz_cache_manifest(const fuzz_base *base, fuzz_input in)
     trb_cache *c = NULL;
     (void)fuzz_base_edit(base, "cache/manifest.h5", in);
     trb_status st = trb_cache_open(fuzz_path("cache"), &c);
+    trb_members *members = NULL;
+    if (st == TRB_OK) st = trb_members_create(c, &members);
     if (st == TRB_OK) {
         const size_t units = trb_cache_units(trb_cache_spec_of(c));
-        for (size_t i = 0; st == TRB_OK && i < units && i < 16; i++) st = trb_cache_verify_unit(c, i);
+        char text[TRB_MEMBERS_DOUBT];
+        for (size_t i = 0; st == TRB_OK && i < units && i < 16; i++) st = trb_members_read(members, i);
+        (void)trb_members_doubt(members, 0, text);
     }
     FUZZ_MUST(st == TRB_OK || in.n > 0);
+    trb_members_destroy(members);
     trb_cache_close(c);
     fuzz_settle(st);
 }

@@ -9,6 +9,7 @@
 
 #include "tribikos/checkpoint.h"
 #include "tribikos/h5.h"
+#include "tribikos/members.h"
 #include "tribikos/memory.h"
 #include "tribikos/reader.h"
 #include "tribikos/shard.h"
