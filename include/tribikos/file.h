@@ -11,6 +11,7 @@
 #define TRB_FILE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "tribikos/status.h"
 
@@ -26,7 +27,8 @@ trb_status trb_file_open(const char *path, int flags, int *fd);
  * array may write the same config.yaml at the same time. Files of other hosts stay for a day. This reads the whole
  * folder, so call it at the beginning of a stage only. */
 void trb_folder_sweep(const char *folder);
-/** Publish text as a file (written aside, synced, renamed). */
+/** Publish bytes, or a text, as a file (written aside, synced, renamed). */
+trb_status trb_file_publish_bytes(const char *path, const void *bytes, size_t n);
 trb_status trb_file_publish_text(const char *path, const char *text);
 
 #endif

@@ -3,9 +3,10 @@
 #ifndef TRB_CLI_COMMANDS_H
 #define TRB_CLI_COMMANDS_H
 
+#include "tribikos/export.h"
 #include "tribikos/stages.h"
 
-enum { TRB__STAGES = 5 };
+enum { TRB__STAGES = 5, TRB__FLAGS = 4 };
 typedef struct trb__command trb__command;
 
 /** The arguments of a command: operands, and flags as "--key=value". The command's own flag is taken out. */
@@ -14,12 +15,16 @@ typedef struct {
     size_t n_operands, n_flags;
     char **operand, **flag;
     size_t ranks; /* of `plan --ranks`; 0 if it is not given */
+    const trb_export_format *format; /* of `export`; NULL if it is not given */
+    char *output;                    /* the same */
+    bool force;
 } trb__arguments;
 
-/** A flag --NAME=VALUE that only one command takes. It is not a key of the configuration. */
+/** A flag --NAME=VALUE that only one command takes. It is not a key of the configuration. A flag whose value is "" is
+ * given as --NAME alone. A value with bars lists all words that are possible. */
 typedef struct {
     const char *name, *value, *help;
-    trb_status (*take)(const char *value, trb__arguments *a); /* Local. */
+    trb_status (*take)(const char *value, trb__arguments *a); /* Local. `value` lives for the call */
 } trb__flag;
 
 /** A command: its help, its arguments, and its functions. Exactly one kind of function is set:
@@ -30,14 +35,14 @@ typedef struct {
  */
 struct trb__command {
     const char *name, *operands, *help;
-    trb__flag flag; /* without a name: the command has no flag of its own */
+    trb__flag flag[TRB__FLAGS]; /* one without a name ends them */
     bool own_help;  /* the command itself handles --help */
     trb_status (*local)(const trb__arguments *a);
     trb_status (*look)(trb_comm *world, const trb_config *c, const trb__arguments *a);
     trb_status (*stage[TRB__STAGES])(trb_comm *world, const trb_config *c);
 };
 
-enum { TRB__COMMANDS = 11 };
+enum { TRB__COMMANDS = 12 };
 extern const trb__command trb__commands[TRB__COMMANDS];
 
 /** Set the limits of waiting (trb_comm_watch()) from the flags, or else the defaults. They hold until the configuration
@@ -58,6 +63,12 @@ trb_status trb__command_config(const trb__arguments *a);
 trb_status trb__command_verify(const trb__arguments *a);
 /** info FILE: print what a file of this program holds. Local. */
 trb_status trb__command_info(const trb__arguments *a);
+
+/** export WEIGHTS ...: write weights files in the format of another program. Local. */
+trb_status trb__command_export(const trb__arguments *a);
+trb_status trb__take_format(const char *value, trb__arguments *a);
+trb_status trb__take_output(const char *value, trb__arguments *a);
+trb_status trb__take_force(const char *value, trb__arguments *a);
 
 /** page PAGE: print a manual page, or completion for bash, from the tables of commands and options. Local. */
 trb_status trb__command_page(const trb__arguments *a);

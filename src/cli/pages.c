@@ -1,5 +1,6 @@
 /* Manual pages (roff, with the macros of man(7)) and completion for bash. They are printed from the tables of commands
  * and options, so they cannot drift from the program. The build prints them into files, which are installed. */
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -53,13 +54,15 @@ static void print_command(const trb__command *c)
     put(c->help);
 }
 
-static void print_flag(const trb__command *c)
+static void print_flags(const trb__command *c)
 {
-    char term[40], text[160];
-    if (c->flag.name == NULL) return;
-    (void)snprintf(term, sizeof term, "`--%s=`%s", c->flag.name, c->flag.value);
-    (void)snprintf(text, sizeof text, "With `%s`: %s", c->name, c->flag.help);
-    entries(1, &(const char *const[2]){term, text});
+    char term[64], text[160];
+    for (const trb__flag *f = c->flag; f < c->flag + TRB__FLAGS && f->name != NULL; f++) {
+        const bool alone = f->value[0] == '\0';
+        (void)snprintf(term, sizeof term, alone ? "`--%s`%s" : "`--%s=`%s", f->name, f->value);
+        (void)snprintf(text, sizeof text, "With `%s`: %s", c->name, f->help);
+        entries(1, &(const char *const[2]){term, text});
+    }
 }
 
 static void page_commands(void)
@@ -102,7 +105,7 @@ static void page_commands(void)
     for (size_t i = 0; i < TRB__COMMANDS; i++) print_command(&trb__commands[i]);
     (void)puts(".SH OPTIONS");
     ENTRIES(flags);
-    for (size_t i = 0; i < TRB__COMMANDS; i++) print_flag(&trb__commands[i]);
+    for (size_t i = 0; i < TRB__COMMANDS; i++) print_flags(&trb__commands[i]);
     ENTRIES(more_flags);
     (void)puts(".SH EXIT STATUS");
     ENTRIES(statuses);
@@ -170,6 +173,15 @@ static void print_values(const char *name, const trb_config_key *key)
     (void)puts("'");
 }
 
+/* The same for a flag of one command: its words, if its value lists some. */
+static void print_flag_values(const trb__flag *f)
+{
+    (void)printf(" [%s]='", f->name);
+    for (const char *p = f->value; islower((unsigned char)f->value[0]) != 0 && *p != '\0'; p++)
+        (void)putchar(*p == '|' ? ' ' : *p);
+    (void)fputs("'", stdout);
+}
+
 static void page_bash(void)
 {
     trb_config_key key;
@@ -183,7 +195,8 @@ static void page_bash(void)
     }
     (void)fputs("    [members]='' [resume]='auto never'", stdout);
     for (size_t i = 0; i < TRB__COMMANDS; i++)
-        if (trb__commands[i].flag.name != NULL) (void)printf(" [%s]=''", trb__commands[i].flag.name);
+        for (const trb__flag *f = trb__commands[i].flag; f < trb__commands[i].flag + TRB__FLAGS && f->name != NULL; f++)
+            print_flag_values(f);
     (void)puts("\n)\n_tribikos_commands='");
     for (size_t i = 0; i < TRB__COMMANDS; i++) (void)printf("%s ", trb__commands[i].name);
     (void)puts("--help --version'\n"
