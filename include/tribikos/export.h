@@ -22,12 +22,12 @@ typedef struct {
 void trb_buffer_add(trb_buffer *b, const void *from, size_t n);
 void trb_buffer_clear(trb_buffer *b);
 
-/** A format: its name, what help says of it, and what makes the file.
+/** A format: its name, and what makes the file.
  * \param[in]  n     networks, of one task, with the same inputs and outputs
  * \param[in]  name  of the file that is made, without its folder
  * \param[out] file,beside  the file, and a second one beside it whose name has `suffix` at its end. The caller clears them */
 typedef struct {
-    const char *name, *help;
+    const char *name;
     const char *suffix; /* takes the place of the file's own ending; NULL if there is no second file */
     trb_status (*make)(size_t n, const trb_trained *const *models, const char *name, trb_buffer *file,
                        trb_buffer *beside);
@@ -45,6 +45,6 @@ trb_status trb_export(const trb_export_format *format, size_t n, char *const *we
 
 /** The formats. onnx: ONNX, opset 17, with a JSON that describes inputs and outputs. safetensors: the tensors with
  * PyTorch's names. c: a header and a file of C99 without dependencies. */
-extern const trb_export_format trb_export_onnx;
+extern const trb_export_format trb_export_onnx, trb_export_safetensors;
 
 #endif

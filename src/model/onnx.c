@@ -363,4 +363,4 @@ done:
     return st;
 }
 
-const trb_export_format trb_export_onnx = {"onnx", "ONNX, opset 17", ".json", make};
+const trb_export_format trb_export_onnx = {"onnx", ".json", make};
