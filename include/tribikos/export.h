@@ -45,6 +45,6 @@ trb_status trb_export(const trb_export_format *format, size_t n, char *const *we
 
 /** The formats. onnx: ONNX, opset 17, with a JSON that describes inputs and outputs. safetensors: the tensors with
  * PyTorch's names. c: a header and a file of C99 without dependencies. */
-extern const trb_export_format trb_export_onnx, trb_export_safetensors;
+extern const trb_export_format trb_export_onnx, trb_export_safetensors, trb_export_c;
 
 #endif

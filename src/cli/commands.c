@@ -15,7 +15,7 @@ const trb__command trb__commands[TRB__COMMANDS] = {
      .local = trb__command_info},
     {"export", "WEIGHTS", "write a weights file, or those of all members, in the format of another program",
      .local = trb__command_export,
-     .flag = {{"format", "onnx|safetensors", "the format of the file.", trb__take_format},
+     .flag = {{"format", "onnx|safetensors|c", "the format of the file.", trb__take_format},
               {"output", "FILE", "the file to write; its folder must exist.", trb__take_output},
               {"force", "", "overwrite a file that exists.", trb__take_force}}},
     {"config", "CONFIG", "print the configuration with all defaults (config --help: explain every key)",

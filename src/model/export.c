@@ -8,7 +8,7 @@
 #include "tribikos/memory.h"
 #include "tribikos/text.h"
 
-static const trb_export_format *const formats[] = {&trb_export_onnx, &trb_export_safetensors};
+static const trb_export_format *const formats[] = {&trb_export_onnx, &trb_export_safetensors, &trb_export_c};
 
 const trb_export_format *trb_export_format_at(size_t i)
 {

@@ -74,4 +74,11 @@ else
     echo "SKIPPED: safetensors: python3-h5py is not installed"
 fi
 refuses "members as safetensors" 2 "holds one network" mlp.h5 mlp.h5 --format=safetensors --output=x.safetensors
+
+# ---- C
+refuses "members as C" 2 "holds one network" mlp.h5 mlp.h5 --format=c --output=x.c
+refuses "a name that is no C" 2 "must begin with a letter" mlp.h5 --format=c --output=3.c
+"$TRB_BUILD/tests/networks" . large >/dev/null
+refuses "a network of millions" 2 "numbers, 1" large.h5 --format=c --output=x.c
+check "nothing is left of it" test ! -e x.c -a ! -e x.h
 finish

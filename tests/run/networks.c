@@ -1,5 +1,6 @@
-/* Usage: networks FOLDER: writes weights files FOLDER/NAME.h5 of every kind of network, with drawn parameters, and prints
- * NAME and the number of inputs of each. The tests of exporting read them. */
+/* Usage: networks FOLDER [NAME]: writes weights files FOLDER/NAME.h5 of every kind of network, with drawn parameters, and
+ * prints NAME and the shape of the inputs of each. The tests of exporting read them. `large` is written only if it is
+ * asked for by its name. */
 #include <stdio.h>
 #include <string.h>
 
@@ -7,7 +8,7 @@
 #include "tribikos/rng.h"
 #include "tribikos/weights.h"
 
-enum { CHANNELS_MAX = 16 };
+enum { CHANNELS_MAX = 100 };
 
 static const struct {
     const char *name, *layers;
@@ -71,6 +72,7 @@ static const struct {
     {"lenet", "lenet5 10", {1, 28, 28}, 1, 0, false, ""},
     {"resnet", "resnet8 10", {3, 16, 16}, 1, 0, false, ""},
     {"wrn", "wrn10-2 10", {3, 16, 16}, 1, 0, false, ""},
+    {"large", "dense 1200, relu, dense 900, relu, dense 10", {100, 1, 1}, 1, 0, false, ""},
     {"resnet_heads", "resnet14 10", {3, 16, 16}, 2, 1.5, false, "stage3"},
 };
 
@@ -125,10 +127,12 @@ done:
 
 int main(int argc, char **argv)
 {
-    for (size_t i = 0; argc == 2 && i < sizeof network / sizeof *network; i++)
-        if (write_one(argv[1], i) != TRB_OK) {
+    for (size_t i = 0; argc >= 2 && i < sizeof network / sizeof *network; i++) {
+        const bool wanted = argc == 3 ? strcmp(network[i].name, argv[2]) == 0 : strcmp(network[i].name, "large") != 0;
+        if (wanted && write_one(argv[1], i) != TRB_OK) {
             (void)fprintf(stderr, "networks: %s: %s\n", network[i].name, trb_fail_message());
             return 1;
         }
-    return argc == 2 ? 0 : 2;
+    }
+    return argc >= 2 ? 0 : 2;
 }
