@@ -126,8 +126,8 @@ typedef struct {
     size_t kernel, stride, pad; /* of conv, maxpool, avgpool */
     bool biased;                /* has a bias */
     bool rank1;
-    double factor;   /* of spread */
-    bool head;       /* after the split */
+    double factor;     /* of spread */
+    bool head;         /* after the split */
     trb_shape in, out; /* of one copy */
     size_t x_copies, y_copies;
     size_t weight, bias;   /* of dense, conv and norm */

@@ -14,7 +14,7 @@ typedef struct {
     const trb__command *command; /* NULL: no command has that name */
     size_t n_operands, n_flags;
     char **operand, **flag;
-    size_t ranks; /* of `plan --ranks`; 0 if it is not given */
+    size_t ranks;                    /* of `plan --ranks`; 0 if it is not given */
     const trb_export_format *format; /* of `export`; NULL if it is not given */
     char *output;                    /* the same */
     bool force;
@@ -36,7 +36,7 @@ typedef struct {
 struct trb__command {
     const char *name, *operands, *help;
     trb__flag flag[TRB__FLAGS]; /* one without a name ends them */
-    bool own_help;  /* the command itself handles --help */
+    bool own_help;              /* the command itself handles --help */
     trb_status (*local)(const trb__arguments *a);
     trb_status (*look)(trb_comm *world, const trb_config *c, const trb__arguments *a);
     trb_status (*stage[TRB__STAGES])(trb_comm *world, const trb_config *c);

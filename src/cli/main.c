@@ -63,7 +63,8 @@ static trb_status sort_arguments(int argc, char **argv, trb__arguments *a)
         }
         const trb__flag *own = own_flag(a->command, word);
         const bool alone = own != NULL && own->value[0] == '\0';
-        const bool takes_next = !alone && strchr(word, '=') == NULL && i + 1 < argc && strncmp(argv[i + 1], "--", 2) != 0;
+        const bool takes_next =
+            !alone && strchr(word, '=') == NULL && i + 1 < argc && strncmp(argv[i + 1], "--", 2) != 0;
         const char *value = takes_next ? argv[++i] : NULL;
         const size_t bytes = strlen(word) + (value == NULL ? 0 : strlen(value) + 1) + 1;
         char **flag = &a->flag[a->n_flags];

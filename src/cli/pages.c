@@ -220,9 +220,12 @@ static void page_bash(void)
                "    else\n"
                "        compopt -o nospace\n"
                "        COMPREPLY=($(compgen -S = -W \"${!_tribikos_values[*]}\" -- \"$key\"))\n"
-               "        COMPREPLY=(\"${COMPREPLY[@]/#$general/--$own}\")\n"
-               "    fi\n"
-               "}\n"
+               "        COMPREPLY=(\"${COMPREPLY[@]/#$general/--$own}\")");
+    for (size_t i = 0; i < TRB__COMMANDS; i++)
+        for (const trb__flag *f = trb__commands[i].flag; f < trb__commands[i].flag + TRB__FLAGS && f->name != NULL; f++)
+            if (f->value[0] == '\0')
+                (void)printf("        COMPREPLY=(\"${COMPREPLY[@]/#--%s=/--%s }\")\n", f->name, f->name);
+    (void)puts("    fi\n}\n"
                "complete -o default -F _tribikos tribikos");
 }
 

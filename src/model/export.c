@@ -87,6 +87,8 @@ trb_status trb_export(const trb_export_format *format, size_t n, char *const *we
     TRB_GO(format->make(n, list, slash == NULL ? output : slash + 1, &file, &beside));
     if (second != NULL) TRB_GO(trb_file_publish_bytes(second, beside.at, beside.n));
     st = trb_file_publish_bytes(output, file.at, file.n);
+    /* Without --force there was none, and the next attempt must not find one. */
+    if (st != TRB_OK && second != NULL && !force) (void)remove(second);
 done:
     for (size_t i = 0; models != NULL && i < n; i++) trb_trained_clear(&models[i]);
     trb_free(models);

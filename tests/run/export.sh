@@ -17,6 +17,8 @@ refuses "a file that exists" 2 "mlp.onnx exists; --force overwrites it" hydra.h5
 mv mlp.onnx aside
 refuses "its JSON exists" 2 "mlp.json exists" hydra.h5 --format=onnx --output=mlp.onnx
 check "nothing is left of a refusal" test ! -e mlp.onnx -a -z "$(ls | grep tmp)"
+TRB_FAULT=file.rename:2 refuses "a disk that fails at last" 1 "fault injected" hydra.h5 --format=onnx --output=late.onnx
+check "nothing is left of a failure" test ! -e late.onnx -a ! -e late.json
 write mlp.h5 --force --format=onnx --output=mlp.onnx
 check "--force overwrites, and the same call gives the same bytes" cmp mlp.onnx before
 refuses "no format" 2 "needs --format=FORMAT" mlp.h5 --output=x.onnx

@@ -148,6 +148,8 @@ if [ -r /usr/share/bash-completion/bash_completion ]; then
     complete "tribikos run x.yaml --student.kd.te" "tribikos run x.yaml --student.kd.temperature="
     complete "tribikos run x.yaml --members.overrides.2.optimizer=s" "tribikos run x.yaml --members.overrides.2.optimizer=sgd "
     complete "tribikos info versi" "tribikos info version "
+    complete "tribikos export w.h5 --forc" "tribikos export w.h5 --force "
+    complete "tribikos export w.h5 --format=sa" "tribikos export w.h5 --format=safetensors "
 else
     echo "SKIPPED: completion: bash-completion is not installed"
 fi

@@ -123,7 +123,8 @@ static void a_thread_of_its_own(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(a_thread_of_its_own), cmocka_unit_test(one_line), cmocka_unit_test(long_line),
-                                       cmocka_unit_test(printable), cmocka_unit_test(said)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(a_thread_of_its_own), cmocka_unit_test(one_line),
+                                       cmocka_unit_test(long_line), cmocka_unit_test(printable),
+                                       cmocka_unit_test(said)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
