@@ -22,8 +22,8 @@
  *
  * What the library changes in the process, at the first open: OpenBLAS computes on one thread from then on. The
  * environment variable OPENBLAS_NUM_THREADS becomes 1; HDF5_USE_FILE_LOCKING, and on some processors OPENBLAS_CORETYPE,
- * are set if they are not. A program that itself calls HDF5 on several threads needs a thread-safe HDF5. HDF5 1.10 itself may print
- * two lines at the end of a process that has opened a damaged file.
+ * are set if they are not. A program that itself calls HDF5 on several threads needs a thread-safe HDF5. HDF5 1.10
+ * itself may print two lines at the end of a process that has opened a damaged file.
  *
  * Shapes: n rows, D = channels * height * width inputs, M heads, K outputs. Arrays are contiguous, the last index runs
  * fastest. The header can be used from C++.
