@@ -70,7 +70,7 @@ typedef struct {
     char *root;
     size_t n_files;
     char **files;
-    trb_layout layout;
+    trb_axes layout;
     char *x; /* the name of an array */
 } trb_ood_opts;
 
@@ -97,7 +97,7 @@ typedef struct {
         char *root;
         size_t n_train, n_test;
         char **train, **test;
-        trb_layout layout;                                                  /* for arrays only */
+        trb_axes layout;                                                    /* for arrays only */
         char *x, *y;                                                        /* names of arrays, for hdf5 and npy only */
         size_t n_train_rows, n_test_rows, n_features, n_drop, n_categories; /* for tables only */
         char **train_rows, **test_rows, **features, *target, **drop, **categories;

@@ -12,7 +12,7 @@
  *            the text is UTF-8, Latin-1, or UTF-16 with a byte order mark. Blank lines and lines that begin with # do
  *            not count. Rows and columns count from 0
  *
- * Arrays (idx, hdf5, npy). Samples are [N][D], [N][H][W], or images of 4 dimensions, see trb_layout, which lie in
+ * Arrays (idx, hdf5, npy). Samples are [N][D], [N][H][W], or images of 4 dimensions, see trb_axes, which lie in
  * memory as [N][C][H][W]. Samples of uint8 stay uint8. Bool, other whole numbers and floats of 16 to 64 bits become float32,
  * and the schema's offsets are subtracted first. Labels are [N] or [N][1] whole numbers, also as floats, or [N][K] with
  * a single 1 in each row. Targets are [N] or [N][1] of any of these types.
@@ -100,7 +100,7 @@ typedef struct {
     trb_missing missing;
     trb_labels labels;
     size_t labels_from; /* is subtracted from every label: the label of class 0 in the files */
-    trb_layout layout;  /* of arrays of images. AUTO: by their sizes, see trb_layout */
+    trb_axes layout;    /* of arrays of images. AUTO: by their sizes, see trb_axes */
     const char *x, *y;  /* for hdf5 and npz: names of arrays; NULL or "": x and y */
     /* By which to read; then features, target, drop and categories are not looked at. NULL: as the files themselves
      * say. */

@@ -11,6 +11,7 @@
 #define TRB_FILE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "tribikos/status.h"
 
@@ -40,10 +41,11 @@ void trb_folder_sweep(const char *folder);
 trb_status trb_folder_move(const char *from, const char *to);
 /** Remove a folder with everything in it; one that does not exist is no failure. A crash leaves a part of it. */
 trb_status trb_folder_remove(const char *path);
-/** Read a file of text. \param[in] most  bytes   \param[out] text  trb_free()
+/** Read a file of text, which may be UTF-16. \param[in] most  bytes   \param[out] text  as UTF-8; trb_free()
  * \return TRB_OK; TRB_ECONFIG if there is no such file, if it is longer, or if it has a zero byte */
 trb_status trb_file_read_text(const char *path, size_t most, char **text);
-/** Publish text as a file (written aside, synced, renamed). */
+/** Publish bytes, or a text, as a file (written aside, synced, renamed). */
+trb_status trb_file_publish_bytes(const char *path, const void *bytes, size_t n);
 trb_status trb_file_publish_text(const char *path, const char *text);
 
 #endif

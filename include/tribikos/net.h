@@ -120,6 +120,26 @@ trb_status trb_net_insert_split(const char *layers, const char *at, char **out);
  * list has rank1 layers already, or no layer that can be one */
 trb_status trb_net_rank1(const char *layers, char **out);
 
+/** What a layer does, for those who compute it elsewhere. The layers of a body have one copy. A layer of the heads that
+ * has weights writes M copies, one for each head; the others write as many as they read. Offsets are in the slab. */
+typedef struct {
+    const char *kind;           /* the word in the list, e.g. "conv"; borrowed */
+    size_t units;               /* of dense; filters of conv */
+    size_t kernel, stride, pad; /* of conv, maxpool, avgpool */
+    bool biased;                /* has a bias */
+    bool rank1;
+    double factor;     /* of spread */
+    bool head;         /* after the split */
+    trb_shape in, out; /* of one copy */
+    size_t x_copies, y_copies;
+    size_t weight, bias;   /* of dense, conv and norm */
+    size_t r, s;           /* with rank1 */
+    size_t mean, variance; /* of norm: running statistics */
+} trb_layer_view;
+/** The number of layers, and layer i in the order of the list. Dropout is among them, and does nothing at inference. */
+size_t trb_net_n_layers(const trb_net *net);
+trb_layer_view trb_net_layer(const trb_net *net, size_t i);
+
 size_t trb_net_inputs(const trb_net *net);  /* D */
 size_t trb_net_outputs(const trb_net *net); /* K: outputs of a head */
 size_t trb_net_heads(const trb_net *net);   /* M */

@@ -32,7 +32,7 @@
  * is not; NHWC if c is 1, 3 or 4, a is not, and only [a][b] looks like an image (sides within a factor of 3, b at least
  * twice c). If both a and c are 1, 3 or 4, or if none of them is although only [a][b] looks like an image, or if c is
  * but [b][c] looks like an image too, nothing is guessed: the array is refused. All else is NCHW. */
-typedef enum { TRB_LAYOUT_AUTO, TRB_LAYOUT_NCHW, TRB_LAYOUT_NHWC } trb_layout;
+typedef enum { TRB_AXES_AUTO, TRB_AXES_NCHW, TRB_AXES_NHWC } trb_axes;
 
 /** One input of a table (a column, or one word of a column of words), or one channel or column of an array. */
 typedef struct {
@@ -45,10 +45,10 @@ typedef struct {
 } trb_schema_input;
 
 typedef struct {
-    bool header;       /* tables: the first line of a file names the columns */
-    trb_layout layout; /* arrays of images; never TRB_LAYOUT_AUTO once it is decided */
-    size_t n_columns;  /* tables: columns of the training files, with those that are not read; 0: arrays */
-    size_t n_inputs;   /* 0: nothing is known of the inputs: no names, no offsets */
+    bool header;      /* tables: the first line of a file names the columns */
+    trb_axes layout;  /* arrays of images; never TRB_AXES_AUTO once it is decided */
+    size_t n_columns; /* tables: columns of the training files, with those that are not read; 0: arrays */
+    size_t n_inputs;  /* 0: nothing is known of the inputs: no names, no offsets */
     trb_schema_input *input;
     char *target;         /* the name of the column of targets or labels; NULL if it has none */
     size_t target_column; /* tables: as an input's */

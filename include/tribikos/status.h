@@ -57,6 +57,10 @@ trb_status trb_fail_of(trb_status st, const char *fmt, ...) __attribute__((forma
 /** The recorded line, "" if there is none. Local; borrowed, valid until the next clear. */
 const char *trb_fail_message(void);
 
+/** From now on, keep the line of this thread apart from the one that all other threads share. Local.
+ * \param[out] room  [TRB_FAIL_BYTES], emptied, borrowed; NULL: this thread shares the line again */
+void trb_fail_apart(char *room);
+
 /** Forget the recorded line, before the caller tries something else. Local. */
 void trb_fail_clear(void);
 

@@ -21,14 +21,6 @@
 
 #include "tribikos/net.h"
 
-typedef struct {
-    char *layers, *config, *blas;
-    char *schema; /* "" if the file has none */
-    trb_shape input;
-    size_t heads;
-    uint64_t digest, config_digest;
-} trb_weights_info;
-
 /** Normalisation of inputs and targets. Pointers are borrowed. target_scale is 0 for classes, which have no targets. */
 typedef struct {
     const float *mean, *scale; /* [input.c] */
@@ -37,7 +29,19 @@ typedef struct {
     const char *schema;   /* its text form; NULL or "": there is nothing to say */
 } trb_norm;
 
-void trb_weights_info_clear(trb_weights_info *info); /* releases the strings */
+typedef struct {
+    char *layers, *config, *blas;
+    char *program; /* NULL if the file has none */
+    char *schema;  /* "" if the file has none */
+    trb_shape input;
+    size_t heads;
+    uint64_t digest, config_digest;
+    float *constants; /* what `norm` borrows, as it does the schema */
+    double *offset;   /* the same; NULL: none */
+    trb_norm norm;
+} trb_weights_info;
+
+void trb_weights_info_clear(trb_weights_info *info); /* releases the strings and the constants */
 
 /** Publish a network's parameters. TRB_ENUM, naming the tensor, if one is not finite.
  * \param[in] config  the text to store

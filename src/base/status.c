@@ -10,7 +10,13 @@
 #include "tribikos/text.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static char message[TRB_FAIL_BYTES];
+static char shared[TRB_FAIL_BYTES];
+static _Thread_local char *apart; /* NULL: this thread uses the shared line */
+
+static char *message(void)
+{
+    return apart != NULL ? apart : shared;
+}
 
 const char *trb_status_text(trb_status st)
 {
@@ -43,15 +49,16 @@ static void put_in_front(const char *fmt, va_list args)
     static char line[16 * TRB_FAIL_BYTES]; /* room for lines with several paths */
     static const char gap[] = " ... ";
     enum { HALF = (TRB_FAIL_BYTES - sizeof gap) / 2 };
+    char *to = message();
     if (vsnprintf(line, sizeof line, fmt, args) < 0) line[0] = '\0';
     size_t n = strlen(line);
-    (void)snprintf(line + n, sizeof line - n, "%s", message);
+    (void)snprintf(line + n, sizeof line - n, "%s", to);
     n += strlen(line + n);
-    if (n < sizeof message)
-        memcpy(message, line, n + 1);
+    if (n < TRB_FAIL_BYTES)
+        memcpy(to, line, n + 1);
     else
-        (void)snprintf(message, sizeof message, "%.*s%s%s", HALF, line, gap, line + n - HALF);
-    (void)trb_printable(message);
+        (void)snprintf(to, TRB_FAIL_BYTES, "%.*s%s%s", HALF, line, gap, line + n - HALF);
+    (void)trb_printable(to);
 }
 
 trb_status trb_fail(trb_status st, const char *fmt, ...)
@@ -59,7 +66,7 @@ trb_status trb_fail(trb_status st, const char *fmt, ...)
     va_list args;
     va_start(args, fmt);
     pthread_mutex_lock(&lock);
-    if (message[0] == '\0') put_in_front(fmt, args);
+    if (message()[0] == '\0') put_in_front(fmt, args);
     pthread_mutex_unlock(&lock);
     va_end(args);
     return st;
@@ -79,13 +86,19 @@ trb_status trb_fail_of(trb_status st, const char *fmt, ...)
 
 const char *trb_fail_message(void)
 {
-    return message;
+    return message();
+}
+
+void trb_fail_apart(char *room)
+{
+    apart = room;
+    if (room != NULL) room[0] = '\0';
 }
 
 void trb_fail_clear(void)
 {
     pthread_mutex_lock(&lock);
-    message[0] = '\0';
+    message()[0] = '\0';
     pthread_mutex_unlock(&lock);
 }
 

@@ -3,9 +3,10 @@
 #ifndef TRB_CLI_COMMANDS_H
 #define TRB_CLI_COMMANDS_H
 
+#include "tribikos/export.h"
 #include "tribikos/stages.h"
 
-enum { TRB__STAGES = 5, TRB__FLAGS = 2 };
+enum { TRB__STAGES = 5, TRB__FLAGS = 4 };
 typedef enum { TRB__TEXT, TRB__CSV, TRB__JSON } trb__table_format;
 typedef struct trb__command trb__command;
 
@@ -14,16 +15,20 @@ typedef struct {
     const trb__command *command; /* NULL: no command has that name */
     size_t n_operands, n_flags;
     char **operand, **flag;
-    size_t ranks;  /* of `plan --ranks`; 0 if it is not given */
-    char *retrain; /* names of students; NULL: none */
-    char *report;  /* of `compare --report`; NULL: that of the run's own set */
-    trb__table_format format;
+    size_t ranks;                    /* of `plan --ranks`; 0 if it is not given */
+    char *retrain;                   /* names of students; NULL: none */
+    char *report;                    /* of `compare --report`; NULL: that of the run's own set */
+    trb__table_format table;         /* of `compare --format` */
+    const trb_export_format *format; /* of `export`; NULL if it is not given */
+    char *output;                    /* the same */
+    bool force;
 } trb__arguments;
 
-/** A flag --NAME=VALUE that only one command takes. It is not a key of the configuration. */
+/** A flag --NAME=VALUE that only one command takes. It is not a key of the configuration. A flag whose value is "" is
+ * given as --NAME alone. A value with bars lists all words that are possible. */
 typedef struct {
     const char *name, *value, *help;
-    trb_status (*take)(const char *value, trb__arguments *a); /* Local. */
+    trb_status (*take)(const char *value, trb__arguments *a); /* Local. `value` lives for the call */
 } trb__flag;
 
 /** A command: its help, its arguments, and its functions. Exactly one kind of function is set:
@@ -34,14 +39,14 @@ typedef struct {
  */
 struct trb__command {
     const char *name, *operands, *help;
-    trb__flag flag[TRB__FLAGS]; /* its own flags; one without a name is none */
+    trb__flag flag[TRB__FLAGS]; /* one without a name ends them */
     bool own_help;              /* the command itself handles --help */
     trb_status (*local)(const trb__arguments *a);
     trb_status (*look)(trb_comm *world, const trb_config *c, const trb__arguments *a);
     trb_status (*stage[TRB__STAGES])(trb_comm *world, const trb_config *c);
 };
 
-enum { TRB__COMMANDS = 12 };
+enum { TRB__COMMANDS = 13 };
 extern const trb__command trb__commands[TRB__COMMANDS];
 
 /** Set the limits of waiting (trb_comm_watch()) from the flags, or else the defaults. They hold until the configuration
@@ -66,8 +71,14 @@ trb_status trb__command_info(const trb__arguments *a);
 /** compare RUN RUN ...: print the figures of several runs side by side, and what differs in their configurations.
  * Local. */
 trb_status trb__command_compare(const trb__arguments *a);
-trb_status trb__take_format(const char *value, trb__arguments *a);
+trb_status trb__take_table(const char *value, trb__arguments *a);
 trb_status trb__take_report(const char *value, trb__arguments *a);
+
+/** export WEIGHTS ...: write weights files in the format of another program. Local. */
+trb_status trb__command_export(const trb__arguments *a);
+trb_status trb__take_format(const char *value, trb__arguments *a);
+trb_status trb__take_output(const char *value, trb__arguments *a);
+trb_status trb__take_force(const char *value, trb__arguments *a);
 
 /** page PAGE: print a manual page, or completion for bash, from the tables of commands and options. Local. */
 trb_status trb__command_page(const trb__arguments *a);

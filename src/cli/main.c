@@ -45,14 +45,12 @@ static const trb__command *find(const char *name)
     return NULL;
 }
 
-/* The command's own flag that a word sets, with its value; NULL if the word sets none. */
-static const trb__flag *own_flag(const trb__command *c, const char *word, const char **value)
+/* The command's own flag that a word "--NAME" or "--NAME=VALUE" is; NULL if it is none. */
+static const trb__flag *own_flag(const trb__command *c, const char *word)
 {
-    for (size_t i = 0; i < TRB__FLAGS && c->flag[i].name != NULL; i++) {
-        const size_t n = strlen(c->flag[i].name);
-        *value = word + 2 + n + 1;
-        if (strncmp(word + 2, c->flag[i].name, n) == 0 && word[2 + n] == '=') return &c->flag[i];
-    }
+    const size_t n = strcspn(word + 2, "=");
+    for (const trb__flag *f = c->flag; f < c->flag + TRB__FLAGS && f->name != NULL; f++)
+        if (strlen(f->name) == n && strncmp(word + 2, f->name, n) == 0) return f;
     return NULL;
 }
 
@@ -76,19 +74,21 @@ static trb_status sort_arguments(int argc, char **argv, trb__arguments *a)
             TRB_TRY(trb_strdup(word, &a->operand[a->n_operands++]));
             continue;
         }
-        const bool takes_next = strchr(word, '=') == NULL && i + 1 < argc && strncmp(argv[i + 1], "--", 2) != 0;
+        const trb__flag *own = own_flag(a->command, word);
+        const bool alone = own != NULL && own->value[0] == '\0';
+        const bool takes_next =
+            !alone && strchr(word, '=') == NULL && i + 1 < argc && strncmp(argv[i + 1], "--", 2) != 0;
         const char *value = takes_next ? argv[++i] : NULL;
         const size_t bytes = strlen(word) + (value == NULL ? 0 : strlen(value) + 1) + 1;
         char **flag = &a->flag[a->n_flags];
         TRB_TRY(trb_alloc(TRB_MEM_OTHER, bytes, 1, flag));
         (void)snprintf(*flag, bytes, "%s%s%s", word, value == NULL ? "" : "=", value == NULL ? "" : value);
-        const char *own_value = NULL;
-        const trb__flag *own = own_flag(a->command, *flag, &own_value);
-        if (own == NULL) {
+        const char *given = strchr(*flag, '=');
+        if (own == NULL || (given == NULL) != alone) { /* what lacks its value, or has one too many, is no own flag */
             a->n_flags++;
             continue;
         }
-        const trb_status st = own->take(own_value, a);
+        const trb_status st = own->take(given == NULL ? "" : given + 1, a);
         trb_free(*flag);
         TRB_TRY(st);
     }
@@ -103,6 +103,7 @@ static void release_arguments(trb__arguments *a)
     trb_free(a->flag);
     trb_free(a->retrain);
     trb_free(a->report);
+    trb_free(a->output);
 }
 
 /* Run a command. \param[out] world  set if MPI was started, also after a failure: the caller then ends it */
@@ -141,6 +142,8 @@ int main(int argc, char **argv)
     if (c != NULL && !c->own_help && argc == 3 && is_help(argv[2])) {
         (void)printf("tribikos %s %s%s\n  %s\n", c->name, c->operands,
                      c->local != NULL ? "" : " [--key=value ...]      (tribikos config --help: all keys)", c->help);
+        for (const trb__flag *f = c->flag; f < c->flag + TRB__FLAGS && f->name != NULL; f++)
+            (void)printf("  --%s%s%s  %s\n", f->name, f->value[0] != '\0' ? "=" : "", f->value, f->help);
         return 0;
     }
     trb_status st = run(argc, argv, c, &world);

@@ -1,5 +1,6 @@
 /* Manual pages (roff, with the macros of man(7)) and completion for bash. They are printed from the tables of commands
  * and options, so they cannot drift from the program. The build prints them into files, which are installed. */
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -55,10 +56,11 @@ static void print_command(const trb__command *c)
 
 static void print_flags(const trb__command *c)
 {
-    char term[40], text[256];
-    for (size_t i = 0; i < TRB__FLAGS && c->flag[i].name != NULL; i++) {
-        (void)snprintf(term, sizeof term, "`--%s=`%s", c->flag[i].name, c->flag[i].value);
-        (void)snprintf(text, sizeof text, "With `%s`: %s", c->name, c->flag[i].help);
+    char term[64], text[256];
+    for (const trb__flag *f = c->flag; f < c->flag + TRB__FLAGS && f->name != NULL; f++) {
+        const bool alone = f->value[0] == '\0';
+        (void)snprintf(term, sizeof term, alone ? "`--%s`%s" : "`--%s=`%s", f->name, f->value);
+        (void)snprintf(text, sizeof text, "With `%s`: %s", c->name, f->help);
         entries(1, &(const char *const[2]){term, text});
     }
 }
@@ -180,6 +182,15 @@ static void print_values(const char *name, const trb_config_key *key)
     (void)puts("'");
 }
 
+/* The same for a flag of one command: its words, if its value lists some. */
+static void print_flag_values(const trb__flag *f)
+{
+    (void)printf(" [%s]='", f->name);
+    for (const char *p = f->value; islower((unsigned char)f->value[0]) != 0 && *p != '\0'; p++)
+        (void)putchar(*p == '|' ? ' ' : *p);
+    (void)fputs("'", stdout);
+}
+
 static void page_bash(void)
 {
     trb_config_key key;
@@ -193,8 +204,8 @@ static void page_bash(void)
     }
     (void)fputs("    [members]='' [resume]='auto never'", stdout);
     for (size_t i = 0; i < TRB__COMMANDS; i++)
-        for (size_t k = 0; k < TRB__FLAGS && trb__commands[i].flag[k].name != NULL; k++)
-            (void)printf(" [%s]=''", trb__commands[i].flag[k].name);
+        for (const trb__flag *f = trb__commands[i].flag; f < trb__commands[i].flag + TRB__FLAGS && f->name != NULL; f++)
+            print_flag_values(f);
     (void)puts("\n)\n_tribikos_commands='");
     for (size_t i = 0; i < TRB__COMMANDS; i++) (void)printf("%s ", trb__commands[i].name);
     (void)puts("--help --version'\n"
@@ -218,10 +229,13 @@ static void page_bash(void)
                "    else\n"
                "        compopt -o nospace\n"
                "        COMPREPLY=($(compgen -S = -W \"${!_tribikos_values[*]}\" -- \"$key\"))\n"
-               "        COMPREPLY=(\"${COMPREPLY[@]/#$general/--$own}\")\n"
-               "        COMPREPLY+=($(compgen -W '--quiet --verbose' -- \"$word\"))\n"
-               "    fi\n"
-               "}\n"
+               "        COMPREPLY=(\"${COMPREPLY[@]/#$general/--$own}\")");
+    for (size_t i = 0; i < TRB__COMMANDS; i++)
+        for (const trb__flag *f = trb__commands[i].flag; f < trb__commands[i].flag + TRB__FLAGS && f->name != NULL; f++)
+            if (f->value[0] == '\0')
+                (void)printf("        COMPREPLY=(\"${COMPREPLY[@]/#--%s=/--%s }\")\n", f->name, f->name);
+    (void)puts("        COMPREPLY+=($(compgen -W '--quiet --verbose' -- \"$word\"))\n"
+               "    fi\n}\n"
                "complete -o default -F _tribikos tribikos");
 }
 

@@ -325,7 +325,7 @@ static trb_status check_arrays(const trb_config *c, const place *top)
     const bool x = strcmp(c->data.x, "x") != 0, y = strcmp(c->data.y, "y") != 0;
     if (!named && (x || y))
         return clash(top, x ? "data.x" : "data.y", "data.format", "only arrays of hdf5 and npz have names");
-    if (!arrays && c->data.layout != TRB_LAYOUT_AUTO)
+    if (!arrays && c->data.layout != TRB_AXES_AUTO)
         return clash(top, "data.layout", "data.format", "only arrays of hdf5, npy and idx can have several layouts");
     return TRB_OK;
 }

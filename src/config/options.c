@@ -14,7 +14,7 @@ static const trb__choice formats[] = {{"idx", TRB_FORMAT_IDX},
                                       {"npy", TRB_FORMAT_NPY},
                                       {NULL, 0}};
 static const trb__choice layouts[] = {
-    {"auto", TRB_LAYOUT_AUTO}, {"nchw", TRB_LAYOUT_NCHW}, {"nhwc", TRB_LAYOUT_NHWC}, {NULL, 0}};
+    {"auto", TRB_AXES_AUTO}, {"nchw", TRB_AXES_NCHW}, {"nhwc", TRB_AXES_NHWC}, {NULL, 0}};
 static const trb__choice headers[] = {
     {"auto", TRB_HEADER_AUTO}, {"yes", TRB_HEADER_YES}, {"no", TRB_HEADER_NO}, {NULL, 0}};
 static const trb__choice policies[] = {

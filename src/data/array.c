@@ -45,24 +45,24 @@ static bool channels_last(size_t a, size_t b, size_t c)
     return (a - 1) / 3 < b && (b - 1) / 3 < a && b / 2 >= c;
 }
 
-/* The layout of images [N][a][b][c]; TRB_LAYOUT_AUTO if their sizes do not tell. Sizes without any sign of channels last
+/* The layout of images [N][a][b][c]; TRB_AXES_AUTO if their sizes do not tell. Sizes without any sign of channels last
  * are [C][H][W], as convolutions of this program have them. */
-static trb_layout guess(size_t a, size_t b, size_t c)
+static trb_axes guess(size_t a, size_t b, size_t c)
 {
-    if (usual(a) && usual(c)) return TRB_LAYOUT_AUTO;
-    if (usual(a)) return TRB_LAYOUT_NCHW;
-    if (usual(c)) return channels_last(a, b, c) ? TRB_LAYOUT_NHWC : TRB_LAYOUT_AUTO;
-    return channels_last(a, b, c) ? TRB_LAYOUT_AUTO : TRB_LAYOUT_NCHW;
+    if (usual(a) && usual(c)) return TRB_AXES_AUTO;
+    if (usual(a)) return TRB_AXES_NCHW;
+    if (usual(c)) return channels_last(a, b, c) ? TRB_AXES_NHWC : TRB_AXES_AUTO;
+    return channels_last(a, b, c) ? TRB_AXES_AUTO : TRB_AXES_NCHW;
 }
 
-static trb_status choose_layout(const trb_data_files *f, const trb__array *x, trb_layout *layout)
+static trb_status choose_layout(const trb_data_files *f, const trb__array *x, trb_axes *layout)
 {
     const size_t *d = x->dim + 1;
     *layout = f->layout;
-    if (*layout == TRB_LAYOUT_AUTO && f->schema != NULL) *layout = f->schema->layout;
-    if (x->ndim != 4 || *layout != TRB_LAYOUT_AUTO) return TRB_OK;
+    if (*layout == TRB_AXES_AUTO && f->schema != NULL) *layout = f->schema->layout;
+    if (x->ndim != 4 || *layout != TRB_AXES_AUTO) return TRB_OK;
     *layout = guess(d[0], d[1], d[2]);
-    if (*layout != TRB_LAYOUT_AUTO) return TRB_OK;
+    if (*layout != TRB_AXES_AUTO) return TRB_OK;
     return trb_fail(TRB_EINPUT,
                     PLACE
                     ": samples of %zu x %zu x %zu are %zu channels of %zu x %zu pixels, or %zu x %zu pixels with %zu "
@@ -82,7 +82,7 @@ typedef struct {
 static trb_status make_plan(const trb_data_files *f, const trb__array *x, const trb__array *y, plan *p)
 {
     char text[140], other[140];
-    trb_layout layout = TRB_LAYOUT_AUTO;
+    trb_axes layout = TRB_AXES_AUTO;
     if (x->ndim == 1 && y != NULL && y->ndim > 2)
         return trb_fail(TRB_EINPUT,
                         PLACE ": expected samples, got %s, one value each, and samples %s where labels are expected "
@@ -95,7 +95,7 @@ static trb_status make_plan(const trb_data_files *f, const trb__array *x, const 
     const size_t *d = x->dim;
     const trb_shape shapes[] = {{d[1], 1, 1}, {1, d[1], d[2]}, {d[1], d[2], d[3]}};
     *p = (plan){.x = x, .shape = shapes[x->ndim - 2], .type = x->type == TRB_U8 ? TRB_U8 : TRB_F32};
-    p->last = x->ndim == 4 && layout == TRB_LAYOUT_NHWC;
+    p->last = x->ndim == 4 && layout == TRB_AXES_NHWC;
     if (p->last) p->shape = (trb_shape){d[3], d[1], d[2]};
     if (f->schema != NULL && f->schema->n_inputs == p->shape.c) p->input = f->schema->input;
     return TRB_OK;
@@ -105,7 +105,7 @@ static trb_status make_plan(const trb_data_files *f, const trb__array *x, const 
 static void say_layout(const trb__unit *u, const plan *p)
 {
     const trb_data_files *f = u->of;
-    const bool told = f->layout != TRB_LAYOUT_AUTO || (f->schema != NULL && f->schema->layout != TRB_LAYOUT_AUTO);
+    const bool told = f->layout != TRB_AXES_AUTO || (f->schema != NULL && f->schema->layout != TRB_AXES_AUTO);
     char text[140];
     if (u->i > 0 || !p->last || told) return;
     trb_info_once(PLACE
@@ -370,7 +370,7 @@ done:
 /* What is known after some of the units. */
 typedef struct {
     size_t channels;
-    trb_layout layout;
+    trb_axes layout;
     trb__spread *channel; /* [channels]; NULL: no samples of a wide type yet */
     trb__spread target;
 } findings;
@@ -420,7 +420,7 @@ static trb_status survey_unit(const trb__unit *u, const trb__arrays *a, findings
     TRB_TRY(make_plan(u->of, &a->x, y, &p));
     say_layout(u, &p);
     if (u->i == 0) found->channels = p.shape.c;
-    if (u->i == 0 && a->x.ndim == 4) found->layout = p.last ? TRB_LAYOUT_NHWC : TRB_LAYOUT_NCHW;
+    if (u->i == 0 && a->x.ndim == 4) found->layout = p.last ? TRB_AXES_NHWC : TRB_AXES_NCHW;
     if (y != NULL) TRB_TRY(check_labels(&a->x, y, u->of->task));
     /* The reader will refuse samples of other shapes, and name both files. */
     if (p.shape.c == found->channels) TRB_TRY(take_spread(&a->x, &p, found));
@@ -446,7 +446,7 @@ trb_status trb__arrays_survey(const trb_data_files *f, trb__arrays_open *open, t
 {
     trb_status st = TRB_OK;
     trb_data_files files = *f;
-    findings found = {.layout = TRB_LAYOUT_AUTO};
+    findings found = {.layout = TRB_AXES_AUTO};
     size_t width = 0, n = 0;
     files.schema = NULL;
     TRB_GO(trb__data_units(&files, &width, &n));

@@ -35,7 +35,7 @@ bool trb_schema_moves(const trb_schema *s)
 bool trb_schema_says(const trb_schema *s)
 {
     if (s == NULL) return false;
-    if (s->header || s->layout == TRB_LAYOUT_NHWC || s->n_classes > 0 || s->target != NULL) return true;
+    if (s->header || s->layout == TRB_AXES_NHWC || s->n_classes > 0 || s->target != NULL) return true;
     for (size_t i = 0; i < s->n_inputs; i++)
         if (s->input[i].name != NULL || s->input[i].category != NULL || !isnan(s->input[i].fill)) return true;
     return trb_schema_moves(s);

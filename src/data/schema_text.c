@@ -245,7 +245,7 @@ static trb_status read_classes(reader *r, trb_schema *s)
     return expect(r, ']');
 }
 
-static trb_status read_layout(reader *r, trb_layout *layout)
+static trb_status read_layout(reader *r, trb_axes *layout)
 {
     char *word = NULL;
     TRB_TRY(read_string(r, &word));
@@ -253,7 +253,7 @@ static trb_status read_layout(reader *r, trb_layout *layout)
     while (i < 3 && strcmp(word, layouts[i]) != 0) i++;
     trb_free(word);
     if (i == 3) return wrong(r, "the layout auto, nchw or nhwc before this place");
-    *layout = (trb_layout)i;
+    *layout = (trb_axes)i;
     return TRB_OK;
 }
 

@@ -140,6 +140,19 @@ trb_status trb_metrics_gaussian_block(size_t rows, size_t M, const float *z, con
     return st;
 }
 
+trb_row_figures trb_gaussian_figures(size_t M, const float *z, double scale, double *mean)
+{
+    const double heads = (double)M;
+    double middle = 0.0, data = 0.0, model = 0.0;
+    for (size_t m = 0; m < M; m++) {
+        middle += (double)z[2 * m] / heads;
+        data += exp((double)z[2 * m + 1]) / heads;
+    }
+    for (size_t m = 0; m < M; m++) model += pow((double)z[2 * m] - middle, 2.0) / heads;
+    *mean = middle;
+    return (trb_row_figures){.total = scale * scale * (data + model), .data = scale * scale * data, .doubt = NAN};
+}
+
 const trb_figure trb_figures_regression[TRB_METRIC_GAUSSIAN_SUMS + 1] = {
 #define FIGURE(sum, name) [sum] = {#name, offsetof(trb_metrics, name)}
     FIGURE(SQUARES, rmse),     FIGURE(NLL, nll),     FIGURE(NLL_MOMENTS, nll_moments), FIGURE(CRPS, crps),

@@ -231,6 +231,37 @@ const char *trb_net_layers(const trb_net *net)
     return net->layers;
 }
 
+size_t trb_net_n_layers(const trb_net *net)
+{
+    return net->n_layers;
+}
+
+trb_layer_view trb_net_layer(const trb_net *net, size_t i)
+{
+    const trb__layer *l = &net->layer[i];
+    const trb__argument *a = &l->argument;
+    const bool dense = l->kind->takes == TRB__UNITS;
+    return (trb_layer_view){.kind = l->kind->name,
+                            .units = a->units,
+                            .kernel = a->kernel,
+                            .stride = a->stride,
+                            .pad = a->pad,
+                            .biased = dense || a->bias,
+                            .rank1 = a->rank1,
+                            .factor = a->factor,
+                            .head = l->head,
+                            .in = l->in,
+                            .out = l->out,
+                            .x_copies = l->x_copies,
+                            .y_copies = l->y_copies,
+                            .weight = l->weight,
+                            .bias = l->bias,
+                            .r = l->r,
+                            .s = l->s,
+                            .mean = l->mean,
+                            .variance = l->variance};
+}
+
 size_t trb_net_inputs(const trb_net *net)
 {
     return trb_shape_size(net->input);

@@ -78,7 +78,7 @@ static void add_shape(const trb_data *d, trb_text *t)
         trb_text_add(t, "%zu %s input%s", d->shape.c, type, d->shape.c == 1 ? "" : "s");
     else
         trb_text_add(t, "%zu x %zu x %zu %s%s", d->shape.c, d->shape.h, d->shape.w, type,
-                     d->schema != NULL && d->schema->layout == TRB_LAYOUT_NHWC ? " (read as [N][H][W][C])" : "");
+                     d->schema != NULL && d->schema->layout == TRB_AXES_NHWC ? " (read as [N][H][W][C])" : "");
     add_names(d->schema, t);
 }
 

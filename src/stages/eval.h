@@ -24,12 +24,12 @@ typedef struct {
     trb_predict *predict; /* turns its logits into a prediction */
     bool several;         /* has model uncertainty */
     double seconds;       /* time of this rank's forward passes over timed sets */
-} trb__model;
+} trb__loaded;
 
 typedef struct {
     size_t M, S, K, batch;
-    trb__model *member;       /* [M]; NULL if the members' logits come from caches */
-    trb__model *student;      /* [S] */
+    trb__loaded *member;      /* [M]; NULL if the members' logits come from caches */
+    trb__loaded *student;     /* [S] */
     uint64_t students_digest; /* of the digests of all students' weights */
     size_t n_caches, memory;  /* memory: cache.memory */
     trb_cache **cache;        /* [n_caches] */
@@ -98,7 +98,7 @@ trb_status trb__models_find(trb_comm *world, const trb_config *c, const trb_data
 void trb__models_clear(trb__models *models);
 size_t trb__slots(const trb__models *models);
 /** The network of a slot; NULL for the ensemble, and for members without weights. */
-const trb__model *trb__slot_model(const trb__models *models, size_t slot);
+const trb__loaded *trb__slot_model(const trb__models *models, size_t slot);
 size_t trb__slot_heads(const trb__models *models, size_t slot);
 bool trb__slot_several(const trb__models *models, size_t slot);
 
@@ -132,7 +132,7 @@ trb_status trb__join_rows(trb_comm *world, const trb__set *set, const void *mine
 
 /** Milliseconds that n networks together need for a sample of a timed set, averaged over all ranks; NaN if nothing was
  * computed. Collective over world. */
-trb_status trb__measure(trb_comm *world, const trb__set *set, size_t n, const trb__model *m, double *ms);
+trb_status trb__measure(trb_comm *world, const trb__set *set, size_t n, const trb__loaded *m, double *ms);
 
 /* ---- eval_figures.c; eval_classes.c and eval_gaussians.c have the functions of a task each */
 

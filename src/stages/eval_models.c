@@ -8,7 +8,7 @@
 #include "tribikos/memory.h"
 
 /* Check that a loaded network fits the data set and the other models, and create its workspace. */
-static trb_status prepare(const char *path, size_t rows, size_t K, const trb_data *data, trb__model *m)
+static trb_status prepare(const char *path, size_t rows, size_t K, const trb_data *data, trb__loaded *m)
 {
     m->predict = trb_predict_mixture;
     m->several = trb_net_heads(m->net) > 1;
@@ -32,7 +32,7 @@ static trb_status load_members(const trb_config *c, const trb_data *trained_on, 
 {
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, models->M, sizeof *models->member, &models->member));
     for (size_t m = 0; m < models->M; m++) {
-        trb__model *member = &models->member[m];
+        trb__loaded *member = &models->member[m];
         TRB_TRY(trb__member_load(c, m, digest[m], &member->net, &member->params));
         TRB_TRY(prepare(trb__run_path(c, "members/m%03zu/weights.h5", m).text, models->batch, models->K, trained_on,
                         member));
@@ -45,7 +45,7 @@ static trb_status load_student(const trb_config *c, const trb_data *trained_on, 
                                trb__models *models, uint64_t *digest, trb__others *others)
 {
     const trb__path path = trb__run_path(c, "student/%s/weights.h5", c->student[s].name);
-    trb__model *student = &models->student[s];
+    trb__loaded *student = &models->student[s];
     char *config = NULL, *difference = NULL;
     bool found = false;
     TRB_TRY(trb_identity_student(c, s, trained_on, NULL, &config));
@@ -183,7 +183,7 @@ trb_status trb__models_find(trb_comm *world, const trb_config *c, const trb_data
     return TRB_OK;
 }
 
-static void unload(size_t n, trb__model *m)
+static void unload(size_t n, trb__loaded *m)
 {
     for (size_t i = 0; m != NULL && i < n; i++) {
         trb_work_destroy(m[i].work);
@@ -208,7 +208,7 @@ size_t trb__slots(const trb__models *models)
     return models->M + 1 + models->S;
 }
 
-const trb__model *trb__slot_model(const trb__models *models, size_t slot)
+const trb__loaded *trb__slot_model(const trb__models *models, size_t slot)
 {
     if (slot > models->M) return &models->student[slot - models->M - 1];
     return slot < models->M && models->member != NULL ? &models->member[slot] : NULL;

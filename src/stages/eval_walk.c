@@ -33,7 +33,7 @@ static trb_status plan_reader(trb__models *models, const trb__set *set, int64_t 
 
 /* Time a forward pass. The first call of a network is not timed but repeated, because libraries generate their kernels
  * in it (0.3 s and more). */
-static trb_status timed_forward(trb__model *m, const trb__set *set, size_t rows, const float *x, const float **z)
+static trb_status timed_forward(trb__loaded *m, const trb__set *set, size_t rows, const float *x, const float **z)
 {
     if (set->timed && m->seconds == 0.0) TRB_TRY(trb_net_forward(m->net, m->work, m->params, rows, x, NULL, z));
     const double start = trb_now_s();
@@ -70,7 +70,7 @@ static trb_status walk_block(trb__models *models, const trb__set *set, const trb
     }
     if (set->members) TRB_TRY(task->block(set, trb_predict_mixture, i, M, K, members, &r[M]));
     for (size_t s = 0; s < models->S; s++) {
-        trb__model *student = &models->student[s];
+        trb__loaded *student = &models->student[s];
         const trb__result *mine = &r[M + 1 + s];
         const size_t heads = trb_net_heads(student->net);
         TRB_TRY(timed_forward(student, set, rows, at->x, &z));
@@ -144,7 +144,7 @@ trb_status trb__join_rows(trb_comm *world, const trb__set *set, const void *mine
     return trb_comm_gather(world, mine, set->rows, size, all);
 }
 
-trb_status trb__measure(trb_comm *world, const trb__set *set, size_t n, const trb__model *m, double *ms)
+trb_status trb__measure(trb_comm *world, const trb__set *set, size_t n, const trb__loaded *m, double *ms)
 {
     double mine[2] = {0.0, m != NULL ? (double)set->rows : 0.0}, *all = NULL, seconds = 0.0, rows = 0.0;
     for (size_t i = 0; m != NULL && i < n; i++) mine[0] += m[i].seconds;

@@ -198,6 +198,11 @@ done:
 
 trb_status trb_file_publish_text(const char *path, const char *text)
 {
+    return trb_file_publish_bytes(path, text, strlen(text));
+}
+
+trb_status trb_file_publish_bytes(const char *path, const void *bytes, size_t n)
+{
     trb_status st = TRB_OK;
     char *tmp = NULL;
     FILE *fp = NULL;
@@ -210,7 +215,7 @@ trb_status trb_file_publish_text(const char *path, const char *text)
     }
     begun = true;
     TRB_GO(trb_fault("file.write"));
-    if (fputs(text, fp) == EOF || fflush(fp) != 0)
+    if (fwrite(bytes, 1, n, fp) != n || fflush(fp) != 0)
         st = trb_fail(TRB_EIO, "%s: cannot write: %s", path, strerror(errno));
 done:
     if (fp != NULL && fclose(fp) != 0 && st == TRB_OK)

@@ -85,8 +85,11 @@ void trb__h5_lock(void)
     (void)H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
 }
 
+/* A thread that ends with recorded errors leaves objects that a thread-safe HDF5 1.10 cannot release: at the end of the
+ * process it prints "infinite loop closing library". */
 void trb__h5_unlock(void)
 {
+    (void)H5Eclear2(H5E_DEFAULT);
     (void)pthread_mutex_unlock(&lock);
 }
 

@@ -18,7 +18,10 @@ void trb_weights_info_clear(trb_weights_info *info)
     trb_free(info->layers);
     trb_free(info->config);
     trb_free(info->blas);
+    trb_free(info->program);
     trb_free(info->schema);
+    trb_free(info->constants);
+    trb_free(info->offset);
     *info = (trb_weights_info){.layers = NULL};
 }
 
@@ -83,7 +86,8 @@ static trb_status write_constants(trb_h5 *h, size_t channels, trb_norm norm)
     return trb_h5_put(h, constants[3], one, &norm.target_scale);
 }
 
-/* \param[out] values,offset  [2][channels] and [channels], released by the caller; `norm` borrows them */
+/* \param[out] values,offset  [2][channels] and [channels], released by the caller, after a failure too; `norm` borrows
+ * them */
 static trb_status read_constants(trb_h5 *h, size_t channels, float **values, double **offset, trb_norm *norm)
 {
     const trb_h5_shape inputs = {TRB_F32, 1, {channels}}, one = {TRB_F64, 1, {1}};
@@ -202,6 +206,7 @@ static trb_status read_header(trb_h5 *h, trb_weights_info *info)
     TRB_TRY(trb__header_get(h, FORMAT, VERSION, &info->layers, &info->input, &info->heads, &info->config));
     TRB_TRY(trb_h5_get_u64(h, "config_digest", &info->config_digest));
     TRB_TRY(trb_h5_get_text(h, "blas", &info->blas));
+    if (trb_h5_has_attr(h, "program")) TRB_TRY(trb_h5_get_text(h, "program", &info->program));
     TRB_TRY(trb_h5_get_u64(h, "digest", &info->digest));
     TRB_TRY(read_schema(h, &info->schema));
     if (trb_hash_text(info->config) != info->config_digest)
@@ -261,16 +266,15 @@ trb_status trb_weights_read(const char *path, trb_weights_info *info, trb_net **
     trb_h5 *h = NULL;
     trb_weights_info found = {.layers = NULL};
     trb_net *built = NULL;
-    float *values = NULL, *inputs = NULL;
-    double *offset = NULL;
-    trb_norm norm = {0};
+    float *values = NULL;
     uint64_t digest = 0;
     TRB_GO(trb_h5_open(path, &h));
     TRB_GO(read_header(h, &found));
     TRB_GO(trb__net_build(h, found.layers, found.input, found.heads, &built));
     TRB_GO(read_tensors(h, built, &values));
-    TRB_GO(read_constants(h, found.input.c, &inputs, &offset, &norm));
-    TRB_GO(digest_of(found.layers, built, values, norm, &digest));
+    TRB_GO(read_constants(h, found.input.c, &found.constants, &found.offset, &found.norm));
+    found.norm.schema = found.schema;
+    TRB_GO(digest_of(found.layers, built, values, found.norm, &digest));
     if (digest != found.digest) {
         st = trb_fail(TRB_EINTEGRITY, "%s: its digest is %016" PRIx64 ", but its contents give %016" PRIx64, path,
                       found.digest, digest);
@@ -289,8 +293,6 @@ trb_status trb_weights_read(const char *path, trb_weights_info *info, trb_net **
         values = NULL;
     }
 done:
-    trb_free(offset);
-    trb_free(inputs);
     trb_free(values);
     trb_net_destroy(built);
     trb_weights_info_clear(&found);

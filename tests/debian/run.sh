@@ -73,7 +73,9 @@ packages() {
     inside apt-get update -q >"$scratch/log" 2>&1 && inside apt-get dist-upgrade -q -y >>"$scratch/log" 2>&1 ||
         echo "*** the packages of $tree may be old: $(grep -m1 '^E:' "$scratch/log")" >&2
     inside "$PWD/tools/install" run
-    inside apt-get install -q -y --no-install-recommends python3-h5py python3-numpy python3-xxhash >"$scratch/log" 2>&1 || {
+    local more=()
+    [ $other = bookworm ] || more=(python3-onnx python3-onnxruntime) # which Debian 12 does not have
+    inside apt-get install -q -y --no-install-recommends python3-h5py python3-numpy python3-xxhash "${more[@]}" >"$scratch/log" 2>&1 || {
         tail -n 5 "$scratch/log" >&2
         return 1
     }
@@ -84,7 +86,7 @@ tests() { # OPTIONS of ctest
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 step "packages" packages
 step "build" inside "$PWD/tools/build" "$scratch/build"
-step "tests" tests -R '^(unit|mpi)[.]|^run[.](same_bits|foreign|resume)$'
+step "tests" tests -R '^(unit|mpi)[.]|^run[.](same_bits|foreign|resume|library|onnx)$'
 step "quickstart" inside mpirun --oversubscribe -n 2 "$scratch/build/tribikos" run "$PWD/configs/quickstart.yaml" \
     --run.dir="$scratch/quickstart"
 step "each other's files" env TRB_SOURCE="$PWD" TRB_BUILD="$build" TRB_OTHER_BUILD="$scratch/build" TRB_TREE="$tree" \

@@ -25,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
                          .n_files = archive ? 1 : 2,
                          .files = files,
                          .labels = (trb_labels)(how / 2 % 3),
-                         .layout = (trb_layout)(how / 8 % 3)};
+                         .layout = (trb_axes)(how / 8 % 3)};
     trb_schema s = {0};
     trb_data d;
     trb_status st = trb_data_survey(&of, &s);

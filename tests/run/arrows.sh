@@ -2,7 +2,7 @@
 # one folder; only src/cli ends the process or writes to stdout. Inside a folder no file uses, be it through others, a file
 # that uses it.
 set -uo pipefail
-folders="base math net comm store data cache methods config stages cli"
+folders="base math net comm store data cache methods model config stages cli"
 passed=0 failed=0 known=$(mktemp)
 trap 'rm -f "$known" "$known".*' EXIT
 verdict() { if [ -z "$2" ]; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAILED: $1: $2"; fi; }

@@ -40,7 +40,7 @@ put() { cmake --install "$build" --prefix "$prefix" >"$work/log" 2>&1; }
 untouched() { check "$1: nothing is installed" test -z "$(find "$prefix" -type f -o -type l 2>/dev/null)"; }
 put && bad "installing what is not built"
 untouched "what is not built"
-nice cmake --build "$build" -j 2 --target tribikos trb_pages >"$work/log" 2>&1 || { tail -n 30 "$work/log"; bad "building"; finish; }
+nice cmake --build "$build" -j 2 --target tribikos trb_pages tribikos_shared tribikos_static >"$work/log" 2>&1 || { tail -n 30 "$work/log"; bad "building"; finish; }
 (ulimit -f 100; trap '' XFSZ; put) && bad "installing on a full disk"
 untouched "a full disk"
 mkdir -p "$prefix/share" && touch "$prefix/share/man"
@@ -103,6 +103,7 @@ fi
 # ---- manual pages
 man=$prefix/share/man
 check "manual pages without a fault" mandoc -T lint "$man/man1/tribikos.1" "$man/man5/tribikos_config.5"
+check "that of the library" mandoc -T lint -W warning "$man/man3/tribikos.3"
 text() { mandoc -T utf8 "$1" | sed 's/.\x08//g'; }
 text "$man/man1/tribikos.1" >commands.txt
 text "$man/man5/tribikos_config.5" >keys.txt
@@ -147,6 +148,8 @@ if [ -r /usr/share/bash-completion/bash_completion ]; then
     complete "tribikos run x.yaml --student.kd.te" "tribikos run x.yaml --student.kd.temperature="
     complete "tribikos run x.yaml --members.overrides.2.optimizer=s" "tribikos run x.yaml --members.overrides.2.optimizer=sgd "
     complete "tribikos info versi" "tribikos info version "
+    complete "tribikos export w.h5 --forc" "tribikos export w.h5 --force "
+    complete "tribikos export w.h5 --format=sa" "tribikos export w.h5 --format=safetensors "
 else
     echo "SKIPPED: completion: bash-completion is not installed"
 fi

@@ -197,7 +197,9 @@ class Checker:
         own = {"plan": ("ranks",), "run": ("retrain",), "distill": ("retrain",), "compare": ("format", "report")}.get(command, ())
         rest = [w for w in rest if not any(w.startswith(f"--{flag}=") for flag in own)]
         if commands()[command] != "CONFIG":
-            self.check(len(rest) == 1 or (command == "compare" and rest), page, f"tribikos {command} takes one {commands()[command]}: {what}")
+            own = re.findall(r"^  (--[a-z]+)", program(command, "--help").stdout, re.M)
+            rest = [w for w in rest if w.split("=")[0] not in own]
+            self.check(len(rest) == 1 or (own and rest), page, f"tribikos {command} takes one {commands()[command]}: {what}")
             return
         run = program("config", *rest, cwd=self.tree)
         self.check(run.returncode == 0, page, f"{run.stderr.strip().splitlines()[-1] if run.stderr else 'refused'}: {what}")

@@ -69,7 +69,7 @@ static void layout(void **state)
         for (int how = 0; how < 3; how++) {
             const bool last = how == 0 ? layouts[i].is == 'h' : how == 2;
             if (how == 0 && layouts[i].is == '?') continue;
-            f.layout = (trb_layout[]){TRB_LAYOUT_AUTO, TRB_LAYOUT_NCHW, TRB_LAYOUT_NHWC}[how];
+            f.layout = (trb_axes[]){TRB_AXES_AUTO, TRB_AXES_NCHW, TRB_AXES_NHWC}[how];
             assert_ok(trb_data_load(&f, &d));
             const trb_shape is = last ? (trb_shape){c, a, b} : (trb_shape){a, b, c};
             if (memcmp(&d.shape, &is, sizeof is) != 0)
@@ -83,9 +83,9 @@ static void layout(void **state)
             /* The survey decides the same, and a test set whose own sizes do not tell follows it. */
             trb_schema s = {0};
             assert_ok(trb_data_survey(&f, &s));
-            assert_int_equal(s.layout, last ? TRB_LAYOUT_NHWC : TRB_LAYOUT_NCHW);
+            assert_int_equal(s.layout, last ? TRB_AXES_NHWC : TRB_AXES_NCHW);
             assert_int_equal(s.n_inputs, 0);
-            f.layout = TRB_LAYOUT_AUTO;
+            f.layout = TRB_AXES_AUTO;
             f.schema = &s;
             if (layouts[i].is == '?') {
                 assert_ok(trb_data_load(&f, &d));
@@ -305,7 +305,7 @@ static void images_move_by_channel(void **state)
     for (size_t i = 0; i < 480; i++) (&x[0][0][0][0])[i] = (i % 3 == 1 ? 1e7 : 0.0) + 0.125 * (double)(i % 8);
     put("x.npy", "<f8", false, "10, 4, 4, 3", sizeof x, x);
     put("y.npy", "|u1", false, "10,", sizeof y, y);
-    f.layout = TRB_LAYOUT_NHWC;
+    f.layout = TRB_AXES_NHWC;
     assert_ok(trb_data_survey(&f, &s));
     assert_int_equal(s.n_inputs, 3);
     assert_true(s.input[0].offset == 0.0 && s.input[2].offset == 0.0 && fabs(s.input[1].offset - 1e7) < 1.0);

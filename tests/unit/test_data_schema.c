@@ -21,7 +21,7 @@ static void round_trip(void **state)
     trb_schema s = {0};
     char *text = NULL;
     assert_ok(trb_schema_read("w.h5", FULL, &s));
-    assert_true(s.header && s.layout == TRB_LAYOUT_AUTO && s.n_columns == 4 && s.n_inputs == 4 && s.n_classes == 2);
+    assert_true(s.header && s.layout == TRB_AXES_AUTO && s.n_columns == 4 && s.n_inputs == 4 && s.n_classes == 2);
     assert_string_equal(s.input[0].name, "a \"b\\\n\a");
     assert_true(s.input[0].fill == 41.5 && isnan(s.input[1].fill) && s.input[0].category == NULL);
     assert_string_equal(s.input[2].category, "Rome");

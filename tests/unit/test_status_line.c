@@ -1,6 +1,8 @@
 /* A failure is one line, whatever is quoted in it, and harmless for a terminal; so is all that is said. */
 #include "asserts.h"
 
+#include <pthread.h>
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -97,6 +99,28 @@ static void said(void **state)
     assert_memory_equal(got, wanted, strlen(wanted));
 }
 
+static void *fails_apart(void *room)
+{
+    trb_fail_apart(room);
+    (void)trb_fail(TRB_EIO, "apart");
+    (void)trb_fail_of(TRB_EIO, "%s ", trb_fail_message());
+    return NULL;
+}
+
+static void a_thread_of_its_own(void **state)
+{
+    (void)state;
+    char room[TRB_FAIL_BYTES] = "old";
+    pthread_t thread;
+    trb_fail_clear();
+    (void)trb_fail(TRB_EIO, "shared");
+    assert_int_equal(pthread_create(&thread, NULL, fails_apart, room), 0);
+    (void)pthread_join(thread, NULL);
+    assert_string_equal(room, "apart apart");
+    assert_string_equal(trb_fail_message(), "shared");
+    trb_fail_clear();
+}
+
 /* What each level prints. */
 static void levels(void **state)
 {
@@ -139,7 +163,8 @@ static void levels(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(one_line), cmocka_unit_test(long_line),
-                                       cmocka_unit_test(printable), cmocka_unit_test(said), cmocka_unit_test(levels)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_thread_of_its_own), cmocka_unit_test(one_line), cmocka_unit_test(long_line),
+        cmocka_unit_test(printable),           cmocka_unit_test(said),     cmocka_unit_test(levels)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-# TRB_ARCH, and what is compiled for it: all folders but base and comm, whose functions run before the program has seen
+# TRB_ARCH, and what is compiled for it: all folders but base, comm and model, whose functions run before the program has seen
 # that its processor is one of that kind (include/tribikos/processor.h).
 set(default native)
 if(DEFINED TRB_NATIVE AND NOT TRB_NATIVE) # what TRB_ARCH was before it knew names
@@ -36,7 +36,7 @@ else()
 endif()
 
 function(trb_compile_for_processor target)
-  if(target MATCHES "^trb_(base|comm)$")
+  if(target MATCHES "^trb_(base|comm|model)$")
     target_compile_options(${target} PRIVATE ${TRB_PORTABLE_FLAGS})
   else()
     target_compile_options(${target} PRIVATE ${TRB_ARCH_FLAGS})

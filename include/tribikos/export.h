@@ -1,0 +1,50 @@
+/** Trained networks in the formats of other programs.
+ *
+ * Each format is one function, which makes the bytes of a file; trb_export() chooses it by name, and publishes the file
+ * aside and renamed (file.h). Several networks are members of an ensemble: the file predicts what `tribikos eval`
+ * reports for the ensemble.
+ *
+ * All functions are local.
+ */
+#ifndef TRB_EXPORT_H
+#define TRB_EXPORT_H
+
+#include "tribikos/trained.h"
+
+/** Bytes to which pieces are added. Initialised with zeros it is empty and grows as needed. If an addition fails, the
+ * later ones do nothing; `st` says so at the end. */
+typedef struct {
+    unsigned char *at;
+    size_t n, room;
+    trb_status st;
+} trb_buffer;
+
+void trb_buffer_add(trb_buffer *b, const void *from, size_t n);
+void trb_buffer_clear(trb_buffer *b);
+
+/** A format: its name, and what makes the file.
+ * \param[in]  n     networks, of one task, with the same inputs and outputs
+ * \param[in]  name  of the file that is made, without its folder
+ * \param[out] file,beside  the file, and a second one beside it whose name has `suffix` at its end. The caller clears them */
+typedef struct {
+    const char *name;
+    const char *suffix; /* takes the place of the file's own ending; NULL if there is no second file */
+    trb_status (*make)(size_t n, const trb_trained *const *models, const char *name, trb_buffer *file,
+                       trb_buffer *beside);
+} trb_export_format;
+
+/** Format number i. \return NULL after the last one */
+const trb_export_format *trb_export_format_at(size_t i);
+/** \return NULL if no format has this name */
+const trb_export_format *trb_export_format_find(const char *name);
+
+/** Read weights files and publish them as one file of this format.
+ * \param[in] force  overwrite what exists
+ * \return TRB_OK; TRB_ECONFIG if the networks do not fit each other or the format, or a file exists */
+trb_status trb_export(const trb_export_format *format, size_t n, char *const *weights, const char *output, bool force);
+
+/** The formats. onnx: ONNX, opset 17, with a JSON that describes inputs and outputs. safetensors: the tensors with
+ * PyTorch's names. c: a header and a file of C99 without dependencies. */
+extern const trb_export_format trb_export_onnx, trb_export_safetensors, trb_export_c;
+
+#endif

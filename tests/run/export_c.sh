@@ -1,0 +1,73 @@
+# tribikos export --format=c: networks of every kind, compiled by gcc and clang as C99 without a warning, need no library but libm,
+# write nothing beyond their memory, and give the library's logits.
+. "$(dirname "$0")/lib.bash"
+cd "$work" || exit 1
+"$TRB_BUILD/tests/networks" . >list || { bad "networks"; finish; }
+names=$(cut -d' ' -f1 list)
+write() { tribikos export "$@" >out 2>err; }
+wrong=0
+for name in $names; do write $name.h5 --format=c --output=$name.c || { cat err; wrong=1; }; done
+check "all networks are C" test $wrong = 0
+cat >main.h <<'END'
+#include <stdio.h>
+int main(void)
+{
+    static float x[INPUTS], work[WORK + 1], z[HEADS * OUTPUTS], p[OUTPUTS];
+    work[WORK] = 7.0f; /* nothing is written beyond its end */
+    while (fread(x, sizeof x, 1, stdin) == 1 && work[WORK] == 7.0f) {
+        LOGITS(x, work, z);
+        PROBABILITIES(z, p);
+        fwrite(z, sizeof z, 1, stdout);
+        fwrite(p, sizeof p, 1, stdout);
+    }
+    return work[WORK] == 7.0f ? 0 : 1;
+}
+END
+host() { # NAME: a program that runs the network NAME
+    local n=$1 upper=${1^^}
+    printf '#include "%s.h"\n' "$n"
+    for word in INPUTS WORK HEADS OUTPUTS; do echo "#define $word ${upper}_$word"; done
+    echo "#define LOGITS ${n}_logits"
+    if grep -q _probabilities "$n.h"; then echo "#define PROBABILITIES ${n}_probabilities"; else echo "#define PROBABILITIES(z, p) (void)p"; fi
+    echo '#include "main.h"'
+}
+for name in $names; do host $name >main_$name.c; done
+$python - $names <<'END'
+import sys, numpy as np
+rng = np.random.default_rng(3)
+sizes = {name: np.prod([int(v) for v in shape]) for name, *shape in map(str.split, open("list"))}
+for name in sys.argv[1:]:
+    rng.uniform(0, 255, (3, sizes[name])).astype("f4").tofile(f"{name}.f4")
+END
+cat >same_logits.py <<'END'
+import sys, numpy as np
+from tribikos import Model
+worst = 0
+for name in sys.argv[2:]:
+    model = Model(f"{name}.h5")
+    x = np.fromfile(f"{name}.f4", "f4").reshape(3, -1)
+    want, got = model.predict(x), np.fromfile(f"{name}.{sys.argv[1]}", "f4").reshape(3, -1)
+    z, p = got[:, : -model.outputs].reshape(want["logits"].shape), got[:, -model.outputs :]
+    # Sums of float32 in another order differ in proportion to their largest terms, so large logits differ more.
+    off = (abs(z - want["logits"]) / np.maximum(1, abs(want["logits"]).max())).max()
+    if "probabilities" in want and "method: " not in model.config:
+        off = max(off, abs(p - want["probabilities"]).max())
+    assert off < 1e-5, (name, off)
+    worst = max(worst, off)
+print(f"logits and probabilities differ by at most {worst:.1e}")
+END
+for compiler in gcc clang; do
+    command -v $compiler >/dev/null || { echo "SKIPPED: C by $compiler: it is not installed"; continue; }
+    wrong=0 level=-O1 # where gcc sees more to warn of
+    [ $compiler = gcc ] || level=-O0
+    for name in $names; do
+        $compiler -std=c99 -pedantic -Wall -Wextra -Werror $level -c $name.c -o $name.o && $compiler -std=c99 -Wall -Werror main_$name.c $name.o -lm -o main && ./main <$name.f4 >$name.$compiler || { echo "$name: $?"; wrong=1; }
+        uses=$(nm -u $name.o | awk '{ print $2 }' | grep -vxE 'expf|tanhf|fmaxf|memcpy|memset|_GLOBAL_OFFSET_TABLE_')
+        [ -z "$uses" ] || { echo "$name uses $uses"; wrong=1; }
+    done
+    check "$compiler compiles all of them, and they need libm only" test $wrong = 0
+    if [ -e "$TRB_BUILD/libtribikos.so" ]; then
+        check "$compiler: the library's logits" env PYTHONPATH="$TRB_SOURCE/tools/python" TRIBIKOS_LIBRARY="$TRB_BUILD/libtribikos.so" $python same_logits.py $compiler $names
+    fi
+done
+finish
