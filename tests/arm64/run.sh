@@ -51,5 +51,7 @@ tools/build "$scratch/build" -C tools/cmake/release.cmake -DTRB_ARCH=portable -D
     -DTRB_OpenBLAS_LIBRARY="$libraries/openblas-pthread/libopenblas.so.0"
 echo "== arm64: build: $((SECONDS - since)) s"
 since=$SECONDS
-ctest --test-dir "$scratch/build" -j "$(nproc)" --output-on-failure --no-tests=error -L unit "$@"
+# qemu 7.2 crashes when a process with several threads forks (lock.jobs). The other two take minutes.
+ctest --test-dir "$scratch/build" -j "$(nproc)" --output-on-failure --no-tests=error -L unit \
+    -E '^unit[.](lock[.]jobs|cache[.]damage|stop[.]products)$' "$@"
 echo "== arm64: unit tests: $((SECONDS - since)) s"
