@@ -107,6 +107,11 @@ typedef struct {
     const trb_schema *schema;
 } trb_data_files;
 
+/** Tell the format of a file by its first bytes, and by its size for the files of CIFAR. What is known to be no data set
+ * (a web page, an archive) is refused; any other text is taken for a table.
+ * \return TRB_OK; TRB_ECONFIG if there is no such file; TRB_EINPUT */
+trb_status trb_data_guess(const char *path, trb_format *format);
+
 /** Whether a name of `files` or `rows` is a pattern as in the shell: it has *, ? or [. */
 bool trb_data_has_patterns(const trb_data_files *files);
 /** Replace each pattern by the names of the files that match, in the order of their bytes. A name of a file that exists

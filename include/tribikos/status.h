@@ -12,6 +12,8 @@
 #ifndef TRB_STATUS_H
 #define TRB_STATUS_H
 
+#include <stdbool.h>
+
 #include <stddef.h>
 
 /* name, value, exit status, text. Values are ordered by severity. If ranks fail for different reasons, the most
@@ -39,6 +41,10 @@ const char *trb_status_text(trb_status st);
 
 /** The exit status of a process that ends with this status. Local. */
 int trb_status_exit(trb_status st);
+
+/** Whether memory, files or communication failed, rather than that something is wrong with what was given. Only the
+ * latter may be an answer, after which a program goes on. Local. */
+bool trb_status_is_failure(trb_status st);
 
 /** Record why something failed. Local, thread-safe.
  *

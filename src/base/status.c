@@ -42,6 +42,11 @@ int trb_status_exit(trb_status st)
     return 1;
 }
 
+bool trb_status_is_failure(trb_status st)
+{
+    return trb_status_exit(st) == 1;
+}
+
 /* Puts words in front of the message. A line that becomes too long is cut in the middle, because it begins with what
  * happened and ends with what to do. The function allocates nothing, since memory may be what is missing. */
 static void put_in_front(const char *fmt, va_list args)

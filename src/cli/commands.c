@@ -10,6 +10,8 @@
     }
 
 const trb__command trb__commands[TRB__COMMANDS] = {
+    {"init", "FILE ...", "look at the files of a data set, and print a configuration that runs",
+     .local = trb__command_init},
     {"run", "CONFIG", "train, cache, distil and evaluate, in one job",
      .stage = {trb_stage_check, trb_stage_train, trb_stage_cache, trb_stage_distill, trb__evaluate}, .flag = {RETRAIN}},
     {"train", "CONFIG", "train the members (--members=0-4,7: only these)", .stage = {trb_stage_train}},

@@ -46,7 +46,7 @@ struct trb__command {
     trb_status (*stage[TRB__STAGES])(trb_comm *world, const trb_config *c);
 };
 
-enum { TRB__COMMANDS = 13 };
+enum { TRB__COMMANDS = 14 };
 extern const trb__command trb__commands[TRB__COMMANDS];
 
 /** Set the limits of waiting (trb_comm_watch()) from the flags, or else the defaults. They hold until the configuration
@@ -68,6 +68,8 @@ trb_status trb__command_config(const trb__arguments *a);
 trb_status trb__command_verify(const trb__arguments *a);
 /** info FILE: print what a file of this program holds, or a summary of a run. Local. */
 trb_status trb__command_info(const trb__arguments *a);
+/** init FILE ...: print a commented configuration for the data set in these files. Local. */
+trb_status trb__command_init(const trb__arguments *a);
 /** compare RUN RUN ...: print the figures of several runs side by side, and what differs in their configurations.
  * Local. */
 trb_status trb__command_compare(const trb__arguments *a);

@@ -27,11 +27,13 @@ trb_status trb__run_config(const char *dir, trb_config **out)
 }
 
 /* The configuration of what is finished; NULL if there is none, or none that this version can read. */
-static trb_config *before(const trb_config *c)
+static trb_status before(const trb_config *c, trb_config **found)
 {
-    trb_config *found = NULL;
-    if (trb__run_config(c->run.dir, &found) != TRB_OK) trb_fail_clear();
-    return found;
+    *found = NULL;
+    const trb_status st = trb__run_config(c->run.dir, found);
+    if (st == TRB_OK || trb_status_is_failure(st)) return st;
+    trb_fail_clear();
+    return TRB_OK;
 }
 
 /* ---- the name of a report */
@@ -65,13 +67,14 @@ static void name_of_file(const trb_config *c, char name[TRB_NAME_MAX + 1])
 }
 
 /* Rank 0: choose the name of the report of this command; "" is that of the run's own set. */
-static void choose_name(const trb_config *c, char name[TRB_NAME_MAX + 1])
+static trb_status choose_name(const trb_config *c, char name[TRB_NAME_MAX + 1])
 {
     char path[TRB__PATH];
+    trb_config *own = NULL;
     (void)snprintf(name, TRB_NAME_MAX + 1, "%s", c->eval.name);
     (void)snprintf(path, sizeof path, "%s/report/report.json", c->run.dir);
-    if (name[0] != '\0' || !trb_file_exists(path)) return;
-    trb_config *own = before(c);
+    if (name[0] != '\0' || !trb_file_exists(path)) return TRB_OK;
+    TRB_TRY(before(c, &own));
     if (own != NULL && !same_set(own, c)) {
         if (strcmp(c->eval.split, "test") == 0)
             name_of_file(c, name);
@@ -79,12 +82,13 @@ static void choose_name(const trb_config *c, char name[TRB_NAME_MAX + 1])
             (void)snprintf(name, TRB_NAME_MAX + 1, "%s", c->eval.split);
     }
     trb_config_destroy(own);
+    return TRB_OK;
 }
 
 trb_status trb__name_report(trb_comm *world, trb_config *c)
 {
     char name[TRB_NAME_MAX + 1] = "", *copy = NULL;
-    if (trb_comm_rank(world) == 0) choose_name(c, name);
+    TRB_TRY(trb_agree(world, trb_comm_rank(world) == 0 ? choose_name(c, name) : TRB_OK));
     TRB_TRY(trb_comm_bcast(world, name, sizeof name, 0));
     TRB_TRY(trb_agree(world, trb_strdup(name, &copy)));
     trb_free(c->eval.name);
@@ -142,8 +146,9 @@ trb_status trb__publish_config(trb_config *c)
         trb_info("%s may only be read: nothing was left to do, and nothing was written", c->run.dir);
         return TRB_OK;
     }
-    trb_config *was = before(c);
+    trb_config *was = NULL;
     (void)snprintf(path, sizeof path, "%s/config.yaml", c->run.dir);
+    TRB_TRY(before(c, &was));
     if (was != NULL && !trains_all(c)) TRB_GO(differs_for_others(was, c, &differs));
     if (differs) {
         trb_info("%s stays as it is, because it is the configuration of the other members; what these were trained "

@@ -130,7 +130,9 @@ trb_status trb_data_match(const trb_data_files *f, char **text)
     first.files = pair;
     first.n_files = f->n_files % 2 == 0 ? 2 : 1;
     first.n_rows = 0;
-    if (trb__data_units(&first, &width, &n) != TRB_OK) {
+    st = trb__data_units(&first, &width, &n);
+    if (trb_status_is_failure(st)) goto done;
+    if (st != TRB_OK) {
         trb_fail_clear(); /* reading says what is wrong */
         width = 1;
     }

@@ -11,36 +11,36 @@ static bool ends_in(const char *name, const char *end)
 }
 
 /* Whether a file holds labels: one value a row. A file that cannot be opened is none; reading it will say why. */
-static bool holds_labels(const trb_data_files *f, const char *name)
+static trb_status holds_labels(const trb_data_files *f, const char *name, bool *labels)
 {
     char *path = NULL;
     trb__stored s;
     trb__array a;
-    if (trb__data_path(f->root, name, &path) != TRB_OK) return false;
-    const bool opened = trb__stored_open(f, path, &s, &a) == TRB_OK;
-    const bool labels = opened && a.ndim == 1;
-    if (opened)
-        trb__stored_close(&s);
-    else
-        trb_fail_clear();
+    TRB_TRY(trb__data_path(f->root, name, &path));
+    const trb_status st = trb__stored_open(f, path, &s, &a);
+    *labels = st == TRB_OK && a.ndim == 1;
+    if (st == TRB_OK) trb__stored_close(&s);
     trb_free(path);
-    return labels;
+    if (trb_status_is_failure(st)) return st;
+    if (st != TRB_OK) trb_fail_clear();
+    return TRB_OK;
 }
 
 /* idx and npy come in pairs, samples and labels. Where no labels are needed there may be samples alone. An npz holds
  * both. */
-static size_t width_of(const trb_data_files *f)
+static trb_status find_width(const trb_data_files *f, size_t *width)
 {
     const bool paired = f->format == TRB_FORMAT_IDX || (f->format == TRB_FORMAT_NPY && !ends_in(f->files[0], ".npz"));
-    if (!paired) return 1;
-    if (f->labels == TRB_LABELS_NEEDED) return 2;
-    return f->n_files % 2 == 0 && holds_labels(f, f->files[1]) ? 2 : 1;
+    bool labels = paired && f->labels == TRB_LABELS_NEEDED;
+    if (paired && !labels && f->n_files % 2 == 0) TRB_TRY(holds_labels(f, f->files[1], &labels));
+    *width = labels ? 2 : 1;
+    return TRB_OK;
 }
 
 trb_status trb__data_units(const trb_data_files *f, size_t *width, size_t *n_units)
 {
     if (f->n_files == 0) return trb_fail(TRB_ECONFIG, "data: expected at least one file, got 0 files");
-    *width = width_of(f);
+    TRB_TRY(find_width(f, width));
     *n_units = f->n_files / *width;
     if (f->n_files % *width != 0)
         return trb_fail(

@@ -374,8 +374,10 @@ static trb_status complete(trb_comm *world, const trb_config *c, trb_cache_spec 
     }
     TRB_GO(check_shards(world, spec, dir, 0, logits, all));
     for (size_t i = 0; i < logits; i++) *kept += all[i].good;
-    if (trb_comm_rank(world) == 0) w.later = trb__outlook(c, s, TRB__AFTER_CACHE);
-    if (trb_comm_rank(world) == 0) w.all = trb__outlook(c, s, TRB__AFTER_MEMBERS) - w.later;
+    if (trb_comm_rank(world) == 0) st = trb__outlook(c, s, TRB__AFTER_CACHE, &w.later);
+    if (trb_comm_rank(world) == 0 && st == TRB_OK) st = trb__outlook(c, s, TRB__AFTER_MEMBERS, &w.all);
+    TRB_GO(trb_agree(world, st));
+    w.all -= w.later;
     TRB_GO(write_shards(world, &w, &s->data, "shards", write_unit, 0, logits, all));
     for (size_t i = 0; i < logits; i++) payload[i] = all[i].payload;
 done:

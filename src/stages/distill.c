@@ -520,9 +520,11 @@ static trb_status distill(trb_comm *world, const trb_config *c, const trb__datas
     if (leads) trb_folder_sweep(trb__run_path(c, "student/%s", o->name).text);
     if (leads) trb_folder_sweep(d.place.folder.text);
     TRB_GO(trb__checkpoint_find(world, c, &d.place, &d.from));
-    TRB_GO(trb_agree(world, prepare(&d, i)));
-    if (leads) d.later = trb__outlook_students(c, s, i + 1);
-    if (leads) d.work = trb__outlook_students(c, s, i) - d.later;
+    st = prepare(&d, i);
+    if (leads && st == TRB_OK) st = trb__outlook_students(c, s, i + 1, &d.later);
+    if (leads && st == TRB_OK) st = trb__outlook_students(c, s, i, &d.work);
+    TRB_GO(trb_agree(world, st));
+    d.work -= d.later;
     TRB_GO(open_readings(&d, cache));
     d.t.reader = d.reading.reader;
     if (is_cut(&d)) TRB_GO(trb_agree(world, trb_rounds_open(&d.grid, d.t.rows * statistics_width(&d.t), &d.t.rounds)));

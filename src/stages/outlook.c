@@ -20,50 +20,60 @@ void trb__outlook_whole(void)
     whole = true;
 }
 
-/* A network that cannot be made here is refused elsewhere, with a message. */
-static double or_nothing(trb_status st, trb_net *net, double work)
+/* A network that is refused here is refused elsewhere too, with a message. */
+static trb_status unless_refused(trb_status st)
 {
-    trb_net_destroy(net);
-    if (st != TRB_OK) trb_fail_clear();
-    return st == TRB_OK ? work : 0.0;
+    if (st == TRB_OK || trb_status_is_failure(st)) return st;
+    trb_fail_clear();
+    return TRB_OK;
 }
 
-static double phase(const trb_config *c, const trb__dataset *s, size_t i, size_t heads, uint64_t epochs)
+/* Add the work of a phase. */
+static trb_status phase(const trb_config *c, const trb__dataset *s, size_t i, size_t heads, uint64_t epochs,
+                        double *work)
 {
     trb_net *net = NULL;
     const trb_status st = trb__student_net(c, i, &s->data, heads, &net);
-    return or_nothing(st, net, st == TRB_OK ? trb__work_of_training(&c->student[i].fit, s, net, epochs) : 0.0);
+    if (st == TRB_OK) *work += trb__work_of_training(&c->student[i].fit, s, net, epochs);
+    trb_net_destroy(net);
+    return unless_refused(st);
 }
 
-double trb__outlook_students(const trb_config *c, const trb__dataset *s, size_t first)
+trb_status trb__outlook_students(const trb_config *c, const trb__dataset *s, size_t first, double *work)
 {
     const size_t M = c->members.count;
-    double work = 0.0;
+    *work = 0.0;
     for (size_t i = first; i < c->n_students; i++) {
         const trb_student_opts *o = &c->student[i];
         if (trb_file_exists(trb__run_path(c, "student/%s/weights.h5", o->name).text)) continue;
-        work += phase(c, s, i, trb_method_heads(o->method, 1, M), o->phase1_epochs);
-        work += phase(c, s, i, trb_method_heads(o->method, 2, M), o->fit.epochs);
+        TRB_TRY(phase(c, s, i, trb_method_heads(o->method, 1, M), o->phase1_epochs, work));
+        TRB_TRY(phase(c, s, i, trb_method_heads(o->method, 2, M), o->fit.epochs, work));
     }
-    return work;
+    return TRB_OK;
 }
 
-static double cache(const trb_config *c, const trb__dataset *s)
+/* Add the work of the cache. */
+static trb_status cache(const trb_config *c, const trb__dataset *s, double *work)
 {
     double macs = 0.0;
-    if (trb_file_exists(trb__run_path(c, "cache/manifest.h5").text)) return 0.0;
+    if (trb_file_exists(trb__run_path(c, "cache/manifest.h5").text)) return TRB_OK;
     for (size_t m = 0; m < c->members.count; m++) {
         trb_net *net = NULL;
         const trb_status st = trb__member_net(c, m, &s->data, &net);
-        macs += or_nothing(st, net, st == TRB_OK ? trb_net_macs(net) : 0.0);
+        if (st == TRB_OK) macs += trb_net_macs(net);
+        trb_net_destroy(net);
+        TRB_TRY(unless_refused(st));
     }
-    return macs * (double)c->cache.views * (double)s->data.n;
+    *work += macs * (double)c->cache.views * (double)s->data.n;
+    return TRB_OK;
 }
 
-double trb__outlook(const trb_config *c, const trb__dataset *s, trb__outlook_after after)
+trb_status trb__outlook(const trb_config *c, const trb__dataset *s, trb__outlook_after after, double *work)
 {
-    if (!whole) return 0.0;
-    return trb__outlook_students(c, s, 0) + (after == TRB__AFTER_MEMBERS ? cache(c, s) : 0.0);
+    *work = 0.0;
+    if (!whole) return TRB_OK;
+    TRB_TRY(trb__outlook_students(c, s, 0, work));
+    return after == TRB__AFTER_MEMBERS ? cache(c, s, work) : TRB_OK;
 }
 
 /* ---- the members */

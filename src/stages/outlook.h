@@ -14,9 +14,9 @@ void trb__outlook_whole(void);
 /** The work that follows the training of the members, or the cache, in this process, as far as its files do not exist
  * yet; 0 if the process runs only this stage. Local, for rank 0. */
 typedef enum { TRB__AFTER_MEMBERS, TRB__AFTER_CACHE } trb__outlook_after;
-double trb__outlook(const trb_config *c, const trb__dataset *s, trb__outlook_after after);
+trb_status trb__outlook(const trb_config *c, const trb__dataset *s, trb__outlook_after after, double *work);
 /** The work of the students from number `first` on that have no weights yet. Local, for rank 0. */
-double trb__outlook_students(const trb_config *c, const trb__dataset *s, size_t first);
+trb_status trb__outlook_students(const trb_config *c, const trb__dataset *s, size_t first, double *work);
 
 /** The members of one job, and how far they are. Groups of ranks take them from a queue. */
 typedef struct {

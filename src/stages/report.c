@@ -123,6 +123,7 @@ trb_status trb__report_expect(const trb_config *c, uint64_t evaluated_on)
     TRB_TRY(trb_file_read_text(path, LARGEST, &text));
     const trb_status st = is_on(path, text, c->eval.split, digest, &same);
     trb_free(text);
+    if (trb_status_is_failure(st)) return st;
     if (st != TRB_OK) trb_fail_clear(); /* a damaged report is written anew */
     if (same) return TRB_OK;
     return trb_fail(TRB_EINTEGRITY,

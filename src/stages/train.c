@@ -278,12 +278,13 @@ static int group_color(const trb_comm *world, const trb_config *c, const todo_li
 static trb_status oversee(const trb_config *c, const trb__dataset *s, const todo_list *todo, trb__overview *all)
 {
     const bool leads = trb_comm_rank(all->world) == 0;
-    double work = 0.0;
+    double work = 0.0, later = 0.0;
     all->n = todo->n;
     all->member = todo->member;
     all->cost = todo->cost;
     for (size_t i = 0; leads && i < todo->n; i++) work += todo->cost[i];
-    return trb__overview_begin(all, work, leads ? trb__outlook(c, s, TRB__AFTER_MEMBERS) : 0.0);
+    if (leads) TRB_TRY(trb__outlook(c, s, TRB__AFTER_MEMBERS, &later));
+    return trb__overview_begin(all, work, later);
 }
 
 trb_status trb_stage_train(trb_comm *world, const trb_config *c)

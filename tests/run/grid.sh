@@ -85,22 +85,29 @@ check "a quarter of it is a quarter of both losses" awk '
     { n++; d = $5 - 0.25 * $1 - 0.75 * $3; if (!(d * d < 1e-12 * $5 * $5)) exit 1 } END { exit n != 2 }' \
     <(paste -d' ' "$work/all/epochs" "$work/none/epochs" "$work/both/epochs")
 
-# Each of two ranks sees the shards of its own three members alone.
+# Each of two ranks sees the shards of its own three members alone: one folder is another on each, as on two machines.
 for r in 0 1; do
     mkdir -p "$work/host$r/run/cache"
     cp -r "$work/run/cache" "$work/host$r/run"
     ln -s "$work/run/members" "$work/host$r/run"
 done
 rm "$work"/host0/run/cache/v0?/m00[345]-* "$work"/host1/run/cache/v0?/m00[012]-*
-place() { echo "-n 1 -wdir $work/host$1 $TRB_BUILD/tribikos distill $conf --run.dir=run --student.head_lanes=6 --student.head_groups=$2"; }
-mpirun $(place 0 2) : $(place 1 2) >"$work/out" 2>"$work/err" </dev/null || cat "$work/err"
-distil one 1 1 --student.head_lanes=6 >"$work/expected"
-students "$work/host0/run" >"$work/got"
-check "other members' shards may be absent" cmp -s "$work/expected" "$work/got"
-rm -r "$work/host0/run/student"
-status=0
-mpirun $(place 0 1) : $(place 1 1) >"$work/out" 2>"$work/err" </dev/null || status=$?
-check "in one group they may not (exit $status)" test $status != 0
+mkdir "$work/here"
+printf '#!/bin/bash\nmount --bind "$1" "%s/here" && exec "${@:2}"\n' "$work" >"$work/there"
+chmod +x "$work/there"
+place() { echo "-n 1 unshare --mount $work/there $work/host$1 $TRB_BUILD/tribikos distill $conf --run.dir=$work/here/run --student.head_lanes=6 --student.head_groups=$2"; }
+if unshare --mount true 2>/dev/null; then
+    mpirun $(place 0 2) : $(place 1 2) >"$work/out" 2>"$work/err" </dev/null || cat "$work/err"
+    distil one 1 1 --student.head_lanes=6 >"$work/expected"
+    students "$work/host0/run" >"$work/got"
+    check "other members' shards may be absent" cmp -s "$work/expected" "$work/got"
+    rm -r "$work/host0/run/student"
+    status=0
+    mpirun $(place 0 1) : $(place 1 1) >"$work/out" 2>"$work/err" </dev/null || status=$?
+    check "in one group they may not (exit $status)" test $status != 0
+else
+    echo "SKIPPED: ranks that see other shards: this machine allows no namespaces"
+fi
 
 refuses() { # RANKS PATTERN ARGUMENT...
     local n=$1 pattern=$2 status=0

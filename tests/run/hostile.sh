@@ -118,7 +118,7 @@ shard = "cache/v00/m000-s00000.h5"
 shards = [
     ("logits of float64", anew("logits", data=logits.astype("<f8")), "logits is float64"),
     ("logits of integers", anew("logits", data=logits.astype("<i4")), "logits is int32"),
-    ("logits turned round", anew("logits", data=logits.T), "logits and sample_id do not have the 16 rows"),
+    ("logits turned round", anew("logits", data=logits.T), r"logits is float32 \[3\]\[16\], expected"),
     ("logits of more outputs", anew("logits", data=np.zeros((16, 4), "<f4")), r"is float32 \[16\]\[4\], expected"),
     ("logits claim a petabyte", low("logits", (HUGE,), f4, bomb), "claims .* bytes of it are stored"),
     ("logits are a view", virtual("logits", (16, 3), "<f4", "."), "is virtual"),
@@ -127,7 +127,7 @@ shards = [
     ("other ids", anew("sample_id", data=ids + 1), "sample_id does not run from first_row upwards"),
     ("a number of int64", attribute("rows", 16, dtype="<i8"), "attribute rows is no uint64"),
     ("two numbers", attribute("rows", [16, 16], dtype="<u8"), "attribute rows is no single value"),
-    ("absurd rows", attribute("rows", (1 << 64) - 1, dtype="<u8"), "do not have the 18446744073709551615 rows"),
+    ("absurd rows", attribute("rows", (1 << 64) - 1, dtype="<u8"), "rows is 18446744073709551615, expected 16"),
     ("no digest", attribute("payload_digest", None), "no attribute payload_digest"),
     ("a text where a number belongs", attribute("member", b"0"), "attribute member is no uint64"),
     ("a number where a text belongs", attribute("format", 1, dtype="<u8"), "attribute format is no text"),

@@ -48,7 +48,7 @@ for n in 2 3; do
         check "member $m on $n ranks has the bits of one rank" cmp -s one/members/m00$m/weights.h5 many-$n/members/m00$m/weights.h5
     done
 done
-refused "another weighting" 3 'was trained with `class_weight: balanced`, the configuration asks for the default' train base.yaml --run.dir=one \
+refused "another weighting" 3 '(m000, m001: `train.class_weight` was balanced and is at its default now)' train base.yaml --run.dir=one \
     --train.label_smoothing=0.2 --train.augment='[mixup 0.3]'
 mpi 1 train base.yaml --run.dir=plain || cat err
 check "a network without these keys says nothing of them" test "$(tribikos info plain/members/m000/weights.h5 | grep -cE 'class_weight|smoothing')" = 0

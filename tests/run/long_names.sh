@@ -40,7 +40,7 @@ eval: {ood: [$other], corruptions: [contrast, rotation]}
 ood: {$other: {files: [t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte]}}
 END
 mpi 1 plan "$conf" || { cat "$work/err"; bad "plan"; finish; }
-check "plan names all stages, with times and memory" test "$(grep -cE "^distill ($first|$second)  " "$work/out")" = 4 || cat "$work/out"
+check "plan names all stages, with times and memory" test "$(grep -cE "^distill ($first|$second)  " "$work/out")" = 6 || cat "$work/out"
 mpi 2 run "$conf" || { cat "$work/err"; bad "run"; finish; }
 cp "$work/out" "$work/table"
 check "the report names all of them" $python - "$run/report" $first $second $other <<'END'

@@ -46,8 +46,9 @@ done
 # Shards are read as a whole, to see whether they are good, and for a student: a signal does not wait for the last of them.
 mkdir "$work/reading"
 cp -r "$work/calm/members" "$work/calm/cache" "$work/reading"
-for stage in cache distill; do
-    TRB_FAULT=file.open:3:1:usr1 mpi 2 $stage "$conf" --run.dir="$work/reading"
+for at in "cache 3" "distill 5"; do
+    read -r stage nth <<<"$at"
+    TRB_FAULT=file.open:$nth:1:usr1 mpi 2 $stage "$conf" --run.dir="$work/reading"
     check "$stage, while shards are read: exit status 75" test $? = 75
     check "$stage, while shards are read: nothing is begun" grep -q '^stopped by SIGUSR1' "$work/err"
 done

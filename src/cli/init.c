@@ -1,0 +1,155 @@
+/* `tribikos init`: looks at the files of a training set, and prints a configuration that runs. What it chooses is a
+ * beginning: small networks, few epochs, a tenth of the samples held out, on which the report is made. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "commands.h"
+#include "tribikos/census.h"
+#include "tribikos/data.h"
+#include "tribikos/memory.h"
+#include "tribikos/number.h"
+#include "tribikos/text.h"
+
+static const char *const formats[] = {
+    [TRB_FORMAT_IDX] = "idx",   [TRB_FORMAT_CIFAR10] = "cifar10", [TRB_FORMAT_CIFAR100] = "cifar100",
+    [TRB_FORMAT_HDF5] = "hdf5", [TRB_FORMAT_TABLE] = "table",     [TRB_FORMAT_NPY] = "npy"};
+
+/* More distinct labels than this among few samples each are targets, not classes. */
+enum { MANY_CLASSES = 100, ROWS_A_CLASS = 5 };
+
+/* Labels are taken for classes unless they cannot be, or are too many for the samples. */
+static trb_status load(trb_data_files *files, trb_data *d)
+{
+    files->task = TRB_TASK_CLASSES;
+    trb_status st = trb_data_load(files, d);
+    const bool classes = st == TRB_OK && (d->classes <= MANY_CLASSES || d->n >= ROWS_A_CLASS * d->classes);
+    if (classes || st == TRB_ECONFIG || st == TRB_EIO || st == TRB_ENOMEM) return st;
+    if (files->format != TRB_FORMAT_TABLE && files->format != TRB_FORMAT_HDF5 && files->format != TRB_FORMAT_NPY)
+        return st;
+    char *why = NULL;
+    if (st == TRB_OK)
+        trb_data_clear(d);
+    else
+        TRB_TRY(trb_strdup(trb_fail_message(), &why));
+    trb_fail_clear();
+    files->task = TRB_TASK_REGRESSION;
+    const trb_status as_targets = trb_data_load(files, d);
+    /* If it is neither, the first reason says more. */
+    if (as_targets != TRB_OK && why != NULL) (void)trb_fail(as_targets, "%s", why);
+    trb_free(why);
+    return as_targets;
+}
+
+/* Layers of a member, and where the heads of a student begin. \param[out] split  its text */
+static void choose_layers(const trb_data *d, char layers[160], const char **split)
+{
+    const size_t K = d->task == TRB_TASK_CLASSES ? d->classes : 2,
+                 side = d->shape.h < d->shape.w ? d->shape.h : d->shape.w;
+    *split = "2";
+    if (side >= 24 && d->shape.c == 1) {
+        (void)snprintf(layers, 160, "lenet5 %zu", K);
+        *split = "conv2";
+    } else if (side >= 24) {
+        (void)snprintf(layers, 160, "cifar-resnet8 %zu", K);
+        *split = "stage3.block1";
+    } else if (side >= 6) {
+        (void)snprintf(layers, 160, "conv 16 3 pad 1, relu, conv 32 3 pad 1, relu, globalpool, dense %zu", K);
+    } else {
+        (void)snprintf(layers, 160, "dense 64, relu, dense 64, relu, dense %zu", K);
+    }
+}
+
+static void print_names(const trb_schema *s)
+{
+    if (s == NULL || s->n_inputs == 0 || s->input[0].name == NULL) return;
+    char text[400];
+    trb_text names = trb_text_in(text, sizeof text);
+    for (size_t i = 0; i < s->n_inputs; i++) trb_text_add(&names, "%s%s", i > 0 ? ", " : "", s->input[i].name);
+    (void)printf("  # inputs: %s\n", trb_printable(text));
+    if (s->target != NULL) (void)printf("  # data.target, the column to predict: %s\n", trb_printable(s->target));
+}
+
+/* A name as YAML: between double quotes, as in JSON, where it could mean something else. */
+static void print_list(size_t n, char *const *name)
+{
+    for (size_t i = 0; i < n; i++) {
+        trb_text quoted = {0};
+        char *text = NULL;
+        trb_text_quoted(&quoted, name[i]);
+        if (trb_text_take(&quoted, &text) == TRB_OK) (void)printf("%s%s", i > 0 ? ", " : "", text);
+        trb_free(text);
+    }
+}
+
+static bool has_words(const trb_data *d)
+{
+    return d->schema != NULL && d->schema->n_classes > 0;
+}
+
+/* Describe the labels. If they are not counted from 0, the configuration counts them from the first that occurs. */
+static trb_status print_labels(trb_data *d)
+{
+    char text[200];
+    trb_label_counts counts = {0};
+    trb_text list = trb_text_in(text, sizeof text);
+    if (has_words(d)) {
+        for (size_t k = 0; k < d->schema->n_classes; k++)
+            trb_text_add(&list, "%s%s", k > 0 ? ", " : "", d->schema->class_name[k]);
+        (void)printf("  # %zu classes: %s\n", d->classes, trb_printable(text));
+        return TRB_OK;
+    }
+    TRB_TRY(trb_labels_count(d, d->n, NULL, d->classes, &counts));
+    trb_labels_list(&counts, true, &list);
+    (void)printf("  # %zu classes, labels %s\n", counts.seen, text);
+    if (counts.first > 0) (void)printf("  labels_from: %zu # the label of the first class\n", counts.first);
+    d->classes -= counts.first;
+    trb_label_counts_clear(&counts);
+    return TRB_OK;
+}
+
+static trb_status print_config(const trb_data_files *files, trb_data *d)
+{
+    char layers[160], samples[TRB_NUMBER_BYTES];
+    const char *split = NULL;
+    size_t held_out = d->n / 10, batch = 8;
+    while (batch < 128 && batch * 40 < d->n) batch *= 2;
+    (void)printf("# Made by `tribikos init`: a beginning, to be changed. `tribikos config --help` explains every key.\n"
+                 "#     mpirun -n 2 tribikos run THIS_FILE\n"
+                 "run:\n  dir: runs/first\n\ndata:\n  task: %s\n  format: %s\n  train: [",
+                 d->task == TRB_TASK_CLASSES ? "classes" : "regression", formats[files->format]);
+    print_list(files->n_files, files->files);
+    (void)printf("]\n  # %s samples of ", trb_number_grouped(d->n, samples));
+    if (d->shape.h * d->shape.w == 1)
+        (void)printf("%zu inputs\n", d->shape.c);
+    else
+        (void)printf("%zu x %zu x %zu\n", d->shape.c, d->shape.h, d->shape.w);
+    print_names(d->schema);
+    if (d->task == TRB_TASK_CLASSES) TRB_TRY(print_labels(d));
+    choose_layers(d, layers, &split);
+    (void)printf("  validation: %zu # held out of the training\n"
+                 "  # test: [FILE] # then leave out eval.split\n\n"
+                 "members:\n  count: 4\n\n"
+                 "train: # one member\n  layers: [%s]\n  epochs: 10\n  batch: %zu\n\n"
+                 "students: [hydra, kd] # a head a member, and one head for the mean of all\n"
+                 "student:\n  split: %s # where the heads begin\n  phase1_epochs: 5\n  epochs: 10\n  batch: %zu\n\n"
+                 "eval:\n  split: validation\n",
+                 held_out < 1 ? 1 : held_out, layers, batch, split, batch);
+    return TRB_OK;
+}
+
+trb_status trb__command_init(const trb__arguments *a)
+{
+    trb_data d = {0};
+    if (a->n_operands == 0 || a->n_flags > 0)
+        return trb_fail(TRB_ECONFIG, "`tribikos init` takes the files of a training set, e.g. train.csv, and no flags");
+    trb_data_files files = {.root = "", .n_files = a->n_operands, .files = a->operand, .labels = TRB_LABELS_NEEDED};
+    TRB_TRY(trb_data_guess(a->operand[0], &files.format));
+    TRB_TRY(load(&files, &d));
+    const trb_status st =
+        d.n < 20
+            ? trb_fail(TRB_EINPUT, "%s: has %zu samples; at least 20 are needed to hold some out", a->operand[0], d.n)
+            : print_config(&files, &d);
+    trb_data_clear(&d);
+    return st;
+}
