@@ -33,7 +33,7 @@ printf 'train.lr: \e[2J\n' | cat set.yaml - >control.yaml
 shows "a file" 2 'control.yaml:7: not valid YAML: control characters' train control.yaml
 shows "a list" 2 'key `students`: not valid YAML: control characters' train set.yaml "--students=[$esc[2J]"
 shows "a key" 2 'unknown' train set.yaml "--train.$c1""2J=3"
-shows "a file's name" 2 'No such file' train set.yaml "--data.train=[\"x\\e[31m\"]"
+shows "a file's name" 2 'no file matches' train set.yaml "--data.train=[\"x\\e[31m\"]"
 sed "7s/[0-9.]*,/$esc[2J$c1,/" table.csv >cell.csv
 shows "a cell" 3 'cell.csv:7: column 0: expected a number, got `\?\[2J\?' train set.yaml --data.train=[cell.csv]
 other=ot$esc[2Jher
