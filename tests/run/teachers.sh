@@ -40,9 +40,15 @@ for name, values in dict(
         column=y[:, None], onehot=np.eye(K, dtype=int)[y], from_one=y + 1, stray=np.where(np.arange(N) == 3, 255, y),
         negative=np.where(np.arange(N) == 4, -1, y), words=np.array(["cat", "dog"])[y % 2], short=y[:-1], target=target, raw=raw,
         standard=standard, missing=missing, nhwc=images, nchw=np.moveaxis(images, -1, 1), cube=images[:, :3, :3],
+        far=x + 1.6e9, target_far=target + 1.6e9, wide=x.astype("f8"), narrow=x.astype("f4"),
         shifted=z + np.array([0., 1., 2.])[:, None, None], log=np.log(p)).items():
     np.save(name, values)
 END
+
+check "samples of float64 are those of float32" $python -c '
+import numpy as np, cache_write
+of = lambda name: cache_write.data_digest(np.load(name), np.load("y.npy"))
+assert of("wide.npy") == of("narrow.npy") != of("x.npy")'
 
 # refused: "WORDS | ARGUMENTS": exit 1, one line with these words, and no manifest.
 while IFS='|' read -r words arguments; do
@@ -52,6 +58,8 @@ while IFS='|' read -r words arguments; do
         "$(grep -c Traceback err)" = 0 -a ! -e made/cache/manifest.h5 || cat err
 done <<'END'
 member 0 gives probabilities (no value below 0, every row sums to 1), expected logits | --y y.npy --logits p.npy
+column or channel 0 of the samples lies so far from zero | --y y.npy --logits z.npy --x far.npy
+targets lie so far from zero | --y target_far.npy --logits standard.npy --task regression
 cache_write takes --probabilities | --y y.npy --logits half.npy
 gives shares or votes (no value below 0, every row sums to 100) | --y y.npy --logits percent.npy
 every row sums to 50), expected logits: divide by the sum | --y y.npy --logits votes.npy

@@ -83,15 +83,31 @@ def channels_first(x, layout="auto"):
     return np.moveaxis(x, -1, 1) if layout_of(np.shape(x), layout) == "nhwc" else x
 
 
+def as_stored(x):
+    """Samples as the program holds them: uint8 as it is, other numbers as float32. The program subtracts a constant from
+    values that lie so far from zero that float32 loses their digits (trb__spread_offset() of src/data); this does not."""
+    if x.dtype in (np.uint8, np.float32):
+        return x
+    if x.dtype.kind not in "biuf":
+        raise ValueError(f"samples are {x.dtype}, expected numbers")
+    if not np.isfinite(x).all():
+        raise ValueError("samples are not finite")
+    wide, single = x.astype(np.float64), x.astype(np.float32)
+    axes = (0,) if x.ndim == 2 else tuple(range(x.ndim)) if x.ndim == 3 else (0, 2, 3)
+    lost = abs(wide - single).max(axis=axes) > 1e-4 * wide.std(axis=axes)
+    if lost.any():
+        raise ValueError(f"column or channel {np.flatnonzero(lost)[0]} of the samples lies so far from zero that float32 loses its "
+                         "digits; subtract a constant from it, here and in the data set's own file")
+    return single
+
+
 def data_digest(x, y, task="classes", layout="auto"):
-    """Digest of a data set: samples as stored (uint8 or float32), then labels or targets, unless y is None."""
+    """Digest of a data set: samples as the program holds them, then labels or targets, unless y is None."""
     x = np.asarray(x)
-    if x.dtype not in (np.uint8, np.float32):
-        raise ValueError(f"samples are {x.dtype}, expected uint8 or float32, as in the data set's own file")
     y = truth(y, task)
     if y is not None and len(y) != len(x):
         raise ValueError(f"there are {len(x)} samples and {len(y)} labels or targets, expected one for each")
-    return digest(channels_first(x, layout), *([] if y is None else [y]))
+    return digest(as_stored(channels_first(x, layout)), *([] if y is None else [y]))
 
 
 def view_text(recipe, mean=None, held_out=0, split_seed=0, scale=None, floats=False):

@@ -31,8 +31,12 @@ def truth(y, task):
         raise ValueError(f"{what} are of type {y.dtype}, the first one is {y[:1].tolist()}; expected numbers"
                          + (", from 0 on: numpy.unique(y, return_inverse=True)[1]" if task == "classes" else ""))
     if task == "regression":
-        with np.errstate(over="ignore"):
-            return first_bad(y.astype("<f4"), lambda t: ~np.isfinite(t), "a target that float32 can hold")
+        with np.errstate(over="ignore", invalid="ignore"):
+            single = y.astype("<f4")
+            if len(y) and np.isfinite(single).all() and (abs(y - single) > 1e-4 * y.std()).any():
+                raise ValueError("targets lie so far from zero that float32 loses their digits; subtract a constant from them, here "
+                                 "and in the data set's own file")
+            return first_bad(single, lambda t: ~np.isfinite(t), "a target that float32 can hold")
     if y.dtype.kind == "f":
         first_bad(y, lambda t: t != np.rint(t), "a whole number; a label is the number of a class, from 0 on "
                   "(is this the right column? targets of a regression need task=\"regression\", --task regression)")
