@@ -29,6 +29,13 @@ static const struct {
     {"l2", "weight_decay"},
     {"betas", "beta1"},
     {"epsilon", "eps"},
+    {"patience", "early_stopping"},
+    {"path", "data.root"},
+    {"num_classes", "layers"}, /* the number of the last `dense` */
+    {"n_classes", "layers"},
+    {"out_features", "layers"},
+    {"target_column", "data.target"},
+    {"label_column", "data.target"},
     {"grad_clip", "clip"},
     {"clip_norm", "clip"},
     {"max_grad_norm", "clip"},
