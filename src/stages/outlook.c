@@ -129,8 +129,9 @@ bool trb__overview_show(void *overview, uint64_t before, uint64_t done, uint64_t
     if (o->leads) trb_comm_work(true, o->item, (double)before / (double)steps, (double)done / (double)steps);
     if (trb_comm_rank(o->world) != 0 || !trb_progress_due(&o->progress)) return false;
     const uint64_t epochs = steps / each, epoch = done / each + 1;
-    (void)snprintf(own, sizeof own, "; member %llu: epoch %llu of %llu %s", (unsigned long long)o->member[o->item],
-                   (unsigned long long)(epoch < epochs ? epoch : epochs), (unsigned long long)epochs, note);
+    (void)snprintf(own, sizeof own, "; member %llu: epoch %llu of %llu%s%s", (unsigned long long)o->member[o->item],
+                   (unsigned long long)(epoch < epochs ? epoch : epochs), (unsigned long long)epochs,
+                   note[0] == '\0' ? "" : " ", note);
     show_all(o, own);
     return true;
 }
