@@ -152,7 +152,8 @@ static trb_status put_networks(trb__graph *g, size_t n, const trb_trained *const
     trb__label all = {""};
     for (size_t i = 0; i < n; i++) {
         trb__label logits;
-        (void)snprintf(prefix, sizeof prefix, n > 1 ? "members.%zu." : "", i);
+        prefix[0] = '\0';
+        if (n > 1) (void)snprintf(prefix, sizeof prefix, "members.%zu.", i);
         g->prefix = prefix;
         TRB_TRY(trb__layers_put(g, models[i], "x", &logits));
         trb_buffer how = {0};

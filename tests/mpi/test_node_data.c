@@ -94,6 +94,7 @@ static void it_is_held_once(trb_comm *w)
     scene_strike(w, &of);
 }
 
+/* By one rank; and by rank 0, which looks at all of them first to see how they are to be read. */
 static void each_file_is_opened_once(trb_comm *w)
 {
     scene of;
@@ -104,8 +105,8 @@ static void each_file_is_opened_once(trb_comm *w)
         char x[8], y[8];
         (void)snprintf(x, sizeof x, "/x%zu", u);
         (void)snprintf(y, sizeof y, "/y%zu", u);
-        const bool mine = (int)u % trb_comm_size(w) == trb_comm_rank(w);
-        CHECK(opens_of(x) == mine && opens_of(y) == mine);
+        const int mine = (int)u % trb_comm_size(w) == trb_comm_rank(w), looks = trb_comm_rank(w) == 0;
+        CHECK(opens_of(x) == mine + looks && opens_of(y) == mine + looks);
     }
     scene_strike(w, &of);
 }
