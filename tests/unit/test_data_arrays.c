@@ -229,6 +229,22 @@ static void without_labels(void **state)
         trb_data_clear(&d);
         f.task = TRB_TASK_CLASSES;
     }
+    /* Labels of every shape that is read where they are needed. */
+    static const struct {
+        const char *shape;
+        size_t bytes;
+        uint8_t y[9];
+    } shapes[] = {{"3, 1", 3, {2, 0, 1}}, {"3, 3", 9, {0, 0, 1, 1, 0, 0, 0, 1, 0}}};
+    f.files = both;
+    f.n_files = 2;
+    f.labels = TRB_LABELS_IF_THERE;
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        put("y.npy", "|u1", false, shapes[i].shape, shapes[i].bytes, shapes[i].y);
+        assert_ok(trb_data_load(&f, &d));
+        assert_true(d.n == 3 && d.label != NULL && d.label[0] == 2 && d.label[1] == 0 && d.label[2] == 1);
+        trb_data_clear(&d);
+    }
+    put("y.npy", "|u1", false, "3,", 3, y);
     f.n_files = 1;
     f.labels = TRB_LABELS_NEEDED;
     refuse(&f, TRB_ECONFIG,
@@ -342,6 +358,7 @@ static void npy_refused(void **state)
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (2", "a shape that is none"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': 2, }", "its header has no shape"},
         {"{'descr': '<f4', 'shape': (2,), }", "lacks `descr`, `fortran_order` or `shape`"},
+        {"{'fortran_order': False, 'shape': (2,), 'descr': '", "its header has no byte order"},
         {"", "lacks `descr`, `fortran_order` or `shape`"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }", "promises 24 bytes of data, the file has 8"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 1000000000), }", "promises 8000000000 bytes of data"},
@@ -356,7 +373,7 @@ static void npy_refused(void **state)
         memcpy(file + 10, cases[i].header, n);
         for (int packed = 0; packed < 2; packed++) {
             fixture_write(scratch, "x.npy", packed != 0, 10 + n + 8, file);
-            refuse(&f, TRB_EINPUT, packed == 0 || i < 15 ? cases[i].words : "data, got 8");
+            refuse(&f, TRB_EINPUT, packed == 0 || i < 16 ? cases[i].words : "data, got 8");
         }
     }
     fixture_write(scratch, "x.npy", false, 12, "\x93NUMPY\4\0v\0{}");
