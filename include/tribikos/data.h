@@ -64,7 +64,7 @@ typedef struct {
     /* XXH3 of the bytes of x, then of the labels (int32) or targets (float32), little-endian; if the schema has an
      * offset, then of all offsets (float64): those of the inputs, that of the target */
     uint64_t digest;
-    /* XXH3 of the bytes of x alone; if the schema has an offset, of that value and the offsets of the inputs. Equal to
+    /* XXH3 of the bytes of x alone; if an input has an offset, of that value and the offsets of the inputs. Equal to
      * `digest` if there are no labels. */
     uint64_t digest_x;
     /* Values and targets lie here with the schema's offsets subtracted, and so do all constants below. In the file's

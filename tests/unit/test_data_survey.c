@@ -2,6 +2,7 @@
 #include "data_fixture.h"
 #include "fault_walk.h"
 #include "scratch.h"
+#include "tribikos/hash.h"
 
 #include <math.h>
 
@@ -310,6 +311,7 @@ static void offsets(void **state)
     f.target = "0";
     assert_ok(trb_data_load(&f, &d));
     const trb_schema *s = d.schema;
+    assert_true(d.digest_x == trb_hash_bytes(d.x, 6 * sizeof(float))); /* only the target is moved */
     assert_true(s->target_offset == 1600000128.0 && s->input[0].offset == 0.0 && s->input[1].offset == 0.0);
     assert_true(fabs((double)d.target[0] + s->target_offset - 1600000004.695) < 1e-4);
     trb_data_clear(&d);
