@@ -148,6 +148,20 @@ static void names(void **state)
     expect_rows(none, "1.5,2,3\n4,5,6\n", "1,2\n", 1, 2, x, NULL);
     expect_rows(some, abc, "b,a\n2,1\n", 1, 2, x, NULL);
     expect_rows(some, abc, "y,b,a\n7,2,1\n", 1, 2, x, y);
+    /* A file of a schema without names: a row that counts is a row. */
+    const trb_data_files plain = {.task = R, .header = TRB_HEADER_AUTO};
+    expect_rows(plain, "1.5,2,3\n4,5,6\n", "0,1,2\n0.5,1.5,3\n", 2, 2, (const float[]){0, 1, 0.5F, 1.5F},
+                (const float[]){2, 3});
+    /* Several columns have one name: each stays where it is, or the file is refused. */
+    char *second[] = {(char[]){"1"}};
+    trb_data_files twins = {.task = R, .n_features = 1, .features = second};
+    expect_rows(twins, "a,a,y\n1,2,7\n", "a,a,y\n1,2,7\n", 1, 1, (const float[]){2}, y);
+    expect_rows(r, "x,y,y\n1,2,7\n", "x,y,y\n1,2,7\n", 1, 2, x, y);
+    expect_rows(r, "a,a,y\n1,2,7\n", "a,a,y\n1,2,7\n", 1, 2, x, y);
+    expect_rows(twins, "a,a,y\n1,2,7\n", "y,a\n7,2\n", 1, 1, (const float[]){2}, y);
+    expect_refusal(twins, "a,a,y\n1,2,7\n", "a,a,y,z\n1,2,7,0\n", TRB_EINPUT,
+                   "/b: its header calls 2 columns a, which does not tell which of them is column 1 of the training");
+    expect_refusal(r, "x,y,y\n1,2,7\n", "y,x,y\n1,2,7\n", TRB_EINPUT, "calls 2 columns y");
     trb_data_files first = none;
     first.target = "0";
     expect_rows(first, "3.5,1,2\n4,5,6\n", "1,2\n", 1, 2, x, NULL);
