@@ -396,6 +396,8 @@ static void utf16(void **state)
     assert_ok(trb_data_load(&f, &d));
     assert_true(d.n == 1 && ((float *)d.x)[0] == 5.0F && d.target[0] == 2.0F);
     trb_data_clear(&d);
+    fixture_write(scratch, "a", false, sizeof text - 2, text);
+    assert_fails(trb_data_load(&f, &d), TRB_EINPUT, "/a: begins as UTF-16, but is not all of it; save it as UTF-8");
 }
 
 static trb_status load(void *files)
