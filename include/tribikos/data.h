@@ -64,7 +64,7 @@ typedef struct {
     /* XXH3 of the bytes of x, then of the labels (int32) or targets (float32), little-endian; if the schema has an
      * offset, then of all offsets (float64): those of the inputs, that of the target */
     uint64_t digest;
-    /* XXH3 of the bytes of x alone; if the schema has an offset, of that value and the offsets of the inputs. Equal to
+    /* XXH3 of the bytes of x alone; if an input has an offset, of that value and the offsets of the inputs. Equal to
      * `digest` if there are no labels. */
     uint64_t digest_x;
     /* Values and targets lie here with the schema's offsets subtracted, and so do all constants below. In the file's
@@ -73,7 +73,7 @@ typedef struct {
     float *mean, *scale;              /* [shape.c] */
     double target_mean, target_scale; /* regression: z = (y - mean) / scale; 0, 1 until trb_data_normalize() */
     const trb_schema *schema;         /* by which the files were read; borrowed; NULL: nothing is known */
-    trb_schema *own;                  /* the same if trb_data_load() has made it; NULL: another owner */
+    trb_schema *own;                  /* the same if reading has made it; NULL: another owner */
     size_t n_missing, n_dropped;      /* tables: missing values that means replace; rows that were left out */
     size_t n_headerless;              /* tables: files without the header that the schema has, or with one more */
 } trb_data;
@@ -170,7 +170,7 @@ typedef struct {
 typedef struct trb_data_part trb_data_part;
 
 /** Read a part. Arguments are borrowed until the close. All readers give the same files->schema; without one, each of
- * them surveys all files, and the joined set knows no schema. Failures are those of trb_data_load() for these units
+ * them surveys all files, and the joined set owns the schema. Failures are those of trb_data_load() for these units
  * alone. */
 trb_status trb_data_part_open(const trb_data_files *files, size_t r, size_t P, trb_data_part **out);
 size_t trb_data_part_units(const trb_data_part *p); /* how many the whole set has */
@@ -181,8 +181,9 @@ trb_data_unit *trb_data_part_unit(trb_data_part *p, size_t i);
 trb_status trb_data_part_room(const trb_data_part *p, size_t *bytes);
 /** Copy the part's samples to their place in `room` and release them. \param[out] room  aligned to 64 bytes */
 void trb_data_part_put(trb_data_part *p, void *room);
-/** The data set that trb_data_load() would give. \param[in] room  filled by all parts; borrowed by `out` */
-trb_status trb_data_part_join(const trb_data_part *p, void *room, trb_data *out);
+/** The data set that trb_data_load() would give. It takes the schema that the part has surveyed, so this is the last
+ * call before the close. \param[in] room  filled by all parts; borrowed by `out` */
+trb_status trb_data_part_join(trb_data_part *p, void *room, trb_data *out);
 void trb_data_part_close(trb_data_part *p); /* NULL allowed */
 
 /** Fix the constants of normalisation.

@@ -1,8 +1,6 @@
 /* How arrays become samples, labels and targets: the order of an image's sizes, types, offsets, checks of values. */
 #include "array.h"
 
-#include <float.h>
-#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 

@@ -1,6 +1,8 @@
 /* Data sets: chooses the reader of a format, joins the units that it reads, and derives digest and classes. */
 #include "tribikos/data.h"
 
+#include <math.h>
+
 #include "internal.h"
 #include "tribikos/hash.h"
 #include "tribikos/memory.h"
@@ -77,6 +79,13 @@ static void add_offsets(trb_hash *hash, const trb_schema *s, bool target)
     if (target) trb_hash_add(hash, &s->target_offset, sizeof s->target_offset);
 }
 
+static bool inputs_move(const trb_schema *s)
+{
+    for (size_t i = 0; s != NULL && i < s->n_inputs; i++)
+        if (fpclassify(s->input[i].offset) != FP_ZERO) return true;
+    return false;
+}
+
 /* \param[in] y  [n] labels or targets; NULL: none */
 static trb_status digests_of(trb_data *d, const void *y)
 {
@@ -89,7 +98,7 @@ static trb_status digests_of(trb_data *d, const void *y)
     if (moves) add_offsets(hash, d->schema, true);
     d->digest = trb_hash_value(hash);
     trb_hash_close(hash);
-    if (moves) {
+    if (inputs_move(d->schema)) {
         TRB_TRY(trb_hash_open(&inputs));
         trb_hash_add(inputs, &d->digest_x, sizeof d->digest_x);
         add_offsets(inputs, d->schema, false);

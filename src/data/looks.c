@@ -62,6 +62,21 @@ static bool begins(const char *at, size_t n, const char *word)
     return n >= length && strncasecmp(at, word, length) == 0;
 }
 
+/* A header may begin so, too: `<DATE>,<OPEN>`, `[id],[name]`. */
+static bool is_xml(const char *at, size_t n)
+{
+    return begins(at, n, "<?xml") || begins(at, n, "<!") || begins(at, n, "<body") || begins(at, n, "<svg");
+}
+
+static bool is_json(const char *at, size_t n)
+{
+    if (n == 0 || (at[0] != '{' && at[0] != '[')) return false;
+    const bool list = at[0] == '[';
+    do at++, n--;
+    while (n > 0 && isspace((unsigned char)*at));
+    return n > 0 && (at[0] == '"' || (list && at[0] == '{'));
+}
+
 static const char numbers[] = "a table of numbers, for `data.format: table`", words[] = "text";
 
 /* Text: a web page, a table, or other words. NULL if it is no text. */
@@ -79,8 +94,8 @@ static const char *text_kind(const char *at, size_t n)
     if (n == 0) return NULL;
     if (begins(at, n, "<!doctype html") || begins(at, n, "<html") || begins(at, n, "<head"))
         return "a web page; the download has failed";
-    if (at[0] == '<') return "XML or a web page; the download may have failed";
-    if (at[0] == '{' || (at[0] == '[' && letters > 0)) return "JSON text";
+    if (is_xml(at, n)) return "XML or a web page; the download may have failed";
+    if (is_json(at, n)) return "JSON text";
     return digits > letters ? numbers : words;
 }
 

@@ -105,8 +105,9 @@ void trb_data_part_put(trb_data_part *p, void *room)
     }
 }
 
-trb_status trb_data_part_join(const trb_data_part *p, void *room, trb_data *out)
+trb_status trb_data_part_join(trb_data_part *p, void *room, trb_data *out)
 {
+    trb_schema *own = NULL;
     size_t x = 0, y = 0;
     trb_data d = {.task = p->files.task,
                   .shape = p->unit[0].shape,
@@ -122,8 +123,17 @@ trb_status trb_data_part_join(const trb_data_part *p, void *room, trb_data *out)
         d.n_dropped += p->unit[i].n_dropped;
         d.n_headerless += p->unit[i].n_headerless;
     }
-    TRB_TRY(trb__data_describe(&d, p->unit[0].unlabelled ? NULL : (char *)room + y));
-    if (d.schema == &p->schema) d.schema = NULL; /* the part's own, which the close releases */
+    if (d.schema == &p->schema) TRB_TRY(trb_alloc(TRB_MEM_OTHER, 1, sizeof *own, &own));
+    const trb_status st = trb__data_describe(&d, p->unit[0].unlabelled ? NULL : (char *)room + y);
+    if (st != TRB_OK) {
+        trb_free(own);
+        return st;
+    }
+    if (own != NULL) { /* the part's own, which the set takes along */
+        *own = p->schema;
+        p->schema = (trb_schema){0};
+        d.schema = d.own = own;
+    }
     *out = d;
     return TRB_OK;
 }

@@ -133,7 +133,7 @@ static const char *read_type(const char *text, trb_dtype *type, bool *big)
         return "it holds Python objects (a pickle), which may run programs and are not read; save numbers, e.g. "
                "numpy.save(file, a.astype(\"float32\"))";
     *big = *text == '>';
-    if (strchr("<>|=", *text) == NULL) return "its header has no byte order";
+    if (*text == '\0' || strchr("<>|=", *text) == NULL) return "its header has no byte order";
     text++;
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (strncmp(text, types[i].code, 2) == 0 && text[2] == '\'') {
@@ -176,7 +176,7 @@ trb_status trb__stored_npy(trb__stored *s, trb__array *a)
 {
     enum { LONGEST = 4096 }; /* NumPy's headers have some 120 bytes */
     uint8_t h[12];
-    char text[LONGEST + 1];
+    char text[LONGEST + 1] = "";
     *a = (trb__array){0};
     size_t n = 0;
     const uint8_t *head = trb__source_head(&s->source, &n);

@@ -1,6 +1,7 @@
 /* Reader of tables: one row of values in each line, as in CSV files and the UCI collection. It reads by a schema, which
- * the survey of the training files has made (table_survey.c). Lines are counted first, so that memory is reserved once;
- * a value then takes at most twice the memory of the text, since it needs a character and a separator. */
+ * the survey of the training files has made (table_survey.c). Lines are counted first, so that memory is reserved once.
+ * A number then takes at most twice the memory of the text, since it needs a character and a separator; a word takes a
+ * number for each word of its column. */
 #include "table.h"
 
 #include <math.h>

@@ -5,7 +5,8 @@
  *   0, 1, 2, ... above numbers with fractions      a header: pandas writes it for columns without names
  *   other numbers, nothing, or nan                 a row
  *   numbers and words above words                  a row
- *   whole numbers at equal steps                   unclear, unless as above
+ *   whole numbers at equal steps, in all columns
+ *   or in those that are not above words           unclear, unless as above
  *   words and numbers above numbers                unclear
  *   words above words alone                        unclear
  *
@@ -73,17 +74,24 @@ static trb_status look(const trb__table *t, size_t *first, size_t *width, column
 
 typedef enum { ROW, HEADER, COUNT, UNCLEAR } verdict;
 
-/* For a first line of numbers alone. */
-static verdict judge_numbers(size_t n, const column *k)
+/* For the numbers of a first line; words among them are not looked at. */
+static verdict judge_numbers(size_t columns, const column *k)
 {
-    size_t fractions = 0;
-    const double step = n > 1 ? k[1].value - k[0].value : 0.0;
-    for (size_t i = 0; i < n; i++) {
-        if (k[i].top != NUMBER || k[i].value != floor(k[i].value) || !(step > 0.0)) return ROW;
-        if (i > 0 && (k[i].value - k[i - 1].value > step || k[i].value - k[i - 1].value < step)) return ROW;
+    size_t n = 0, fractions = 0;
+    double first = 0.0, last = 0.0, step = 0.0;
+    for (size_t i = 0; i < columns; i++) {
+        const double by = k[i].value - last;
+        if (k[i].top == WORD) continue;
+        if (k[i].top != NUMBER || k[i].value != floor(k[i].value)) return ROW;
+        if (n == 0) first = k[i].value;
+        if (n == 1) step = by;
+        if (n > 0 && (!(step > 0.0) || by > step || by < step)) return ROW;
+        last = k[i].value;
+        n++;
         fractions += k[i].fractions;
     }
-    const bool from_0 = k[0].value < 1.0 && k[0].value > -1.0 && step < 2.0;
+    if (n < 2) return ROW;
+    const bool from_0 = first < 1.0 && first > -1.0 && step < 2.0;
     if (from_0 && n > 2 && 2 * fractions >= n) return COUNT;
     if (n == 2 && !from_0) return ROW;
     return n < 4 && fractions == 0 ? ROW : UNCLEAR;
@@ -102,7 +110,8 @@ static verdict judge(size_t n, size_t width, const column *k)
     if (numbers > 0 && quoted == numbers) return HEADER;
     if (numbers == 0 && words > 0) return above > 0 ? HEADER : UNCLEAR;
     if (numbers > 0 && above > 0) return UNCLEAR;
-    return words == 0 ? judge_numbers(n, k) : ROW;
+    const verdict counts = judge_numbers(n, k);
+    return words == 0 || counts == ROW ? counts : UNCLEAR;
 }
 
 /* ---- names */
@@ -190,7 +199,7 @@ static trb_status judge_by(const trb__table *t, const trb_schema *known, size_t 
     trb__names names = {0};
     trb__cursor c = trb__table_begin(t);
     if (!known->header) {
-        if (*is == UNCLEAR) *is = ROW;
+        if (*is == UNCLEAR || *is == COUNT) *is = ROW;
         return TRB_OK;
     }
     (void)trb__next_line(&c);

@@ -25,14 +25,31 @@ static size_t columns_of_inputs(const trb_schema *s)
     return n;
 }
 
-/* The first column of this name that has no place yet; n if there is none. Several columns may have one name. */
-static size_t find(const trb__match *p, const char *name)
+/* Find a column of the training files by its name. Several columns may have one name; then it is the one that stands
+ * where it stood there, in a file of as many columns, and no other.
+ * \param[in] own  where it stood   \param[out] at  names.n if there is none that has no place yet */
+static trb_status find(const trb__table *t, const trb_schema *s, const trb__match *p, size_t own, const char *name,
+                       size_t *at)
 {
-    size_t j = 0;
-    while (j < p->names.n &&
-           (strcmp(p->names.name[j], name) != 0 || p->place[j].count > 0 || (p->labelled && p->target == j)))
-        j++;
-    return j;
+    const trb__names *names = &p->names;
+    size_t n = 0;
+    *at = names->n;
+    for (size_t j = 0; j < names->n; j++) {
+        if (strcmp(names->name[j], name) != 0) continue;
+        *at = j;
+        n++;
+    }
+    if (names->n == s->n_columns && own < names->n && strcmp(names->name[own], name) == 0) {
+        *at = own;
+        n = 1;
+    }
+    if (n > 1)
+        return trb_fail(TRB_EINPUT,
+                        "%s: its header calls %zu columns %s, which does not tell which of them is column %zu of the "
+                        "training files; rename them",
+                        t->path, n, name[0] != '\0' ? name : "\"\"", own);
+    if (n > 0 && (p->place[*at].count > 0 || (p->labelled && p->target == *at))) *at = names->n;
+    return TRB_OK;
 }
 
 /* Whether the schema has a column of this name. */
@@ -69,19 +86,22 @@ static trb_status refuse_names(const trb__table *t, const trb_schema *s, const t
 static trb_status by_names(const trb__table *t, const trb_data_files *f, const trb_schema *s, trb__match *p)
 {
     bool *missing = NULL, any = false;
-    TRB_TRY(trb_alloc(TRB_MEM_OTHER, s->n_inputs, sizeof *missing, &missing));
+    trb_status st = TRB_OK;
+    TRB_GO(trb_alloc(TRB_MEM_OTHER, s->n_inputs, sizeof *missing, &missing));
     if (f->labels != TRB_LABELS_IGNORED && s->target != NULL) {
-        p->target = find(p, s->target);
+        TRB_GO(find(t, s, p, s->target_column, s->target, &p->target));
         p->labelled = p->target < p->names.n;
     }
     for (size_t i = 0; i < s->n_inputs; i += inputs_of_column(s, i)) {
-        const size_t j = find(p, s->input[i].name);
+        size_t j = 0;
+        TRB_GO(find(t, s, p, s->input[i].column, s->input[i].name, &j));
         missing[i] = j == p->names.n;
         any = any || missing[i];
         if (!missing[i]) p->place[j] = (trb__input_range){i, inputs_of_column(s, i)};
     }
     const bool lacks_target = f->labels == TRB_LABELS_NEEDED && !p->labelled;
-    const trb_status st = any || lacks_target ? refuse_names(t, s, p, missing, lacks_target) : TRB_OK;
+    if (any || lacks_target) st = refuse_names(t, s, p, missing, lacks_target);
+done:
     trb_free(missing);
     return st;
 }

@@ -40,7 +40,7 @@ typedef struct {
     trb__names names;
     input *in; /* [s.n_inputs] */
     input target;
-    size_t rows, lines, dropped, comments, missing_rows;
+    size_t rows, dropped, comments, missing_rows;
     bool from_0, from_1; /* the first column counts the rows of each file from here */
 } survey;
 

@@ -14,7 +14,7 @@
 
 /* ---- one text */
 
-static trb_status from_utf16(trb__bytes *text)
+static trb_status from_utf16(const char *path, trb__bytes *text)
 {
     bool whole = true;
     trb__bytes to = {NULL, 0, 0};
@@ -22,7 +22,8 @@ static trb_status from_utf16(trb__bytes *text)
     to.n = trb_text_from_utf16(text->at, text->n, (char *)to.at, &whole);
     trb_free(text->at);
     *text = to;
-    return TRB_OK;
+    if (whole) return TRB_OK;
+    return trb_fail(TRB_EINPUT, "%s: begins as UTF-16, but is not all of it; save it as UTF-8", path);
 }
 
 /* The first byte at or after `at` that is not ASCII, or `end`. Nearly all texts are ASCII, so this goes eight bytes at
@@ -86,7 +87,7 @@ static trb_status read_text(const char *path, trb__bytes *text)
     TRB_GO(trb__expect_table(path, text->at, text->n < TRB__HEAD ? text->n : TRB__HEAD));
     TRB_GO(trb__bytes_room(text, 1));
     text->at[text->n] = '\0';
-    if (trb_text_is_utf16(text->at, text->n)) TRB_GO(from_utf16(text));
+    if (trb_text_is_utf16(text->at, text->n)) TRB_GO(from_utf16(path, text));
     const uint8_t *zero = memchr(text->at, '\0', text->n);
     if (zero != NULL)
         TRB_GO(trb_fail(TRB_EINPUT,

@@ -10,19 +10,31 @@ static bool ends_in(const char *name, const char *end)
     return n >= length && strcmp(name + n - length, end) == 0;
 }
 
-/* Whether a file holds labels: one value a row. A file that cannot be opened is none; reading it will say why. */
-static trb_status holds_labels(const trb_data_files *f, const char *name, bool *labels)
+/* The sizes of an array. A file that cannot be opened has none; reading it will say why. */
+static trb_status sizes_of(const trb_data_files *f, const char *name, trb__array *a)
 {
     char *path = NULL;
     trb__stored s;
-    trb__array a;
     TRB_TRY(trb__data_path(f->root, name, &path));
-    const trb_status st = trb__stored_open(f, path, &s, &a);
-    *labels = st == TRB_OK && a.ndim == 1;
+    const trb_status st = trb__stored_open(f, path, &s, a);
     if (st == TRB_OK) trb__stored_close(&s);
     trb_free(path);
+    if (st == TRB_OK) return TRB_OK;
+    *a = (trb__array){0};
     if (trb_status_is_failure(st)) return st;
-    if (st != TRB_OK) trb_fail_clear();
+    trb_fail_clear();
+    return TRB_OK;
+}
+
+/* Whether the second file holds labels of the first one: a value a row, or a row for each sample that is no sample. */
+static trb_status holds_labels(const trb_data_files *f, bool *labels)
+{
+    trb__array x, y;
+    TRB_TRY(sizes_of(f, f->files[1], &y));
+    *labels = y.ndim == 1;
+    if (y.ndim != 2) return TRB_OK;
+    TRB_TRY(sizes_of(f, f->files[0], &x));
+    *labels = x.ndim > 0 && x.dim[0] == y.dim[0] && (x.ndim != 2 || x.dim[1] != y.dim[1]);
     return TRB_OK;
 }
 
@@ -32,7 +44,7 @@ static trb_status find_width(const trb_data_files *f, size_t *width)
 {
     const bool paired = f->format == TRB_FORMAT_IDX || (f->format == TRB_FORMAT_NPY && !ends_in(f->files[0], ".npz"));
     bool labels = paired && f->labels == TRB_LABELS_NEEDED;
-    if (paired && !labels && f->n_files % 2 == 0) TRB_TRY(holds_labels(f, f->files[1], &labels));
+    if (paired && !labels && f->n_files % 2 == 0) TRB_TRY(holds_labels(f, &labels));
     *width = labels ? 2 : 1;
     return TRB_OK;
 }

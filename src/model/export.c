@@ -36,7 +36,8 @@ static trb_status check_alike(size_t n, char *const *weights, const trb_trained 
                                ? "normalisations of targets"
                            : a->dirichlet != TRB_DIRICHLET_NONE || b->dirichlet != TRB_DIRICHLET_NONE
                                ? "meanings of outputs: a student that predicts a distribution is no member"
-                               : NULL;
+                           : strcmp(a->info.schema, b->info.schema) != 0 ? "names of inputs or classes (`schema`)"
+                                                                         : NULL;
         const size_t heads = trb_net_heads(b->net);
         if (what != NULL)
             return trb_fail(TRB_ECONFIG, "%s and %s have different %s; members of one ensemble are alike", weights[0],
@@ -86,6 +87,11 @@ trb_status trb_export(const trb_export_format *format, size_t n, char *const *we
             TRB_GO(trb_fail(TRB_ECONFIG,
                             "%s: its inputs lie so far from zero that float32 loses their digits (`input.offset`), and "
                             "an exported network takes float32; use libtribikos, or train on smaller numbers",
+                            weights[i]));
+        if (format == &trb_export_onnx && models[i].schema.target_offset != 0.0)
+            TRB_GO(trb_fail(TRB_ECONFIG,
+                            "%s: its targets lie so far from zero that float32 loses their digits, and an ONNX network "
+                            "gives float32; use libtribikos, or --format c or safetensors",
                             weights[i]));
     }
     TRB_GO(check_alike(n, weights, models));

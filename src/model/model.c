@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "tribikos/blas.h"
+#include "tribikos/log.h"
 #include "tribikos/memory.h"
 #include "tribikos/processor.h"
 #include "tribikos/trained.h"
@@ -74,8 +75,11 @@ static trb_status check_memory(const trb_model *model)
 static trb_status set_up(trb_model *model)
 {
     static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
+    static bool silent = false;
     trb_status st = TRB_OK;
     (void)pthread_mutex_lock(&one);
+    if (!silent) trb_log_open(false, 0.0); /* stderr is the host's */
+    silent = true;
     TRB_GO(trb_processor_check());
     TRB_GO(trb_trained_read(model->path, &model->trained));
     TRB_GO(check_memory(model));

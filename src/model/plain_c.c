@@ -366,7 +366,8 @@ static void put_probabilities(trb_text *t, const char *name, size_t M, size_t K)
 
 static void put_source(trb_text *t, const writer *w, const char *name, const char *file)
 {
-    const size_t n = strcspn(file, ".");
+    const char *dot = strrchr(file, '.'); /* as the header's name is made */
+    const size_t n = dot == NULL || dot == file ? strlen(file) : (size_t)(dot - file);
     const trb_trained *m = w->t;
     trb_text_add(
         t,

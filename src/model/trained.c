@@ -41,6 +41,16 @@ static trb_status check_constants(const char *path, const trb_norm *norm, size_t
                     path, norm->target_mean, norm->target_scale);
 }
 
+/* The text of a schema is whole, but may be of another network. */
+static trb_status check_schema(const char *path, const trb_trained *t)
+{
+    const size_t n = t->schema.n_inputs, k = t->schema.n_classes, K = trb_net_outputs(t->net);
+    if (n > 0 && n != t->info.input.c)
+        return trb_fail(TRB_EINTEGRITY, "%s: its schema has %zu inputs, its network %zu", path, n, t->info.input.c);
+    if (k <= K) return TRB_OK;
+    return trb_fail(TRB_EINTEGRITY, "%s: its schema has %zu classes, its network %zu outputs", path, k, K);
+}
+
 /* What the outputs mean follows from the task and from the method by which a student was trained. */
 static trb_status find_meaning(const char *path, trb_trained *t)
 {
@@ -64,6 +74,7 @@ trb_status trb_trained_read(const char *path, trb_trained *t)
     TRB_TRY(trb_weights_read(path, &t->info, &t->net, &t->params));
     TRB_TRY(check_constants(path, &t->info.norm, t->info.input.c));
     if (t->info.schema[0] != '\0') TRB_TRY(trb_schema_read(path, t->info.schema, &t->schema));
+    TRB_TRY(check_schema(path, t));
     return find_meaning(path, t);
 }
 

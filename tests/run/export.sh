@@ -83,4 +83,38 @@ refuses "a name that is no C" 2 "must begin with a letter" mlp.h5 --format=c --o
 "$TRB_BUILD/tests/networks" . large >/dev/null
 refuses "a network of millions" 2 "numbers, 1" large.h5 --format=c --output=x.c
 check "nothing is left of it" test ! -e x.c -a ! -e x.h
+check "a name with two dots" write mlp.h5 --format=c --output=net.v2.c
+check "its header is the one beside it" grep -qF '#include "net.v2.h"' net.v2.c
+check "which is there" test -s net.v2.h
+
+# ---- schemas
+if ! $python -c 'import h5py, xxhash' 2>/dev/null; then
+    echo "SKIPPED: schemas: python3-h5py or python3-xxhash is not installed"
+    finish
+fi
+$python - <<'END'
+import json, shutil
+import h5py, numpy as np, xxhash
+
+def say(name, of, inputs, target, classes=()):
+    columns = [{"column": i, "name": f"x{i}"} for i in range(inputs)]
+    schema = {"header": True, "layout": "auto", "columns": inputs + 1, "inputs": columns, "target": {"column": inputs, "name": "y", **target}}
+    text = json.dumps(schema | ({"classes": list(classes)} if classes else {})).encode()
+    shutil.copy(f"{of}.h5", f"{name}.h5")
+    with h5py.File(f"{name}.h5", "r+") as f:
+        f.attrs["schema"] = np.bytes_(text)
+        f.attrs["schema_digest"] = np.uint64(xxhash.xxh3_64_intdigest(text))
+
+say("cats", "mlp", 6, {}, ["cat", "cow", "dog", "pig"])
+say("dogs", "mlp", 6, {}, ["dog", "emu"])
+say("seven", "mlp", 7, {})
+say("five", "mlp", 6, {}, "abcde")
+say("far", "numbers_one", 6, {"offset": 1600000000})
+END
+check "one with names" write cats.h5 cats.h5 --format=onnx --output=cats.onnx
+refuses "members whose classes have other names" 2 "different names of inputs or classes" cats.h5 dogs.h5 --format=onnx --output=x.onnx
+refuses "a schema of other inputs" 3 "its schema has 7 inputs, its network 6" seven.h5 --format=onnx --output=x.onnx
+refuses "a schema of more classes" 3 "its schema has 5 classes, its network 4 outputs" five.h5 --format=onnx --output=x.onnx
+refuses "targets far from zero" 2 "its targets lie so far from zero" far.h5 --format=onnx --output=x.onnx
+check "C has doubles for them" write far.h5 --format=c --output=far.c
 finish

@@ -100,6 +100,10 @@ static void without_labels(void **state)
     data.digest_x = 2;
     assert_fails(trb_cache_expect_data(c, &data), TRB_EINTEGRITY,
                  "belongs to the samples with digest dadadadadadadada, the configured ones have 0000000000000002");
+    const trb_schema table = {.n_columns = 4};
+    data.schema = &table;
+    assert_fails(trb_cache_expect_data(c, &data), TRB_EINTEGRITY,
+                 "0000000000000002; a column of a training table is always read as labels or targets, so samples");
     trb_cache_close(c);
 }
 

@@ -229,6 +229,22 @@ static void without_labels(void **state)
         trb_data_clear(&d);
         f.task = TRB_TASK_CLASSES;
     }
+    /* Labels of every shape that is read where they are needed. */
+    static const struct {
+        const char *shape;
+        size_t bytes;
+        uint8_t y[9];
+    } shapes[] = {{"3, 1", 3, {2, 0, 1}}, {"3, 3", 9, {0, 0, 1, 1, 0, 0, 0, 1, 0}}};
+    f.files = both;
+    f.n_files = 2;
+    f.labels = TRB_LABELS_IF_THERE;
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        put("y.npy", "|u1", false, shapes[i].shape, shapes[i].bytes, shapes[i].y);
+        assert_ok(trb_data_load(&f, &d));
+        assert_true(d.n == 3 && d.label != NULL && d.label[0] == 2 && d.label[1] == 0 && d.label[2] == 1);
+        trb_data_clear(&d);
+    }
+    put("y.npy", "|u1", false, "3,", 3, y);
     f.n_files = 1;
     f.labels = TRB_LABELS_NEEDED;
     refuse(&f, TRB_ECONFIG,
@@ -342,6 +358,7 @@ static void npy_refused(void **state)
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (2", "a shape that is none"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': 2, }", "its header has no shape"},
         {"{'descr': '<f4', 'shape': (2,), }", "lacks `descr`, `fortran_order` or `shape`"},
+        {"{'fortran_order': False, 'shape': (2,), 'descr': '", "its header has no byte order"},
         {"", "lacks `descr`, `fortran_order` or `shape`"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }", "promises 24 bytes of data, the file has 8"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 1000000000), }", "promises 8000000000 bytes of data"},
@@ -356,7 +373,7 @@ static void npy_refused(void **state)
         memcpy(file + 10, cases[i].header, n);
         for (int packed = 0; packed < 2; packed++) {
             fixture_write(scratch, "x.npy", packed != 0, 10 + n + 8, file);
-            refuse(&f, TRB_EINPUT, packed == 0 || i < 15 ? cases[i].words : "data, got 8");
+            refuse(&f, TRB_EINPUT, packed == 0 || i < 16 ? cases[i].words : "data, got 8");
         }
     }
     fixture_write(scratch, "x.npy", false, 12, "\x93NUMPY\4\0v\0{}");
@@ -430,12 +447,39 @@ static void patterns(void **state)
     assert_int_equal(trb_mem_bytes(TRB_MEM_KINDS), 0);
 }
 
+/* An empty block gets what it asks for. One that holds something grows by half, so small pieces seldom copy it. */
+static void blocks_grow(void **state)
+{
+    (void)state;
+    trb__bytes b = {NULL, 0, 0};
+    size_t copies = 0;
+    assert_ok(trb__bytes_room(&b, 1000));
+    assert_int_equal(b.capacity, 1000);
+    b.n = 1000;
+    for (size_t i = 0; i < 10000; i++, b.n += 10) {
+        const size_t before = b.capacity;
+        assert_ok(trb__bytes_room(&b, 10));
+        copies += b.capacity != before;
+        assert_true(b.capacity >= b.n + 10 && b.capacity <= b.n + b.n / 2);
+    }
+    assert_true(copies < 15);
+    assert_fails(trb__bytes_room(&b, SIZE_MAX), TRB_ENOMEM, "more than an address can hold");
+    trb_free(b.at);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(layout),         cmocka_unit_test(types),     cmocka_unit_test(labels),
-        cmocka_unit_test(without_labels), cmocka_unit_test(offsets),   cmocka_unit_test(images_move_by_channel),
-        cmocka_unit_test(npy_refused),    cmocka_unit_test(idx_types), cmocka_unit_test(patterns),
+        cmocka_unit_test(blocks_grow),
+        cmocka_unit_test(layout),
+        cmocka_unit_test(types),
+        cmocka_unit_test(labels),
+        cmocka_unit_test(without_labels),
+        cmocka_unit_test(offsets),
+        cmocka_unit_test(images_move_by_channel),
+        cmocka_unit_test(npy_refused),
+        cmocka_unit_test(idx_types),
+        cmocka_unit_test(patterns),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -35,7 +35,12 @@ static const struct {
     KIND("\0\0\x08\3\0\0\0\2", "an IDX file, for `data.format: idx`"),
     KIND("1.5,2,0\n3,4,1\n", "a table of numbers, for `data.format: table`"),
     KIND("a,b,c\n1.5,2,0\n3.25,4.5,1\n", "a table of numbers, for `data.format: table`"),
+    KIND("<svg width='3'>", "XML or a web page"),
     KIND("{\"labels\": [1, 2]}", "JSON text"),
+    KIND("[\n  {\"a\": 1}]", "JSON text"),
+    KIND("[\"a\", 1]", "JSON text"),
+    KIND("<DATE>,<OPEN>\n20240102,1.25\n20240103,1.5\n", "a table of numbers"),
+    KIND("[id],[name]\n100,200\n300,400\n", "a table of numbers"),
     KIND("Dear colleague, the data are in the other folder.\n", "text"),
 };
 

@@ -51,6 +51,9 @@ static void expect_same(trb_task task, trb_format format, size_t n_files, char *
         assert_memory_equal(d.mean, one.mean, one.shape.c * sizeof *d.mean);
         assert_memory_equal(d.scale, one.scale, one.shape.c * sizeof *d.scale);
         assert_true(d.target_scale == one.target_scale);
+        assert_true((d.schema == NULL) == (one.schema == NULL) && d.own == d.schema);
+        assert_true(trb_schema_moves(d.schema) == trb_schema_moves(one.schema));
+        if (d.schema != NULL) assert_int_equal(d.schema->n_inputs, one.schema->n_inputs);
         trb_data_clear(&d); /* what was lent is not its own */
         trb_free(room);
     }
@@ -116,6 +119,10 @@ static void same_tables(void **state)
     fixture_write(scratch, "t1", false, sizeof second - 1, second);
     expect_same(TRB_TASK_REGRESSION, TRB_FORMAT_TABLE, 3, files);
     expect_same(TRB_TASK_CLASSES, TRB_FORMAT_TABLE, 2, files);
+    static const char far[] = "1600000004.695,3\n1600000104.25,4\n1600000200.5,5\n";
+    fixture_write(scratch, "t1", false, sizeof far - 1, far);
+    char *moved[] = {"t1", "t1"};
+    expect_same(TRB_TASK_REGRESSION, TRB_FORMAT_TABLE, 2, moved);
 }
 
 /* Whoever reads the wrong file: the line is the one of a reader alone. */

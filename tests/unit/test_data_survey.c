@@ -2,6 +2,7 @@
 #include "data_fixture.h"
 #include "fault_walk.h"
 #include "scratch.h"
+#include "tribikos/hash.h"
 
 #include <math.h>
 
@@ -49,6 +50,11 @@ static void headers(void **state)
         {"a y\n1 2 3\n", TRB_HEADER_AUTO, 1, NULL},
         {"5.1,3.5,cat\n4.9,3,dog\n", TRB_HEADER_AUTO, 0, NULL},
         {"red,cat\nblue,dog\n", TRB_HEADER_AUTO, -1, "it cannot be told"},
+        {"0,1,2,3,label\n5.1,3.5,1.4,0.2,setosa\n", TRB_HEADER_AUTO, -1, "this line, with `label` in it"},
+        {"0,1,2,3,label\n5.1,3.5,1.4,0.2,setosa\n", TRB_HEADER_YES, 1, NULL},
+        {"1,2,3,4,cat\n4,7,8,1,dog\n", TRB_HEADER_AUTO, -1, "it cannot be told"},
+        {"1,2,cat\n4,7,dog\n", TRB_HEADER_AUTO, 0, NULL},
+        {"5,cat\n6,dog\n", TRB_HEADER_AUTO, 0, NULL},
         {"# a,b,y\n1.5,2,3\n", TRB_HEADER_AUTO, 1, NULL},
         {"# a,b,y\n0,1,2,3\n", TRB_HEADER_AUTO, 0, NULL},
         {"# text, and more, of it\na,b,y\n1,2,3\n", TRB_HEADER_AUTO, 1, NULL},
@@ -142,6 +148,20 @@ static void names(void **state)
     expect_rows(none, "1.5,2,3\n4,5,6\n", "1,2\n", 1, 2, x, NULL);
     expect_rows(some, abc, "b,a\n2,1\n", 1, 2, x, NULL);
     expect_rows(some, abc, "y,b,a\n7,2,1\n", 1, 2, x, y);
+    /* A file of a schema without names: a row that counts is a row. */
+    const trb_data_files plain = {.task = R, .header = TRB_HEADER_AUTO};
+    expect_rows(plain, "1.5,2,3\n4,5,6\n", "0,1,2\n0.5,1.5,3\n", 2, 2, (const float[]){0, 1, 0.5F, 1.5F},
+                (const float[]){2, 3});
+    /* Several columns have one name: each stays where it is, or the file is refused. */
+    char *second[] = {(char[]){"1"}};
+    trb_data_files twins = {.task = R, .n_features = 1, .features = second};
+    expect_rows(twins, "a,a,y\n1,2,7\n", "a,a,y\n1,2,7\n", 1, 1, (const float[]){2}, y);
+    expect_rows(r, "x,y,y\n1,2,7\n", "x,y,y\n1,2,7\n", 1, 2, x, y);
+    expect_rows(r, "a,a,y\n1,2,7\n", "a,a,y\n1,2,7\n", 1, 2, x, y);
+    expect_rows(twins, "a,a,y\n1,2,7\n", "y,a\n7,2\n", 1, 1, (const float[]){2}, y);
+    expect_refusal(twins, "a,a,y\n1,2,7\n", "a,a,y,z\n1,2,7,0\n", TRB_EINPUT,
+                   "/b: its header calls 2 columns a, which does not tell which of them is column 1 of the training");
+    expect_refusal(r, "x,y,y\n1,2,7\n", "y,x,y\n1,2,7\n", TRB_EINPUT, "calls 2 columns y");
     trb_data_files first = none;
     first.target = "0";
     expect_rows(first, "3.5,1,2\n4,5,6\n", "1,2\n", 1, 2, x, NULL);
@@ -310,6 +330,7 @@ static void offsets(void **state)
     f.target = "0";
     assert_ok(trb_data_load(&f, &d));
     const trb_schema *s = d.schema;
+    assert_true(d.digest_x == trb_hash_bytes(d.x, 6 * sizeof(float))); /* only the target is moved */
     assert_true(s->target_offset == 1600000128.0 && s->input[0].offset == 0.0 && s->input[1].offset == 0.0);
     assert_true(fabs((double)d.target[0] + s->target_offset - 1600000004.695) < 1e-4);
     trb_data_clear(&d);
@@ -375,6 +396,8 @@ static void utf16(void **state)
     assert_ok(trb_data_load(&f, &d));
     assert_true(d.n == 1 && ((float *)d.x)[0] == 5.0F && d.target[0] == 2.0F);
     trb_data_clear(&d);
+    fixture_write(scratch, "a", false, sizeof text - 2, text);
+    assert_fails(trb_data_load(&f, &d), TRB_EINPUT, "/a: begins as UTF-16, but is not all of it; save it as UTF-8");
 }
 
 static trb_status load(void *files)
