@@ -447,39 +447,12 @@ static void patterns(void **state)
     assert_int_equal(trb_mem_bytes(TRB_MEM_KINDS), 0);
 }
 
-/* An empty block gets what it asks for. One that holds something grows by half, so small pieces seldom copy it. */
-static void blocks_grow(void **state)
-{
-    (void)state;
-    trb__bytes b = {NULL, 0, 0};
-    size_t copies = 0;
-    assert_ok(trb__bytes_room(&b, 1000));
-    assert_int_equal(b.capacity, 1000);
-    b.n = 1000;
-    for (size_t i = 0; i < 10000; i++, b.n += 10) {
-        const size_t before = b.capacity;
-        assert_ok(trb__bytes_room(&b, 10));
-        copies += b.capacity != before;
-        assert_true(b.capacity >= b.n + 10 && b.capacity <= b.n + b.n / 2);
-    }
-    assert_true(copies < 15);
-    assert_fails(trb__bytes_room(&b, SIZE_MAX), TRB_ENOMEM, "more than an address can hold");
-    trb_free(b.at);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(blocks_grow),
-        cmocka_unit_test(layout),
-        cmocka_unit_test(types),
-        cmocka_unit_test(labels),
-        cmocka_unit_test(without_labels),
-        cmocka_unit_test(offsets),
-        cmocka_unit_test(images_move_by_channel),
-        cmocka_unit_test(npy_refused),
-        cmocka_unit_test(idx_types),
-        cmocka_unit_test(patterns),
+        cmocka_unit_test(layout),         cmocka_unit_test(types),     cmocka_unit_test(labels),
+        cmocka_unit_test(without_labels), cmocka_unit_test(offsets),   cmocka_unit_test(images_move_by_channel),
+        cmocka_unit_test(npy_refused),    cmocka_unit_test(idx_types), cmocka_unit_test(patterns),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }
