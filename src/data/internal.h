@@ -10,8 +10,7 @@ typedef struct {
     size_t n, capacity;
 } trb__bytes;
 
-/* Reserve room for `more` bytes after the n that are there, or for half of n if that is more: many small pieces shall
- * not copy all before them each time. An empty block gets exactly `more`. */
+/* Reserve room for exactly `more` bytes after the n that are there. */
 trb_status trb__bytes_room(trb__bytes *b, size_t more);
 
 /* A file that is read from beginning to end. Its first bytes show whether it is packed with gzip, xz or zstd. */

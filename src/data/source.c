@@ -42,8 +42,6 @@ trb_status trb__bytes_room(trb__bytes *b, size_t more)
     if (__builtin_add_overflow(b->n, more, &need))
         return trb_fail(TRB_ENOMEM, "memory for data: %zu and %zu bytes are more than an address can hold", b->n, more);
     if (need <= b->capacity) return TRB_OK;
-    /* Bytes that are there may be followed by half as many at once: else each of many files would copy all before. */
-    if (b->n <= SIZE_MAX / 2 && need < b->n + b->n / 2) need = b->n + b->n / 2;
     uint8_t *at = NULL;
     TRB_TRY(trb_alloc(TRB_MEM_DATA, need, 1, &at));
     if (b->n > 0) memcpy(at, b->at, b->n);
