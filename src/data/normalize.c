@@ -115,7 +115,7 @@ static trb_status standardize_targets(trb_data *d, size_t n, const int64_t *ids)
     return trb_fail(TRB_EINPUT,
                     "data: the targets of all %zu training rows are %g, there is nothing to learn; expected several "
                     "values (is it the right column?)",
-                    n, mean);
+                    n, mean + (d->schema != NULL ? d->schema->target_offset : 0.0));
 }
 
 trb_status trb_data_normalize(trb_data *d, trb_normalize how, size_t n, const int64_t *ids)
