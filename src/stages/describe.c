@@ -103,7 +103,7 @@ static void add_outputs(const facts *f, trb_text *t)
     const trb_data *d = f->set->data;
     const char *column = d->schema == NULL ? NULL : d->schema->target;
     if (!has_labels(f->set))
-        trb_text_add(t, ", labels are not used");
+        trb_text_add(t, f->set->unlabelled ? ", labels are not used" : ", no labels");
     else if (d->task == TRB_TASK_CLASSES)
         add_classes(&f->labels, column, t);
     else
