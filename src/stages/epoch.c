@@ -132,10 +132,11 @@ trb_status trb__epochs_finish(trb__epochs *x, uint64_t taken)
     const uint64_t done = taken / x->steps;
     const unsigned long long best = (unsigned long long)x->best.epoch;
     if (watches(x) && done > 0 && best == 0)
-        return trb_fail(TRB_ENUM,
-                        "%s: the validation loss was no finite number after any of the %llu epochs, so none is the best "
-                        "one; a lower learning rate may help",
-                        f->label, (unsigned long long)done);
+        return trb_fail(
+            TRB_ENUM,
+            "%s: the validation loss was no finite number after any of the %llu epochs, so none is the best "
+            "one; a lower learning rate may help",
+            f->label, (unsigned long long)done);
     if (done < f->epochs)
         trb_info("%s: stopped early after epoch %llu of %llu; the validation loss is lowest after epoch %llu, %.4g",
                  f->label, (unsigned long long)done, (unsigned long long)f->epochs, best, x->best.loss);
