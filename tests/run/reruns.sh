@@ -132,6 +132,9 @@ refused "another content under the same name" 3 'r/report is a report on other s
 refused "and in a run before all else" 3 'r/report is a report on other samples' run "${four[@]}"
 run eval "${four[@]}" --eval.name=shorter
 mv kept.csv test.csv
+run eval "${four[@]}" --eval.split=train --eval.name=part
+refused "another part under the same name" 3 'r/report/part is a report on another part of the data: eval.split was train and is test now' \
+    eval "${four[@]}" --eval.name=part
 refused "a name that is no name" 2 'key `eval.name`: a name is 1 to 64 letters' eval "${four[@]}" --eval.name=a/b
 run eval "${four[@]}"
 check "the own set again: in its place" cmp <(sed 's/"ms_per_sample": [^,]*, //' own.json) <(sed 's/"ms_per_sample": [^,]*, //' r/report/report.json)
