@@ -5,7 +5,7 @@
     {                                                                                                                  \
         "retrain", "NAMES",                                                                                            \
             "train these students again (`hydra,kd`, or `all`). The old ones are kept in student/NAME.before until "   \
-            "the new ones are there.",                                                                                 \
+            "the command is done.",                                                                                    \
             trb__take_retrain                                                                                          \
     }
 
