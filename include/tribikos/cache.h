@@ -92,8 +92,9 @@
  *     processor       text    trb_machine_name() (machine.h) of rank 0, which wrote the manifest; absent if unknown,
  *                             as in files of earlier versions
  *     digest          uint64  digest of, in this order: the texts task and dtype; with the features statistics and
- *                             unlabelled these words; N, K, M, V, block, R, data_digest; each view's recipe text and seed; with the
- *                             feature inputs inputs_dtype, channels, height, width and each view's stored;
+ *                             unlabelled these words; N, K, M, V, block, R, data_digest; each view's recipe text and
+ *                             seed; with the feature inputs inputs_dtype, channels, height, width and each view's
+ *                             stored;
  *                             /shard/member, view, first_row, rows, payload_digest; /member_digest; /label or
  *                             /target, if there is one
  * Earlier versions of the program wrote version 2 for the feature inputs, 3 for statistics, 4 for both. Such manifests
@@ -197,7 +198,8 @@ trb_status trb_cache_expect_views(const trb_cache *c, size_t V, const trb_view *
 /** Find members' logits of a set that is evaluated: the first folder below DIR/eval, by name, whose manifest has the
  * digest of this data set. Local.
  * \param[in]  dir   the cache of the training set, RUN/cache; it need not be there
- * \param[out] out   closed by the caller; NULL if there is none   \return TRB_OK; TRB_EINTEGRITY if a manifest is bad */
+ * \param[out] out   closed by the caller; NULL if there is none
+ * \return TRB_OK; TRB_EINTEGRITY if a manifest is bad; TRB_EIO if the folder of the sets cannot be read */
 trb_status trb_cache_find_set(const char *dir, const trb_data *data, trb_cache **out);
 
 /** Check every byte of one shard of an opened cache. Local. TRB_OK or TRB_EINTEGRITY, naming the file and the fault. */

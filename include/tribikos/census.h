@@ -38,8 +38,8 @@ trb_target_range trb_targets_range(const trb_data *d, size_t n, const int64_t *i
 /** How many inputs of a table have the same value in all rows; 0 for images. */
 trb_status trb_inputs_constant(const trb_data *d, size_t *constant);
 
-/** Find an input of a table that looks like labels: whole numbers from 0 or 1 on without a gap, 2 to 100 of them, each in
- * two rows or more. \param[out] input  the first such input; shape.c if there is none */
+/** Find an input of a table that looks like labels: whole numbers from 0 or 1 on without a gap, 2 to 100 of them, each
+ * in two rows or more. \param[out] input  the first such input; shape.c if there is none */
 trb_status trb_inputs_like_labels(const trb_data *d, size_t *input);
 
 /** Count the rows of `b` whose inputs equal, byte by byte, those of a row of `a`. Each row is known by its digest, so

@@ -80,8 +80,8 @@ void trb_comm_watch(double stall_s, double timeout_s);
  * cheap. */
 void trb_comm_phase(const char *phase, uint64_t step);
 
-/** Set what this rank, as the first one of its group, works on: item number `item` of a queue, of which the share `done`
- * is done, and `before` was done before this job. Signs of life tell it to rank 0. Local, cheap.
+/** Set what this rank, as the first one of its group, works on: item number `item` of a queue, of which the share
+ * `done` is done, and `before` was done before this job. Signs of life tell it to rank 0. Local, cheap.
  * \param[in] working  false: it works on no item */
 void trb_comm_work(bool working, size_t item, double before, double done);
 /** What a rank works on, as rank 0 of the world knows it from its own calls and from signs of life. Local.

@@ -13,9 +13,9 @@
  *            not count. Rows and columns count from 0
  *
  * Arrays (idx, hdf5, npy). Samples are [N][D], [N][H][W], or images of 4 dimensions, see trb_axes, which lie in
- * memory as [N][C][H][W]. Samples of uint8 stay uint8. Bool, other whole numbers and floats of 16 to 64 bits become float32,
- * and the schema's offsets are subtracted first. Labels are [N] or [N][1] whole numbers, also as floats, or [N][K] with
- * a single 1 in each row. Targets are [N] or [N][1] of any of these types.
+ * memory as [N][C][H][W]. Samples of uint8 stay uint8. Bool, other whole numbers and floats of 16 to 64 bits become
+ * float32, and the schema's offsets are subtracted first. Labels are [N] or [N][1] whole numbers, also as floats, or
+ * [N][K] with a single 1 in each row. Targets are [N] or [N][1] of any of these types.
  *
  * All files but those of hdf5 and npz may be packed by gzip, xz or zstd, told by their first bytes; xz and zstd only if
  * the program was built with liblzma and libzstd. A packed file must be whole to its last byte.
@@ -107,8 +107,8 @@ typedef struct {
     const trb_schema *schema;
 } trb_data_files;
 
-/** Tell the format of a file by its first bytes, and by its size for the files of CIFAR. What is known to be no data set
- * (a web page, an archive) is refused; any other text is taken for a table.
+/** Tell the format of a file by its first bytes, and by its size for the files of CIFAR. What is known to be no data
+ * set (a web page, an archive) is refused; any other text is taken for a table.
  * \return TRB_OK; TRB_ECONFIG if there is no such file; TRB_EINPUT */
 trb_status trb_data_guess(const char *path, trb_format *format);
 
@@ -126,8 +126,8 @@ trb_status trb_data_match(const trb_data_files *files, char **text);
  * \param[out] names     the array of names, which must stay; trb_free() */
 trb_status trb_data_take_names(trb_data_files *files, char *text, char ***names);
 
-/** Look at all files, and decide how they and all later ones are read: header, names of columns, words, layout, offsets.
- * Says in a line what a user should know. A format without anything to decide gives an empty schema.
+/** Look at all files, and decide how they and all later ones are read: header, names of columns, words, layout,
+ * offsets. Says in a line what a user should know. A format without anything to decide gives an empty schema.
  * \param[in] files  files->schema is not looked at   \param[out] out  cleared by the caller; untouched on failure
  * \return as trb_data_load() */
 trb_status trb_data_survey(const trb_data_files *files, trb_schema *out);

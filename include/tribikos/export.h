@@ -25,7 +25,8 @@ void trb_buffer_clear(trb_buffer *b);
 /** A format: its name, and what makes the file.
  * \param[in]  n     networks, of one task, with the same inputs and outputs
  * \param[in]  name  of the file that is made, without its folder
- * \param[out] file,beside  the file, and a second one beside it whose name has `suffix` at its end. The caller clears them */
+ * \param[out] file,beside  the file, and a second one beside it whose name has `suffix` at its end. The caller clears
+ * them */
 typedef struct {
     const char *name;
     const char *suffix; /* takes the place of the file's own ending; NULL if there is no second file */

@@ -18,8 +18,8 @@
  *
  * Points: alloc, agree (before ranks agree on how something went, or on a step), file.folder, file.create, file.write,
  * file.sync, file.rename, file.open, file.read, train.step (of members and students), cache.unit, cache.chunk (of a
- * cache that is streamed), eval.unit, match.unit, validate.step (of the held-out samples), thread.start. Any other name or action makes every passage fail with
- * TRB_ECONFIG.
+ * cache that is streamed), eval.unit, match.unit, validate.step (of the held-out samples), thread.start. Any other name
+ * or action makes every passage fail with TRB_ECONFIG.
  */
 #ifndef TRB_FAULT_H
 #define TRB_FAULT_H

@@ -21,9 +21,8 @@ trb_status trb_members_read(trb_members *f, size_t unit);
 typedef struct {
     /* NAN unless the cache has labels and logits of classes. */
     double accuracy;
-    double nll; /* nats a sample */
-    double
-        chance; /* the accuracy that its answers would have if the labels were shuffled; plus three standard deviations */
+    double nll;    /* nats a sample */
+    double chance; /* the accuracy that its answers would have if the labels were shuffled, and three deviations more */
 } trb_member_figures;
 trb_member_figures trb_members_figures(const trb_members *f, size_t m);
 /** What is suspicious about a member's outputs, in one sentence that says what to do. \return NULL if nothing is */

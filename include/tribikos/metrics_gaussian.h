@@ -47,7 +47,8 @@ trb_metrics trb_metrics_gaussian_from(size_t blocks, const double *sums, size_t 
 
 /** The variances of a row's mixture, in the squared unit of the target: `total`, and `data`, the mean of the variances.
  * `doubt` is NaN, because there is no largest probability.
- * \param[in]  z     [M][2]   \param[in] scale  target_scale   \param[out] mean  of the mixture, in standardised units */
+ * \param[in]  z     [M][2]   \param[in] scale  target_scale   \param[out] mean  of the mixture, in standardised
+ * units */
 trb_row_figures trb_gaussian_figures(size_t M, const float *z, double scale, double *mean);
 
 #endif

@@ -15,10 +15,10 @@
  *
  * Predictions have the same bits as those of `tribikos eval` on the same machine with `math.precision: f32` and
  * `math.threads: 1`, if the rows come in the same blocks: `block` is the `eval.batch` of the evaluation, and the first
- * row of a call is the first row of a block. (A call with n rows is computed in blocks of `block` rows; the last one may
- * be shorter. In a network with convolutions or pools, blocks of 32 rows or more do not change the bits.) The libraries
- * must choose the same kernels: if the process has loaded OpenBLAS before, as NumPy may, the library that is there is
- * used with the kernels that it chose.
+ * row of a call is the first row of a block. (A call with n rows is computed in blocks of `block` rows; the last one
+ * may be shorter. In a network with convolutions or pools, blocks of 32 rows or more do not change the bits.) The
+ * libraries must choose the same kernels: if the process has loaded OpenBLAS before, as NumPy may, the library that is
+ * there is used with the kernels that it chose.
  *
  * What the library changes in the process, at the first open: OpenBLAS computes on one thread from then on. The
  * environment variable OPENBLAS_NUM_THREADS becomes 1; HDF5_USE_FILE_LOCKING, and on some processors OPENBLAS_CORETYPE,
@@ -64,8 +64,8 @@ TRB_MODEL_API int trb_model_open(const char *path, size_t block, trb_model **mod
 /** Release everything. NULL allowed. */
 TRB_MODEL_API void trb_model_close(trb_model *model);
 
-/** One line that says why the last call with this handle failed. With NULL: why the last trb_model_open() of this thread
- * failed. "" if it did not fail. Borrowed until the next call. */
+/** One line that says why the last call with this handle failed. With NULL: why the last trb_model_open() of this
+ * thread failed. "" if it did not fail. Borrowed until the next call. */
 TRB_MODEL_API const char *trb_model_message(const trb_model *model);
 
 /** Where predictions are written; every pointer may be NULL. Uncertainties of classes are in nats; they add up: total =
@@ -100,8 +100,8 @@ TRB_MODEL_API int trb_model_is_regression(const trb_model *model);      /* 1 or 
 TRB_MODEL_API const char *trb_model_class_name(const trb_model *model, size_t k);
 TRB_MODEL_API const char *trb_model_input_name(const trb_model *model, size_t i);
 
-/** The list of layers; what the network was trained with, one "key: value" a line; the digest by which the file is known
- * elsewhere. Borrowed. */
+/** The list of layers; what the network was trained with, one "key: value" a line; the digest by which the file is
+ * known elsewhere. Borrowed. */
 TRB_MODEL_API const char *trb_model_layers(const trb_model *model);
 TRB_MODEL_API const char *trb_model_config(const trb_model *model);
 TRB_MODEL_API uint64_t trb_model_digest(const trb_model *model);

@@ -24,8 +24,8 @@
 #include "tribikos/metrics.h"
 #include "tribikos/ranks.h"
 
-/** Check what all four stages need before the first one runs for hours: data files, labels, layer lists, batches, ranks,
- * memory for the cache, the kind of a cache that is there, room on the disk. */
+/** Check what all four stages need before the first one runs for hours: data files, labels, layer lists, batches,
+ * ranks, memory for the cache, the kind of a cache that is there, room on the disk. */
 trb_status trb_stage_check(trb_comm *world, const trb_config *c);
 
 /** Train the wanted members that are missing. Groups of ranks take members from a queue, the most expensive ones first.
@@ -38,6 +38,10 @@ trb_status trb_stage_cache(trb_comm *world, const trb_config *c);
 
 /** Train the students. The cache replaces the members. */
 trb_status trb_stage_distill(trb_comm *world, const trb_config *c);
+
+/** Remove the former ones of students that were trained again. The last stage of a command, so that a command which is
+ * stopped after the training does not train them once more when it is repeated. */
+trb_status trb_stage_settle(trb_comm *world, const trb_config *c);
 
 /** What one view of the cache will need on disk. */
 typedef struct {
@@ -70,8 +74,8 @@ typedef struct {
  *     evaluation.
  *   - Memory is measured by opening the trainings as they will be opened, which needs about as much memory here. It
  *     does not include what libraries hold (MPI, HDF5, oneDNN).
- * What a stage would refuse is refused here too. For a number of ranks, their memory and the room on the disk there is a
- * warning only, because the run may have others. Collective over world.
+ * What a stage would refuse is refused here too. For a number of ranks, their memory and the room on the disk there is
+ * a warning only, because the run may have others. Collective over world.
  * \param[in] ranks  the number of ranks to plan for; 0: as many as world has
  * \param[out] plan  released with trb_plan_clear() */
 trb_status trb_stage_plan(trb_comm *world, const trb_config *c, size_t ranks, trb_plan *plan);

@@ -15,7 +15,8 @@
  * run are blocked in every thread, and one thread of this module waits for them.
  *
  * Other libraries install handlers in the process (SigCgt in /proc/PID/status), which do no harm:
- *   ILL, BUS, FPE, SEGV  Open MPI 4 and 5, MPICH: they report a crash. The thread itself raises them, and it is lost then
+ *   ILL, BUS, FPE, SEGV  Open MPI 4 and 5, MPICH: they report a crash. The thread itself raises them, and it is lost
+ *                        then
  *   ABRT                 Open MPI 4 and 5: the same
  *   HUP, USR1            Open MPI 5 (HUP), MPICH (both): blocked here
  *   33                   glibc: for setuid(), which nothing here calls

@@ -1,8 +1,8 @@
 /** A YAML or JSON file as a list of dotted keys with their values: "models.hydra.nll" is "0.0541".
  *
- * JSON is a part of YAML, so libyaml, which reads configurations, reads report.json too. Keys are sorted. A section, and
- * a list that holds others, is an entry as well; what is in it has longer keys. Names that contain a dot cannot be told
- * from two levels. All functions are local; texts that they return are borrowed from the tree.
+ * JSON is a part of YAML, so libyaml, which reads configurations, reads report.json too. Keys are sorted. A section,
+ * and a list that holds others, is an entry as well; what is in it has longer keys. Names that contain a dot cannot be
+ * told from two levels. All functions are local; texts that they return are borrowed from the tree.
  */
 #ifndef TRB_TREE_H
 #define TRB_TREE_H

@@ -2,6 +2,7 @@
 #include "internal.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <string.h>
 
 #include "tribikos/file.h"
@@ -38,9 +39,11 @@ trb_status trb_cache_find_set(const char *dir, const trb_data *data, trb_cache *
     trb_status st = TRB_OK;
     TRB_TRY(trb__path_in(dir, "eval", &path));
     DIR *sets = opendir(path);
-    trb_free(path);
     *out = NULL;
-    if (sets == NULL) return TRB_OK;
+    if (sets == NULL && errno != ENOENT && errno != ENOTDIR)
+        st = trb_fail(TRB_EIO, "%s: cannot be opened: %s", path, strerror(errno));
+    trb_free(path);
+    if (sets == NULL) return st;
     for (const struct dirent *entry = readdir(sets); entry != NULL && st == TRB_OK; entry = readdir(sets)) {
         trb_cache *c = NULL;
         if (entry->d_name[0] == '.') continue;

@@ -5,7 +5,7 @@
     {                                                                                                                  \
         "retrain", "NAMES",                                                                                            \
             "train these students again (`hydra,kd`, or `all`). The old ones are kept in student/NAME.before until "   \
-            "the new ones are there.",                                                                                 \
+            "the command is done.",                                                                                    \
             trb__take_retrain                                                                                          \
     }
 
@@ -13,11 +13,12 @@ const trb__command trb__commands[TRB__COMMANDS] = {
     {"init", "FILE ...", "look at the files of a data set, and print a configuration that runs",
      .local = trb__command_init},
     {"run", "CONFIG", "train, cache, distil and evaluate, in one job",
-     .stage = {trb_stage_check, trb_stage_train, trb_stage_cache, trb_stage_distill, trb__evaluate}, .flag = {RETRAIN}},
+     .stage = {trb_stage_check, trb_stage_train, trb_stage_cache, trb_stage_distill, trb__evaluate, trb_stage_settle},
+     .flag = {RETRAIN}},
     {"train", "CONFIG", "train the members (--members=0-4,7: only these)", .stage = {trb_stage_train}},
     {"cache", "CONFIG", "write the logits of every member into the cache", .stage = {trb_stage_cache}},
     {"distill", "CONFIG", "train the students, from the cache and the samples (--retrain=hydra: once more)",
-     .stage = {trb_stage_distill}, .flag = {RETRAIN}},
+     .stage = {trb_stage_distill, trb_stage_settle}, .flag = {RETRAIN}},
     {"eval", "CONFIG", "evaluate members, ensemble and students; print and write the report", .stage = {trb__evaluate}},
     {"plan", "CONFIG", "say what a run will need: files, bytes, hours, memory (--ranks=64: on 64 ranks)",
      .look = trb__make_plan, .flag = {{"ranks", "P", "make the plan for P ranks.", trb__take_ranks}}},

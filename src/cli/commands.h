@@ -6,7 +6,7 @@
 #include "tribikos/export.h"
 #include "tribikos/stages.h"
 
-enum { TRB__STAGES = 5, TRB__FLAGS = 4 };
+enum { TRB__STAGES = 6, TRB__FLAGS = 4 };
 typedef enum { TRB__TEXT, TRB__CSV, TRB__JSON } trb__table_format;
 typedef struct trb__command trb__command;
 
@@ -99,7 +99,8 @@ trb_status trb__publish_config(trb_config *c);
 
 /** Refuse anything but one operand. Local. */
 trb_status trb__one_operand(const trb__arguments *a, const char *what);
-/** Print a line on stdout. What a file says of itself may hold escape sequences; they do not reach the terminal. Local. */
+/** Print a line on stdout. What a file says of itself may hold escape sequences; they do not reach the terminal.
+ * Local. */
 trb_status trb__show(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /** Bytes with a unit: "5.6 MB". Local. \return text */
 const char *trb__size_text(double bytes, char text[24]);

@@ -1,6 +1,6 @@
-/** `tribikos compare`: what its files share. compare_runs.c reads the runs, refuses what cannot be compared, and puts runs
- * that differ in their seed alone into one group. compare_table.c computes and prints the figures. All functions are
- * local. */
+/** `tribikos compare`: what its files share. compare_runs.c reads the runs, refuses what cannot be compared, and puts
+ * runs that differ in their seed alone into one group. compare_table.c computes and prints the figures. All functions
+ * are local. */
 #ifndef TRB_CLI_COMPARE_H
 #define TRB_CLI_COMPARE_H
 

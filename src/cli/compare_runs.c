@@ -1,5 +1,5 @@
-/* The runs of `tribikos compare`: reads the reports of several runs, refuses what must not stand side by side, and groups runs that
- * differ in their seed alone.
+/* The runs of `tribikos compare`: reads the reports of several runs, refuses what must not stand side by side, and
+ * groups runs that differ in their seed alone.
  *
  * | two runs | what happens |
  * | same folder, same configuration and seed, or same figures | refused: one run would count twice |
@@ -94,9 +94,19 @@ trb_status trb__run_value(const trb__run *run, const char *key, char **text)
     return trb_tree_line(run->config, at, text);
 }
 
+/* The text of a seed, or of any other key that has one value; NULL if there is none. */
+static const char *plain_value(const trb__run *run, const char *key)
+{
+    return trb_tree_find(run->config, key) < trb_tree_n(run->config) ? trb_tree_text(run->config, key) : NULL;
+}
+
+/* Seeds are the same if they are one number in both runs, or the run.seed of each. */
 static trb_status same_value(const trb__run *a, const trb__run *b, const char *key, bool *same)
 {
     char *of_a = NULL, *of_b = NULL;
+    const char *plain_a = plain_value(a, key), *plain_b = plain_value(b, key);
+    *same = is_seed(key) && plain_a != NULL && plain_b != NULL && strcmp(plain_a, plain_b) == 0;
+    if (*same) return TRB_OK;
     trb_status st = trb__run_value(a, key, &of_a);
     if (st == TRB_OK) st = trb__run_value(b, key, &of_b);
     if (st == TRB_OK) *same = strcmp(of_a, of_b) == 0;

@@ -6,6 +6,7 @@
 
 #include "compare.h"
 #include "tribikos/memory.h"
+#include "tribikos/number.h"
 #include "tribikos/text.h"
 
 /* ---- the columns */
@@ -138,7 +139,8 @@ static trb_status add_names(const trb_tree *report, const char *under, size_t *n
     return TRB_OK;
 }
 
-/* The place of a model in the table: members, their mean, the ensemble, then the students in the order of `students`. */
+/* The place of a model in the table: members, their mean, the ensemble, then the students in the order of
+ * `students`. */
 static size_t place_of(const trb__runs *r, const char *name)
 {
     size_t place = 3;
@@ -172,19 +174,11 @@ static const char *group_name(size_t group, char text[24])
     return text;
 }
 
-/* A whole number with a comma after every three digits. */
-static void add_whole(trb_text *t, double value)
-{
-    char digits[32];
-    const int n = snprintf(digits, sizeof digits, "%.0f", value);
-    for (int i = 0; i < n; i++)
-        trb_text_add(t, "%s%c", i > 0 && (n - i) % 3 == 0 && digits[i - 1] != '-' ? "," : "", digits[i]);
-}
-
 static void add_figure(trb_text *t, const column *c, double value)
 {
+    char number[TRB_NUMBER_BYTES];
     if (c->decimals == 0)
-        add_whole(t, value);
+        trb_text_add(t, "%s", trb_number_grouped((size_t)(value + 0.5), number));
     else if (c->decimals < 0)
         trb_text_add(t, "%.4g", value);
     else

@@ -7,7 +7,9 @@
  *
  * The run's own set is that of RUN/report. As long as there is no report, it can still change.
  */
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "commands.h"
@@ -15,6 +17,7 @@
 #include "tribikos/identity.h"
 #include "tribikos/log.h"
 #include "tribikos/memory.h"
+#include "tribikos/text.h"
 
 trb_status trb__run_config(const char *dir, trb_config **out)
 {
@@ -38,19 +41,48 @@ static trb_status before(const trb_config *c, trb_config **found)
 
 /* ---- the name of a report */
 
-static bool same_texts(size_t n, char *const *a, size_t n_b, char *const *b)
+/* The absolute path of a file of a data set. If its root is gone, the name hangs on the root as it was written. */
+static trb_status full_name(const trb_config *c, const char *name, char **out)
 {
-    bool same = n == n_b;
-    for (size_t i = 0; same && i < n; i++) same = strcmp(a[i], b[i]) == 0;
-    return same;
+    char root[PATH_MAX];
+    if (name[0] == '/') return trb_strdup(name, out);
+    return trb_text_of(out, "%s/%s", realpath(c->data.root, root) != NULL ? root : c->data.root, name);
 }
 
-static bool same_set(const trb_config *a, const trb_config *b)
+/* Make names absolute, which hang on the root of `c`. */
+static trb_status make_full(const trb_config *c, size_t n, char **name)
 {
-    return strcmp(a->eval.split, b->eval.split) == 0 &&
-           (strcmp(a->eval.split, "test") != 0 ||
-            (same_texts(a->data.n_test, a->data.test, b->data.n_test, b->data.test) &&
-             same_texts(a->data.n_test_rows, a->data.test_rows, b->data.n_test_rows, b->data.test_rows)));
+    for (size_t i = 0; i < n; i++) {
+        char *full = NULL;
+        TRB_TRY(full_name(c, name[i], &full));
+        trb_free(name[i]);
+        name[i] = full;
+    }
+    return TRB_OK;
+}
+
+static trb_status same_files(const trb_config *a, size_t n, char *const *of_a, const trb_config *b, size_t n_b,
+                             char *const *of_b, bool *same)
+{
+    *same = *same && n == n_b;
+    for (size_t i = 0; *same && i < n; i++) {
+        char *x = NULL, *y = NULL;
+        trb_status st = full_name(a, of_a[i], &x);
+        if (st == TRB_OK) st = full_name(b, of_b[i], &y);
+        if (st == TRB_OK) *same = strcmp(x, y) == 0;
+        trb_free(x);
+        trb_free(y);
+        TRB_TRY(st);
+    }
+    return TRB_OK;
+}
+
+static trb_status same_set(const trb_config *a, const trb_config *b, bool *same)
+{
+    *same = strcmp(a->eval.split, b->eval.split) == 0;
+    if (strcmp(a->eval.split, "test") != 0) return TRB_OK;
+    TRB_TRY(same_files(a, a->data.n_test, a->data.test, b, b->data.n_test, b->data.test, same));
+    return same_files(a, a->data.n_test_rows, a->data.test_rows, b, b->data.n_test_rows, b->data.test_rows, same);
 }
 
 /* The name of a file without its folder and ending, in characters that a name may have. A list of rows says more than
@@ -75,14 +107,16 @@ static trb_status choose_name(const trb_config *c, char name[TRB_NAME_MAX + 1])
     (void)snprintf(path, sizeof path, "%s/report/report.json", c->run.dir);
     if (name[0] != '\0' || !trb_file_exists(path)) return TRB_OK;
     TRB_TRY(before(c, &own));
-    if (own != NULL && !same_set(own, c)) {
+    bool same = true;
+    const trb_status st = own != NULL ? same_set(own, c, &same) : TRB_OK;
+    if (st == TRB_OK && !same) {
         if (strcmp(c->eval.split, "test") == 0)
             name_of_file(c, name);
         else
             (void)snprintf(name, TRB_NAME_MAX + 1, "%s", c->eval.split);
     }
     trb_config_destroy(own);
-    return TRB_OK;
+    return st;
 }
 
 trb_status trb__name_report(trb_comm *world, trb_config *c)
@@ -156,7 +190,13 @@ trb_status trb__publish_config(trb_config *c)
                  path);
         goto done;
     }
-    if (was != NULL && c->eval.name[0] != '\0') exchange_sets(c, was);
+    if (was != NULL && c->eval.name[0] != '\0') {
+        if (strcmp(c->data.root, was->data.root) != 0) { /* the names that are kept hang on the other root */
+            TRB_GO(make_full(was, was->data.n_test, was->data.test));
+            TRB_GO(make_full(was, was->data.n_test_rows, was->data.test_rows));
+        }
+        exchange_sets(c, was);
+    }
     for (uint64_t m = 0; m < c->members.count; m++) c->members.only[m] = true;
     TRB_GO(trb_config_print(c, &resolved));
     trb_folder_sweep(c->run.dir);

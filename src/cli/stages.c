@@ -71,6 +71,8 @@ static const char *relative_path(const trb_config *c)
     if (c->run.dir[0] != '/') return c->run.dir;
     if (checkpoint && resume[0] != '/') return resume;
     if (name == NULL) name = relative_in(c->data.n_test, c->data.test);
+    if (name == NULL) name = relative_in(c->data.n_train_rows, c->data.train_rows);
+    if (name == NULL) name = relative_in(c->data.n_test_rows, c->data.test_rows);
     if (name != NULL && c->data.root[0] != '/') return name;
     for (size_t i = 0; i < c->eval.n_ood; i++) {
         const trb_ood_opts *set = &c->eval.ood[i];

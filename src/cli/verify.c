@@ -3,6 +3,7 @@
  * | what | bad | missing |
  * | weights, checkpoints | damaged | a member or student of RUN/config.yaml, if others of its kind are there |
  * | cache | a damaged shard; logits of other weights than the member has | the manifest; a shard |
+ * | cache/eval/NAME | the same |  |
  * | report | report.json or predictions.h5 cannot be read | one of the two |
  *
  * A stage that has not begun is not missing. One bad file does not end the check, so one call names all of them. */
@@ -207,6 +208,26 @@ static trb_status compare_members(tally *t, const trb_cache *cache, size_t n, ch
     return TRB_OK;
 }
 
+/* Check the members' logits of other sets, in RUN/cache/eval. */
+static trb_status verify_sets(tally *t)
+{
+    char path[TRB__PATH], file[2 * TRB__PATH], **name = NULL;
+    size_t n = 0;
+    (void)snprintf(path, sizeof path, "%s/cache/eval", t->dir);
+    trb_status st = trb__names_in(path, &n, &name);
+    for (size_t i = 0; st == TRB_OK && i < n; i++) {
+        trb_cache *cache = NULL;
+        (void)snprintf(file, sizeof file, "%s/%s/manifest.h5", path, name[i]);
+        if (!trb_file_exists(file)) continue;
+        *strrchr(file, '/') = '\0';
+        st = trb_cache_open(file, &cache);
+        st = st == TRB_OK ? verify_shards(t, cache) : count(t, st);
+        trb_cache_close(cache);
+    }
+    trb__names_free(n, name);
+    return st;
+}
+
 static trb_status verify_run_cache(tally *t, size_t n, char *const *name, const uint64_t *digest)
 {
     char path[TRB__PATH];
@@ -254,11 +275,19 @@ static trb_status read_json(const char *path)
     return st;
 }
 
-static trb_status look_at(void *ctx, const char *name, const trb_h5_shape *shape)
+/* Read all values of a data set, which checks what HDF5 has stored a checksum of. */
+static trb_status read_values(void *ctx, const char *name, const trb_h5_shape *shape)
 {
-    trb_h5_shape again;
-    (void)shape;
-    return trb_h5_describe(ctx, name, &again);
+    size_t a_call = 0, bytes = trb_dtype_bytes(shape->type);
+    void *rows = NULL;
+    const size_t n = shape->ndim > 0 ? shape->dim[0] : 0;
+    for (size_t i = 1; i < shape->ndim; i++) bytes *= shape->dim[i];
+    TRB_TRY(trb_h5_rows_a_call(ctx, name, &a_call));
+    trb_status st = trb_alloc(TRB_MEM_OTHER, a_call, bytes, &rows);
+    for (size_t at = 0; st == TRB_OK && at < n; at += a_call)
+        st = trb_h5_read_rows(ctx, name, shape->type, at, n - at < a_call ? n - at : a_call, rows);
+    trb_free(rows);
+    return st;
 }
 
 /* Predictions have no digest of their own; the checksums of HDF5 cover how they are stored. */
@@ -266,7 +295,7 @@ static trb_status read_predictions(const char *path)
 {
     trb_h5 *h = NULL;
     TRB_TRY(trb_h5_open(path, &h));
-    const trb_status st = trb_h5_each(h, look_at, h);
+    const trb_status st = trb_h5_each(h, read_values, h);
     trb_h5_close(h);
     return st;
 }
@@ -318,6 +347,7 @@ static trb_status verify_run(const char *dir)
     TRB_GO(verify_networks(&t, "student", n_students, student, NULL));
     if (c != NULL) TRB_GO(expect_networks(&t, c, n_members, n_students));
     TRB_GO(verify_run_cache(&t, n_members, member, digest));
+    TRB_GO(verify_sets(&t));
     TRB_GO(verify_reports(&t));
     if (t.bad == 0 && t.missing == 0)
         st = trb__show("%s: %zu files of %zu members, %zu students, cache and reports: all good", dir, t.good,

@@ -1,6 +1,6 @@
 /* Flags of the command line. A value is what the shell hands over, and no YAML: `--run.dir='exp #3'` is a folder of
- * that name. Only two forms are read as YAML, because a value with several parts needs them: `[a, b]` for a key that takes a
- * list, and `{key: value}` for a section. */
+ * that name. Only two forms are read as YAML, because a value with several parts needs them: `[a, b]` for a key that
+ * takes a list, and `{key: value}` for a section. */
 #include "internal.h"
 
 #include <string.h>

@@ -7,7 +7,7 @@
  *
  * `student.NAME.grid` is a grid of one student; where both have a key, it takes the place of the common one. A key that
  * the student's method does not read is left out. One student of a grid can be named in `students` alone, as
- * `--students=[hydra-temperature-1-seed-2]`. */
+ * `--students=[hydra-temperature-1-seed-2]`; its own keys, as `student.hydra-temperature-1-seed-2.lr`, win. */
 #include "internal.h"
 
 #include <string.h>
@@ -204,13 +204,22 @@ static trb_status make_named(expansion *e, const char *name, bool *found)
     return TRB_OK;
 }
 
+/* Whether a name is a method, or has a method of its own. Any other name may be that of one student of a grid, also if
+ * it has keys of its own, which then win. */
+static bool stands_alone(const trb__items *items, const char *name)
+{
+    char key[TRB__KEY_BYTES];
+    (void)snprintf(key, sizeof key, "student.%s.method", name);
+    return trb_method_find(name) != NULL || trb__items_find(items, key) != NULL;
+}
+
 static trb_status expand(expansion *e, const trb__item *students)
 {
     for (size_t i = 0; i < students->n; i++) {
         const char *name = students->value[i];
         bool found = false;
         grid g;
-        if (trb_method_find(name) == NULL && !trb__name_has_keys(e->items, name)) TRB_TRY(make_named(e, name, &found));
+        if (!stands_alone(e->items, name)) TRB_TRY(make_named(e, name, &found));
         if (found) continue;
         TRB_TRY(find_grid(e->items, name, &g));
         if (g.n == 0) {

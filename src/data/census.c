@@ -73,6 +73,11 @@ trb_target_range trb_targets_range(const trb_data *d, size_t n, const int64_t *i
         squares += away * away;
     }
     r.deviation = sqrt(squares / (double)n);
+    const double offset =
+        d->schema != NULL ? d->schema->target_offset : 0.0; /* it was subtracted when they were read */
+    r.least += offset;
+    r.most += offset;
+    r.mean += offset;
     return r;
 }
 

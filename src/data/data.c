@@ -10,7 +10,8 @@
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "digests and files are of little-endian values");
 _Static_assert(sizeof(int32_t) == sizeof(float), "labels and targets take the same room");
 
-/* For each format: the function that reads a unit, and the one that surveys all of them, if there is anything to decide.
+/* For each format: the function that reads a unit, and the one that surveys all of them, if there is anything to
+ * decide.
  */
 static const struct {
     trb_status (*read)(const trb__unit *u, trb__samples *s);

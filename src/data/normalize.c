@@ -102,6 +102,7 @@ static trb_status standardize_floats(trb_data *d, size_t n, const int64_t *ids)
 
 static trb_status standardize_targets(trb_data *d, size_t n, const int64_t *ids)
 {
+    const double offset = d->schema != NULL ? d->schema->target_offset : 0.0;
     double sum = 0.0, squares = 0.0;
     for (size_t i = 0; i < n; i++) sum += (double)d->target[ids[i]];
     const double mean = sum / (double)n;
@@ -113,9 +114,9 @@ static trb_status standardize_targets(trb_data *d, size_t n, const int64_t *ids)
     d->target_scale = sqrt(squares / (double)n);
     if (guarded(mean, d->target_scale) == d->target_scale) return TRB_OK;
     return trb_fail(TRB_EINPUT,
-                    "data: the targets of all %zu training rows are %g, there is nothing to learn; expected several "
+                    "data: the targets of all %zu training rows are %.*g, there is nothing to learn; expected several "
                     "values (is it the right column?)",
-                    n, mean);
+                    n, offset < 0.0 || offset > 0.0 ? 10 : 6, mean + offset);
 }
 
 trb_status trb_data_normalize(trb_data *d, trb_normalize how, size_t n, const int64_t *ids)

@@ -49,14 +49,16 @@ static trb_status choose_kernels(void)
     static const struct {
         const char *core;
         bool avx512;
-    } known[] = {{"Haswell", false}, {"Zen", false}, {"SkylakeX", true}, {"Cooperlake", true}, {"SapphireRapids", true}};
+    } known[] = {
+        {"Haswell", false}, {"Zen", false}, {"SkylakeX", true}, {"Cooperlake", true}, {"SapphireRapids", true}};
     const char *asked = getenv("OPENBLAS_CORETYPE");
     if (asked == NULL && has_avx512()) (void)setenv("OPENBLAS_CORETYPE", "SkylakeX", 0);
     for (size_t i = 0; asked != NULL && i < sizeof known / sizeof *known; i++)
         if (strcasecmp(asked, known[i].core) == 0 &&
             !(known[i].avx512 ? has_avx512() : __builtin_cpu_supports("avx2") != 0))
-            return trb_fail(TRB_ECONFIG, "OPENBLAS_CORETYPE=%s: these kernels need %s, which this processor lacks; unset it",
-                            asked, known[i].avx512 ? "AVX-512" : "AVX2");
+            return trb_fail(TRB_ECONFIG,
+                            "OPENBLAS_CORETYPE=%s: these kernels need %s, which this processor lacks; unset it", asked,
+                            known[i].avx512 ? "AVX-512" : "AVX2");
     return TRB_OK;
 }
 #else

@@ -22,7 +22,8 @@ const trb_export_format *trb_export_format_find(const char *name)
     return trb_export_format_at(i);
 }
 
-/* Members of one ensemble predict the same: their logits mean the same, and the mean over all heads is the ensemble's. */
+/* Members of one ensemble predict the same: their logits mean the same, and the mean over all heads is the
+ * ensemble's. */
 static trb_status check_alike(size_t n, char *const *weights, const trb_trained *models)
 {
     const trb_trained *a = &models[0];

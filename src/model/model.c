@@ -1,9 +1,9 @@
 /* The library's functions (model.h).
  *
- * Each handle has a thread, on which everything happens: reading the file, computing, releasing. So a handle may be used
- * on any thread of the host. oneDNN needs this, because a primitive must run on the thread on which it was made; and the
- * host's signal handlers, rounding mode, stack size and OpenMP settings have no effect on what is computed. A call puts
- * a request into the handle, and waits until the thread has done it. */
+ * Each handle has a thread, on which everything happens: reading the file, computing, releasing. So a handle may be
+ * used on any thread of the host. oneDNN needs this, because a primitive must run on the thread on which it was made;
+ * and the host's signal handlers, rounding mode, stack size and OpenMP settings have no effect on what is computed. A
+ * call puts a request into the handle, and waits until the thread has done it. */
 #include "tribikos/model.h"
 
 #include <fenv.h>

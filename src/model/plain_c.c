@@ -1,5 +1,5 @@
-/* A network as C99: a table of weights and a forward pass of loops, without libraries but libm, without allocation. It is
- * meant for small networks on machines where nothing else runs.
+/* A network as C99: a table of weights and a forward pass of loops, without libraries but libm, without allocation. It
+ * is meant for small networks on machines where nothing else runs.
  *
  * A value is [copies][c][h][w]. Each step reads one of three places of the caller's work memory and writes another one;
  * the third one may hold what a fork saved. */

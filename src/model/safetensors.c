@@ -1,5 +1,6 @@
-/* Safetensors files: 8 bytes with the length of a JSON, the JSON, and the tensors' bytes. The JSON says of each tensor its
- * type, shape, and place among these bytes. Names and layouts are those of the weights file, which are PyTorch's. */
+/* Safetensors files: 8 bytes with the length of a JSON, the JSON, and the tensors' bytes. The JSON says of each tensor
+ * its type, shape, and place among these bytes. Names and layouts are those of the weights file, which are
+ * PyTorch's. */
 #include "tribikos/export.h"
 
 #include <inttypes.h>

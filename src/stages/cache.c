@@ -438,7 +438,8 @@ trb_status trb__cache_of_kind(const char *dir, trb_shard_kind holds)
 
 /* Whether the existing manifest says the same as a new one would. Then it stays, because it names the kernels and the
  * processor that computed the logits, perhaps on another machine. A new manifest names these too if shards of theirs
- * were kept, and no processor if the old one names none. A missing or damaged manifest is an answer; an error of reading is not. */
+ * were kept, and no processor if the old one names none. A missing or damaged manifest is an answer; an error of
+ * reading is not. */
 static trb_status manifest_stands(const char *dir, const trb_cache_spec *spec, const uint64_t *payload, size_t kept,
                                   bool *stands, char **makers, const char **processor)
 {

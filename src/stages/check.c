@@ -70,8 +70,8 @@ trb_status trb__check(trb_comm *world, const trb_config *c, const trb__dataset *
     return check(world, c, s, false);
 }
 
-/* Refuse a `cache.memory` that cannot hold the windows of a student's reader. Whether a rank keeps its part of the cache
- * depends on how many ranks a node has; here all may be on one. */
+/* Refuse a `cache.memory` that cannot hold the windows of a student's reader. Whether a rank keeps its part of the
+ * cache depends on how many ranks a node has; here all may be on one. */
 static trb_status check_memory(const trb_config *c, const trb__dataset *s, size_t i, size_t ranks)
 {
     static const double MIB = 1.0 / (1 << 20);

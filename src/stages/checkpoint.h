@@ -38,7 +38,8 @@ trb_status trb__checkpoint_find(trb_comm *group, const trb_config *c, trb__place
 trb_status trb__checkpoint_check(const trb_checkpoint *c, const trb__fit *f, uint64_t steps);
 /** Take parameters and moments from a checkpoint that all ranks have accepted. Rank 0 reads the file again, which must
  * still be the one that was found, and broadcasts it in pieces. Each rank copies what it holds. Collective over the
- * grid; before the first step. \param[in,out] best  gets the checkpoint's   \return the agreed status; after a failure parameters and moments are undefined */
+ * grid; before the first step. \param[in,out] best  gets the checkpoint's   \return the agreed status; after a failure
+ * parameters and moments are undefined */
 trb_status trb__checkpoint_use(const trb_checkpoint *c, const trb__fit *f, trb__best *best);
 
 /** Writes checkpoints of one training (checkpoint.c). Rank 0 of the grid decides when one is due, all ranks *keep* a

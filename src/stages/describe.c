@@ -102,14 +102,17 @@ static void add_outputs(const facts *f, trb_text *t)
 {
     const trb_data *d = f->set->data;
     const char *column = d->schema == NULL ? NULL : d->schema->target;
+    const bool far = d->schema != NULL && (d->schema->target_offset < 0.0 || d->schema->target_offset > 0.0);
+    /* Digits: of targets far from zero the first ones say little. */
+    const int least = far ? 10 : 6, mean = far ? 10 : 4;
     if (!has_labels(f->set))
-        trb_text_add(t, ", labels are not used");
+        trb_text_add(t, f->set->unlabelled ? ", labels are not used" : ", no labels");
     else if (d->task == TRB_TASK_CLASSES)
         add_classes(&f->labels, column, t);
     else
-        trb_text_add(t, ", target%s%s%s from %g to %g (mean %.4g, deviation %.4g)", column == NULL ? "" : " `",
-                     column == NULL ? "" : column, column == NULL ? "" : "`", f->range.least, f->range.most,
-                     f->range.mean, f->range.deviation);
+        trb_text_add(t, ", target%s%s%s from %.*g to %.*g (mean %.*g, deviation %.4g)", column == NULL ? "" : " `",
+                     column == NULL ? "" : column, column == NULL ? "" : "`", least, f->range.least, least,
+                     f->range.most, mean, f->range.mean, f->range.deviation);
 }
 
 /* How many rows are compared with those of the training part. */

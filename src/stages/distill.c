@@ -566,7 +566,6 @@ trb_status trb_stage_distill(trb_comm *world, const trb_config *c)
     TRB_GO(trb_agree(world, st));
     for (size_t i = first; i < c->n_students; i++)
         if (!found[i]) TRB_GO(distill(world, c, &s, cache, makers, i));
-    st = trb_agree(world, trb_comm_rank(world) == 0 ? trb__retrain_end(c) : TRB_OK);
 done:
     trb_free(makers);
     trb_lock_close(lock);

@@ -72,7 +72,7 @@ static trb_status write_line(trb__epochs *x, uint64_t e, double loss, const trb_
     loss /= (double)x->steps;
     if (v == NULL) {
         (void)snprintf(x->note, sizeof x->note, "(loss %.4g)", loss);
-    } else if (f->network->n_parts > 1) { /* cut */
+    } else if (f->network->n_parts > 1 || isnan(third)) { /* cut, or held-out samples without labels */
         format = "phase:u epoch:u steps:u loss:f lr:f validation_loss:f";
         (void)snprintf(x->note, sizeof x->note, "(loss %.4g, validation %.4g)", loss, v->loss);
     } else {
@@ -100,7 +100,7 @@ trb_status trb__epochs_line(trb__epochs *x, uint64_t e, double loss)
 
 static void take_best(trb__epochs *x, uint64_t e, double loss)
 {
-    if (!watches(x) || isnan(loss) || (x->best.epoch > 0 && !(loss < x->best.loss))) return;
+    if (!watches(x) || !isfinite(loss) || (x->best.epoch > 0 && !(loss < x->best.loss))) return;
     x->best.epoch = e + 1;
     x->best.loss = loss;
     if (x->best.params == NULL) return;
@@ -131,6 +131,12 @@ trb_status trb__epochs_finish(trb__epochs *x, uint64_t taken)
     const trb__fit *f = x->fit;
     const uint64_t done = taken / x->steps;
     const unsigned long long best = (unsigned long long)x->best.epoch;
+    if (watches(x) && done > 0 && best == 0)
+        return trb_fail(
+            TRB_ENUM,
+            "%s: the validation loss was no finite number after any of the %llu epochs, so none is the best "
+            "one; a lower learning rate may help",
+            f->label, (unsigned long long)done);
     if (done < f->epochs)
         trb_info("%s: stopped early after epoch %llu of %llu; the validation loss is lowest after epoch %llu, %.4g",
                  f->label, (unsigned long long)done, (unsigned long long)f->epochs, best, x->best.loss);

@@ -11,8 +11,8 @@
  *   "loss": the mean training loss over the epoch's steps, while the network changes; "lr": the rate at its end
  *   with samples held out, those of validate.h after the epoch:
  *   "validation_loss": in the unit of "loss"; early stopping and the best weights follow it
- *   "validation_nll", and "validation_accuracy" or, in regression, "validation_rmse": as in report.json. They are absent
- *   while heads are cut into head lanes, because no rank has the outputs of all heads
+ *   "validation_nll", and "validation_accuracy" or, in regression, "validation_rmse": as in report.json. They are
+ *   absent while heads are cut into head lanes, because no rank has the outputs of all heads
  *
  * An unknown figure is null. No line has a time, so the file has the same bytes for any number of ranks. */
 typedef struct trb__epochs trb__epochs;

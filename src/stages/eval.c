@@ -127,8 +127,9 @@ static trb_status load_models(trb_comm *world, evaluation *e)
     if (st == TRB_OK) st = trb__models_load(c, &e->train.data, weights ? digest : NULL, followed, models);
     /* The training set need not have labels, so networks may know fewer classes than the rows that are reported. */
     if (st == TRB_OK && e->set.data->classes > models->K)
-        st = trb_fail(TRB_ECONFIG, "data.test has labels 0 to %zu, the networks have %zu outputs",
-                      e->set.data->classes - 1, models->K);
+        st = trb_fail(TRB_ECONFIG, "%s has labels %zu to %zu, the networks have %zu outputs",
+                      e->set.data == &e->test.data ? "data.test" : "data.train", e->set.data->labels_from,
+                      e->set.data->labels_from + e->set.data->classes - 1, models->K);
     TRB_GO(trb_agree(world, st));
     st = trb_comm_same(world, models->students_digest, "the students' weights");
 done:

@@ -90,7 +90,8 @@ extern const trb__eval_task trb__task_classes, trb__task_regression;
 trb_status trb__models_load(const trb_config *c, const trb_data *trained_on, const uint64_t *digest,
                             const char *followed, trb__models *models);
 /** Find the members' logits of some sets in caches, if there are no weights: those of the training set in RUN/cache,
- * those of other sets below it. Fills in `members` and `cache` of each set. Collective over world; the status is agreed.
+ * those of other sets below it. Fills in `members` and `cache` of each set. Collective over world; the status is
+ * agreed.
  * \param[in] set  [n] the one that is reported first; if it has no members, the others are not looked for
  * \param[in,out] digest  [M] of the members' weights, 0 if unknown; out: of all whose logits are used */
 trb_status trb__models_find(trb_comm *world, const trb_config *c, const trb_data *trained_on, size_t n,

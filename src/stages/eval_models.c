@@ -123,7 +123,8 @@ static trb_status find_trained_on(trb_comm *world, const trb_config *c, const tr
                                   uint64_t *digest, trb__models *models, const trb_cache **found)
 {
     trb_cache *cache = NULL;
-    const bool there = trb_file_exists(trb__run_path(c, "cache/manifest.h5").text);
+    bool there = trb_comm_rank(world) == 0 && trb_file_exists(trb__run_path(c, "cache/manifest.h5").text);
+    TRB_TRY(trb_comm_bcast(world, &there, sizeof there, 0)); /* another rank may see a new file later */
     /* The temperatures of students can be fitted without members. */
     if (!reported && (!there || c->cache.holds != TRB_SHARD_LOGITS)) return TRB_OK;
     TRB_TRY(trb__run_cache_open(world, c, trained_on, &cache));
@@ -152,21 +153,27 @@ static trb_status find_other(trb_comm *world, const trb_config *c, const trb__se
     return trb_comm_same(world, cache == NULL ? 0 : trb_cache_digest(cache), "the members' logits of a set");
 }
 
-static void say_source(const trb_config *c, const trb__set *set)
+/* Say where a set's logits of members come from. \param[in] own  it is a part of the training set */
+static void say_source(const trb_config *c, const trb__set *set, bool own, bool some)
 {
+    const char *members = some ? "some" : "all";
     if (set->members)
         trb_info("evaluate: the members' logits of %s are those of %s", set->name, trb_cache_dir(set->cache));
+    else if (own)
+        trb_warn("%s lacks weights of %s members, and %s has no logits of them: only students are evaluated on %s",
+                 trb__run_path(c, "members").text, members, trb__run_path(c, "cache").text, set->name);
     else
-        trb_warn(
-            "%s lacks weights of some members, and %s has no logits of them for %s: only students are evaluated on it; "
-            "write_cache() of tools/python can write these logits",
-            trb__run_path(c, "members").text, trb__run_path(c, "cache/eval").text, set->name);
+        trb_warn("%s lacks weights of %s members, and %s has no logits of them for %s: only students are evaluated on "
+                 "it; write_cache() of tools/python can write these logits",
+                 trb__run_path(c, "members").text, members, trb__run_path(c, "cache/eval").text, set->name);
 }
 
 trb_status trb__models_find(trb_comm *world, const trb_config *c, const trb_data *trained_on, size_t n,
                             trb__set *const *set, uint64_t *digest, trb__models *models)
 {
     const trb_cache *of_train = NULL;
+    bool some = false; /* members have weights; looked at here, because caches fill in digests */
+    for (size_t m = 0; m < c->members.count; m++) some = some || digest[m] != 0;
     TRB_TRY(trb_agree(world, trb_alloc(TRB_MEM_OTHER, n, sizeof(trb_cache *), &models->cache)));
     for (size_t i = 0; i < n; i++) {
         const trb_cache *other = NULL;
@@ -177,7 +184,7 @@ trb_status trb__models_find(trb_comm *world, const trb_config *c, const trb_data
             TRB_TRY(find_other(world, c, set[i], digest, models, &other));
         set[i]->cache = own ? of_train : other;
         set[i]->members = set[i]->cache != NULL;
-        say_source(c, set[i]);
+        say_source(c, set[i], own, some);
         if (i == 0 && !set[i]->members) break; /* figures of other sets compare them with this one */
     }
     return TRB_OK;

@@ -52,9 +52,9 @@ typedef struct {
     trb_status (*loss)(void *ctx, const trb__lane *lane, const float *z, double *loss, float *dz);
     void *ctx;
 
-    /** How held-out samples are judged, unless `predict` is NULL: by the prediction that `predict` makes of the outputs of classes; and, if the
-     * network follows others, by `loss` too. For that, `plan` and `next` are also called for the held-out samples,
-     * between two epochs, with the training's last step as `step`. */
+    /** How held-out samples are judged, unless `predict` is NULL: by the prediction that `predict` makes of the outputs
+     * of classes; and, if the network follows others, by `loss` too. For that, `plan` and `next` are also called for
+     * the held-out samples, between two epochs, with the training's last step as `step`. */
     trb_predict *predict;
     bool follows;
 

@@ -73,8 +73,6 @@ bool trb__retrain_begins(const trb_config *c, size_t i);
 trb_status trb__retrain_begin(const trb_config *c, size_t i);
 /** Whether the former student i is set aside. */
 bool trb__retrain_lasts(const trb_config *c, size_t i);
-/** Remove the former ones of all students that are trained. The caller has their locks. */
-trb_status trb__retrain_end(const trb_config *c);
 
 /** Load the network of member m, whose file was checked before. Local.
  * \param[out] net,params  released by the caller if not NULL, after a failure too

@@ -8,8 +8,9 @@
  * labels; for them trb__labels_warn() suffices. \return TRB_OK, also for regression; TRB_EINPUT, and what to do */
 trb_status trb__labels_check(const trb_config *c, const trb__dataset *s);
 
-/** Warn of a single class, of classes without samples in the training part, and of classes that occur there but not in the held-out part.
- * Each warning is printed once. Call it after the networks are checked, because refusals say the same and more.
+/** Warn of a single class, of classes without samples in the training part, and of classes that occur there but not in
+ * the held-out part. Each warning is printed once. Call it after the networks are checked, because refusals say the
+ * same and more.
  * \return TRB_OK; TRB_ENOMEM */
 trb_status trb__labels_warn(const trb__dataset *s);
 

@@ -32,7 +32,8 @@ typedef struct {
 } trb__overview;
 
 /** Begin. Local. \param[in] work  of all members   \param[in] later  trb__outlook()   \param[out] o  its world, n,
- * member and cost are set, its queue before the first call of a function below; closed by trb__overview_end(), after a failure too */
+ * member and cost are set, its queue before the first call of a function below; closed by trb__overview_end(), after a
+ * failure too */
 trb_status trb__overview_begin(trb__overview *o, double work, double later);
 void trb__overview_end(trb__overview *o); /* Local. */
 

@@ -100,13 +100,20 @@ trb__path trb__report_folder(const trb_config *c)
     return c->eval.name[0] == '\0' ? trb__run_path(c, "report") : trb__run_path(c, "report/%s", c->eval.name);
 }
 
-/* Whether a report is on this part of a data set with this digest, or has no digest. */
-static trb_status is_on(const char *path, const char *text, const char *split, const char *digest, bool *same)
+/* What a report is on: the part of a data set, and its digest. */
+typedef struct {
+    char split[TRB_NAME_MAX + 1]; /* if it is another one than is asked for; else "" */
+    bool same;                    /* the part and the digest, or the report has no digest */
+} reported;
+
+/* Compare what a report is on with a part of a data set. */
+static trb_status is_on(const char *path, const char *text, const char *split, const char *digest, reported *r)
 {
     trb_tree *report = NULL;
     TRB_TRY(trb_tree_read(path, text, &report));
     const char *found = trb_tree_text(report, "digests.evaluated_on"), *of = trb_tree_text(report, "split");
-    *same = found == NULL || of == NULL || (strcmp(found, digest) == 0 && strcmp(of, split) == 0);
+    r->same = found == NULL || of == NULL || (strcmp(found, digest) == 0 && strcmp(of, split) == 0);
+    if (of != NULL && strcmp(of, split) != 0) (void)snprintf(r->split, sizeof r->split, "%s", of);
     trb_tree_destroy(report);
     return TRB_OK;
 }
@@ -115,17 +122,22 @@ trb_status trb__report_expect(const trb_config *c, uint64_t evaluated_on)
 {
     enum { LARGEST = 1 << 26 };
     char path[TRB_PATH_BYTES + 16], digest[17], *text = NULL;
-    bool same = true;
+    reported is = {.same = true};
     const trb__path folder = trb__report_folder(c);
     (void)snprintf(path, sizeof path, "%s/report.json", folder.text);
     if (!trb_file_exists(path)) return TRB_OK;
     trb_hash_hex(evaluated_on, digest);
     TRB_TRY(trb_file_read_text(path, LARGEST, &text));
-    const trb_status st = is_on(path, text, c->eval.split, digest, &same);
+    const trb_status st = is_on(path, text, c->eval.split, digest, &is);
     trb_free(text);
     if (trb_status_is_failure(st)) return st;
     if (st != TRB_OK) trb_fail_clear(); /* a damaged report is written anew */
-    if (same) return TRB_OK;
+    if (is.same) return TRB_OK;
+    if (is.split[0] != '\0')
+        return trb_fail(TRB_EINTEGRITY,
+                        "%s is a report on another part of the data: eval.split was %s and is %s now; keep it and give "
+                        "this one a name (--eval.name=NAME), or remove the folder",
+                        folder.text, is.split, c->eval.split);
     return trb_fail(TRB_EINTEGRITY,
                     "%s is a report on other samples: it has the same name, but its files had another content; keep it "
                     "and give this one a name (--eval.name=NAME), or remove the folder",

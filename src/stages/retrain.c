@@ -3,25 +3,36 @@
  * | RUN/student/NAME.before | weights in RUN/student/NAME | state of NAME |
  * | no | any | as usual: kept, refused or trained |
  * | yes | no | it is trained again; a rerun goes on, with or without --retrain |
- * | yes | yes | it is trained again already; the old one is removed at the end of the stage |
+ * | yes | yes | it is trained again already; the old one is removed at the end of the command |
  *
- * Folders are set aside in the order of the students, and removed in this order. So if the first of those that
- * --retrain names has none and a later one has one, a job was killed while it removed them, and all are trained. */
+ * The old ones are removed at the end of the command, so that a run that is stopped while it evaluates does not train
+ * them once more when it is repeated. The folder RUN/student/.retrained exists meanwhile: after a job that was killed
+ * then, a student whose old one is gone already is not trained once more either. */
 #include "internal.h"
+
+#include <stdio.h>
+
 #include "tribikos/log.h"
 #include "tribikos/memory.h"
+#include "tribikos/stages.h"
 
 static trb__path before(const trb_config *c, size_t i)
 {
     return trb__run_path(c, "student/%s.before", c->student[i].name);
 }
 
+/* Whether a student of the configuration is set aside. */
+static bool any_before(const trb_config *c)
+{
+    bool any = false;
+    for (size_t i = 0; i < c->n_students; i++) any = any || trb_file_exists(before(c, i).text);
+    return any;
+}
+
 bool trb__retrain_begins(const trb_config *c, size_t i)
 {
-    if (!c->student[i].retrain) return false;
-    for (size_t k = i; k < c->n_students; k++)
-        if (c->student[k].retrain && trb_file_exists(before(c, k).text)) return false;
-    return true;
+    if (!c->student[i].retrain || trb_file_exists(before(c, i).text)) return false;
+    return !trb_file_exists(trb__run_path(c, "student/.retrained").text) || !any_before(c);
 }
 
 trb_status trb__retrain_begin(const trb_config *c, size_t i)
@@ -39,12 +50,29 @@ bool trb__retrain_lasts(const trb_config *c, size_t i)
     return trb_file_exists(before(c, i).text);
 }
 
-trb_status trb__retrain_end(const trb_config *c)
+/* Rank 0: remove the former ones of all students that are trained. \param[in,out] lock  of their folders */
+static trb_status remove_former(const trb_config *c, trb_lock **lock)
 {
+    const trb__path mark = trb__run_path(c, "student/.retrained");
+    if (trb_folder_forbidden(c->run.dir) || (!any_before(c) && !trb_file_exists(mark.text))) return TRB_OK;
+    for (size_t i = 0; i < c->n_students; i++) {
+        char folder[TRB_NAME_MAX + 16];
+        (void)snprintf(folder, sizeof folder, "student/%s", c->student[i].name);
+        if (trb_file_exists(before(c, i).text)) TRB_TRY(trb__run_lock(c, folder, lock));
+    }
+    TRB_TRY(trb_mkdirs(mark.text));
     for (size_t i = 0; i < c->n_students; i++)
         if (trb_file_exists(trb__run_path(c, "student/%s/weights.h5", c->student[i].name).text))
             TRB_TRY(trb_folder_remove(before(c, i).text));
-    return TRB_OK;
+    return trb_folder_remove(mark.text);
+}
+
+trb_status trb_stage_settle(trb_comm *world, const trb_config *c)
+{
+    trb_lock *lock = NULL;
+    const trb_status st = trb_comm_rank(world) == 0 ? remove_former(c, &lock) : TRB_OK;
+    trb_lock_close(lock);
+    return trb_agree(world, st);
 }
 
 /* A member that is not trained yet has the digest 0, which agrees with any. */

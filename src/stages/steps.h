@@ -9,8 +9,8 @@
  * \param[in] who  for the message, e.g. "member 3" */
 trb_status trb__steps_check(const trb_net *net, const trb_fit_opts *o, const trb__dataset *s, const char *who);
 
-/** Print a line for each of the chosen members, and one line for neighbours that are alike: layers, parameters, steps of
- * an epoch, samples left out of each. \param[in] chosen  [members.count] */
+/** Print a line for each of the chosen members, and one line for neighbours that are alike: layers, parameters, steps
+ * of an epoch, samples left out of each. \param[in] chosen  [members.count] */
 trb_status trb__steps_say_members(const trb_config *c, const trb__dataset *s, const bool *chosen);
 /** Print the same line for student i, with M heads. */
 trb_status trb__steps_say_student(const trb_config *c, size_t i, const trb__dataset *s, size_t M);

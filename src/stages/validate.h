@@ -19,8 +19,8 @@ typedef struct trb__validation trb__validation;
  * that figures have the same bits for any number of ranks.
  * \param[in] work   the workspace of the training, which is used between two steps; borrowed, as `heads` is
  * \param[in] heads  NULL if the network is in one part
- * \param[out] out   NULL if no samples are held out or judged, or there are no common steps; closed by trb__validation_close(),
- *                   after a failure too */
+ * \param[out] out   NULL if no samples are held out or judged, or there are no common steps; closed by
+ *                   trb__validation_close(), after a failure too */
 trb_status trb__validation_open(const trb__fit *f, trb_work *work, trb__heads *heads, trb__validation **out);
 void trb__validation_close(trb__validation *v); /* Local. NULL allowed. */
 

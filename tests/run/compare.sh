@@ -26,6 +26,8 @@ run --run.dir=cold --student.temperature=1 --students='[hydra]'
 run --run.dir=three --members.count=3 --students='[]'
 run --run.dir=regression --data.task=regression --train.layers='[dense 8, relu, dense 2]' --students='[]'
 run --run.dir=tested --data.test='[other.csv]' --students='[]'
+run --run.dir=g1 --students='[kd]' --student.grid.seed='[1, 2]'
+run --run.dir=g2 --run.seed=2 --students='[kd]' --student.grid.seed='[1, 2]'
 cp train.csv kept.csv && sed -i '1s/^/1/' train.csv
 run --run.dir=trained --students='[]'
 mv kept.csv train.csv
@@ -69,6 +71,8 @@ values = [ratio("hydra", r) for r in runs[:3]]
 assert hydra[0]["NLL / ensemble's"] == f"{sum(values) / 3:.3f} ({min(values):.3f} to {max(values):.3f})", hydra
 assert hydra[1]["runs"] == "B" and hydra[1]["NLL"] == f"{models['cold']['hydra']['nll']:.4f}", hydra
 END
+compare g1 g2
+check "a grid over seeds, in runs of two seeds: one group" test $? = 0 -a "$(head -n 1 out)" = "A: g1 (seed 1) g2 (seed 2)" || cat out err
 compare r1
 check "one run alone" test $? = 0 -a "$(grep -c '^| hydra ' out)" = 1
 

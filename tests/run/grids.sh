@@ -40,6 +40,11 @@ mpi 1 distill "$work/run/config.yaml"
 check "again by the resolved configuration: all is there" test $? = 0 -a "$(grep -c 'is there already' "$work/err")" = 8 || cat "$work/err"
 mpi 1 plan "$conf"
 check "plan names each" test "$(grep -cE '^distill (hydra|kd)-temperature-(2|0_5)-seed-[45]  ' "$work/out")" = 24 || cat "$work/out"
+# One of a grid that has a key of its own: it is still that one.
+own=(--students='[kd-temperature-2-seed-5]' --student.kd-temperature-2-seed-5.lr=0.02)
+tribikos config "$conf" "${own[@]}" >"$work/out" 2>"$work/err"
+check "one of a grid, with a key of its own" test "$(sed -n '/^  kd-temperature-2-seed-5:/,$p' "$work/out" |
+    grep -E '^    (method|seed|temperature|lr): ' | sort | paste -sd,)" = "    lr: 0.02,    method: kd,    seed: 5,    temperature: 2" || cat "$work/out" "$work/err"
 refused "a grid that varies what is fixed" 2 'contradicts `student.kd.seed`' train "$conf" --student.kd.seed=3
 refused "a grid of no key" 2 'a student has no key `student.rate`' train "$conf" --student.grid.rate='[1]'
 finish

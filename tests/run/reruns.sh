@@ -70,6 +70,21 @@ for at in file.rename:{1..40} file.folder:{1..40..2} train.step:{2,9}; do
 done
 check "killed $tries times while students are trained again" test $tries -gt 10
 
+# ---- a run that trains students again is stopped while it evaluates
+rm -rf r && cp -r start r
+TRB_FAULT=eval.unit:1:0:usr1 mpi 1 run "${four[@]}" --retrain=all
+check "stopped in the evaluation: exit status 75" test $? = 75 || cat err
+check "the old ones are still there" test "$(find r -name '*.before' | wc -l)" = 2
+cat r/student/{hydra,kd}/weights.h5 | sha256sum >new
+run run "${four[@]}" --retrain=all
+check "repeated: no student is trained once more" test "$(grep -c 'student .* is there already' err)" = 2 || cat err
+check "with the same bytes" cmp new <(cat r/student/{hydra,kd}/weights.h5 | sha256sum)
+check "and the old ones are gone" test -z "$(find r -name '*.before' -o -name .retrained)"
+TRB_FAULT=eval.unit:1:0:usr1 mpi 1 run "${four[@]}" --retrain=kd
+check "one of them: stopped in the evaluation" test $? = 75 -a "$(find r -name '*.before')" = r/student/kd.before || cat err
+run distill "${four[@]}" --retrain=all
+check "another student is named meanwhile: it is trained again, and only it" test "$(grep -c 'student hydra is trained again' err) $(grep -c 'student kd is there already' err)" = "1 1" || cat err
+
 # ---- what differs, in words
 rm -rf r && cp -r start r && run distill "${four[@]}" --retrain=all
 run eval "${four[@]}"
@@ -105,11 +120,21 @@ run eval "${four[@]}" --data.test=[other.csv] --eval.name=named
 check "a name that is given" grep -q '"name": "named"' r/report/named/report.json
 check "the run's own report is not touched" cmp own.json r/report/report.json
 check "nor its configuration" cmp own.yaml r/config.yaml
+mkdir elsewhere && cp train.csv elsewhere && head -n 20 test.csv >elsewhere/test.csv
+run eval "${four[@]}" --data.root=elsewhere
+check "the same name below another root: a report of its own" grep -q '"samples": 20' r/report/test/report.json
+check "the run's own files stay" grep -qF "test: [$(realpath test.csv)]" r/config.yaml || cat r/config.yaml
+run eval "${four[@]}"
+check "and are known by root and name" test "$(grep -c 'the report is in' err)" = 0 -a "$(grep -c '"samples": 40' r/report/report.json)" -ge 1 || cat err
+cp own.yaml r/config.yaml && cp own.json r/report/report.json
 cp test.csv kept.csv && sed -i 1d test.csv
 refused "another content under the same name" 3 'r/report is a report on other samples' eval "${four[@]}"
 refused "and in a run before all else" 3 'r/report is a report on other samples' run "${four[@]}"
 run eval "${four[@]}" --eval.name=shorter
 mv kept.csv test.csv
+run eval "${four[@]}" --eval.split=train --eval.name=part
+refused "another part under the same name" 3 'r/report/part is a report on another part of the data: eval.split was train and is test now' \
+    eval "${four[@]}" --eval.name=part
 refused "a name that is no name" 2 'key `eval.name`: a name is 1 to 64 letters' eval "${four[@]}" --eval.name=a/b
 run eval "${four[@]}"
 check "the own set again: in its place" cmp <(sed 's/"ms_per_sample": [^,]*, //' own.json) <(sed 's/"ms_per_sample": [^,]*, //' r/report/report.json)
@@ -146,13 +171,23 @@ for path, name in zip(sys.argv[1:], ("logits", "body.0.weight")):
         f.seek(at + 8)
         f.write(bytes([byte ^ 1]))
 END
+mkdir -p r/cache/eval/far && echo words >r/cache/eval/far/manifest.h5
+$python - r/report/other/predictions.h5 <<'END'
+import h5py, sys
+with h5py.File(sys.argv[1], "a") as f: # values whose checksum is wrong
+    d = f.create_dataset("z", data=[1.5, 2.5, 3.5], chunks=(3,), fletcher32=True)
+    at = d.id.get_chunk_info(0).byte_offset
+with open(sys.argv[1], "r+b") as f:
+    f.seek(at)
+    f.write(b"\1")
+END
 rm r/members/m002/weights.h5 r/report/train/predictions.h5
 tribikos verify r >out 2>err
 check "a damaged run: exit status 3" test $? = 3
-for line in "bad: $shard: " 'bad: r/student/kd/weights.h5: ' 'missing: r/members/m002/weights.h5' 'missing: r/report/train/predictions.h5'; do
+for line in "bad: $shard: " 'bad: r/student/kd/weights.h5: ' 'bad: r/cache/eval/far' 'bad: r/report/other/predictions.h5' 'missing: r/members/m002/weights.h5' 'missing: r/report/train/predictions.h5'; do
     check "verify: $line" grep -q "^$line" out || cat out
 done
-check "verify: the count" grep -q 'error: r: 2 files are bad, 2 missing, ' err || cat err
+check "verify: the count" grep -q 'error: r: 4 files are bad, 2 missing, ' err || cat err
 run train "${four[@]}" && mpi 2 cache "${four[@]}"
 check "a damaged shard that is written anew is named" grep -q "warning: $shard is damaged; it is written anew" err || cat err
 check "with the same bytes" cmp shard $shard

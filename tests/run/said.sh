@@ -47,6 +47,10 @@ table y.csv 200 1 'k * 2.5 - 1, 7' && sed -i 's/ /,/' y.csv
 run train base.yaml --data.train='[y.csv]' --data.task=regression --data.target=4 --train.layers='[dense 2]' --students='[]'
 says "targets and constant inputs" '^train: 200 samples of 5 float32 inputs, target from -1 to 4 \(mean [0-9.]+, deviation [0-9.]+\), header: none, 1 of 5 inputs constant$'
 
+table far.csv 200 1 '1e9 + k * 2.5, 7' && sed -i 's/ /,/' far.csv
+run train base.yaml --data.train='[far.csv]' --data.task=regression --data.target=4 --train.layers='[dense 2]' --students='[]'
+says "targets far from zero, as they are in the file" 'target from 1000000000 to 1000000005 \(mean 100000000[0-9.]+, deviation [0-9.]+\)'
+
 # Labels.
 refused "labels from 1" 2 'but the data set has labels 1 to 3; set `data.labels_from: 1`, and end in `dense 3`' run base.yaml \
     --data.train="[$(table one.csv 200 1 'k + 1'; echo one.csv)]" --run.dir=r

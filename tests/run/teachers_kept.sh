@@ -39,7 +39,7 @@ np.save("test_y.npy", labels("t10k"))
 END
 mpi 2 eval small.yaml --run.dir=theirs || cat err
 check "without logits of the test set students alone are evaluated" test "$(grep -cE '^(ensemble|member_mean)' out)" = 0
-check "and it is said what lacks" grep -q 'theirs/members lacks weights of some members, and theirs/cache/eval has no logits of them for test' err
+check "and it is said what lacks" grep -q 'theirs/members lacks weights of all members, and theirs/cache/eval has no logits of them for test' err
 
 # Sets below the cache that is there: the same members, by their digests.
 cat >sets.py <<'END'

@@ -61,7 +61,9 @@ check "teachers of samples without labels" write --logits train_logits.npy --x t
 check "are verified" test "$(tribikos verify free/cache 2>&1 | grep -c 'no labels: all good')" = 1
 for n in 1 3; do
     rm -rf free/student free/report
-    mpi $n distill unlabelled.yaml && mpi $n eval unlabelled.yaml || cat err
+    mpi $n distill unlabelled.yaml --verbose || cat err
+    check "$n ranks: no labels, and no figure of them" test "$(grep -c '^train: .*, no labels' err) $(grep -c "epoch 2 of 2 (loss [0-9.]*, validation [0-9.]*)" err) $(grep -cw nan err)" = "1 2 0" || cat err
+    mpi $n eval unlabelled.yaml || cat err
     digest free >"free$n"
 done
 check "students of them are compared with the ensemble: $(grep '^kd' out)" grep -q '^ensemble ' out

@@ -98,6 +98,30 @@ for name in "m000", "m001", "m002", "hydra", "kd":
 assert min(report[name]["nll"] for name in report) < 1
 PYTHON
 
+# A row that is too large for float32: if it is held out, no epoch has a validation loss that is a number.
+hits=0
+for row in 1 2 3 4 5 6 7 8 9 10; do
+    $python - "$row" >"$work/large.csv" <<'PYTHON'
+import random, sys
+random.seed(1)
+for i in range(80):
+    x = [random.gauss(i % 2, 1) if i != int(sys.argv[1]) else 3e38 for k in range(4)]
+    print(*(f"{v:.6g}" for v in x), i % 2, sep=",")
+PYTHON
+    cat >"$work/large.yaml" <<END
+run: {dir: $work/large}
+data: {format: table, root: $work, train: [large.csv], test: [large.csv], validation: 40, normalize: none}
+members: {count: 1}
+students: []
+train: {layers: [dense 8, relu, dense 2], epochs: 3, batch: 20, keep: best, early_stopping: 1}
+END
+    rm -rf "$work/large"
+    mpi 1 train "$work/large.yaml"
+    grep -q 'the validation loss was no finite number after any of the . epochs' "$work/err" && hits=$((hits + 1))
+    [ "$hits" = 0 ] || break
+done
+check "no epoch with a validation loss that is a number: refused, and said" test "$hits" = 1 -a ! -e "$work/large/members/m000/weights.h5" || cat "$work/err"
+
 # ---- stopped or killed, and gone on with on other ranks
 often=(--checkpoint.steps=7 --checkpoint.seconds=0)
 rm -rf "$work/run/report"
