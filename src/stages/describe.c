@@ -15,7 +15,7 @@ typedef struct {
     const trb__read_set *set;
     trb_label_counts labels; /* classes with labels only */
     trb_target_range range;  /* regression with targets only */
-    size_t constant, filled; /* inputs of a table: constant; with a value that stands for missing ones */
+    size_t constant;         /* inputs of a table that are the same in all samples */
     size_t held, copies;     /* rows that are held out; how many of these, or of another set, are training rows */
 } facts;
 
@@ -39,8 +39,6 @@ static trb_status gather(const trb__read_set *set, facts *f)
     const trb_data *d = set->data;
     *f = (facts){.set = set, .held = set->parts == NULL ? 0 : set->parts->n_val};
     TRB_TRY(trb_inputs_constant(d, &f->constant));
-    for (size_t i = 0; d->schema != NULL && i < d->schema->n_inputs; i++)
-        f->filled += isnan(d->schema->input[i].fill) ? 0U : 1U;
     TRB_TRY(copies_of(set, &f->copies));
     if (!has_labels(set)) return TRB_OK;
     if (d->task == TRB_TASK_CLASSES) return trb_labels_count(d, d->n, NULL, d->classes, &f->labels);
@@ -137,7 +135,7 @@ static void say_line(const facts *f)
     if (f->set->format == TRB_FORMAT_TABLE && d->schema != NULL)
         trb_text_add(&t, ", header: %s", d->schema->header ? "names the columns" : "none");
     if (f->constant > 0) trb_text_add(&t, ", %zu of %zu inputs constant", f->constant, d->shape.c);
-    if (f->filled > 0) trb_text_add(&t, ", missing values of %zu inputs filled", f->filled);
+    if (d->n_missing > 0) trb_text_add(&t, ", %zu missing value%s filled", d->n_missing, d->n_missing == 1 ? "" : "s");
     if (f->held > 0) trb_text_add(&t, ", %s held out", trb_number_grouped(f->held, number));
     if (f->copies > 0 && !many_copies(f))
         trb_text_add(&t, ", %zu %sof them also in the training %s", f->copies, f->held > 0 ? "" : "rows ",
