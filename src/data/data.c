@@ -43,9 +43,9 @@ trb_status trb_data_survey(const trb_data_files *files, trb_schema *out)
 /* Count the labels that were appended from `first` bytes on from 0. */
 static trb_status shift_labels(const trb_data_files *f, const char *path, size_t first, trb__samples *s)
 {
-    int32_t *label = (int32_t *)(void *)(s->y.at + first);
-    const size_t n = (s->y.n - first) / sizeof *label;
+    const size_t n = (s->y.n - first) / sizeof(int32_t);
     if (f->task != TRB_TASK_CLASSES || f->labels_from == 0 || n == 0) return TRB_OK;
+    int32_t *label = (int32_t *)(void *)(s->y.at + first);
     if (f->schema != NULL && f->schema->n_classes > 0)
         return trb_fail(TRB_ECONFIG, "%s: its labels are words, which no number counts; leave out `data.labels_from`",
                         path);
