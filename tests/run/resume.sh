@@ -130,7 +130,7 @@ renames=$(published "$work/free" "${often[@]}")
 check "free shares: checkpoints ($renames files are published, $without without them)" test "$renames" -gt "$without"
 TRB_FAULT=train.step:30:2:usr1 mpi 3 train "$conf" --run.dir="$work/hurt2" "${free[@]}" "${often[@]}"
 check "free shares: exit status 75" test $? = 75
-TRB_FAULT=train.step:100:1:kill mpi 3 train "$conf" --run.dir="$work/hurt2" "${free[@]}" "${often[@]}"
+TRB_FAULT=train.step:40:1:kill mpi 3 train "$conf" --run.dir="$work/hurt2" "${free[@]}" "${often[@]}"
 mpi 2 train "$conf" --run.dir="$work/hurt2" "${free[@]}" || cat "$work/err"
 check "free shares: gone on with" grep -q 'member 0: goes on from' "$work/err"
 check "free shares: a line an epoch" test "$(wc -l <"$work/hurt2/members/m000/metrics.jsonl")" = 20
