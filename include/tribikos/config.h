@@ -157,7 +157,7 @@ trb_status trb_config_parse(const char *name, const char *text, size_t n_flags, 
 void trb_config_destroy(trb_config *c);
 
 /** List the environment variables that may be replaced in paths of a configuration, from its text and from flags: those
- * behind a dollar sign. A rank that has the same values reads the same paths. Local.
+ * that follow a dollar sign. Ranks with the same values of these variables read the same paths. Local.
  * \param[in,out] names  each variable is added, with a line break after it   \return the status of `names` */
 trb_status trb_config_variables(const char *text, trb_text *names);
 

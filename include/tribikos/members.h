@@ -25,7 +25,7 @@ typedef struct {
     double chance; /* the accuracy that its answers would have if the labels were shuffled, and three deviations more */
 } trb_member_figures;
 trb_member_figures trb_members_figures(const trb_members *f, size_t m);
-/** What is suspicious about a member's outputs, in one sentence that says what to do. \return NULL if nothing is */
+/** Say in one sentence why a member's outputs are suspicious, and what to do. \return NULL if they are not */
 enum { TRB_MEMBERS_DOUBT = 400 };
 const char *trb_members_doubt(const trb_members *f, size_t m, char text[TRB_MEMBERS_DOUBT]);
 

@@ -60,7 +60,8 @@ const char *trb_text_meant(const char *word, size_t n, const char *const *words)
 /** Whether bytes begin with the byte order mark of UTF-16. */
 bool trb_text_is_utf16(const void *bytes, size_t n);
 /** Rewrite UTF-16 with its mark as UTF-8; half of a pair becomes U+FFFD.
- * \param[out] text   [n / 2 * 3 + 1] at most, with a zero byte behind it   \param[out] whole  there was no half
+ * \param[out] text   [n / 2 * 3 + 1] at most, ends with a zero byte
+ * \param[out] whole  there was no half of a pair
  * \return its length, without the zero byte */
 size_t trb_text_from_utf16(const void *bytes, size_t n, char *text, bool *whole);
 

@@ -3,7 +3,7 @@
 
 #include <stdint.h>
 
-/* Append a character as UTF-8. \return the place behind it */
+/* Write a character as UTF-8. \return where the next one is to be written */
 static char *put_utf8(char *to, uint32_t code)
 {
     static const uint32_t begin[] = {0, 0xc0, 0xe0, 0xf0};

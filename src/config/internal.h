@@ -95,9 +95,9 @@ trb_status trb__items_read(trb__items *items, trb__item_source source, const cha
 trb_status trb__items_add(trb__items *items, trb__item_source source, const char *key, const char *value);
 /* Append a copy of an item under another key. \param[in] value  its one value; NULL: those of `like` */
 trb_status trb__items_copy(trb__items *items, const trb__item *like, const char *key, const char *value);
-/* Move items behind others, and settle. \param[in,out] more  may keep some after a failure */
+/* Append items to others, and settle. \param[in,out] more  is empty afterwards; after a failure it may keep some */
 trb_status trb__items_join(trb__items *items, trb__items *more);
-/* Replace the values of an item by names, of which each has a comma behind it. */
+/* Replace the values of an item by names. \param[in] names  a comma follows each of them, also the last */
 trb_status trb__item_replace(trb__item *item, const char *names);
 /* Read a flag, --KEY=VALUE, and append its items. */
 trb_status trb__flag_read(trb__items *items, const char *flag);

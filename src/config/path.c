@@ -22,7 +22,7 @@ static size_t name_length(const char *at)
     return n;
 }
 
-/* The variable that stands behind a dollar sign. \param[out] name,n  its name, borrowed   \return the text after it;
+/* The variable that follows a dollar sign. \param[out] name,n  its name, borrowed   \return the text after it;
  * NULL if there is no variable */
 static const char *variable(const char *at, const char **name, size_t *n)
 {
@@ -65,7 +65,7 @@ static trb_status add_home(const trb__items *items, const trb__item *item, const
     return TRB_OK;
 }
 
-/* \param[in,out] at  in: behind a dollar sign; out: the text after the variable */
+/* \param[in,out] at  in: the text after a dollar sign; out: the text after the variable */
 static trb_status add_variable(const trb__items *items, const trb__item *item, const char **at, trb_text *t)
 {
     const char *name = NULL;
