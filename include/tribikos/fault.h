@@ -13,6 +13,9 @@
  *   count:FILE           nothing fails; at its end each process appends a line `RANK POINT PASSAGES` to FILE for every
  *                        point. Rank -1 has the passages before the rank was known, which a fault without a rank counts
  *                        too. So a test can walk all points of a run
+ *   trace:FILE           nothing fails; each process appends a line `RANK POINT NTH STACK CHANGES` to FILE at every
+ *                        passage: a hash of the call stack, and how often this process has changed files before. Of
+ *                        passages with the same stack between two changes, a test can take the first and the last
  *
  * Faults are compiled into every build. Without the variable a passage costs one load.
  *

@@ -2,15 +2,19 @@
 #include "tribikos/fault.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <unwind.h>
 
+#include "tribikos/hash.h"
 #include "tribikos/log.h"
 
 /* All points, in the order of the count file. Tests walk this list: a point that is missing would not be tested. */
@@ -21,14 +25,16 @@ static const char *const points[] = {"alloc",      "agree",      "file.folder", 
 enum { POINTS = sizeof points / sizeof *points };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static enum { OFF, WRONG, COUNTS, FAILS, DIES, SLEEPS, STOPS, SIGNALS } mode;
+static enum { OFF, WRONG, COUNTS, TRACES, FAILS, DIES, SLEEPS, STOPS, SIGNALS } mode;
 static size_t wanted;
 static bool any_rank;
 static long nth, wanted_rank;
 static int my_rank = -1;
 static int (*reason)(void); /* why the run is to stop, 0 for none; NULL: no thread takes signals */
 static atomic_long passed;
-static char count_file[1024];
+static char count_file[1024]; /* of the passages, or of the trace */
+static int trace_fd = -1;
+static atomic_long changes;             /* of files, so far */
 static atomic_long passages[POINTS][2]; /* [0] before this rank's number was known, [1] since then */
 
 static size_t find(const char *point)
@@ -48,6 +54,31 @@ static void tell_counts(void)
     if (f == NULL || fclose(f) != 0) trb_warn("%s: the passages cannot be written: %s", count_file, strerror(errno));
 }
 
+typedef struct {
+    uintptr_t frames[64];
+    size_t n;
+} stack;
+
+static _Unwind_Reason_Code add_frame(struct _Unwind_Context *context, void *into)
+{
+    stack *s = into;
+    s->frames[s->n++] = (uintptr_t)_Unwind_GetIP(context);
+    return s->n < sizeof s->frames / sizeof *s->frames ? _URC_NO_REASON : _URC_END_OF_STACK;
+}
+
+/* Append a line on a passage to the trace. */
+static void tell_passage(size_t point, long number)
+{
+    stack s = {.n = 0};
+    (void)_Unwind_Backtrace(add_frame, &s);
+    const bool changes_files = strncmp(points[point], "file.", 5) == 0 && strcmp(points[point], "file.open") != 0 &&
+                               strcmp(points[point], "file.read") != 0;
+    const long before = changes_files ? atomic_fetch_add(&changes, 1) : atomic_load(&changes);
+    if (dprintf(trace_fd, "%d %s %ld %016llx %ld\n", my_rank, points[point], number,
+                (unsigned long long)trb_hash_bytes(s.frames, s.n * sizeof *s.frames), before) < 0)
+        trb_warn("%s: a passage cannot be written: %s", count_file, strerror(errno));
+}
+
 static void parse(void)
 {
     const char *spec = getenv("TRB_FAULT");
@@ -55,6 +86,12 @@ static void parse(void)
     if (strncmp(spec, "count:", 6) == 0) {
         (void)snprintf(count_file, sizeof count_file, "%s", spec + 6);
         mode = atexit(tell_counts) == 0 ? COUNTS : WRONG;
+        return;
+    }
+    if (strncmp(spec, "trace:", 6) == 0) {
+        (void)snprintf(count_file, sizeof count_file, "%s", spec + 6);
+        trace_fd = open(count_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+        mode = trace_fd >= 0 ? TRACES : WRONG;
         return;
     }
     char text[128];
@@ -113,13 +150,15 @@ trb_status trb_fault(const char *point)
     (void)pthread_once(&once, parse);
     if (mode == OFF) return TRB_OK;
     if (mode == WRONG)
-        return trb_fail(
-            TRB_ECONFIG,
-            "TRB_FAULT=%s: expected POINT:NTH[:RANK[:kill|sleep|stop|usr1]] or count:FILE, POINT as in fault.h",
-            getenv("TRB_FAULT"));
+        return trb_fail(TRB_ECONFIG,
+                        "TRB_FAULT=%s: expected POINT:NTH[:RANK[:kill|sleep|stop|usr1]], count:FILE or trace:FILE, "
+                        "POINT as in fault.h",
+                        getenv("TRB_FAULT"));
     const size_t i = find(point);
     if (i == POINTS) return trb_fail(TRB_EINTERNAL, "%s is not among the points that can fail", point);
-    if (mode == COUNTS) atomic_fetch_add(&passages[i][my_rank >= 0], 1);
-    if (mode == COUNTS || i != wanted || (!any_rank && my_rank != wanted_rank)) return TRB_OK;
+    const bool counts = mode == COUNTS || mode == TRACES;
+    const long number = counts ? atomic_fetch_add(&passages[i][my_rank >= 0], 1) + 1 : 0;
+    if (mode == TRACES) tell_passage(i, number);
+    if (counts || i != wanted || (!any_rank && my_rank != wanted_rank)) return TRB_OK;
     return atomic_fetch_add(&passed, 1) + 1 == nth ? fire() : TRB_OK;
 }
