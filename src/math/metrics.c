@@ -27,11 +27,19 @@ static double log_sum_exp(size_t n, const double *x, size_t stride)
     return max + log(sum);
 }
 
-static void log_softmax(size_t K, const float *z, double *log_p)
+static void softmax(size_t K, const float *z, double *p, double *log_p)
 {
-    for (size_t k = 0; k < K; k++) log_p[k] = (double)z[k];
-    const double log_S = log_sum_exp(K, log_p, 1);
-    for (size_t k = 0; k < K; k++) log_p[k] -= log_S;
+    double max = (double)z[0], sum = 0.0;
+    for (size_t k = 1; k < K; k++) max = (double)z[k] > max ? (double)z[k] : max;
+    for (size_t k = 0; k < K; k++) {
+        p[k] = exp((double)z[k] - max);
+        sum += p[k];
+    }
+    const double log_sum = max + log(sum);
+    for (size_t k = 0; k < K; k++) {
+        p[k] /= sum;
+        log_p[k] = (double)z[k] - log_sum;
+    }
 }
 
 size_t trb_predict_work(size_t M, size_t K)
@@ -50,10 +58,9 @@ void trb_predict_mixture(size_t M, size_t K, const float *z, double *work, trb_p
     memset(sum_log, 0, 2 * K * sizeof *sum_log); /* and votes */
     for (size_t m = 0; m < M; m++) {
         double *p = each + m * K, *log_p = log_each + m * K;
-        log_softmax(K, z + m * K, log_p);
+        softmax(K, z + m * K, p, log_p);
         votes[first_max(K, log_p)] += 1.0;
         for (size_t k = 0; k < K; k++) {
-            p[k] = exp(log_p[k]);
             out->p[k] += p[k];
             sum_log[k] += log_p[k];
         }
