@@ -11,7 +11,9 @@ foreach(folder base math net store data methods model)
   list(APPEND folders trb_${folder})
 endforeach()
 add_custom_command(OUTPUT ${joined} VERBATIM
-                   COMMAND ${CMAKE_LINKER} -r -u trb_model_open --start-group ${archives} --end-group -o ${joined}
+                   # The compiler tells each linker for which machine; lld alone does not see it in archives.
+                   COMMAND ${CMAKE_C_COMPILER} -r -nostdlib -Wl,-u,trb_model_open -Wl,--start-group ${archives}
+                           -Wl,--end-group -o ${joined}
                    # Only what is visible keeps its name, so nothing else of it can meet a name of the host's.
                    COMMAND ${CMAKE_OBJCOPY} --localize-hidden ${joined}
                    DEPENDS ${folders} ${archives})
