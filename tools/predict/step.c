@@ -1,5 +1,5 @@
-/** The skeleton of a training step: all that src/stages/fit.c and src/net/work.c make the exchange do, and in the place
- * of layers only the seconds that they take. Built twice: against MPI, where a layer sleeps, and against SimGrid's
+/** The skeleton of a training step: all that src/stages/fit_step.c and src/net/work.c make the exchange do, and in the
+ * place of layers only the seconds that they take. Built twice: against MPI, where a layer sleeps, and against SimGrid's
  * SMPI (simulated.c), where it takes the simulation's time.
  *
  * Usage: step MODEL EXCHANGE GROUPS SERVERS SPEED WARM-UP STEPS. MODEL is a file of tools/predict; each rank that
