@@ -1,6 +1,7 @@
 /* How good the members of a cache are by its labels, and outputs that are no logits; sets for evaluation below a cache. */
 #include "ensemble.h"
 
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 
@@ -157,9 +158,34 @@ static void sets(void **state)
     assert_null(c);
 }
 
+/* Only a folder that is not there has no sets. A folder that cannot be opened may have some. */
+static void sets_behind_errors(void **state)
+{
+    (void)state;
+    const trb_data data = {.n = N, .label = ensemble_label};
+    char dir[PATH_MAX], name[NAME_MAX + 2];
+    trb_cache *c = NULL;
+    (void)snprintf(dir, sizeof dir, "%s", in_scratch("loop"));
+    assert_ok(trb_mkdirs(dir));
+    assert_int_equal(symlink("eval", in_scratch("loop/eval")), 0);
+    assert_fails(trb_cache_find_set(dir, &data, &c), TRB_EIO, "/loop/eval: cannot be opened: Too many levels");
+    memset(name, 'n', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    (void)snprintf(dir, sizeof dir, "%s", in_scratch("%s", name));
+    assert_fails(trb_cache_find_set(dir, &data, &c), TRB_EIO, "n/eval: cannot be opened: File name too long");
+    (void)snprintf(dir, sizeof dir, "%s", in_scratch("none"));
+    assert_ok(trb_cache_find_set(dir, &data, &c));
+    assert_null(c);
+    spill(in_scratch("a-file"), "", 0);
+    (void)snprintf(dir, sizeof dir, "%s", in_scratch("a-file"));
+    assert_ok(trb_cache_find_set(dir, &data, &c));
+    assert_null(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(figures), cmocka_unit_test(without_labels),
-                                       cmocka_unit_test(says_so), cmocka_unit_test(sets)};
+                                       cmocka_unit_test(says_so), cmocka_unit_test(sets),
+                                       cmocka_unit_test(sets_behind_errors)};
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }
