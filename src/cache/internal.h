@@ -23,9 +23,6 @@ struct trb_cache {
  * Local. */
 const char *trb__spec_fault(const trb_cache_spec *spec);
 
-/** "classes" or "regression". Local. */
-const char *trb__task_name(trb_task task);
-
 /** How many of the first `views` views have stored inputs. Local. */
 size_t trb__stored_views(const trb_cache_spec *spec, size_t views);
 

@@ -7,11 +7,6 @@
 #include "tribikos/hash.h"
 #include "tribikos/memory.h"
 
-const char *trb__task_name(trb_task task)
-{
-    return task == TRB_TASK_CLASSES ? "classes" : "regression";
-}
-
 static size_t shards_per_member(const trb_cache_spec *spec)
 {
     return (spec->N + spec->shard_rows - 1) / spec->shard_rows;
