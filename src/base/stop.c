@@ -104,8 +104,8 @@ static void watch_grace(double *since_s)
     leave(trb_status_exit(TRB_EIO));
 }
 
-/* The signals that this module takes. */
-static void minded(sigset_t *set)
+/* The signals that this module waits for. */
+static void known_signals(sigset_t *set)
 {
     (void)sigemptyset(set);
     for (size_t i = 0; i < KNOWN; i++) (void)sigaddset(set, known[i].number);
@@ -116,7 +116,7 @@ static void *wait_for_signals(void *unused)
     static const struct timespec look_up = {.tv_nsec = 250000000};
     double first_s = 0.0, since_s = 0.0;
     sigset_t set;
-    minded(&set);
+    known_signals(&set);
     for (;;) {
         const int number = sigtimedwait(&set, NULL, &look_up);
         if (number > 0) take(number, &first_s);
@@ -128,7 +128,7 @@ static void *wait_for_signals(void *unused)
 trb_status trb_stop_start(void (*end)(int status))
 {
     sigset_t set;
-    minded(&set);
+    known_signals(&set);
     (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
     (void)signal(SIGPIPE, SIG_IGN); /* a run survives that the reader of its stderr ends */
     leave = end;

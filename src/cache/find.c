@@ -42,10 +42,12 @@ trb_status trb_cache_find_set(const char *dir, const trb_data *data, trb_cache *
     *out = NULL;
     if (sets == NULL && errno != ENOENT && errno != ENOTDIR)
         st = trb_fail(TRB_EIO, "%s: cannot be opened: %s", path, strerror(errno));
-    trb_free(path);
-    if (sets == NULL) return st;
-    for (const struct dirent *entry = readdir(sets); entry != NULL && st == TRB_OK; entry = readdir(sets)) {
+    while (sets != NULL && st == TRB_OK) {
         trb_cache *c = NULL;
+        errno = 0;
+        const struct dirent *entry = readdir(sets);
+        if (entry == NULL && errno != 0) st = trb_fail(TRB_EIO, "%s: cannot be read: %s", path, strerror(errno));
+        if (entry == NULL) break;
         if (entry->d_name[0] == '.') continue;
         st = open_if_of(dir, entry->d_name, data, &c);
         /* Which of two folders comes first in a directory is chance; which name is the smaller one is not. */
@@ -53,7 +55,8 @@ trb_status trb_cache_find_set(const char *dir, const trb_data *data, trb_cache *
         trb_cache_close(better ? best : c);
         if (better) best = c;
     }
-    (void)closedir(sets);
+    if (sets != NULL) (void)closedir(sets);
+    trb_free(path);
     if (st == TRB_OK)
         *out = best;
     else

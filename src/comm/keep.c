@@ -178,10 +178,17 @@ static trb_status post(trb_exchange *x)
     return TRB_OK;
 }
 
+static trb_status test_messages(trb__keep *k)
+{
+    int there = 1;
+    TRB_TRY(trb__mpi(MPI_Testall(k->n_messages, k->request, &there, MPI_STATUSES_IGNORE), "MPI_Testall"));
+    k->sends = there == 0;
+    return TRB_OK;
+}
+
 trb_status trb_exchange_kept(trb_exchange *x, bool *through)
 {
     trb__keep *k = x->keep;
-    int there = 1;
     *through = !k->wanted && !k->on && !k->sends;
     if (k->on && !is_updated(x)) return TRB_OK;
     if (k->on) {
@@ -190,9 +197,8 @@ trb_status trb_exchange_kept(trb_exchange *x, bool *through)
         TRB_TRY(post(x));
     }
     if (!k->sends) return TRB_OK;
-    TRB_TRY(trb__mpi(MPI_Testall(k->n_messages, k->request, &there, MPI_STATUSES_IGNORE), "MPI_Testall"));
-    k->sends = there == 0;
-    *through = there != 0;
+    TRB_TRY(test_messages(k));
+    *through = !k->sends;
     return TRB_OK;
 }
 
@@ -205,9 +211,11 @@ trb_status trb__keep_begin(trb_exchange *x)
     bool through = false;
     if (k == NULL) return TRB_OK;
     if (k->on) TRB_TRY(trb_exchange_kept(x, &through));
-    if (k->wanted && k->sends)
-        TRB_TRY(trb__mpi(MPI_Waitall(k->n_messages, k->request, MPI_STATUSES_IGNORE), "MPI_Waitall"));
-    if (k->wanted) k->sends = false;
+    const double since = trb_now_s();
+    while (k->wanted && k->sends) {
+        TRB_TRY(test_messages(k));
+        if (k->sends) trb__waits(k->to, since);
+    }
     k->on = k->wanted;
     k->wanted = false;
     return TRB_OK;
@@ -220,7 +228,7 @@ trb_status trb_exchange_kept_wait(trb_exchange *x)
         TRB_TRY(x->broken);
         TRB_TRY(trb_exchange_kept(x, &through));
         if (through) return TRB_OK;
-        trb__waits(x->group, since);
+        trb__waits(x->keep->to, since);
     }
 }
 

@@ -125,7 +125,7 @@ static int others(void)
 
 /* Receives all signs that are still in flight, because MPI may complain or fail at its end if a message was not
  * received. All ranks are here, so this takes only as long as a message. */
-static void part(void)
+static void receive_last_signs(void)
 {
     sign end = {.ends = 1};
     (void)MPI_Waitall(watch.size, watch.sending, MPI_STATUSES_IGNORE);
@@ -144,7 +144,7 @@ void trb__watch_close(void)
     if (watch.on) {
         watch.on = false;
         trb_alive_open(NULL);
-        part();
+        receive_last_signs();
     }
     void *const blocks[] = {watch.last, watch.sent, watch.heard, watch.warned, watch.sending};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) trb_free(blocks[i]);

@@ -5,14 +5,15 @@
  * of one key it keeps that of the strongest source (a flag before the file before a default). So one checker and one
  * kind of message serve all three. Grids are replaced by ordinary students within this list.
  *
- *   options.c     the table                          value.c      values by type: read, print, describe, clear
- *   yaml.c        YAML into items, and settling      path.c       the types of paths: ~ and $VARIABLE are replaced
- *   flags.c       flags into items                   names.c      keys, and names of students
- *   grid.c        grids into students                presets.c    earlier names of presets
- *   config.c      items into the typed structures    unknown.c    keys that nothing has taken
- *   check.c       contradictions between keys        print.c      the configuration as YAML
- *   reference.c   the reference of all keys          identity.c   what decides a network's bits
- *   difference.c  how two identities differ          tree.c       YAML and JSON as keys and values
+ *   options.c     the table                          value.c        values by type: read, print, describe, clear
+ *   yaml.c        YAML into items, and settling      value_lists.c  the types of layers, recipes and members
+ *   flags.c       flags into items                   path.c         the types of paths: ~ and $VARIABLE are replaced
+ *   grid.c        grids into students                names.c        keys, and names of students
+ *   config.c      items into the typed structures    presets.c      earlier names of presets
+ *   check.c       contradictions between keys        unknown.c      keys that nothing has taken
+ *   reference.c   the reference of all keys          print.c        the configuration as YAML
+ *   difference.c  how two identities differ          identity.c     what decides a network's bits
+ *   tree.c        YAML and JSON as keys and values
  */
 #ifndef TRB_CONFIG_INTERNAL_H
 #define TRB_CONFIG_INTERNAL_H
@@ -168,6 +169,13 @@ extern const trb__type trb__type_recipe;  /* trb_recipe */
 extern const trb__type trb__type_recipes; /* array of trb_recipe */
 extern const trb__type trb__type_members; /* bool [members.count] */
 
+/* The field of a row in `base`; and for arrays, the number of its elements. */
+void *trb__value_field(const trb__option *o, void *base);
+const void *trb__value_field_of(const trb__option *o, const void *base);
+size_t trb__value_count(const trb__option *o, const void *base);
+/* Read decimal digits and nothing else: no sign, space, separator or exponent. \return whether [from, end) is such a
+ * number that fits */
+bool trb__digits_read(const char *from, const char *end, uint64_t *value);
 /* Write a text as YAML: without quotes only if no reader can take it for anything else. A path is written so that
  * nothing is replaced when it is read. */
 void trb__text_write(FILE *f, const char *text, bool path);

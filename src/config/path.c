@@ -123,7 +123,7 @@ static void tell_literal(const trb__items *items, const trb__item *item, const c
 
 static trb_status parse_path(const trb__option *o, const trb__items *items, const trb__item *item, void *base)
 {
-    char **slot = (char **)(void *)((char *)base + o->offset);
+    char **slot = trb__value_field(o, base);
     TRB_TRY(expand(items, item, item->value[0], slot));
     tell_literal(items, item, item->value[0], *slot);
     return TRB_OK;
@@ -133,7 +133,7 @@ static trb_status parse_paths(const trb__option *o, const trb__items *items, con
 {
     char **array = NULL;
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, item->n, sizeof *array, &array));
-    *(char ***)(void *)((char *)base + o->offset) = array;
+    *(char ***)trb__value_field(o, base) = array;
     memcpy((char *)base + o->count_offset, &item->n, sizeof item->n);
     for (size_t i = 0; i < item->n; i++) TRB_TRY(expand(items, item, item->value[i], &array[i]));
     return TRB_OK;
@@ -141,16 +141,14 @@ static trb_status parse_paths(const trb__option *o, const trb__items *items, con
 
 static void print_path(FILE *f, const trb__option *o, const void *base)
 {
-    trb__text_write(f, *(char *const *)(const void *)((const char *)base + o->offset), true);
+    trb__text_write(f, *(char *const *)trb__value_field_of(o, base), true);
 }
 
 static void print_paths(FILE *f, const trb__option *o, const void *base)
 {
-    char *const *array = *(char **const *)(const void *)((const char *)base + o->offset);
-    size_t n = 0;
-    memcpy(&n, (const char *)base + o->count_offset, sizeof n);
+    char *const *array = *(char **const *)trb__value_field_of(o, base);
     (void)fputc('[', f);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < trb__value_count(o, base); i++) {
         (void)fputs(i > 0 ? ", " : "", f);
         trb__text_write(f, array[i], true);
     }

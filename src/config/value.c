@@ -12,17 +12,17 @@
 #include "tribikos/number.h"
 #include "tribikos/text.h"
 
-static void *field(const trb__option *o, void *base)
+void *trb__value_field(const trb__option *o, void *base)
 {
     return (char *)base + o->offset;
 }
 
-static const void *field_of(const trb__option *o, const void *base)
+const void *trb__value_field_of(const trb__option *o, const void *base)
 {
     return (const char *)base + o->offset;
 }
 
-static size_t count_of(const trb__option *o, const void *base)
+size_t trb__value_count(const trb__option *o, const void *base)
 {
     _Static_assert(sizeof(size_t) == sizeof(uint64_t), "counts are read as size_t, whichever of the two they are");
     size_t n = 0;
@@ -32,7 +32,7 @@ static size_t count_of(const trb__option *o, const void *base)
 
 void trb__value_clear(const trb__option *o, void *base)
 {
-    char **slot = field(o, base);
+    char **slot = trb__value_field(o, base);
     trb_free(*slot);
     *slot = NULL;
 }
@@ -44,13 +44,13 @@ static trb_status parse_bool(const trb__option *o, const trb__items *items, cons
     const char *text = item->value[0];
     if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
         return trb__item_fail(items, item, "expected true or false, got `%s`", text);
-    *(bool *)field(o, base) = text[0] == 't';
+    *(bool *)trb__value_field(o, base) = text[0] == 't';
     return TRB_OK;
 }
 
 static void print_bool(FILE *f, const trb__option *o, const void *base)
 {
-    (void)fputs(*(const bool *)field_of(o, base) ? "true" : "false", f);
+    (void)fputs(*(const bool *)trb__value_field_of(o, base) ? "true" : "false", f);
 }
 
 const trb__type trb__type_bool = {.words = true, .range = "true|false", .parse = parse_bool, .print = print_bool};
@@ -62,8 +62,7 @@ static bool in_range(const trb__option *o, double v)
     return (o->above_min ? v > o->min : v >= o->min) && (o->below_max ? v < o->max : v <= o->max);
 }
 
-/* Read decimal digits and nothing else: no sign, space, separator or exponent. */
-static bool read_digits(const char *from, const char *end, uint64_t *value)
+bool trb__digits_read(const char *from, const char *end, uint64_t *value)
 {
     uint64_t v = 0;
     if (from == end) return false;
@@ -89,21 +88,21 @@ static trb_status parse_whole(const trb__option *o, const trb__items *items, con
     uint64_t whole = 0;
     if (o->endless && strcmp(text, "unbounded") == 0)
         whole = UINT64_MAX;
-    else if (!read_digits(text, text + strlen(text), &whole) || !in_range(o, (double)whole))
+    else if (!trb__digits_read(text, text + strlen(text), &whole) || !in_range(o, (double)whole))
         return trb__item_fail(items, item, "expected a whole number from %.0f to %.0f%s, got `%s`", o->min, o->max,
                               o->endless ? ", or unbounded" : "", text);
     else if (o->factor > 0)
         whole *= o->factor;
     if (o->bytes == sizeof(int))
-        *(int *)field(o, base) = (int)whole;
+        *(int *)trb__value_field(o, base) = (int)whole;
     else
-        *(uint64_t *)field(o, base) = whole;
+        *(uint64_t *)trb__value_field(o, base) = whole;
     return TRB_OK;
 }
 
 static void print_whole(FILE *f, const trb__option *o, const void *base)
 {
-    const void *at = field_of(o, base);
+    const void *at = trb__value_field_of(o, base);
     if (o->bytes == sizeof(int))
         (void)fprintf(f, "%d", *(const int *)at);
     else if (o->endless && *(const uint64_t *)at == UINT64_MAX)
@@ -154,13 +153,13 @@ static trb_status parse_real(const trb__option *o, const trb__items *items, cons
         describe_real(o, sizeof range, range);
         return trb__item_fail(items, item, "expected a number, %s, got `%s`", range, item->value[0]);
     }
-    *(double *)field(o, base) = real;
+    *(double *)trb__value_field(o, base) = real;
     return TRB_OK;
 }
 
 static void print_real(FILE *f, const trb__option *o, const void *base)
 {
-    write_real(f, *(const double *)field_of(o, base));
+    write_real(f, *(const double *)trb__value_field_of(o, base));
 }
 
 const trb__type trb__type_real = {.describe = describe_real, .parse = parse_real, .print = print_real};
@@ -169,7 +168,7 @@ static trb_status parse_reals(const trb__option *o, const trb__items *items, con
 {
     double *array = NULL;
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, item->n, sizeof *array, &array));
-    *(double **)field(o, base) = array;
+    *(double **)trb__value_field(o, base) = array;
     memcpy((char *)base + o->count_offset, &item->n, sizeof item->n);
     for (size_t i = 0; i < item->n; i++)
         if (!read_real(item->value[i], &array[i]) || !in_range(o, array[i]))
@@ -180,9 +179,9 @@ static trb_status parse_reals(const trb__option *o, const trb__items *items, con
 
 static void print_reals(FILE *f, const trb__option *o, const void *base)
 {
-    const double *array = *(double *const *)field_of(o, base);
+    const double *array = *(double *const *)trb__value_field_of(o, base);
     (void)fputc('[', f);
-    for (size_t i = 0; i < count_of(o, base); i++) {
+    for (size_t i = 0; i < trb__value_count(o, base); i++) {
         if (i > 0) (void)fputs(", ", f);
         write_real(f, array[i]);
     }
@@ -200,7 +199,7 @@ const trb__type trb__type_reals = {.lists = true,
 static trb_status parse_text(const trb__option *o, const trb__items *items, const trb__item *item, void *base)
 {
     (void)items;
-    return trb_strdup(item->value[0], field(o, base));
+    return trb_strdup(item->value[0], trb__value_field(o, base));
 }
 
 /* Characters that a reader of YAML takes for a line break or a byte order mark, or refuses: U+2028, U+2029, U+FEFF,
@@ -250,7 +249,7 @@ void trb__text_write(FILE *f, const char *text, bool path)
 
 static void print_text(FILE *f, const trb__option *o, const void *base)
 {
-    trb__text_write(f, *(char *const *)field_of(o, base), false);
+    trb__text_write(f, *(char *const *)trb__value_field_of(o, base), false);
 }
 
 const trb__type trb__type_text = {.range = "text", .parse = parse_text, .print = print_text, .clear = trb__value_clear};
@@ -260,7 +259,7 @@ static trb_status parse_texts(const trb__option *o, const trb__items *items, con
     (void)items;
     char *array = NULL;
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, item->n, o->bytes, &array));
-    *(void **)field(o, base) = array;
+    *(void **)trb__value_field(o, base) = array;
     memcpy((char *)base + o->count_offset, &item->n, sizeof item->n);
     for (size_t i = 0; i < item->n; i++) TRB_TRY(trb_strdup(item->value[i], (char **)(array + i * o->bytes)));
     return TRB_OK;
@@ -268,9 +267,9 @@ static trb_status parse_texts(const trb__option *o, const trb__items *items, con
 
 static void print_texts(FILE *f, const trb__option *o, const void *base)
 {
-    const char *array = *(char *const *)field_of(o, base);
+    const char *array = *(char *const *)trb__value_field_of(o, base);
     (void)fputc('[', f);
-    for (size_t i = 0; i < count_of(o, base); i++) {
+    for (size_t i = 0; i < trb__value_count(o, base); i++) {
         if (i > 0) (void)fputs(", ", f);
         trb__text_write(f, *(char *const *)(array + i * o->bytes), false);
     }
@@ -279,8 +278,8 @@ static void print_texts(FILE *f, const trb__option *o, const void *base)
 
 void trb__values_clear(const trb__option *o, void *base)
 {
-    char *array = *(char **)field(o, base);
-    for (size_t i = 0; array != NULL && i < count_of(o, base); i++) trb_free(*(char **)(array + i * o->bytes));
+    char *array = *(char **)trb__value_field(o, base);
+    for (size_t i = 0; array != NULL && i < trb__value_count(o, base); i++) trb_free(*(char **)(array + i * o->bytes));
     trb__value_clear(o, base);
 }
 
@@ -317,14 +316,14 @@ static trb_status parse_choice(const trb__option *o, const trb__items *items, co
 {
     const trb__choice *c = NULL;
     TRB_TRY(find_choice(o, items, item, &c));
-    memcpy(field(o, base), &c->value, o->bytes);
+    memcpy(trb__value_field(o, base), &c->value, o->bytes);
     return TRB_OK;
 }
 
 static void print_choice(FILE *f, const trb__option *o, const void *base)
 {
     int value = 0;
-    memcpy(&value, field_of(o, base), sizeof value);
+    memcpy(&value, trb__value_field_of(o, base), sizeof value);
     for (const trb__choice *c = o->choices; c->name != NULL; c++)
         if (c->value == value) (void)fputs(c->name, f);
 }
@@ -336,7 +335,7 @@ static trb_status parse_word(const trb__option *o, const trb__items *items, cons
 {
     const trb__choice *c = NULL;
     TRB_TRY(find_choice(o, items, item, &c));
-    return trb_strdup(c->name, field(o, base));
+    return trb_strdup(c->name, trb__value_field(o, base));
 }
 
 const trb__type trb__type_word = {
@@ -352,208 +351,17 @@ static trb_status parse_method(const trb__option *o, const trb__items *items, co
 {
     const trb_method *method = trb_method_find(item->value[0]);
     if (method == NULL) return refuse_word(o, items, item);
-    *(const trb_method **)field(o, base) = method;
+    *(const trb_method **)trb__value_field(o, base) = method;
     return TRB_OK;
 }
 
 static void print_method(FILE *f, const trb__option *o, const void *base)
 {
-    (void)fputs((*(const trb_method *const *)field_of(o, base))->name, f);
+    (void)fputs((*(const trb_method *const *)trb__value_field_of(o, base))->name, f);
 }
 
 const trb__type trb__type_method = {
     .words = true, .describe = describe_method, .parse = parse_method, .print = print_method};
-
-/* ---- layers */
-
-/* Layers are given as a list, as one text with commas, or as a mixture. Blanks do not matter. */
-static trb_status parse_layers(const trb__option *o, const trb__items *items, const trb__item *item, void *base)
-{
-    size_t bytes = 1;
-    char *list = NULL;
-    for (size_t i = 0; i < item->n; i++)
-        bytes += 2 * strlen(item->value[i]) + 2; /* at most, if every "," becomes ", " */
-    TRB_TRY(trb_alloc(TRB_MEM_OTHER, bytes, 1, &list));
-    *(char **)field(o, base) = list;
-    char *to = list;
-    size_t layer = 0;
-    for (size_t i = 0; i < item->n; i++) {
-        const char *from = item->value[i];
-        if (item->kind == TRB__SCALAR && from[0] == '\0') continue;
-        for (bool more = true; more; layer++) {
-            const char *begin = to;
-            if (layer > 0) to = stpcpy(to, ", ");
-            const char *first = to;
-            for (; *from != '\0' && *from != ','; from++) {
-                if (isspace((unsigned char)*from)) {
-                    if (to > first && to[-1] != ' ') *to++ = ' ';
-                } else if (isalnum((unsigned char)*from) || strchr("._+-", *from) != NULL) {
-                    *to++ = *from;
-                } else {
-                    return trb__item_fail(items, item,
-                                          "expected layers such as [dense 200, relu, dense 10], got `%c` in `%s`",
-                                          *from, item->value[i]);
-                }
-            }
-            while (to > first && to[-1] == ' ') to--;
-            if (to == first)
-                return trb__item_fail(items, item, "layer %zu of the list is empty%s%s", layer,
-                                      begin > list ? ", after " : "", begin > list ? list : "");
-            *to = '\0';
-            more = *from++ == ',';
-        }
-    }
-    return TRB_OK;
-}
-
-static void print_layers(FILE *f, const trb__option *o, const void *base)
-{
-    (void)fprintf(f, "[%s]", *(char *const *)field_of(o, base));
-}
-
-const trb__type trb__type_layers = {
-    .lists = true, .range = "layers", .parse = parse_layers, .print = print_layers, .clear = trb__value_clear};
-
-size_t trb__layers_count(const char *layers, const char *word)
-{
-    size_t n = 0;
-    const size_t length = strlen(word);
-    for (const char *at = layers; at != NULL; at = strchr(at, ',')) {
-        at += strspn(at, ", ");
-        n += strncmp(at, word, length) == 0 && (at[length] == '\0' || at[length] == ',');
-        if (*at == '\0') break;
-    }
-    return n;
-}
-
-/* ---- recipes */
-
-static trb_status read_recipe(const trb__items *items, const trb__item *item, const char *text, trb_recipe *r)
-{
-    char why[TRB_FAIL_BYTES];
-    if (trb_recipe_parse(text, r) == TRB_OK) return TRB_OK;
-    (void)snprintf(why, sizeof why, "%s", trb_fail_message());
-    trb_fail_clear();
-    return trb__item_fail(items, item, "%s", why);
-}
-
-/* A recipe is given as a list or as one text with commas, as layers are. */
-static trb_status parse_recipe(const trb__option *o, const trb__items *items, const trb__item *item, void *base)
-{
-    char text[TRB_RECIPE_BYTES] = "";
-    size_t n = 0;
-    for (size_t i = 0; i < item->n && n < sizeof text; i++)
-        n += (size_t)snprintf(text + n, sizeof text - n, "%s%s", i > 0 ? ", " : "", item->value[i]);
-    if (n >= sizeof text)
-        return trb__item_fail(items, item, "expected a recipe such as [crop 4, flip], got more than %zu characters",
-                              sizeof text - 1);
-    return read_recipe(items, item, text, field(o, base));
-}
-
-static void print_recipe(FILE *f, const trb__option *o, const void *base)
-{
-    char text[TRB_RECIPE_BYTES];
-    trb_recipe_text(field_of(o, base), text);
-    (void)fprintf(f, "[%s]", text);
-}
-
-const trb__type trb__type_recipe = {
-    .lists = true, .range = "e.g. [crop 4, flip]", .parse = parse_recipe, .print = print_recipe};
-
-/* Recipes are given as a list of texts, each a recipe with commas. One text alone is one recipe. */
-static trb_status parse_recipes(const trb__option *o, const trb__items *items, const trb__item *item, void *base)
-{
-    const size_t n = item->n == 1 && item->kind == TRB__SCALAR && item->value[0][0] == '\0' ? 0 : item->n;
-    trb_recipe *array = NULL;
-    TRB_TRY(trb_alloc(TRB_MEM_OTHER, n, sizeof *array, &array));
-    *(trb_recipe **)field(o, base) = array;
-    memcpy((char *)base + o->count_offset, &n, sizeof n);
-    for (size_t i = 0; i < n; i++) {
-        TRB_TRY(read_recipe(items, item, item->value[i], &array[i]));
-        if (trb_recipe_empty(&array[i]))
-            return trb__item_fail(
-                items, item, "recipe %zu of the list is empty; the sample itself is the first view without one", i);
-    }
-    return TRB_OK;
-}
-
-static void print_recipes(FILE *f, const trb__option *o, const void *base)
-{
-    const trb_recipe *array = *(trb_recipe *const *)field_of(o, base);
-    char text[TRB_RECIPE_BYTES];
-    for (size_t i = 0; i < count_of(o, base); i++) {
-        trb_recipe_text(&array[i], text);
-        (void)fprintf(f, "%s\"%s\"", i > 0 ? ", " : "[", text);
-    }
-    (void)fputs(count_of(o, base) > 0 ? "]" : "[]", f);
-}
-
-const trb__type trb__type_recipes = {.lists = true,
-                                     .range = "e.g. [\"flip\", \"ods 9\"]",
-                                     .parse = parse_recipes,
-                                     .print = print_recipes,
-                                     .clear = trb__value_clear};
-
-/* ---- members */
-
-/* "all", or numbers and runs of numbers: "0-4,7". The field is an array of members.count flags, so that key is read
- * before this one. */
-static trb_status parse_members(const trb__option *o, const trb__items *items, const trb__item *item, void *base)
-{
-    const size_t count = count_of(o, base);
-    bool *only = NULL;
-    TRB_TRY(trb_alloc(TRB_MEM_OTHER, count, sizeof *only, &only));
-    *(bool **)field(o, base) = only;
-    if (item->n == 0) return trb__item_fail(items, item, "expected all or members such as 0-4,7, got an empty list");
-    if (strcmp(item->value[0], "all") == 0) {
-        memset(only, true, count * sizeof *only);
-        return TRB_OK;
-    }
-    for (size_t i = 0; i < item->n; i++) {
-        for (const char *from = item->value[i];;) {
-            const char *end = from + strcspn(from, ","), *dash = memchr(from, '-', (size_t)(end - from));
-            uint64_t lo = 0, hi = 0;
-            if (!read_digits(from, dash != NULL ? dash : end, &lo) ||
-                !read_digits(dash != NULL ? dash + 1 : from, end, &hi) || hi < lo)
-                return trb__item_fail(items, item, "expected all or members such as 3 or 0-4,7, got `%s`",
-                                      item->value[i]);
-            if (hi >= count)
-                return trb__item_fail(items, item,
-                                      "there is no member %" PRIu64 ": `members.count` is %zu, the last is %zu", hi,
-                                      count, count - 1);
-            memset(only + lo, true, hi - lo + 1);
-            if (*end == '\0') break;
-            from = end + 1;
-        }
-    }
-    return TRB_OK;
-}
-
-/* Print runs of members as a quoted text, which no YAML reader takes for a number. */
-static void print_members(FILE *f, const trb__option *o, const void *base)
-{
-    const bool *only = *(bool *const *)field_of(o, base);
-    const size_t count = count_of(o, base);
-    size_t chosen = 0;
-    for (size_t m = 0; m < count; m++) chosen += only[m];
-    if (chosen == count) {
-        (void)fputs("all", f);
-        return;
-    }
-    const char *between = "\"";
-    for (size_t m = 0; m < count; m++) {
-        if (!only[m]) continue;
-        const size_t first = m;
-        while (m + 1 < count && only[m + 1]) m++;
-        (void)fprintf(f, "%s%zu", between, first);
-        if (m > first) (void)fprintf(f, "-%zu", m);
-        between = ",";
-    }
-    (void)fputc('"', f);
-}
-
-const trb__type trb__type_members = {
-    .lists = true, .range = "members", .parse = parse_members, .print = print_members, .clear = trb__value_clear};
 
 /* ---- values of any type */
 

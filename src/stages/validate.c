@@ -156,7 +156,7 @@ static trb_status judge_lane(trb__validation *v, size_t step, size_t i)
     return TRB_OK;
 }
 
-/* A round of a network that is cut (fit.c). */
+/* A round of a network that is cut (fit_step.c). */
 static trb_status judge_round(trb__validation *v, trb_status st, size_t step, size_t first)
 {
     const size_t left = v->row.count - first, columns = v->fit->grid->shape.columns, column = v->fit->grid->at;

@@ -16,11 +16,11 @@ static bool process_stat(long pid, char *state, unsigned long long *started)
     if (fp == NULL) return false;
     text[fread(text, 1, sizeof text - 1, fp)] = '\0';
     (void)fclose(fp);
-    const char *behind_name = strrchr(text, ')');
-    return behind_name != NULL && sscanf(behind_name,
-                                         ") %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
-                                         "%llu",
-                                         state, started) == 2;
+    const char *after_name = strrchr(text, ')');
+    return after_name != NULL && sscanf(after_name,
+                                        ") %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+                                        "%llu",
+                                        state, started) == 2;
 }
 
 unsigned long long trb__process_started(long pid)

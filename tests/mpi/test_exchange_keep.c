@@ -2,10 +2,13 @@
  * the others do, whichever exchange it takes. Wishes reach all. With shares in no common steps, exactly those before a
  * step are in what is kept. */
 #include <math.h>
+#include <time.h>
 
 #include "mpi/check.h"
 #include "mpi/plain.h"
 #include "tribikos/rng.h"
+
+#include "../../src/comm/internal.h"
 
 enum { LANES = 8, STEPS = 6 };
 
@@ -176,6 +179,54 @@ static void failure_behind(trb_comm *w)
     trb_net_destroy(net);
 }
 
+static size_t moves;
+
+static void count_moves(void *ctx)
+{
+    (void)ctx;
+    moves++;
+}
+
+/* A step is kept while copies of the one before are still on their way to rank 0, which is late: the others wait as
+ * they do everywhere, and move other exchanges meanwhile. */
+static void one_after_the_other(trb_comm *w)
+{
+    const trb_exchange_opts how = {.kind = TRB_EXCHANGE_ORDERED};
+    const trb_optim o = {.kind = TRB_OPTIM_SGD, .lr = 0.1, .momentum = 0.9};
+    trb_net *net = small_net();
+    const size_t n = trb_net_size(net);
+    float *params = NULL;
+    trb_exchange *x = NULL;
+    trb__ongoing other = {.move = count_moves};
+    bool through = true;
+    CHECK(trb_alloc(TRB_MEM_OTHER, n, sizeof *params, &params) == TRB_OK);
+    CHECK(open_plain(w, &how, net, &o, LANES, STEPS, params, &x) == TRB_OK);
+    CHECK(trb_exchange_keep_open(x, w, 0, 1) == TRB_OK);
+    const trb_lanes own = trb_exchange_lanes(x);
+    for (uint64_t s = 0; s < 2; s++) {
+        trb_exchange_keep(x);
+        for (size_t i = 0; i < own.count; i++) {
+            float *gradient = trb_exchange_gradient(x);
+            if (s == 1 && i == 0 && !through) CHECK(moves > 0);
+            lane_gradient(i, s, n, gradient);
+            trb_exchange_lane_done(x);
+        }
+        CHECK(trb_exchange_push(x, TRB_OK, 0.0) == TRB_OK);
+        CHECK(trb_exchange_pull(x) == TRB_OK);
+        if (s == 1) break;
+        CHECK(trb_exchange_gather(x) == TRB_OK && trb_comm_barrier(w) == TRB_OK);
+        trb__progress_add(&other);
+        if (trb_comm_rank(w) == 0) (void)nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
+        if (trb_comm_rank(w) > 0) CHECK(trb_exchange_kept(x, &through) == TRB_OK);
+        moves = 0;
+    }
+    trb__progress_remove(&other);
+    CHECK(trb_exchange_kept_wait(x) == TRB_OK);
+    trb_exchange_close(x);
+    trb_free(params);
+    trb_net_destroy(net);
+}
+
 typedef struct {
     trb_exchange *x;
     size_t n, lanes, trained;
@@ -261,6 +312,6 @@ static void shares_before_a_step(trb_comm *w)
 
 int main(int argc, char **argv)
 {
-    static const mpi_test tests[] = {go_on_anywhere, failure_behind, shares_before_a_step};
+    static const mpi_test tests[] = {go_on_anywhere, failure_behind, one_after_the_other, shares_before_a_step};
     return run_tests(argc, argv, sizeof tests / sizeof tests[0], tests);
 }

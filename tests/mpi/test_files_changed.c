@@ -1,8 +1,22 @@
 /* Files that are opened again, or by several ranks, are those that were identified: members' weights that change after
- * that, caches and students that are not the same on all ranks. */
+ * that, caches and students that are not the same on all ranks, caches that only some ranks see. */
 #include "mpi/scene.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include "../../src/stages/eval.h"
+
+static trb__path hidden; /* this rank does not see the file of this name */
+
+/* Replaces that of the C library. */
+int stat(const char *restrict path, struct stat *restrict info)
+{
+    if (strcmp(path, hidden.text) != 0) return fstatat(AT_FDCWD, path, info, 0);
+    errno = ENOENT;
+    return -1;
+}
 
 enum { M = 2 };
 
@@ -112,8 +126,48 @@ static void ranks_see_different_files(trb_comm *w)
     scene_strike(w, &first);
 }
 
+/* A run whose members have left their logits: those of the training set in its cache, those of the test set, which has
+ * the same samples, below it. */
+static void leave_logits(trb_comm *w, scene *of)
+{
+    char command[512];
+    scene_make(w, of);
+    make(w, of, "run", "float32");
+    CHECK(trb_stage_distill(w, of->c) == TRB_OK);
+    (void)snprintf(command, sizeof command,
+                   "cd '%s' && cp -r cache test && mkdir cache/eval && mv test cache/eval && rm -r members",
+                   of->c->run.dir);
+    if (trb_comm_rank(w) == 0) CHECK(system(command) == 0); /* NOLINT(cert-env33-c): the names are ours */
+    CHECK(trb_comm_barrier(w) == TRB_OK);
+}
+
+/* Whether the validation part is evaluated by the training set's cache is for rank 0 to see. If another rank does not
+ * see that cache, all fail. */
+static void some_ranks_see_the_cache(trb_comm *w)
+{
+    enum { ALL_SEE, RANK_0_DOES_NOT, ONLY_RANK_0_DOES, CASES };
+    const bool leads = trb_comm_rank(w) == 0;
+    scene of;
+    leave_logits(w, &of);
+    for (int i = 0; i < CASES; i++) {
+        const bool hides = (i == RANK_0_DOES_NOT && leads) || (i == ONLY_RANK_0_DOES && !leads);
+        const bool fails = i == ONLY_RANK_0_DOES && trb_comm_size(w) > 1;
+        trb_report report;
+        hidden = hides ? trb__run_path(of.c, "cache/manifest.h5") : (trb__path){.text = ""};
+        CHECK(trb_stage_eval(w, of.c, &report) == (fails ? TRB_ECONFIG : TRB_OK));
+        hidden = (trb__path){.text = ""};
+        CHECK(!fails || strstr(trb_fail_message(), "/run/cache/manifest.h5: there is no manifest") != NULL);
+        CHECK(fails || report.members == M);
+        CHECK(fails || (report.nll_by_size == NULL) == (i == RANK_0_DOES_NOT));
+        trb_report_clear(&report);
+        trb_fail_clear();
+        CHECK(trb_comm_barrier(w) == TRB_OK);
+    }
+    scene_strike(w, &of);
+}
+
 int main(int argc, char **argv)
 {
-    const mpi_test tests[] = {scene_begin, a_member_changes, ranks_see_different_files};
+    const mpi_test tests[] = {scene_begin, a_member_changes, ranks_see_different_files, some_ranks_see_the_cache};
     return run_tests(argc, argv, sizeof tests / sizeof *tests, tests);
 }

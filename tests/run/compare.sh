@@ -2,23 +2,10 @@
 # other tasks, data and member counts are refused, and the same run twice, be it as a copy.
 . "$(dirname "$0")/lib.bash"
 cd "$work" || exit 1
-$python - <<'END'
-import random
-random.seed(1)
-for name, n in (("train.csv", 120), ("test.csv", 40), ("other.csv", 30)):
-    with open(name, "w") as f:
-        for i in range(n):
-            f.write(",".join(f"{random.gauss(i % 3 if k == i % 3 else 0, 1):.4f}" for k in range(4)) + f",{i % 3}\n")
-END
-cat >base.yaml <<'END'
-run: {dir: r1}
-data: {format: table, root: ., train: [train.csv], test: [test.csv], validation: 20}
-members: {count: 2}
-train: {layers: [dense 8, relu, dense 3], epochs: 1, batch: 32}
-students: [hydra, kd]
-student: {split: 2, phase1_epochs: 1, epochs: 1, batch: 32}
-END
-run() { mpi 1 run base.yaml "$@" || { cat err; bad "run $*"; }; }
+table_run 120 40
+table other.csv 30 3
+both=(--data.validation=20 --run.dir=r1)
+run() { mpi 1 run base.yaml "${both[@]}" "$@" || { cat err; bad "run $*"; }; }
 run
 run --run.dir=r2 --run.seed=2 --comm.timeout=100 --cache.memory=7
 run --run.dir=r3 --run.seed=3
@@ -31,7 +18,7 @@ run --run.dir=g2 --run.seed=2 --students='[kd]' --student.grid.seed='[1, 2]'
 cp train.csv kept.csv && sed -i '1s/^/1/' train.csv
 run --run.dir=trained --students='[]'
 mv kept.csv train.csv
-mpi 1 eval base.yaml --eval.split=train || cat err
+mpi 1 eval base.yaml "${both[@]}" --eval.split=train || cat err
 
 compare() { tribikos compare "$@" >out 2>err </dev/null; }
 compare r1 r2 r3 cold

@@ -1,5 +1,5 @@
 # Several hosts on this machine: network namespaces with host names of their own on a switch (wire.c) whose cables take time.
-# Source it behind lib.bash; needs root. hosts_up COUNT RATE [DELAY_MS [LOSS]] makes the hosts $ns-1, $ns-2, ...: what one sends, and
+# Source it after lib.bash; needs root. hosts_up COUNT RATE [DELAY_MS [LOSS]] makes the hosts $ns-1, $ns-2, ...: what one sends, and
 # what it is sent, is limited to RATE, and arrives DELAY_MS later, but for a share of LOSS; on HOST COMMAND... runs a command there;
 # cable HOST off|on; mpi_on "HOST:RANKS ..." COMMAND... is mpi over hosts; measure_link prints the milliseconds of a round trip and
 # the Gbit/s between the first two hosts, wire_cpu_s the processor's seconds that the switch has taken.

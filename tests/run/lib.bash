@@ -38,6 +38,27 @@ students: [hydra, kd]
 student: {layers: [dense 32, relu, split, dense 32, relu, dense 10], phase1_epochs: 2, epochs: 2, batch: 60, lanes: 4}
 END
 
+# table FILE ROWS SEED [COLUMN...]: four inputs, then what awk makes of the row's class k, which is 0, 1 or 2.
+table() {
+    awk -v n="$2" -v s="$3" 'function draw() { s = s * 16807 % 2147483647; return s / 2147483647 }
+        BEGIN { draw(); draw(); for (i = 0; i < n; i++) { k = int(3 * draw())
+        for (j = 0; j < 4; j++) printf "%.4f,", 0.7 * k + draw() + draw()
+        print '"${4:-k}"' } }' >"$1"
+}
+# table_run TRAIN TEST: in this folder, train.csv and test.csv of so many rows, and base.yaml, a run in r that takes a second.
+table_run() {
+    table train.csv "$1" 1
+    table test.csv "$2" 2
+    cat >base.yaml <<END
+run: {dir: r}
+data: {format: table, root: ., train: [train.csv], test: [test.csv]}
+members: {count: 2}
+train: {layers: [dense 8, relu, dense 3], epochs: 2, batch: 32}
+students: [hydra, kd]
+student: {split: 2, phase1_epochs: 1, epochs: 1, batch: 32}
+END
+}
+
 # refused WHAT STATUS WORDS COMMAND...: two ranks leave with this status and say why in one line, which has these words.
 refused() {
     local what=$1 status=$2 words=$3

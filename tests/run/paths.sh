@@ -66,6 +66,10 @@ APART
         "$work/err" || cat "$work/err"
     apart
     check "a folder that a rank does not need" test $? = 0 || cat "$work/err"
+    for list in train_rows test_rows; do # lists of rows are files too
+        apart --data.format=table --data.root=. --data.train="[$work/none]" --data.test="[$work/none]" --data.$list='[rows]'
+        check "data.$list that a rank does not have" test $? = 2 -a "$(grep -c ' cannot go to .*; `rows` is relative to it' "$work/err")" = 1 || cat "$work/err"
+    done
 fi
 mpi 1 run "$conf" --run.dir="$work/run"
 digest "$work/run" >"$work/expected"

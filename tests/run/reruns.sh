@@ -3,22 +3,8 @@
 # not replace one; a partial training does not rewrite the configuration of other members; a run is verified and summed up.
 . "$(dirname "$0")/lib.bash"
 cd "$work" || exit 1
-$python - <<'END'
-import random
-random.seed(1)
-for name, n in (("train.csv", 120), ("test.csv", 40), ("other.csv", 30)):
-    with open(name, "w") as f:
-        for i in range(n):
-            f.write(",".join(f"{random.gauss(i % 3 if k == i % 3 else 0, 1):.4f}" for k in range(4)) + f",{i % 3}\n")
-END
-cat >base.yaml <<'END'
-run: {dir: r}
-data: {format: table, root: ., train: [train.csv], test: [test.csv]}
-members: {count: 2}
-train: {layers: [dense 8, relu, dense 3], epochs: 2, batch: 32}
-students: [hydra, kd]
-student: {split: 2, phase1_epochs: 1, epochs: 1, batch: 32}
-END
+table_run 120 40
+table other.csv 30 3
 run() { mpi 1 "$@" || { cat err; bad "$*"; }; }
 run run base.yaml
 cp -r r two

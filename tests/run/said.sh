@@ -1,23 +1,7 @@
 # What is said before anything is trained, and what is refused or warned of: labels, copies of rows, batches, temperatures.
 . "$(dirname "$0")/lib.bash"
 cd "$work" || exit 1
-cat >base.yaml <<'Y'
-run: {dir: r}
-data: {format: table, root: ., train: [train.csv], test: [test.csv]}
-members: {count: 2}
-train: {layers: [dense 8, relu, dense 3], epochs: 2, batch: 32}
-students: [hydra, kd]
-student: {split: 2, phase1_epochs: 1, epochs: 1, batch: 32}
-Y
-# table FILE ROWS SEED [COLUMN...]: four inputs, then what awk makes of the row's class k, which is 0, 1 or 2.
-table() {
-    awk -v n="$2" -v s="$3" 'function draw() { s = s * 16807 % 2147483647; return s / 2147483647 }
-        BEGIN { draw(); draw(); for (i = 0; i < n; i++) { k = int(3 * draw())
-        for (j = 0; j < 4; j++) printf "%.4f,", 0.7 * k + draw() + draw()
-        print '"${4:-k}"' } }' >"$1"
-}
-table train.csv 200 1
-table test.csv 60 2
+table_run 200 60
 run() { rm -rf r; if [ -n "${ranks:-}" ]; then mpi $ranks "$@" --run.dir=r; else tribikos "$@" --run.dir=r >out 2>err </dev/null; fi; }
 says() { check "$1" grep -qE -e "$2" err || cat err; }      # WHAT PATTERN
 never() { check "$1" test "$(grep -cE -e "$2" err)" = 0 || cat err; }

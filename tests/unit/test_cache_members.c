@@ -1,6 +1,9 @@
 /* How good the members of a cache are by its labels, and outputs that are no logits; sets for evaluation below a cache. */
 #include "ensemble.h"
 
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 
@@ -157,9 +160,69 @@ static void sets(void **state)
     assert_null(c);
 }
 
+static int unread = -1; /* how many more entries of folders are read before reading fails; -1: it never fails */
+
+/* Replaces that of the C library. */
+struct dirent *readdir(DIR *dir)
+{
+    _Static_assert(sizeof(struct dirent) == sizeof(struct dirent64), "they are the same");
+    if (unread != 0) {
+        unread -= unread > 0;
+        return (struct dirent *)(void *)readdir64(dir);
+    }
+    errno = EIO;
+    return NULL;
+}
+
+static void sets_that_are_not_all_read(void **state)
+{
+    (void)state;
+    const size_t kind = GOOD;
+    char path[160];
+    trb_data data = {.n = N, .digest = 0xdadadadadadadadau, .label = ensemble_label};
+    trb_cache *c = NULL;
+    (void)snprintf(path, sizeof path, "%s", in_scratch("unread"));
+    trb_cache_close(make(in_scratch("unread/eval/one"), 1, &kind, TRB_F32, true));
+    for (unread = 0; unread < 4; unread++) {
+        const int before = unread;
+        assert_fails(trb_cache_find_set(path, &data, &c), TRB_EIO, "/unread/eval: cannot be read: Input/output error");
+        assert_null(c);
+        unread = before;
+    }
+    unread = -1;
+    assert_ok(trb_cache_find_set(path, &data, &c));
+    assert_string_equal(trb_cache_dir(c), in_scratch("unread/eval/one"));
+    trb_cache_close(c);
+}
+
+/* Only a folder that is not there has no sets. A folder that cannot be opened may have some. */
+static void sets_behind_errors(void **state)
+{
+    (void)state;
+    const trb_data data = {.n = N, .label = ensemble_label};
+    char dir[PATH_MAX], name[NAME_MAX + 2];
+    trb_cache *c = NULL;
+    (void)snprintf(dir, sizeof dir, "%s", in_scratch("loop"));
+    assert_ok(trb_mkdirs(dir));
+    assert_int_equal(symlink("eval", in_scratch("loop/eval")), 0);
+    assert_fails(trb_cache_find_set(dir, &data, &c), TRB_EIO, "/loop/eval: cannot be opened: Too many levels");
+    memset(name, 'n', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    (void)snprintf(dir, sizeof dir, "%s", in_scratch("%s", name));
+    assert_fails(trb_cache_find_set(dir, &data, &c), TRB_EIO, "n/eval: cannot be opened: File name too long");
+    (void)snprintf(dir, sizeof dir, "%s", in_scratch("none"));
+    assert_ok(trb_cache_find_set(dir, &data, &c));
+    assert_null(c);
+    spill(in_scratch("a-file"), "", 0);
+    (void)snprintf(dir, sizeof dir, "%s", in_scratch("a-file"));
+    assert_ok(trb_cache_find_set(dir, &data, &c));
+    assert_null(c);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(figures), cmocka_unit_test(without_labels),
-                                       cmocka_unit_test(says_so), cmocka_unit_test(sets)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(figures), cmocka_unit_test(without_labels),     cmocka_unit_test(says_so),
+        cmocka_unit_test(sets),    cmocka_unit_test(sets_behind_errors), cmocka_unit_test(sets_that_are_not_all_read)};
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

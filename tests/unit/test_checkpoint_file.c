@@ -1,6 +1,7 @@
 /* Checkpoint files: round trip, what is refused, and which of several is taken. (Flipped bits: test_cache_damage.c) */
 #include "scratch.h"
 
+#include <hdf5.h>
 #include <math.h>
 
 #include "tribikos/checkpoint.h"
@@ -209,6 +210,60 @@ static void refused(void **state)
     drop(&k);
 }
 
+/* Another program replaces a data set of a file; n = 0: removes it. */
+static void replace_set(const char *path, const char *name, hid_t type, hsize_t n, const void *values)
+{
+    const hid_t f = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
+    assert_true(f >= 0 && H5Ldelete(f, name, H5P_DEFAULT) >= 0);
+    if (n > 0) {
+        const hid_t space = H5Screate_simple(1, &n, NULL);
+        const hid_t set = H5Dcreate2(f, name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+        assert_true(set >= 0 && H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0);
+        assert_true(H5Dclose(set) >= 0 && H5Sclose(space) >= 0);
+    }
+    assert_true(H5Fclose(f) >= 0);
+}
+
+static void replace_best_epoch(const char *path, uint64_t epoch)
+{
+    const hid_t f = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT), attr = H5Aopen(f, "best_epoch", H5P_DEFAULT);
+    assert_true(attr >= 0 && H5Awrite(attr, H5T_NATIVE_UINT64, &epoch) >= 0);
+    assert_true(H5Aclose(attr) >= 0 && H5Fclose(f) >= 0);
+}
+
+/* Files that are whole, but say what no checkpoint says. */
+static void edited(void **state)
+{
+    (void)state;
+    static const char *const said[] = {"its best epoch is 0; they count from 1", "its digest is ",
+                                       "there are no weights in it", "data set best_loss is float64 [2], expected",
+                                       "data set best is float32 ["};
+    kept k;
+    trb_checkpoint read = {.config = NULL};
+    const char *path = in_scratch("e.h5");
+    make(&k, 2, 1, 17);
+    const size_t size = trb_net_size(k.net);
+    k.c.best_epoch = 3;
+    k.c.best_loss = 0.5;
+    k.c.has_best = true;
+    k.c.best = k.slab[1];
+    const double losses[2] = {k.c.best_loss, 0.0};
+    float *longer = NULL;
+    assert_ok(trb_alloc(TRB_MEM_OTHER, size + 1, sizeof *longer, &longer));
+    memcpy(longer, k.slab[1], size * sizeof *longer);
+    for (size_t i = 0; i < sizeof said / sizeof *said; i++) {
+        assert_ok(trb_checkpoint_write(path, &k.c, NULL));
+        if (i < 2) replace_best_epoch(path, i == 0 ? 0 : 4);
+        if (i == 2) replace_set(path, "weights", H5T_IEEE_F32LE, 0, NULL);
+        if (i == 3) replace_set(path, "best_loss", H5T_IEEE_F64LE, 2, losses);
+        if (i == 4) replace_set(path, "best", H5T_IEEE_F32LE, size + 1, longer);
+        assert_fails(trb_checkpoint_read(path, NULL, NULL, &read), TRB_EINTEGRITY, said[i]);
+        assert_null(read.config);
+    }
+    trb_free(longer);
+    drop(&k);
+}
+
 static int n_damaged;
 
 static void count(const char *why)
@@ -248,6 +303,11 @@ static void newest(void **state)
     same(&found, &k[3].c);
     assert_true(n_damaged == 2 && slot == 3);
     trb_checkpoint_clear(&found);
+    /* A slot may be empty. */
+    assert_int_equal(remove(in_scratch("some/where/0.h5")), 0);
+    assert_ok(trb_checkpoint_newest(folder, 2, count, &found, &slot, path));
+    same(&found, &k[3].c);
+    trb_checkpoint_clear(&found);
     spill(in_scratch("some/where/0.h5.tmp.nobody.1"), "x", 1);
     trb_checkpoint_remove(folder, 2);
     assert_int_equal(count_files(folder, ".h5"), 1); /* another host's file that is not a day old stays */
@@ -262,6 +322,7 @@ static void newest(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(round_trip), cmocka_unit_test(pieces),
-                                       cmocka_unit_test(refused), cmocka_unit_test(newest), cmocka_unit_test(best)};
+                                       cmocka_unit_test(refused),    cmocka_unit_test(edited),
+                                       cmocka_unit_test(newest),     cmocka_unit_test(best)};
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -4,6 +4,8 @@
 #include "asserts.h"
 #include "config_fixture.h"
 
+#include "../../src/config/internal.h"
+
 static void what_decides_bits(void **state)
 {
     (void)state;
@@ -93,8 +95,14 @@ static void differences(void **state)
         (void)snprintf(asked, sizeof asked, "member: 3\n%s%s", member[i].keys, data);
         assert_fails(trb_identity_resume("f", a, asked), TRB_EINTEGRITY, member[i].said);
     }
-    assert_fails(trb_identity_resume("f", a, "member: 3\nlr: 1\nclip: 0\ndata: 1 x 2 x 4 uint8\ndata_digest: 13\n"),
-                 TRB_EINTEGRITY, "configuration: the training set (data.train) is another one; use");
+    static const char *const other[] = {"data: 1 x 2 x 4 uint8\ndata_digest: 13\n",
+                                        "data: 1 x 2 x 4 uint8\ndata_digest: 12\n",
+                                        "data: 1 x 2 x 3 uint8\ndata_digest: 13\n"};
+    for (size_t i = 0; i < sizeof other / sizeof *other; i++) {
+        (void)snprintf(asked, sizeof asked, "member: 3\nlr: 1\nclip: 0\n%s", other[i]);
+        assert_fails(trb_identity_resume("f", a, asked), TRB_EINTEGRITY,
+                     "configuration: the training set (data.train) is another one; use");
+    }
 
     const char *student = "lr: 1\ncache: float32, blocks of 2\nmember_digest.0: 0a\nmember_digest.1: 0b\n";
     assert_fails(trb_identity_resume("f", student, "lr: 2\ncache: float16, blocks of 2\nmember_digest.0: 0a\n"),
@@ -104,14 +112,33 @@ static void differences(void **state)
     assert_fails(trb_identity_resume("f", student,
                                      "lr: 1\ncache: float32, blocks of 2\nmember_digest.0: 0c\nmember_digest.1: 0d\n"),
                  TRB_EINTEGRITY, "configuration: of other weights of member 0, 1;");
+    assert_fails(
+        trb_identity_resume("f", "lr: 1\nmember_digest.0: 0a\n", "lr: 1\nmember_digest.0: 0a\nmember_digest.1: 0b\n"),
+        TRB_EINTEGRITY, "configuration: of 1 member, members.count is 2 now;");
     /* A member that is not trained yet has no digest to compare. */
     assert_ok(trb_identity_resume("f", student,
                                   "lr: 1\ncache: float32, blocks of 2\nmember_digest.0: 0a\nmember_digest.1: 00\n"));
 }
 
+/* What an evaluation does not compare: the type of the cache, and members that it does not have. */
+static void left_out(void **state)
+{
+    (void)state;
+    const char *student = "lr: 1\ncache: float32\nmember_digest.0: 0a\n", *other = "lr: 1\ncache: float16\n";
+    char *difference = NULL;
+    assert_ok(trb__difference(student, other, TRB__CACHE | TRB__FOLLOWED, &difference));
+    assert_null(difference);
+    assert_ok(trb__difference(student, other, TRB__CACHE, &difference));
+    assert_string_equal(difference, "of 1 member, members.count is 0 now");
+    trb_free(difference);
+    assert_ok(trb__difference(student, other, TRB__FOLLOWED, &difference));
+    assert_string_equal(difference, "`cache` was float32 and is float16 now");
+    trb_free(difference);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(what_decides_bits), cmocka_unit_test(exchanges),
-                                       cmocka_unit_test(differences)};
+                                       cmocka_unit_test(differences), cmocka_unit_test(left_out)};
     return cmocka_run_group_tests(tests, NULL, nothing_held);
 }

@@ -31,12 +31,18 @@ static void json(void **state)
     assert_ok(trb_tree_line(t, list, &line));
     assert_string_equal(line, "[1.5, null, x, y]");
     trb_free(line);
-    assert_true(trb_tree_is_section(t, trb_tree_find(t, "models.kd")));
+    assert_ok(trb_tree_line(t, trb_tree_find(t, "n"), &line));
+    assert_string_equal(line, "12");
+    trb_free(line);
+    assert_null(trb_tree_text(t, "models.kd.bad")); /* a list is no single value */
+    assert_true(trb_tree_is_section(t, trb_tree_find(t, "models.kd")) && !trb_tree_is_section(t, list));
     assert_int_equal(trb_tree_find(t, "models.ensemble"), trb_tree_n(t));
     /* Lists that hold others. */
     assert_string_equal(trb_tree_text(t, "sets.0.name"), "one");
     assert_string_equal(trb_tree_at(t, trb_tree_find(t, "sets.1"), 0), "2");
     assert_string_equal(trb_tree_at(t, trb_tree_find(t, "sets.1.1"), 0), "3");
+    assert_int_equal(trb_tree_size(t, trb_tree_find(t, "sets")), 1); /* its own values: 4 */
+    assert_string_equal(trb_tree_at(t, trb_tree_find(t, "sets"), 0), "4");
     for (size_t i = 1; i < trb_tree_n(t); i++) assert_true(strcmp(trb_tree_key(t, i - 1), trb_tree_key(t, i)) < 0);
     trb_tree_destroy(t);
 

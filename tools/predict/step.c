@@ -1,13 +1,15 @@
-/** The skeleton of a training step: all that src/stages/fit.c and src/net/work.c make the exchange do, and in the place
- * of layers only the seconds that they take. Built twice: against MPI, where a layer sleeps, and against SimGrid's
+/** The skeleton of a training step: all that src/stages/fit_step.c and src/net/work.c make the exchange do, and in the
+ * place of layers only the seconds that they take. Built twice: against MPI, where a layer sleeps, and against SimGrid's
  * SMPI (simulated.c), where it takes the simulation's time.
  *
  * Usage: step MODEL EXCHANGE GROUPS SERVERS SPEED WARM-UP STEPS. MODEL is a file of tools/predict; each rank that
  * computes has one lane of the model's rows; GROUPS head groups; all computing SPEED times as fast as MODEL says.
- * A step is taken from behind a forward pass to behind the next. Nothing is under way there, as a forward pass waits for
- * all parameters: so all bytes of STEPS steps cross the network in the time that is measured, and no others. (At the end
- * of a step, how much is under way depends on when ranks happened to agree on it.) Behind WARM-UP steps, prints of STEPS
- * steps: seconds a step, of the slowest rank; seconds of layers a step; bytes that all ranks together send a step. */
+ *
+ * A step is measured from the end of one forward pass to the end of the next one. No message is in flight there, because
+ * a forward pass waits for all parameters. So exactly the bytes of STEPS steps cross the network in the time that is
+ * measured. (At the end of a step, what is in flight depends on when the ranks happened to agree on it.) After WARM-UP
+ * steps it prints, of STEPS steps: seconds in each step, of the slowest rank; seconds of layers in each step; bytes that
+ * all ranks together send in each step. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
