@@ -139,6 +139,7 @@ static axis make_axis(const trb__chart *c, bool of_x)
     double least, most;
     axis a = {.begin = of_x ? LEFT : HEIGHT - BOTTOM, .end = of_x ? WIDTH - RIGHT : TOP};
     range_of(c, of_x, &least, &most);
+    if (!of_x && c->cut) most = c->y_most;
     if (c->unit)
         set_linear(&a, 0.0, 1.0, true);
     else if ((of_x ? c->x_log : c->y_log) && least > 0.0 && most > WORTH * least)
@@ -151,7 +152,7 @@ static axis make_axis(const trb__chart *c, bool of_x)
 static double place(const axis *a, double v)
 {
     const double at = a->log ? log(v / a->from) / log(a->to / a->from) : (v - a->from) / (a->to - a->from);
-    return a->begin + at * (a->end - a->begin);
+    return a->begin + fmin(fmax(at, 0.0), 1.0) * (a->end - a->begin);
 }
 
 static void tick_text(const axis *a, double v, char text[40])

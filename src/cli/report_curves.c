@@ -241,15 +241,17 @@ static trb_status draw_uncertainty(const trb__sheet *s, trb_text *out)
         "Each histogram counts samples by their uncertainty; all charts of one kind have the same bins. A good "
         "model is more certain of the evaluated samples (filled) than of those that it predicts wrong, and "
         "than of sets out of distribution: their lines lie to the right of the filled area.");
-    trb_text_add(out, "<div class=\"grid\">\n");
-    for (size_t i = 0; i < s->n_models && shown < SHOWN; i++) {
-        if (!has_curves(&s->model[i])) continue;
-        for (size_t k = 0; k < KINDS; k++)
+    for (size_t k = 0; k < KINDS; k++) {
+        shown = 0;
+        trb_text_add(out, "<div class=\"grid\">\n");
+        for (size_t i = 0; i < s->n_models && shown < SHOWN; i++) {
+            if (!has_curves(&s->model[i])) continue;
             if (range[k][1] > 0.0 && (k > 0 || s->model[i].several))
                 TRB_TRY(draw_histograms(s, &s->model[i], shown, k, range[k], out));
-        shown++;
+            shown++;
+        }
+        trb_text_add(out, "</div>\n");
     }
-    trb_text_add(out, "</div>\n");
     if (s->n_sets == 0)
         trb__html_missing(out, "There is no set out of distribution: eval.ood of the configuration names none.");
     if (all > shown) trb__html_missing(out, "Shown are the first %zu of %zu models.", shown, all);
@@ -564,18 +566,38 @@ static trb_status add_member(trb__chart *c, const char *name, const training *t,
     return add_epochs(c, text, TRB__FIRST_COLOUR + 1, TRB__DASHED, !first, t->held, 0, t->n);
 }
 
-/* The phases of a student's training follow each other; all but the last one are dashed. */
-static trb_status add_student(trb__chart *c, const char *name, int colour, const training *t)
+/* The phases of a student's training follow each other. */
+static trb_status add_student(trb__chart *c, int colour, const training *t)
 {
     char text[TRB__SERIES_NAME];
     for (size_t i = 0, end = 0; i < t->n; i = end) {
         while (end < t->n && !(t->phase[end] > t->phase[i])) end++;
-        (void)snprintf(text, sizeof text, "%s, phase %.0f", name, t->phase[i]);
-        const bool last = end == t->n;
-        TRB_TRY(add_epochs(c, last ? name : text, colour, last ? TRB__SOLID : TRB__DASHED, !last, t->loss, i, end));
+        const bool all = i == 0 && end == t->n;
+        (void)snprintf(text, sizeof text, all ? "training loss" : "training loss, phase %.0f", t->phase[i]);
+        TRB_TRY(add_epochs(c, text, colour, end == t->n ? TRB__SOLID : TRB__DASHED, false, t->loss, i, end));
     }
-    name_curve(text, name, ", held-out samples");
-    return add_epochs(c, text, colour, TRB__DOTTED, true, t->held, 0, t->n);
+    return add_epochs(c, "held-out samples", colour, TRB__DOTTED, false, t->held, 0, t->n);
+}
+
+/* The loss of a first epoch may be larger than all others by orders of magnitude. The axis then ends where nine in ten
+ * values are. */
+static trb_status cut_outliers(trb__chart *c)
+{
+    enum { FAR = 20 };
+    double *value = NULL;
+    size_t n = 0;
+    for (size_t s = 0; s < c->n; s++) n += c->series[s].n;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, n, sizeof *value, &value));
+    n = 0;
+    for (size_t s = 0; s < c->n; s++)
+        for (size_t i = 0; i < c->series[s].n; i++)
+            if (!isnan(c->series[s].y[i])) value[n++] = c->series[s].y[i];
+    qsort(value, n, sizeof *value, by_size);
+    const size_t at = n * 9 / 10;
+    c->cut = n > 0 && value[n - 1] - value[at] > FAR * (value[at] - value[0]);
+    if (c->cut) c->y_most = value[at];
+    trb_free(value);
+    return TRB_OK;
 }
 
 static trb_status add_members(const trb__sheet *s, trb__chart *c, size_t *n, size_t *shown)
@@ -595,52 +617,48 @@ static trb_status add_members(const trb__sheet *s, trb__chart *c, size_t *n, siz
     return st;
 }
 
-static trb_status add_students(const trb__sheet *s, trb__chart *c)
+/* Losses of different methods are not of one kind, so each student has a chart. */
+static trb_status draw_student(const trb__sheet *s, const trb__sheet_model *m, size_t number, size_t *drawn,
+                               trb_text *out)
 {
-    for (size_t i = 0; i < s->n_models; i++) {
-        const trb__sheet_model *m = &s->model[i];
-        training t;
-        if (!m->student || m->colour < 0) continue;
-        trb_status st = read_training(s->dir, "student", m->name, &t);
-        if (st == TRB_OK) st = add_student(c, m->name, m->colour, &t);
-        clear_training(&t);
-        TRB_TRY(st);
-    }
-    return TRB_OK;
+    char id[40], title[TRB_NAME_MAX + 16];
+    trb__chart c = {.id = id, .title = title, .x_label = "epoch", .y_label = "loss (nats)", .y_log = true};
+    training t;
+    (void)snprintf(id, sizeof id, "training-student-%zu", number);
+    (void)snprintf(title, sizeof title, "Student %s", m->name);
+    trb_status st = read_training(s->dir, "student", m->name, &t);
+    if (st == TRB_OK) st = add_student(&c, m->colour, &t);
+    if (st == TRB_OK) st = cut_outliers(&c);
+    if (st == TRB_OK) trb__chart_draw(&c, out);
+    *drawn += t.n > 0;
+    clear_training(&t);
+    trb__chart_clear(&c);
+    return st;
 }
 
 trb_status trb__sheet_training(const trb__sheet *s, trb_text *out)
 {
-    trb__chart members = {.id = "training-members",
-                          .title = "Members",
-                          .x_label = "epoch",
-                          .y_label = "loss (nats)",
-                          .y_log = true},
-               students = {.id = "training-students",
-                           .title = "Students",
-                           .x_label = "epoch, over all phases",
-                           .y_label = "loss (nats)",
-                           .y_log = true};
-    size_t n = 0, shown = 0;
+    trb__chart members = {
+        .id = "training-members", .title = "Members", .x_label = "epoch", .y_label = "loss (nats)", .y_log = true};
+    size_t n = 0, shown = 0, drawn = 0;
     open_section(out, "training", "Training",
                  "The mean loss of each epoch. Members learn the labels; students learn what the members predict, so "
-                 "the two losses are not of the same kind. A held-out loss that rises while the training loss falls "
-                 "shows overfitting. Students: dashed lines are phases before the last one, dotted lines held-out "
-                 "samples.");
+                 "their losses are of other kinds. A held-out loss that rises while the training loss falls shows "
+                 "overfitting. An axis may end below single values that are far beyond all others.");
     trb_status st = add_members(s, &members, &n, &shown);
-    if (st == TRB_OK) st = add_students(s, &students);
+    if (st == TRB_OK) st = cut_outliers(&members);
     trb_text_add(out, "<div class=\"grid\">\n");
     if (st == TRB_OK) trb__chart_draw(&members, out);
-    if (st == TRB_OK) trb__chart_draw(&students, out);
+    for (size_t i = 0; st == TRB_OK && i < s->n_models; i++)
+        if (s->model[i].student && s->model[i].colour >= 0) st = draw_student(s, &s->model[i], i, &drawn, out);
     trb_text_add(out, "</div>\n");
     if (members.n == 0)
         trb__html_missing(out, "There are no curves of members: members/ has no metrics.jsonl. They may be trained "
                                "elsewhere.");
     else if (n > shown)
         trb__html_missing(out, "Shown are %zu of %zu members.", shown, n);
-    if (students.n == 0) trb__html_missing(out, "There are no curves of students: no student has a metrics.jsonl.");
+    if (drawn == 0) trb__html_missing(out, "There are no curves of students: no student has a metrics.jsonl.");
     trb__chart_clear(&members);
-    trb__chart_clear(&students);
     close_section(out);
     return st;
 }

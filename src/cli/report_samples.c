@@ -158,11 +158,11 @@ static void add_classes(const trb__sheet *s, size_t K, const double *p, trb_text
     if (second == first) second = 0;
     for (size_t k = 0; k < K; k++) second = k != first && p[k] > p[second] ? k : second;
     trb__sheet_class(s, first, out);
-    trb_text_add(out, " %.2f", p[first]);
+    trb_text_add(out, " (%.2f)", p[first]);
     if (K < 2) return;
     trb_text_add(out, ", ");
     trb__sheet_class(s, second, out);
-    trb_text_add(out, " %.2f", p[second]);
+    trb_text_add(out, " (%.2f)", p[second]);
 }
 
 static void add_gaussians(size_t heads, const double *p, trb_text *out)
@@ -207,14 +207,14 @@ static trb_status add_sample(const trb__sheet *s, const trb_data *d, size_t row,
     const bool image = d != NULL && d->shape.h > 1 && d->shape.w > 1;
     trb_text_add(out, "<figure class=\"sample\" id=\"sample-%zu\">", id);
     if (image) TRB_TRY(add_image(d, id, out));
-    trb_text_add(out, "<figcaption><b>%zu</b>: ", id);
+    trb_text_add(out, "<figcaption><b>%zu</b>: %s ", id, s->classes ? "label" : "target");
     if (s->classes && s->label[row] >= 0)
         trb__sheet_class(s, (size_t)s->label[row], out);
     else if (!s->classes)
         trb_text_add(out, "%.6g", s->target[row]);
     if (d != NULL && !image) add_inputs(d, id, out);
     TRB_TRY(add_guesses(s, row, out));
-    trb_text_add(out, "<p>%s %.3g</p></figcaption></figure>\n", s->classes ? "MU" : "model deviation",
+    trb_text_add(out, "<p>%s %.3g</p></figcaption></figure>\n", s->classes ? "model uncertainty" : "model deviation",
                  s->classes ? uncertainty : sqrt(fmax(uncertainty, 0.0)));
     return TRB_OK;
 }
@@ -349,7 +349,8 @@ trb_status trb__sheet_samples(const trb__sheet *s, trb_text *out)
     } else {
         trb_text_add(out, "<p>The evaluated samples with the largest model uncertainty of <b>");
         trb__html_add(out, "%s", m->name);
-        trb_text_add(out, "</b>: number and %s, then what the models predict%s.</p>\n", s->classes ? "label" : "target",
+        trb_text_add(out, "</b>: the sample's number and %s, then what the models predict%s.</p>\n",
+                     s->classes ? "label" : "target",
                      s->classes ? ", with the two largest probabilities" : " (mean &#177; standard deviation)");
         st = add_samples(s, m, out);
     }

@@ -300,7 +300,7 @@ static void add_student(const trb__sheet *s, const trb__sheet_model *m, trb_text
     trb__html_add(out, "%s", m->name);
     trb_text_add(out, "</b> ");
     if (s->classes)
-        trb_text_add(out, "is right on %.2f %% (NLL %.4f", 100.0 * trb__sheet_figure(s, m->name, "accuracy"), own);
+        trb_text_add(out, "is right on %.2f&#160;%% (NLL %.4f", 100.0 * trb__sheet_figure(s, m->name, "accuracy"), own);
     else
         trb_text_add(out, "has an RMSE of %.4g (", own);
     if (isfinite(own / ensemble))
@@ -308,8 +308,8 @@ static void add_student(const trb__sheet *s, const trb__sheet_model *m, trb_text
     else
         trb_text_add(out, "%s", s->classes ? "" : "no ensemble to compare");
     trb_text_add(out, ")");
-    if (isfinite(time)) trb_text_add(out, ", in %.0f %% of its time", 100.0 * time);
-    if (isfinite(size)) trb_text_add(out, " and with %.0f %% of its parameters", 100.0 * size);
+    if (isfinite(time)) trb_text_add(out, ", in %.0f&#160;%% of its time", 100.0 * time);
+    if (isfinite(size)) trb_text_add(out, " and with %.0f&#160;%% of its parameters", 100.0 * size);
     trb_text_add(out, ".");
     if (m->several && isfinite(mu) && mu > 0.0)
         trb_text_add(out, " Its model %s is %.2f times the ensemble's.", s->classes ? "uncertainty" : "variance", mu);
@@ -333,10 +333,11 @@ void trb__sheet_summary(const trb__sheet *s, trb_text *out)
         trb_text_add(out, "<li>On %s samples the <b>ensemble</b> of %zu members ",
                      trb_number_grouped(samples >= 0.0 ? (size_t)samples : 0, number), s->M);
         if (s->classes)
-            trb_text_add(out,
-                         "is right on %.2f %% (NLL %.4f); a single member on %.2f %% on average (NLL %.4f).</li>\n",
-                         100.0 * trb__sheet_figure(s, "ensemble", "accuracy"), all,
-                         100.0 * trb__sheet_figure(s, "member_mean", "accuracy"), alone);
+            trb_text_add(
+                out,
+                "is right on %.2f&#160;%% (NLL %.4f); a single member on %.2f&#160;%% on average (NLL %.4f).</li>\n",
+                100.0 * trb__sheet_figure(s, "ensemble", "accuracy"), all,
+                100.0 * trb__sheet_figure(s, "member_mean", "accuracy"), alone);
         else
             trb_text_add(out, "has an RMSE of %.4g; a single member has %.4g on average.</li>\n", all, alone);
     }
