@@ -2,8 +2,10 @@
  * files share; all functions are local.
  *
  *   report.c          the command, the frame of the page
- *   report_text.c     sections of words and tables
- *   report_curves.c   sections of charts, computed from predictions.h5, report.json and metrics.jsonl
+ *   report_text.c     in short, and the tables of figures
+ *   report_curves.c   sections of charts, computed from predictions.h5 and report.json
+ *   report_training.c the curves of metrics.jsonl
+ *   report_making.c   data, times, caches, versions, configuration
  *   report_samples.c  the samples on which the members disagree most
  *   report_read.c     reads the run
  *   report_chart.c    draws a chart; makes text harmless for HTML
@@ -29,6 +31,9 @@ enum { TRB__BLACK, TRB__FIRST_COLOUR, TRB__GREY = 7, TRB__COLOURS };
 void trb__html_add(trb_text *out, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /** Add the sentence that stands for a section without its files. */
 void trb__html_missing(trb_text *out, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/** Begin a section. Its texts are HTML. */
+void trb__html_open(trb_text *out, const char *id, const char *title, const char *words);
 
 typedef enum { TRB__SOLID, TRB__DASHED, TRB__DOTTED, TRB__POINTS, TRB__STEPS, TRB__AREA } trb__stroke;
 enum { TRB__SERIES = 48, TRB__SERIES_NAME = 96 };

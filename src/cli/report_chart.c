@@ -64,6 +64,11 @@ void trb__html_missing(trb_text *out, const char *fmt, ...)
     va_end(args);
 }
 
+void trb__html_open(trb_text *out, const char *id, const char *title, const char *words)
+{
+    trb_text_add(out, "<section id=\"%s\"><h2>%s</h2>\n<p>%s</p>\n", id, title, words);
+}
+
 /* ---- axes */
 
 enum { TICKS = 24, WIDTH = 360, HEIGHT = 250, LEFT = 46, RIGHT = 12, TOP = 26, BOTTOM = 40 };
@@ -240,9 +245,9 @@ static void draw_axes(const trb__chart *c, const axis *x, const axis *y, trb_tex
     trb_text_add(out, "</g><path class=\"b\" d=\"M%d %dH%d\"/>", LEFT, HEIGHT - BOTTOM, WIDTH - RIGHT);
     if (c->unit) trb_text_add(out, "<path class=\"d\" d=\"M%d %dL%d %d\"/>", LEFT, HEIGHT - BOTTOM, WIDTH - RIGHT, TOP);
     trb_text_add(out, "<text class=\"ly\" x=\"2\" y=\"12\">");
-    trb__html_add(out, "%s%s", c->y_label, y->log ? " (log scale)" : "");
+    trb__html_add(out, "%s%s", c->y_label, y->log ? ", log scale" : "");
     trb_text_add(out, "</text><text class=\"lx\" x=\"%d\" y=\"%d\">", WIDTH - RIGHT, HEIGHT - 6);
-    trb__html_add(out, "%s%s", c->x_label, x->log ? " (log scale)" : "");
+    trb__html_add(out, "%s%s", c->x_label, x->log ? ", log scale" : "");
     trb_text_add(out, "</text>");
 }
 

@@ -5,18 +5,7 @@
 #include <string.h>
 
 #include "report.h"
-#include "tribikos/file.h"
 #include "tribikos/memory.h"
-
-static void open_section(trb_text *out, const char *id, const char *title, const char *words)
-{
-    trb_text_add(out, "<section id=\"%s\"><h2>%s</h2>\n<p>%s</p>\n", id, title, words);
-}
-
-static void close_section(trb_text *out)
-{
-    trb_text_add(out, "</section>\n");
-}
 
 /* ---- calibration */
 
@@ -236,11 +225,14 @@ static trb_status draw_uncertainty(const trb__sheet *s, trb_text *out)
         }
     }
     for (size_t k = 0; k < KINDS; k++) range[k][0] = fmin(fmax(range[k][0], 1e-9), 0.1 * range[k][1]);
-    open_section(
-        out, "uncertainty", "How uncertainty is distributed",
-        "Each histogram counts samples by their uncertainty; all charts of one kind have the same bins. A good "
-        "model is more certain of the evaluated samples (filled) than of those that it predicts wrong, and "
-        "than of sets out of distribution: their lines lie to the right of the filled area.");
+    trb__html_open(out, "uncertainty", "How uncertainty is distributed",
+                   s->classes
+                       ? "Each histogram counts samples by their uncertainty; all charts of one kind have the same "
+                         "bins. A good model is more certain of the evaluated samples (filled) than of those that "
+                         "it predicts wrong, and than of sets out of distribution: their lines lie to the right."
+                       : "Each histogram counts samples by the standard deviation that the model predicts; all "
+                         "charts of one kind have the same bins. A good model is more certain of the evaluated "
+                         "samples (filled) than of sets out of distribution, whose lines lie to the right.");
     for (size_t k = 0; k < KINDS; k++) {
         shown = 0;
         trb_text_add(out, "<div class=\"grid\">\n");
@@ -255,7 +247,7 @@ static trb_status draw_uncertainty(const trb__sheet *s, trb_text *out)
     if (s->n_sets == 0)
         trb__html_missing(out, "There is no set out of distribution: eval.ood of the configuration names none.");
     if (all > shown) trb__html_missing(out, "Shown are the first %zu of %zu models.", shown, all);
-    close_section(out);
+    trb_text_add(out, "</section>\n");
     return TRB_OK;
 }
 
@@ -279,7 +271,7 @@ static trb_status add_curves(const trb__sheet *s, const trb__sheet_model *m, trb
 
 static void draw_curves(const trb__sheet *s, const trb__chart *c, trb_text *out)
 {
-    open_section(
+    trb__html_open(
         out, "calibration", "Calibration",
         s->classes
             ? "Of all samples that a model predicts with a confidence of 0.8, it should predict 80 % right: then "
@@ -294,22 +286,22 @@ static void draw_curves(const trb__sheet *s, const trb__chart *c, trb_text *out)
     if (s->classes && c[AFTER].n == 0)
         trb__html_missing(out, "No model was calibrated: that needs held-out training samples with labels "
                                "(data.validation).");
-    close_section(out);
-    open_section(out, "rejection", "Rejection curves",
-                 s->classes
-                     ? "The most uncertain samples are rejected first, say to be looked at by a person; the error "
-                       "rate is that of the samples kept. The further the line falls to the left, the better the "
-                       "uncertainty tells which predictions are wrong. At 1 nothing is rejected."
-                     : "The most uncertain samples are rejected first; the RMSE is that of the samples kept. The "
-                       "further the line falls to the left, the better the uncertainty tells which predictions "
-                       "are far off. At 1 nothing is rejected.");
+    trb_text_add(out, "</section>\n");
+    trb__html_open(out, "rejection", "Rejection curves",
+                   s->classes
+                       ? "The most uncertain samples are rejected first, say to be looked at by a person; the error "
+                         "rate is that of the samples kept. The further the line falls to the left, the better the "
+                         "uncertainty tells which predictions are wrong. At 1 nothing is rejected."
+                       : "The most uncertain samples are rejected first; the RMSE is that of the samples kept. The "
+                         "further the line falls to the left, the better the uncertainty tells which predictions "
+                         "are far off. At 1 nothing is rejected.");
     trb_text_add(out, "<div class=\"grid\">\n");
     trb__chart_draw(&c[BY_MODEL], out);
     trb__chart_draw(&c[BY_TOTAL], out);
     trb_text_add(out, "</div>\n");
     if (c[BY_MODEL].n == 0)
         trb__html_missing(out, "No model has model uncertainty, which takes several heads or members.");
-    close_section(out);
+    trb_text_add(out, "</section>\n");
 }
 
 trb_status trb__sheet_predictions(const trb__sheet *s, trb_text *out)
@@ -318,9 +310,9 @@ trb_status trb__sheet_predictions(const trb__sheet *s, trb_text *out)
     trb_status st = TRB_OK;
     const char *error = s->classes ? "error rate" : "RMSE (unit of the target)";
     if (s->predictions == NULL) {
-        open_section(out, "calibration", "Calibration, uncertainty, rejection", "");
+        trb__html_open(out, "calibration", "Calibration, uncertainty, rejection", "");
         trb__html_missing(out, "These charts need predictions.h5 of `tribikos eval`, which this report does not have.");
-        close_section(out);
+        trb_text_add(out, "</section>\n");
         return TRB_OK;
     }
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, CHARTS, sizeof *c, &c));
@@ -386,10 +378,11 @@ trb_status trb__sheet_cost(const trb__sheet *s, trb_text *out)
                     .from_0 = true};
     trb_status st = TRB_OK;
     if (!s->classes || s->report == NULL) return TRB_OK;
-    open_section(out, "cost", "What a model is worth, and what it costs",
-                 "The deep-ensemble equivalent (DEE) is the number of members that an ensemble needs to have the same "
-                 "calibrated NLL. Points to the left of the dashed line are worth more than an ensemble that costs as "
-                 "much.");
+    trb__html_open(
+        out, "cost", "What a model is worth, and what it costs",
+        "The deep-ensemble equivalent (DEE) is the number of members that an ensemble needs to have the same "
+        "calibrated NLL. Points to the left of the dashed line are worth more than an ensemble that costs as "
+        "much.");
     if (isfinite(trb__sheet_figure(s, "ensemble", "deep_ensemble_equivalent")) && s->M > 1 && s->M <= 100000) {
         trb_text_add(out, "<div class=\"grid\">\n");
         st = add_worth(s, timed ? "ms_per_sample" : "parameters", &c);
@@ -400,7 +393,7 @@ trb_status trb__sheet_cost(const trb__sheet *s, trb_text *out)
                                "training samples with labels (data.validation).");
     }
     trb__chart_clear(&c);
-    close_section(out);
+    trb_text_add(out, "</section>\n");
     return st;
 }
 
@@ -461,204 +454,16 @@ trb_status trb__sheet_corruptions(const trb__sheet *s, trb_text *out)
     trb_status st = add_corruptions(s, "accuracy", &accuracy);
     if (st == TRB_OK) st = add_corruptions(s, "nll", &nll);
     if (st == TRB_OK && accuracy.n > 0) {
-        open_section(out, "corruptions", "Corrupted samples",
-                     "Means over all corruptions of eval.corruptions, by their strength. What a model still knows of "
-                     "worse samples, and how honest it is about them.");
+        trb__html_open(out, "corruptions", "Corrupted samples",
+                       "Means over all corruptions of eval.corruptions, by their strength. What a model still knows of "
+                       "worse samples, and how honest it is about them.");
         trb_text_add(out, "<div class=\"grid\">\n");
         trb__chart_draw(&accuracy, out);
         trb__chart_draw(&nll, out);
         trb_text_add(out, "</div>\n");
-        close_section(out);
+        trb_text_add(out, "</section>\n");
     }
     trb__chart_clear(&accuracy);
     trb__chart_clear(&nll);
-    return st;
-}
-
-/* ---- training */
-
-typedef struct {
-    size_t n;
-    double *phase, *loss, *held;
-} training;
-
-static void clear_training(training *t)
-{
-    trb_free(t->phase);
-    trb_free(t->loss);
-    trb_free(t->held);
-    *t = (training){0};
-}
-
-/* Take a line of metrics.jsonl. The last one of a training that runs may be cut: the lines end there. */
-static trb_status take_line(const char *path, const char *line, training *t, bool *whole)
-{
-    trb_tree *tree = NULL;
-    const trb_status st = trb_tree_read(path, line, &tree);
-    *whole = st == TRB_OK;
-    if (st != TRB_OK && trb_status_is_failure(st)) return st;
-    if (st != TRB_OK) {
-        trb_fail_clear();
-        return TRB_OK;
-    }
-    t->phase[t->n] = trb_tree_number(tree, "phase");
-    t->loss[t->n] = trb_tree_number(tree, "loss");
-    t->held[t->n++] = trb_tree_number(tree, "validation_loss");
-    trb_tree_destroy(tree);
-    return TRB_OK;
-}
-
-/* Read metrics.jsonl of a network. \param[out] t  empty if there is none */
-static trb_status read_training(const char *dir, const char *kind, const char *name, training *t)
-{
-    char path[2 * TRB__PATH], *text = NULL;
-    size_t lines = 1;
-    bool whole = true;
-    *t = (training){0};
-    (void)snprintf(path, sizeof path, "%s/%s/%s/metrics.jsonl", dir, kind, name);
-    if (!trb_file_exists(path)) return TRB_OK;
-    TRB_TRY(trb_file_read_text(path, TRB__REPORT_BYTES, &text));
-    for (const char *at = text; (at = strchr(at, '\n')) != NULL; at++) lines++;
-    trb_status st = trb_alloc(TRB_MEM_OTHER, lines, sizeof *t->phase, &t->phase);
-    if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, lines, sizeof *t->loss, &t->loss);
-    if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, lines, sizeof *t->held, &t->held);
-    for (char *line = text, *end = NULL; st == TRB_OK && whole && line != NULL && *line != '\0'; line = end) {
-        end = strchr(line, '\n');
-        if (end != NULL) *end++ = '\0';
-        if (*line != '\0') st = take_line(path, line, t, &whole);
-    }
-    trb_free(text);
-    return st;
-}
-
-/* Add epochs [first, end) of a curve. Of many epochs every so-manieth is drawn, and the last one. */
-static trb_status add_epochs(trb__chart *c, const char *name, int colour, trb__stroke stroke, bool silent,
-                             const double *value, size_t first, size_t end)
-{
-    enum { MOST = 100 };
-    trb__series *line = NULL;
-    const size_t n = end - first, step = (n + MOST - 1) / MOST;
-    bool any = false;
-    for (size_t i = first; i < end; i++) any = any || !isnan(value[i]);
-    if (!any) return TRB_OK;
-    TRB_TRY(trb__chart_series(c, colour, stroke, n / step + 1, name, &line));
-    line->silent = silent;
-    line->n = 0;
-    for (size_t i = first; i < end; i++) {
-        if ((i - first) % step != 0 && i + 1 != end) continue;
-        line->x[line->n] = (double)(i + 1);
-        line->y[line->n++] = value[i];
-    }
-    return TRB_OK;
-}
-
-static void name_curve(char name[TRB__SERIES_NAME], const char *network, const char *what)
-{
-    (void)snprintf(name, TRB__SERIES_NAME, "%s%s", network, what);
-}
-
-static trb_status add_member(trb__chart *c, const char *name, const training *t, bool first)
-{
-    char text[TRB__SERIES_NAME];
-    name_curve(text, first ? "training loss, each member" : name, first ? "" : ", training loss");
-    TRB_TRY(add_epochs(c, text, TRB__FIRST_COLOUR, TRB__SOLID, !first, t->loss, 0, t->n));
-    name_curve(text, first ? "held-out samples" : name, first ? "" : ", held-out samples");
-    return add_epochs(c, text, TRB__FIRST_COLOUR + 1, TRB__DASHED, !first, t->held, 0, t->n);
-}
-
-/* The phases of a student's training follow each other. */
-static trb_status add_student(trb__chart *c, int colour, const training *t)
-{
-    char text[TRB__SERIES_NAME];
-    for (size_t i = 0, end = 0; i < t->n; i = end) {
-        while (end < t->n && !(t->phase[end] > t->phase[i])) end++;
-        const bool all = i == 0 && end == t->n;
-        (void)snprintf(text, sizeof text, all ? "training loss" : "training loss, phase %.0f", t->phase[i]);
-        TRB_TRY(add_epochs(c, text, colour, end == t->n ? TRB__SOLID : TRB__DASHED, false, t->loss, i, end));
-    }
-    return add_epochs(c, "held-out samples", colour, TRB__DOTTED, false, t->held, 0, t->n);
-}
-
-/* The loss of a first epoch may be larger than all others by orders of magnitude. The axis then ends where nine in ten
- * values are. */
-static trb_status cut_outliers(trb__chart *c)
-{
-    enum { FAR = 20 };
-    double *value = NULL;
-    size_t n = 0;
-    for (size_t s = 0; s < c->n; s++) n += c->series[s].n;
-    TRB_TRY(trb_alloc(TRB_MEM_OTHER, n, sizeof *value, &value));
-    n = 0;
-    for (size_t s = 0; s < c->n; s++)
-        for (size_t i = 0; i < c->series[s].n; i++)
-            if (!isnan(c->series[s].y[i])) value[n++] = c->series[s].y[i];
-    qsort(value, n, sizeof *value, by_size);
-    const size_t at = n * 9 / 10;
-    c->cut = n > 0 && value[n - 1] - value[at] > FAR * (value[at] - value[0]);
-    if (c->cut) c->y_most = value[at];
-    trb_free(value);
-    return TRB_OK;
-}
-
-static trb_status add_members(const trb__sheet *s, trb__chart *c, size_t *n, size_t *shown)
-{
-    enum { MOST = 20 };
-    char path[TRB__PATH], **name = NULL;
-    (void)snprintf(path, sizeof path, "%s/members", s->dir);
-    TRB_TRY(trb__names_in(path, n, &name));
-    trb_status st = TRB_OK;
-    for (size_t i = 0; st == TRB_OK && i < *n && *shown < MOST; i++) {
-        training t;
-        st = read_training(s->dir, "members", name[i], &t);
-        if (st == TRB_OK && t.n > 0) st = add_member(c, name[i], &t, (*shown)++ == 0);
-        clear_training(&t);
-    }
-    trb__names_free(*n, name);
-    return st;
-}
-
-/* Losses of different methods are not of one kind, so each student has a chart. */
-static trb_status draw_student(const trb__sheet *s, const trb__sheet_model *m, size_t number, size_t *drawn,
-                               trb_text *out)
-{
-    char id[40], title[TRB_NAME_MAX + 16];
-    trb__chart c = {.id = id, .title = title, .x_label = "epoch", .y_label = "loss (nats)", .y_log = true};
-    training t;
-    (void)snprintf(id, sizeof id, "training-student-%zu", number);
-    (void)snprintf(title, sizeof title, "Student %s", m->name);
-    trb_status st = read_training(s->dir, "student", m->name, &t);
-    if (st == TRB_OK) st = add_student(&c, m->colour, &t);
-    if (st == TRB_OK) st = cut_outliers(&c);
-    if (st == TRB_OK) trb__chart_draw(&c, out);
-    *drawn += t.n > 0;
-    clear_training(&t);
-    trb__chart_clear(&c);
-    return st;
-}
-
-trb_status trb__sheet_training(const trb__sheet *s, trb_text *out)
-{
-    trb__chart members = {
-        .id = "training-members", .title = "Members", .x_label = "epoch", .y_label = "loss (nats)", .y_log = true};
-    size_t n = 0, shown = 0, drawn = 0;
-    open_section(out, "training", "Training",
-                 "The mean loss of each epoch. Members learn the labels; students learn what the members predict, so "
-                 "their losses are of other kinds. A held-out loss that rises while the training loss falls shows "
-                 "overfitting. An axis may end below single values that are far beyond all others.");
-    trb_status st = add_members(s, &members, &n, &shown);
-    if (st == TRB_OK) st = cut_outliers(&members);
-    trb_text_add(out, "<div class=\"grid\">\n");
-    if (st == TRB_OK) trb__chart_draw(&members, out);
-    for (size_t i = 0; st == TRB_OK && i < s->n_models; i++)
-        if (s->model[i].student && s->model[i].colour >= 0) st = draw_student(s, &s->model[i], i, &drawn, out);
-    trb_text_add(out, "</div>\n");
-    if (members.n == 0)
-        trb__html_missing(out, "There are no curves of members: members/ has no metrics.jsonl. They may be trained "
-                               "elsewhere.");
-    else if (n > shown)
-        trb__html_missing(out, "Shown are %zu of %zu members.", shown, n);
-    if (drawn == 0) trb__html_missing(out, "There are no curves of students: no student has a metrics.jsonl.");
-    trb__chart_clear(&members);
-    close_section(out);
     return st;
 }

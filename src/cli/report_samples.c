@@ -123,14 +123,16 @@ static void add_input(const trb_data *d, size_t id, size_t i, trb_text *out)
     const trb_schema_input *in = d->schema != NULL && i < d->schema->n_inputs ? &d->schema->input[i] : NULL;
     const double value = value_at(d, id * trb_shape_size(d->shape) + i);
     if (in != NULL && in->category != NULL) {
-        trb__html_add(out, "%s %s", in->name != NULL ? in->name : "", in->category);
+        trb__html_add(out, "%s", in->name != NULL ? in->name : "");
+        trb_text_add(out, "&#160;");
+        trb__html_add(out, "%s", in->category);
         return;
     }
     if (in != NULL && in->name != NULL)
-        trb__html_add(out, "%s ", in->name);
+        trb__html_add(out, "%s", in->name);
     else
-        trb_text_add(out, "input %zu: ", i);
-    trb_text_add(out, "%.6g", value + (in != NULL ? in->offset : 0.0));
+        trb_text_add(out, "input&#160;%zu:", i);
+    trb_text_add(out, "&#160;%.6g", value + (in != NULL ? in->offset : 0.0));
 }
 
 /* The first inputs; of a column of words only the word that the sample has. */

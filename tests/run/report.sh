@@ -127,7 +127,7 @@ class Chart:
             at = float(re.match(r"M([\d.]+) ([\d.]+)", path.get("d")).group(index + 1))
             power = re.fullmatch(r"10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)", label.text)
             ticks.append((at, 10.0 ** int(power.group(1).translate(raised)) if power else float(label.text)))
-        log = "(log scale)" in self.svg.find(f"text[@class='l{which}']").text
+        log = ", log scale" in self.svg.find(f"text[@class='l{which}']").text
         if len(ticks) < 2:
             return None
         f = math.log if log else float
@@ -291,7 +291,7 @@ from page import *
 run = sys.argv[1]
 page, report, h5 = Page(f"{run}/report/report.html"), json.load(open(f"{run}/report/report.json")), h5py.File(f"{run}/report/predictions.h5")
 figures(page, report, {"RMSE": ("rmse", min), "NLL": ("nll", min), "NLL (mom.)": ("nll_moments", min), "CRPS": ("crps", min),
-        "coverage": ("coverage", None), "width": ("width", min), "model variance": ("model_variance", None),
+        "coverage": ("coverage", None), "width": ("width", None), "model variance": ("model_variance", None),
         "data variance": ("data_variance", None), "parameters": ("parameters", None), "ms/sample": ("ms_per_sample", None)})
 curves(page, run, report, h5)
 y = h5["target"][...].astype(float)
@@ -303,7 +303,8 @@ u = h5["uncertainty/test/ensemble/model"][...]
 worst = h5["sample_id"][...][np.argsort(-u, kind="stable")[:12]]
 assert [f"sample-{i}" for i in worst] == [i for i in page.reader.ids if i.startswith("sample-")]
 row = open("test.csv").read().splitlines()[1 + worst[0]].split(",")
-assert f"<script>alert(1)</script> {float(row[0]):.6g} · b&\"' {float(row[1]):.6g} · c {float(row[2]):.6g}" in page.reader.text
+inputs = " \u00b7 ".join(f"{n}\u00a0{float(v):.6g}" for n, v in zip(("<script>alert(1)</script>", "b&\"'", "c"), row))
+assert inputs in page.reader.text
 assert not page.reader.images and "no set out of distribution" in page.reader.text
 END
 report() { tribikos report "$@" >out 2>err </dev/null; }
@@ -377,10 +378,27 @@ mpi 1 run table.yaml --run.dir=single --members.count=1 --students='[]' || cat e
 report single
 says "one member, no student" "No model of this report has model uncertainty" single/report/report.html
 cp -r plain newer && rm newer/report/report.html
-sed -i 's/"hydra": {/&"auroc_errors": {"model_uncertainty": 0.8125, "total_uncertainty": 0.75}, /' newer/report/report.json
+sed -i 's/"hydra": {/&"aurc": {"model_uncertainty": 0.8125, "total_uncertainty": 0.75}, /' newer/report/report.json
 report newer
-says "figures of later versions" "How well model uncertainty tells large errors from small ones" newer/report/report.html
+check "figures that only some versions have" $python - <<'END'
+import sys
+sys.path.insert(0, ".")
+from page import Page
+assert Page("newer/report/report.html").table("more") == (["model", "AURC, MU", "AURC, TU"], {
+    "member_mean": [(None, False)] * 2, "ensemble": [(None, False)] * 2, "hydra": [(0.8125, False), (0.75, False)]})
+END
 
+cp -r run far && rm far/report/report.html
+sed -i '1s/"validation_loss": [^,}]*/"validation_loss": 1e17/' far/student/kd/metrics.jsonl
+report far
+check "a value far beyond all others does not flatten a chart" $python - <<'END'
+import sys
+sys.path.insert(0, ".")
+from page import Page
+chart = next(c for c in Page("far/report/report.html").charts.values() if c.svg.find("title").text == "Student kd")
+assert chart.numbers["held-out samples"][0][1] == 1e17
+assert all(float(t.text) < 1000 for t in chart.svg.findall("g[@class='y']/text"))
+END
 cannot "no run" 2 'there is no run in nowhere; give the folder of a run' nowhere
 cannot "two runs" 2 '`tribikos report` takes the folder of one run' run plain
 cannot "another flag" 2 '`tribikos report` takes --name=NAME, --output=FILE and --force, got `--colour=red`' run --colour=red
