@@ -20,6 +20,9 @@ typedef struct trb_comm trb_comm;
  * \return TRB_OK; TRB_ECONFIG; TRB_ECOMM */
 trb_status trb_comm_start(int *argc, char ***argv, trb_comm **world);
 
+/** Whether this process is rank 0 as the launcher says, or was not started by one. For commands that need no MPI.
+ * Local. */
+bool trb_comm_leads(void);
 /** Whether the launcher has started more ranks on this node than it has cores. Local. */
 bool trb_comm_crowded(void);
 /** Refuse a world of one process although the launcher or batch system says that there are several: each of them would

@@ -17,10 +17,10 @@ typedef struct {
     char **operand, **flag;
     size_t ranks;                    /* of `plan --ranks`; 0 if it is not given */
     char *retrain;                   /* names of students; NULL: none */
-    char *report;                    /* of `compare --report`; NULL: that of the run's own set */
+    char *report;                    /* of `compare --report`, `report --name`; NULL: that of the run's own set */
     trb__table_format table;         /* of `compare --format` */
     const trb_export_format *format; /* of `export`; NULL if it is not given */
-    char *output;                    /* the same */
+    char *output;                    /* of `export` and `report`; the same */
     bool force;
 } trb__arguments;
 
@@ -46,7 +46,7 @@ struct trb__command {
     trb_status (*stage[TRB__STAGES])(trb_comm *world, const trb_config *c);
 };
 
-enum { TRB__COMMANDS = 14 };
+enum { TRB__COMMANDS = 15 };
 extern const trb__command trb__commands[TRB__COMMANDS];
 
 /** Set the limits of waiting (trb_comm_watch()) from the flags, or else the defaults. They hold until the configuration
@@ -75,6 +75,9 @@ trb_status trb__command_init(const trb__arguments *a);
 trb_status trb__command_compare(const trb__arguments *a);
 trb_status trb__take_table(const char *value, trb__arguments *a);
 trb_status trb__take_report(const char *value, trb__arguments *a);
+/** report RUN: write an HTML page that shows a run. Local; if a launcher has started several processes, only rank 0
+ * does it. */
+trb_status trb__command_report(const trb__arguments *a);
 
 /** export WEIGHTS ...: write weights files in the format of another program. Local. */
 trb_status trb__command_export(const trb__arguments *a);

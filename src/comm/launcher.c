@@ -64,6 +64,11 @@ void trb__see_to_the_end(void)
     _exit(0);
 }
 
+bool trb_comm_leads(void)
+{
+    return trb__announced_rank() == 0;
+}
+
 bool trb_comm_crowded(void)
 {
     static const char *const name[] = {"OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS"};

@@ -136,7 +136,7 @@ done
 SLURM_NTASKS=4 mpi 1 train "$conf" --members 0
 check "one rank by mpirun in an allocation of four is what the user asked for" test $? = 0
 
-for command in run train cache distill eval plan verify info export; do
+for command in run train cache distill eval plan verify info export report; do
     tribikos $command --help >"$work/out" 2>"$work/err"
     check "$command --help: exit 0" test $? = 0
     check "$command --help says what it takes" grep -q "^tribikos $command [A-Z]" "$work/out"
