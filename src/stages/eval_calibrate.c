@@ -51,7 +51,7 @@ static trb_status temperature_of(trb_comm *world, const room *at, const trb__mod
     *open = false;
     *T = model != NULL ? model->temperature : 0.0;
     if (*T > 0.0) return TRB_OK;
-    TRB_TRY(trb__temperature_solve(world, &on, &b, open));
+    TRB_TRY(trb__held_fit(world, &on, &b, open));
     *T = 1.0 / b;
     return TRB_OK;
 }
@@ -109,8 +109,8 @@ static trb_status windows(trb_comm *world, const room *at, const trb__models *mo
             trb_mixture_add(held->rows * K, r_held[next].kept, log_held);
             trb_mixture_add(set->rows * K, r[next].kept, log_p);
             const trb__held fit_on = held_of(at, held, K, log_held), on = held_of(at, set, K, log_p);
-            TRB_GO(trb__temperature_solve(world, &fit_on, &b, &open));
-            TRB_GO(trb__temperature_sums(world, &on, b, sums));
+            TRB_GO(trb__held_fit(world, &fit_on, &b, &open));
+            TRB_GO(trb__held_sums(world, &on, b, sums));
             nll[m - 1] += open ? (double)NAN : sums[0] / (double)set->n / (double)W;
         }
     }

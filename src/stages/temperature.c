@@ -17,7 +17,7 @@ static size_t rows_of(const trb__held *h, size_t i)
     return h->n - at < h->rows ? h->n - at : h->rows;
 }
 
-trb_status trb__temperature_sums(trb_comm *world, const trb__held *h, double b, double sums[SUMS])
+trb_status trb__held_sums(trb_comm *world, const trb__held *h, double b, double sums[SUMS])
 {
     for (size_t i = 0; i < h->count; i++)
         trb_temperature_sums(rows_of(h, i), h->K, h->log_p + i * h->rows * h->K, h->label + i * h->rows, b,
@@ -28,11 +28,11 @@ trb_status trb__temperature_sums(trb_comm *world, const trb__held *h, double b, 
     return TRB_OK;
 }
 
-trb_status trb__temperature_solve(trb_comm *world, const trb__held *h, double *b, bool *open)
+trb_status trb__held_fit(trb_comm *world, const trb__held *h, double *b, bool *open)
 {
     trb_temperature t = trb_temperature_begin();
     double sums[SUMS];
-    do TRB_TRY(trb__temperature_sums(world, h, t.b, sums));
+    do TRB_TRY(trb__held_sums(world, h, t.b, sums));
     while (!trb_temperature_step(&t, sums));
     *b = t.b;
     *open = t.open;
@@ -106,7 +106,7 @@ trb_status trb__temperature_fit(trb_comm *world, const trb__finished *f, double 
     if (f->s->n_val == 0 || f->s->data.label == NULL || f->s->data.task != TRB_TASK_CLASSES) return TRB_OK;
     trb_status st = trb_agree(world, reserve(world, f, &at));
     if (st == TRB_OK) st = trb_agree(world, predict_blocks(f, &at));
-    if (st == TRB_OK) st = trb__temperature_solve(world, &at.held, &b, &open);
+    if (st == TRB_OK) st = trb__held_fit(world, &at.held, &b, &open);
     release(&at);
     if (st == TRB_ENUM) { /* what overflows on held-out samples alone was no failure of the training */
         trb_fail_clear();

@@ -18,10 +18,10 @@ typedef struct {
 
 /** The sums of trb_temperature_sums() over all rows at b, the same bits on every rank and for any number of ranks.
  * Collective over world. */
-trb_status trb__temperature_sums(trb_comm *world, const trb__held *h, double b, double sums[TRB__TEMPERATURE_SUMS]);
+trb_status trb__held_sums(trb_comm *world, const trb__held *h, double b, double sums[TRB__TEMPERATURE_SUMS]);
 /** Fit a temperature. Collective over world. \param[out] b  1 / T   \param[out] open  the rows have no best temperature;
  * then b says nothing */
-trb_status trb__temperature_solve(trb_comm *world, const trb__held *h, double *b, bool *open);
+trb_status trb__held_fit(trb_comm *world, const trb__held *h, double *b, bool *open);
 
 /** A network at the end of its training. */
 typedef struct {
