@@ -21,7 +21,7 @@ END
 sed -i 's/^students: .*/students: [hydra, kd, endd]/' "$work/small.yaml"
 cp "$work/small.yaml" "$work/plain.yaml"
 cat >>"$work/small.yaml" <<END
-eval: {ood: [noise, shuffled], corruptions: [noise, blur, contrast, rotation, shift]}
+eval: {batch: 32, ood: [noise, shuffled], corruptions: [noise, blur, contrast, rotation, shift]}
 ood:
   noise: {files: [noise, noise-labels]}
   shuffled: {format: hdf5, files: [shuffled.h5]}

@@ -234,7 +234,7 @@ refused "mixup" 2 'error: member 0: augment: mixup mixes the losses of two label
     train "$work/table.yaml" "${other[@]}" --train.augment='[mixup 0.2]'
 check "before anything is trained" test ! -e "$work/other/members/m000"
 # Held-out samples: intervals that hold in nine of ten cases, and what the uncertainties are worth.
-held=(--data.validation=199 --members.count=3 --train.epochs=12 --student.phase1_epochs=4 --student.epochs=4)
+held=(--data.validation=199 --eval.batch=64 --members.count=3 --train.epochs=12 --student.phase1_epochs=4 --student.epochs=4)
 for n in 1 2 3 5; do
     mpi $n run "$work/table.yaml" --run.dir="$work/held$n" "${held[@]}" || cat "$work/err"
     digest "$work/held$n" >"$work/held_digest$n"
