@@ -45,10 +45,10 @@ trb_status trb_identity_resume(const char *path, const char *found, const char *
  * \param[out] found       false if there is no file
  * \param[out] difference  NULL if the network has this identity; else how it differs, in words, with the keys and both
  *                         values; trb_free()
- * \param[out] digest      of the weights if found; may be NULL
+ * \param[out] digest      of the weights if found; may be NULL, as may temperature, which is 0 if the file has none
  * \param[out] net,params  may be NULL; else the caller releases them, also after a failure
  * \return TRB_OK; TRB_EINTEGRITY if the file is damaged, so that it must not be overwritten */
 trb_status trb_identity_read(const char *path, const char *identity, const char *followed, bool *found,
-                             char **difference, uint64_t *digest, trb_net **net, float **params);
+                             char **difference, uint64_t *digest, double *temperature, trb_net **net, float **params);
 
 #endif

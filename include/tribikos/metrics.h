@@ -22,6 +22,13 @@
  *   temperature         T, fitted on other samples than those reported: calibration.h
  *   calibrated_nll, calibrated_brier, calibrated_ece    of p^(1/T) / sum p^(1/T)
  *   deep_ensemble_equivalent    trb_ensemble_equivalent()
+ *   error_auroc_model, error_auroc_total    how well each uncertainty finds the wrong predictions: trb_detect() of
+ *                       wrong rows among right ones (Hendrycks and Gimpel 2017, arXiv:1610.02136); unknown if all are
+ *                       right or all wrong
+ *   aurc_model, aurc_total    area under the risk-coverage curve by each uncertainty, with loss 1 for a wrong
+ *                       prediction: trb_aurc() of ranks.h
+ *   classwise_ece       calibration error of all classes: trb_classwise_ece() of calibration.h
+ *   conformal_coverage, conformal_size    of split-conformal prediction sets: trb_conformal_threshold()
  *   mu_ratio            mu divided by that of the ensemble
  *   mu_pearson, mu_spearman     correlation over rows of a student's model uncertainty with the ensemble's: ranks.h
  *   fidelity_kl         mean over rows and m of KL(p_m of the members || p_m of the student's heads)
@@ -44,6 +51,8 @@ typedef struct {
     double accuracy, nll, brier, ece, mu, total_uncertainty, data_uncertainty, pairwise_kl, disagreement;
     double adaptive_ece, temperature, calibrated_nll, calibrated_brier, calibrated_ece, deep_ensemble_equivalent;
     double mu_ratio, mu_pearson, mu_spearman, fidelity_kl;
+    double error_auroc_model, error_auroc_total, aurc_model, aurc_total, classwise_ece;
+    double conformal_coverage, conformal_size;
     double rmse, nll_moments, crps, coverage, width, model_variance, data_variance; /* of regression */
 } trb_metrics;
 
@@ -70,6 +79,7 @@ typedef struct {
     double total, data; /* uncertainty; model uncertainty is their difference */
     double doubt;       /* 1 - max p, as the sum over the other classes, which is accurate for max p near 1 */
     double correct;     /* 1 or 0 */
+    double loss;        /* 1 - correct; of regression the squared error */
 } trb_row_figures;
 
 /** Where a block's results are written; each may be NULL. */
@@ -77,13 +87,14 @@ typedef struct {
     double *sums;         /* [TRB_METRIC_SUMS], overwritten */
     float *log_p;         /* [rows][K] */
     trb_row_figures *row; /* [rows] */
+    int64_t *by_class;    /* [K][bins] is added to: see trb_classwise_ece() */
 } trb_metrics_out;
 
 /** Results of one block.
  *
  * \param[in] z      [rows][M][K] logits
- * \param[in] label  [rows], each in [0, K); NULL if the samples are not of the model's classes: then sums must be
- *                   NULL, and `correct` is 0
+ * \param[in] label  [rows], each in [0, K); NULL if the samples are not of the model's classes: then sums and by_class
+ *                   must be NULL, `correct` is 0, and `loss` means nothing
  * \param[in] bins   number of bins of the calibration error, 1..TRB_METRIC_BINS_MAX
  * \return TRB_OK; TRB_ENUM if a logit is not finite; TRB_ENOMEM
  */
@@ -93,6 +104,9 @@ trb_status trb_metrics_block(trb_predict *predict, size_t rows, size_t M, size_t
 /** Add the sum for fidelity_kl to a block's sums. \param[in] members,heads  [rows][M][K] logits, finite */
 void trb_metrics_fidelity(size_t rows, size_t M, size_t K, const float *members, const float *heads, double *sums);
 
+/** A row's log-probabilities at a temperature. \param[in] log_p  [K]   \param[in] b  1 / T, > 0
+ * \param[out] tempered  [K] log of p^b / sum p^b */
+void trb_temper(size_t K, const float *log_p, double b, double *tempered);
 /** Sums of one block at a temperature: those of accuracy, nll, brier and ece; the others are 0.
  * \param[in] log_p  [rows][K]   \param[in] b  1 / T, > 0   \param[out] sums  [TRB_METRIC_SUMS], overwritten
  * \return TRB_OK; TRB_ENOMEM */

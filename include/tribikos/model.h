@@ -81,6 +81,7 @@ typedef struct {
     double *mean, *std;        /* [n] of the mixture of the heads' Gaussians */
     double *model_std;         /* [n] standard deviation of the heads' means; 0 for one head */
     double *data_std;          /* [n] root of the heads' mean variance */
+    float *calibrated; /* [n][K] p^(1/T) / sum p^(1/T) of the probabilities p; only if the file has a temperature T */
 } trb_model_outputs;
 
 /** Predict rows.
@@ -99,6 +100,10 @@ TRB_MODEL_API int trb_model_is_regression(const trb_model *model);      /* 1 or 
 /** What class k, or input i, is called. NULL if the file has no names, or not so many. Borrowed. */
 TRB_MODEL_API const char *trb_model_class_name(const trb_model *model, size_t k);
 TRB_MODEL_API const char *trb_model_input_name(const trb_model *model, size_t i);
+
+/** The temperature T of calibration, which was fitted on held-out samples at the end of the training. 0 if the file has
+ * none: then there are no calibrated probabilities. */
+TRB_MODEL_API double trb_model_temperature(const trb_model *model);
 
 /** The list of layers; what the network was trained with, one "key: value" a line; the digest by which the file is
  * known elsewhere. Borrowed. */

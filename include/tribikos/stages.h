@@ -103,6 +103,7 @@ typedef struct {
                                  * then the students */
     size_t *ood_samples;        /* [eval.ood] */
     trb_detection *ood;         /* [eval.ood][n][TRB_SCORES] */
+    trb_metrics *ood_metrics;   /* [eval.ood][n] mu_pearson and mu_spearman are known at most */
     trb_metrics *corrupted;     /* [eval.corruptions][TRB_CORRUPT_STRENGTHS][n] */
     double *nll_by_size;        /* [members] calibrated NLL of ensembles of 1..M members; NULL if not calibrated */
     /* Digests of the training set, and of the set with the evaluated samples. */

@@ -19,7 +19,7 @@ typedef struct {
     trb_task task;           /* regression if the file has a normalisation of targets */
     trb_dirichlet dirichlet; /* what the outputs of a student with one head describe; see metrics.h */
     trb_schema schema;       /* names of inputs and classes, offsets; empty if the file has none */
-    double temperature;      /* of calibration, fitted after averaging the heads; 0: the file has none */
+    double temperature; /* of calibration, fitted after averaging the heads (calibration.h); 0: the file has none */
 } trb_trained;
 
 /** Read a weights file and check everything that predictions depend on.
@@ -40,6 +40,7 @@ void trb_trained_normalize(const trb_trained *t, size_t rows, const float *raw, 
  * unit of the target. */
 typedef struct {
     float *probabilities;                                             /* [rows][K] */
+    float *calibrated;                                                /* [rows][K] needs a temperature */
     double *total_uncertainty, *model_uncertainty, *data_uncertainty; /* [rows] */
     double *mean, *std, *model_std, *data_std;                        /* [rows] */
 } trb_trained_out;

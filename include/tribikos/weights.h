@@ -12,7 +12,10 @@
  *   blas (kernels and threads, see trb_weights_write()); program (trb_version(); absent if an older version, or a
  *   program that does not set it, wrote the file); digest (XXH3 of `layers`, the four sizes as uint64, the constants
  *   above and the slab's bytes); schema (what inputs and classes are called, and how files of new inputs are read: the
- *   text form of schema.h) and schema_digest (XXH3 of that text), both absent if there is nothing to say
+ *   text form of schema.h) and schema_digest (XXH3 of that text), both absent if there is nothing to say; temperature (a
+ *   number in decimal digits, see calibration.h) and temperature_digest (XXH3 of that text), both absent if none was
+ *   fitted: for regression, without held-out samples with labels, and in files of earlier versions. The digest of the
+ *   file does not depend on it, because the logits do not
  *
  * All functions are local.
  */
@@ -21,12 +24,13 @@
 
 #include "tribikos/net.h"
 
-/** Normalisation of inputs and targets. Pointers are borrowed. target_scale is 0 for classes, which have no targets. */
+/** Normalisation of inputs and targets, and what else a prediction needs. Pointers are borrowed. target_scale is 0 for classes, which have no targets. */
 typedef struct {
     const float *mean, *scale; /* [input.c] */
     double target_mean, target_scale;
     const double *offset; /* [input.c] is subtracted first; NULL: nothing */
     const char *schema;   /* its text form; NULL or "": there is nothing to say */
+    double temperature;   /* of calibration, fitted on held-out samples; 0: none */
 } trb_norm;
 
 typedef struct {

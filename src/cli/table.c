@@ -76,6 +76,27 @@ static const column of_regression[] = {
     {.width = 0},
 };
 
+/* The second table: how good the uncertainties are. */
+static const column errors_of_classes[] = {
+    COLUMN("AUROC MU", error_auroc_model, .width = 8, .digits = 4),
+    COLUMN("AUROC TU", error_auroc_total, .width = 8, .digits = 4),
+    COLUMN("AURC MU", aurc_model, .width = 8, .digits = 5),
+    COLUMN("AURC TU", aurc_total, .width = 8, .digits = 5),
+    COLUMN("class ECE", classwise_ece, .width = 9, .digits = 5),
+    COLUMN("MU corr.", mu_spearman, .width = 8, .digits = 3),
+    COLUMN("coverage", conformal_coverage, .width = 8, .digits = 4),
+    COLUMN("set size", conformal_size, .width = 8, .digits = 3),
+    {.width = 0},
+};
+static const column errors_of_regression[] = {
+    COLUMN("AURC model", aurc_model, .width = 10, .digits = ANY_SIZE),
+    COLUMN("AURC total", aurc_total, .width = 10, .digits = ANY_SIZE),
+    COLUMN("corr.", mu_spearman, .width = 6, .digits = 3),
+    COLUMN("coverage", conformal_coverage, .width = 8, .digits = 4),
+    COLUMN("width", conformal_size, .width = 9, .digits = ANY_SIZE),
+    {.width = 0},
+};
+
 static void print_figures(const column *c, const trb_report_row *row)
 {
     for (; c->width > 0; c++) {
@@ -113,6 +134,26 @@ static void print_models(const trb_report *r)
         else
             (void)printf("  %10s", "-");
         figure(row->ms_per_sample, 9, 5);
+        (void)putchar('\n');
+    }
+}
+
+static void print_errors(const trb_report *r)
+{
+    const bool classes = r->task == TRB_TASK_CLASSES;
+    const int names = name_width(r);
+    (void)printf("\n%s\n%-*s",
+                 classes
+                     ? "what uncertainty is worth: errors found by model (MU) and total uncertainty (TU); prediction "
+                       "sets for 90 %"
+                     : "what uncertainty is worth: squared error by model and total variance; intervals for 90 %",
+                 names, "model");
+    const column *columns = classes ? errors_of_classes : errors_of_regression;
+    for (const column *c = columns; c->width > 0; c++) (void)printf("  %*s", c->width, c->is.name);
+    (void)putchar('\n');
+    for (size_t i = 0; i < r->n; i++) {
+        (void)printf("%-*s", names, r->row[i].name);
+        print_figures(columns, &r->row[i]);
         (void)putchar('\n');
     }
 }
@@ -251,6 +292,7 @@ void trb__print_report(const trb_report *r, const trb_config *c)
     (void)printf("\n%zu samples (%s)\n", r->samples, c->eval.split);
     print_models(r);
     (void)print_seeds(r, c); /* without memory there is no such table */
+    print_errors(r);
     if (c->eval.n_ood > 0) print_ood(r, c);
     if (c->eval.n_corruptions > 0) print_corruptions(r, c);
 }

@@ -178,7 +178,7 @@ static trb_status compare(const char *is, const char *identity, const char *foll
 }
 
 trb_status trb_identity_read(const char *path, const char *identity, const char *followed, bool *found,
-                             char **difference, uint64_t *digest, trb_net **net, float **params)
+                             char **difference, uint64_t *digest, double *temperature, trb_net **net, float **params)
 {
     *found = false;
     *difference = NULL;
@@ -188,6 +188,7 @@ trb_status trb_identity_read(const char *path, const char *identity, const char 
     const trb_status st = compare(info.config, identity, followed, difference);
     *found = st == TRB_OK;
     if (digest != NULL) *digest = info.digest;
+    if (temperature != NULL) *temperature = info.norm.temperature;
     trb_weights_info_clear(&info);
     return st;
 }

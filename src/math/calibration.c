@@ -1,4 +1,4 @@
-/* Calibration (calibration.h): the fit of a temperature by Newton's method, and adaptive calibration error. */
+/* Calibration (calibration.h): the fit of a temperature by Newton's method, and calibration errors. */
 #include "tribikos/calibration.h"
 
 #include <float.h>
@@ -83,6 +83,27 @@ trb_status trb_adaptive_ece(size_t n, const trb_row_figures *row, size_t bins, d
     trb_free(p);
     *ece = gap / (double)n;
     return TRB_OK;
+}
+
+double trb_classwise_ece(size_t n, size_t K, size_t bins, const int64_t *sums)
+{
+    double gap = 0.0;
+    for (size_t i = 0; i < K * bins; i++) gap += fabs((double)sums[i]) * 0x1p-32;
+    return gap / (double)n / (double)K;
+}
+
+static int by_value(const void *left, const void *right)
+{
+    const double a = *(const double *)left, b = *(const double *)right;
+    return (a > b) - (a < b);
+}
+
+double trb_conformal_threshold(size_t n, double *score)
+{
+    const size_t at = (9 * (n + 1) + 9) / 10;
+    if (at > n) return INFINITY;
+    qsort(score, n, sizeof *score, by_value);
+    return score[at - 1];
 }
 
 void trb_mixture_add(size_t n, const float *log_p, float *sum)

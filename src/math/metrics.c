@@ -141,9 +141,19 @@ static void add_row(size_t K, const double *p, const double *log_p, size_t guess
     of_bin[BIN_CORRECT] += correct;
 }
 
+/* Adds a row to the gaps of all classes, in units of 2^-32, so that the order of additions does not matter. */
+static void add_by_class(size_t K, const double *p, size_t y, size_t bins, int64_t *gap)
+{
+    for (size_t k = 0; k < K; k++, gap += bins) {
+        const size_t bin = (size_t)(p[k] * (double)bins);
+        gap[bin < bins ? bin : bins - 1] += llrint(((k == y ? 1.0 : 0.0) - p[k]) * 0x1p32);
+    }
+}
+
 static trb_row_figures figures_of(size_t K, const trb_prediction *s, size_t guess, bool correct)
 {
-    trb_row_figures row = {.total = s->total, .data = s->data, .correct = correct ? 1.0 : 0.0};
+    const double right = correct ? 1.0 : 0.0;
+    trb_row_figures row = {.total = s->total, .data = s->data, .correct = right, .loss = 1.0 - right};
     for (size_t k = 0; k < K; k++) row.doubt += k != guess ? s->p[k] : 0.0;
     return row;
 }
@@ -169,6 +179,7 @@ trb_status trb_metrics_block(trb_predict *predict, size_t rows, size_t M, size_t
             out->sums[KL] += s.kl;
             out->sums[DISAGREE] += s.disagree;
         }
+        if (out->by_class != NULL) add_by_class(K, s.p, (size_t)label[b], bins, out->by_class);
         if (out->row != NULL) out->row[b] = figures_of(K, &s, guess, label != NULL && guess == (size_t)label[b]);
         for (size_t k = 0; k < K && out->log_p != NULL; k++) /* a difference of two floats may exceed a float */
             out->log_p[b * K + k] = (float)fmax(s.log_p[k], -(double)FLT_MAX);
@@ -202,6 +213,13 @@ void trb_metrics_fidelity(size_t rows, size_t M, size_t K, const float *members,
     sums[FIDELITY] += sum / (double)M;
 }
 
+void trb_temper(size_t K, const float *log_p, double b, double *tempered)
+{
+    for (size_t k = 0; k < K; k++) tempered[k] = b * (double)log_p[k];
+    const double log_S = log_sum_exp(K, tempered, 1);
+    for (size_t k = 0; k < K; k++) tempered[k] -= log_S;
+}
+
 trb_status trb_metrics_tempered(size_t rows, size_t K, const float *log_p, const int32_t *label, double b, size_t bins,
                                 double *sums)
 {
@@ -210,12 +228,8 @@ trb_status trb_metrics_tempered(size_t rows, size_t K, const float *log_p, const
     double *tempered = p + K;
     memset(sums, 0, TRB_METRIC_SUMS * sizeof *sums);
     for (size_t i = 0; i < rows; i++) {
-        for (size_t k = 0; k < K; k++) tempered[k] = b * (double)log_p[i * K + k];
-        const double log_S = log_sum_exp(K, tempered, 1);
-        for (size_t k = 0; k < K; k++) {
-            tempered[k] -= log_S;
-            p[k] = exp(tempered[k]);
-        }
+        trb_temper(K, log_p + i * K, b, tempered);
+        for (size_t k = 0; k < K; k++) p[k] = exp(tempered[k]);
         add_row(K, p, tempered, first_max(K, p), (size_t)label[i], bins, sums);
     }
     trb_free(p);
@@ -237,6 +251,7 @@ const trb_figure trb_figures_classes[] = {
     FIGURE(pairwise_kl),
     FIGURE(disagreement),
     FIGURE(adaptive_ece),
+    FIGURE(classwise_ece),
     FIGURE(temperature),
     FIGURE(calibrated_nll),
     FIGURE(calibrated_brier),

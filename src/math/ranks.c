@@ -1,4 +1,4 @@
-/* Statistics of ranks: detection of out-of-distribution samples, correlations (ranks.h). */
+/* Statistics of ranks: detection of out-of-distribution samples, risk by coverage, correlations (ranks.h). */
 #include "tribikos/ranks.h"
 
 #include <math.h>
@@ -53,6 +53,26 @@ trb_status trb_detect(size_t n_in, const double *in, size_t n_out, const double 
     d->auroc = wins / (inside * outside);
     d->fpr95 = fpr95;
     trb_free(s);
+    return TRB_OK;
+}
+
+trb_status trb_aurc(size_t n, const double *score, const double *loss, double *aurc)
+{
+    scored *s = NULL;
+    double kept = 0.0, sum = 0.0; /* losses of the samples before this run; risks */
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, n, sizeof *s, &s));
+    for (size_t i = 0; i < n; i++) s[i] = (scored){score[i], i};
+    qsort(s, n, sizeof *s, by_score);
+    for (size_t i = 0, end = 0; i < n; i = end) {
+        double lost = 0.0;
+        end = run_end(n, s, i);
+        for (size_t j = i; j < end; j++) lost += loss[s[j].at];
+        for (size_t k = i + 1; k <= end; k++) /* of k - i samples of the run, this is the expected loss */
+            sum += (kept + lost * ((double)(k - i) / (double)(end - i))) / (double)k;
+        kept += lost;
+    }
+    trb_free(s);
+    *aurc = sum / (double)n;
     return TRB_OK;
 }
 

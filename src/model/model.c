@@ -134,7 +134,8 @@ static trb_status predict_block(trb_model *model, size_t first, size_t rows)
                                 .mean = MOVED(out->mean, first),
                                 .std = MOVED(out->std, first),
                                 .model_std = MOVED(out->model_std, first),
-                                .data_std = MOVED(out->data_std, first)};
+                                .data_std = MOVED(out->data_std, first),
+                                .calibrated = MOVED(out->calibrated, first * K)};
     return trb_fail_of(trb_trained_predict(&model->trained, rows, z, &to), "of the rows from %zu on: ", first);
 }
 
@@ -264,7 +265,7 @@ static bool is_of_other_task(const trb_model *model, const trb_model_outputs *ou
     if (model->trained.task == TRB_TASK_CLASSES)
         return out->mean != NULL || out->std != NULL || out->model_std != NULL || out->data_std != NULL;
     return out->probabilities != NULL || out->total_uncertainty != NULL || out->model_uncertainty != NULL ||
-           out->data_uncertainty != NULL;
+           out->data_uncertainty != NULL || out->calibrated != NULL;
 }
 
 int trb_model_predict(trb_model *model, size_t n, const float *x, const trb_model_outputs *out)
@@ -282,6 +283,10 @@ int trb_model_predict(trb_model *model, size_t n, const float *x, const trb_mode
                     model->trained.task == TRB_TASK_CLASSES
                         ? "the network predicts classes, which have no mean and no standard deviations"
                         : "the network predicts numbers, which have no probabilities and no entropies");
+    } else if (out->calibrated != NULL && model->trained.temperature == 0.0) {
+        st = refuse(model->message, TRB_ECONFIG,
+                    "the file has no temperature, so there are no calibrated probabilities; a training fits one if "
+                    "`data.validation` is above 0 and the samples have labels");
     } else {
         model->n = n;
         model->x = x;
@@ -325,6 +330,11 @@ size_t trb_model_outputs_of_head(const trb_model *model)
 int trb_model_is_regression(const trb_model *model)
 {
     return model->trained.task == TRB_TASK_REGRESSION;
+}
+
+double trb_model_temperature(const trb_model *model)
+{
+    return model->trained.temperature;
 }
 
 const char *trb_model_class_name(const trb_model *model, size_t k)

@@ -310,7 +310,8 @@ static trb_status describe(size_t n, const trb_trained *const *models, size_t n_
     }
     describe_names(&t, &models[0]->schema);
     trb_text_add(&t, "  \"calibration_temperature\": ");
-    trb_text_number(&t, models[0]->temperature > 0.0 ? models[0]->temperature : (double)NAN);
+    /* An ensemble has a temperature of its own, which no weights file knows. */
+    trb_text_number(&t, n == 1 && models[0]->temperature > 0.0 ? models[0]->temperature : (double)NAN);
     trb_text_add(&t, ",\n  \"networks\": [\n");
     for (size_t i = 0; i < n; i++) {
         trb_trained_said(models[i], "data_digest", data, sizeof data);

@@ -73,6 +73,7 @@ trb_status trb_trained_read(const char *path, trb_trained *t)
     *t = (trb_trained){.task = TRB_TASK_CLASSES};
     TRB_TRY(trb_weights_read(path, &t->info, &t->net, &t->params));
     TRB_TRY(check_constants(path, &t->info.norm, t->info.input.c));
+    t->temperature = t->info.norm.temperature;
     if (t->info.schema[0] != '\0') TRB_TRY(trb_schema_read(path, t->info.schema, &t->schema));
     TRB_TRY(check_schema(path, t));
     return find_meaning(path, t);
@@ -120,6 +121,20 @@ static void put(size_t rows, bool several, const trb_row_figures *row, const trb
     }
 }
 
+/* \param[in] log_p  [rows][K], of single precision as in the fit of the temperature */
+static trb_status calibrate(const trb_trained *t, size_t rows, const float *log_p, float *calibrated)
+{
+    const size_t K = trb_net_outputs(t->net);
+    double *tempered = NULL;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, K, sizeof *tempered, &tempered));
+    for (size_t i = 0; i < rows * K; i += K) {
+        trb_temper(K, log_p + i, 1.0 / t->temperature, tempered);
+        for (size_t k = 0; k < K; k++) calibrated[i + k] = (float)exp(tempered[k]);
+    }
+    trb_free(tempered);
+    return TRB_OK;
+}
+
 static trb_status predict_classes(const trb_trained *t, size_t rows, const float *z, const trb_trained_out *out)
 {
     const size_t M = trb_net_heads(t->net), K = trb_net_outputs(t->net);
@@ -132,6 +147,7 @@ static trb_status predict_classes(const trb_trained *t, size_t rows, const float
                              &(trb_metrics_out){.log_p = log_p, .row = row}));
     for (size_t i = 0; out->probabilities != NULL && i < rows * K; i++)
         out->probabilities[i] = (float)exp((double)log_p[i]);
+    if (out->calibrated != NULL) TRB_GO(calibrate(t, rows, log_p, out->calibrated));
     put(rows, M > 1 || t->dirichlet != TRB_DIRICHLET_NONE, row, out);
 done:
     trb_free(row);

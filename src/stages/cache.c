@@ -39,7 +39,7 @@ trb_status trb__writer_load(trb__writer *w, size_t m, size_t rows)
     const bool trains = rows > 0;
     if (w->loaded && w->member == m && w->trains == trains) return TRB_OK;
     trb__writer_unload(w);
-    TRB_TRY(trb__member_load(w->c, m, w->spec->member_digest[m], &w->net, &w->params));
+    TRB_TRY(trb__member_load(w->c, m, w->spec->member_digest[m], NULL, &w->net, &w->params));
     TRB_TRY(trb_work_create(w->net, trains ? rows : w->spec->block, trains, &w->work));
     w->member = m;
     w->trains = trains;

@@ -198,12 +198,14 @@ trb__path trb__run_path(const trb_config *c, const char *fmt, ...)
     return p;
 }
 
-trb_status trb__member_load(const trb_config *c, size_t m, uint64_t digest, trb_net **net, float **params)
+trb_status trb__member_load(const trb_config *c, size_t m, uint64_t digest, double *temperature, trb_net **net,
+                            float **params)
 {
     trb_weights_info info = {0};
     const trb__path path = trb__run_path(c, "members/m%03zu/weights.h5", m);
     TRB_TRY(trb_weights_read(path.text, &info, net, params));
     const uint64_t is = info.digest;
+    if (temperature != NULL) *temperature = info.norm.temperature;
     trb_weights_info_clear(&info);
     if (is == digest) return TRB_OK;
     return trb_fail(TRB_EINTEGRITY,
@@ -224,7 +226,7 @@ static trb_status read_digests(const trb_config *c, const trb_data *data, bool n
         (void)snprintf(name, sizeof name, "m%03zu", m);
         TRB_GO(trb_identity_member(c, m, data, &config));
         st = trb_identity_read(trb__run_path(c, "members/%s/weights.h5", name).text, config, NULL, &found, &difference,
-                               &digest[m], NULL, NULL);
+                               &digest[m], NULL, NULL, NULL);
         trb_free(config);
         TRB_GO(st);
         if (difference != NULL) TRB_GO(trb__others_add(&others, name, difference));

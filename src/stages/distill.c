@@ -14,6 +14,7 @@
 #include "outlook.h"
 #include "reading.h"
 #include "steps.h"
+#include "temperature.h"
 #include "tribikos/blas.h"
 #include "tribikos/log.h"
 #include "tribikos/loss.h"
@@ -161,6 +162,7 @@ typedef struct {
     trb__network one, many;   /* phase 1 (one head, or all heads if they share weights); phase 2 (copies of the head) */
     trb_net *plain, *matched; /* the network into which heads are folded; heads with matched model uncertainty */
     float *params_plain;
+    double temperature; /* of calibration; 0: none */
     char label[TRB_NAME_MAX + 48];
     double work, later; /* of this student; of those after it (outlook.h); rank 0 only */
 } student;
@@ -313,12 +315,28 @@ static trb_status fold(student *d)
     return TRB_OK;
 }
 
+/* The network that the weights file will have. If it is cut, rank 0 alone has all heads. */
+static trb__finished finished(const student *d)
+{
+    const trb__network *n = trained_network(d);
+    return (trb__finished){.s = d->s,
+                           .net = d->plain != NULL     ? d->plain
+                                  : d->matched != NULL ? d->matched
+                                                       : n->net,
+                           .params = d->plain != NULL ? d->params_plain : n->params,
+                           .alone = n->n_parts > 1,
+                           .predict = trb_predict_of(d->o->method->dirichlet),
+                           .rows = d->t.rows,
+                           .who = d->place.who};
+}
+
 static trb_status write_weights(const student *d)
 {
-    const trb_net *net = d->plain != NULL ? d->plain : d->matched != NULL ? d->matched : trained_network(d)->net;
-    const float *params = d->plain != NULL ? d->params_plain : trained_network(d)->params;
-    return trb_weights_write(trb__run_path(d->c, "student/%s/weights.h5", d->o->name).text, net, params,
-                             trb__dataset_norm(d->s), d->place.config, d->place.blas, NULL);
+    const trb__finished f = finished(d);
+    trb_norm norm = trb__dataset_norm(d->s);
+    norm.temperature = d->temperature;
+    return trb_weights_write(trb__run_path(d->c, "student/%s/weights.h5", d->o->name).text, f.net, f.params, norm,
+                             d->place.config, d->place.blas, NULL);
 }
 
 /* Phase 1 trains one head on all members together. Phase 2 gives every member a copy of it. A student whose heads are
@@ -355,7 +373,6 @@ static trb_status write_student(student *d)
     if (trb_comm_rank(d->grid.world) == 0) {
         st = trb_jsonl_close(d->metrics);
         d->metrics = NULL;
-        if (st == TRB_OK && d->o->method->folded) st = fold(d);
         if (st == TRB_OK) st = write_weights(d);
         if (st == TRB_OK) trb_checkpoint_remove(d->place.folder.text, d->c->checkpoint.keep);
     }
@@ -534,6 +551,9 @@ static trb_status distill(trb_comm *world, const trb_config *c, const trb__datas
     const trb_status also = trb__reading_close(&d.inputs);
     TRB_GO(trb_agree(world, st != TRB_OK ? st : also));
     if (o->match_uncertainty && trb_method_several(o->method)) TRB_GO(match_uncertainty(&d, cache, who));
+    if (o->method->folded) TRB_GO(trb_agree(world, fold(&d)));
+    const trb__finished f = finished(&d);
+    TRB_GO(trb__temperature_fit(world, &f, &d.temperature));
     st = write_student(&d);
 done:
     (void)trb__reading_close(&d.reading);

@@ -13,11 +13,12 @@ typedef struct {
     const trb_config *c;
     trb__dataset train, test, *alien; /* alien [eval.ood] */
     trb__models models;
-    trb__set set, held, *ood;         /* reported rows; rows on which temperatures are fitted; eval.ood */
+    trb__set set, held, *ood;         /* reported rows; held-out rows; eval.ood */
     trb__result *r, *r_held, **r_ood; /* NULL for a set without a walk */
-    bool calibrates;
+    bool holds, calibrates;           /* there are held-out rows; temperatures are fitted on them */
     const trb__eval_task *task;
     trb_metrics *each, *corrupted; /* [slots], [eval.corruptions][STRENGTHS][slots] */
+    trb_metrics *alien_each;       /* [eval.ood][slots] only correlations are known */
     trb_detection *found;          /* [eval.ood][slots][TRB_SCORES] */
     double *nll;                   /* [M] by the size of the ensemble */
 } evaluation;
@@ -34,7 +35,9 @@ static trb_status choose_rows(trb_comm *world, evaluation *e)
     e->set.data = of_train ? &s->data : &e->test.data;
     e->set.n = !of_train ? e->test.data.n : val ? s->n_val : s->n_train;
     e->set.timed = e->set.keep = e->set.keep_rows = true;
-    e->calibrates = s->n_val > 0 && !val && s->data.label != NULL;
+    e->holds = s->n_val > 0 && !val && trb_data_labelled(&s->data);
+    e->calibrates = e->holds && e->task == &trb__task_classes;
+    e->set.by_class = e->task == &trb__task_classes;
     if (of_train && !trb_data_labelled(&s->data))
         return trb_fail(TRB_ECONFIG, "eval.split: %s is a part of data.train, which has no labels; set it to test",
                         c->eval.split);
@@ -43,8 +46,9 @@ static trb_status choose_rows(trb_comm *world, evaluation *e)
     (void)snprintf(e->held.name, sizeof e->held.name, "validation");
     e->held.data = &s->data;
     e->held.n = s->n_val;
-    e->held.keep = e->held.keep_members = true;
-    if (e->calibrates) TRB_TRY(trb__set_open(world, c, s->val, &e->held));
+    e->held.keep = e->held.keep_members = e->calibrates;
+    e->held.keep_rows = !e->calibrates;
+    if (e->holds) TRB_TRY(trb__set_open(world, c, s->val, &e->held));
     for (size_t i = 0; i < c->eval.n_ood; i++) {
         trb__set *set = &e->ood[i];
         (void)snprintf(set->name, sizeof set->name, "%s", c->eval.ood[i].name);
@@ -95,7 +99,7 @@ static trb_status find_members(trb_comm *world, evaluation *e, uint64_t *digest)
     TRB_TRY(st);
     size_t n = 0;
     set[n++] = &e->set;
-    if (e->calibrates) set[n++] = &e->held;
+    if (e->holds) set[n++] = &e->held;
     for (size_t i = 0; i < n_ood; i++) set[n++] = &e->ood[i];
     st = trb__models_find(world, e->c, &e->train.data, n, set, digest, &e->models);
     trb_free(set);
@@ -151,12 +155,13 @@ static trb_status walk_corrupted(trb_comm *world, evaluation *e, trb_progress *p
         trb__result *r = NULL;
         trb_status st = trb_corrupt_find(c->eval.corruptions[i / TRB_CORRUPT_STRENGTHS], &set.corrupt);
         set.strength = (unsigned)(i % TRB_CORRUPT_STRENGTHS) + 1;
-        set.timed = set.keep = set.keep_members = set.keep_rows = false;
+        set.timed = set.keep = set.keep_members = set.by_class = false;
         set.members = e->set.members && e->models.member != NULL; /* a cache has no logits of corrupted rows */
         (void)snprintf(set.name, sizeof set.name, "%s %u", trb_corrupt_name(set.corrupt), set.strength);
         st = trb_agree(world, st);
         if (st == TRB_OK) st = trb__walk(world, &e->models, &set, e->task, progress, &r);
         if (st == TRB_OK) st = trb__figures(world, &e->models, &set, e->task, r, e->corrupted + i * slots);
+        if (st == TRB_OK) st = trb__correlate(world, &e->models, &set, r, e->corrupted + i * slots);
         trb__results_free(&e->models, r);
         TRB_TRY(st);
     }
@@ -166,6 +171,31 @@ static trb_status walk_corrupted(trb_comm *world, evaluation *e, trb_progress *p
 static void free_metrics(size_t n, trb_metrics *m)
 {
     for (size_t i = 0; i < n; i++) m[i] = trb_metrics_unknown();
+}
+
+/* Compute the figures of all slots from the walks. Collective over world; the status is agreed. */
+static trb_status judge(trb_comm *world, evaluation *e)
+{
+    const trb_config *c = e->c;
+    trb__models *models = &e->models;
+    const size_t slots = trb__slots(models);
+    for (size_t i = 0; i < c->eval.n_ood; i++) {
+        TRB_TRY(trb__figures_of_ood(world, models, &e->set, e->r, &e->ood[i], e->r_ood[i],
+                                    e->found + i * slots * TRB_SCORES));
+        TRB_TRY(trb__correlate(world, models, &e->ood[i], e->r_ood[i], e->alien_each + i * slots));
+    }
+    TRB_TRY(trb__figures(world, models, &e->set, e->task, e->r, e->each));
+    TRB_TRY(trb__figures_by_row(world, models, &e->set, e->r, e->each));
+    TRB_TRY(trb__correlate(world, models, &e->set, e->r, e->each));
+    if (e->holds) TRB_TRY(trb__conformal(world, models, e->task, &e->held, e->r_held, &e->set, e->r, e->each));
+    if (c->data.task == TRB_TASK_REGRESSION) return TRB_OK;
+    TRB_TRY(trb__figures_by_class(world, models, &e->set, e->r, e->each));
+    if (e->calibrates) return trb__calibrate(world, c, models, &e->held, e->r_held, &e->set, e->r, e->each, e->nll);
+    trb_info("no calibrated figures: %s",
+             !trb_data_labelled(&e->train.data) ? "they need labels of the validation part, and data.train has none"
+             : strcmp(c->eval.split, "validation") == 0 ? "they need a validation part that is not the one reported"
+                                                        : "they need a validation part (data.validation)");
+    return TRB_OK;
 }
 
 /* Walk over all sets, and compute the figures of all slots. Collective over world; the status is agreed. */
@@ -181,30 +211,21 @@ static trb_status evaluate(trb_comm *world, evaluation *e)
     trb_status st = TRB_OK;
     TRB_GO(trb_alloc(TRB_MEM_OTHER, slots, sizeof *e->each, &e->each));
     TRB_GO(trb_alloc(TRB_MEM_OTHER, copies * slots, sizeof *e->corrupted, &e->corrupted));
+    TRB_GO(trb_alloc(TRB_MEM_OTHER, c->eval.n_ood * slots, sizeof *e->alien_each, &e->alien_each));
     TRB_GO(trb_alloc(TRB_MEM_OTHER, c->eval.n_ood * slots * TRB_SCORES, sizeof *e->found, &e->found));
     TRB_GO(trb_alloc(TRB_MEM_OTHER, models->M, sizeof *e->nll, &e->nll));
     free_metrics(slots, e->each);
     free_metrics(copies * slots, e->corrupted);
+    free_metrics(c->eval.n_ood * slots, e->alien_each);
 done:
     TRB_TRY(trb_agree(world, st));
     TRB_TRY(trb__walk(world, models, &e->set, e->task, &progress, &e->r));
-    if (e->calibrates) TRB_TRY(trb__walk(world, models, &e->held, e->task, &progress, &e->r_held));
+    if (e->holds) TRB_TRY(trb__walk(world, models, &e->held, e->task, &progress, &e->r_held));
     for (size_t i = 0; i < c->eval.n_ood; i++)
         TRB_TRY(trb__walk(world, models, &e->ood[i], e->task, &progress, &e->r_ood[i]));
     TRB_TRY(walk_corrupted(world, e, &progress));
     trb_progress_end(&progress, "");
-    for (size_t i = 0; i < c->eval.n_ood; i++)
-        TRB_TRY(trb__figures_of_ood(world, models, &e->set, e->r, &e->ood[i], e->r_ood[i],
-                                    e->found + i * slots * TRB_SCORES));
-    TRB_TRY(trb__figures(world, models, &e->set, e->task, e->r, e->each));
-    if (c->data.task == TRB_TASK_REGRESSION) return TRB_OK;
-    TRB_TRY(trb__figures_by_row(world, models, &e->set, e->r, e->each));
-    if (e->calibrates) return trb__calibrate(world, c, models, &e->held, e->r_held, &e->set, e->r, e->each, e->nll);
-    trb_info("no calibrated figures: %s",
-             !trb_data_labelled(&e->train.data) ? "they need labels of the validation part, and data.train has none"
-             : strcmp(c->eval.split, "validation") == 0 ? "they need a validation part that is not the one reported"
-                                                        : "they need a validation part (data.validation)");
-    return TRB_OK;
+    return judge(world, e);
 }
 
 /* ---- the report */
@@ -225,6 +246,8 @@ static void fill_row(const evaluation *e, size_t slot, size_t n, size_t row, trb
 {
     const size_t slots = trb__slots(&e->models), copies = e->c->eval.n_corruptions * TRB_CORRUPT_STRENGTHS;
     report->row[row].metrics = trb_metrics_mean(n, &e->each[slot]);
+    for (size_t i = 0; i < e->c->eval.n_ood; i++)
+        report->ood_metrics[i * report->n + row] = trb_metrics_mean(n, &e->alien_each[i * slots + slot]);
     for (size_t i = 0; i < copies; i++)
         report->corrupted[i * report->n + row] = trb_metrics_mean(n, &e->corrupted[i * slots + slot]);
     for (size_t i = 0; i < e->c->eval.n_ood; i++)
@@ -291,10 +314,11 @@ static trb_status fill_report(trb_comm *world, const evaluation *e, trb_report *
     report->evaluated_on = e->set.data->digest;
     report->members = M;
     report->n = single + (M > 0 ? 2 : 0) + S;
-    const size_t ood = c->eval.n_ood * report->n * TRB_SCORES;
+    const size_t aliens = c->eval.n_ood * report->n, ood = aliens * TRB_SCORES;
     trb_status st = trb_alloc(TRB_MEM_OTHER, report->n, sizeof *report->row, &report->row);
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, c->eval.n_ood, sizeof *report->ood_samples, &report->ood_samples);
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, ood, sizeof *report->ood, &report->ood);
+    if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, aliens, sizeof *report->ood_metrics, &report->ood_metrics);
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, copies * report->n, sizeof *report->corrupted, &report->corrupted);
     if (st == TRB_OK && calibrates_members(e))
         st = trb_alloc(TRB_MEM_OTHER, M, sizeof *report->nll_by_size, &report->nll_by_size);
@@ -315,6 +339,7 @@ static trb_status fill_report(trb_comm *world, const evaluation *e, trb_report *
     /* Only rank 0 has the figures. */
     TRB_TRY(trb_comm_bcast(world, report->row, report->n * sizeof *report->row, 0));
     TRB_TRY(trb_comm_bcast(world, report->ood, ood * sizeof *report->ood, 0));
+    TRB_TRY(trb_comm_bcast(world, report->ood_metrics, aliens * sizeof *report->ood_metrics, 0));
     TRB_TRY(trb_comm_bcast(world, report->corrupted, copies * report->n * sizeof *report->corrupted, 0));
     if (report->nll_by_size == NULL) return TRB_OK;
     return trb_comm_bcast(world, report->nll_by_size, M * sizeof *report->nll_by_size, 0);
@@ -423,6 +448,7 @@ static void release(evaluation *e)
     trb_free(e->alien);
     trb_free(e->nll);
     trb_free(e->found);
+    trb_free(e->alien_each);
     trb_free(e->corrupted);
     trb_free(e->each);
     trb__models_clear(&e->models);
@@ -464,6 +490,7 @@ void trb_report_clear(trb_report *r)
 {
     trb_free(r->nll_by_size);
     trb_free(r->corrupted);
+    trb_free(r->ood_metrics);
     trb_free(r->ood);
     trb_free(r->ood_samples);
     trb_free(r->row);

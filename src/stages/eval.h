@@ -23,6 +23,7 @@ typedef struct {
     trb_work *work;
     trb_predict *predict; /* turns its logits into a prediction */
     bool several;         /* has model uncertainty */
+    double temperature;   /* of its weights file; 0: it has none */
     double seconds;       /* time of this rank's forward passes over timed sets */
 } trb__loaded;
 
@@ -50,6 +51,7 @@ typedef struct {
     const trb_cache *cache; /* where they are; NULL: they are computed, or not available. Borrowed from trb__models */
     bool timed;             /* forward passes count for ms_per_sample */
     bool keep, keep_members, keep_rows; /* which results are kept: predictions; also those of members; row figures */
+    bool by_class;                      /* the calibration error of all classes is wanted */
     size_t batch, blocks, bins;
     size_t first, count; /* this rank's blocks */
     size_t at, rows;     /* this rank's rows: [at, at + rows) of the n */
@@ -62,7 +64,14 @@ typedef struct {
     double *sums;         /* [count][sums of the task] */
     float *kept;          /* [rows][width of the task] predictions: log p, or Gaussians */
     trb_row_figures *row; /* [rows] */
+    int64_t *by_class;    /* [K][bins] sums over all rows, see trb_classwise_ece() */
 } trb__result;
+
+/** A row's prediction set. */
+typedef struct {
+    double covers; /* 1 if the row's label is in it, else 0 */
+    double size;   /* number of classes; regression: width, in the target's unit */
+} trb__prediction_set;
 
 /** The functions that a walk needs for one task. */
 typedef struct {
@@ -78,6 +87,9 @@ typedef struct {
     trb_metrics (*from)(size_t blocks, const double *sums, size_t n, size_t bins);
     /** Convert what was kept of n rows to the form of predictions.h5. \param[in,out] kept  \return its shape */
     trb_h5_shape (*show)(size_t n, size_t heads, size_t K, float *kept);
+    /** Split-conformal prediction (trb_conformal_threshold): the score of this rank's row i, and its prediction set. */
+    double (*conformal_score)(const trb__set *set, size_t i, size_t K, const trb__result *r);
+    trb__prediction_set (*conformal_set)(const trb__set *set, size_t i, size_t K, const trb__result *r, double q);
 } trb__eval_task;
 extern const trb__eval_task trb__task_classes, trb__task_regression;
 
@@ -141,14 +153,29 @@ trb_status trb__measure(trb_comm *world, const trb__set *set, size_t n, const tr
  * \param[out] each  [slots] */
 trb_status trb__figures(trb_comm *world, const trb__models *models, const trb__set *set, const trb__eval_task *task,
                         const trb__result *r, trb_metrics *each);
-/** The figures that need every row: the adaptive calibration error, and the comparison of students' model uncertainty
- * with the ensemble's. Collective over world; the status is agreed. */
+/** The figures that need every row: adaptive calibration error, how well uncertainty finds errors, the ratio of model
+ * uncertainties. Collective over world; the status is agreed.
+ * \param[in,out] each  [slots] at rank 0 */
 trb_status trb__figures_by_row(trb_comm *world, const trb__models *models, const trb__set *set, const trb__result *r,
                                trb_metrics *each);
+/** The calibration error of all classes. Collective over world; the status is agreed. */
+trb_status trb__figures_by_class(trb_comm *world, const trb__models *models, const trb__set *set, const trb__result *r,
+                                 trb_metrics *each);
+/** mu_pearson and mu_spearman of every student with model uncertainty, if there is an ensemble of several members.
+ * Collective over world; the status is agreed. */
+trb_status trb__correlate(trb_comm *world, const trb__models *models, const trb__set *set, const trb__result *r,
+                          trb_metrics *each);
 /** How well each slot's scores separate an out-of-distribution set from the one in distribution. Collective over world;
  * the status is agreed. \param[out] found  [slots][TRB_SCORES]; NaN if a slot has no such score */
 trb_status trb__figures_of_ood(trb_comm *world, const trb__models *models, const trb__set *in, const trb__result *r_in,
                                const trb__set *out, const trb__result *r_out, trb_detection *found);
+
+/* ---- eval_conformal.c */
+
+/** Coverage and mean size of split-conformal prediction sets. Collective over world; the status is agreed.
+ * \param[in] held  the rows that set the threshold   \param[in,out] each  [slots] at rank 0 */
+trb_status trb__conformal(trb_comm *world, const trb__models *models, const trb__eval_task *task, const trb__set *held,
+                          const trb__result *r_held, const trb__set *set, const trb__result *r, trb_metrics *each);
 
 /* ---- eval_calibrate.c */
 

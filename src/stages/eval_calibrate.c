@@ -1,16 +1,16 @@
-/* Calibration: fits one temperature for each model, with all ranks together, and computes the calibrated NLL of
- * ensembles of fewer members. */
+/* Calibration: one temperature for each model, and the calibrated NLL of ensembles of fewer members. */
 #include <math.h>
 #include <string.h>
 
 #include "eval.h"
+#include "temperature.h"
 #include "tribikos/calibration.h"
 #include "tribikos/log.h"
 #include "tribikos/memory.h"
 #include "tribikos/stop.h"
 #include "tribikos/text.h"
 
-enum { SUMS = 3, WINDOWS_MOST = 16 };
+enum { SUMS = TRB__TEMPERATURE_SUMS, WINDOWS_MOST = 16 };
 
 /* Room for the sums of this rank's blocks, and of all blocks. */
 typedef struct {
@@ -25,35 +25,39 @@ static trb_status room_open(const trb__set *a, const trb__set *b, room *at)
     return trb_alloc(TRB_MEM_OTHER, blocks * SUMS, sizeof *at->all, &at->all);
 }
 
-/* The sums over all rows that a fit needs at b, the same on every rank. Collective over world. */
-static trb_status sums_at(trb_comm *world, const room *at, const trb__set *set, size_t K, const float *log_p, double b,
-                          double sums[SUMS])
+/* Predictions of one model for a set, as a fit takes them. */
+static trb__held held_of(const room *at, const trb__set *set, size_t K, const float *log_p)
 {
-    for (size_t i = 0; i < set->count; i++)
-        trb_temperature_sums(trb__set_rows(set, i), K, log_p + i * set->batch * K, set->label + i * set->batch, b,
-                             at->mine + i * SUMS);
-    TRB_TRY(trb_comm_allgather(world, at->mine, set->count * SUMS, at->all));
-    sums[0] = sums[1] = sums[2] = 0.0;
-    for (size_t i = 0; i < set->blocks * SUMS; i++) sums[i % SUMS] += at->all[i];
-    return TRB_OK;
+    return (trb__held){.n = set->n,
+                       .rows = set->batch,
+                       .blocks = set->blocks,
+                       .first = set->first,
+                       .count = set->count,
+                       .K = K,
+                       .log_p = log_p,
+                       .label = set->label,
+                       .mine = at->mine,
+                       .all = at->all};
 }
 
-/* Fit the temperature of one model. Collective over world. \param[out] b  1 / T   \param[out] open  the rows have no
- * best temperature */
-static trb_status fit(trb_comm *world, const room *at, const trb__set *set, size_t K, const float *log_p, double *b,
-                      bool *open)
+/* The temperature of a slot: the one of its weights file, so that a report is about what predictions from this file are;
+ * else fitted here. Collective over world. */
+static trb_status temperature_of(trb_comm *world, const room *at, const trb__models *models, size_t slot,
+                                 const trb__set *held, const float *log_p, double *T, bool *open)
 {
-    trb_temperature t = trb_temperature_begin();
-    double sums[SUMS];
-    do TRB_TRY(sums_at(world, at, set, K, log_p, t.b, sums));
-    while (!trb_temperature_step(&t, sums));
-    *b = t.b;
-    *open = t.open;
+    const trb__loaded *model = trb__slot_model(models, slot);
+    const trb__held on = held_of(at, held, models->K, log_p);
+    double b = 1.0;
+    *open = false;
+    *T = model != NULL ? model->temperature : 0.0;
+    if (*T > 0.0) return TRB_OK;
+    TRB_TRY(trb__held_fit(world, &on, &b, open));
+    *T = 1.0 / b;
     return TRB_OK;
 }
 
 /* The calibrated figures of one model. Collective over world. \param[out] m  at rank 0 */
-static trb_status calibrate(trb_comm *world, const trb__set *set, size_t K, const float *log_p, double b,
+static trb_status calibrate(trb_comm *world, const trb__set *set, size_t K, const float *log_p, double T,
                             trb_metrics *m)
 {
     const bool leads = trb_comm_rank(world) == 0;
@@ -61,13 +65,13 @@ static trb_status calibrate(trb_comm *world, const trb__set *set, size_t K, cons
     trb_status st = trb_alloc(TRB_MEM_OTHER, set->count * TRB_METRIC_SUMS, sizeof *mine, &mine);
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, leads ? set->blocks * TRB_METRIC_SUMS : 0, sizeof *sums, &sums);
     for (size_t i = 0; st == TRB_OK && i < set->count; i++)
-        st = trb_metrics_tempered(trb__set_rows(set, i), K, log_p + i * set->batch * K, set->label + i * set->batch, b,
-                                  set->bins, mine + i * TRB_METRIC_SUMS);
+        st = trb_metrics_tempered(trb__set_rows(set, i), K, log_p + i * set->batch * K, set->label + i * set->batch,
+                                  1.0 / T, set->bins, mine + i * TRB_METRIC_SUMS);
     TRB_GO(trb_agree(world, st));
     TRB_GO(trb__join_blocks(world, set, mine, TRB_METRIC_SUMS * sizeof *mine, sums));
     if (leads) {
         const trb_metrics tempered = trb_metrics_from(set->blocks, sums, set->n, set->bins);
-        m->temperature = 1.0 / b;
+        m->temperature = T;
         m->calibrated_nll = tempered.nll;
         m->calibrated_brier = tempered.brier;
         m->calibrated_ece = tempered.ece;
@@ -104,8 +108,9 @@ static trb_status windows(trb_comm *world, const room *at, const trb__models *mo
             trb_progress_update(&progress, w * (M - 2) + m - 2, "");
             trb_mixture_add(held->rows * K, r_held[next].kept, log_held);
             trb_mixture_add(set->rows * K, r[next].kept, log_p);
-            TRB_GO(fit(world, at, held, K, log_held, &b, &open));
-            TRB_GO(sums_at(world, at, set, K, log_p, b, sums));
+            const trb__held fit_on = held_of(at, held, K, log_held), on = held_of(at, set, K, log_p);
+            TRB_GO(trb__held_fit(world, &fit_on, &b, &open));
+            TRB_GO(trb__held_sums(world, &on, b, sums));
             nll[m - 1] += open ? (double)NAN : sums[0] / (double)set->n / (double)W;
         }
     }
@@ -148,11 +153,11 @@ trb_status trb__calibrate(trb_comm *world, const trb_config *c, const trb__model
     trb_text without = trb_text_in(names, sizeof names);
     trb_status st = trb_agree(world, room_open(held, set, &at));
     for (size_t slot = members ? 0 : M + 1; st == TRB_OK && slot < slots; slot++) {
-        double b = 1.0;
+        double T = 1.0;
         bool open = false;
         trb_comm_phase("calibrating, models", slot + 1);
-        st = fit(world, &at, held, models->K, r_held[slot].kept, &b, &open);
-        if (st == TRB_OK && !open) st = calibrate(world, set, models->K, r[slot].kept, b, &each[slot]);
+        st = temperature_of(world, &at, models, slot, held, r_held[slot].kept, &T, &open);
+        if (st == TRB_OK && !open) st = calibrate(world, set, models->K, r[slot].kept, T, &each[slot]);
         if (open) add_name(c, M, slot, &without);
     }
     if (without.n > 0)

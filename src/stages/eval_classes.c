@@ -9,7 +9,8 @@ static trb_status block(const trb__set *set, trb_predict *predict, size_t i, siz
     const size_t at = i * set->batch;
     const trb_metrics_out out = {.sums = r->sums == NULL ? NULL : r->sums + i * TRB_METRIC_SUMS,
                                  .log_p = r->kept == NULL ? NULL : r->kept + at * K,
-                                 .row = r->row == NULL ? NULL : r->row + at};
+                                 .row = r->row == NULL ? NULL : r->row + at,
+                                 .by_class = r->by_class};
     return trb_metrics_block(predict, trb__set_rows(set, i), heads, K, z, set->alien ? NULL : set->label + at,
                              set->bins, &out);
 }
@@ -35,4 +36,17 @@ static trb_h5_shape show(size_t n, size_t heads, size_t K, float *kept)
     return (trb_h5_shape){TRB_F32, 2, {n, K}};
 }
 
-const trb__eval_task trb__task_classes = {TRB_METRIC_SUMS, width, block, follow, trb_metrics_from, show};
+static double conformal_score(const trb__set *set, size_t i, size_t K, const trb__result *r)
+{
+    return -(double)r->kept[i * K + (size_t)set->label[i]];
+}
+
+static trb__prediction_set conformal_set(const trb__set *set, size_t i, size_t K, const trb__result *r, double q)
+{
+    trb__prediction_set is = {.covers = conformal_score(set, i, K, r) <= q ? 1.0 : 0.0};
+    for (size_t k = 0; k < K; k++) is.size += -(double)r->kept[i * K + k] <= q ? 1.0 : 0.0;
+    return is;
+}
+
+const trb__eval_task trb__task_classes = {TRB_METRIC_SUMS,  width, block,           follow,
+                                          trb_metrics_from, show,  conformal_score, conformal_set};

@@ -1,4 +1,5 @@
-/* Computes figures from the results of a walk: from sums, from rows, and from scores of out-of-distribution sets. */
+/* Computes figures from the results of a walk: from sums, from rows, from classes, from scores of out-of-distribution
+ * sets. */
 #include <math.h>
 
 #include "eval.h"
@@ -24,13 +25,44 @@ done:
     return st;
 }
 
-/* Rank 0: compare a slot's model uncertainty with the ensemble's. */
-static trb_status compare(const trb__set *set, const trb_row_figures *row, const double *ensemble, double *own,
-                          trb_metrics *m)
+static double score_of(const trb_row_figures *row, size_t which)
 {
-    for (size_t i = 0; i < set->n; i++) own[i] = row[i].total - row[i].data;
-    m->mu_pearson = trb_pearson(set->n, own, ensemble);
-    return trb_spearman(set->n, own, ensemble, &m->mu_spearman);
+    return which == TRB_SCORE_MODEL ? row->total - row->data : which == TRB_SCORE_TOTAL ? row->total : row->doubt;
+}
+
+/* Rank 0: how well a score finds wrong predictions. \param[in] score,room  [n] */
+static trb_status find_errors(size_t n, const trb_row_figures *row, const double *score, double *room, double *auroc)
+{
+    trb_detection found = {0};
+    size_t right = 0, wrong = 0;
+    for (size_t i = 0; i < n; i++) /* the right ones from the front, the wrong ones from the back */
+        room[row[i].correct > 0.0 ? right++ : n - ++wrong] = score[i];
+    if (right == 0 || wrong == 0) return TRB_OK;
+    TRB_TRY(trb_detect(right, room, wrong, room + right, &found));
+    *auroc = found.auroc;
+    return TRB_OK;
+}
+
+/* Rank 0: what one uncertainty is worth. \param[in] room  [2][n]   \param[out] auroc  of classes only */
+static trb_status judge(const trb__set *set, const trb_row_figures *row, size_t which, double *room, double *auroc,
+                        double *aurc)
+{
+    double *score = room, *loss = room + set->n;
+    for (size_t i = 0; i < set->n; i++) {
+        score[i] = score_of(&row[i], which);
+        loss[i] = row[i].loss;
+    }
+    TRB_TRY(trb_aurc(set->n, score, loss, aurc));
+    return set->data->task == TRB_TASK_CLASSES ? find_errors(set->n, row, score, loss, auroc) : TRB_OK;
+}
+
+/* Rank 0: the figures of one slot that need all rows. */
+static trb_status judge_slot(const trb__set *set, const trb_row_figures *row, bool several, double *room,
+                             trb_metrics *m)
+{
+    if (set->data->task == TRB_TASK_CLASSES) TRB_TRY(trb_adaptive_ece(set->n, row, set->bins, &m->adaptive_ece));
+    if (several) TRB_TRY(judge(set, row, TRB_SCORE_MODEL, room, &m->error_auroc_model, &m->aurc_model));
+    return judge(set, row, TRB_SCORE_TOTAL, room, &m->error_auroc_total, &m->aurc_total);
 }
 
 trb_status trb__figures_by_row(trb_comm *world, const trb__models *models, const trb__set *set, const trb__result *r,
@@ -39,18 +71,61 @@ trb_status trb__figures_by_row(trb_comm *world, const trb__models *models, const
     const bool leads = trb_comm_rank(world) == 0;
     const size_t M = models->M, n = leads ? set->n : 0;
     trb_row_figures *row = NULL;
+    double *room = NULL;
+    trb_status st = trb_alloc(TRB_MEM_OTHER, n, sizeof *row, &row);
+    if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, 2 * n, sizeof *room, &room);
+    TRB_GO(trb_agree(world, st));
+    for (size_t slot = set->members ? 0 : M + 1; slot < trb__slots(models); slot++) {
+        const bool several = trb__slot_several(models, slot);
+        TRB_GO(trb__join_rows(world, set, r[slot].row, sizeof *row, row));
+        if (leads && M > 1 && set->members && slot >= M && several) each[slot].mu_ratio = each[slot].mu / each[M].mu;
+        if (leads) st = judge_slot(set, row, several, room, &each[slot]);
+        TRB_GO(trb_agree(world, st));
+    }
+done:
+    trb_free(room);
+    trb_free(row);
+    return st;
+}
+
+trb_status trb__figures_by_class(trb_comm *world, const trb__models *models, const trb__set *set, const trb__result *r,
+                                 trb_metrics *each)
+{
+    const bool leads = trb_comm_rank(world) == 0;
+    const size_t n = models->K * set->bins, P = (size_t)trb_comm_size(world);
+    int64_t *all = NULL; /* [P][n], summed into the first [n] */
+    trb_status st = trb_agree(world, trb_alloc(TRB_MEM_OTHER, leads ? P * n : 0, sizeof *all, &all));
+    for (size_t slot = set->members ? 0 : models->M + 1; st == TRB_OK && slot < trb__slots(models); slot++) {
+        st = trb_comm_gather(world, r[slot].by_class, n, sizeof *all, all);
+        if (!leads || st != TRB_OK) continue;
+        for (size_t i = n; i < P * n; i++) all[i % n] += all[i];
+        each[slot].classwise_ece = trb_classwise_ece(set->n, models->K, set->bins, all);
+    }
+    trb_free(all);
+    return st;
+}
+
+trb_status trb__correlate(trb_comm *world, const trb__models *models, const trb__set *set, const trb__result *r,
+                          trb_metrics *each)
+{
+    const bool leads = trb_comm_rank(world) == 0;
+    const size_t M = models->M, n = leads ? set->n : 0;
+    trb_row_figures *row = NULL;
     double *ensemble = NULL, *own = NULL;
+    if (M < 2 || !set->members) return TRB_OK;
     trb_status st = trb_alloc(TRB_MEM_OTHER, n, sizeof *row, &row);
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, n, sizeof *ensemble, &ensemble);
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, n, sizeof *own, &own);
     TRB_GO(trb_agree(world, st));
-    for (size_t slot = set->members ? 0 : M + 1; slot < trb__slots(models); slot++) {
+    for (size_t slot = M; slot < trb__slots(models); slot++) {
+        if (!trb__slot_several(models, slot)) continue;
         TRB_GO(trb__join_rows(world, set, r[slot].row, sizeof *row, row));
-        if (leads) st = trb_adaptive_ece(set->n, row, set->bins, &each[slot].adaptive_ece);
-        for (size_t i = 0; slot == M && i < n; i++) ensemble[i] = row[i].total - row[i].data;
-        const bool compared = M > 1 && set->members && slot >= M && trb__slot_several(models, slot);
-        if (compared && leads) each[slot].mu_ratio = each[slot].mu / each[M].mu;
-        if (compared && slot > M && leads && st == TRB_OK) st = compare(set, row, ensemble, own, &each[slot]);
+        double *to = slot == M ? ensemble : own;
+        for (size_t i = 0; i < n; i++) to[i] = score_of(&row[i], TRB_SCORE_MODEL);
+        if (leads && slot > M) {
+            each[slot].mu_pearson = trb_pearson(n, own, ensemble);
+            st = trb_spearman(n, own, ensemble, &each[slot].mu_spearman);
+        }
         TRB_GO(trb_agree(world, st));
     }
 done:
@@ -58,11 +133,6 @@ done:
     trb_free(ensemble);
     trb_free(row);
     return st;
-}
-
-static double score_of(const trb_row_figures *row, size_t which)
-{
-    return which == TRB_SCORE_MODEL ? row->total - row->data : which == TRB_SCORE_TOTAL ? row->total : row->doubt;
 }
 
 /* Rank 0: how well each score separates two sets. \param[in] scores  room for the scores of both sets */

@@ -1,4 +1,6 @@
 /* The evaluation of regression: results of one block for each model. */
+#include <math.h>
+
 #include "eval.h"
 #include "tribikos/metrics_gaussian.h"
 
@@ -12,8 +14,11 @@ static trb_status block(const trb__set *set, trb_predict *predict, size_t i, siz
                                        set->data->target_scale,
                                        r->sums == NULL ? unused : r->sums + i * TRB_METRIC_GAUSSIAN_SUMS,
                                        r->kept == NULL ? NULL : r->kept + at * heads * K));
-    for (size_t b = 0; r->row != NULL && b < rows; b++)
+    for (size_t b = 0; r->row != NULL && b < rows; b++) {
         r->row[at + b] = trb_gaussian_figures(heads, z + b * heads * K, set->data->target_scale, &mean);
+        const double error = set->data->target_mean + set->data->target_scale * mean - (double)set->target[at + b];
+        r->row[at + b].loss = error * error;
+    }
     return TRB_OK;
 }
 
@@ -34,4 +39,18 @@ static trb_metrics from(size_t blocks, const double *sums, size_t n, size_t bins
     return trb_metrics_gaussian_from(blocks, sums, n);
 }
 
-const trb__eval_task trb__task_regression = {TRB_METRIC_GAUSSIAN_SUMS, width, block, NULL, from, show};
+static double conformal_score(const trb__set *set, size_t i, size_t K, const trb__result *r)
+{
+    (void)set;
+    (void)K;
+    return r->row[i].loss / r->row[i].total;
+}
+
+static trb__prediction_set conformal_set(const trb__set *set, size_t i, size_t K, const trb__result *r, double q)
+{
+    const double score = conformal_score(set, i, K, r);
+    return (trb__prediction_set){.covers = score <= q ? 1.0 : 0.0, .size = 2.0 * sqrt(q * r->row[i].total)};
+}
+
+const trb__eval_task trb__task_regression = {TRB_METRIC_GAUSSIAN_SUMS, width,        block, NULL, from, show,
+                                             conformal_score,          conformal_set};

@@ -33,7 +33,7 @@ static trb_status load_members(const trb_config *c, const trb_data *trained_on, 
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, models->M, sizeof *models->member, &models->member));
     for (size_t m = 0; m < models->M; m++) {
         trb__loaded *member = &models->member[m];
-        TRB_TRY(trb__member_load(c, m, digest[m], &member->net, &member->params));
+        TRB_TRY(trb__member_load(c, m, digest[m], &member->temperature, &member->net, &member->params));
         TRB_TRY(prepare(trb__run_path(c, "members/m%03zu/weights.h5", m).text, models->batch, models->K, trained_on,
                         member));
         models->K = trb_net_outputs(member->net);
@@ -49,8 +49,8 @@ static trb_status load_student(const trb_config *c, const trb_data *trained_on, 
     char *config = NULL, *difference = NULL;
     bool found = false;
     TRB_TRY(trb_identity_student(c, s, trained_on, NULL, &config));
-    const trb_status st =
-        trb_identity_read(path.text, config, followed, &found, &difference, digest, &student->net, &student->params);
+    const trb_status st = trb_identity_read(path.text, config, followed, &found, &difference, digest,
+                                            &student->temperature, &student->net, &student->params);
     trb_free(config);
     TRB_TRY(st);
     if (difference != NULL) return trb__others_add(others, c->student[s].name, difference);

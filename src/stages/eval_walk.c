@@ -18,6 +18,7 @@ static trb_status reserve(const trb__models *models, const trb__set *set, const 
     if (member ? set->keep_members : set->keep)
         TRB_TRY(trb_alloc(TRB_MEM_OTHER, set->rows * task->width(trb__slot_heads(models, slot), models->K),
                           sizeof *r->kept, &r->kept));
+    if (set->by_class) TRB_TRY(trb_alloc(TRB_MEM_OTHER, models->K * set->bins, sizeof *r->by_class, &r->by_class));
     if (set->keep_rows) TRB_TRY(trb_alloc(TRB_MEM_OTHER, set->rows, sizeof *r->row, &r->row));
     return TRB_OK;
 }
@@ -130,6 +131,7 @@ void trb__results_free(const trb__models *models, trb__result *r)
         trb_free(r[i].sums);
         trb_free(r[i].kept);
         trb_free(r[i].row);
+        trb_free(r[i].by_class);
     }
     trb_free(r);
 }

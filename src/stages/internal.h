@@ -75,9 +75,11 @@ trb_status trb__retrain_begin(const trb_config *c, size_t i);
 bool trb__retrain_lasts(const trb_config *c, size_t i);
 
 /** Load the network of member m, whose file was checked before. Local.
+ * \param[out] temperature  of calibration, 0 if the file has none; NULL to skip
  * \param[out] net,params  released by the caller if not NULL, after a failure too
  * \return TRB_OK; TRB_EINTEGRITY if its digest has changed */
-trb_status trb__member_load(const trb_config *c, size_t m, uint64_t digest, trb_net **net, float **params);
+trb_status trb__member_load(const trb_config *c, size_t m, uint64_t digest, double *temperature, trb_net **net,
+                            float **params);
 
 /** Digests of all members' weights, which rank 0 reads. Each member must have the identity that the configuration asks
  * for. Collective over world.

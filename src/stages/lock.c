@@ -28,9 +28,9 @@ trb_status trb__run_lock_missing(const trb_config *c, const char *folder, const 
                                  bool *found, char **difference)
 {
     const trb__path path = trb__run_path(c, "%s/weights.h5", folder);
-    TRB_TRY(trb_identity_read(path.text, identity, NULL, found, difference, NULL, NULL, NULL));
+    TRB_TRY(trb_identity_read(path.text, identity, NULL, found, difference, NULL, NULL, NULL, NULL));
     if (*found) return TRB_OK;
     TRB_TRY(trb__run_lock(c, folder, lock));
     /* Look again: another job may have held the lock until now, and may have trained this network. */
-    return trb_identity_read(path.text, identity, NULL, found, difference, NULL, NULL, NULL);
+    return trb_identity_read(path.text, identity, NULL, found, difference, NULL, NULL, NULL, NULL);
 }

@@ -40,12 +40,35 @@ static void put_list(trb_text *t, const char *name, size_t n, const double *valu
     trb_text_add(t, "]%s", end);
 }
 
+/* Two figures that belong together, as an object. */
+static void put_two(trb_text *t, const char *name, const char *first, double a, const char *second, double b)
+{
+    trb_text_add(t, "\"%s\": {", name);
+    put_number(t, first, a);
+    put_last(t, second, b);
+    trb_text_add(t, "}, ");
+}
+
+static const char model_uncertainty[] = "model_uncertainty", total_uncertainty[] = "total_uncertainty",
+                  correlation[] = "model_uncertainty_correlation";
+
+/* How good the uncertainties are. */
+static void put_uncertainty(trb_text *t, bool classes, const trb_metrics *m)
+{
+    if (classes)
+        put_two(t, "auroc_errors", model_uncertainty, m->error_auroc_model, total_uncertainty, m->error_auroc_total);
+    put_two(t, "aurc", model_uncertainty, m->aurc_model, total_uncertainty, m->aurc_total);
+    put_two(t, correlation, "pearson", m->mu_pearson, "spearman", m->mu_spearman);
+    put_two(t, "conformal", "coverage", m->conformal_coverage, "mean_size", m->conformal_size);
+}
+
 static void put_figures(trb_text *t, trb_task task, const trb_report_row *row)
 {
     const bool classes = task == TRB_TASK_CLASSES;
     for (const trb_figure *k = classes ? trb_figures_classes : trb_figures_regression; k->name != NULL; k++)
         put_number(t, k->name, trb_metrics_value(&row->metrics, k));
     if (classes) put_number(t, "brier_minus_1", row->metrics.brier - 1.0);
+    put_uncertainty(t, classes, &row->metrics);
 }
 
 static void write_models(trb_text *t, const trb_report *r)
@@ -62,11 +85,13 @@ static void write_models(trb_text *t, const trb_report *r)
     }
 }
 
-static void write_ood(trb_text *t, const trb_report *r, const trb_detection *of)
+/* \param[in] of  [n][TRB_SCORES]   \param[in] m  [n] */
+static void write_ood(trb_text *t, const trb_report *r, const trb_detection *of, const trb_metrics *m)
 {
-    static const char *const score[TRB_SCORES] = {"model_uncertainty", "total_uncertainty", "max_probability"};
+    static const char *const score[TRB_SCORES] = {model_uncertainty, total_uncertainty, "max_probability"};
     for (size_t i = 0; i < r->n; i++) {
         open_object(t, i, r->row[i].name);
+        put_two(t, correlation, "pearson", m[i].mu_pearson, "spearman", m[i].mu_spearman);
         for (size_t k = 0; k < TRB_SCORES; k++) {
             const trb_detection *d = &of[i * TRB_SCORES + k];
             trb_text_add(t, "\"%s\": {", score[k]);
@@ -82,16 +107,22 @@ static void write_ood(trb_text *t, const trb_report *r, const trb_detection *of)
 static void write_corruption(trb_text *t, const trb_report *r, const trb_metrics *of)
 {
     double accuracy[TRB_CORRUPT_STRENGTHS], nll[TRB_CORRUPT_STRENGTHS], ece[TRB_CORRUPT_STRENGTHS];
+    double pearson[TRB_CORRUPT_STRENGTHS], spearman[TRB_CORRUPT_STRENGTHS];
     for (size_t i = 0; i < r->n; i++) {
         for (size_t s = 0; s < TRB_CORRUPT_STRENGTHS; s++) {
             accuracy[s] = of[s * r->n + i].accuracy;
             nll[s] = of[s * r->n + i].nll;
             ece[s] = of[s * r->n + i].ece;
+            pearson[s] = of[s * r->n + i].mu_pearson;
+            spearman[s] = of[s * r->n + i].mu_spearman;
         }
         open_object(t, i, r->row[i].name);
         put_list(t, "accuracy", TRB_CORRUPT_STRENGTHS, accuracy, ", ");
         put_list(t, "nll", TRB_CORRUPT_STRENGTHS, nll, ", ");
-        put_list(t, "ece", TRB_CORRUPT_STRENGTHS, ece, "}");
+        put_list(t, "ece", TRB_CORRUPT_STRENGTHS, ece, ", ");
+        trb_text_add(t, "\"%s\": {", correlation);
+        put_list(t, "pearson", TRB_CORRUPT_STRENGTHS, pearson, ", ");
+        put_list(t, "spearman", TRB_CORRUPT_STRENGTHS, spearman, "}}");
     }
 }
 
@@ -184,7 +215,7 @@ trb_status trb__report_publish(const char *path, const trb_config *c, size_t n_s
     for (size_t i = 0; i < c->eval.n_ood; i++) {
         open_object(t, i, c->eval.ood[i].name);
         trb_text_add(t, "\"samples\": %zu, \"models\": {", r->ood_samples[i]);
-        write_ood(t, r, r->ood + i * r->n * TRB_SCORES);
+        write_ood(t, r, r->ood + i * r->n * TRB_SCORES, r->ood_metrics + i * r->n);
         trb_text_add(t, "}}");
     }
     trb_text_add(t, "},\n\"corruptions\": {");

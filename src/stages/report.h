@@ -12,10 +12,16 @@
  *   "split": ..., "digests": {"trained_on": ..., "evaluated_on": ...} of the data sets, "samples": N
  *   "schema": {...}                                 names of inputs and classes (schema.h); absent if there are none
  *   "data": {SET: {...}}                            what was read of each set (describe.h)
- *   "models": {MODEL: {"accuracy": ..., ...}}       the figures of metrics.h, and more
+ *   "models": {MODEL: {"accuracy": ..., ...}}       the figures of metrics.h, and more; among them objects:
+ *       "auroc_errors": {"model_uncertainty", "total_uncertainty"}     classes only
+ *       "aurc": {"model_uncertainty", "total_uncertainty"}             regression: of the squared error
+ *       "model_uncertainty_correlation": {"pearson", "spearman"}       of a student with the ensemble, as in mu_pearson
+ *       "conformal": {"coverage", "mean_size"}                         at 90 %; regression: mean width of intervals
  *   "ensembles": {"calibrated_nll": [...]}          of 1..M members; null if not calibrated
- *   "ood": {SET: {"samples": N, "models": {MODEL: {SCORE: {"auroc": ..., "aupr": ..., "fpr95": ...}}}}}
- *   "corruptions": {NAME: {MODEL: {"accuracy": [...], "nll": [...], "ece": [...]}}}   by strength
+ *   "ood": {SET: {"samples": N, "models": {MODEL: {SCORE: {"auroc": ..., "aupr": ..., "fpr95": ...},
+ *       "model_uncertainty_correlation": {"pearson", "spearman"}}}}}
+ *   "corruptions": {NAME: {MODEL: {"accuracy": [...], "nll": [...], "ece": [...],
+ *       "model_uncertainty_correlation": {"pearson": [...], "spearman": [...]}}}}   by strength
  *
  * SCORE is model_uncertainty, total_uncertainty or max_probability. Numbers are written with enough digits to read the
  * same double again; an unknown figure is null. brier_minus_1 is the form that the Hydra paper prints. ms_per_sample is

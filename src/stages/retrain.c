@@ -87,7 +87,7 @@ static trb_status find_others(const trb_config *c, const trb_data *data, const u
         st = trb_identity_student(c, i, data, NULL, &config);
         if (st == TRB_OK)
             st = trb_identity_read(trb__run_path(c, "student/%s/weights.h5", c->student[i].name).text, config, followed,
-                                   &found, &difference, NULL, NULL, NULL);
+                                   &found, &difference, NULL, NULL, NULL, NULL);
         trb_free(config);
         if (st == TRB_OK && difference != NULL) st = trb__others_add(others, c->student[i].name, difference);
     }

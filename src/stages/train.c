@@ -13,6 +13,7 @@
 #include "labels.h"
 #include "outlook.h"
 #include "steps.h"
+#include "temperature.h"
 #include "tribikos/blas.h"
 #include "tribikos/log.h"
 #include "tribikos/loss.h"
@@ -170,13 +171,15 @@ static trb_status prepare(training *t, const trb_config *c, size_t m)
 }
 
 /* Rank 0 of the group: write the weights; the checkpoints are not needed any more. */
-static trb_status publish_weights(training *t, const trb_config *c, size_t m)
+static trb_status publish_weights(training *t, const trb_config *c, size_t m, double temperature)
 {
     trb_status st = trb_jsonl_close(t->metrics);
+    trb_norm norm = trb__dataset_norm(t->loss.s);
     t->metrics = NULL;
+    norm.temperature = temperature;
     if (st == TRB_OK)
         st = trb_weights_write(trb__run_path(c, "members/m%03zu/weights.h5", m).text, t->network.net, t->network.params,
-                               trb__dataset_norm(t->loss.s), t->place.config, t->place.blas, NULL);
+                               norm, t->place.config, t->place.blas, NULL);
     if (st == TRB_OK) trb_checkpoint_remove(t->place.folder.text, c->checkpoint.keep);
     return st;
 }
@@ -201,6 +204,7 @@ static trb_status train_member(trb_comm *group, const trb_config *c, const trb__
                   .place = {.c = c, .folder = trb__run_path(c, "members/m%03zu/checkpoint", m), .who = t.label},
                   .loss = {.s = s}};
     (void)snprintf(t.label, sizeof t.label, "member %zu", m);
+    double temperature = 0.0;
     trb_status st = TRB_OK;
     TRB_GO(trb_agree(group, prepare(&t, c, m)));
     trb_detail("%s: trained by a group of %d ranks, of which this is number %d", t.label, trb_comm_size(group),
@@ -234,7 +238,16 @@ static trb_status train_member(trb_comm *group, const trb_config *c, const trb__
                           .label = t.label,
                           .phase = 1};
     TRB_GO(trb__fit_run(&fit));
-    st = trb_agree(group, leads ? publish_weights(&t, c, m) : TRB_OK);
+    const trb__finished finished = {.s = s,
+                                    .net = t.network.net,
+                                    .params = t.network.params,
+                                    .predict = trb_predict_mixture,
+                                    .rows = o->batch / o->lanes,
+                                    .between = trb_queue_serve,
+                                    .between_ctx = all->queue,
+                                    .who = t.label};
+    TRB_GO(trb__temperature_fit(group, &finished, &temperature));
+    st = trb_agree(group, leads ? publish_weights(&t, c, m, temperature) : TRB_OK);
 done:
     release(&t);
     return st;

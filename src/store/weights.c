@@ -8,6 +8,7 @@
 #include "internal.h"
 #include "tribikos/hash.h"
 #include "tribikos/memory.h"
+#include "tribikos/number.h"
 #include "tribikos/version.h"
 
 static const char *const FORMAT = "tribikos weights";
@@ -121,6 +122,35 @@ trb_status trb__header_put(trb_h5 *h, const char *format, uint64_t version, cons
     return trb_h5_put_text(h, "config", config);
 }
 
+/* As a text, which every program can print, and which keeps all digits. */
+static trb_status write_temperature(trb_h5 *h, double temperature)
+{
+    char text[TRB_NUMBER_BYTES];
+    trb_number_shortest(temperature, 1, text);
+    TRB_TRY(trb_h5_put_text(h, "temperature", text));
+    return trb_h5_put_u64(h, "temperature_digest", trb_hash_text(text));
+}
+
+static trb_status read_temperature(trb_h5 *h, double *temperature)
+{
+    char *text = NULL;
+    uint64_t digest = 0;
+    double value = 0.0;
+    trb_status st = TRB_OK;
+    if (!trb_h5_has_attr(h, "temperature")) return TRB_OK;
+    TRB_GO(trb_h5_get_text(h, "temperature", &text));
+    TRB_GO(trb_h5_get_u64(h, "temperature_digest", &digest));
+    if (trb_hash_text(text) != digest)
+        st =
+            trb_fail(TRB_EINTEGRITY, "%s: the digest of its temperature is not its temperature_digest", trb_h5_path(h));
+    else if (!trb_number_read(text, strlen(text), &value) || !isfinite(value) || value <= 0.0)
+        st = trb_fail(TRB_EINTEGRITY, "%s: its temperature is `%s`, expected a number above 0", trb_h5_path(h), text);
+    if (st == TRB_OK) *temperature = value;
+done:
+    trb_free(text);
+    return st;
+}
+
 trb_status trb_weights_write(const char *path, const trb_net *net, const float *params, trb_norm norm,
                              const char *config, const char *blas, uint64_t *digest)
 {
@@ -138,6 +168,7 @@ trb_status trb_weights_write(const char *path, const trb_net *net, const float *
         TRB_GO(trb_h5_put_text(h, "schema", norm.schema));
         TRB_GO(trb_h5_put_u64(h, "schema_digest", trb_hash_text(norm.schema)));
     }
+    if (norm.temperature > 0.0) TRB_GO(write_temperature(h, norm.temperature));
     TRB_GO(write_constants(h, trb_net_shape(net).c, norm));
     for (size_t i = 0; i < trb_net_n_params(net); i++) {
         const trb_param *p = trb_net_param(net, i);
@@ -274,6 +305,7 @@ trb_status trb_weights_read(const char *path, trb_weights_info *info, trb_net **
     TRB_GO(read_tensors(h, built, &values));
     TRB_GO(read_constants(h, found.input.c, &found.constants, &found.offset, &found.norm));
     found.norm.schema = found.schema;
+    TRB_GO(read_temperature(h, &found.norm.temperature));
     TRB_GO(digest_of(found.layers, built, values, found.norm, &digest));
     if (digest != found.digest) {
         st = trb_fail(TRB_EINTEGRITY, "%s: its digest is %016" PRIx64 ", but its contents give %016" PRIx64, path,

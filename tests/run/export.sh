@@ -5,6 +5,9 @@ cd "$work" || exit 1
 write() { tribikos export "$@" >out 2>err; }
 write mlp.h5 --format=onnx --output=mlp.onnx
 check "nothing is said" test $? = 0 -a ! -s out -a ! -s err
+check "its JSON has the temperature of the file" grep -q '"calibration_temperature": 1.25,' mlp.json
+write mlp.h5 mlp.h5 --format=onnx --output=two.onnx
+check "that of an ensemble no weights file knows" grep -q '"calibration_temperature": null,' two.json
 
 # ---- refusals
 refuses() { # WHAT STATUS WORDS ARGUMENTS...
@@ -61,6 +64,7 @@ for name in sys.argv[1:]:
         assert all(np.array_equal(tensors[k], f[k][...]) and tensors[k].shape == f[k].shape for k in tensors), name
         assert metadata["layers"] == f.attrs["layers"].decode() and metadata["config"] == f.attrs["config"].decode()
         assert int(metadata["digest"], 16) == f.attrs["digest"] and int(metadata["heads"]) == f.attrs["heads"]
+        assert float(metadata.get("calibration_temperature", 0)) == float(f.attrs.get("temperature", 0)), name
         assert json.loads(metadata["input"]) == [f.attrs[f"input_{k}"] for k in "chw"]
         for k, v in constants.items():
             assert np.array_equal(np.array(json.loads(metadata[k]), v.dtype).reshape(v.shape), v), (name, k)

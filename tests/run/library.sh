@@ -91,13 +91,14 @@ done
 
 # ---- what eval says, to the bit; several threads; a fork
 cat >compare.py <<'END'
-import ctypes, os, sys, threading
+import ctypes, json, os, sys, threading
 import h5py, numpy as np
 sys.path.insert(0, sys.argv[1])
 from tribikos import Error, Model
 work = sys.argv[2]
 x = np.fromfile(f"{work}/classes.f4", "f4").reshape(500, 784)
 f = h5py.File(f"{work}/run/report/predictions.h5")
+report = json.load(open(f"{work}/run/report/report.json"))["models"]
 same = lambda a, b: a.dtype == b.dtype and np.array_equal(a, b)
 opened = {}
 for name in "hydra", "endd", "batchensemble", "images":
@@ -110,11 +111,21 @@ for name in "hydra", "endd", "batchensemble", "images":
     assert np.allclose(out["data_uncertainty"] + out["model_uncertainty"], out["total_uncertainty"], atol=1e-12)
     # Blocks: rows come in the same ones, wherever a call begins.
     assert all(same(opened[name].predict(x[256:])[k], out[k][256:]) for k in out), name
+    # Calibrated by the temperature of the file, which is the one that the report is about. The held-out samples need not have
+    # a best one after one epoch.
+    T, p = opened[name].temperature, np.maximum(out["probabilities"].astype(float), 1e-38)
+    assert T == (report[name]["temperature"] or 0) and ("calibrated" in out) == (T > 0), (name, T, report[name]["temperature"])
+    if T > 0:
+        q = p ** (1 / T) / (p ** (1 / T)).sum(-1, keepdims=True)
+        assert out["calibrated"].dtype == np.float32 and np.allclose(q, out["calibrated"], atol=1e-6)
+        nll = -np.log(out["calibrated"][np.arange(500), f["label"][...]].astype(float)).mean()
+        assert abs(nll - report[name]["calibrated_nll"]) < 1e-5, (name, T, nll, report[name]["calibrated_nll"])
     z = out["logits"].astype(float)
     if name != "endd":
         p = np.exp(z - z.max(-1, keepdims=True))
         p = (p / p.sum(-1, keepdims=True)).mean(1)
         assert np.allclose(p, out["probabilities"], atol=1e-6)
+assert opened["hydra"].temperature > 0
 assert opened["images"].shape == (1, 28, 28) and opened["hydra"].heads == 3 and opened["hydra"].outputs == 10
 assert "method: hydra" in opened["hydra"].config and opened["hydra"].class_names is None
 member = Model(f"{work}/run/members/m001/weights.h5").predict(x)
@@ -124,6 +135,7 @@ r = Model(f"{work}/table/student/hydra/weights.h5")
 rows = np.fromfile(f"{work}/numbers.f4", "f4").reshape(300, 5)
 out, g = r.predict(rows), h5py.File(f"{work}/table/report/predictions.h5")
 total, model = (g[f"uncertainty/test/hydra/{what}"][...] for what in ("total", "model"))
+assert r.temperature == 0 and "calibrated" not in out
 assert same(out["std"], np.sqrt(total)) and np.allclose(out["model_std"] ** 2, model, rtol=1e-12)
 assert np.allclose(out["mean"], g["hydra"][..., 0].astype(float).mean(1), rtol=1e-6)
 assert np.allclose(out["std"] ** 2, out["model_std"] ** 2 + out["data_std"] ** 2)

@@ -107,6 +107,7 @@ static trb_status write_one(const char *folder, size_t i)
         scale[c] = 0.02F + 0.001F * (float)c;
     }
     if (network[i].regression) norm.target_mean = -40.0, norm.target_scale = 7.5;
+    if (!network[i].regression) norm.temperature = 1.25;
     TRB_GO(list_of(i, &layers));
     TRB_GO(trb_net_create(layers, network[i].input, network[i].heads, &net));
     TRB_GO(trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(net), sizeof *params, &params));

@@ -177,6 +177,68 @@ static void adaptive_bins_are_numpys(void **state)
     clear(in);
 }
 
+/* The sums of blocks may be added in any order; by NumPy's way, each class and bin for itself. */
+static void every_class_is_calibrated(void **state)
+{
+    (void)state;
+    enum { M = 4, SOME = 37 };
+    const inputs in = read_inputs("z", M);
+    trb_h5 *h = golden_open("metrics.h5");
+    float *z = golden_read(h, "z", TRB_F32, N * M * K);
+    int64_t sums[2][K * BINS] = {{0}};
+    for (size_t part = 0; part < 2; part++)
+        assert_ok(trb_metrics_block(trb_predict_mixture, part == 0 ? SOME : N - SOME, M, K, z + part * SOME * M * K,
+                                    in.label + part * SOME, BINS, &(trb_metrics_out){.by_class = sums[part]}));
+    for (size_t i = 0; i < K * BINS; i++) sums[0][i] += sums[1][i];
+    double expected = 0.0;
+    for (size_t k = 0; k < K; k++)
+        for (size_t bin = 0; bin < BINS; bin++) {
+            double gap = 0.0;
+            for (size_t i = 0; i < N; i++) {
+                const double p = exp((double)in.log_p[i * K + k]);
+                if ((size_t)fmin(p * BINS, BINS - 1) == bin) gap += ((size_t)in.label[i] == k ? 1.0 : 0.0) - p;
+            }
+            expected += fabs(gap) / N / K;
+        }
+    assert_near(trb_classwise_ece(N, K, BINS, sums[0]), expected, near);
+    assert_true(expected > 0.01);
+    trb_free(z);
+    trb_h5_close(h);
+    clear(in);
+}
+
+/* By hand: a model that is sure and right has no error; one that is sure and wrong is wrong by 1 in two of K classes. */
+static void classes_by_hand(void **state)
+{
+    (void)state;
+    const float sure[2 * K] = {200.0F, 0, 0, 0, 0, 0, 200.0F};
+    const int32_t right[2] = {0, 1}, wrong[2] = {1, 0};
+    int64_t sums[K * BINS] = {0};
+    assert_ok(trb_metrics_block(trb_predict_mixture, 2, 1, K, sure, right, BINS, &(trb_metrics_out){.by_class = sums}));
+    assert_true(trb_classwise_ece(2, K, BINS, sums) == 0.0);
+    memset(sums, 0, sizeof sums);
+    assert_ok(trb_metrics_block(trb_predict_mixture, 2, 1, K, sure, wrong, BINS, &(trb_metrics_out){.by_class = sums}));
+    assert_near(trb_classwise_ece(2, K, BINS, sums), 2.0 * 2 / 2 / K, 1e-15);
+}
+
+/* Of 19 scores the 18th, as 0.9 * 20 is 18; of 9 the last; of 8 none is enough. */
+static void thresholds_by_hand(void **state)
+{
+    (void)state;
+    double score[20];
+    for (size_t i = 0; i < 20; i++) score[i] = (double)((7 * i) % 20); /* 0 to 19, out of order */
+    double some[19];
+    size_t n = 0;
+    for (size_t i = 0; i < 20; i++)
+        if (score[i] > 0.0) some[n++] = score[i];
+    assert_true(trb_conformal_threshold(19, some) == 18.0);
+    assert_true(trb_conformal_threshold(20, score) == 18.0); /* the 19th of 0 to 19 */
+    const double nine[9] = {5, 3, 8, 1, 9, 2, 7, 4, 6};
+    memcpy(some, nine, sizeof nine);
+    assert_true(trb_conformal_threshold(9, some) == 9.0);
+    assert_true(isinf(trb_conformal_threshold(8, some)));
+}
+
 /* Members added one by one are their mixture, but for a common factor that a temperature does not see. */
 static void members_add_up(void **state)
 {
@@ -231,6 +293,9 @@ int main(void)
         cmocka_unit_test(a_fit_always_ends),
         cmocka_unit_test(a_fit_without_a_minimum_is_open),
         cmocka_unit_test(adaptive_bins_are_numpys),
+        cmocka_unit_test(every_class_is_calibrated),
+        cmocka_unit_test(classes_by_hand),
+        cmocka_unit_test(thresholds_by_hand),
         cmocka_unit_test(members_add_up),
         cmocka_unit_test(equivalents_are_between_members),
         cmocka_unit_test(nothing_is_held),

@@ -74,6 +74,36 @@ static void by_hand(void **state)
     assert_true(d.fpr95 == 1.0);
 }
 
+/* Of errors among six samples: found first, found last, not told apart, and by hand with ties. */
+static void risk_by_coverage(void **state)
+{
+    (void)state;
+    const double none[6] = {0, 0, 0, 0, 0, 0}, same[6] = {2, 2, 2, 2, 2, 2}, order[6] = {1, 2, 3, 4, 5, 6},
+                 last[6] = {0, 0, 0, 0, 1, 1}, first[6] = {1, 1, 0, 0, 0, 0}, third[6] = {0, 0, 1, 0, 0, 0},
+                 tied[6] = {1, 2, 2, 2, 3, 3}, squares[6] = {0.25, 4, 1, 0, 9, 2.25};
+    double area = -1.0;
+    assert_ok(trb_aurc(6, order, none, &area));
+    assert_true(area == 0.0);
+    /* Two errors of six samples: 1/6 (1/5 + 2/6) if uncertainty finds both; 1/6 (1 + 1 + 2/3 + 2/4 + 2/5 + 2/6) if it
+     * takes them for the surest ones. */
+    assert_ok(trb_aurc(6, order, last, &area));
+    assert_near(area, (1.0 / 5 + 2.0 / 6) / 6, near);
+    assert_ok(trb_aurc(6, order, first, &area));
+    assert_near(area, (2 + 2.0 / 3 + 2.0 / 4 + 2.0 / 5 + 2.0 / 6) / 6, near);
+    /* A constant knows nothing: the area is the error rate, wherever the errors are. */
+    assert_ok(trb_aurc(6, same, last, &area));
+    assert_near(area, 2.0 / 6, near);
+    assert_ok(trb_aurc(6, same, first, &area));
+    assert_near(area, 2.0 / 6, near);
+    /* The second, third or fourth place has the error with equal probability. */
+    assert_ok(trb_aurc(6, tied, third, &area));
+    assert_near(area, (1.0 / 3 / 2 + 2.0 / 3 / 3 + 1.0 / 4 + 1.0 / 5 + 1.0 / 6) / 6, near);
+    assert_ok(trb_aurc(6, order, squares, &area));
+    assert_near(area, (0.25 + 4.25 / 2 + 5.25 / 3 + 5.25 / 4 + 14.25 / 5 + 16.5 / 6) / 6, near);
+    assert_ok(trb_aurc(1, order, squares, &area));
+    assert_true(area == 0.25);
+}
+
 static void what_is_constant_has_no_correlation(void **state)
 {
     (void)state;
@@ -90,8 +120,11 @@ static void what_is_constant_has_no_correlation(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(with_ties),       cmocka_unit_test(without_ties),
-        cmocka_unit_test(by_hand),         cmocka_unit_test(what_is_constant_has_no_correlation),
+        cmocka_unit_test(with_ties),
+        cmocka_unit_test(without_ties),
+        cmocka_unit_test(by_hand),
+        cmocka_unit_test(risk_by_coverage),
+        cmocka_unit_test(what_is_constant_has_no_correlation),
         cmocka_unit_test(nothing_is_held),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -89,7 +89,8 @@ static void predicts_as_eval(void **state)
         forward(&t, rows, x + at * D, z + at * M * K);
     }
     assert_memory_equal(z, logits, sizeof z);
-    assert_ok(trb_metrics_block(trb_predict_mixture, N, M, K, z, NULL, 1, &(trb_metrics_out){NULL, log_p, row}));
+    assert_ok(
+        trb_metrics_block(trb_predict_mixture, N, M, K, z, NULL, 1, &(trb_metrics_out){.log_p = log_p, .row = row}));
     for (size_t i = 0; i < N * K; i++) assert_true(p[i] == (float)exp((double)log_p[i]));
     for (size_t i = 0; i < N; i++) {
         assert_true(total[i] == row[i].total && data[i] == row[i].data && model_part[i] == row[i].total - row[i].data);
@@ -101,6 +102,36 @@ static void predicts_as_eval(void **state)
     assert_null(trb_model_class_name(model, 0));
     trb_model_close(model);
     trb_trained_clear(&t);
+}
+
+/* Calibrated probabilities are p^(1/T) / sum p^(1/T); a file without a temperature has none. */
+static void calibrates_by_the_files_temperature(void **state)
+{
+    (void)state;
+    static float p[N * K], q[N * K];
+    trb_norm norm = CLASSES;
+    trb_model *model = NULL;
+    const trb_model_outputs out = {.probabilities = p, .calibrated = q};
+    assert_int_equal(trb_model_open(classes(""), 0, &model), TRB_MODEL_OK);
+    assert_true(trb_model_temperature(model) == 0.0);
+    assert_int_equal(trb_model_predict(model, N, x, &out), TRB_MODEL_EUSAGE);
+    assert_non_null(strstr(trb_model_message(model), "has no temperature"));
+    trb_model_close(model);
+    norm.temperature = 1.75;
+    const char *path = publish("warm", "dense 5, relu, split, dense 5, tanh, dense 4", ROW, M, norm, "");
+    assert_int_equal(trb_model_open(path, 32, &model), TRB_MODEL_OK);
+    assert_true(trb_model_temperature(model) == 1.75);
+    assert_int_equal(trb_model_predict(model, N, x, &out), TRB_MODEL_OK);
+    float moved = 0.0F;
+    for (size_t i = 0; i < N * K; i += K) { /* p is rounded to single precision first */
+        double sum = 0.0;
+        for (size_t k = 0; k < K; k++) sum += pow((double)p[i + k], 1.0 / 1.75);
+        for (size_t k = 0; k < K; k++)
+            assert_true(fabs((double)q[i + k] - pow((double)p[i + k], 1.0 / 1.75) / sum) < 1e-6);
+        moved = fmaxf(moved, fabsf(p[i] - q[i]));
+    }
+    assert_true(moved > 0.01F);
+    trb_model_close(model);
 }
 
 static void predicts_numbers(void **state)
@@ -245,6 +276,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(predicts_as_eval, scratch_make, scratch_remove),
+        cmocka_unit_test_setup_teardown(calibrates_by_the_files_temperature, scratch_make, scratch_remove),
         cmocka_unit_test_setup_teardown(predicts_numbers, scratch_make, scratch_remove),
         cmocka_unit_test_setup_teardown(reads_the_method, scratch_make, scratch_remove),
         cmocka_unit_test_setup_teardown(refuses, scratch_make, scratch_remove),

@@ -2,6 +2,7 @@
 #include "scratch.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 #include "tribikos/hash.h"
 #include "tribikos/version.h"
@@ -107,10 +108,15 @@ enum flaw {
     NO_SCALE
 };
 
-static void write_flawed(const char *path, const trb_net *net, const float *params, uint64_t digest, enum flaw flaw)
+static void write_flawed_with(const char *path, const trb_net *net, const float *params, uint64_t digest,
+                              enum flaw flaw, const char *temperature, const char *temperature_digest_of)
 {
     trb_h5 *h = NULL;
     assert_ok(trb_h5_create(path, &h));
+    if (temperature != NULL) {
+        assert_ok(trb_h5_put_text(h, "temperature", temperature));
+        assert_ok(trb_h5_put_u64(h, "temperature_digest", trb_hash_text(temperature_digest_of)));
+    }
     assert_ok(trb_h5_put_text(h, "format", flaw == OTHER_FORMAT ? "tribikos shard" : "tribikos weights"));
     assert_ok(trb_h5_put_u64(h, "version", flaw == OTHER_VERSION ? 2 : 1));
     assert_ok(trb_h5_put_text(h, "layers",
@@ -145,6 +151,11 @@ static void write_flawed(const char *path, const trb_net *net, const float *para
     }
     if (flaw == EXTRA_TENSOR) assert_ok(trb_h5_put(h, "body.9.weight", (trb_h5_shape){TRB_F32, 1, {3}}, params));
     assert_ok(trb_h5_publish(h));
+}
+
+static void write_flawed(const char *path, const trb_net *net, const float *params, uint64_t digest, enum flaw flaw)
+{
+    write_flawed_with(path, net, params, digest, flaw, NULL, NULL);
 }
 
 static void refusals(void **state)
@@ -232,9 +243,79 @@ static void schema_and_offsets(void **state)
     trb_free(params);
 }
 
+/* A temperature is beside what the digest covers. A file without one has no such attribute: that is what files of earlier
+ * versions are. */
+static void temperature(void **state)
+{
+    (void)state;
+    float *params = NULL;
+    trb_net *net = make_net(&params);
+    trb_weights_info info = {.layers = NULL};
+    trb_norm norm = NORM;
+    uint64_t digest[2] = {0, 1};
+    trb_h5 *h = NULL;
+    for (size_t i = 0; i < 2; i++) {
+        norm.temperature = i == 0 ? 0.0 : 1.0 / 0.7;
+        assert_ok(trb_weights_write(in_scratch("w.h5"), net, params, norm, CONFIG, "", &digest[i]));
+        assert_ok(trb_h5_open(in_scratch("w.h5"), &h));
+        assert_true(trb_h5_has_attr(h, "temperature") == (i == 1) &&
+                    trb_h5_has_attr(h, "temperature_digest") == (i == 1));
+        trb_h5_close(h);
+        assert_ok(trb_weights_read(in_scratch("w.h5"), &info, NULL, NULL));
+        assert_true(info.norm.temperature == norm.temperature); /* every bit */
+        trb_weights_info_clear(&info);
+    }
+    assert_true(digest[0] == digest[1]);
+    trb_net_destroy(net);
+    trb_free(params);
+}
+
+static void flawed_temperatures(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *digest_of, *says;
+    } cases[] = {{"1.5", "1.6", "digest of its temperature"},
+                 {"-1.5", "-1.5", "its temperature is `-1.5`, expected a number above 0"},
+                 {"1e999", "1e999", "its temperature is `1e999`"},
+                 {"", "", "its temperature is ``"},
+                 {"1.5 K", "1.5 K", "its temperature is `1.5 K`"}};
+    float *params = NULL;
+    trb_net *net = make_net(&params);
+    uint64_t digest = 0;
+    assert_ok(trb_weights_write(in_scratch("w.h5"), net, params, NORM, CONFIG, "A, 1 thread", &digest));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        write_flawed_with(in_scratch("f.h5"), net, params, digest, NO_FLAW, cases[i].text, cases[i].digest_of);
+        assert_fails(trb_weights_read(in_scratch("f.h5"), NULL, NULL, NULL), TRB_EINTEGRITY, cases[i].says);
+    }
+    trb_net_destroy(net);
+    trb_free(params);
+}
+
+/* A file of version 0.1, from before there were temperatures: a member that was trained with held-out samples. */
+static void an_earlier_file(void **state)
+{
+    (void)state;
+    const char *folder = getenv("TRB_GOLDEN");
+    char path[1024];
+    trb_weights_info info = {.layers = NULL};
+    trb_net *net = NULL;
+    float *params = NULL;
+    (void)snprintf(path, sizeof path, "%s/weights_v1.h5", folder == NULL ? "tests/golden" : folder);
+    assert_ok(trb_weights_read(path, &info, &net, &params));
+    assert_string_equal(info.layers, "dense 6, relu, dense 3");
+    assert_non_null(strstr(info.config, "data.validation: 8\n"));
+    assert_true(info.digest == UINT64_C(3121428973912133835) && info.norm.temperature == 0.0);
+    trb_weights_info_clear(&info);
+    trb_net_destroy(net);
+    trb_free(params);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(round_trip), cmocka_unit_test(the_program_is_recorded),
-                                       cmocka_unit_test(refusals), cmocka_unit_test(schema_and_offsets)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(round_trip),     cmocka_unit_test(the_program_is_recorded),
+                                       cmocka_unit_test(refusals),       cmocka_unit_test(schema_and_offsets),
+                                       cmocka_unit_test(temperature),    cmocka_unit_test(flawed_temperatures),
+                                       cmocka_unit_test(an_earlier_file)};
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

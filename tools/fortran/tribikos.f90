@@ -6,7 +6,7 @@
 !   call tribikos_close(model)
 !
 ! Arrays are those of C with the order of indices reversed: x(inputs, rows), logits(outputs, heads, rows),
-! probabilities(outputs, rows). They must be contiguous. status is 0 or a code of model.h, and tribikos_message() says why.
+! probabilities(outputs, rows), calibrated(outputs, rows). They must be contiguous. status is 0 or a code of model.h, and tribikos_message() says why.
 module tribikos
    use, intrinsic :: iso_c_binding
    implicit none
@@ -21,7 +21,7 @@ module tribikos
    type, bind(c) :: outputs_of_c
       type(c_ptr) :: logits = c_null_ptr, probabilities = c_null_ptr
       type(c_ptr) :: total_uncertainty = c_null_ptr, model_uncertainty = c_null_ptr, data_uncertainty = c_null_ptr
-      type(c_ptr) :: mean = c_null_ptr, std = c_null_ptr, model_std = c_null_ptr, data_std = c_null_ptr
+      type(c_ptr) :: mean = c_null_ptr, std = c_null_ptr, model_std = c_null_ptr, data_std = c_null_ptr, calibrated = c_null_ptr
    end type
    abstract interface
       function size_of(model) bind(c) result(n)
@@ -100,11 +100,11 @@ contains
    end subroutine
 
    subroutine tribikos_predict(model, x, status, logits, probabilities, total_uncertainty, model_uncertainty, &
-                               data_uncertainty, mean, std, model_std, data_std)
+                               data_uncertainty, mean, std, model_std, data_std, calibrated)
       type(tribikos_model), intent(in) :: model
       real(c_float), intent(in), target, contiguous :: x(:, :)
       integer, intent(out) :: status
-      real(c_float), intent(out), target, contiguous, optional :: logits(:, :, :), probabilities(:, :)
+      real(c_float), intent(out), target, contiguous, optional :: logits(:, :, :), probabilities(:, :), calibrated(:, :)
       real(c_double), intent(out), target, contiguous, dimension(:), optional :: total_uncertainty, &
          model_uncertainty, data_uncertainty, mean, std, model_std, data_std
       type(outputs_of_c) :: out
@@ -117,6 +117,7 @@ contains
       if (present(std)) out%std = c_loc(std)
       if (present(model_std)) out%model_std = c_loc(model_std)
       if (present(data_std)) out%data_std = c_loc(data_std)
+      if (present(calibrated)) out%calibrated = c_loc(calibrated)
       status = predict_c(model%handle, size(x, 2, c_size_t), c_loc(x), out)
    end subroutine
 

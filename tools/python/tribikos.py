@@ -20,7 +20,7 @@ NUMBERS = "mean", "std", "model_std", "data_std"
 
 
 class Outputs(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_void_p) for name in (*FLOATS, *DOUBLES, *NUMBERS)]
+    _fields_ = [(name, ctypes.c_void_p) for name in (*FLOATS, *DOUBLES, *NUMBERS, "calibrated")]
 
 
 def load():
@@ -31,7 +31,7 @@ def load():
         getattr(lib, f"trb_model_{name}").restype = ctypes.c_size_t
     for name in "message", "class_name", "input_name", "layers", "config":
         getattr(lib, f"trb_model_{name}").restype = ctypes.c_char_p
-    lib.trb_model_digest.restype = ctypes.c_uint64
+    lib.trb_model_digest.restype, lib.trb_model_temperature.restype = ctypes.c_uint64, ctypes.c_double
     return lib
 
 
@@ -57,6 +57,7 @@ class Model:
         self.inputs, self.heads, self.outputs = ask("inputs"), ask("heads"), ask("outputs_of_head")
         self.shape = ask("channels"), ask("height"), ask("width")
         self.is_regression, self.digest = bool(ask("is_regression")), ask("digest")
+        self.temperature = ask("temperature")  # of calibration; 0 if the file has none
         self.layers, self.config = ask("layers").decode(), ask("config").decode()
         self.class_names = self._names("class_name", self.outputs)
         self.input_names = self._names("input_name", self.inputs)
@@ -75,6 +76,8 @@ class Model:
         out = {"logits": np.empty((n, self.heads, self.outputs), np.float32)}
         if not self.is_regression:
             out["probabilities"] = np.empty((n, self.outputs), np.float32)
+        if self.temperature > 0:
+            out["calibrated"] = np.empty((n, self.outputs), np.float32)
         out.update({name: np.empty(n) for name in (NUMBERS if self.is_regression else DOUBLES)})
         places = Outputs(**{name: a.ctypes.data for name, a in out.items()})
         code = self.lib.trb_model_predict(self.handle, ctypes.c_size_t(n), x.ctypes.data_as(ctypes.c_void_p),
