@@ -15,7 +15,7 @@ trb_status trb__figures(trb_comm *world, const trb__models *models, const trb__s
     for (size_t slot = set->members ? 0 : models->M + 1; slot < trb__slots(models); slot++) {
         TRB_GO(trb__join_blocks(world, set, r[slot].sums, task->sums * sizeof *sums, sums));
         if (!leads) continue;
-        each[slot] = task->from(set->blocks, sums, set->n, set->bins);
+        each[slot] = r[slot].lost > 0 ? trb_metrics_unknown() : task->from(set->blocks, sums, set->n, set->bins);
         const bool follows = slot > models->M && set->members && trb__slot_heads(models, slot) == models->M;
         if (!follows) each[slot].fidelity_kl = NAN;
     }
@@ -46,9 +46,10 @@ trb_status trb__figures_by_row(trb_comm *world, const trb__models *models, const
     TRB_GO(trb_agree(world, st));
     for (size_t slot = set->members ? 0 : M + 1; slot < trb__slots(models); slot++) {
         TRB_GO(trb__join_rows(world, set, r[slot].row, sizeof *row, row));
-        if (leads) st = trb_adaptive_ece(set->n, row, set->bins, &each[slot].adaptive_ece);
+        if (leads && r[slot].lost == 0) st = trb_adaptive_ece(set->n, row, set->bins, &each[slot].adaptive_ece);
         for (size_t i = 0; slot == M && i < n; i++) ensemble[i] = row[i].total - row[i].data;
-        const bool compared = M > 1 && set->members && slot >= M && trb__slot_several(models, slot);
+        const bool compared = M > 1 && set->members && slot >= M && trb__slot_several(models, slot) && r[M].lost == 0 &&
+                              r[slot].lost == 0;
         if (compared && leads) each[slot].mu_ratio = each[slot].mu / each[M].mu;
         if (compared && slot > M && leads && st == TRB_OK) st = compare(set, row, ensemble, own, &each[slot]);
         TRB_GO(trb_agree(world, st));
@@ -93,7 +94,7 @@ trb_status trb__figures_of_ood(trb_comm *world, const trb__models *models, const
     for (size_t slot = members ? 0 : models->M + 1; slot < trb__slots(models); slot++) {
         TRB_GO(trb__join_rows(world, in, r_in[slot].row, sizeof *row_in, row_in));
         TRB_GO(trb__join_rows(world, out, r_out[slot].row, sizeof *row_out, row_out));
-        if (leads)
+        if (leads && r_in[slot].lost == 0 && r_out[slot].lost == 0)
             st = detect(in, row_in, out, row_out, trb__slot_several(models, slot), scores, &found[slot * TRB_SCORES]);
         TRB_GO(trb_agree(world, st));
     }
