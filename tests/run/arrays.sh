@@ -118,7 +118,7 @@ for what, v in ("images", far), ("rows", 1.6e9 + x / 7), ("whole numbers", 3_000
     np.save("x.npy", v), np.save("y.npy", y)
     same(f"{v.dtype}, {what}", f"{data_digest(v, y):016x}", "[x.npy, y.npy]", npy)
 np.save("y.npy", 5e8 + 0.3 * y)
-regression = "--data.task=regression", "--train.layers=[dense 2]"
+regression = "--data.task=regression", "--train.layers=[dense 2]", "--data.normalize=standard"
 for what, v in ("rows", 1.6e9 + x / 7), ("none of inputs", x):
     np.save("x.npy", v)
     same(f"targets far from zero, {what}", f"{data_digest(v, 5e8 + 0.3 * y, 'regression'):016x}", "[x.npy, y.npy]", npy, *regression)
