@@ -103,7 +103,7 @@ run: {dir: far}
 data: {format: npy, root: ., train: [far.npy, far-y.npy], test: [far-test.npy, far-test-y.npy]}
 members: {count: 2}
 students: [kd]
-student: {layers: [dense 8, relu, dense 3], epochs: 2, batch: 50}
+student: {layers: [dense 8, relu, dense 3], epochs: 2, batch: 60}
 END
 check "values far from zero: written" write --logits far-logits.npy --x far.npy --y far-y.npy \
     --test far-test-logits.npy far-test.npy far-test-y.npy far/cache

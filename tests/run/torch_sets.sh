@@ -112,7 +112,7 @@ run: {{dir: types{number}False}}
 data: {{format: hdf5, root: types{number}False, train: [train.h5]}}
 members: {{count: 2}}
 students: [kd]
-student: {{layers: [dense 3], epochs: 1, batch: 50}}
+student: {{layers: [dense 3], epochs: 1, batch: 60}}
 """)
     subprocess.run(["tribikos", "distill", "types.yaml"], check=True, stderr=subprocess.DEVNULL)
 
