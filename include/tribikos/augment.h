@@ -3,7 +3,9 @@
  * A recipe is a list of at most one item of each kind, in this order, which is also the order of application:
  *
  *   crop P     pads an image by P pixels of value 0 on each side and cuts out its original size at one of (2P+1)^2
- *              places, as torchvision's RandomCrop(padding = P) before normalisation
+ *              places, as torchvision's RandomCrop(padding = P) before normalisation. In a channel far from zero, from
+ *              which an offset is subtracted (schema.h), these pixels have the value of the offset, because 0 would be
+ *              far from all its values; so have those outside of an image that is moved
  *
  *   flip       mirrors left and right with probability 1/2
  *

@@ -13,10 +13,11 @@
 typedef struct {
     size_t classes; /* labels are below it */
     size_t rows;
-    size_t from;          /* labels in the files are larger by this */
-    uint64_t *n;          /* [classes] */
-    size_t seen;          /* classes that have rows */
-    size_t first, last;   /* the smallest and the largest label that occurs */
+    size_t from;        /* labels in the files are larger by this */
+    char *const *word;  /* [classes] the labels in the files, if they are words; else NULL. Borrowed from the schema */
+    uint64_t *n;        /* [classes] */
+    size_t seen;        /* classes that have rows */
+    size_t first, last; /* the smallest and the largest label that occurs */
     uint64_t least, most; /* rows of the rarest and of the most frequent label that occurs */
 } trb_label_counts;
 
@@ -25,6 +26,8 @@ typedef struct {
 trb_status trb_labels_count(const trb_data *d, size_t n, const int64_t *ids, size_t classes, trb_label_counts *out);
 void trb_label_counts_clear(trb_label_counts *c); /* Zeros allowed. */
 
+/** Add the label of class k as it is in the files: a number, or a word in quotes. */
+void trb_label_add(const trb_label_counts *c, size_t k, trb_text *text);
 /** Add the labels that occur, or those that do not occur, as they are in the files: "0 to 2, 255"; a long list ends in
  * "...". */
 void trb_labels_list(const trb_label_counts *c, bool occur, trb_text *text);

@@ -202,8 +202,8 @@ trb_status trb_data_normalize(trb_data *d, trb_normalize how, size_t n, const in
 trb_status trb_data_normalize_by(trb_data *d, size_t n_mean, const double *mean, size_t n_std, const double *std);
 
 /** Use the constants of another data set (a test set takes those of its training set).
- * TRB_ECONFIG if the sample shapes differ; for classes also if this set has more classes than the other, which has
- * labels. */
+ * Labels are not compared: a network may have outputs for classes of which its training set has no sample.
+ * TRB_ECONFIG if the sample shapes differ. */
 trb_status trb_data_normalize_as(trb_data *d, const trb_data *other);
 
 /** Rows `ids`, normalised. \param[in] ids [n], each in [0, N)  \param[out] x [n][C*H*W] */

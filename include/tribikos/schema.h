@@ -28,10 +28,15 @@
 
 #include "tribikos/status.h"
 
-/** The order of the sizes of an image in an array. AUTO decides by the sizes [N][a][b][c]: NCHW if a is 1, 3 or 4 and c
- * is not; NHWC if c is 1, 3 or 4, a is not, and only [a][b] looks like an image (sides within a factor of 3, b at least
- * twice c). If both a and c are 1, 3 or 4, or if none of them is although only [a][b] looks like an image, or if c is
- * but [b][c] looks like an image too, nothing is guessed: the array is refused. All else is NCHW. */
+/** The order of the sizes of an image in an array. AUTO decides by the sizes [N][a][b][c]; the first row that fits
+ * counts:
+ *
+ *   a is at most half of b and half of c                                    NCHW
+ *   c is at most half of a and half of b, a and b within a factor of 3      NHWC
+ *   c is at most half of a and half of b                                    refused
+ *   b = c > 1, a is another number, and c is not 1, 3 or 4                  NCHW
+ *   a = b, c is smaller, and a is not 1, 3 or 4                             NHWC
+ *   all else                                                                refused */
 typedef enum { TRB_AXES_AUTO, TRB_AXES_NCHW, TRB_AXES_NHWC } trb_axes;
 
 /** One input of a table (a column, or one word of a column of words), or one channel or column of an array. */

@@ -117,3 +117,12 @@ const char *trb_number_grouped(size_t n, char text[TRB_NUMBER_BYTES])
     *to = '\0';
     return text;
 }
+
+const char *trb_number_count(size_t n, const char *noun, char text[TRB_NUMBER_BYTES])
+{
+    const size_t length = strlen(noun);
+    const char *end = length > 1 ? noun + length - 2 : "";
+    const bool hisses = strcmp(end, "ch") == 0 || strcmp(end, "sh") == 0 || (end[0] != '\0' && strchr("sx", end[1]));
+    (void)snprintf(text, TRB_NUMBER_BYTES, "%zu %s%s", n, noun, n == 1 ? "" : hisses ? "es" : "s");
+    return text;
+}

@@ -11,6 +11,7 @@
 #include "tribikos/file.h"
 #include "tribikos/log.h"
 #include "tribikos/memory.h"
+#include "tribikos/number.h"
 #include "tribikos/text.h"
 #include "tribikos/tree.h"
 #include "tribikos/weights.h"
@@ -95,7 +96,8 @@ static trb_status show_network(const char *dir, const char *kind, const char *na
     } else if (st == TRB_OK) {
         const int n = value_in(info.config, "method", &method);
         const size_t members = followed_in(info.config);
-        if (members > 0) (void)snprintf(of, sizeof of, "%.*s of %zu members, ", n > 24 ? 24 : n, method, members);
+        if (members > 0)
+            (void)snprintf(of, sizeof of, "%.*s of %s, ", n > 24 ? 24 : n, method, TRB_COUNT(members, "member"));
         st = trb__show("  %-22s %s%zu parameters, [%.200s], by %.200s", name, of, trb_net_trained(net), info.layers,
                        info.blas);
     }
@@ -131,11 +133,11 @@ static trb_status show_cache(const char *dir)
     }
     TRB_TRY(st);
     const trb_cache_spec *s = trb_cache_spec_of(cache);
-    st = trb__show("cache: %s of %zu members, %zu samples, %zu %s, %zu outputs, %s; %zu shards, %s; by %.200s%s%.100s",
-                   trb_shard_kind_name(s->holds), s->M, s->N, s->V, s->V == 1 ? "view" : "views", s->K,
-                   trb_dtype_name(s->dtype), trb_cache_units(s), trb__size_text(bytes_in(path), size),
-                   trb_cache_blas(cache), trb_cache_processor(cache)[0] == '\0' ? "" : " on ",
-                   trb_cache_processor(cache));
+    st = trb__show("cache: %s of %s, %s, %s, %s, %s; %s, %s; by %.200s%s%.100s", trb_shard_kind_name(s->holds),
+                   TRB_COUNT(s->M, "member"), TRB_COUNT(s->N, "sample"), TRB_COUNT(s->V, "view"),
+                   TRB_COUNT(s->K, "output"), trb_dtype_name(s->dtype), TRB_COUNT(trb_cache_units(s), "shard"),
+                   trb__size_text(bytes_in(path), size), trb_cache_blas(cache),
+                   trb_cache_processor(cache)[0] == '\0' ? "" : " on ", trb_cache_processor(cache));
     for (size_t v = 1; st == TRB_OK && v < s->V; v++)
         st = trb__show("  view %-17zu [%s]%s", v, s->view[v].recipe, s->view[v].stored ? ", with inputs" : "");
     trb_cache_close(cache);
@@ -161,8 +163,8 @@ static trb_status show_report(const char *dir, const char *name)
             models += strncmp(key, "models.", 7) == 0 && strchr(key + 7, '.') == NULL;
         }
         const char *split = trb_tree_text(tree, "split"), *program = trb_tree_text(tree, "program");
-        st = trb__show("  %-22s %.0f samples (%s), %zu models, by %.*s", name[0] == '\0' ? "report.json" : name,
-                       trb_tree_number(tree, "samples"), split == NULL ? "?" : split, models,
+        st = trb__show("  %-22s %.0f samples (%s), %s, by %.*s", name[0] == '\0' ? "report.json" : name,
+                       trb_tree_number(tree, "samples"), split == NULL ? "?" : split, TRB_COUNT(models, "model"),
                        program == NULL ? 1 : (int)strcspn(program, "\n"), program == NULL ? "?" : program);
     }
     trb_tree_destroy(tree);
@@ -200,9 +202,9 @@ static trb_status show_config(const char *dir)
     if (c->n_students == 0) trb_text_add(&students, "none");
     st = trb_text_take(&students, &names);
     if (st == TRB_OK)
-        st = trb__show("configuration: %s, %zu members, students %s, seed %llu",
-                       c->data.task == TRB_TASK_REGRESSION ? "regression" : "classes", (size_t)c->members.count, names,
-                       (unsigned long long)c->run.seed);
+        st = trb__show("configuration: %s, %s, students %s, seed %llu",
+                       c->data.task == TRB_TASK_REGRESSION ? "regression" : "classes",
+                       TRB_COUNT((size_t)c->members.count, "member"), names, (unsigned long long)c->run.seed);
     trb_free(names);
     trb_config_destroy(c);
     return st;

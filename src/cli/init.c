@@ -96,12 +96,12 @@ static trb_status print_labels(trb_data *d)
     if (has_words(d)) {
         for (size_t k = 0; k < d->schema->n_classes; k++)
             trb_text_add(&list, "%s%s", k > 0 ? ", " : "", d->schema->class_name[k]);
-        (void)printf("  # %zu classes: %s\n", d->classes, trb_printable(text));
+        (void)printf("  # %s: %s\n", TRB_COUNT(d->classes, "class"), trb_printable(text));
         return TRB_OK;
     }
     TRB_TRY(trb_labels_count(d, d->n, NULL, d->classes, &counts));
     trb_labels_list(&counts, true, &list);
-    (void)printf("  # %zu classes, labels %s\n", counts.seen, text);
+    (void)printf("  # %s, labels %s\n", TRB_COUNT(counts.seen, "class"), text);
     if (counts.first > 0) (void)printf("  labels_from: %zu # the label of the first class\n", counts.first);
     d->classes -= counts.first;
     trb_label_counts_clear(&counts);
@@ -121,7 +121,7 @@ static trb_status print_config(const trb_data_files *files, trb_data *d)
     print_list(files->n_files, files->files);
     (void)printf("]\n  # %s samples of ", trb_number_grouped(d->n, samples));
     if (d->shape.h * d->shape.w == 1)
-        (void)printf("%zu inputs\n", d->shape.c);
+        (void)printf("%s\n", TRB_COUNT(d->shape.c, "input"));
     else
         (void)printf("%zu x %zu x %zu\n", d->shape.c, d->shape.h, d->shape.w);
     print_names(d->schema);
@@ -146,10 +146,9 @@ trb_status trb__command_init(const trb__arguments *a)
     trb_data_files files = {.root = "", .n_files = a->n_operands, .files = a->operand, .labels = TRB_LABELS_NEEDED};
     TRB_TRY(trb_data_guess(a->operand[0], &files.format));
     TRB_TRY(load(&files, &d));
-    const trb_status st =
-        d.n < 20
-            ? trb_fail(TRB_EINPUT, "%s: has %zu samples; at least 20 are needed to hold some out", a->operand[0], d.n)
-            : print_config(&files, &d);
+    const trb_status st = d.n < 20 ? trb_fail(TRB_EINPUT, "%s: has %s; at least 20 are needed to hold some out",
+                                              a->operand[0], TRB_COUNT(d.n, "sample"))
+                                   : print_config(&files, &d);
     trb_data_clear(&d);
     return st;
 }

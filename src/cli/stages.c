@@ -9,6 +9,7 @@
 
 #include "commands.h"
 #include "tribikos/blas.h"
+#include "tribikos/clock.h"
 #include "tribikos/file.h"
 #include "tribikos/hash.h"
 #include "tribikos/log.h"
@@ -220,10 +221,46 @@ static trb_status compare_programs(trb_comm *world)
     return trb_comm_same(world, digest, "the program");
 }
 
+enum { SAID_S = 2 }; /* seconds; shorter commands are not timed, as shorter work shows no progress */
+
+/* The name of a stage in the line of times; NULL for those that only look or tidy up. */
+static const char *name_of(trb_status (*stage)(trb_comm *world, const trb_config *c))
+{
+    static const struct {
+        trb_status (*stage)(trb_comm *world, const trb_config *c);
+        const char *name;
+    } names[] = {{trb_stage_check, "check"},
+                 {trb_stage_train, "train"},
+                 {trb_stage_cache, "cache"},
+                 {trb_stage_distill, "distill"},
+                 {trb__evaluate, "eval"}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (names[i].stage == stage) return names[i].name;
+    return NULL;
+}
+
 /* Whether the recorded failure has the text of this errno. */
 static bool is_because(int error)
 {
     return strstr(trb_fail_message(), strerror(error)) != NULL;
+}
+
+/* Run the stages of a command, and say how long each took if it is worth a line. The times are in no file of the run:
+ * its files are the same whenever and wherever they are made. */
+static trb_status run_stages(trb_comm *world, const trb_config *c, const trb__command *command)
+{
+    char line[256];
+    trb_text times = trb_text_in(line, sizeof line);
+    const double begun = trb_now_s();
+    for (size_t i = 0; i < TRB__STAGES && command->stage[i] != NULL; i++) {
+        const double start = trb_now_s();
+        TRB_TRY(command->stage[i](world, c));
+        const char *name = name_of(command->stage[i]);
+        if (name != NULL) trb_text_add(&times, "%s%s %.1f s", times.n > 0 ? ", " : "", name, trb_now_s() - start);
+    }
+    const double all = trb_now_s() - begun;
+    if (all >= SAID_S || trb_log_verbose()) trb_info("took %.1f s: %s", all, line);
+    return TRB_OK;
 }
 
 trb_status trb__command_together(trb_comm *world, const trb__arguments *a)
@@ -260,7 +297,7 @@ trb_status trb__command_together(trb_comm *world, const trb__arguments *a)
     if (st == TRB_EIO && !is_because(ENOSPC) && !is_because(EDQUOT) && !is_because(EIO)) st = TRB_ECONFIG;
     TRB_GO(trb_agree(world, st));
     TRB_GO(trb__name_report(world, c));
-    for (size_t i = 0; i < TRB__STAGES && a->command->stage[i] != NULL; i++) TRB_GO(a->command->stage[i](world, c));
+    TRB_GO(run_stages(world, c, a->command));
     TRB_GO(trb_agree(world, trb_comm_rank(world) == 0 ? trb__publish_config(c) : TRB_OK));
 done:
     trb_blas_close();

@@ -7,6 +7,7 @@
 
 #include "commands.h"
 #include "tribikos/memory.h"
+#include "tribikos/number.h"
 #include "tribikos/text.h"
 
 trb_status trb__show(const char *fmt, ...)
@@ -289,7 +290,7 @@ static void print_corruptions(const trb_report *r, const trb_config *c)
 
 void trb__print_report(const trb_report *r, const trb_config *c)
 {
-    (void)printf("\n%zu samples (%s)\n", r->samples, c->eval.split);
+    (void)printf("\n%s (%s)\n", TRB_COUNT(r->samples, "sample"), c->eval.split);
     print_models(r);
     (void)print_seeds(r, c); /* without memory there is no such table */
     print_errors(r);

@@ -22,6 +22,7 @@
 #include "tribikos/log.h"
 #include "tribikos/members.h"
 #include "tribikos/memory.h"
+#include "tribikos/number.h"
 #include "tribikos/tree.h"
 #include "tribikos/weights.h"
 
@@ -252,12 +253,13 @@ static trb_status verify_cache(const char *dir)
     const size_t units = trb_cache_units(spec);
     trb_status st = verify_shards(&t, cache);
     if (st == TRB_OK && t.bad == 0)
-        st = trb__show("%s: %zu shards of %zu members, %zu samples, %zu outputs%s: all good", dir, units, spec->M,
-                       spec->N, spec->K, trb_cache_labelled(spec) ? "" : ", no labels");
+        st = trb__show("%s: %s of %s, %s, %s%s: all good", dir, TRB_COUNT(units, "shard"), TRB_COUNT(spec->M, "member"),
+                       TRB_COUNT(spec->N, "sample"), TRB_COUNT(spec->K, "output"),
+                       trb_cache_labelled(spec) ? "" : ", no labels");
     else if (st == TRB_OK)
         st = trb_fail(TRB_EINTEGRITY,
-                      "%s: %zu of %zu shards are bad; write them anew (`tribikos cache`, or what wrote this cache)",
-                      dir, t.bad, units);
+                      "%s: %zu of %s %s bad; write them anew (`tribikos cache`, or what wrote this cache)", dir, t.bad,
+                      TRB_COUNT(units, "shard"), t.bad == 1 ? "is" : "are");
     trb_cache_close(cache);
     return st;
 }
@@ -350,8 +352,8 @@ static trb_status verify_run(const char *dir)
     TRB_GO(verify_sets(&t));
     TRB_GO(verify_reports(&t));
     if (t.bad == 0 && t.missing == 0)
-        st = trb__show("%s: %zu files of %zu members, %zu students, cache and reports: all good", dir, t.good,
-                       n_members, n_students);
+        st = trb__show("%s: %s of %s, %s, cache and reports: all good", dir, TRB_COUNT(t.good, "file"),
+                       TRB_COUNT(n_members, "member"), TRB_COUNT(n_students, "student"));
     else
         st = trb_fail(
             TRB_EINTEGRITY,

@@ -8,6 +8,7 @@
 #include "tribikos/log.h"
 #include "tribikos/loss.h"
 #include "tribikos/memory.h"
+#include "tribikos/number.h"
 
 /* In front of every message: the file, and the array in it. */
 #define PLACE "%s%s%s"
@@ -36,21 +37,22 @@ static bool usual(size_t channels)
     return channels == 1 || channels == 3 || channels == 4;
 }
 
-/* Whether [a][b][c] looks like rows, columns, channels: an image is seldom longer than three times its width, and
- * [b][c] does not look like one. */
-static bool channels_last(size_t a, size_t b, size_t c)
+/* Whether n channels are few beside the sides of their image. */
+static bool few(size_t n, size_t side, size_t other)
 {
-    return (a - 1) / 3 < b && (b - 1) / 3 < a && b / 2 >= c;
+    return n <= side / 2 && n <= other / 2;
 }
 
-/* The layout of images [N][a][b][c]; TRB_AXES_AUTO if their sizes do not tell. Sizes without any sign of channels last
- * are [C][H][W], as convolutions of this program have them. */
+/* The layout of images [N][a][b][c], by the table of trb_axes; TRB_AXES_AUTO if their sizes do not tell. Both readings
+ * have the same number of values, so a wrong guess would train without a word: in doubt there is none. Few channels
+ * first need no further sign, because [N][C][H][W] is this program's own order. */
 static trb_axes guess(size_t a, size_t b, size_t c)
 {
-    if (usual(a) && usual(c)) return TRB_AXES_AUTO;
-    if (usual(a)) return TRB_AXES_NCHW;
-    if (usual(c)) return channels_last(a, b, c) ? TRB_AXES_NHWC : TRB_AXES_AUTO;
-    return channels_last(a, b, c) ? TRB_AXES_AUTO : TRB_AXES_NCHW;
+    if (few(a, b, c)) return TRB_AXES_NCHW;
+    if (few(c, a, b)) return (a - 1) / 3 < b && (b - 1) / 3 < a ? TRB_AXES_NHWC : TRB_AXES_AUTO;
+    if (b == c && a != b && b > 1 && !usual(c)) return TRB_AXES_NCHW;
+    if (a == b && c < a && !usual(a)) return TRB_AXES_NHWC;
+    return TRB_AXES_AUTO;
 }
 
 static trb_status choose_layout(const trb_data_files *f, const trb__array *x, trb_axes *layout)
@@ -303,7 +305,10 @@ static trb_status read_label(const labelling *w, size_t i, int32_t *to)
     if (!(label >= 0.0) || label >= TRB_LOSS_K_MAX || label != floor(label))
         return trb_fail(TRB_EINPUT, PLACE ": label %g in row %zu, expected a whole number from 0 to %d%s", OF(w->y),
                         label, i, TRB_LOSS_K_MAX - 1,
-                        label != floor(label) ? "; for numbers to be predicted set `data.task: regression`" : "");
+                        label != floor(label) ? "; for numbers to be predicted set `data.task: regression`"
+                        : label == -1.0       ? "; store labels -1 and 1 as 0 and 1, (label + 1) / 2"
+                        : label < 0.0         ? "; number the classes from 0"
+                                              : "");
     *to = (int32_t)label;
     return TRB_OK;
 }
@@ -331,8 +336,9 @@ static trb_status check_labels(const trb__array *x, const trb__array *y, trb_tas
                         task == TRB_TASK_CLASSES ? "label" : "target",
                         task == TRB_TASK_CLASSES ? ", [N][1], or one-hot [N][classes]" : " or [N][1]", extent(y, text));
     if (y->dim[0] == x->dim[0]) return TRB_OK;
-    return trb_fail(TRB_EINPUT, PLACE ": %zu %s, but %zu samples in " PLACE, OF(y), y->dim[0],
-                    task == TRB_TASK_CLASSES ? "labels" : "targets", x->dim[0], OF(x));
+    return trb_fail(TRB_EINPUT, PLACE ": %s, but %s in " PLACE, OF(y),
+                    TRB_COUNT(y->dim[0], task == TRB_TASK_CLASSES ? "label" : "target"), TRB_COUNT(x->dim[0], "sample"),
+                    OF(x));
 }
 
 static trb_status read_labels(const trb_data_files *f, const trb__array *y, trb__samples *s)

@@ -16,6 +16,7 @@ static size_t row_at(const int64_t *ids, size_t i)
 trb_status trb_labels_count(const trb_data *d, size_t n, const int64_t *ids, size_t classes, trb_label_counts *out)
 {
     trb_label_counts c = {.classes = classes, .rows = n, .from = d->labels_from};
+    if (d->schema != NULL && d->schema->n_classes >= classes) c.word = d->schema->class_name;
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, classes, sizeof *c.n, &c.n));
     for (size_t i = 0; i < n; i++) c.n[d->label[row_at(ids, i)]]++;
     for (size_t k = 0; k < classes; k++) {
@@ -36,13 +37,21 @@ void trb_label_counts_clear(trb_label_counts *c)
     *c = (trb_label_counts){0};
 }
 
+void trb_label_add(const trb_label_counts *c, size_t k, trb_text *text)
+{
+    if (c->word != NULL)
+        trb_text_add(text, "`%.40s`", c->word[k]);
+    else
+        trb_text_add(text, "%zu", k + c->from);
+}
+
 void trb_labels_list(const trb_label_counts *c, bool occur, trb_text *text)
 {
     enum { RUNS_MOST = 8 };
     size_t runs = 0;
     for (size_t k = 0; k < c->classes;) {
         size_t end = k;
-        while (end < c->classes && (c->n[end] > 0) == occur) end++;
+        while (end < c->classes && (c->n[end] > 0) == occur && (c->word == NULL || end == k)) end++;
         if (end == k) {
             k++;
             continue;
@@ -51,7 +60,8 @@ void trb_labels_list(const trb_label_counts *c, bool occur, trb_text *text)
             trb_text_add(text, ", ...");
             return;
         }
-        trb_text_add(text, "%s%zu", runs > 1 ? ", " : "", k + c->from);
+        trb_text_add(text, "%s", runs > 1 ? ", " : "");
+        trb_label_add(c, k, text);
         if (end > k + 1) trb_text_add(text, "%s%zu", end > k + 2 ? " to " : ", ", end - 1 + c->from);
         k = end;
     }

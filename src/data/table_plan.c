@@ -3,6 +3,7 @@
  * target's column, or have the inputs alone. */
 #include "table.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -153,9 +154,15 @@ trb_status trb__refuse_number(const trb__cursor *c, const trb__match *p, bool fi
 trb_status trb__refuse_label(const trb__cursor *c, const trb__match *p)
 {
     char got[48], column[80];
-    return trb_fail(TRB_EINPUT, "%s:%zu: column %s: expected a label, a whole number from 0 to %d, got %s", c->of->path,
-                    c->line, trb__column_shown(&p->names, c->column, column), TRB_LOSS_K_MAX - 1,
-                    trb__field_shown(&c->field, got));
+    double value = 0.0;
+    trb__cursor copy = *c;
+    const char *way = !trb__field_number(&copy, &value)  ? ""
+                      : value < 0.0                      ? "; write labels -1 and 1 as 0 and 1, or all labels as words"
+                      : fabs(value - floor(value)) > 0.0 ? "; for numbers to be predicted set `data.task: regression`"
+                                                         : "";
+    return trb_fail(TRB_EINPUT, "%s:%zu: column %s: expected a label, a whole number from 0 to %d, got %s%s",
+                    c->of->path, c->line, trb__column_shown(&p->names, c->column, column), TRB_LOSS_K_MAX - 1,
+                    trb__field_shown(&c->field, got), way);
 }
 
 trb_status trb__refuse_missing(const trb__cursor *c, const trb__match *p, trb_missing how)

@@ -3,6 +3,7 @@
 
 #include "array.h"
 #include "tribikos/memory.h"
+#include "tribikos/number.h"
 
 static bool ends_in(const char *name, const char *end)
 {
@@ -57,12 +58,11 @@ trb_status trb__data_units(const trb_data_files *f, size_t *width, size_t *n_uni
     if (f->n_files % *width != 0)
         return trb_fail(
             TRB_ECONFIG,
-            "data: expected pairs of files, samples and labels, got %zu file%s; a list is written [samples, labels]",
-            f->n_files, f->n_files == 1 ? "" : "s");
+            "data: expected pairs of files, samples and labels, got %s; a list is written [samples, labels]",
+            TRB_COUNT(f->n_files, "file"));
     if (f->n_rows == 0 || f->n_rows == f->n_files) return TRB_OK;
-    return trb_fail(TRB_ECONFIG,
-                    "data: %zu tables, but %zu files that list rows of them; expected one a table, or none", f->n_files,
-                    f->n_rows);
+    return trb_fail(TRB_ECONFIG, "data: %s, but %s that %s rows of them; expected one a table, or none",
+                    TRB_COUNT(f->n_files, "table"), TRB_COUNT(f->n_rows, "file"), f->n_rows == 1 ? "lists" : "list");
 }
 
 trb_status trb__unit_open(const trb_data_files *f, size_t width, size_t i, trb__unit *u)

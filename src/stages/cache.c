@@ -19,6 +19,7 @@
 #include "tribikos/log.h"
 #include "tribikos/machine.h"
 #include "tribikos/memory.h"
+#include "tribikos/number.h"
 #include "tribikos/stop.h"
 #include "outlook.h"
 #include "units.h"
@@ -412,8 +413,8 @@ trb_status trb__common_outputs(const trb_config *c, const trb_data *data, size_t
         const size_t mine = trb_net_outputs(net);
         trb_net_destroy(net);
         if (m > 0 && mine != *K)
-            return trb_fail(TRB_ECONFIG, "member %zu has %zu outputs, member 0 has %zu; all must have the same", m,
-                            mine, *K);
+            return trb_fail(TRB_ECONFIG, "member %zu has %s, member 0 has %zu; all must have the same", m,
+                            TRB_COUNT(mine, "output"), *K);
         *K = mine;
     }
     if (c->cache.holds == TRB_SHARD_STATISTICS && *K < 2)

@@ -46,6 +46,9 @@ static trb_status check_sets(trb_comm *world, const trb_config *c, const trb__da
     trb__dataset test = {0};
     const bool tests = strcmp(c->eval.split, "test") == 0;
     trb_status st = tests ? trb__dataset_load_test(world, c, s, &test) : TRB_OK;
+    size_t K = 0;
+    if (st == TRB_OK && tests) st = trb_agree(world, trb__common_outputs(c, &s->data, &K));
+    if (st == TRB_OK && tests) st = trb_agree(world, trb__labels_check_reported("data.test", &s->data, &test.data, K));
     if (st == TRB_OK) st = trb_agree(world, trb__corruptions_check(c, tests ? &test.data : &s->data));
     if (st == TRB_OK && replaces && trb_comm_rank(world) == 0)
         st = trb__report_expect(c, tests ? test.data.digest : s->data.digest);

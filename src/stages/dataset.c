@@ -11,6 +11,7 @@
 #include "tribikos/loss.h"
 #include "tribikos/members.h"
 #include "tribikos/memory.h"
+#include "tribikos/number.h"
 
 /* The files of the training set, or of the test set. */
 static trb_data_files files_of(const trb_config *c, bool test, trb_labels labels)
@@ -127,20 +128,31 @@ trb_status trb__dataset_load_test(trb_comm *world, const trb_config *c, const tr
     return st;
 }
 
+/* Say that a network has more outputs than there are classes. */
+static void warn_of_outputs(const trb_data *data, size_t K)
+{
+    char has[64];
+    const size_t more = K - data->classes;
+    if (data->schema != NULL && data->schema->n_classes > 0)
+        (void)snprintf(has, sizeof has, "%s", TRB_COUNT(data->classes, "class"));
+    else
+        (void)snprintf(has, sizeof has, "labels up to %zu", data->classes - 1 + data->labels_from);
+    trb_warn_once("layers end in %s, but the data set has %s: %s %s no sample, and %s only to be small",
+                  TRB_COUNT(K, "output"), has, TRB_COUNT(more, "output"), more == 1 ? "has" : "have",
+                  more == 1 ? "learns" : "learn");
+}
+
 /* Check the number of outputs: one for each class, or mean and log variance. */
 static trb_status check_outputs(const trb_net *net, const trb_data *data)
 {
     const size_t K = trb_net_outputs(net);
     if (data->task == TRB_TASK_REGRESSION && K != 2)
-        return trb_fail(TRB_ECONFIG, "layers end in %zu outputs; regression needs `dense 2` (mean, log variance)", K);
+        return trb_fail(TRB_ECONFIG, "layers end in %s; regression needs `dense 2` (mean, log variance)",
+                        TRB_COUNT(K, "output"));
     if (data->task == TRB_TASK_CLASSES && K < data->classes) return trb__labels_refuse(data, K);
     if (K > TRB_LOSS_K_MAX)
         return trb_fail(TRB_ECONFIG, "layers end in %zu outputs; at most %d are supported", K, TRB_LOSS_K_MAX);
-    if (data->task == TRB_TASK_CLASSES && data->label != NULL && K > data->classes)
-        trb_warn_once(
-            "layers end in %zu outputs, but the data set has labels up to %zu: %zu outputs have no sample, and "
-            "learn only to be small",
-            K, data->classes - 1 + data->labels_from, K - data->classes);
+    if (data->task == TRB_TASK_CLASSES && data->label != NULL && K > data->classes) warn_of_outputs(data, K);
     return TRB_OK;
 }
 
@@ -287,9 +299,9 @@ trb_status trb__run_cache_open(trb_comm *world, const trb_config *c, const trb_d
     if (st == TRB_OK) st = trb_cache_expect_data(found, data);
     if (st == TRB_OK && trb_cache_spec_of(found)->M != c->members.count)
         st = trb_fail(TRB_EINTEGRITY,
-                      "%s holds %zu members, members.count is %zu; set it back, or write the cache of these members "
+                      "%s holds %s, members.count is %zu; set it back, or write the cache of these members "
                       "(`tribikos cache` keeps the shards that are there)",
-                      trb_cache_dir(found), trb_cache_spec_of(found)->M, (size_t)c->members.count);
+                      trb_cache_dir(found), TRB_COUNT(trb_cache_spec_of(found)->M, "member"), (size_t)c->members.count);
     if (st == TRB_OK) st = trb_cache_expect_holds(found, c->cache.holds);
     if (st == TRB_OK) st = trb__views(c, data, &view);
     if (st == TRB_OK) st = trb_cache_expect_views(found, c->cache.views, view);

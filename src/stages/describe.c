@@ -73,7 +73,7 @@ static void add_shape(const trb_data *d, trb_text *t)
 {
     const char *type = trb_dtype_name(d->type);
     if (is_table(d))
-        trb_text_add(t, "%zu %s input%s", d->shape.c, type, d->shape.c == 1 ? "" : "s");
+        trb_text_add(t, "%zu %s %s", d->shape.c, type, d->shape.c == 1 ? "input" : "inputs");
     else
         trb_text_add(t, "%zu x %zu x %zu %s%s", d->shape.c, d->shape.h, d->shape.w, type,
                      d->schema != NULL && d->schema->layout == TRB_AXES_NHWC ? " (read as [N][H][W][C])" : "");
@@ -82,7 +82,7 @@ static void add_shape(const trb_data *d, trb_text *t)
 
 static void add_classes(const trb_label_counts *n, const char *column, trb_text *t)
 {
-    trb_text_add(t, ", %zu class%s", n->seen, n->seen == 1 ? "" : "es");
+    trb_text_add(t, ", %s", TRB_COUNT(n->seen, "class"));
     if (column != NULL) trb_text_add(t, " of `%s`", column);
     trb_text_add(t, " (");
     if (n->seen < n->last + 1) {
@@ -135,10 +135,10 @@ static void say_line(const facts *f)
     if (f->set->format == TRB_FORMAT_TABLE && d->schema != NULL)
         trb_text_add(&t, ", header: %s", d->schema->header ? "names the columns" : "none");
     if (f->constant > 0) trb_text_add(&t, ", %zu of %zu inputs constant", f->constant, d->shape.c);
-    if (d->n_missing > 0) trb_text_add(&t, ", %zu missing value%s filled", d->n_missing, d->n_missing == 1 ? "" : "s");
+    if (d->n_missing > 0) trb_text_add(&t, ", %s filled", TRB_COUNT(d->n_missing, "missing value"));
     if (f->held > 0) trb_text_add(&t, ", %s held out", trb_number_grouped(f->held, number));
     if (f->copies > 0 && !many_copies(f))
-        trb_text_add(&t, ", %zu %sof them also in the training %s", f->copies, f->held > 0 ? "" : "rows ",
+        trb_text_add(&t, ", %s of them also in the training %s", TRB_COUNT(f->copies, f->held > 0 ? "sample" : "row"),
                      f->held > 0 ? "part" : "set");
     trb_info("%s", line);
 }
@@ -146,9 +146,11 @@ static void say_line(const facts *f)
 /* A set to be reported on, all of whose samples have one label. */
 static void warn_of_one_class(const facts *f)
 {
-    if (f->set->parts == NULL && f->labels.seen == 1)
-        trb_warn("%s: all samples have label %zu; figures from them say nothing of other classes", f->set->name,
-                 f->labels.first + f->labels.from);
+    char name[64];
+    trb_text label = trb_text_in(name, sizeof name);
+    if (f->set->parts != NULL || f->labels.seen != 1) return;
+    trb_label_add(&f->labels, f->labels.first, &label);
+    trb_warn("%s: all samples have label %s; figures from them say nothing of other classes", f->set->name, name);
 }
 
 static void warn_of_copies(const facts *f)

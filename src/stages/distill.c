@@ -19,6 +19,7 @@
 #include "tribikos/log.h"
 #include "tribikos/loss.h"
 #include "tribikos/memory.h"
+#include "tribikos/number.h"
 #include "tribikos/stop.h"
 
 /* A student's teachers: the cached values of the rows of each step. In a grid, a rank reads the logits of its column's
@@ -293,7 +294,7 @@ static trb_status second_phase(student *d, trb__fit *fit)
     fit->loss = loss_of_each;
     fit->phase = 2;
     fit->network = &d->many;
-    (void)snprintf(d->label, sizeof d->label, "student %s, %zu heads", d->o->name, d->spec->M);
+    (void)snprintf(d->label, sizeof d->label, "student %s, %s", d->o->name, TRB_COUNT(d->spec->M, "head"));
     TRB_TRY(trb_agree(d->grid.world, begin_heads(d)));
     TRB_TRY(trb__fit_run(fit));
     return trb__network_join(&d->many, &d->grid);
@@ -423,7 +424,8 @@ trb_status trb__student_check(const trb_config *c, size_t index, const trb__data
     trb_net_destroy(behind);
     trb_net_destroy(net);
     TRB_TRY(st);
-    if (outputs != K) return trb_fail(TRB_ECONFIG, "%s has %zu outputs, the members have %zu", who, outputs, K);
+    if (outputs != K)
+        return trb_fail(TRB_ECONFIG, "%s has %s, the members have %zu", who, TRB_COUNT(outputs, "output"), K);
     if (method->dirichlet != TRB_DIRICHLET_NONE && K < 2)
         return trb_fail(TRB_ECONFIG, "%s: method %s fits a distribution over 2 or more classes, got %zu output", who,
                         method->name, K);

@@ -1,11 +1,14 @@
 /* The stage that evaluates: loads sets and models, walks over the sets, computes figures, writes the report. */
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "eval.h"
+#include "labels.h"
 #include "report.h"
 #include "tribikos/memory.h"
+#include "tribikos/number.h"
 #include "tribikos/text.h"
 
 /* What is evaluated, and the results. */
@@ -130,10 +133,9 @@ static trb_status load_models(trb_comm *world, evaluation *e)
     st = trb_identity_followed(c->members.count, digest, &followed);
     if (st == TRB_OK) st = trb__models_load(c, &e->train.data, weights ? digest : NULL, followed, models);
     /* The training set need not have labels, so networks may know fewer classes than the rows that are reported. */
-    if (st == TRB_OK && e->set.data->classes > models->K)
-        st = trb_fail(TRB_ECONFIG, "%s has labels %zu to %zu, the networks have %zu outputs",
-                      e->set.data == &e->test.data ? "data.test" : "data.train", e->set.data->labels_from,
-                      e->set.data->labels_from + e->set.data->classes - 1, models->K);
+    if (st == TRB_OK)
+        st = trb__labels_check_reported(e->set.data == &e->test.data ? "data.test" : "data.train", &e->train.data,
+                                        e->set.data, models->K);
     TRB_GO(trb_agree(world, st));
     st = trb_comm_same(world, models->students_digest, "the students' weights");
 done:
@@ -143,6 +145,28 @@ done:
 }
 
 /* ---- the walks */
+
+/* Say whose figures on a set are unknown, because there are predictions that are not finite. */
+static void warn_of_lost(const evaluation *e, const trb__set *set, const trb__result *r)
+{
+    const size_t M = e->models.M;
+    char room[256];
+    trb_text names = trb_text_in(room, sizeof room);
+    const trb__result *most = NULL;
+    for (size_t slot = 0; slot < trb__slots(&e->models); slot++) {
+        if (r[slot].lost == 0) continue;
+        if (slot < M) trb_text_add(&names, "%smember %zu", names.n > 0 ? ", " : "", slot);
+        if (slot >= M)
+            trb_text_add(&names, "%s%s", names.n > 0 ? ", " : "",
+                         slot == M ? "ensemble" : e->c->student[slot - M - 1].name);
+        if (most == NULL || r[slot].lost > most->lost) most = &r[slot];
+    }
+    if (most != NULL)
+        trb_warn("%s: predictions of up to %zu of %s are not finite, the first for sample %" PRId64
+                 ", counted from 0; the figures of these models on this set are null (%s). Look at the inputs of these "
+                 "samples",
+                 set->name, most->lost, TRB_COUNT(set->n, "sample"), most->first_lost, room);
+}
 
 /* Evaluate the corrupted copies one after another, and keep only their figures. Collective over world; the status is
  * agreed. */
@@ -160,6 +184,7 @@ static trb_status walk_corrupted(trb_comm *world, evaluation *e, trb_progress *p
         (void)snprintf(set.name, sizeof set.name, "%s %u", trb_corrupt_name(set.corrupt), set.strength);
         st = trb_agree(world, st);
         if (st == TRB_OK) st = trb__walk(world, &e->models, &set, e->task, progress, &r);
+        if (st == TRB_OK) warn_of_lost(e, &set, r);
         if (st == TRB_OK) st = trb__figures(world, &e->models, &set, e->task, r, e->corrupted + i * slots);
         if (st == TRB_OK) st = trb__correlate(world, &e->models, &set, r, e->corrupted + i * slots);
         trb__results_free(&e->models, r);
@@ -223,6 +248,9 @@ done:
     if (e->holds) TRB_TRY(trb__walk(world, models, &e->held, e->task, &progress, &e->r_held));
     for (size_t i = 0; i < c->eval.n_ood; i++)
         TRB_TRY(trb__walk(world, models, &e->ood[i], e->task, &progress, &e->r_ood[i]));
+    warn_of_lost(e, &e->set, e->r);
+    if (e->holds) warn_of_lost(e, &e->held, e->r_held);
+    for (size_t i = 0; i < c->eval.n_ood; i++) warn_of_lost(e, &e->ood[i], e->r_ood[i]);
     TRB_TRY(walk_corrupted(world, e, &progress));
     trb_progress_end(&progress, "");
     return judge(world, e);

@@ -65,6 +65,10 @@ typedef struct {
     float *kept;          /* [rows][width of the task] predictions: log p, or Gaussians */
     trb_row_figures *row; /* [rows] */
     int64_t *by_class;    /* [K][bins] sums over all rows, see trb_classwise_ece() */
+    /* After the walk, the same on every rank: how many rows of the set have a prediction that is not finite, and the
+     * first of them as a sample's id. Their predictions and row figures are NaN, and so are sums of their blocks. */
+    size_t lost;
+    int64_t first_lost;
 } trb__result;
 
 /** A row's prediction set. */
@@ -77,9 +81,11 @@ typedef struct {
 typedef struct {
     size_t sums; /* numbers for each block */
     size_t (*width)(size_t heads, size_t K);
-    /** Results of one slot on this rank's block `i`. \param[in] z [rows][heads][K] */
-    trb_status (*block)(const trb__set *set, trb_predict *predict, size_t i, size_t heads, size_t K, const float *z,
-                        const trb__result *r);
+    /** Results of one slot on this rank's rows [at, at + rows), which are in one block.
+     * \param[in] z  [rows][heads][K]   \param[in] r  where their results go; NULL for what is not wanted
+     * \return TRB_OK; TRB_ENUM if there is a prediction that is not finite; TRB_ENOMEM */
+    trb_status (*block)(const trb__set *set, trb_predict *predict, size_t at, size_t rows, size_t heads, size_t K,
+                        const float *z, const trb__result *r);
     /** How far a student's heads are from the members that they follow; NULL if the task has no such figure.
      * \param[in] members,z  [rows][M][K] */
     void (*follow)(const trb__set *set, size_t i, size_t M, size_t K, const float *members, const float *z,
@@ -131,7 +137,9 @@ trb_status trb__corruptions_check(const trb_config *c, const trb_data *data);
 
 /* ---- eval_walk.c */
 
-/** Evaluate all models on all rows of a set, each rank on its own. Collective over world; the status is agreed.
+/** Evaluate all models on all rows of a set, each rank on its own. A row whose prediction is not finite is counted, not
+ * refused: the models that have one lose their figures on this set, and nothing else. Collective over world; the status
+ * is agreed.
  * \param[in,out] progress  its `done` counts this rank's blocks of all walks
  * \param[out] r  [slots], released with trb__results_free(), after a failure too */
 trb_status trb__walk(trb_comm *world, trb__models *models, const trb__set *set, const trb__eval_task *task,
@@ -149,7 +157,8 @@ trb_status trb__measure(trb_comm *world, const trb__set *set, size_t n, const tr
 
 /* ---- eval_figures.c; eval_classes.c and eval_gaussians.c have the functions of a task each */
 
-/** The figures of every slot from its sums, at rank 0. Collective over world; the status is agreed.
+/** The figures of every slot from its sums, at rank 0; unknown for a slot that has lost rows. Collective over world;
+ * the status is agreed.
  * \param[out] each  [slots] */
 trb_status trb__figures(trb_comm *world, const trb__models *models, const trb__set *set, const trb__eval_task *task,
                         const trb__result *r, trb_metrics *each);

@@ -148,6 +148,7 @@ trb_status trb__calibrate(trb_comm *world, const trb_config *c, const trb__model
 {
     const size_t M = models->M, slots = trb__slots(models);
     const bool members = held->members && set->members && M > 0;
+    bool whole = true; /* no member has lost rows */
     room at = {0};
     char names[256];
     trb_text without = trb_text_in(names, sizeof names);
@@ -155,6 +156,10 @@ trb_status trb__calibrate(trb_comm *world, const trb_config *c, const trb__model
     for (size_t slot = members ? 0 : M + 1; st == TRB_OK && slot < slots; slot++) {
         double T = 1.0;
         bool open = false;
+        if (r_held[slot].lost > 0 || r[slot].lost > 0) {
+            whole = whole && slot >= M;
+            continue;
+        }
         trb_comm_phase("calibrating, models", slot + 1);
         st = temperature_of(world, &at, models, slot, held, r_held[slot].kept, &T, &open);
         if (st == TRB_OK && !open) st = calibrate(world, set, models->K, r[slot].kept, T, &each[slot]);
@@ -168,7 +173,8 @@ trb_status trb__calibrate(trb_comm *world, const trb_config *c, const trb__model
             "(data.validation)",
             held->n, held->n == 1 ? "" : "s", held->n == 1 ? "s" : "", names);
     if (st == TRB_OK && members) {
-        st = windows(world, &at, models, held, r_held, set, r, nll);
+        if (whole) st = windows(world, &at, models, held, r_held, set, r, nll);
+        for (size_t m = 1; !whole && m < M; m++) nll[m] = NAN;
         nll[0] = 0.0;
         for (size_t m = 0; m < M; m++) nll[0] += each[m].calibrated_nll / (double)M;
         nll[M - 1] = each[M].calibrated_nll; /* also if M is 1: then the ensemble is the member */

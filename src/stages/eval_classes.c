@@ -3,16 +3,11 @@
 
 #include "eval.h"
 
-static trb_status block(const trb__set *set, trb_predict *predict, size_t i, size_t heads, size_t K, const float *z,
-                        const trb__result *r)
+static trb_status block(const trb__set *set, trb_predict *predict, size_t at, size_t rows, size_t heads, size_t K,
+                        const float *z, const trb__result *r)
 {
-    const size_t at = i * set->batch;
-    const trb_metrics_out out = {.sums = r->sums == NULL ? NULL : r->sums + i * TRB_METRIC_SUMS,
-                                 .log_p = r->kept == NULL ? NULL : r->kept + at * K,
-                                 .row = r->row == NULL ? NULL : r->row + at,
-                                 .by_class = r->by_class};
-    return trb_metrics_block(predict, trb__set_rows(set, i), heads, K, z, set->alien ? NULL : set->label + at,
-                             set->bins, &out);
+    const trb_metrics_out out = {.sums = r->sums, .log_p = r->kept, .row = r->row, .by_class = r->by_class};
+    return trb_metrics_block(predict, rows, heads, K, z, set->alien ? NULL : set->label + at, set->bins, &out);
 }
 
 static void follow(const trb__set *set, size_t i, size_t M, size_t K, const float *members, const float *z,

@@ -48,6 +48,7 @@ trb_status trb__conformal(trb_comm *world, const trb__models *models, const trb_
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, leads ? set->n : 0, sizeof *all, &all);
     TRB_GO(trb_agree(world, st));
     for (size_t slot = members ? 0 : models->M + 1; slot < trb__slots(models); slot++) {
+        if (r_held[slot].lost > 0 || r[slot].lost > 0) continue;
         TRB_GO(threshold(world, task, held, models->K, &r_held[slot], score, scores, &q));
         TRB_GO(cover(world, task, set, models->K, &r[slot], q, mine, all, &each[slot]));
     }

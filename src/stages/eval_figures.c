@@ -16,7 +16,7 @@ trb_status trb__figures(trb_comm *world, const trb__models *models, const trb__s
     for (size_t slot = set->members ? 0 : models->M + 1; slot < trb__slots(models); slot++) {
         TRB_GO(trb__join_blocks(world, set, r[slot].sums, task->sums * sizeof *sums, sums));
         if (!leads) continue;
-        each[slot] = task->from(set->blocks, sums, set->n, set->bins);
+        each[slot] = r[slot].lost > 0 ? trb_metrics_unknown() : task->from(set->blocks, sums, set->n, set->bins);
         const bool follows = slot > models->M && set->members && trb__slot_heads(models, slot) == models->M;
         if (!follows) each[slot].fidelity_kl = NAN;
     }
@@ -78,8 +78,9 @@ trb_status trb__figures_by_row(trb_comm *world, const trb__models *models, const
     for (size_t slot = set->members ? 0 : M + 1; slot < trb__slots(models); slot++) {
         const bool several = trb__slot_several(models, slot);
         TRB_GO(trb__join_rows(world, set, r[slot].row, sizeof *row, row));
-        if (leads && M > 1 && set->members && slot >= M && several) each[slot].mu_ratio = each[slot].mu / each[M].mu;
-        if (leads) st = judge_slot(set, row, several, room, &each[slot]);
+        const bool compares = M > 1 && set->members && slot >= M && several && r[M].lost == 0;
+        if (leads && r[slot].lost == 0 && compares) each[slot].mu_ratio = each[slot].mu / each[M].mu;
+        if (leads && r[slot].lost == 0) st = judge_slot(set, row, several, room, &each[slot]);
         TRB_GO(trb_agree(world, st));
     }
 done:
@@ -97,7 +98,7 @@ trb_status trb__figures_by_class(trb_comm *world, const trb__models *models, con
     trb_status st = trb_agree(world, trb_alloc(TRB_MEM_OTHER, leads ? P * n : 0, sizeof *all, &all));
     for (size_t slot = set->members ? 0 : models->M + 1; st == TRB_OK && slot < trb__slots(models); slot++) {
         st = trb_comm_gather(world, r[slot].by_class, n, sizeof *all, all);
-        if (!leads || st != TRB_OK) continue;
+        if (!leads || st != TRB_OK || r[slot].lost > 0) continue;
         for (size_t i = n; i < P * n; i++) all[i % n] += all[i];
         each[slot].classwise_ece = trb_classwise_ece(set->n, models->K, set->bins, all);
     }
@@ -122,7 +123,7 @@ trb_status trb__correlate(trb_comm *world, const trb__models *models, const trb_
         TRB_GO(trb__join_rows(world, set, r[slot].row, sizeof *row, row));
         double *to = slot == M ? ensemble : own;
         for (size_t i = 0; i < n; i++) to[i] = score_of(&row[i], TRB_SCORE_MODEL);
-        if (leads && slot > M) {
+        if (leads && slot > M && r[M].lost == 0 && r[slot].lost == 0) {
             each[slot].mu_pearson = trb_pearson(n, own, ensemble);
             st = trb_spearman(n, own, ensemble, &each[slot].mu_spearman);
         }
@@ -163,7 +164,7 @@ trb_status trb__figures_of_ood(trb_comm *world, const trb__models *models, const
     for (size_t slot = members ? 0 : models->M + 1; slot < trb__slots(models); slot++) {
         TRB_GO(trb__join_rows(world, in, r_in[slot].row, sizeof *row_in, row_in));
         TRB_GO(trb__join_rows(world, out, r_out[slot].row, sizeof *row_out, row_out));
-        if (leads)
+        if (leads && r_in[slot].lost == 0 && r_out[slot].lost == 0)
             st = detect(in, row_in, out, row_out, trb__slot_several(models, slot), scores, &found[slot * TRB_SCORES]);
         TRB_GO(trb_agree(world, st));
     }

@@ -4,20 +4,17 @@
 #include "eval.h"
 #include "tribikos/metrics_gaussian.h"
 
-static trb_status block(const trb__set *set, trb_predict *predict, size_t i, size_t heads, size_t K, const float *z,
-                        const trb__result *r)
+static trb_status block(const trb__set *set, trb_predict *predict, size_t at, size_t rows, size_t heads, size_t K,
+                        const float *z, const trb__result *r)
 {
-    const size_t at = i * set->batch, rows = trb__set_rows(set, i);
     double unused[TRB_METRIC_GAUSSIAN_SUMS], mean;
     (void)predict;
     TRB_TRY(trb_metrics_gaussian_block(rows, heads, z, set->target + at, set->data->target_mean,
-                                       set->data->target_scale,
-                                       r->sums == NULL ? unused : r->sums + i * TRB_METRIC_GAUSSIAN_SUMS,
-                                       r->kept == NULL ? NULL : r->kept + at * heads * K));
+                                       set->data->target_scale, r->sums == NULL ? unused : r->sums, r->kept));
     for (size_t b = 0; r->row != NULL && b < rows; b++) {
-        r->row[at + b] = trb_gaussian_figures(heads, z + b * heads * K, set->data->target_scale, &mean);
+        r->row[b] = trb_gaussian_figures(heads, z + b * heads * K, set->data->target_scale, &mean);
         const double error = set->data->target_mean + set->data->target_scale * mean - (double)set->target[at + b];
-        r->row[at + b].loss = error * error;
+        r->row[b].loss = error * error;
     }
     return TRB_OK;
 }

@@ -6,6 +6,7 @@
 #include "tribikos/hash.h"
 #include "tribikos/members.h"
 #include "tribikos/memory.h"
+#include "tribikos/number.h"
 
 /* Check that a loaded network fits the data set and the other models, and create its workspace. */
 static trb_status prepare(const char *path, size_t rows, size_t K, const trb_data *data, trb__loaded *m)
@@ -17,13 +18,14 @@ static trb_status prepare(const char *path, size_t rows, size_t K, const trb_dat
         return trb_fail(TRB_EINTEGRITY, "%s takes samples of %zu x %zu x %zu, the data set has %zu x %zu x %zu", path,
                         is.c, is.h, is.w, asked.c, asked.h, asked.w);
     if (data->task == TRB_TASK_REGRESSION && trb_net_outputs(m->net) != 2)
-        return trb_fail(TRB_EINTEGRITY, "%s has %zu outputs, regression has 2 (mean, log variance)", path,
-                        trb_net_outputs(m->net));
+        return trb_fail(TRB_EINTEGRITY, "%s has %s, regression has 2 (mean, log variance)", path,
+                        TRB_COUNT(trb_net_outputs(m->net), "output"));
     if (trb_net_outputs(m->net) < data->classes)
-        return trb_fail(TRB_EINTEGRITY, "%s has %zu outputs, the data set has labels 0 to %zu", path,
-                        trb_net_outputs(m->net), data->classes - 1);
+        return trb_fail(TRB_EINTEGRITY, "%s has %s, the data set has labels 0 to %zu", path,
+                        TRB_COUNT(trb_net_outputs(m->net), "output"), data->classes - 1);
     if (K != 0 && trb_net_outputs(m->net) != K)
-        return trb_fail(TRB_EINTEGRITY, "%s has %zu outputs, the others have %zu", path, trb_net_outputs(m->net), K);
+        return trb_fail(TRB_EINTEGRITY, "%s has %s, the others have %zu", path,
+                        TRB_COUNT(trb_net_outputs(m->net), "output"), K);
     return trb_work_create(m->net, rows, false, &m->work);
 }
 
@@ -92,8 +94,8 @@ static trb_status expect_members(const trb_config *c, const trb_cache *cache, ui
     const trb_cache_spec *spec = trb_cache_spec_of(cache);
     const char *dir = trb_cache_dir(cache);
     if (spec->M != c->members.count)
-        return trb_fail(TRB_EINTEGRITY, "%s holds %zu members, members.count is %zu; write it anew, with all members",
-                        dir, spec->M, (size_t)c->members.count);
+        return trb_fail(TRB_EINTEGRITY, "%s holds %s, members.count is %zu; write it anew, with all members", dir,
+                        TRB_COUNT(spec->M, "member"), (size_t)c->members.count);
     if (models->K != 0 && spec->K != models->K)
         return trb_fail(TRB_EINTEGRITY, "%s has logits of %zu outputs, %s of %zu", dir, spec->K,
                         trb_cache_dir(models->cache[0]), models->K);

@@ -43,7 +43,6 @@ static trb_status prepare_ood(const trb_ood_opts *o, const trb_data *trained_on,
 {
     const trb__read_set set = {
         .name = o->name, .data = d, .format = o->format, .unlabelled = true, .trained_on = trained_on};
-    d->classes = 0; /* its labels mean other classes, so their number must not be compared */
     TRB_TRY(trb_data_normalize_as(d, trained_on));
     return trb__describe(&set);
 }

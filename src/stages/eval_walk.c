@@ -43,6 +43,46 @@ static trb_status timed_forward(trb__loaded *m, const trb__set *set, size_t rows
     return st;
 }
 
+/* The part of a slot's results that rows from `at` on have; `sums` of block i. */
+static trb__result part_of(const trb__result *r, const trb__eval_task *task, size_t i, size_t at, size_t width)
+{
+    return (trb__result){.sums = r->sums == NULL ? NULL : r->sums + i * task->sums,
+                         .kept = r->kept == NULL ? NULL : r->kept + at * width,
+                         .row = r->row == NULL ? NULL : r->row + at,
+                         .by_class = r->by_class};
+}
+
+/* Count the rows of a block whose predictions are not finite, and keep the results of the others. */
+static trb_status spare(const trb__set *set, const trb__eval_task *task, trb_predict *predict, size_t i, size_t heads,
+                        size_t K, const float *z, trb__result *r)
+{
+    const size_t begin = i * set->batch, width = task->width(heads, K);
+    for (size_t b = 0; b < trb__set_rows(set, i); b++) {
+        trb__result one = part_of(r, task, i, begin + b, width);
+        one.sums = NULL;
+        const trb_status st = task->block(set, predict, begin + b, 1, heads, K, z + b * heads * K, &one);
+        if (st == TRB_OK) continue;
+        if (st != TRB_ENUM) return st;
+        trb_fail_clear();
+        if (r->lost++ == 0) r->first_lost = set->id[set->at + begin + b];
+        for (size_t k = 0; one.kept != NULL && k < width; k++) one.kept[k] = NAN;
+        if (one.row != NULL) *one.row = (trb_row_figures){.total = NAN, .data = NAN, .doubt = NAN, .loss = NAN};
+    }
+    for (size_t k = 0; r->sums != NULL && k < task->sums; k++) r->sums[i * task->sums + k] = NAN;
+    return TRB_OK;
+}
+
+/* The results of one slot on this rank's block i. */
+static trb_status judge(const trb__set *set, const trb__eval_task *task, trb_predict *predict, size_t i, size_t heads,
+                        size_t K, const float *z, trb__result *r)
+{
+    const trb__result part = part_of(r, task, i, i * set->batch, task->width(heads, K));
+    const trb_status st = task->block(set, predict, i * set->batch, trb__set_rows(set, i), heads, K, z, &part);
+    if (st != TRB_ENUM) return st;
+    trb_fail_clear();
+    return spare(set, task, predict, i, heads, K, z, r);
+}
+
 /* The values of a block while models are evaluated on it. */
 typedef struct {
     float *x;   /* [batch][D] */
@@ -51,7 +91,7 @@ typedef struct {
 } room;
 
 static trb_status walk_block(trb__models *models, const trb__set *set, const trb__eval_task *task, size_t i,
-                             const room *at, const trb__result *r)
+                             const room *at, trb__result *r)
 {
     const size_t rows = trb__set_rows(set, i), K = models->K, M = models->M;
     const float *z = NULL, *members = at->all;
@@ -67,15 +107,15 @@ static trb_status walk_block(trb__models *models, const trb__set *set, const trb
             for (size_t b = 0; b < rows; b++) memcpy(at->all + (b * M + m) * K, z + b * K, K * sizeof *z);
         }
         for (size_t b = 0; b < rows; b++) memcpy(at->own + b * K, members + (b * M + m) * K, K * sizeof *z);
-        TRB_TRY(task->block(set, trb_predict_mixture, i, 1, K, at->own, &r[m]));
+        TRB_TRY(judge(set, task, trb_predict_mixture, i, 1, K, at->own, &r[m]));
     }
-    if (set->members) TRB_TRY(task->block(set, trb_predict_mixture, i, M, K, members, &r[M]));
+    if (set->members) TRB_TRY(judge(set, task, trb_predict_mixture, i, M, K, members, &r[M]));
     for (size_t s = 0; s < models->S; s++) {
         trb__loaded *student = &models->student[s];
-        const trb__result *mine = &r[M + 1 + s];
+        trb__result *mine = &r[M + 1 + s];
         const size_t heads = trb_net_heads(student->net);
         TRB_TRY(timed_forward(student, set, rows, at->x, &z));
-        TRB_TRY(task->block(set, student->predict, i, heads, K, z, mine));
+        TRB_TRY(judge(set, task, student->predict, i, heads, K, z, mine));
         if (set->members && heads == M && task->follow != NULL) task->follow(set, i, M, K, members, z, mine);
     }
     return TRB_OK;
@@ -114,6 +154,31 @@ done:
     return st;
 }
 
+/* Add up the rows that all ranks have lost, and find the first one. Collective over world. */
+static trb_status share_lost(trb_comm *world, size_t slots, trb__result *r)
+{
+    const size_t P = (size_t)trb_comm_size(world);
+    double *mine = NULL, *all = NULL;
+    trb_status st = trb_alloc(TRB_MEM_OTHER, 2 * slots, sizeof *mine, &mine);
+    if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, P * 2 * slots, sizeof *all, &all);
+    TRB_GO(trb_agree(world, st));
+    for (size_t k = 0; k < slots; k++) {
+        mine[2 * k] = (double)r[k].lost;
+        mine[2 * k + 1] = (double)r[k].first_lost;
+        r[k].lost = 0;
+    }
+    TRB_GO(trb_comm_allgather(world, mine, 2 * slots, all));
+    for (size_t i = 0; i < P * slots; i++) { /* ranks have their rows in order */
+        trb__result *of = &r[i % slots];
+        if (all[2 * i] > 0.0 && of->lost == 0) of->first_lost = (int64_t)all[2 * i + 1];
+        of->lost += (size_t)all[2 * i];
+    }
+done:
+    trb_free(all);
+    trb_free(mine);
+    return st;
+}
+
 /* The reader is opened for one walk, so that sets do not add up their parts of cache.memory. */
 trb_status trb__walk(trb_comm *world, trb__models *models, const trb__set *set, const trb__eval_task *task,
                      trb_progress *progress, trb__result **out)
@@ -122,7 +187,8 @@ trb_status trb__walk(trb_comm *world, trb__models *models, const trb__set *set, 
     if (set->members && set->cache != NULL)
         TRB_TRY(trb__reading_open(world, 0, set->cache, of, models->batch, models->memory, &models->reading));
     const trb_status st = walk(models, set, task, progress, out), closed = trb__reading_close(&models->reading);
-    return trb_agree(world, st != TRB_OK ? st : closed);
+    TRB_TRY(trb_agree(world, st != TRB_OK ? st : closed));
+    return share_lost(world, trb__slots(models), *out);
 }
 
 void trb__results_free(const trb__models *models, trb__result *r)

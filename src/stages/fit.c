@@ -16,13 +16,14 @@
 #include "fit_loop.h"
 #include "tribikos/clock.h"
 #include "tribikos/memory.h"
+#include "tribikos/number.h"
 #include "tribikos/stop.h"
 
 trb_status trb__fit_check(const trb_fit_opts *o, const trb__dataset *s, const char *who)
 {
     if (o->batch > s->n_train)
-        return trb_fail(TRB_ECONFIG, "%s: a batch of %llu rows is larger than the training part of %zu samples", who,
-                        (unsigned long long)o->batch, s->n_train);
+        return trb_fail(TRB_ECONFIG, "%s: a batch of %llu rows is larger than the training part of %s", who,
+                        (unsigned long long)o->batch, TRB_COUNT(s->n_train, "sample"));
     if (o->augment.mixup > 0.0 && s->data.task != TRB_TASK_CLASSES)
         return trb_fail(TRB_ECONFIG, "%s: augment: mixup mixes the losses of two labels; data.task is regression", who);
     return trb_fail_of(trb_recipe_check(&o->augment, s->data.shape), "%s: augment: ", who);

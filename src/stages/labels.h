@@ -14,6 +14,12 @@ trb_status trb__labels_check(const trb_config *c, const trb__dataset *s);
  * \return TRB_OK; TRB_ENOMEM */
 trb_status trb__labels_warn(const trb__dataset *s);
 
+/** Refuse labels of a set to be reported for which networks have no outputs, and say how many samples have them. Warn
+ * once of labels of which the training set has no sample: their figures are those of classes that nobody has learnt.
+ * \param[in] what  of the set, e.g. "data.test"   \param[in] outputs  0: not known
+ * \return TRB_OK, also for regression and without labels; TRB_ECONFIG; TRB_ENOMEM */
+trb_status trb__labels_check_reported(const char *what, const trb_data *trained_on, const trb_data *d, size_t outputs);
+
 /** Refuse a network of fewer outputs than labels need. The message says which labels occur, and what to do.
  * \return TRB_ECONFIG */
 trb_status trb__labels_refuse(const trb_data *d, size_t outputs);

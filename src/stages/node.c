@@ -6,6 +6,7 @@
 #include "reading.h"
 #include "tribikos/log.h"
 #include "tribikos/memory.h"
+#include "tribikos/number.h"
 #include "tribikos/text.h"
 
 /* Broadcast what each unit holds: rank i mod P has read unit i. */
@@ -93,17 +94,17 @@ static void say_read(const char *what, const trb_data_files *files, const trb_da
     trb_text t = trb_text_in(line, sizeof line);
     trb_text_add(&t, "%s: ", what);
     if (d->n_missing > 0)
-        trb_text_add(&t, "%zu missing values are replaced by means of the training files", d->n_missing);
+        trb_text_add(&t, "%s %s of the training files", TRB_COUNT(d->n_missing, "missing value"),
+                     d->n_missing == 1 ? "is replaced by a mean" : "are replaced by means");
     if (d->n_dropped > 0)
-        trb_text_add(&t, "%s%zu rows with missing values are left out, %zu remain", d->n_missing > 0 ? "; " : "",
-                     d->n_dropped, d->n);
+        trb_text_add(&t, "%s%s with missing values %s left out, %zu remain", d->n_missing > 0 ? "; " : "",
+                     TRB_COUNT(d->n_dropped, "row"), d->n_dropped == 1 ? "is" : "are", d->n);
     if (d->n_missing + d->n_dropped > 0) trb_info_once("%s", line);
     if (d->n_headerless == 0 || d->schema == NULL) return;
     t = trb_text_in(line, sizeof line);
-    trb_text_add(&t, "%s: %zu of %zu files %s, so columns are taken in the order of the training files", what,
-                 d->n_headerless, files->n_files,
-                 d->schema->header ? "have no header, unlike the training files"
-                                   : "have a header, unlike the training files");
+    trb_text_add(&t, "%s: %zu of %s %s %s header, unlike the training files, so columns are taken in their order", what,
+                 d->n_headerless, TRB_COUNT(files->n_files, "file"), d->n_headerless == 1 ? "has" : "have",
+                 d->schema->header ? "no" : "a");
     trb_warn_once("%s", line);
 }
 

@@ -292,6 +292,14 @@ trb_status trb__predictions_add(trb__predictions *f, const char *name, trb_h5_sh
     return st;
 }
 
+/* Regression has no largest probability; rows of classes that are not finite have none either. */
+static bool has_doubt(size_t n, const trb_row_figures *row)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!isnan(row[i].doubt)) return true;
+    return false;
+}
+
 trb_status trb__predictions_add_uncertainty(trb__predictions *f, const char *set, const char *name, bool several,
                                             size_t n, const trb_row_figures *row)
 {
@@ -300,7 +308,7 @@ trb_status trb__predictions_add_uncertainty(trb__predictions *f, const char *set
     trb_status st = trb_alloc(TRB_MEM_OTHER, n, sizeof *value, &value);
     for (size_t k = 0; st == TRB_OK && k < (several ? 3 : 2); k++) {
         char place[2 * TRB_NAME_MAX + 64];
-        if (k == 1 && isnan(row[0].doubt)) continue; /* regression has no largest probability */
+        if (k == 1 && !has_doubt(n, row)) continue;
         for (size_t i = 0; i < n; i++)
             value[i] = k == 0 ? row[i].total : k == 1 ? 1.0 - row[i].doubt : row[i].total - row[i].data;
         (void)snprintf(place, sizeof place, "/uncertainty/%s/%s/%s", set, name, what[k]);

@@ -24,7 +24,8 @@
  *       "model_uncertainty_correlation": {"pearson": [...], "spearman": [...]}}}}   by strength
  *
  * SCORE is model_uncertainty, total_uncertainty or max_probability. Numbers are written with enough digits to read the
- * same double again; an unknown figure is null. brier_minus_1 is the form that the Hydra paper prints. ms_per_sample is
+ * same double again; an unknown figure is null. A model that predicts something that is not finite in a row of a set
+ * has no figures on that set; a warning says so, and the exit status is that of the others. brier_minus_1 is the form that the Hydra paper prints. ms_per_sample is
  * the only figure that is a measured time.
  * \param[in] set     [n_sets] the sets that were read
  * \param[in] schema  its text (schema.h), NULL if it says nothing */
@@ -45,6 +46,7 @@ trb_status trb__report_expect(const trb_config *c, uint64_t evaluated_on);
  *   regression: /target [N]; all Gaussians of a model's mixture as /NAME [N][heads][2] float32, mean and standard
  *   deviation in the target's unit; both are float64 if the schema has a target_offset
  *   the attribute `schema`, as in weights files
+ *   a row whose prediction is not finite is NaN
  *   for this set and the sets out of distribution, float64: /uncertainty/SET/NAME/total [n]; .../model [n] if the model
  *   has model uncertainty; for classes .../max_probability [n]. In regression, uncertainties are variances */
 typedef struct trb_h5 trb__predictions;

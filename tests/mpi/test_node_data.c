@@ -149,7 +149,7 @@ static void wrong_files_have_one_line(trb_comm *w)
     scene_strike(w, &of);
     begin(w, SIDE, "x0, y0, x1, y2, x2, y2", "x0, y0", &of);
     char line[256];
-    (void)snprintf(line, sizeof line, "y2: 7 labels, but 1 samples in %s/x1", of.folder);
+    (void)snprintf(line, sizeof line, "y2: 7 labels, but 1 sample in %s/x1", of.folder);
     expect_failure(w, &of, TRB_EINPUT, line);
     scene_strike(w, &of);
     begin(w, SIDE, "x0, y0, gone, y1", "x0, y0", &of);

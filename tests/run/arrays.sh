@@ -11,7 +11,7 @@ train: {layers: [dense 3], epochs: 1, batch: 8, lanes: 1, optimizer: sgd, lr: 1e
 students: []
 eval: {split: train}
 END_OF_SET
-$python - "$TRB_BUILD/tribikos" <<'END' | tee cases
+PYTHONDONTWRITEBYTECODE=1 $python - "$TRB_BUILD/tribikos" "$TRB_SOURCE" <<'END' | tee cases
 import gzip, h5py, lzma, numpy as np, re, shutil, subprocess, sys, xxhash
 rng = np.random.default_rng(1)
 N = 24
@@ -110,10 +110,37 @@ for end, pack in (".gz", gzip.compress), (".xz", lzma.compress):
     same("two streams of " + end, wanted, f"[t{end}]", table)
     open("t" + end, "wb").write(packed[:-9])
     refused("truncated " + end, "damaged or truncated", f"[t{end}]", table)
+# Values far from zero: the offsets and the digest are those of cache_write.py.
+sys.path.insert(0, sys.argv[2] + "/tools/python")
+from cache_write import data_digest, layout_of
+far = 1e7 + 0.125 * image
+for what, v in ("images", far), ("rows", 1.6e9 + x / 7), ("whole numbers", 3_000_000_001 + x.astype("i8")), ("near zero", x / 7.):
+    np.save("x.npy", v), np.save("y.npy", y)
+    same(f"{v.dtype}, {what}", f"{data_digest(v, y):016x}", "[x.npy, y.npy]", npy)
+np.save("y.npy", 5e8 + 0.3 * y)
+regression = "--data.task=regression", "--train.layers=[dense 2]", "--data.normalize=standard"
+for what, v in ("rows", 1.6e9 + x / 7), ("none of inputs", x):
+    np.save("x.npy", v)
+    same(f"targets far from zero, {what}", f"{data_digest(v, 5e8 + 0.3 * y, 'regression'):016x}", "[x.npy, y.npy]", npy, *regression)
+# The table of layouts in configs/README.md: each array that it names, as the program and as cache_write.py take it.
+for taken, named in re.findall(r"^\| (channels first|channels last|neither)[^|]*\|[^|]*\| (\[N\].*) \|$",
+                               open(sys.argv[2] + "/configs/README.md").read(), re.M):
+    for shape in re.findall(r"\[N\]\[(\d+)\]\[(\d+)\]\[(\d+)\]", named):
+        a, b, c = map(int, shape)
+        h5(x=rng.integers(0, 9, (N, a, b, c)).astype("u1"), y=y)
+        status, said = train("[a.h5]", hdf5)
+        try:
+            theirs = {"nchw": "channels first", "nhwc": "channels last"}[layout_of((N, a, b, c))]
+        except ValueError as fault:
+            theirs = "neither" if "channels first or last?" in str(fault) else fault
+        words = {"channels first": f"24 samples of {a} x {b} x {c} uint8, ", "neither": "set `data.layout` to nchw or to nhwc",
+                 "channels last": f"24 samples of {c} x {a} x {b} uint8 (read as [N][H][W][C]), "}[taken]
+        good = words in said and (status == 0) == (taken != "neither") and theirs == taken
+        print(("ok: " if good else "FAILED: ") + f"{taken}: [{a}][{b}][{c}]" + ("" if good else f": {status} {said}, {theirs}"))
 np.save("x.npy", x), h5(x=x, y=y)
 END
 passed=$(grep -c ^ok cases) failed=$(grep -c ^FAILED cases)
-check "all cases were tried" test $((passed + failed)) = 37
+check "all cases were tried" test $((passed + failed)) = 53
 if command -v zstd >/dev/null && "$TRB_BUILD/tribikos" --version | grep -q libzstd; then
     seq 24 | awk '{ print $1 "," $1 % 3 }' | zstd -q -o t.zst
     mpi 1 train set.yaml --data.format=table --data.train=[t.zst] --run.dir=z

@@ -85,6 +85,41 @@ assert h5py.File("named/v01/m000-s00000.h5").attrs["view_recipe"] == b"crop 4, f
 END
 check "and the program takes them" status 0 tribikos verify named
 
+# Values far from zero, in the training set and, less the offsets of that, in the test set.
+$python - <<'END'
+import numpy as np
+rng = np.random.default_rng(5)
+for name, n in ("far", 300), ("far-test", 100):
+    y = rng.integers(0, 3, n)
+    np.save(f"{name}.npy", np.c_[1.6e9 + y + rng.normal(0, .1, n), rng.normal(size=(n, 2))])
+    np.save(f"{name}-y.npy", y)
+    np.save(f"{name}-logits.npy", (4 * np.eye(3)[y] + rng.normal(size=(2, n, 3))).astype("f4"))
+    target = 5e8 + y + rng.normal(0, .1, n)
+    np.save(f"{name}-target.npy", target)
+    np.save(f"{name}-pairs.npy", np.stack([(target - 5e8 + rng.normal(0, .1, (2, n)) - 1) / .8, np.full((2, n), -4.)], -1).astype("f4"))
+END
+cat >far.yaml <<'END'
+run: {dir: far}
+data: {format: npy, root: ., train: [far.npy, far-y.npy], test: [far-test.npy, far-test-y.npy]}
+members: {count: 2}
+students: [kd]
+student: {layers: [dense 8, relu, dense 3], epochs: 2, batch: 60}
+END
+check "values far from zero: written" write --logits far-logits.npy --x far.npy --y far-y.npy \
+    --test far-test-logits.npy far-test.npy far-test-y.npy far/cache
+check "a student learns from it" status 0 tribikos distill far.yaml
+check "and is compared with its ensemble" status 0 tribikos eval far.yaml
+check "which is there" grep -q '^ensemble' out || cat out err
+check "targets far from zero: written" write --task regression --logits far-pairs.npy --x far.npy --y far-target.npy \
+    --test far-test-pairs.npy far-test.npy far-test-target.npy away/cache
+regression=(far.yaml --run.dir=away --data.task=regression '--data.train=[far.npy, far-target.npy]' '--data.test=[far-test.npy, far-test-target.npy]'
+    '--student.layers=[dense 8, relu, dense 2]')
+check "a student learns from them" status 0 tribikos distill "${regression[@]}"
+check "and is compared with its ensemble" status 0 tribikos eval "${regression[@]}"
+check "whose error is that of the teachers" awk '$1 == "ensemble" { found = $2 > 0.03 && $2 < 0.3 } END { exit !found }' out || cat out
+check "without labels: written" write --no-labels --logits far-logits.npy --x far.npy free/cache
+check "a student learns from it" status 0 tribikos distill far.yaml --run.dir=free '--data.train=[far.npy]'
+
 # Changed by other hands, it is refused.
 $python - <<'END'
 import h5py

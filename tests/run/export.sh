@@ -81,6 +81,61 @@ else
 fi
 refuses "members as safetensors" 2 "holds one network" mlp.h5 mlp.h5 --format=safetensors --output=x.safetensors
 
+# ---- the unit of inputs and targets in ONNX, by a reader of the published format: ONNX Runtime is not everywhere
+cat >onnx_units.py <<'END'
+import struct, sys
+import h5py, numpy as np
+
+def fields(data):
+    """(number, value) of each field of a message: an integer, or bytes."""
+    at = 0
+    def varint():
+        nonlocal at
+        value, shift = 0, 0
+        while True:
+            byte, at = data[at], at + 1
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return value
+    while at < len(data):
+        tag = varint()
+        if tag & 7 == 0:
+            yield tag >> 3, varint()
+        else:
+            n = {1: 8, 5: 4}[tag & 7] if tag & 7 != 2 else varint()
+            yield tag >> 3, data[at : at + n]
+            at += n
+
+for name in sys.argv[1:]:
+    graph = dict(fields(open(f"{name}.onnx", "rb").read()))[7]
+    nodes = [[(n, v.decode()) for n, v in fields(node) if n in (1, 2, 4)] for number, node in fields(graph) if number == 1]
+    tensors = {}
+    for number, tensor in fields(graph):
+        if number == 5:
+            t = dict(fields(tensor))
+            tensors[t[8].decode()] = np.frombuffer(t[9], {1: "<f4", 7: "<i8", 11: "<f8"}[t[2]])
+    with h5py.File(f"{name}.h5") as f:
+        mean, scale = f["input.mean"][...], f["input.scale"][...]
+        target = [f[f"target.{k}"][0] for k in ("mean", "scale")] if "target.mean" in f else None
+    assert not (scale == 1).any(), name  # else the test would not see a scale that is left out
+    assert np.array_equal(tensors["input.mean"], mean) and np.array_equal(tensors["input.scale"], scale), name
+    # (x - mean) * scale: the first two nodes.
+    (a, b), (out,), (kind,) = ([v for n, v in nodes[0] if n == k] for k in (1, 2, 4))
+    assert (a, b, kind) == ("x", "input.mean", "Sub"), (name, nodes[0])
+    assert nodes[1][:2] == [(1, out), (1, "input.scale")] and (4, "Mul") in nodes[1], (name, nodes[1])
+    if target is not None:
+        used = {(kind, float(tensors[b][0])) for node in nodes for kind in [v for n, v in node if n == 4]
+                for b in [v for n, v in node if n == 1] if b in tensors and len(tensors[b]) == 1 and tensors[b].dtype == "f8"}
+        assert {("Mul", target[1]), ("Add", target[0]), ("Mul", target[1] ** 2)} <= used, (name, used)
+END
+if $python -c 'import h5py' 2>/dev/null; then
+    wrong=0
+    for name in mlp hydra numbers; do write $name.h5 --force --format=onnx --output=$name.onnx || wrong=1; done
+    check "networks as ONNX are written" test $wrong = 0
+    check "they take off the mean and apply the scale of inputs and targets" $python onnx_units.py mlp hydra numbers
+fi
+
 # ---- C
 refuses "members as C" 2 "holds one network" mlp.h5 mlp.h5 --format=c --output=x.c
 refuses "a name that is no C" 2 "must begin with a letter" mlp.h5 --format=c --output=3.c

@@ -220,7 +220,7 @@ fi
 
 other=(--run.dir="$work/other")
 table1=(distill "$work/table.yaml" --run.dir="$work/table1")
-refused "one output" 2 'error: member 0: layers end in 1 outputs; regression needs `dense 2` (mean, log variance)' \
+refused "one output" 2 'error: member 0: layers end in 1 output; regression needs `dense 2` (mean, log variance)' \
     run "$work/table.yaml" "${other[@]}" '--train.layers=[dense 5, tanh, dense 1]'
 refused "three outputs of a student" 2 'error: student hydra: layers end in 3 outputs' \
     "${table1[@]}" '--student.layers=[dense 5, tanh, split, dense 3]' '--students=[hydra]'

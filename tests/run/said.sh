@@ -79,6 +79,10 @@ tribikos distill base.yaml --data.train='[zero.csv]' --students='[kd]' --run.dir
 check "labels that say nothing, distill" test $? = 0 || cat err
 says "labels that say nothing: a warning" 'warning: data.train: all 200 training samples have label 0$'
 
+# Times, which no file has.
+run train base.yaml --students='[]' --verbose
+says "how long a stage took" '^took [0-9.]+ s: train [0-9.]+ s$'
+
 # Copies of rows.
 run run base.yaml --data.test='[train.csv]' --students='[]'
 says "the training set as test set" 'warning: test: 200 of 200 samples have the same inputs as a sample of the training set'
@@ -90,11 +94,69 @@ says "a file twice" 'warning: data.validation: [0-9]+ of 100 held-out samples ha
 table long.csv 300 3
 (cat long.csv; head -1 train.csv) >few.csv
 run run base.yaml --data.test='[few.csv]' --students='[]'
-says "a few copies are no warning" '^test: 301 samples .*, 1 rows of them also in the training set$'
+says "a few copies are no warning" '^test: 301 samples .*, 1 row of them also in the training set$'
 never "a few copies are no warning" 'warning: test'
 grep ',1$' test.csv >last.csv
 run run base.yaml --data.test='[last.csv]' --students='[]'
 says "a test set of one class" 'warning: test: all samples have label 1; figures from them say nothing of other classes'
+
+# Labels of a test set.
+grep -v ',2$' train.csv >two.csv
+run run base.yaml --data.train='[two.csv]' --data.validation=20
+check "a test set with a class that the training set lacks is evaluated" test -s r/report/report.json || cat err
+says "and it is said how many samples that are" "warning: data.test: $(grep -c ',2$' test.csv) of 60 samples have labels of which data.train has no sample, so that no network has learnt them: $(grep -c ',2$' test.csv) of label 2$"
+check "which is said once" test "$(grep -c 'of which data.train has no sample' err)" = 1
+sed '5s/,[0-9]*$/,255/' test.csv >stray_test.csv
+refused "a stray label in a test set" 2 'data.test: 1 of 60 samples has label 255, but the networks have 3 outputs, for labels 0 to 2; the first is sample 4, counted from 0' \
+    run base.yaml --data.test='[stray_test.csv]' --run.dir=none
+check "before anything is trained" test ! -e none/members
+refused "a stray label in a test set, eval" 2 'data.test: 1 of 60 samples has label 255' eval base.yaml --data.train='[two.csv]' --data.validation=20 \
+    --data.test='[stray_test.csv]' --run.dir=r
+for name in train test; do sed -E 's/,0$/,ant/; s/,1$/,bee/; s/,2$/,cat/' $name.csv >$name.words.csv; done
+grep ',bee$' test.words.csv >bees.csv
+run run base.yaml --data.train='[train.words.csv]' --data.test='[bees.csv]' --students='[]'
+says "labels are words in messages: one class in a test set" 'warning: test: all samples have label `bee`; figures'
+refused "one class that is a word" 3 'training samples have label `bee`, there is nothing to learn' train base.yaml --data.train='[bees.csv]' \
+    --data.header=no --train.batch=8 --run.dir=none
+run train base.yaml --data.train='[train.words.csv]' --train.layers='[dense 8, relu, dense 4]' --students='[]'
+says "outputs beyond words" 'warning: layers end in 4 outputs, but the data set has 3 classes: 1 output has no sample, and learns only to be small'
+
+# Predictions that overflow.
+sed '18s/^[^,]*,/3e38,/' test.csv >huge.csv
+for many in 1 3; do
+    ranks=$many run run base.yaml --data.test='[huge.csv]' --data.validation=40 --eval.ood='[far, near]' --ood.far.files='[huge.csv]' \
+        --ood.near.files='[test.csv]'
+    check "a prediction that overflows, on $many ranks: a report" test $? = 0 -a -s r/report/report.json || cat err
+    digest r >lost.$many
+done
+check "the same on 1 and 3 ranks" cmp lost.1 lost.3
+says "and whose it is" 'warning: test: predictions of up to 1 of 60 samples are not finite, the first for sample 17, counted from 0; the figures of these models on this set are null \(member 0, member 1, ensemble, hydra, kd\)'
+check "each set once" test "$(grep -c 'are not finite' err)" = 2 || cat err
+check "figures of these sets are null, other rows are there" $python - <<'E'
+import json, h5py, numpy as np
+report = json.load(open("r/report/report.json"))
+assert list(report["models"]) == ["member_mean", "ensemble", "hydra", "kd"]
+for row in report["models"].values():
+    assert {k for k, v in row.items() if v is not None} <= {"ms_per_sample", "parameters"}, row
+for of in report["ood"].values():
+    assert all(v is None for model in of["models"].values() for score in model.values() for v in score.values())
+with h5py.File("r/report/predictions.h5") as f:
+    for p in f["ensemble"][...], f["kd"][...], f["uncertainty/test/kd/total"][...], f["uncertainty/test/kd/max_probability"][...]:
+        assert [i for i in range(60) if not np.isfinite(p[i]).all()] == [17]
+    assert np.isfinite(f["uncertainty/near/kd/total"][...]).all()
+E
+table y.csv 200 1 'k * 2.5 - 1' && table z.csv 60 2 'k * 2.5 - 1' && sed -i 's/ /,/' y.csv z.csv
+sed '18s/^[^,]*,/3e38,/' z.csv >huge.csv
+run run base.yaml --data.task=regression --data.train='[y.csv]' --data.test='[z.csv]' --train.layers='[dense 8, relu, dense 2]' --eval.ood='[far]' \
+    --ood.far.files='[huge.csv]'
+check "a set out of distribution that overflows, in regression: a report" test $? = 0 -a -s r/report/report.json || cat err
+says "and whose it is" 'warning: far: predictions of up to 1 of 60 samples are not finite, the first for sample 17'
+check "the test set has its figures, the other has none" $python - <<'E'
+import json
+report = json.load(open("r/report/report.json"))
+assert all(row["rmse"] > 0 and row["nll"] is not None for row in report["models"].values())
+assert all(v is None for model in report["ood"]["far"]["models"].values() for score in model.values() for v in score.values())
+E
 
 # Batches.
 for command in plan train; do

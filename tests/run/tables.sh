@@ -51,7 +51,7 @@ write('none.csv', x, y); write('x.csv', x[:, :3], ['%.3f' % v for v in x[:, 3]],
 reads "names" ""
 no "other names" 3 "new.csv: its header has other names than the training files: it lacks d, and has instead e" --data.test=[new.csv]
 no "other names in a training file" 3 "it lacks d, and has instead e" "--data.train=[train.csv, new.csv]"
-reads "a test file without a header" "data.test: 1 of 1 files have no header, unlike the training files" --data.test=[none.csv]
+reads "a test file without a header" "data.test: 1 of 1 file has no header, unlike the training files" --data.test=[none.csv]
 reads "out of distribution: no labels" "" --eval.ood=[o] --ood.o.files=[x.csv]
 reads "out of distribution: labels that are none" "" --eval.ood=[o] --ood.o.files=[minus.csv]
 no "no labels in a test set" 3 "x.csv: its header has other names than the training files: it lacks kind" --data.test=[x.csv]

@@ -81,7 +81,7 @@ mkdir new && cp -r free/cache new/
 refused "labels that a loss needs" 2 '`label_weight` is 0.3, but data.train has no labels' distill unlabelled.yaml --run.dir=new \
     --student.kd.label_weight=0.3
 refused "figures that need labels" 2 "which has no labels; set it to test" eval unlabelled.yaml --eval.split=validation
-refused "labels beyond the outputs" 2 "data.test has labels 0 to 10, the networks have 10 outputs" eval unlabelled.yaml '--data.test=[eleven.h5]'
+refused "labels beyond the outputs" 2 "of 500 samples have label 10, but the networks have 10 outputs, for labels 0 to 9" eval unlabelled.yaml '--data.test=[eleven.h5]'
 refused "members need labels" 3 "free.h5: " train unlabelled.yaml
 refused "labels of some files" 3 "labels or targets, but the files before" distill unlabelled.yaml '--data.train=[free.h5, test.h5]'
 check "a cache without labels is of labelled samples too" write --logits train_logits.npy --x train_x.npy --no-labels --block 128 \

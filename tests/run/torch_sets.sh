@@ -66,6 +66,7 @@ assert figures["hydra"]["mu_ratio"] > 0 and figures["hydra"]["fidelity_kl"] > 0
 END
 
 check "sets, samples without labels, layouts, units" $python - <<'END'
+import subprocess
 import h5py
 import numpy as np
 import torch
@@ -90,6 +91,30 @@ for number, loader in enumerate((train, [x[:700], x[700:]])):
     assert "y" not in h5py.File(f"free{number}/noise.h5")
 digests = [list(h5py.File(f"free0/cache/{below}manifest.h5")["member_digest"]) for below in ("", "eval/test/", "eval/noise/")]
 assert digests[0] == digests[1] == digests[2]
+
+# Numbers of every type, also far from zero.
+y = torch.arange(300) % 3
+base = torch.randn(300, 4) * 40 + y[:, None] * 30
+linear = [nn.Linear(4, 3), nn.Linear(4, 3)]
+for number, kind in enumerate((torch.int8, torch.int16, torch.int32, torch.int64, torch.float16, torch.float64, torch.bool, "far")):
+    x = base.double() + 1.6e9 if kind == "far" else base > 0 if kind == torch.bool else base.clamp(-100, 100).to(kind)
+    near_zero = (lambda x: x - 1.6e9) if kind == "far" else None
+    for data in "", None:
+        out = f"types{number}{data is None}/cache"
+        write_cache(out, linear, TensorDataset(x, y), data=data, labelled=False, prepare=near_zero, progress=False)
+        assert attributes(out)["data_digest"] == data_digest(x.numpy(), None), kind
+        with torch.no_grad():
+            wanted = linear[0]((x - 1.6e9 if kind == "far" else x).float()).numpy()
+        assert abs(h5py.File(out + "/manifest.h5")["logits"][0, 0] - wanted).max() < 1e-3, kind
+for number in 0, 4, 5, 6, 7: # the program takes the files that were stored for the samples of these caches
+    open("types.yaml", "w").write(f"""
+run: {{dir: types{number}False}}
+data: {{format: hdf5, root: types{number}False, train: [train.h5]}}
+members: {{count: 2}}
+students: [kd]
+student: {{layers: [dense 3], epochs: 1, batch: 60}}
+""")
+    subprocess.run(["tribikos", "distill", "types.yaml"], check=True, stderr=subprocess.DEVNULL)
 
 # Channels last: models see what the loader gives, files have channels first.
 pixels = torch.randint(0, 256, (300, 8, 8, 3), dtype=torch.uint8)

@@ -523,6 +523,37 @@ static void beta(void **state)
     }
 }
 
+/* Images far from zero are stored less the offset of their channel. What a crop or a move uncovers is 0 there: the
+ * offset, so about the mean of the channel, whatever the normalisation; a pixel of 0 would be thousands of deviations
+ * away. */
+static void pads_far_from_zero(void **state)
+{
+    (void)state;
+    static const float offset[] = {1e7F, 0.0F};
+    static const char *const recipes[] = {"crop 4", "shift 100"}; /* nearly all pixels are uncovered */
+    trb_data d = fixture_data(TRB_F32, 3, (trb_shape){2, 4, 4});
+    for (size_t i = 0; i < 4; i++) {
+        trb_augment *a = fixture_augment(&d, recipes[i / 2], 7, TRB_USE_AUGMENT, 0, 0, NULL);
+        size_t pads = 0;
+        for (size_t c = 0; c < 2; c++) { /* as data.normalize: none and standard fix them */
+            d.mean[c] = i % 2 == 0 ? 0.0F - offset[c] : 0.25F;
+            d.scale[c] = i % 2 == 0 ? 1.0F : 2.0F;
+        }
+        for (uint64_t epoch = 0; epoch < 40; epoch++) {
+            const int64_t id = (int64_t)(epoch % 3);
+            float x[2][16];
+            trb_augment_rows(a, epoch, 1, &id, &x[0][0], NULL);
+            for (size_t k = 0; k < 32; k++) {
+                const float pad = i % 2 == 0 ? offset[k / 16] : -0.5F;
+                pads += fabsf((&x[0][0])[k] - pad) <= 1e-6F * fabsf(pad); /* weights of interpolation are rounded */
+            }
+        }
+        assert_true(pads > 40 * 32 / 2);
+        trb_augment_destroy(a);
+    }
+    trb_data_clear(&d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -534,6 +565,7 @@ int main(void)
         cmocka_unit_test(steps),
         cmocka_unit_test(nothing_to_do),
         cmocka_unit_test(coordinates),
+        cmocka_unit_test(pads_far_from_zero),
         cmocka_unit_test(places_are_uniform),
         cmocka_unit_test(centres_are_uniform),
         cmocka_unit_test(partners_are_uniform),

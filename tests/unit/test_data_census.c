@@ -92,6 +92,13 @@ static void labels_may_begin_anywhere(void **state)
     assert_fails(trb_data_load(&f, &d), TRB_EINPUT, "/a: sample 1, counted from 0, has label 1; expected at least 2");
 }
 
+static void labels_may_be_words(void **state)
+{
+    (void)state;
+    expect_labels("7 cat\n7 ant\n7 bee\n7 dog\n7 ant\n", 5, NULL, "`ant`, `bee`, `cat`, `dog`", "");
+    expect_labels("7 cat\n7 ant\n7 bee\n7 dog\n7 ant\n", 2, NULL, "`ant`, `cat`", "`bee`, `dog`");
+}
+
 static void targets_have_a_range(void **state)
 {
     (void)state;
@@ -162,9 +169,13 @@ static void copies_of_rows_are_counted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(labels_are_counted),          cmocka_unit_test(labels_are_listed),
-        cmocka_unit_test(labels_may_begin_anywhere),   cmocka_unit_test(targets_have_a_range),
-        cmocka_unit_test(constant_inputs_are_counted), cmocka_unit_test(a_column_may_look_like_labels),
+        cmocka_unit_test(labels_are_counted),
+        cmocka_unit_test(labels_are_listed),
+        cmocka_unit_test(labels_may_begin_anywhere),
+        cmocka_unit_test(labels_may_be_words),
+        cmocka_unit_test(targets_have_a_range),
+        cmocka_unit_test(constant_inputs_are_counted),
+        cmocka_unit_test(a_column_may_look_like_labels),
         cmocka_unit_test(copies_of_rows_are_counted),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);

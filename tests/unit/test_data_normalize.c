@@ -124,12 +124,10 @@ static void test_set_takes_those_of_training(void **state)
     assert_true(out[0] == (100.0F - 10.0F) * 0.1F && out[1] == (110.0F - 20.0F) * 0.1F);
 
     trb_fail_clear();
-    test.classes = 3;
-    assert_int_equal(trb_data_normalize_as(&test, &train), TRB_ECONFIG);
-    assert_non_null(strstr(trb_fail_message(), "3 classes"));
-    test.classes = 1;
+    train.classes = 2;
+    test.classes = 3; /* the networks may have outputs for it */
     assert_int_equal(trb_data_normalize_as(&test, &train), TRB_OK);
-    trb_fail_clear();
+    test.classes = train.classes = 1;
     test.shape = (trb_shape){1, 2, 1};
     assert_int_equal(trb_data_normalize_as(&test, &train), TRB_ECONFIG);
     test.shape = train.shape;

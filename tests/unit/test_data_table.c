@@ -123,7 +123,7 @@ static void joined(void **state)
     expect(&f, 4, 1, (const float[]){1, 3, 5, 7}, (const float[]){2, 4, 6, 8}, NULL);
     f.rows = rows;
     f.n_rows = 1;
-    refuse(&f, TRB_ECONFIG, "data: 2 tables, but 1 files that list rows");
+    refuse(&f, TRB_ECONFIG, "data: 2 tables, but 1 file that lists rows");
     f.n_rows = 2;
     expect(&f, 3, 1, (const float[]){3, 7, 5}, (const float[]){4, 8, 6}, NULL);
     put("b", "5 6 7");
@@ -164,8 +164,8 @@ static void refused_values(void **state)
         {TRB_TASK_REGRESSION, "1 2\n1 wwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwww\n",
          "got `wwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwww...`"},
         {TRB_TASK_CLASSES, "1 2\n1 2.5\n",
-         "/a:2: column 1: expected a label, a whole number from 0 to 32767, got `2.5`"},
-        {TRB_TASK_CLASSES, "1 2\n1 -1\n", "got `-1`"},
+         "/a:2: column 1: expected a label, a whole number from 0 to 32767, got `2.5`; for numbers to be"},
+        {TRB_TASK_CLASSES, "1 2\n1 -1\n", "got `-1`; write labels -1 and 1 as 0 and 1"},
         {TRB_TASK_CLASSES, "1 2\n1 32768\n", "got `32768`"},
         {TRB_TASK_CLASSES, "1 2\n1 dog\n", "got `dog`"},
     };

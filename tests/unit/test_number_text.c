@@ -118,11 +118,35 @@ static void with_comma(void **state)
     (void)setlocale(LC_ALL, "C");
 }
 
+static void counts(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t n;
+        const char *noun, *is;
+    } cases[] = {{0, "row", "0 rows"},
+                 {1, "row", "1 row"},
+                 {2, "row", "2 rows"},
+                 {1, "class", "1 class"},
+                 {3, "class", "3 classes"},
+                 {2, "batch", "2 batches"},
+                 {1, "batch", "1 batch"},
+                 {2, "box", "2 boxes"},
+                 {12345, "sample", "12345 samples"},
+                 {2, "output", "2 outputs"},
+                 {1, "missing value", "1 missing value"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_string_equal(TRB_COUNT(cases[i].n, cases[i].noun), cases[i].is);
+    char two[64];
+    (void)snprintf(two, sizeof two, "%s, %s", TRB_COUNT(1, "file"), TRB_COUNT(2, "member")); /* each has its own room */
+    assert_string_equal(two, "1 file, 2 members");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(numbers), cmocka_unit_test(print),      cmocka_unit_test(as_strtod),
-        cmocka_unit_test(grouped), cmocka_unit_test(with_comma),
+        cmocka_unit_test(counts),    cmocka_unit_test(numbers), cmocka_unit_test(print),
+        cmocka_unit_test(as_strtod), cmocka_unit_test(grouped), cmocka_unit_test(with_comma),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

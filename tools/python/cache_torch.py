@@ -60,9 +60,10 @@ with trb_tool.needs("torch", "h5py", "numpy", "xxhash"):
     from torch.utils.data import DataLoader, Dataset, TensorDataset
     from torch.utils.data import RandomSampler, SubsetRandomSampler, WeightedRandomSampler
 
-    from cache_write import (Writer, digest, file_arguments, forget, labels_arguments, layout_of, publish, set_folder, truth,
+    from cache_write import (Offsets, Writer, as_stored, by_channel, digest, digest_with, far_from_zero, file_arguments, forget,
+                             in_pieces, is_wide, labels_arguments, layout_of, offset_of_targets, own_unit, publish, set_folder, truth,
                              view_text)
-    from teachers import logarithms, standard
+    from teachers import logarithms
     from views import rows, split
 
 
@@ -73,6 +74,15 @@ def state_digest(model):
         if torch.is_tensor(tensor):
             parts += [name, tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()]
     return digest(*parts)
+
+
+def plain(part):
+    """An array of a tensor, or of what else a loader gives, of a type that HDF5 has."""
+    if torch.is_tensor(part):
+        part = part.detach().cpu()
+        return (part.float() if part.dtype == torch.bfloat16 else part).numpy()
+    part = np.asarray(part)
+    return part.astype(np.float64) if part.dtype.kind == "f" and part.dtype.itemsize > 8 else part
 
 
 def batches(loader, labelled=True):
@@ -91,9 +101,9 @@ def batches(loader, labelled=True):
             raise ValueError("the loader gives samples without labels; expected batches of two: samples, labels (labelled=False for "
                              "samples that nobody has labelled)")
         parts = [batch] if alone else batch[:2] if labelled else batch[:1]
-        x, y = ([part.detach().cpu().numpy() if torch.is_tensor(part) else np.asarray(part) for part in parts] + [None])[:2]
-        if x.dtype not in (np.uint8, np.float32):
-            raise ValueError(f"the loader gives samples of {x.dtype}, expected uint8 or float32")
+        x, y = ([plain(part) for part in parts] + [None])[:2]
+        if x.dtype.kind not in "biuf":
+            raise ValueError(f"the loader gives samples of {x.dtype}, expected numbers")
         if x.ndim not in (2, 3, 4) or y is not None and len(x) != len(np.atleast_1d(y)):
             raise ValueError(f"the loader gives samples {list(x.shape)} with labels {list(np.shape(y))}; expected [B][D], [B][H][W] or "
                              "[B][C][H][W], and a label or target each")
@@ -108,34 +118,85 @@ def batches(loader, labelled=True):
 class Pass:
     """One way through a loader: its batches with channels first, and in the end what they were altogether.
 
-    layout  "auto", "nchw" or "nhwc"; afterwards never "auto"
-    y       in the end the labels or targets; None unless `labelled`
+    layout   "auto", "nchw" or "nhwc"; afterwards never "auto"
+    offsets  of a set for evaluation those of its training set; of a training set, for which it is None, its own after settle()
+    stored_y in the end the labels or targets as the loader gives them; y after settle() as the program holds them; None unless
+             `labelled`
     """
 
-    def __init__(self, loader, task, layout="auto", labelled=True):
-        self.loader, self.task, self.layout, self.labelled = loader, task, layout, labelled
-        self.y, self.digest, self.samples = None, 0, 0
+    def __init__(self, loader, task, layout="auto", labelled=True, offsets=None):
+        self.loader, self.task, self.layout, self.labelled, self.offsets = loader, task, layout, labelled, offsets
+        self.y, self.stored_y, self.digest, self.samples, self.dtype, self.given = None, None, 0, 0, None, 0
+
+    def arrays(self):
+        """The batches: samples with channels first, labels."""
+        for x, labels in batches(self.loader, self.labelled):
+            self.layout = layout_of(x.shape, self.layout) if x.ndim == 4 else self.layout
+            yield np.ascontiguousarray(np.moveaxis(x, -1, 1)) if x.ndim == 4 and self.layout == "nhwc" else x, labels
 
     def __iter__(self):
         h, y, self.samples = xxhash.xxh3_64(), [], 0
-        for x, labels in batches(self.loader, self.labelled):
-            self.layout = layout_of(x.shape, self.layout) if x.ndim == 4 else self.layout
-            x = np.ascontiguousarray(np.moveaxis(x, -1, 1)) if x.ndim == 4 and self.layout == "nhwc" else x
+        for x, labels in self.arrays():
+            if self.dtype is None and x.dtype not in (np.uint8, np.float32):
+                said(f"samples of {x.dtype} are stored as they are; the program reads them as float32")
+            self.dtype = self.dtype or x.dtype
             h.update(np.ascontiguousarray(x).reshape(-1).view(np.uint8))
             if self.labelled:
                 y.append(self.truth(labels))
             self.samples += len(x)
             yield x
-        self.y = np.concatenate(y) if self.labelled else None
+        self.stored_y = np.concatenate(y) if self.labelled else None
         if self.labelled:
-            h.update(self.y.view(np.uint8))
-        self.digest = h.intdigest()
+            h.update(np.ascontiguousarray(self.stored_y).view(np.uint8))
+        self.given = h.intdigest()  # of what was given, whatever its type
+
+    def settle(self, again):
+        """Decide the offsets and the digest. `again` is a function that gives all samples once more, with channels first."""
+        if self.offsets is None:
+            inputs = far_from_zero(lambda: map(by_channel, again())) if is_wide(self.dtype) else None
+            self.offsets = Offsets(inputs, offset_of_targets(self.stored_y, self.task))
+        self.y = truth(self.stored_y, self.task, self.offsets.target)
+        as_held = self.y is None or self.stored_y.dtype == self.y.dtype
+        if self.dtype in (np.uint8, np.float32) and as_held and not self.offsets:
+            self.digest = self.given
+            return
+        h = xxhash.xxh3_64()
+        for x in again():
+            h.update(np.ascontiguousarray(as_stored(x, self.offsets)).reshape(-1).view(np.uint8))
+        self.digest = digest_with(h, self.y, self.offsets)
 
     def truth(self, labels):
+        labels = np.atleast_1d(labels)
         try:
-            return truth(np.atleast_1d(labels), self.task)
+            if self.task == "regression" and labels.dtype.kind in "iuf" and labels.shape[1:] in ((), (1,)):
+                return labels.reshape(-1)  # its offset is not known before the last batch
+            return truth(labels, self.task)
         except ValueError as fault:
             raise ValueError(f"the loader's batch that begins with sample {self.samples}: {fault}") from None
+
+
+def said(text, before=set()):
+    """Say it once."""
+    if text not in before:
+        before.add(text)
+        print(f"cache: {text}", file=sys.stderr, flush=True)
+
+
+def gone_through(path, through):
+    """Go through a loader once, and settle what it was; with a path, store it."""
+    if path is not None:
+        store(path, through)
+        through.settle(lambda: samples_in(path))
+    else:
+        for _ in through:
+            pass
+        through.settle(lambda: (x for x, _ in through.arrays()))
+    return through
+
+
+def samples_in(path):
+    with h5py.File(path) as file:
+        yield from in_pieces(file["x"])
 
 
 def write_data(path, loader, task="classes", layout="auto", labelled=True):
@@ -143,8 +204,7 @@ def write_data(path, loader, task="classes", layout="auto", labelled=True):
 
     Returns its labels (targets; None unless `labelled`) and its digest, that of data_digest() in cache_write.py.
     """
-    through = Pass(loader, task, layout, labelled)
-    store(path, through)
+    through = gone_through(path, Pass(loader, task, layout, labelled))
     return through.y, through.digest
 
 
@@ -163,7 +223,7 @@ def store(path, through):
             stored.resize(len(stored) + len(x), 0)
             stored[-len(x):] = x
         if through.labelled:
-            file["y"] = through.y
+            file["y"] = through.stored_y
 
     publish(os.path.abspath(path), write)
 
@@ -204,7 +264,7 @@ def write_cache(out, models, loader, *, test=None, sets=None, data="", labelled=
     out        RUN/cache, RUN being run.dir of the students' configuration
     models     torch modules, one a member; they compute in eval mode and are as they were afterwards
     loader     DataLoader or Dataset of (samples, labels), unshuffled, or any iterable of such batches. Samples as they are to be
-               stored: uint8 or float32, [B][D], [B][H][W], [B][C][H][W] or [B][H][W][C]
+               stored: numbers of any type, [B][D], [B][H][W], [B][C][H][W] or [B][H][W][C]
     test       the same for the test set: `tribikos eval` then compares students with their ensemble. Its samples are stored beside
                those of `loader`, as test.h5
     sets       {name: loader}: the same for sets of eval.ood, whose labels are not used; stored as NAME.h5
@@ -215,7 +275,8 @@ def write_cache(out, models, loader, *, test=None, sets=None, data="", labelled=
                alone
     layout     whether images of the loaders are "nchw" or "nhwc"; by default their sizes decide. They are stored as [C][H][W];
                models get them as the loader gives them
-    prepare    what models take, from stored values as a float32 tensor; by default the values themselves
+    prepare    what models take, from stored values as a float32 tensor (float64 if they are float64 or whole numbers of 32 bits and
+               more); by default the values themselves
     outputs    [B][K] logits from what a model returns, e.g. lambda o: o.logits; regression: mean and log variance
     probabilities   the outputs are probabilities; their logarithms are stored, with 2^-126 in the place of 0
     target     regression: mean and deviation by which the program standardises targets; by default those of the training part's
@@ -253,32 +314,24 @@ def write_cache(out, models, loader, *, test=None, sets=None, data="", labelled=
     if data is not None:
         data = data or os.path.join(os.path.dirname(os.path.abspath(out)), "train.h5")
 
-    def passed(loader, path, labelled):
-        """The samples of a loader, gone through once."""
-        through = Pass(loader, task, layout, labelled)
-        if path is not None:
-            store(path, through)
-        else:
-            for _ in through:
-                pass
-        return through
-
     def logits(m, x, nhwc):
         """[B][K] of model m."""
         x = np.moveaxis(x, 1, -1) if nhwc and x.ndim == 4 else x
-        z = torch.as_tensor(np.ascontiguousarray(x)).float().to(place_of(models[m]))
-        z = models[m](z if prepare is None else prepare(z))
+        # Values that float32 may not hold keep their digits until they are prepared.
+        z = torch.as_tensor(np.ascontiguousarray(x, np.float64 if is_wide(x.dtype) else np.float32)).to(place_of(models[m]))
+        z = z if prepare is None else prepare(z)
+        z = models[m](z.float() if is_wide(x.dtype) else z)
         z = z if outputs is None else outputs(z)
         if not torch.is_tensor(z) or z.ndim != 2 or len(z) != len(x):
             what = list(z.shape) if torch.is_tensor(z) else type(z).__name__
             raise ValueError(f"model {m} gives {what} for {len(x)} samples, expected [{len(x)}][K]; `outputs` can take the logits "
                              "from what it returns")
-        z = z.float().cpu().numpy()
+        z = (z.double() if of_train.offsets.target else z.float()).cpu().numpy()
         if probabilities:
             # A softmax in float32 gives 0 for what is below its smallest number.
             z = logarithms(z, 2.**-126, f"model {m}")
         if task == "regression" and z.shape[1] == 2:
-            z = np.stack([(z[:, 0] - target[0]) / target[1], z[:, 1] - 2 * np.log(target[1])], 1)
+            z = np.stack([(z[:, 0] - of_train.offsets.target - target[0]) / target[1], z[:, 1] - 2 * np.log(target[1])], 1)
         return z
 
     def blocks(v, file, through):
@@ -292,13 +345,17 @@ def write_cache(out, models, loader, *, test=None, sets=None, data="", labelled=
                 while len(left) >= block:
                     yield left[:block]
                     left = left[block:]
-            if again.digest != through.digest:
+            if again.given != through.given:
                 raise ValueError("the loader gives other samples each time, or in another order; it must neither shuffle nor "
                                  "augment (or leave `data` at a path: then it is gone through once)")
             if len(left):
                 yield left
             return
         train = split(split_seed, N, held_out) if v and "mixup" in recipe else None
+        x, offset = file["x"], through.offsets.inputs
+        if v and (x.dtype not in (np.uint8, np.float32) or offset is not None):
+            x = as_stored(x[...], through.offsets)
+        offset = 0 if offset is None else offset.reshape((1, -1) + (1,) * max(0, x.ndim - 2))
         for first in range(0, N, block):
             ids = range(first, min(first + block, N))
             if v == 0:
@@ -306,8 +363,8 @@ def write_cache(out, models, loader, *, test=None, sets=None, data="", labelled=
             else:
                 # Cut out is what the mean stands for: pixels are taken there and back.
                 constant = 0 if mean is None else np.asarray(mean, np.float32).reshape(-1, 1, 1)
-                x = rows(file["x"], ids, v, recipe, view_seed, mean, 1, train) + np.float32(constant)
-                yield x.reshape(len(x), *file["x"].shape[1:])
+                made = rows(x, ids, v, recipe, view_seed, mean, 1, train) + np.float32(constant)
+                yield made.reshape(len(made), *file["x"].shape[1:]) + offset
 
     def write(folder, what, path, through, names):
         with h5py.File(path) if path is not None else nullcontext() as file:
@@ -322,7 +379,7 @@ def write_cache(out, models, loader, *, test=None, sets=None, data="", labelled=
                             raise ValueError(f"model {m} has {held[m][-1].shape[1]} outputs, model 0 has {K}; all must have the same")
                     if writer is None:
                         writer = Writer(folder, M, K, through.y, through.digest, digests, task, names, dtype, block, shard_rows,
-                                        deflate, N, target, progress)
+                                        deflate, N, target, progress, of_train.offsets)
                         writer.what = what
                     done += len(x)
                     if done == N or done - first >= writer.shard_rows:
@@ -334,13 +391,14 @@ def write_cache(out, models, loader, *, test=None, sets=None, data="", labelled=
             writer.manifest()
 
     with evaluating(models):
-        of_train = passed(loader, data, labelled)
-        if task == "regression" and target is None:
-            target = (0, 1) if not labelled else standard(of_train.y[split(split_seed, of_train.samples, held_out)])
+        of_train = gone_through(data, Pass(loader, task, layout, labelled))
+        if task == "regression":
+            target = own_unit(target, of_train.y[split(split_seed, of_train.samples, held_out)] if labelled else None, of_train.offsets)
         # Sets are small and come first: what is wrong with them shows before the long part.
         for name, of_set in sets.items():
             path = None if data is None else os.path.join(os.path.dirname(os.path.abspath(data)), f"{name}.h5")
-            write(folders[name], f"set {name}: ", path, passed(of_set, path, name == "test"), names[:1])
+            through = gone_through(path, Pass(of_set, task, layout, name == "test", of_train.offsets))
+            write(folders[name], f"set {name}: ", path, through, names[:1])
         write(out, "", data, of_train, names)
 
 
@@ -363,13 +421,17 @@ def tensors(x, y):
                                                   ", expected [N][...]"))
     if y is not None and arrays[1].dtype.kind not in "biuf":
         truth(arrays[1], "regression")
-    return TensorDataset(*map(torch.from_numpy, arrays))
+    # PyTorch has no unsigned types of 16 bits and more, and no other byte order.
+    for i, a in enumerate(arrays):
+        if a.dtype.kind == "u" and a.dtype.itemsize > 1:
+            arrays[i] = a.astype(np.int32 if a.dtype.itemsize == 2 else np.int64)
+    return TensorDataset(*(torch.from_numpy(np.ascontiguousarray(a, a.dtype.newbyteorder("="))) for a in arrays))
 
 
 def main():
     parser = trb_tool.arguments(__doc__)
     parser.add_argument("--x", required=True, metavar="X.npy",
-                        help="The array of samples as they are to be stored: uint8 or float32, [N][...].")
+                        help="The array of samples as they are to be stored, of any type of numbers: [N][...].")
     labels_arguments(parser)
     parser.add_argument("--test", nargs=2, metavar=("X.npy", "Y.npy"),
                         help="The samples and labels of the test set, for which logits are stored too, for `tribikos eval`.")

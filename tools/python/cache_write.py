@@ -28,6 +28,7 @@ From PyTorch modules: cache_torch.py, which computes the logits too.
 """
 import argparse
 import glob
+import json
 import os
 import re
 
@@ -67,10 +68,16 @@ def layout_of(shape, layout="auto"):
     if len(shape) != 4 or layout != "auto":
         return "nchw" if len(shape) != 4 else layout
     _, a, b, c = shape
-    first, last = a <= 4, c <= 4
-    if first and last and (a == b) != (b == c):  # images are mostly square
-        first, last = b == c, a == b
-    if first and last:
+    few = lambda n, *sides: all(2 * n <= side for side in sides)
+    usual = (1, 3, 4)  # channels of images
+    # The rows of the table in configs/README.md (trb_axes of schema.h).
+    if few(a, b, c):
+        first, last = True, False
+    elif few(c, a, b):
+        first, last = False, max(a, b) <= 3 * min(a, b)
+    else:
+        first, last = b == c > 1 and a != b and c not in usual, a == b > c and a not in usual
+    if not first and not last:
         raise ValueError(f"samples are {list(shape)}: channels first or last? Say layout=\"nchw\" or \"nhwc\" (--layout)")
     if last:
         say(f"samples of {a} x {b} x {c} are taken for images of {a} x {b} pixels with {c} channels last; they are stored as {c} x "
@@ -83,31 +90,147 @@ def channels_first(x, layout="auto"):
     return np.moveaxis(x, -1, 1) if layout_of(np.shape(x), layout) == "nhwc" else x
 
 
-def as_stored(x):
-    """Samples as the program holds them: uint8 as it is, other numbers as float32. The program subtracts a constant from
-    values that lie so far from zero that float32 loses their digits (trb__spread_offset() of src/data); this does not."""
-    if x.dtype in (np.uint8, np.float32):
+def is_wide(dtype):
+    """Whether float32 may lose digits of such values."""
+    return dtype.kind == "f" and dtype.itemsize > 4 or dtype.kind in "iu" and dtype.itemsize > 2
+
+
+class Offsets:
+    """What the program subtracts, in double, from values that lie so far from zero that float32 would lose their digits. The
+    training set decides it, and every other set is read by it.
+
+    inputs  [columns or channels], 0 where nothing is subtracted; None: nothing from any input
+    target  of a regression
+    """
+
+    def __init__(self, inputs=None, target=0.):
+        self.inputs, self.target = inputs if inputs is not None and np.any(inputs) else None, float(target)
+
+    def __bool__(self):
+        return self.inputs is not None or self.target != 0
+
+    def bytes(self, target=True):
+        """What a digest takes of them."""
+        inputs = np.empty(0) if self.inputs is None else self.inputs
+        return np.append(inputs, self.target if target else []).astype("<f8")
+
+    def schema(self, layout="nchw"):
+        """The text form of schema.h."""
+        with_offset = lambda i, offset: {"column": i, **({"offset": offset} if offset else {})}
+        inputs = [] if self.inputs is None else [with_offset(0, float(offset)) for offset in self.inputs]
+        return json.dumps({"header": False, "layout": layout, "columns": 0, "inputs": inputs,
+                           "target": with_offset(0, self.target), "classes": []})
+
+
+NOTHING = Offsets()
+
+
+def by_channel(x):
+    """[n * pixels][channels] doubles of samples with channels first: of each channel the values as they lie in memory."""
+    C = x.shape[1] if x.ndim in (2, 4) else 1
+    return x.reshape(len(x), C, -1).transpose(0, 2, 1).reshape(-1, C).astype(np.float64)
+
+
+def far_from_zero(pieces):
+    """The offset of each column: trb__spread_offset() of src/data, to the bit.
+
+    pieces  a function that gives the values in order, arrays [n][columns] of doubles; it is called again if it has to be
+
+    The program adds up row by row, which is slow here. So figures are added up by pieces first; only columns for which these
+    do not decide, within the bound of rounding errors of either way, are added up row by row.
+    """
+    n, mean, squares, moved, size, least, most = 0, 0., 0., 0., 0., np.inf, -np.inf
+    with np.errstate(all="ignore"):
+        for v in pieces():
+            own = v.mean(0)
+            apart, before, n = own - mean, n, n + len(v)
+            squares = squares + ((v - own)**2).sum(0) + apart**2 * (before * len(v) / n)
+            mean = mean + apart * (len(v) / n)
+            moved = np.maximum(moved, abs(v - v.astype(np.float32)).max(0))
+            size, least, most = np.maximum(size, abs(v).max(0)), np.minimum(least, v.min(0)), np.maximum(most, v.max(0))
+        deviation, error = np.sqrt(squares / n), n * 2.**-52 * size
+        offset = mean.astype(np.float32)
+        some = (moved > 1e-4 * (deviation - error)) & (most > least)  # else: none, a constant column too
+        clear = (deviation > error) & (moved > 1e-4 * (deviation + error)) & np.isfinite(offset) & \
+            ((mean - error).astype(np.float32) == (mean + error).astype(np.float32))
+        doubt = np.flatnonzero(some & ~clear)
+        offset = np.where(some & clear, offset, np.float32(0)).astype(np.float64)
+        if len(doubt):
+            n, mean, squares = 0, np.zeros(len(doubt)), np.zeros(len(doubt))
+            for v in pieces():
+                for value in v[:, doubt]:
+                    n, away = n + 1, value - mean
+                    mean = mean + away / n
+                    squares = squares + away * (value - mean)
+            deviation, single = np.sqrt(squares / n), mean.astype(np.float32)
+            far = (deviation > 0) & np.isfinite(single) & (moved[doubt] > 1e-4 * deviation)
+            offset[doubt] = np.where(far, single, np.float32(0))
+    return offset
+
+
+def in_pieces(x):
+    """An array with channels first, some megabytes at a time."""
+    rows = max(1, (1 << 22) // max(1, x[:1].nbytes))
+    return (np.asarray(x[first:first + rows]) for first in range(0, len(x), rows))
+
+
+def offsets_of(x, y, task="classes", layout="auto"):
+    """The Offsets of a training set."""
+    x = channels_first(np.asarray(x), layout)
+    inputs = far_from_zero(lambda: map(by_channel, in_pieces(x))) if is_wide(x.dtype) and x.ndim > 1 else None
+    return Offsets(inputs, offset_of_targets(y, task))
+
+
+def offset_of_targets(y, task):
+    y = None if y is None else np.asarray(y)
+    if y is None or task != "regression" or y.dtype.kind not in "iuf" or not is_wide(y.dtype):
+        return 0.
+    return far_from_zero(lambda: [y.reshape(-1, 1).astype(np.float64)])[0]
+
+
+def as_stored(x, offsets=NOTHING):
+    """Samples with channels first as the program holds them: uint8 as it is, differences from offsets of others as float32."""
+    if x.dtype == np.uint8:
         return x
     if x.dtype.kind not in "biuf":
         raise ValueError(f"samples are {x.dtype}, expected numbers")
-    if not np.isfinite(x).all():
-        raise ValueError("samples are not finite")
-    wide, single = x.astype(np.float64), x.astype(np.float32)
-    axes = (0,) if x.ndim == 2 else tuple(range(x.ndim)) if x.ndim == 3 else (0, 2, 3)
-    lost = abs(wide - single).max(axis=axes) > 1e-4 * wide.std(axis=axes)
-    if lost.any():
-        raise ValueError(f"column or channel {np.flatnonzero(lost)[0]} of the samples lies so far from zero that float32 loses its "
-                         "digits; subtract a constant from it, here and in the data set's own file")
+    if x.dtype.kind in "iu" and x.dtype.itemsize == 8 and len(x) and max(-int(x.min()), int(x.max())) > 2**53:
+        raise ValueError("samples have values beyond 2^53, where doubles lose digits")
+    if offsets.inputs is not None:
+        if len(offsets.inputs) != (x.shape[1] if x.ndim in (2, 4) else 1):
+            raise ValueError(f"samples are {list(x.shape)}, but those of the training set have {len(offsets.inputs)} columns or channels")
+        x = x - offsets.inputs.reshape((-1,) + (1,) * max(0, x.ndim - 2)) if x.ndim != 3 else x - offsets.inputs[0]
+    with np.errstate(over="ignore"):
+        single = x.astype(np.float32, copy=False)
+    if not np.isfinite(single).all():
+        raise ValueError("samples are not finite as float32")
     return single
 
 
-def data_digest(x, y, task="classes", layout="auto"):
-    """Digest of a data set: samples as the program holds them, then labels or targets, unless y is None."""
-    x = np.asarray(x)
-    y = truth(y, task)
+def data_digest(x, y, task="classes", layout="auto", offsets=None):
+    """Digest of a data set: samples as the program holds them, then labels or targets, unless y is None.
+
+    offsets  of a set for evaluation those of its training set, offsets_of(x, y) of that; of a training set its own
+    """
+    x = channels_first(np.asarray(x), layout)
+    offsets = offsets_of(x, y, task, "nchw") if offsets is None else offsets
+    y = truth(y, task, offsets.target)
     if y is not None and len(y) != len(x):
         raise ValueError(f"there are {len(x)} samples and {len(y)} labels or targets, expected one for each")
-    return digest(as_stored(channels_first(x, layout)), *([] if y is None else [y]))
+    h = xxhash.xxh3_64()
+    for piece in in_pieces(x):
+        h.update(np.ascontiguousarray(as_stored(piece, offsets)).reshape(-1).view(np.uint8))
+    return digest_with(h, y, offsets)
+
+
+def digest_with(h, y, offsets):
+    """What becomes of the hash of samples with labels or targets (None: none) and offsets."""
+    if y is None:
+        return h.intdigest() if offsets.inputs is None else digest(h.intdigest(), offsets.bytes(False))
+    h.update(y.view(np.uint8))
+    if offsets:
+        h.update(offsets.bytes().view(np.uint8))
+    return h.intdigest()
 
 
 def view_text(recipe, mean=None, held_out=0, split_seed=0, scale=None, floats=False):
@@ -184,7 +307,9 @@ class Writer:
     what = ""  # before figures of members in messages
 
     def __init__(self, out, members, outputs, y, data_digest, member_digests, task="classes", views=None, dtype="float32",
-                 block=256, shard_rows=65536, deflate=0, samples=None, target=None, show=True):
+                 block=256, shard_rows=65536, deflate=0, samples=None, target=None, show=True, offsets=NOTHING):
+        """y: targets less their offset, as truth() gives them"""
+        self.offsets = offsets
         self.out, self.task, self.data_digest, self.block, self.deflate = out, task, data_digest, block, deflate
         self.dtype, self.y, self.show = np.dtype(dtype).newbyteorder("<"), truth(y, task), show
         if y is None and samples is None:
@@ -284,6 +409,8 @@ class Writer:
                            **{f"view_{v:02d}_stored": self.stored[v] for v in range(V)})
             without = [] if labels else ["unlabelled"]
             features = {"version": 5, "features": " ".join(features + without)} if features + without else {"version": 1}
+            if self.offsets:
+                attributes(file, schema=self.offsets.schema())
             attributes(file, format="tribikos cache", **features, task=self.task, dtype=self.dtype.name, samples=N,
                        outputs=K, members=M, views=V, block=self.block, shard_rows=self.shard_rows, data_digest=self.data_digest,
                        blas="", digest=digest(self.task, self.dtype.name, *without, *sizes, *recipes, *kind, columns,
@@ -309,7 +436,7 @@ def set_folder(out, name):
 
 
 def write_cache(out, logits, y, data_digest, task="classes", views=None, member_digests=None, dtype="float32",
-                block=256, shard_rows=65536, deflate=0, inputs=None, probabilities=False, target=None, sets=None):
+                block=256, shard_rows=65536, deflate=0, inputs=None, probabilities=False, target=None, sets=None, offsets=NOTHING):
     """Write the shards, then the manifest.
 
     logits          [M][N][K] or [V][M][N][K], raw (temperature 1); a memory map will do
@@ -325,8 +452,9 @@ def write_cache(out, logits, y, data_digest, task="classes", views=None, member_
                     by; by default those of y
     sets            {name: (logits [M][n][K], y, data_digest)}: sets for evaluation, "test" and those of eval.ood by their names,
                     whose y is None
+    offsets         offsets_of(x, y) of the training set; a data set without values far from zero needs none
     """
-    logits, y = logits[None] if logits.ndim == 3 else logits, truth(y, task)
+    logits, y = logits[None] if logits.ndim == 3 else logits, truth(y, task, offsets.target)
     labels = logits.shape[2] if y is None else len(y)
     if logits.ndim != 4 or logits.shape[2] != labels or logits.shape[0] != len(views or [0]):
         swapped = "; they seem to be [N][M][K], expected [M][N][K]: logits.transpose(1, 0, 2)" if logits.shape[1] == labels else ""
@@ -334,8 +462,8 @@ def write_cache(out, logits, y, data_digest, task="classes", views=None, member_
     V, M, N, K = logits.shape
     if probabilities and task == "regression":
         raise ValueError("probabilities are of classes; regression takes mean and log variance")
-    if task == "regression" and target is None:
-        target = (0, 1) if y is None else standard(y)
+    if task == "regression":
+        target = own_unit(target, y, offsets)
     inputs = {v: of_images(x) for v, x in (inputs or {}).items()}
     if any(len(x) != N for x in inputs.values()):
         raise ValueError(f"inputs are not of {N} rows")
@@ -346,8 +474,9 @@ def write_cache(out, logits, y, data_digest, task="classes", views=None, member_
         if values.ndim != 3 or values.shape[0] != M or values.shape[2] != K:
             raise ValueError(f"logits of the set {name} are {list(values.shape)}, expected [{M}][samples][{K}], of the same members")
         write_set(set_folder(out, name), name, values, of_set, its_digest, task, member_digests, dtype, block, shard_rows, deflate,
-                  probabilities, target)
-    writer = Writer(out, M, K, y, data_digest, member_digests, task, views, dtype, block, shard_rows, deflate, N, target)
+                  probabilities, target, offsets)
+    writer = Writer(out, M, K, y, data_digest, member_digests, task, views, dtype, block, shard_rows, deflate, N, target,
+                    offsets=offsets)
     floors = floors_of(logits, probabilities)
     if {v for v in range(V) if writer.stored[v]} != set(inputs):
         raise ValueError(f"inputs of the views {sorted(inputs)}, expected those with ods or confods and no others")
@@ -361,18 +490,26 @@ def write_cache(out, logits, y, data_digest, task="classes", views=None, member_
     writer.manifest()
 
 
+def own_unit(target, y, offsets):
+    """Mean and deviation of targets less their offset: those that are given for the targets themselves, or those of y."""
+    if target is None:
+        return (0, 1) if y is None else standard(y)
+    return target[0] - offsets.target, target[1]
+
+
 def floors_of(logits, probabilities):
     """What stands for a probability of 0 of each member, of [V][M][N][K]."""
     return [smallest(logits[:, m]) for m in range(logits.shape[1])] if probabilities else []
 
 
-def write_set(folder, name, logits, y, data_digest, task, member_digests, dtype, block, shard_rows, deflate, probabilities, target):
+def write_set(folder, name, logits, y, data_digest, task, member_digests, dtype, block, shard_rows, deflate, probabilities, target,
+              offsets=NOTHING):
     """The cache of a set for evaluation: one view."""
-    y, floors = truth(y, task), floors_of(logits[None], probabilities)
+    y, floors = truth(y, task, offsets.target), floors_of(logits[None], probabilities)
     if y is not None and len(y) != logits.shape[1]:
         raise ValueError(f"logits of the set {name} are of {logits.shape[1]} samples, but there are {len(y)} labels")
     writer = Writer(folder, logits.shape[0], logits.shape[2], y, data_digest, member_digests, task, None, dtype, block, shard_rows,
-                    deflate, logits.shape[1], target)
+                    deflate, logits.shape[1], target, offsets=offsets)
     writer.what = f"set {name}: "
     for first in writer.firsts:
         for m, all_rows in enumerate(logits):
@@ -427,7 +564,7 @@ def main():
     parser.add_argument("--set", action="append", nargs=3, metavar=("NAME", "LOGITS.npy", "X.npy"), default=[],
                         help="The members' logits of a set of eval.ood, and its samples; give it once for each set.")
     data = parser.add_mutually_exclusive_group(required=True)
-    data.add_argument("--x", metavar="X.npy", help="The array of samples as the data set stores them: uint8 or float32, [N][...].")
+    data.add_argument("--x", metavar="X.npy", help="The array of samples as the data set stores them, of any type of numbers: [N][...].")
     data.add_argument("--data-digest", type=hexadecimal, metavar="DIGEST",
                       help="The digest of the data set in hexadecimal digits, instead of --x.")
     parser.add_argument("--view", action="append", nargs=2, metavar=("RECIPE", "SEED"),
@@ -438,16 +575,20 @@ def main():
         if not seed.isdecimal():
             parser.error(f"argument --view: expected a whole number as SEED, got {seed}")
     mapped = lambda path, what: trb_tool.array(path, what, mmap_mode="r")
-    digest_of = lambda path, y: data_digest(mapped(path, "samples"), y, a.task, a.layout)
     y = None if a.y is None else trb_tool.array(a.y, "labels or targets")
-    of_data = a.data_digest if a.x is None else digest_of(a.x, y)
+    x = None if a.x is None else channels_first(mapped(a.x, "samples"), a.layout)
+    offsets = Offsets(target=offset_of_targets(y, a.task)) if x is None else offsets_of(x, y, a.task, "nchw")
+    if offsets:
+        say("values far from zero: the program reads them as differences from the training set's means, and so does this cache")
+    digest_of = lambda path, y: data_digest(mapped(path, "samples"), y, a.task, a.layout, offsets)
+    of_data = a.data_digest if x is None else data_digest(x, y, a.task, "nchw", offsets)
     sets = {name: (mapped(logits, "logits"), None, digest_of(x, None)) for name, logits, x in a.set}
     if a.test is not None:
         of_test = trb_tool.array(a.test[2], "labels or targets")
         sets["test"] = mapped(a.test[0], "logits"), of_test, digest_of(a.test[1], of_test)
     views = a.view and [(recipe, int(seed)) for recipe, seed in a.view]
     write_cache(a.out, mapped(a.logits, "logits"), y, of_data, a.task, views, None, a.dtype, a.block, a.shard_rows, a.deflate,
-                probabilities=a.probabilities, target=a.target, sets=sets)
+                probabilities=a.probabilities, target=a.target, sets=sets, offsets=offsets)
 
 
 if __name__ == "__main__":

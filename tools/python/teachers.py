@@ -16,8 +16,8 @@ def say(text):
     print(f"cache: {text}", file=sys.stderr, flush=True)
 
 
-def truth(y, task):
-    """Labels as int32, or targets as float32: [N] of an array [N] or [N][1]. None if y is None."""
+def truth(y, task, offset=0.):
+    """Labels as int32, or targets as float32, less their offset: [N] of an array [N] or [N][1]. None if y is None."""
     if y is None:
         return None
     y = np.asarray(y)
@@ -32,10 +32,11 @@ def truth(y, task):
                          + (", from 0 on: numpy.unique(y, return_inverse=True)[1]" if task == "classes" else ""))
     if task == "regression":
         with np.errstate(over="ignore", invalid="ignore"):
+            y = y - offset if offset else y
             single = y.astype("<f4")
             if len(y) and np.isfinite(single).all() and (abs(y - single) > 1e-4 * y.std()).any():
-                raise ValueError("targets lie so far from zero that float32 loses their digits; subtract a constant from them, here "
-                                 "and in the data set's own file")
+                raise ValueError("targets lie so far from zero that float32 loses their digits; hand over offsets=offsets_of(x, y) of "
+                                 "the training set, as cache_write.py does (cache_write.offsets_of)")
             return first_bad(single, lambda t: ~np.isfinite(t), "a target that float32 can hold")
     if y.dtype.kind == "f":
         first_bad(y, lambda t: t != np.rint(t), "a whole number; a label is the number of a class, from 0 on "
