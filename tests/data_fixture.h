@@ -69,6 +69,15 @@ static inline trb_status fixture_load(trb_task task, trb_format format, const ch
                          d);
 }
 
+/* Load a set, and release it: for fault_walk(). \param[in] files  a trb_data_files */
+static inline trb_status fixture_load_once(void *files)
+{
+    trb_data d;
+    TRB_TRY(trb_data_load(files, &d));
+    trb_data_clear(&d);
+    return TRB_OK;
+}
+
 /* The load must fail with this status and a line that holds `fragment`, leave `out` alone and keep no memory. */
 static inline void fixture_expect_failure(trb_task task, trb_format format, const char *root, size_t n,
                                           char *const *files, trb_status status, const char *fragment)

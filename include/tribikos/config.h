@@ -101,6 +101,7 @@ typedef struct {
         char *x, *y;                                                        /* names of arrays, for hdf5 and npy only */
         size_t n_train_rows, n_test_rows, n_features, n_drop, n_categories; /* for tables only */
         char **train_rows, **test_rows, **features, *target, **drop, **categories;
+        char *separator; /* as trb_data_separator() reads it */
         trb_header header;
         trb_missing missing;
         uint64_t validation;  /* samples held out */

@@ -8,7 +8,8 @@
  *   npy      pairs of NumPy's npy files, samples then labels, or npz archives with arrays named as for hdf5
  *   table    lines of fields, as in CSV files (RFC 4180: a field may stand between double quotes). The first row shows
  *            what separates fields: a comma, a semicolon, a tab, a vertical bar, or blanks. Numbers have a decimal
- *            point; unless commas or blanks separate fields, a decimal comma is read too. Lines end in LF, CR or both;
+ *            point; unless commas or blanks separate fields, a decimal comma is read too. Marks between thousands are
+ *            refused, and so are commas that may be either. Lines end in LF, CR or both;
  *            the text is UTF-8, Latin-1, or UTF-16 with a byte order mark. Blank lines and lines that begin with # do
  *            not count. Rows and columns count from 0
  *
@@ -92,12 +93,13 @@ typedef struct {
     char *const *rows;     /* names of files: rows[i] lists the wanted rows of table files[i] */
     size_t n_features;     /* 0: all columns except the target */
     char *const *features; /* entries */
-    const char *target;    /* one entry; NULL or "": the last column that is not dropped */
+    const char *target;    /* one entry; NULL or "": the last column that is not dropped; "none": there is none */
     size_t n_drop, n_categories;
     char *const *drop;       /* entries: columns that are left out */
     char *const *categories; /* entries: columns of words; each word becomes an input that is 1 or 0 */
     trb_header header;
     trb_missing missing;
+    char separator; /* of tables: what separates fields: , ; | tab, or a blank; 0: the first rows show it */
     trb_labels labels;
     size_t labels_from; /* is subtracted from every label: the label of class 0 in the files */
     trb_axes layout;    /* of arrays of images. AUTO: by their sizes, see trb_axes */
@@ -111,6 +113,29 @@ typedef struct {
  * set (a web page, an archive) is refused; any other text is taken for a table.
  * \return TRB_OK; TRB_ECONFIG if there is no such file; TRB_EINPUT */
 trb_status trb_data_guess(const char *path, trb_format *format);
+
+/** The character that a text names, for trb_data_files.separator: itself, "tab", "blank", or "auto" (0).
+ * \return false if it names none; `by` is untouched then */
+bool trb_data_separator(const char *text, char *by);
+
+/** What tables need so that they can be read: which columns to drop, which hold words, and what becomes of missing
+ * values. */
+typedef struct {
+    char *name;       /* NULL: columns have no names */
+    const char *drop; /* why it is no input, as the end of a sentence; NULL: it is one, or the target. Static */
+    bool words;       /* it is one of words, for `categories` */
+    size_t missing;   /* missing values, unless it is dropped */
+} trb_column_advice;
+typedef struct {
+    size_t n_columns, target; /* the target: the last column that is not empty */
+    trb_column_advice *column;
+    trb_missing missing;
+} trb_table_advice;
+/** Look at all values. Of `files`, features, target, drop, categories, missing and rows are not looked at. Local.
+ * \param[out] out  trb_table_advice_clear(); untouched on failure
+ * \return as trb_data_load() */
+trb_status trb_table_advise(const trb_data_files *files, trb_table_advice *out);
+void trb_table_advice_clear(trb_table_advice *a);
 
 /** Whether a name of `files` or `rows` is a pattern as in the shell: it has *, ? or [. */
 bool trb_data_has_patterns(const trb_data_files *files);

@@ -40,7 +40,9 @@ void trb_h5_close(trb_h5 *h);
 const char *trb_h5_path(const trb_h5 *h); /* the final name; borrowed */
 
 /** Attributes of the root group. The get functions return TRB_EINTEGRITY if the attribute is absent or of another type.
- * The caller releases texts with trb_free(). */
+ * A text has at most TRB_H5_TEXT_MAX bytes: a longer one is refused, TRB_ECONFIG when it is written and TRB_EINTEGRITY
+ * when it is read. The caller releases texts with trb_free(). */
+enum { TRB_H5_TEXT_MAX = 16 << 20 };
 trb_status trb_h5_put_u64(trb_h5 *h, const char *name, uint64_t value);
 trb_status trb_h5_put_text(trb_h5 *h, const char *name, const char *value);
 trb_status trb_h5_get_u64(trb_h5 *h, const char *name, uint64_t *value);

@@ -28,6 +28,14 @@ typedef enum {
  */
 trb_status trb_alloc(trb_mem kind, size_t count, size_t size, void *out);
 
+/** Resize a block of trb_alloc() that has no other owner, or allocate one if `*block` is NULL. What it held stays, and
+ * what is new is zeroed. A large block moves without being copied where the system can do that. Local, thread-safe.
+ *
+ * \param[in] kind  of a new block; another one keeps its kind
+ * \param[in,out] block  untouched on failure
+ * \return as trb_alloc() */
+trb_status trb_resize(trb_mem kind, size_t bytes, void *block);
+
 /** Release a block of trb_alloc(). Local, thread-safe. NULL is allowed. */
 void trb_free(void *block);
 
@@ -45,6 +53,12 @@ size_t trb_mem_bytes(trb_mem kind);
 /** The most bytes held at one time, in all kinds together, since the last trb_mem_peak_begin(). Local. */
 size_t trb_mem_peak(void);
 void trb_mem_peak_begin(void); /* Local. No other thread may allocate meanwhile. */
+
+/** The memory that this process can have at most: seven eighths of the node's memory, or of a lower limit that the job's
+ * control group or the process has. Local. */
+size_t trb_mem_limit(void);
+/** Set another one, for tests; 0 asks the system again. Local. */
+void trb_mem_limit_set(size_t bytes);
 
 /** How many allocations this process has made through trb_alloc() so far. Local. */
 size_t trb_mem_allocations(void);

@@ -16,7 +16,8 @@
  *     "no",
  *     "yes"]}
  *
- * A value that is not known, or an offset of 0, is left out. `target` has an "offset" in regression.
+ * A value that is not known, or an offset of 0, is left out. `target` has an "offset" in regression. It is {} if tables
+ * have no labels or targets (data.target: none).
  *
  * All functions are local.
  */
@@ -25,6 +26,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "tribikos/status.h"
 
@@ -38,6 +40,9 @@
  *   a = b, c is smaller, and a is not 1, 3 or 4                             NHWC
  *   all else                                                                refused */
 typedef enum { TRB_AXES_AUTO, TRB_AXES_NCHW, TRB_AXES_NHWC } trb_axes;
+
+/** No column of a table. */
+#define TRB_NO_COLUMN SIZE_MAX
 
 /** One input of a table (a column, or one word of a column of words), or one channel or column of an array. */
 typedef struct {
@@ -56,7 +61,7 @@ typedef struct {
     size_t n_inputs;  /* 0: nothing is known of the inputs: no names, no offsets */
     trb_schema_input *input;
     char *target;         /* the name of the column of targets or labels; NULL if it has none */
-    size_t target_column; /* tables: as an input's */
+    size_t target_column; /* tables: as an input's; TRB_NO_COLUMN: they have no labels or targets */
     double target_offset; /* as an input's */
     size_t n_classes;     /* 0: labels are numbers; else class k is called class_name[k], in the order of their bytes */
     char **class_name;

@@ -493,14 +493,15 @@ trb_status trb_cache_expect_data(const trb_cache *c, const trb_data *data)
     const bool table = data->schema != NULL && data->schema->n_columns > 0;
     const uint64_t wanted = labelled ? data->digest : data->digest_x;
     if (c->spec.data_digest != wanted)
-        return trb_fail(TRB_EINTEGRITY,
-                        "%s: the training set (data.train) is another one: the cache belongs to the %s with digest "
-                        "%016" PRIx64 ", the configured %s %016" PRIx64 "%s",
-                        c->dir, labelled ? "data set" : "samples", c->spec.data_digest,
-                        labelled ? "one has" : "ones have", wanted,
-                        table && !labelled ? "; a column of a training table is always read as labels or targets, so "
-                                             "samples without any are for `data.format: npy` or `hdf5`"
-                                           : "");
+        return trb_fail(
+            TRB_EINTEGRITY,
+            "%s: the training set (data.train) is another one: the cache belongs to the %s with digest "
+            "%016" PRIx64 ", the configured %s %016" PRIx64 "%s",
+            c->dir, labelled ? "data set" : "samples", c->spec.data_digest, labelled ? "one has" : "ones have", wanted,
+            table && !labelled && trb_data_labelled(data)
+                ? "; a column of the table was read as labels or targets; if it has none, set `data.target: "
+                  "none`"
+                : "");
     if (trb__has(&c->spec, TRB_SHARD_INPUTS) && !trb_shape_same(c->spec.shape, data->shape))
         return trb_fail(TRB_EINTEGRITY, "%s: the stored inputs are of %zu x %zu x %zu, the data set of %zu x %zu x %zu",
                         c->dir, c->spec.shape.c, c->spec.shape.h, c->spec.shape.w, data->shape.c, data->shape.h,

@@ -41,6 +41,101 @@ static trb_status load(trb_data_files *files, trb_data *d)
     return as_targets;
 }
 
+/* A name as YAML: between double quotes, as in JSON, where it could mean something else. */
+static void print_list(size_t n, char *const *name)
+{
+    for (size_t i = 0; i < n; i++) {
+        trb_text quoted = {0};
+        char *text = NULL;
+        trb_text_quoted(&quoted, name[i]);
+        if (trb_text_take(&quoted, &text) == TRB_OK) (void)printf("%s%s", i > 0 ? ", " : "", text);
+        trb_free(text);
+    }
+}
+
+/* What a table needs, and the keys that say it. */
+typedef struct {
+    trb_table_advice advice;
+    char (*entry)[48]; /* [n_columns] how a key names a column */
+    char **drop, **categories;
+} needs;
+
+/* A column by its number; as a range if another column is called so. */
+static void name_column(const trb_table_advice *a, size_t i, char entry[48])
+{
+    char number[24];
+    (void)snprintf(number, sizeof number, "%zu", i);
+    bool taken = false;
+    for (size_t j = 0; j < a->n_columns; j++)
+        taken = taken || (j != i && a->column[j].name != NULL && strcmp(a->column[j].name, number) == 0);
+    (void)snprintf(entry, 48, taken ? "%s-%s" : "%s", number, number);
+}
+
+static trb_status find_needs(trb_data_files *files, needs *n)
+{
+    const trb_table_advice *a = &n->advice;
+    if (files->format != TRB_FORMAT_TABLE) return TRB_OK;
+    TRB_TRY(trb_table_advise(files, &n->advice));
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, a->n_columns, sizeof *n->entry, &n->entry));
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, a->n_columns, sizeof *n->drop, &n->drop));
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, a->n_columns, sizeof *n->categories, &n->categories));
+    for (size_t i = 0; i < a->n_columns; i++) {
+        name_column(a, i, n->entry[i]);
+        if (a->column[i].drop != NULL) n->drop[files->n_drop++] = n->entry[i];
+        if (a->column[i].words) n->categories[files->n_categories++] = n->entry[i];
+    }
+    files->drop = n->drop;
+    files->categories = n->categories;
+    files->missing = a->missing;
+    return TRB_OK;
+}
+
+static void forget_needs(needs *n)
+{
+    trb_free(n->categories);
+    trb_free(n->drop);
+    trb_free(n->entry);
+    trb_table_advice_clear(&n->advice);
+}
+
+static void print_column(const trb_table_advice *a, size_t i, trb_text *t)
+{
+    trb_text_add(t, "%s%zu", t->n > 0 ? ", " : "", i);
+    if (a->column[i].name != NULL)
+        trb_text_add(t, " (%.40s)", a->column[i].name[0] != '\0' ? a->column[i].name : "no name");
+}
+
+static void print_needs(const trb_data_files *files, const trb_table_advice *a)
+{
+    char dropped[600], words[400], gaps[400], number[TRB_NUMBER_BYTES];
+    trb_text drop = trb_text_in(dropped, sizeof dropped), word = trb_text_in(words, sizeof words),
+             gap = trb_text_in(gaps, sizeof gaps);
+    for (size_t i = 0; i < a->n_columns; i++) {
+        const trb_column_advice *k = &a->column[i];
+        if (k->drop != NULL) {
+            print_column(a, i, &drop);
+            trb_text_add(&drop, " %s", k->drop);
+        }
+        if (k->words) print_column(a, i, &word);
+        if (k->missing == 0) continue;
+        print_column(a, i, &gap);
+        trb_text_add(&gap, ": %s", trb_number_grouped(k->missing, number));
+    }
+    if (files->n_drop > 0) {
+        (void)printf("  drop: [");
+        print_list(files->n_drop, files->drop);
+        (void)printf("] # column %s\n", trb_printable(dropped));
+    }
+    if (files->n_categories > 0) {
+        (void)printf("  categories: [");
+        print_list(files->n_categories, files->categories);
+        (void)printf("] # words: column %s\n", trb_printable(words));
+    }
+    if (files->missing != TRB_MISSING_REFUSE)
+        (void)printf("  missing: %s # missing values, by columns: %s\n",
+                     files->missing == TRB_MISSING_DROP ? "drop" : "mean", trb_printable(gaps));
+}
+
 /* Layers of a member, and where the heads of a student begin. \param[out] split  its text */
 static void choose_layers(const trb_data *d, char layers[160], const char **split)
 {
@@ -65,21 +160,11 @@ static void print_names(const trb_schema *s)
     if (s == NULL || s->n_inputs == 0 || s->input[0].name == NULL) return;
     char text[400];
     trb_text names = trb_text_in(text, sizeof text);
-    for (size_t i = 0; i < s->n_inputs; i++) trb_text_add(&names, "%s%s", i > 0 ? ", " : "", s->input[i].name);
+    for (size_t i = 0; i < s->n_inputs; i++)
+        if (i == 0 || s->input[i].category == NULL || s->input[i].column != s->input[i - 1].column)
+            trb_text_add(&names, "%s%s", i > 0 ? ", " : "", s->input[i].name);
     (void)printf("  # inputs: %s\n", trb_printable(text));
     if (s->target != NULL) (void)printf("  # data.target, the column to predict: %s\n", trb_printable(s->target));
-}
-
-/* A name as YAML: between double quotes, as in JSON, where it could mean something else. */
-static void print_list(size_t n, char *const *name)
-{
-    for (size_t i = 0; i < n; i++) {
-        trb_text quoted = {0};
-        char *text = NULL;
-        trb_text_quoted(&quoted, name[i]);
-        if (trb_text_take(&quoted, &text) == TRB_OK) (void)printf("%s%s", i > 0 ? ", " : "", text);
-        trb_free(text);
-    }
 }
 
 static bool has_words(const trb_data *d)
@@ -108,7 +193,7 @@ static trb_status print_labels(trb_data *d)
     return TRB_OK;
 }
 
-static trb_status print_config(const trb_data_files *files, trb_data *d)
+static trb_status print_config(const trb_data_files *files, const trb_table_advice *a, trb_data *d)
 {
     char layers[160], samples[TRB_NUMBER_BYTES];
     const char *split = NULL;
@@ -125,6 +210,7 @@ static trb_status print_config(const trb_data_files *files, trb_data *d)
     else
         (void)printf("%zu x %zu x %zu\n", d->shape.c, d->shape.h, d->shape.w);
     print_names(d->schema);
+    print_needs(files, a);
     if (d->task == TRB_TASK_CLASSES) TRB_TRY(print_labels(d));
     choose_layers(d, layers, &split);
     (void)printf("  validation: %zu # held out of the training\n"
@@ -145,10 +231,14 @@ trb_status trb__command_init(const trb__arguments *a)
         return trb_fail(TRB_ECONFIG, "`tribikos init` takes the files of a training set, e.g. train.csv, and no flags");
     trb_data_files files = {.root = "", .n_files = a->n_operands, .files = a->operand, .labels = TRB_LABELS_NEEDED};
     TRB_TRY(trb_data_guess(a->operand[0], &files.format));
-    TRB_TRY(load(&files, &d));
-    const trb_status st = d.n < 20 ? trb_fail(TRB_EINPUT, "%s: has %s; at least 20 are needed to hold some out",
-                                              a->operand[0], TRB_COUNT(d.n, "sample"))
-                                   : print_config(&files, &d);
+    needs n = {0};
+    trb_status st = find_needs(&files, &n);
+    if (st == TRB_OK) st = load(&files, &d);
+    if (st == TRB_OK)
+        st = d.n < 20 ? trb_fail(TRB_EINPUT, "%s: has %s; at least 20 are needed to hold some out", a->operand[0],
+                                 TRB_COUNT(d.n, "sample"))
+                      : print_config(&files, &n.advice, &d);
     trb_data_clear(&d);
+    forget_needs(&n);
     return st;
 }

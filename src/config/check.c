@@ -295,6 +295,10 @@ static trb_status check_student(const trb_config *c, const place *p, const trb_s
 /* Keys that choose rows and columns exist for tables only. */
 static trb_status check_table(const trb_config *c, const place *top)
 {
+    char by = '\0';
+    if (!trb_data_separator(c->data.separator, &by))
+        return trb__item_fail(top->items, source_of(top, "data.separator"),
+                              "expected auto, \",\", \";\", \"|\", tab or blank, got %s", c->data.separator);
     const char *key = c->data.n_train_rows > 0                ? "data.train_rows"
                       : c->data.n_test_rows > 0               ? "data.test_rows"
                       : c->data.n_features > 0                ? "data.features"
@@ -303,6 +307,7 @@ static trb_status check_table(const trb_config *c, const place *top)
                       : c->data.n_categories > 0              ? "data.categories"
                       : c->data.header != TRB_HEADER_AUTO     ? "data.header"
                       : c->data.missing != TRB_MISSING_REFUSE ? "data.missing"
+                      : by != '\0'                            ? "data.separator"
                                                               : NULL;
     if (key == NULL) return TRB_OK;
     if (c->data.format != TRB_FORMAT_TABLE)

@@ -166,7 +166,7 @@ const trb__option trb__options[] = {
     {CONFIG("data.target", data.target), TEXT, .value = "\"\"",
      .help =
          "For tables: the column of labels or targets, by its name or number, counted from 0 (-1 is the last), or a "
-         "file that has its number. If it is empty, the last column is taken."},
+         "file that has its number. If it is empty, the last column is taken. none: the table has no such column."},
     {CONFIG("data.labels_from", data.labels_from), WHOLE(0, 32767), .value = "0",
      .help =
          "Labels in the files are counted from this number: 1 for labels 1 to 26. Networks, caches and reports count "
@@ -180,6 +180,10 @@ const trb__option trb__options[] = {
     {CONFIG("data.header", data.header), CHOICE(headers), .value = "auto",
      .help = "For tables: whether the first line names the columns. auto decides by the first rows, and refuses a line "
              "that might be either."},
+    {CONFIG("data.separator", data.separator), TEXT, .value = "auto",
+     .help = "For tables: what separates fields: \",\", \";\", \"|\", tab or blank. auto looks at the first rows. Set "
+             "it if "
+             "fields themselves have such characters in them."},
     {CONFIG("data.missing", data.missing), CHOICE(policies), .value = "refuse",
      .help = "For tables: what becomes of a missing value (an empty field, nan, NA, ?). drop leaves its row out; mean "
              "takes the mean of the column's training values."},

@@ -51,8 +51,11 @@ trb_status trb_schema_write(const trb_schema *s, char **text)
         trb_text_add(&t, "%s\n", i > 0 ? "," : "");
         put_input(&t, &s->input[i]);
     }
-    trb_text_add(&t, "],\n\"target\": {\"column\": %zu", s->target_column);
-    put_named(&t, s->target, s->target_offset);
+    trb_text_add(&t, "],\n\"target\": {");
+    if (s->target_column != TRB_NO_COLUMN) {
+        trb_text_add(&t, "\"column\": %zu", s->target_column);
+        put_named(&t, s->target, s->target_offset);
+    }
     trb_text_add(&t, "}, \"classes\": [");
     for (size_t k = 0; k < s->n_classes; k++) {
         trb_text_add(&t, "%s\n", k > 0 ? "," : "");
@@ -212,12 +215,14 @@ static trb_status read_object(reader *r, trb_schema_input *in, trb_schema *s)
     return TRB_OK;
 }
 
-/* How many elements a list can have at most: it counts the commas up to the end of the text. */
+/* How many elements a list can have at most: one more than commas up to the end of the text, and each has two characters
+ * of its own, as `{}`. */
 static size_t most_elements(const char *at)
 {
+    const size_t most = strlen(at) / 3 + 1;
     size_t n = 1;
     for (; (at = strchr(at, ',')) != NULL; at++) n++;
-    return n;
+    return n < most ? n : most;
 }
 
 static trb_status read_inputs(reader *r, trb_schema *s)
@@ -280,7 +285,7 @@ static trb_status read_value(reader *r, const char *key, trb_schema *s)
 /* Readers of tables look up words by bisection and use columns as indices, so both must be in order. */
 static trb_status check(const reader *r, const trb_schema *s)
 {
-    bool good = s->n_columns == 0 || s->target_column < s->n_columns;
+    bool good = s->n_columns == 0 || s->target_column < s->n_columns || s->target_column == TRB_NO_COLUMN;
     for (size_t i = 0; good && i < s->n_inputs; i++) {
         const trb_schema_input *in = &s->input[i], *last = i > 0 ? in - 1 : in;
         good = s->n_columns == 0 || in->column < s->n_columns;
@@ -296,7 +301,7 @@ static trb_status check(const reader *r, const trb_schema *s)
 trb_status trb_schema_read(const char *where, const char *text, trb_schema *out)
 {
     reader r = {where, text, text};
-    trb_schema s = {0};
+    trb_schema s = {.target_column = TRB_NO_COLUMN};
     bool first = true, more = true;
     trb_status st = expect(&r, '{');
     while (st == TRB_OK && more) {
@@ -307,6 +312,7 @@ trb_status trb_schema_read(const char *where, const char *text, trb_schema *out)
     }
     skip(&r);
     if (st == TRB_OK && *r.at != '\0') st = wrong(&r, "the end");
+    if (s.n_columns == 0 && s.target_column == TRB_NO_COLUMN) s.target_column = 0; /* arrays have no columns */
     if (st == TRB_OK) st = check(&r, &s);
     if (st == TRB_OK)
         *out = s;

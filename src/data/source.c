@@ -42,11 +42,7 @@ trb_status trb__bytes_room(trb__bytes *b, size_t more)
     if (__builtin_add_overflow(b->n, more, &need))
         return trb_fail(TRB_ENOMEM, "memory for data: %zu and %zu bytes are more than an address can hold", b->n, more);
     if (need <= b->capacity) return TRB_OK;
-    uint8_t *at = NULL;
-    TRB_TRY(trb_alloc(TRB_MEM_DATA, need, 1, &at));
-    if (b->n > 0) memcpy(at, b->at, b->n);
-    trb_free(b->at);
-    b->at = at;
+    TRB_TRY(trb_resize(TRB_MEM_DATA, need, &b->at));
     b->capacity = need;
     return TRB_OK;
 }
@@ -265,6 +261,21 @@ trb_status trb__source_promise(trb__source *s, size_t bytes)
                     s->file_bytes - z->given);
 }
 
+/* Reserve room for a piece of a file, unless all of this process would then take more than the memory that there is: a
+ * small packed file may unpack to any size, and where memory ends, the system ends some process without a word. */
+static trb_status reserve(const trb__source *s, size_t piece, trb__bytes *b)
+{
+    const size_t limit = trb_mem_limit(), held = trb_mem_bytes(TRB_MEM_KINDS);
+    if (b->n + piece <= b->capacity || held + piece <= limit) return trb__bytes_room(b, piece);
+    return trb_fail(
+        TRB_ENOMEM, "%s: %s %zu MiB, and %zu MiB are held already, of %zu MiB that this process can have; %s", s->path,
+        s->packed ? "unpacks to more than" : "has", (s->packed ? s->stream->given : s->file_bytes) >> 20, held >> 20,
+        limit >> 20,
+        s->packed ? "unpack it and see whether it is what you expect; then cut it into parts, use a part of "
+                    "it, or a node with more memory"
+                  : "use a part of it, or a node with more memory");
+}
+
 trb_status trb__source_append(trb__source *s, size_t n, trb__bytes *b)
 {
     /* Packed images are seldom smaller than an eighth of their size. If a header claims more than that, memory grows
@@ -274,7 +285,7 @@ trb_status trb__source_append(trb__source *s, size_t n, trb__bytes *b)
     if (room < PIECE) room = PIECE;
     for (size_t left = n; left > 0;) {
         const size_t piece = left < room ? left : room;
-        TRB_TRY(trb__bytes_room(b, piece));
+        TRB_TRY(reserve(s, piece, b));
         size_t got = 0;
         TRB_TRY(read_some(s, piece, b->at + b->n, &got));
         b->n += got;
@@ -300,11 +311,11 @@ trb_status trb__source_append_all(trb__source *s, trb__bytes *b)
 {
     size_t got = 0, piece = s->packed ? PIECE : s->file_bytes + 1;
     do {
-        TRB_TRY(trb__bytes_room(b, piece));
+        TRB_TRY(reserve(s, piece, b));
         TRB_TRY(read_some(s, piece, b->at + b->n, &got));
         b->n += got;
         if (got < piece) return check_sum(s);
-        piece = b->n;
+        piece = b->n / 4 > PIECE ? b->n / 4 : PIECE; /* at most a quarter is reserved in vain */
     } while (true);
 }
 

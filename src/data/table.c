@@ -220,7 +220,7 @@ trb_status trb__table_read(const trb__unit *u, trb__samples *s)
     reading r = {.f = u->of, .schema = u->of->schema};
     trb__table t = {0};
     trb_status st = TRB_OK;
-    TRB_GO(trb__table_open(u->path[0], &t));
+    TRB_GO(trb__table_open(u->path[0], u->of->separator, &t));
     TRB_GO(prepare(&r, u, &t, s));
     TRB_GO(put_rows(&r, &t));
     const size_t n = close_gaps(&r);

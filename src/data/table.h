@@ -5,6 +5,9 @@
  *   table_choice.c  the columns and rows that entries of keys and files choose
  *   table_plan.c    which column of a file is which input, by the schema
  *   table_survey.c  the schema that the training files decide
+ *   table_words.c   the different words of a column
+ *   table_suspect.c columns that are seldom meant as inputs
+ *   table_advice.c  the keys that a table needs, for `tribikos init`
  *   table.c         the samples of a file, by the schema
  */
 #ifndef TRB__DATA_TABLE_H
@@ -20,13 +23,16 @@ typedef struct {
     const char *path; /* borrowed */
     trb__bytes bytes;
     const char *at, *end;
-    char separator; /* ; | tab, or 0: commas separate the fields of a line that has one, blanks those of other lines */
-    bool quotes;    /* the text has double quotes */
+    char
+        separator; /* , ; | tab or blank; 0: commas separate the fields of a line that has one, blanks those of others */
+    bool chosen;   /* by data.separator, not by the first rows */
+    bool quotes;   /* the text has double quotes */
 } trb__table;
 
 /* Read a file. TRB_EINPUT if it is no text, or if a quoted field does not end.
+ * \param[in] by  what separates fields; 0: the first rows show it
  * \param[out] t  released with trb__table_close(), after a failure too */
-trb_status trb__table_open(const char *path, trb__table *t);
+trb_status trb__table_open(const char *path, char by, trb__table *t);
 void trb__table_close(trb__table *t);
 
 typedef struct {
@@ -47,6 +53,7 @@ typedef struct {
     const char *comment;   /* the last line that begins with #, before the first row; or NULL */
     size_t rows, comments; /* lines so far that count; lines after the first of them that begin with # */
     size_t points, commas; /* lines of the last number with a decimal point, a decimal comma; 0: none */
+    size_t decimals;       /* the same for a comma that cannot separate thousands */
 } trb__cursor;
 
 trb__cursor trb__table_begin(const trb__table *t);
@@ -59,6 +66,10 @@ size_t trb__table_lines(const trb__table *t);
 
 /* Whether the field is a number. It may have a decimal comma unless commas or blanks separate fields. */
 bool trb__field_number(trb__cursor *c, double *value);
+/* Whether the field looks like a number with marks between thousands: 1,234.5 or 1.234. */
+bool trb__field_grouped(const trb__field *f);
+/* Another separator than the one that the first rows show, in a field that has a number at one side of it; 0: none. */
+char trb__field_separator(const trb__cursor *c);
 /* Whether the field stands for a missing value. \param[in] word  among words, fewer texts do */
 bool trb__field_missing(const trb__field *f, bool word);
 /* The field as a text. \return false if it is longer than a word may be */
@@ -73,6 +84,7 @@ typedef struct {
     size_t n;    /* columns of the file's rows */
     char **name; /* [n]; NULL: no header */
     bool skip;   /* the first line that counts is the header, not a row */
+    bool empty;  /* the last column has no name, and no value in the first rows: lines end in a separator */
 } trb__names;
 
 /* Decide whether the file has a header, and read it.
@@ -117,11 +129,54 @@ typedef struct {
 trb_status trb__table_match(const trb__table *t, const trb_data_files *f, const trb_schema *s, trb__match *p);
 void trb__match_clear(trb__match *p);
 
+/* Different words, in the order of their bytes. */
+typedef struct {
+    char *text;
+    size_t count, id; /* how often it occurs; from 0, in the order of their first occurrence */
+} trb__word;
+typedef struct {
+    size_t n, capacity;
+    trb__word *word;
+} trb__words;
+/* Count a word. \param[out] id  of the word */
+trb_status trb__words_count(trb__words *w, const char *text, size_t *id);
+void trb__words_clear(trb__words *w);
+
+/* Whether the values of a column look like an index of rows. Zeros are a column without values. */
+typedef struct {
+    size_t n; /* values so far */
+    double least, most;
+    bool whole, repeats, from_0, from_1; /* from_0: each is the number of its row in the file */
+    uint64_t sum;                        /* of hashes */
+    size_t n_seen, room;
+    uint64_t *seen; /* [room] hashes of the first values */
+} trb__index;
+/* \param[in] row  in the file, from 0 */
+trb_status trb__index_add(trb__index *x, size_t row, double value);
+/* Why a column of so many rows looks like an index, as the end of a sentence; NULL if it does not. Static.
+ * \param[in] name  NULL: columns have no names */
+const char *trb__index_looks(const trb__index *x, size_t rows, size_t column, const char *name);
+void trb__index_clear(trb__index *x);
+
+/* Whether a column has one value for each label, and another one for each other label. */
+typedef struct {
+    size_t n, room;
+    double *of; /* [room] the value of each label; NAN: none yet */
+    bool differs;
+} trb__twin;
+/* \param[in] label  a whole number; otherwise the column is no copy */
+trb_status trb__twin_add(trb__twin *t, double label, double value);
+/* The last call before the clear. */
+bool trb__twin_is(trb__twin *t);
+void trb__twin_clear(trb__twin *t);
+
 /* The messages about one field that both the survey and the reader have. */
 trb_status trb__refuse_number(const trb__cursor *c, const trb__match *p, bool finite);
 trb_status trb__refuse_label(const trb__cursor *c, const trb__match *p);
 trb_status trb__refuse_missing(const trb__cursor *c, const trb__match *p, trb_missing how);
 trb_status trb__refuse_width(const trb__cursor *c, const trb__match *p);
+/* Refuse a word that the file's separator seems to have missed, or that seems to be a number. */
+trb_status trb__refuse_word(const trb__cursor *c, const trb__match *p);
 /* Refuse a text that has both decimal points and decimal commas. */
 trb_status trb__expect_decimals(const trb__cursor *c);
 

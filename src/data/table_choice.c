@@ -21,7 +21,7 @@ trb_status trb__choose_listed(const char *root, const char *name, const char *wh
     trb__table t = {0};
     char *path = NULL, *where = NULL, got[48];
     TRB_GO(trb__data_path(root, name, &path));
-    TRB_GO(trb__table_open(path, &t));
+    TRB_GO(trb__table_open(path, '\0', &t));
     const size_t room = strlen(path) + 24, before = wanted->n;
     TRB_GO(trb_alloc(TRB_MEM_OTHER, room, 1, &where));
     trb__cursor c = trb__table_begin(&t);

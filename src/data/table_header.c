@@ -32,6 +32,7 @@ typedef struct {
     double value;
     bool quoted;
     bool numbers, words, fractions;
+    bool filled; /* a field is not empty */
 } column;
 
 static kind kind_of(trb__cursor *c, double *value)
@@ -68,6 +69,7 @@ static trb_status look(const trb__table *t, size_t *first, size_t *width, column
             at->numbers = at->numbers || (is == NUMBER && !c.field.quoted) || (is == NUMBER && at->top == WORD);
             at->fractions = at->fractions || (is == NUMBER && value != floor(value));
             at->words = at->words || is == WORD;
+            at->filled = at->filled || c.field.n > 0;
         } while (trb__next_field(&c));
     return TRB_OK;
 }
@@ -117,8 +119,9 @@ static verdict judge(size_t n, size_t width, const column *k)
 /* ---- names */
 
 /* The names in the fields from `c` on. If there is one name fewer than columns, the first column holds the rows' names,
- * as R writes it, and is called "". */
-static trb_status read_names(trb__cursor c, size_t width, trb__names *names)
+ * as R writes it, and is called "". But if rows end in a separator and the header does not, the last column is.
+ * \param[in] empty  the last column has no value in the first rows */
+static trb_status read_names(trb__cursor c, size_t width, bool empty, trb__names *names)
 {
     char word[TRB__WORD_BYTES];
     trb__cursor count = c;
@@ -132,12 +135,13 @@ static trb_status read_names(trb__cursor c, size_t width, trb__names *names)
             c.of->path, c.line, found, n);
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, n, sizeof *names->name, &names->name));
     names->n = n;
-    if (found < n) TRB_TRY(trb_strdup("", &names->name[0]));
+    const size_t shift = empty ? 0 : n - found;
+    if (found < n) TRB_TRY(trb_strdup("", &names->name[empty ? n - 1 : 0]));
     do {
         if (!trb__field_word(&c.field, word))
             return trb_fail(TRB_EINPUT, "%s:%zu: column %zu: its name is longer than %d bytes", c.of->path, c.line,
                             c.column, TRB__WORD_BYTES - 1);
-        TRB_TRY(trb_strdup(word, &names->name[c.column + n - found]));
+        TRB_TRY(trb_strdup(word, &names->name[c.column + shift]));
     } while (trb__next_field(&c));
     return TRB_OK;
 }
@@ -194,7 +198,7 @@ static trb_status unclear(const trb__table *t, size_t n, const column *k)
 
 /* What the first line is in the light of the training files: with their names it is a header, and where they have none,
  * a line that might be either is a row. */
-static trb_status judge_by(const trb__table *t, const trb_schema *known, size_t width, verdict *is)
+static trb_status judge_by(const trb__table *t, const trb_schema *known, size_t width, bool empty, verdict *is)
 {
     trb__names names = {0};
     trb__cursor c = trb__table_begin(t);
@@ -203,7 +207,7 @@ static trb_status judge_by(const trb__table *t, const trb_schema *known, size_t 
         return TRB_OK;
     }
     (void)trb__next_line(&c);
-    const trb_status st = read_names(c, width, &names);
+    const trb_status st = read_names(c, width, empty, &names);
     if (st == TRB_OK && has_names(&names, known)) *is = HEADER;
     trb__names_clear(&names);
     if (st == TRB_EINPUT) trb_fail_clear(); /* other counts are no names of the schema */
@@ -215,7 +219,7 @@ static trb_status decide(const trb__table *t, const trb_schema *known, size_t n,
                          bool *comment, bool *header)
 {
     verdict is = judge(n, width, k);
-    if (known != NULL) TRB_TRY(judge_by(t, known, width, &is));
+    if (known != NULL) TRB_TRY(judge_by(t, known, width, !k[n - 1].filled, &is));
     *header = is == HEADER || is == COUNT;
     *comment = *comment && !*header;
     if (is == UNCLEAR && !*comment) return unclear(t, n, k);
@@ -246,8 +250,11 @@ trb_status trb__table_names(const trb__table *t, trb_header how, const trb_schem
     if (header || comment) {
         trb__cursor c = trb__table_begin(comment ? &line : t);
         (void)trb__next_line(&c);
-        st = read_names(c, names->n, names);
+        st = read_names(c, names->n, !k[names->n - 1].filled, names);
     }
+    const char *last = names->name != NULL && st == TRB_OK ? names->name[names->n - 1] : "";
+    names->empty =
+        width > 0 && last[0] == '\0' && !k[names->n - 1].filled && (header || k[names->n - 1].top == MISSING);
 done:
     trb_free(k);
     if (st != TRB_OK) trb__names_clear(names);

@@ -84,6 +84,26 @@ static trb_status refuse_names(const trb__table *t, const trb_schema *s, const t
         t->path, lacks, b.n > 0 ? ", and has instead " : "", has);
 }
 
+/* Training files without labels or targets do not tell which column of another file has them. If it has one column more
+ * than they have, and all others are inputs, that is the one. */
+static trb_status find_further(const trb__table *t, const trb_data_files *f, const trb_schema *s, trb__match *p)
+{
+    const bool named = p->names.name != NULL && s->header;
+    size_t n = 0;
+    if (s->target_column != TRB_NO_COLUMN || f->labels == TRB_LABELS_IGNORED) return TRB_OK;
+    for (size_t j = named ? 0 : s->n_columns; j < p->names.n && p->names.n == s->n_columns + 1; j++) {
+        if (named && knows(s, p->names.name[j])) continue;
+        p->target = j;
+        n++;
+    }
+    p->labelled = n == 1;
+    if (p->labelled || f->labels != TRB_LABELS_NEEDED) return TRB_OK;
+    return trb_fail(TRB_EINPUT,
+                    "%s: the training files have no labels or targets (`data.target: none`), so here one column more, "
+                    "besides the inputs, was expected to have them",
+                    t->path);
+}
+
 static trb_status by_names(const trb__table *t, const trb_data_files *f, const trb_schema *s, trb__match *p)
 {
     bool *missing = NULL, any = false;
@@ -93,6 +113,7 @@ static trb_status by_names(const trb__table *t, const trb_data_files *f, const t
         TRB_GO(find(t, s, p, s->target_column, s->target, &p->target));
         p->labelled = p->target < p->names.n;
     }
+    TRB_GO(find_further(t, f, s, p));
     for (size_t i = 0; i < s->n_inputs; i += inputs_of_column(s, i)) {
         size_t j = 0;
         TRB_GO(find(t, s, p, s->input[i].column, s->input[i].name, &j));
@@ -110,7 +131,9 @@ done:
 static trb_status by_numbers(const trb__table *t, const trb_data_files *f, const trb_schema *s, trb__match *p)
 {
     const size_t n = p->names.n, alone = columns_of_inputs(s);
-    const bool all = n == s->n_columns, less = n + 1 == s->n_columns, free = f->labels != TRB_LABELS_NEEDED;
+    const bool targets = s->target_column != TRB_NO_COLUMN, free = f->labels != TRB_LABELS_NEEDED;
+    TRB_TRY(find_further(t, f, s, p));
+    const bool all = n == s->n_columns || p->labelled, less = targets && n + 1 == s->n_columns;
     size_t k = 0;
     if (!all && !(free && (less || n == alone)))
         return trb_fail(TRB_EINPUT, "%s: expected %zu columns, as in the training files, got %zu", t->path,
@@ -119,6 +142,7 @@ static trb_status by_numbers(const trb__table *t, const trb_data_files *f, const
         const size_t own = s->input[i].column;
         p->place[all ? own : less ? own - (own > s->target_column) : k] = (trb__input_range){i, inputs_of_column(s, i)};
     }
+    if (!targets) return TRB_OK;
     p->labelled = all && f->labels != TRB_LABELS_IGNORED;
     p->target = s->target_column;
     return TRB_OK;
@@ -142,27 +166,59 @@ void trb__match_clear(trb__match *p)
 
 /* ---- what is wrong with a field */
 
+/* What to do about a field that is neither the expected number nor a plain word. \return text; "" if nothing is known */
+static const char *advise(const trb__cursor *c, char text[160])
+{
+    const char by = trb__field_separator(c);
+    text[0] = '\0';
+    if (by != '\0')
+        (void)snprintf(text, 160, "; if %s separates fields, set `data.separator: \"%s\"`",
+                       by == '\t' ? "a tab" : (const char[]){by, '\0'}, by == '\t' ? "tab" : (const char[]){by, '\0'});
+    else if (trb__field_grouped(&c->field))
+        (void)snprintf(text, 160, "; write numbers without marks between thousands");
+    return text;
+}
+
 trb_status trb__refuse_number(const trb__cursor *c, const trb__match *p, bool finite)
 {
-    char got[48], column[80];
+    char got[48], column[80], advice[160];
+    const bool target = p->labelled && c->column == p->target;
+    const char *what = advise(c, advice);
+    if (what[0] == '\0' && finite)
+        what = target ? "; the target has words: set `data.task: classes`, or another `data.target`"
+                      : "; `data.categories` reads columns of words, `data.drop` leaves columns out";
     return trb_fail(TRB_EINPUT, "%s:%zu: column %s: expected a number%s, got %s%s", c->of->path, c->line,
                     trb__column_shown(&p->names, c->column, column), finite ? "" : " that float32 can hold",
-                    trb__field_shown(&c->field, got),
-                    finite ? "; `data.categories` reads columns of words, `data.drop` leaves columns out" : "");
+                    trb__field_shown(&c->field, got), what);
 }
 
 trb_status trb__refuse_label(const trb__cursor *c, const trb__match *p)
 {
-    char got[48], column[80];
+    char got[48], column[80], advice[160];
     double value = 0.0;
     trb__cursor copy = *c;
-    const char *way = !trb__field_number(&copy, &value)  ? ""
-                      : value < 0.0                      ? "; write labels -1 and 1 as 0 and 1, or all labels as words"
-                      : fabs(value - floor(value)) > 0.0 ? "; for numbers to be predicted set `data.task: regression`"
-                                                         : "";
+    const char *way = !trb__field_number(&copy, &value) ? advise(c, advice)
+                      : value != floor(value)           ? "; for numbers to be predicted set `data.task: regression`"
+                      : value < 0.0                     ? "; write labels -1 and 1 as 0 and 1, or all labels as words"
+                                                        : "";
     return trb_fail(TRB_EINPUT, "%s:%zu: column %s: expected a label, a whole number from 0 to %d, got %s%s",
                     c->of->path, c->line, trb__column_shown(&p->names, c->column, column), TRB_LOSS_K_MAX - 1,
                     trb__field_shown(&c->field, got), way);
+}
+
+trb_status trb__refuse_word(const trb__cursor *c, const trb__match *p)
+{
+    char got[48], column[80], advice[160];
+    double value = 0.0;
+    trb__cursor copy = *c;
+    if (c->field.quoted || trb__field_number(&copy, &value)) return TRB_OK;
+    const char *what = advise(c, advice);
+    if (what[0] == '\0') return TRB_OK;
+    const char *own = c->by == ' ' ? "blank" : ",";
+    return trb_fail(TRB_EINPUT, "%s:%zu: column %s: expected a word, got %s%s%s%s%s", c->of->path, c->line,
+                    trb__column_shown(&p->names, c->column, column), trb__field_shown(&c->field, got), what,
+                    trb__field_separator(c) != '\0' ? ", else `data.separator: \"" : ", or put quotes around words",
+                    trb__field_separator(c) != '\0' ? own : "", trb__field_separator(c) != '\0' ? "\"`" : "");
 }
 
 trb_status trb__refuse_missing(const trb__cursor *c, const trb__match *p, trb_missing how)

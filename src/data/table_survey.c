@@ -15,87 +15,52 @@
 /* More different words than this are texts or names, and no categories. */
 enum { CATEGORIES = 4096 };
 
-/* Different words, in the order of their bytes, and how often each occurs. */
-typedef struct {
-    size_t n, capacity;
-    struct {
-        char *text;
-        size_t count;
-    } * word;
-} words;
-
 typedef struct {
     trb__spread spread;
     double together; /* sum of products of the distances from both means, this input's and the target's */
     size_t missing;
     bool holds_words;
-    words words;
-    double value; /* of this row; NAN: missing */
+    trb__words words;
+    trb__index index;
+    trb__twin twin; /* of the target */
+    double value;   /* of this row, of a word its id; NAN: missing */
     trb__field field;
 } input;
 
 typedef struct {
-    const trb_data_files *f;
+    trb_data_files *f;
     trb_schema s; /* one input for each column until the survey ends */
     trb__names names;
     input *in; /* [s.n_inputs] */
     input target;
     size_t rows, dropped, comments, missing_rows;
-    bool from_0, from_1; /* the first column counts the rows of each file from here */
+    size_t comma_file, comma_line; /* where a number has a decimal comma; line 0: nowhere */
+    bool labels_needed;
+    bool decimals; /* such a comma cannot separate thousands */
 } survey;
 
-/* ---- words */
-
-static trb_status grow(words *w)
-{
-    const size_t room = w->capacity > 0 ? 2 * w->capacity : 16;
-    void *at = NULL;
-    if (w->n < w->capacity) return TRB_OK;
-    TRB_TRY(trb_alloc(TRB_MEM_OTHER, room, sizeof *w->word, &at));
-    if (w->n > 0) memcpy(at, w->word, w->n * sizeof *w->word);
-    trb_free(w->word);
-    w->word = at;
-    w->capacity = room;
-    return TRB_OK;
-}
-
-static trb_status count_word(words *w, const char *text)
-{
-    size_t low = 0, high = w->n;
-    while (low < high) {
-        const size_t mid = (low + high) / 2;
-        const int order = strcmp(w->word[mid].text, text);
-        if (order == 0) {
-            w->word[mid].count++;
-            return TRB_OK;
-        }
-        if (order < 0)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    char *copy = NULL;
-    TRB_TRY(grow(w));
-    TRB_TRY(trb_strdup(text, &copy));
-    memmove(w->word + low + 1, w->word + low, (w->n - low) * sizeof *w->word);
-    w->word[low].text = copy;
-    w->word[low].count = 1;
-    w->n++;
-    return TRB_OK;
-}
-
-static void drop_words(words *w)
-{
-    for (size_t i = 0; i < w->n; i++) trb_free(w->word[i].text);
-    trb_free(w->word);
-    *w = (words){0};
-}
-
 /* ---- columns */
+
+/* Whether data.target is `none`, and no column is called so. */
+static bool has_no_target(const survey *v)
+{
+    if (v->f->target == NULL || strcmp(v->f->target, "none") != 0) return false;
+    for (size_t i = 0; v->names.name != NULL && i < v->names.n; i++)
+        if (strcmp(v->names.name[i], "none") == 0) return false;
+    return true;
+}
 
 static trb_status choose_target(survey *v, const trb__table *t, const trb__wanted *dropped)
 {
     const trb_data_files *f = v->f;
+    if (has_no_target(v)) {
+        if (v->labels_needed)
+            return trb_fail(TRB_ECONFIG,
+                            "data.target: none: tables without labels or targets train no members; expected a column");
+        v->s.target_column = TRB_NO_COLUMN;
+        v->f->labels = TRB_LABELS_IGNORED;
+        return TRB_OK;
+    }
     trb__wanted target = {.limit = v->names.n};
     size_t last = v->names.n;
     while (last > 0 && dropped->place[last - 1] != 0) last--;
@@ -126,7 +91,7 @@ static trb_status choose_inputs(survey *v, const trb__table *t, const trb__wante
     TRB_TRY(trb__choose_entries("data.features", f->root, t, &v->names, f->n_features, f->features, feature));
     for (size_t i = 0; f->n_features == 0 && i < v->names.n; i++)
         if (i != target) feature->place[i] = ++feature->n;
-    if (feature->place[target] != 0)
+    if (target != TRB_NO_COLUMN && feature->place[target] != 0)
         return trb_fail(TRB_ECONFIG, "data.features: column %zu is the target (`data.target`), and no input", target);
     for (size_t i = 0; i < v->names.n; i++)
         if (dropped->place[i] != 0) feature->place[i] = 0;
@@ -182,12 +147,18 @@ static trb_status choose_columns(survey *v, const trb__table *t)
     TRB_GO(trb__choose_entries("data.drop", f->root, t, &v->names, f->n_drop, f->drop, &dropped));
     TRB_GO(choose_target(v, t, &dropped));
     TRB_GO(choose_inputs(v, t, &dropped, &feature));
+    if (v->names.empty && (v->s.target_column == n - 1 || feature.place[n - 1] != 0))
+        TRB_GO(trb_fail(TRB_EINPUT,
+                        "%s: its rows end in a separator, so the last column, %zu, is empty; leave it out with "
+                        "`data.drop: [-1]`",
+                        t->path, n - 1));
     TRB_GO(put_inputs(v, &feature));
     TRB_GO(trb__choose_entries("data.categories", f->root, t, &v->names, f->n_categories, f->categories, &category));
     TRB_GO(put_categories(v, &category));
     v->s.n_columns = n;
     v->s.header = v->names.name != NULL;
-    if (v->s.header) TRB_GO(trb_strdup(v->names.name[v->s.target_column], &v->s.target));
+    if (v->s.header && v->s.target_column != TRB_NO_COLUMN)
+        TRB_GO(trb_strdup(v->names.name[v->s.target_column], &v->s.target));
 done:
     trb_free(category.place);
     trb_free(feature.place);
@@ -212,7 +183,7 @@ static trb_status take_word(survey *v, input *in, trb__cursor *c, const trb__mat
     if (trb__field_missing(&c->field, true)) return take_missing(v, in, c, p, missing);
     in->field = c->field;
     in->value = 0.0;
-    return TRB_OK;
+    return trb__refuse_word(c, p);
 }
 
 static trb_status take_number(survey *v, input *in, trb__cursor *c, const trb__match *p, bool *missing)
@@ -235,7 +206,7 @@ static trb_status take_label(survey *v, trb__cursor *c, const trb__match *p, boo
                         "%s:%zu: column %zu: expected a label that is a word, as in the rows before, got %s",
                         c->of->path, c->line, c->column, trb__field_shown(&c->field, got));
     in->field = c->field;
-    if (in->holds_words) return TRB_OK;
+    if (in->holds_words) return trb__refuse_word(c, p);
     if (!number || in->value < 0.0 || in->value >= TRB_LOSS_K_MAX || in->value != floor(in->value))
         return trb__refuse_label(c, p);
     return TRB_OK;
@@ -260,9 +231,11 @@ static trb_status take_row(survey *v, trb__cursor *c, const trb__match *p, bool 
 static trb_status add_word(input *in, const char *path, size_t most, const char *key)
 {
     char word[TRB__WORD_BYTES];
+    size_t id = 0;
     if (!trb__field_word(&in->field, word))
         return trb_fail(TRB_EINPUT, "%s: %s: a word is longer than %d bytes", path, key, TRB__WORD_BYTES - 1);
-    TRB_TRY(count_word(&in->words, word));
+    TRB_TRY(trb__words_count(&in->words, word, &id));
+    in->value = (double)id;
     if (in->words.n > most)
         return trb_fail(TRB_EINPUT, "%s: %s: a column has more than %zu different words", path, key, most);
     in->spread.n++;
@@ -284,20 +257,18 @@ static trb_status add_row(survey *v, const char *path, size_t row)
         if (isnan(in->value)) continue;
         if (in->holds_words) {
             TRB_TRY(add_word(in, path, CATEGORIES, "data.categories"));
-            continue;
+        } else {
+            trb__spread_add(&in->spread, in->value);
+            in->together += away * (in->value - in->spread.mean);
+            TRB_TRY(trb__index_add(&in->index, row, in->value));
         }
-        trb__spread_add(&in->spread, in->value);
-        in->together += away * (in->value - in->spread.mean);
-        if (v->s.input[i].column == 0) {
-            v->from_0 = v->from_0 && fabs(in->value - (double)row) < 0.5;
-            v->from_1 = v->from_1 && fabs(in->value - (double)row - 1.0) < 0.5;
-        }
+        TRB_TRY(trb__twin_add(&in->twin, y->value, in->value));
     }
     v->rows++;
     return TRB_OK;
 }
 
-static trb_status take_rows(survey *v, const trb__table *t, const trb__match *p, const trb__wanted *wanted)
+static trb_status take_rows(survey *v, size_t i, const trb__table *t, const trb__match *p, const trb__wanted *wanted)
 {
     trb__cursor c = trb__table_begin(t);
     trb_status st = TRB_OK;
@@ -314,6 +285,11 @@ static trb_status take_rows(survey *v, const trb__table *t, const trb__match *p,
         TRB_TRY(st);
     }
     v->comments += c.comments;
+    v->decimals = v->decimals || c.decimals > 0;
+    if (c.commas > 0) {
+        v->comma_line = c.commas;
+        v->comma_file = i;
+    }
     return trb__expect_decimals(&c);
 }
 
@@ -325,7 +301,7 @@ static trb_status take_file(survey *v, size_t i)
     trb__wanted wanted = {0};
     char *path = NULL;
     TRB_GO(trb__data_path(v->f->root, v->f->files[i], &path));
-    TRB_GO(trb__table_open(path, &t));
+    TRB_GO(trb__table_open(path, v->f->separator, &t));
     if (i == 0) {
         TRB_GO(trb__table_names(&t, v->f->header, NULL, &v->names));
         TRB_GO(choose_columns(v, &t));
@@ -336,13 +312,29 @@ static trb_status take_file(survey *v, size_t i)
         TRB_GO(trb_alloc(TRB_MEM_DATA, wanted.limit, sizeof *wanted.place, &wanted.place));
         TRB_GO(trb__choose_listed(v->f->root, v->f->rows[i], "row", &wanted));
     }
-    st = take_rows(v, &t, &p, v->f->n_rows > 0 ? &wanted : NULL);
+    st = take_rows(v, i, &t, &p, v->f->n_rows > 0 ? &wanted : NULL);
 done:
     trb_free(wanted.place);
     trb__match_clear(&p);
     trb__table_close(&t);
     trb_free(path);
     return st;
+}
+
+/* A comma before three digits may separate thousands as well. Programs write all numbers of a file in one way, so one
+ * number tells. */
+static trb_status expect_decimals(const survey *v)
+{
+    if (v->comma_line == 0) return TRB_OK;
+    if (!v->decimals)
+        return trb_fail(
+            TRB_EINPUT,
+            "%s:%zu: a number has a comma before its last three digits, as all others have; is it a decimal "
+            "comma, or does it separate thousands? Write decimal points, or no commas",
+            v->f->files[v->comma_file], v->comma_line);
+    trb_info_once("data.train: numbers have decimal commas, for example in line %zu of %s", v->comma_line,
+                  v->f->files[v->comma_file]);
+    return TRB_OK;
 }
 
 /* ---- what is said */
@@ -363,31 +355,44 @@ static void say_missing(const survey *v)
                                                     : "means of the columns take their places (`data.missing: mean`)");
 }
 
-static void say_columns(const survey *v)
+/* Whether an input is the target in another unit. */
+static bool follows_target(const survey *v, const input *in)
+{
+    const trb__spread *y = &v->target.spread;
+    return !in->holds_words && !v->target.holds_words && v->rows >= 5 && in->spread.n == v->rows && y->squares > 0.0 &&
+           in->together * in->together > 0.99999 * in->spread.squares * y->squares;
+}
+
+static void warn_of_column(const survey *v, const trb_schema_input *s, input *in)
 {
     char shown[80];
-    const trb__spread *y = &v->target.spread;
+    const char *column = trb__column_shown(&v->names, s->column, shown), *index = NULL;
+    if (!in->holds_words)
+        index = trb__index_looks(&in->index, v->rows, s->column, s->name);
+    else if (v->rows >= 10 && in->words.n == v->rows)
+        index = "has another word in each row, as a name of the row";
+    if (index != NULL)
+        trb_warn_once("data.train: column %s %s, and is an input; leave it out with `data.drop: [%zu]`", column, index,
+                      s->column);
+    const bool follows = follows_target(v, in), twin = trb__twin_is(&in->twin);
+    if (follows || twin)
+        trb_warn_once("data.train: column %s is the target %s, and is an input; leave it out with `data.drop: [%zu]` "
+                      "unless it is known before the target",
+                      column, follows ? "up to scale and offset" : "under other names: each has one value of its own",
+                      s->column);
+}
+
+static void say_columns(survey *v)
+{
+    char shown[80];
     for (size_t i = 0; i < v->s.n_inputs; i++) {
-        const input *in = &v->in[i];
-        const trb_schema_input *s = &v->s.input[i];
-        const char *column = trb__column_shown(&v->names, s->column, shown);
-        const bool unnamed = s->name != NULL && s->name[0] == '\0', counts = v->rows >= 5 && (v->from_0 || v->from_1);
-        if (in->holds_words) continue;
-        if (s->column == 0 && (unnamed || counts))
-            trb_warn_once("data.train: column %s %s, and is an input; leave it out with `data.drop: [0]`", column,
-                          counts ? "counts the rows" : "has no name, as an index of rows");
-        if (!v->target.holds_words && v->rows >= 5 && in->spread.n == v->rows && y->squares > 0.0 &&
-            in->together * in->together > 0.99999 * in->spread.squares * y->squares)
-            trb_warn_once(
-                "data.train: column %s is the target up to scale and offset, and is an input; leave it out with "
-                "`data.drop: [%zu]` unless it is known before the target",
-                column, s->column);
-        const double offset = trb__spread_offset(&in->spread);
+        const double offset = v->in[i].holds_words ? 0.0 : trb__spread_offset(&v->in[i].spread);
+        warn_of_column(v, &v->s.input[i], &v->in[i]);
         if (fabs(offset) > 0.0)
             trb_info_once("data.train: column %s is far from zero; %.9g is subtracted before it becomes a float32",
-                          column, offset);
+                          trb__column_shown(&v->names, v->s.input[i].column, shown), offset);
     }
-    const double offset = v->f->task == TRB_TASK_REGRESSION ? trb__spread_offset(y) : 0.0;
+    const double offset = v->f->task == TRB_TASK_REGRESSION ? trb__spread_offset(&v->target.spread) : 0.0;
     if (fabs(offset) > 0.0)
         trb_info_once("data.train: the target is far from zero; %.9g is subtracted before it becomes a float32",
                       offset);
@@ -421,7 +426,7 @@ static trb_status finish_column(const survey *v, size_t i, trb_schema *out)
 
 static trb_status finish(survey *v, trb_schema *out)
 {
-    const words *labels = &v->target.words;
+    const trb__words *labels = &v->target.words;
     size_t n = 0;
     if (v->rows == 0) return trb_fail(TRB_EINPUT, "data.train: no rows are left: values are missing in all of them");
     for (size_t i = 0; i < v->s.n_inputs; i++) n += v->in[i].holds_words ? v->in[i].words.n : 1;
@@ -444,18 +449,23 @@ static trb_status finish(survey *v, trb_schema *out)
 trb_status trb__table_survey(const trb_data_files *f, trb_schema *out)
 {
     trb_data_files files = *f;
-    survey v = {.f = &files, .from_0 = true, .from_1 = true};
+    survey v = {.f = &files, .labels_needed = f->labels == TRB_LABELS_NEEDED};
     trb_status st = TRB_OK;
     if (f->labels != TRB_LABELS_IGNORED) files.labels = TRB_LABELS_NEEDED;
     for (size_t i = 0; i < f->n_files; i++) TRB_GO(take_file(&v, i));
+    TRB_GO(expect_decimals(&v));
     TRB_GO(finish(&v, out));
     say_missing(&v);
     say_columns(&v);
     if (v.comments > 0)
         trb_info_once("data.train: %zu lines between the rows begin with # and are no rows", v.comments);
 done:
-    for (size_t i = 0; v.in != NULL && i < v.s.n_inputs; i++) drop_words(&v.in[i].words);
-    drop_words(&v.target.words);
+    for (size_t i = 0; v.in != NULL && i < v.s.n_inputs; i++) {
+        trb__words_clear(&v.in[i].words);
+        trb__index_clear(&v.in[i].index);
+        trb__twin_clear(&v.in[i].twin);
+    }
+    trb__words_clear(&v.target.words);
     trb_free(v.in);
     trb__names_clear(&v.names);
     trb_schema_clear(&v.s);

@@ -237,11 +237,67 @@ size_t trb__table_lines(const trb__table *t)
 
 /* ---- fields */
 
+static size_t digits_at(const char *at, const char *end)
+{
+    const char *from = at;
+    while (at < end && *at >= '0' && *at <= '9') at++;
+    return (size_t)(at - from);
+}
+
+/* Where the digits, in groups of three after the first group, end; `at` if they are not so grouped. */
+static const char *grouped(const char *at, const char *end, char mark)
+{
+    const size_t n = digits_at(at, end);
+    const char *to = at + n;
+    if (n < 1 || n > 3 || *at == '0') return at;
+    while (to < end && *to == mark && digits_at(to + 1, end) == 3) to += 4;
+    return to - at > 3 ? to : at;
+}
+
+/* After the sign. */
+static const char *unsigned_part(const trb__field *f)
+{
+    return f->n > 0 && (*f->at == '-' || *f->at == '+') ? f->at + 1 : f->at;
+}
+
+bool trb__field_grouped(const trb__field *f)
+{
+    static const char marks[] = ",.' ";
+    const char *at = unsigned_part(f), *end = f->at + f->n;
+    for (size_t i = 0; i + 1 < sizeof marks; i++) {
+        const char *to = grouped(at, end, marks[i]);
+        if (to == at) continue;
+        if (to == end) return true;
+        return (*to == '.' || *to == ',') && to + 1 + digits_at(to + 1, end) == end;
+    }
+    return false;
+}
+
+char trb__field_separator(const trb__cursor *c)
+{
+    static const char all[] = ";|\t";
+    const trb__field *f = &c->field;
+    const char *end = f->at + f->n;
+    double value = 0.0;
+    if (f->quoted || c->of->chosen || (c->by != ',' && c->by != ' ')) return '\0';
+    for (size_t i = 0; i + 1 < sizeof all; i++) {
+        const char *first = memchr(f->at, all[i], f->n), *last = first;
+        if (first == NULL) continue;
+        for (const char *at = first; at < end; at++)
+            if (*at == all[i]) last = at + 1;
+        if (trb_number_read(f->at, (size_t)(first - f->at), &value) ||
+            trb_number_read(last, (size_t)(end - last), &value))
+            return all[i];
+    }
+    return '\0';
+}
+
 bool trb__field_number(trb__cursor *c, double *value)
 {
     enum { LONGEST = 64 };
     const trb__field *f = &c->field;
-    const bool plain = c->of->separator == '\0';
+    const char by = c->of->separator;
+    const bool plain = by == '\0' || by == ',' || by == ' ';
     const char *comma = plain ? NULL : memchr(f->at, ',', f->n);
     char text[LONGEST];
     if (comma == NULL) {
@@ -255,6 +311,7 @@ bool trb__field_number(trb__cursor *c, double *value)
     text[comma - f->at] = '.';
     if (!trb_number_read(text, f->n, value)) return false;
     c->commas = c->line;
+    if (grouped(unsigned_part(f), f->at + f->n, ',') != f->at + f->n) c->decimals = c->line;
     return true;
 }
 
@@ -361,16 +418,29 @@ static trb_status expect_closed(const trb__table *t)
     return TRB_OK;
 }
 
-trb_status trb__table_open(const char *path, trb__table *t)
+bool trb_data_separator(const char *text, char *by)
+{
+    static const struct {
+        const char *text;
+        char by;
+    } known[] = {{"auto", '\0'}, {",", ','}, {";", ';'}, {"|", '|'}, {"tab", '\t'}, {"\t", '\t'}, {"blank", ' '}};
+    size_t i = 0;
+    const size_t n = sizeof known / sizeof *known;
+    while (i < n && strcmp(known[i].text, text) != 0) i++;
+    if (i < n) *by = known[i].by;
+    return i < n;
+}
+
+trb_status trb__table_open(const char *path, char by, trb__table *t)
 {
     static const char mark[] = "\xef\xbb\xbf"; /* the byte order mark that some programs write before UTF-8 */
-    *t = (trb__table){.path = path};
+    *t = (trb__table){.path = path, .chosen = by != '\0'};
     TRB_TRY(read_text(path, &t->bytes));
     const char *at = (const char *)t->bytes.at;
     t->at = at + (strncmp(at, mark, 3) == 0 ? 3 : 0);
     t->end = at + t->bytes.n;
     t->quotes = memchr(t->at, '"', (size_t)(t->end - t->at)) != NULL;
-    t->separator = find_separator(t);
+    t->separator = t->chosen ? by : find_separator(t);
     return expect_closed(t);
 }
 

@@ -7,11 +7,19 @@
 #include "describe.h"
 #include "internal.h"
 #include "labels.h"
+#include "tribikos/h5.h"
 #include "tribikos/log.h"
 #include "tribikos/loss.h"
 #include "tribikos/members.h"
 #include "tribikos/memory.h"
 #include "tribikos/number.h"
+
+char trb__separator(const trb_config *c)
+{
+    char by = '\0';
+    (void)trb_data_separator(c->data.separator, &by); /* the configuration has been checked */
+    return by;
+}
 
 /* The files of the training set, or of the test set. */
 static trb_data_files files_of(const trb_config *c, bool test, trb_labels labels)
@@ -31,6 +39,7 @@ static trb_data_files files_of(const trb_config *c, bool test, trb_labels labels
                             .n_categories = c->data.n_categories,
                             .categories = c->data.categories,
                             .header = c->data.header,
+                            .separator = trb__separator(c),
                             .missing = c->data.missing,
                             .layout = c->data.layout,
                             .x = c->data.x,
@@ -45,6 +54,12 @@ static trb_status describe_schema(trb__dataset *s)
     const trb_schema *schema = s->data.schema;
     if (!trb_schema_says(schema)) return TRB_OK;
     TRB_TRY(trb_schema_write(schema, &s->schema_text));
+    if (strlen(s->schema_text) > TRB_H5_TEXT_MAX)
+        return trb_fail(
+            TRB_ECONFIG,
+            "data.train: names and words of %zu inputs and %zu classes take %zu bytes, and weights files have "
+            "room for %d; choose some inputs (`data.features`), or shorten the names",
+            schema->n_inputs, schema->n_classes, strlen(s->schema_text), TRB_H5_TEXT_MAX);
     if (!trb_schema_moves(schema)) return TRB_OK;
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, s->data.shape.c, sizeof *s->offset, &s->offset));
     for (size_t i = 0; i < s->data.shape.c && i < schema->n_inputs; i++) s->offset[i] = schema->input[i].offset;

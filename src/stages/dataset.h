@@ -39,6 +39,9 @@ trb_status trb__dataset_read(trb_comm *world, const char *what, const trb_data_f
  * \param[out] schema  trb_schema_clear(), then trb_free() */
 trb_status trb__schema_decide(trb_comm *world, const trb_data_files *files, trb_schema **schema);
 
+/** What separates the fields of tables, for trb_data_files.separator. Local. */
+char trb__separator(const trb_config *c);
+
 /** Read data.train, hold out data.validation samples, fix the normalisation. Collective over world.
  * \param[in] labels  whether the stage needs labels or targets */
 trb_status trb__dataset_load(trb_comm *world, const trb_config *c, trb_labels labels, trb__dataset *s);

@@ -57,6 +57,7 @@ trb_status trb__ood_load(trb_comm *world, const trb_config *c, size_t i, const t
                                   .n_files = o->n_files,
                                   .files = o->files,
                                   .header = c->data.header,
+                                  .separator = trb__separator(c),
                                   .missing = c->data.missing,
                                   .labels = TRB_LABELS_IGNORED,
                                   .layout = o->layout,

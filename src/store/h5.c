@@ -21,13 +21,11 @@
 #include "tribikos/file.h"
 #include "tribikos/memory.h"
 
-/* No attribute of this project comes near this size. A larger one is damage, and no memory is reserved for it. */
-enum { MAX_TEXT = 1 << 20 };
-
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 static hid_t types[TRB_DTYPES], big_types[TRB_DTYPES]; /* little-endian, and big-endian */
-static hid_t file_access, file_creation;
+static hid_t file_access, file_creation, set_access;
+static char elsewhere[160]; /* the file of the external link that was met last; under the lock */
 
 const char *trb_h5_library(void)
 {
@@ -36,6 +34,27 @@ const char *trb_h5_library(void)
     (void)H5get_libversion(&major, &minor, &release);
     (void)snprintf(text, sizeof text, "HDF5 %u.%u.%u", major, minor, release);
     return text;
+}
+
+/* A link into another file is not followed: a data file from elsewhere could show any file that this user can read. */
+static herr_t refuse_link(const char *parent, const char *group, const char *file, const char *object, unsigned *flags,
+                          hid_t access, void *data)
+{
+    (void)parent, (void)group, (void)object, (void)flags, (void)access, (void)data;
+    (void)snprintf(elsewhere, sizeof elsewhere, "%s", file);
+    return -1;
+}
+
+hid_t trb__h5_set_access(void)
+{
+    elsewhere[0] = '\0';
+    return set_access;
+}
+
+bool trb__h5_is_elsewhere(const char **file)
+{
+    *file = elsewhere;
+    return elsewhere[0] != '\0';
 }
 
 static void begin(void)
@@ -54,6 +73,8 @@ static void begin(void)
     /* No time stamps, so that the same calls give the same bytes. */
     file_creation = H5Pcreate(H5P_FILE_CREATE);
     (void)H5Pset_obj_track_times(file_creation, 0);
+    set_access = H5Pcreate(H5P_DATASET_ACCESS);
+    (void)H5Pset_elink_cb(set_access, refuse_link, NULL);
     types[TRB_U8] = H5T_STD_U8LE;
     types[TRB_I32] = H5T_STD_I32LE;
     types[TRB_I64] = H5T_STD_I64LE;
@@ -355,8 +376,11 @@ static hid_t text_type(size_t bytes)
 
 trb_status trb_h5_put_text(trb_h5 *h, const char *name, const char *value)
 {
-    trb__h5_lock();
     const size_t bytes = strlen(value);
+    if (bytes > TRB_H5_TEXT_MAX)
+        return trb_fail(TRB_ECONFIG, "%s: attribute %s would have %zu bytes; at most %d can be read back", h->path,
+                        name, bytes, TRB_H5_TEXT_MAX);
+    trb__h5_lock();
     const hid_t type = text_type(bytes > 0 ? bytes : 1);
     const trb_status st = put(h, name, type, value);
     (void)H5Tclose(type);
@@ -414,6 +438,13 @@ done:
     return st;
 }
 
+/* An attribute is never packed, so its file is larger. */
+static size_t file_bytes(const trb_h5 *h)
+{
+    hsize_t bytes = 0;
+    return H5Fget_filesize(h->file, &bytes) < 0 ? 0 : (size_t)bytes;
+}
+
 /* Texts that other programs wrote may have variable length: h5py stores a str in this way. */
 static trb_status read_text(trb_h5 *h, const char *name, hid_t attr, hid_t type, char **value)
 {
@@ -425,11 +456,13 @@ static trb_status read_text(trb_h5 *h, const char *name, hid_t attr, hid_t type,
         (void)H5Tset_cset(memory, H5Tget_cset(type));
         if (H5Aread(attr, memory, &held) < 0)
             st = trb__h5_fail(h, TRB_EINTEGRITY, "cannot read attribute", name);
+        else if (held != NULL && strlen(held) > TRB_H5_TEXT_MAX)
+            st = trb_fail(TRB_EINTEGRITY, "%s: attribute %s has a text of %zu bytes", h->path, name, strlen(held));
         else
             st = trb_strdup(held == NULL ? "" : held, &copy);
         (void)H5free_memory(held);
         (void)H5Tclose(memory);
-    } else if (bytes > MAX_TEXT) {
+    } else if (bytes > TRB_H5_TEXT_MAX || bytes > file_bytes(h)) {
         st = trb_fail(TRB_EINTEGRITY, "%s: attribute %s claims a text of %zu bytes", h->path, name, bytes);
     } else {
         TRB_TRY(trb_alloc(TRB_MEM_OTHER, bytes + 1, 1, &copy));

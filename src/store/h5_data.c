@@ -29,7 +29,7 @@ static void to_hsize(const trb_h5_shape *s, hsize_t dim[TRB_H5_MAX_DIM])
 bool trb_h5_has(trb_h5 *h, const char *dataset)
 {
     trb__h5_lock();
-    const bool has = H5Lexists(h->file, dataset, H5P_DEFAULT) > 0;
+    const bool has = H5Lexists(h->file, dataset, trb__h5_set_access()) > 0;
     trb__h5_unlock();
     return has;
 }
@@ -56,9 +56,17 @@ static trb_status open_set(trb_h5 *h, const char *name)
 {
     if (h->set >= 0 && strcmp(name, h->set_name) == 0) return TRB_OK;
     TRB_TRY(change_set(h, name));
-    if (H5Lexists(h->file, name, H5P_DEFAULT) <= 0)
-        return trb_fail(TRB_EINTEGRITY, "%s: there is no data set %s in it", h->path, name);
-    h->set = H5Dopen2(h->file, name, H5P_DEFAULT);
+    const hid_t access = trb__h5_set_access();
+    const char *file = NULL;
+    const bool exists = H5Lexists(h->file, name, access) > 0;
+    if (exists) h->set = H5Dopen2(h->file, name, access);
+    if (h->set < 0 && trb__h5_is_elsewhere(&file))
+        return trb_fail(
+            TRB_EINTEGRITY,
+            "%s: data set %s is a link into another file, %s, and such links are not followed; copy it into "
+            "this file",
+            h->path, name, file);
+    if (!exists) return trb_fail(TRB_EINTEGRITY, "%s: there is no data set %s in it", h->path, name);
     return h->set < 0 ? trb__h5_fail(h, TRB_EINTEGRITY, "cannot open data set", name) : TRB_OK;
 }
 
@@ -408,7 +416,7 @@ static herr_t list_object(hid_t group, const char *name, const H5O_info_t *info,
     trb_dtype type = TRB_U8;
     (void)group;
     if (info->type != H5O_TYPE_DATASET) return 0;
-    const hid_t set = H5Dopen2(l->h->file, name, H5P_DEFAULT);
+    const hid_t set = H5Dopen2(l->h->file, name, trb__h5_set_access());
     if (set < 0) return 0;
     const hid_t stored = H5Dget_type(set), space = H5Dget_space(set);
     const int ndim = space < 0 ? -1 : H5Sget_simple_extent_dims(space, dim, NULL);

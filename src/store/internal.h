@@ -42,6 +42,10 @@ void trb__h5_unlock(void);
 
 /** The HDF5 id of a stored type, little-endian; borrowed. TRB_BOOL, which HDF5 has none of, is as TRB_U8. */
 hid_t trb__h5_type(trb_dtype t);
+/* How data sets are opened, and names looked up: links into other files fail. */
+hid_t trb__h5_set_access(void);
+/* Whether such a link was met since the last trb__h5_set_access(). \param[out] file  its other file; borrowed */
+bool trb__h5_is_elsewhere(const char **file);
 /** Which of our types a stored one is, in either order of bytes. \return false if it is none */
 bool trb__h5_known(hid_t stored, trb_dtype *t);
 

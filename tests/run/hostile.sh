@@ -157,7 +157,7 @@ files = [
     ("no network", attribute("layers", np.bytes_("pour tea")), "its layers do not make a network"),
     ("absurd inputs", attribute("input_c", 1 << 40, dtype="<u8"), "input_c is 1099511627776"),
     ("many heads", attribute("heads", (1 << 20) - 1, dtype="<u8"), "expected|heads"),
-    ("a text of two megabytes", attribute("config", np.bytes_("x" * (1 << 21))), "attribute config"),
+    ("a text of 17 MiB", attribute("config", np.bytes_("x" * (17 << 20))), "attribute config claims a text of"),
     ("a tensor of float64", anew("body.0.weight", data=tensor.astype("<f8")), "body.0.weight is float64"),
     ("a tensor turned round", anew("body.0.weight", data=tensor.T), r"float32 \[4\]\[8\], expected float32 \[8\]\[4\]"),
     ("a tensor that claims a petabyte", low("body.0.weight", (HUGE,), f4, lambda how: None), "claims"),

@@ -12,6 +12,23 @@ words = np.array(["setosa", "versicolor", "virginica"])
 open("words.csv", "w").write("a,b,c,d,kind\n" + "".join(",".join("%.3f" % v for v in a) + f",{words[k]}\n" for a, k in zip(x, y)))
 np.savetxt("one.txt", np.c_[x, y + 1], fmt="%.3f %.3f %.3f %.3f %d")
 np.savetxt("targets.csv", np.c_[x, x.sum(1)], fmt="%.4f", delimiter=",", header="a,b,c,d,sum", comments="")
+city = ["Oslo", "Rome", "Bern"]
+def mixed(name, head, sep=",", end="", ids=False, target=lambda i: words[y[i]], gap=None, text=None):
+    with open(name, "w") as f:
+        f.write(sep.join(head) + end + "\n")
+        for i, a in enumerate(x):
+            row = ([str(10 * i + 3 if ids == "id" else i)] if ids else []) + ["%.3f" % v for v in a] + [city[i % 3]]
+            row += ["seen by %d on day %d" % (i % 7, i)] if text else []
+            if gap is not None and i % 20 == 0: row[gap] = "NA"
+            f.write(sep.join(row + [target(i)]) + end + "\n")
+mixed("categories.csv", ["a", "b", "c", "d", "city", "kind"])
+mixed("gaps.csv", ["a", "b", "c", "d", "city", "kind"], gap=1)
+mixed("missing_words.csv", ["a", "b", "c", "d", "city", "sum"], sep=";", gap=4, target=lambda i: "%.4f" % x[i].sum())
+mixed("no_label.csv", ["a", "b", "c", "d", "city", "kind"], target=lambda i: "" if i % 9 == 0 else words[y[i]])
+mixed("pandas.csv", ["", "a", "b", "c", "d", "city", "kind"], ids=True)
+mixed("ids.csv", ["PassengerId", "a", "b", "c", "d", "city", "remark", "kind"], ids="id", text=True)
+mixed("trailing.csv", ["a", "b", "c", "d", "city", "kind"], end=",")
+mixed("counted.csv", ['"1"', '"0"', '"2"', '"3"', '"4"', "city", "kind"], ids=True)
 np.savez("pairs.npz", x=x, y=y)
 images = r.randint(0, 256, (300, 28, 28)).astype("u1")
 np.save("x.npy", images)
@@ -37,6 +54,14 @@ begins() {
 begins "words" "# inputs: a, b, c, d" words.csv
 begins "labels from 1" "labels_from: 1" one.txt
 begins "targets" "task: regression" targets.csv
+begins "columns of words" 'categories: ["4"] # words: column 4 (city)' categories.csv
+begins "missing values" 'missing: mean # missing values, by columns: 1 (b): 15' gaps.csv
+begins "missing words, targets to be predicted" 'missing: mean # missing values, by columns: 4 (city): 15' missing_words.csv
+begins "missing labels" 'missing: drop # missing values, by columns: 5 (kind): 34' no_label.csv
+begins "an index of rows" 'drop: ["0"] # column 0 (no name) counts the rows' pandas.csv
+begins "names of rows and texts" 'drop: ["0", "6"] # column 0 (PassengerId) has the name of an index of rows, 6 (remark) has texts' ids.csv
+begins "a separator at the end" 'drop: ["6"] # column 6 (no name) is empty' trailing.csv
+begins "names that are numbers" 'drop: ["0-0"] # column 0 (1) counts the rows' counted.csv
 begins "an npz archive" "format: npy" pairs.npz
 begins "npy files" "lenet5 3" x.npy y.npy
 begins "HDF5" "cifar-resnet8 3" images.h5

@@ -106,6 +106,57 @@ py "x, y = rows()
 for f in 'train', 'test': write(f + '.csv', np.c_[x[:, :3], 2 * y - 1], y, 'a,b,c,twice,y')"
 reads "a second target" "warning: data.train: column 3 (twice) is the target up to scale and offset, and is an input"
 
+py "x, y = rows()
+r = np.random.RandomState(7)
+for f in 'train', 'test': write(f + '.csv', np.c_[x[:, :2], 7 + r.permutation(len(y)) * 11 % 1009, x[:, 3]], y, 'a,b,sample_id,c,y')"
+reads "an index by its name" "warning: data.train: column 2 (sample_id) has the name of an index of rows, and is an input; leave it out with \`data.drop: [2]\`"
+py "x, y = rows()
+r = np.random.RandomState(7)
+for f in 'train', 'test': write(f + '.csv', np.c_[x[:, :2], r.permutation(len(y)), x[:, 3]], y, 'a,b,c,d,y')"
+reads "shuffled rows" "warning: data.train: column 2 (c) has each whole number of a range once, as an index of rows, and is an input"
+py "x, y = rows()
+for f in 'train', 'test': write(f + '.csv', np.c_[x[:, :3], np.array([4, 9, 1])[y]], np.array(['ash', 'fir', 'oak'])[y], 'a,b,c,code,y')"
+reads "a target under other names" "warning: data.train: column 3 (code) is the target under other names: each has one value of its own, and is an input; leave it out with \`data.drop: [3]\`"
+no "words where numbers are predicted" 3 "column 4 (y): expected a number, got \`ash\`; the target has words: set \`data.task: classes\`" --data.task=regression
+py "x, y = rows()
+for f in 'train', 'test': write(f + '.csv', x, ['%.2f' % v for v in y + .5], 'a,b,c,d,y')"
+no "numbers where classes are" 3 "; for numbers to be predicted set \`data.task: regression\`"
+
+# Separators.
+py "x, y = rows()
+for f in 'train', 'test': write(f + '.csv', x, ['%d,' % k for k in y], 'a,b,c,d,y')"
+no "a comma at the end of each row" 3 "train.csv: its rows end in a separator, so the last column, 5, is empty; leave it out with \`data.drop: [-1]\`"
+reads "it is dropped, too" "" --data.drop=[-1]
+py "x, y = rows()
+for f in 'train', 'test': write(f + '.csv', x, ['%d;%d' % (k, 1 - k % 2) for k in y], 'a,b,c,d,y')"
+no "labels with a semicolon" 3 "if ; separates fields, set \`data.separator: \";\"\`, else \`data.separator: \",\"\`"
+reads "they are words" "" --data.separator=,
+no "no separator" 2 'expected auto, ",", ";", "|", tab or blank, got ::' --data.separator=::
+no "a separator elsewhere" 2 "only tables (\`data.format: table\`)" --data.format=hdf5 "--data.separator=;"
+
+# Samples without labels, and a cache that was filled by others.
+py "x, y = rows()
+write('free.csv', x[:, :3], ['%.3f' % v for v in x[:, 3]], 'a,b,c,d'); write('test.csv', *rows(60, seed=1), 'a,b,c,d,y')
+np.save('x.npy', np.loadtxt('free.csv', delimiter=',', skiprows=1).astype('f4'))
+np.save('logits.npy', (4 * np.eye(3)[y] + np.random.RandomState(3).randn(2, 200, 3)).astype('f4'))"
+(cd "$work" && PYTHONDONTWRITEBYTECODE=1 $python "$TRB_SOURCE/tools/python/cache_write.py" --logits logits.npy --x x.npy --no-labels free/cache >out 2>err) || cat "$work/err"
+free=(--run.dir="$work/free" --data.train=[free.csv] --members.count=2 --students=[kd] --student.split=2 --student.phase1_epochs=0
+    --student.epochs=1 --student.batch=40)
+mpi 2 distill "$work/base.yaml" "${free[@]}" --data.target=none || cat "$work/err"
+check "a student of a table without labels" test -s "$work/free/student/kd/weights.h5"
+mpi 2 eval "$work/base.yaml" "${free[@]}" --data.target=none || cat "$work/err"
+check "is compared on a table with labels" grep -q '^kd' "$work/out"
+refused "its last column is no label" 3 "d): expected a label" distill "$work/base.yaml" "${free[@]}"
+refused "members need labels" 2 "data.target: none: tables without labels or targets train no members" train "$work/base.yaml" "${free[@]}" \
+    --data.target=none
+
+# Many names: what is written can be read.
+py "r = np.random.RandomState(0)
+lines = [','.join(['%d' % i + 'x' * 700 for i in range(1600)] + ['y'])] + [','.join(map(str, [*r.randint(0, 9, 1600), k % 3])) for k in range(40)]
+open('train.csv', 'w').write('\\n'.join(lines) + '\\n')"
+mpi 1 run "$work/base.yaml" --run.dir="$work/many" --data.test=[train.csv] --train.epochs=1 --train.batch=20 || cat "$work/err"
+check "names of more than a megabyte are written and read" test -s "$work/many/report/report.json"
+
 # Words.
 py "import random
 city = ['Oslo', 'Rome', 'Bern']

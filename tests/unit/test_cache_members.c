@@ -105,8 +105,10 @@ static void without_labels(void **state)
                  "belongs to the samples with digest dadadadadadadada, the configured ones have 0000000000000002");
     const trb_schema table = {.n_columns = 4};
     data.schema = &table;
+    data.label = ensemble_label;
     assert_fails(trb_cache_expect_data(c, &data), TRB_EINTEGRITY,
-                 "0000000000000002; a column of a training table is always read as labels or targets, so samples");
+                 "0000000000000002; a column of the table was read as labels or targets; if it has none, set "
+                 "`data.target: none`");
     trb_cache_close(c);
 }
 

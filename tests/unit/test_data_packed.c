@@ -184,9 +184,41 @@ static void other_formats(void **state)
     fixture_expect_failure(TRB_TASK_CLASSES, TRB_FORMAT_CIFAR10, scratch, 1, one, TRB_EINPUT, "stream 2 in it");
 }
 
+/* A small file that unpacks to more than there is memory is refused before memory ends. */
+static void limit(void **state)
+{
+    (void)state;
+    enum { TEXT = 12 << 20, HELD = 4 << 20 };
+    char *one[] = {"large"}, *text = malloc(TEXT);
+    trb_data d;
+    assert_non_null(text);
+    for (size_t i = 0; i < TEXT; i += 4) memcpy(text + i, "1,2\n", 4);
+    fixture_write(scratch, "large", true, TEXT, text);
+    trb_mem_limit_set(HELD);
+    trb_mem_peak_begin();
+    assert_fails(fixture_load(TRB_TASK_REGRESSION, TRB_FORMAT_TABLE, scratch, 1, one, &d), TRB_ENOMEM,
+                 "/large: unpacks to more than 2 MiB, and 3 MiB are held already, of 4 MiB that this process can have");
+    assert_in_range(trb_mem_peak(), 1, HELD + 4096);
+    /* A plain file, too; and a header that promises too much. */
+    fixture_write(scratch, "large", false, TEXT, text);
+    assert_fails(fixture_load(TRB_TASK_REGRESSION, TRB_FORMAT_TABLE, scratch, 1, one, &d), TRB_ENOMEM,
+                 "/large: has 12 MiB, and 0 MiB are held already, of 4 MiB");
+    const uint8_t header[] = {0, 0, 8, 2, 0, 0xb7, 0x1b, 0, 0, 0, 0, 1};
+    memcpy(text, header, sizeof header);
+    fixture_write(scratch, "large", true, TEXT, text);
+    const uint8_t labels[] = {0, 0, 8, 1, 0, 0xb7, 0x1b, 0};
+    memcpy(text, labels, sizeof labels);
+    fixture_write(scratch, "labels", true, TEXT, text);
+    char *pair[] = {"large", "labels"};
+    fixture_expect_failure(TRB_TASK_CLASSES, TRB_FORMAT_IDX, scratch, 2, pair, TRB_ENOMEM, "unpacks to more than");
+    trb_mem_limit_set(0);
+    free(text);
+    assert_int_equal(trb_mem_bytes(TRB_MEM_KINDS), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(gzip), cmocka_unit_test(xz), cmocka_unit_test(zstd),
-                                       cmocka_unit_test(other_formats)};
+                                       cmocka_unit_test(other_formats), cmocka_unit_test(limit)};
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

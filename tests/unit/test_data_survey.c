@@ -3,7 +3,9 @@
 #include "fault_walk.h"
 #include "scratch.h"
 #include "tribikos/hash.h"
+#include "tribikos/log.h"
 
+#include <fcntl.h>
 #include <math.h>
 
 static char *train[] = {"a"}, *later[] = {"b"};
@@ -400,11 +402,231 @@ static void utf16(void **state)
     assert_fails(trb_data_load(&f, &d), TRB_EINPUT, "/a: begins as UTF-16, but is not all of it; save it as UTF-8");
 }
 
-static trb_status load(void *files)
+/* Tables without labels or targets. */
+static void no_target(void **state)
 {
+    (void)state;
+    const char *abc = "a,b,c\n1,2,7\n4,5,8\n", *plain = "1.5,2,3\n4,5,6\n";
+    const float x[] = {1, 2, 7}, y[] = {2};
+    char *drop[] = {(char[]){"0"}}, *a[] = {(char[]){"a"}};
+    const trb_data_files some = {.task = K, .labels = TRB_LABELS_IF_THERE, .target = "none"};
+    expect_rows(some, abc, "a,b,c\n1,2,7\n", 1, 3, x, NULL);
+    expect_rows(some, abc, "c,b,a\n7,2,1\n", 1, 3, x, NULL);
+    expect_rows(some, plain, "1,2,7\n", 1, 3, x, NULL);
+    /* A further column of a later file has them. */
+    expect_rows(some, abc, "a,kind,b,c\n1,2,2,7\n", 1, 3, x, y);
+    expect_rows(some, plain, "1,2,7,2\n", 1, 3, x, y);
+    trb_data_files one = some;
+    one.n_drop = 1;
+    one.drop = drop;
+    expect_rows(one, abc, abc, 2, 2, (const float[]){2, 7, 5, 8}, NULL);
+    one.n_features = 1;
+    one.features = a;
+    expect_refusal(one, abc, abc, TRB_ECONFIG, "data.drop: no column is left as an input");
+    expect_refusal((trb_data_files){.task = K, .target = "none"}, abc, abc, TRB_ECONFIG,
+                   "data.target: none: tables without labels or targets train no members; expected a column");
+    expect_rows((trb_data_files){.task = R, .target = "none"}, "a,none\n1,2\n", "a,none\n1,2\n", 1, 1, x, y);
+    /* What is needed of a test set. */
+    trb_schema s = {0}, again = {0};
+    trb_data_files f = of(K, train, abc);
+    char *text = NULL;
     trb_data d;
-    TRB_TRY(trb_data_load(files, &d));
-    trb_data_clear(&d);
+    f.target = "none";
+    f.labels = TRB_LABELS_IF_THERE;
+    assert_ok(trb_data_survey(&f, &s));
+    assert_ok(trb_schema_write(&s, &text));
+    assert_non_null(strstr(text, "\"target\": {}"));
+    assert_ok(trb_schema_read("w.h5", text, &again));
+    assert_true(again.target_column == TRB_NO_COLUMN && again.n_columns == 3);
+    f.schema = &again;
+    f.labels = TRB_LABELS_NEEDED;
+    assert_fails(trb_data_load(&f, &d), TRB_EINPUT,
+                 "/a: the training files have no labels or targets (`data.target: none`), so here one column more,");
+    trb_free(text);
+    trb_schema_clear(&s);
+    trb_schema_clear(&again);
+}
+
+/* What the survey prints. Released by free(). */
+static char *said(const trb_data_files *f)
+{
+    trb_schema s = {0};
+    const int before = dup(STDERR_FILENO), to = open(in_scratch("said"), O_CREAT | O_TRUNC | O_WRONLY, 0600);
+    assert_true(before >= 0 && to >= 0);
+    trb_log_open(true, 1.0);
+    (void)dup2(to, STDERR_FILENO);
+    const trb_status st = trb_data_survey(f, &s);
+    (void)dup2(before, STDERR_FILENO);
+    (void)close(before);
+    (void)close(to);
+    assert_ok(st);
+    trb_schema_clear(&s);
+    assert_int_equal(trb_mem_bytes(TRB_MEM_KINDS), 0);
+    size_t n = 0;
+    return slurp(in_scratch("said"), &n);
+}
+
+/* Says `line`, or gives no warning if it is NULL. Lines are printed once, so every case has its own. */
+static void expect_said(const trb_data_files *f, const char *line)
+{
+    char *text = said(f);
+    if (line == NULL && strstr(text, "warning") != NULL) fail_msg("expected no warning, got %s", text);
+    if (line != NULL && strstr(text, line) == NULL) fail_msg("expected `%s` in `%s`", line, text);
+    free(text);
+}
+
+static long shuffled(long i)
+{
+    return i * 37 % 100;
+}
+static long shuffled_from_1(long i)
+{
+    return 1 + i * 41 % 100;
+}
+static long sampled(long i)
+{
+    return i * 91 % 151;
+}
+static long ascending(long i)
+{
+    return i;
+}
+static long far(long i)
+{
+    return 5000 + i * 7919 % 100000;
+}
+static long repeated(long i)
+{
+    return i * 37 % 100 / 2;
+}
+static long years(long i)
+{
+    return 1900 + i * 37 % 100;
+}
+static long counts(long i)
+{
+    return i * i % 97;
+}
+static long wide(long i)
+{
+    return i * 7919 % 1000003;
+}
+static long quarters(long i)
+{
+    return i % 4;
+}
+
+/* An index of rows, wherever it stands and in whatever order, and measurements that are none. */
+static void index_columns(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        long (*value)(long i);
+        const char *line;
+    } cases[] = {
+        {"a0", ascending, "column 1 (a0) counts the rows, and is an input; leave it out with `data.drop: [1]`"},
+        {"a1", shuffled, "column 1 (a1) has each whole number of a range once, as an index of rows, and is an input;"},
+        {"a2", shuffled_from_1, "column 1 (a2) has each whole number of a range once"},
+        {"a3", sampled, "column 1 (a3) has whole numbers that never repeat, as an index of rows, and is an input;"},
+        {"id", far, "column 1 (id) has the name of an index of rows, and is an input; leave it out with"},
+        {"ID", repeated, "column 1 (ID) has the name of an index"},
+        {"PassengerId", far, "column 1 (PassengerId) has the name of an index"},
+        {"sample_id", far, "column 1 (sample_id) has the name of an index"},
+        {"Unnamed: 0", far, "column 1 (Unnamed: 0) has the name of an index"},
+        {"index", far, "column 1 (index) has the name of an index"},
+        {"key", far, "column 1 (key) has the name of an index"},
+        {"key", quarters, NULL}, /* as the key of a piece of music */
+        {"index", repeated, NULL},
+        {"acid", repeated, NULL},
+        {"a4", repeated, NULL},
+        {"a5", years, NULL},
+        {"a6", counts, NULL},
+        {"a7", wide, NULL},
+        {"a8", quarters, NULL},
+    };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        char text[4000];
+        int n = snprintf(text, sizeof text, "a,%s,y\n", cases[k].name);
+        for (long i = 0; i < 100; i++)
+            n += snprintf(text + n, sizeof text - (size_t)n, "%ld.5,%ld,%ld\n", i * 31 % 50, cases[k].value(i),
+                          i * i % 3);
+        const trb_data_files f = of(K, train, text);
+        expect_said(&f, cases[k].line);
+    }
+    /* Each file of a set may count its own rows; a column of a few rows, or with fractions, may do so by accident. */
+    char *both[] = {"a", "b"};
+    const char *ten = "a,c,y\n.5,0,1\n.1,1,0\n.5,2,1\n.7,3,0\n.5,4,1\n.5,5,1\n";
+    (void)of(K, train, ten);
+    trb_data_files f = of(K, later, ten);
+    f.files = both;
+    f.n_files = 2;
+    expect_said(&f, "column 1 (c) counts the rows");
+    f = of(K, train, ten);
+    expect_said(&f, NULL);
+    f = of(K, train, "id,b,y\n1.5,3,1\n2.5,1,0\n3.5,3,1\n");
+    expect_said(&f, NULL);
+}
+
+/* A second target among the inputs, whatever its values are called. */
+static void second_targets(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *code[3], *kind[3];
+        trb_task task;
+        size_t other; /* this row has another code; 0: none */
+        const char *line;
+    } cases[] = {
+        {"b0",
+         {"7", "3", "5"},
+         {"ash", "fir", "oak"},
+         K,
+         0,
+         "column 1 (b0) is the target under other names: each has one value of its own, and is an input; leave it out "
+         "with `data.drop: [1]` unless it is known before the target"},
+        {"b1", {"7", "3", "5"}, {"0", "1", "2"}, K, 0, "column 1 (b1) is the target under other names"},
+        {"b2", {"7", "3", "5"}, {"10", "11", "19"}, R, 0, "column 1 (b2) is the target under other names"},
+        {"b3", {"ash", "fir", "oak"}, {"0", "1", "2"}, K, 0, "column 1 (b3) is the target under other names"},
+        {"b4", {"ash", "fir", "oak"}, {"x", "y", "z"}, K, 0, "column 1 (b4) is the target under other names"},
+        {"b5", {"-4", "-2", "0"}, {"0", "1", "2"}, K, 0, "column 1 (b5) is the target up to scale and offset"},
+        {"b6", {"7", "3", "3"}, {"ash", "fir", "oak"}, K, 0, NULL},
+        {"b7", {"7", "3", "5"}, {"ash", "fir", "oak"}, K, 40, NULL},
+        {"b8", {"7", "7", "7"}, {"ash", "fir", "oak"}, K, 0, NULL},
+    };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        char text[4000], *column[] = {(char[]){"1"}};
+        int n = snprintf(text, sizeof text, "a,%s,y\n", cases[k].name);
+        for (size_t i = 0; i < 60; i++)
+            n += snprintf(text + n, sizeof text - (size_t)n, "%zu.5,%s,%s\n", i * 31 % 50,
+                          cases[k].code[(i + (i > 0 && i == cases[k].other)) % 3], cases[k].kind[i % 3]);
+        trb_data_files f = of(cases[k].task, train, text);
+        f.n_categories = cases[k].code[0][0] == 'a';
+        f.categories = column;
+        expect_said(&f, cases[k].line);
+    }
+    /* Few rows, or hardly more rows than labels, say nothing. */
+    trb_data_files f = of(K, train, "a,c9,y\n.5,7,k\n.1,3,l\n.5,7,k\n.7,3,l\n");
+    expect_said(&f, NULL);
+    f = of(R, train,
+           "a,c8,y\n.5,7,1\n.1,3,2\n.5,6,3\n.7,11,8\n.7,1,9\n.7,12,5\n.6,15,0\n.6,51,7\n.6,10,4\n.1,13,20\n.2,17,22\n");
+    expect_said(&f, NULL);
+    /* A word in each row. */
+    char names[600] = "name,b,y\n", *first[] = {(char[]){"0"}};
+    for (int i = 0; i < 12; i++)
+        (void)snprintf(names + strlen(names), sizeof names - strlen(names), "w%d,%d,%d\n", i, i / 2 % 3, i % 2);
+    f = of(K, train, names);
+    f.n_categories = 1;
+    f.categories = first;
+    expect_said(&f,
+                "column 0 (name) has another word in each row, as a name of the row, and is an input; leave it out");
+}
+
+static trb_status advise_once(void *files)
+{
+    trb_table_advice a = {0};
+    TRB_TRY(trb_table_advise(files, &a));
+    trb_table_advice_clear(&a);
     return TRB_OK;
 }
 
@@ -417,15 +639,18 @@ static void each_passage(void **state)
     f.categories = city;
     f.drop = drop;
     f.missing = TRB_MISSING_DROP;
-    assert_true(fault_walk("alloc", load, &f) >= 30);
-    assert_true(fault_walk("file.open", load, &f) >= 2);
-    assert_true(fault_walk("file.read", load, &f) >= 2);
+    assert_true(fault_walk("alloc", fixture_load_once, &f) >= 30);
+    assert_true(fault_walk("alloc", advise_once, &f) >= 20);
+    assert_true(fault_walk("file.open", fixture_load_once, &f) >= 2);
+    assert_true(fault_walk("file.read", fixture_load_once, &f) >= 2);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_passage), cmocka_unit_test(headers), cmocka_unit_test(names),   cmocka_unit_test(choices),
-        cmocka_unit_test(missing),      cmocka_unit_test(words),   cmocka_unit_test(offsets), cmocka_unit_test(utf16)};
+        cmocka_unit_test(each_passage),  cmocka_unit_test(headers),       cmocka_unit_test(names),
+        cmocka_unit_test(choices),       cmocka_unit_test(missing),       cmocka_unit_test(words),
+        cmocka_unit_test(offsets),       cmocka_unit_test(utf16),         cmocka_unit_test(no_target),
+        cmocka_unit_test(index_columns), cmocka_unit_test(second_targets)};
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

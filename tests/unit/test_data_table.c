@@ -86,6 +86,40 @@ static void labels(void **state)
     expect(&f, 3, 1, (const float[]){0.5F, -1e-3F, 3}, NULL, (const int32_t[]){2, 0, 32767});
 }
 
+/* Rows that end in a separator, and separators that the first rows do not show. */
+static void chosen_separators(void **state)
+{
+    (void)state;
+    char *last[] = {(char[]){"-1"}};
+    const float x[] = {1, 2, 3, 4};
+    static const char *const trailing[] = {"1,2,0,\n3,4,1,\n", "a,b,y,\n1,2,0,\n3,4,1,\n", "a,b,y\n1,2,0,\n3,4,1,\n",
+                                           "a;b;y\n1;2;0;\n3;4;1;"};
+    for (size_t i = 0; i < 4; i++) {
+        trb_data_files f = of(K, trailing[i]);
+        f.n_drop = 1;
+        f.drop = last;
+        expect(&f, 2, 2, x, NULL, (const int32_t[]){0, 1});
+    }
+    static const struct {
+        const char *by, *text;
+        float x[2];
+    } cases[] = {
+        {";", "1,25;0\n1,5;1\n", {1.25F, 1.5F}},     {"|", "1,25|0\n1,5|1\n", {1.25F, 1.5F}},
+        {"tab", "1,25\t0\n1,5\t1\n", {1.25F, 1.5F}}, {"blank", "1 0\n1.5 1\n", {1, 1.5F}},
+        {",", "1,0;1\n1.5,1;0\n", {1, 1.5F}},        {"auto", "1,0\n1.5,1\n", {1, 1.5F}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        trb_data_files f = of(K, cases[i].text);
+        assert_true(trb_data_separator(cases[i].by, &f.separator));
+        expect(&f, 2, 1, cases[i].x, NULL, (const int32_t[]){0, 1});
+    }
+    char by = 'x';
+    assert_false(trb_data_separator("::", &by) || by != 'x');
+    /* Three digits after the comma are decimals if another number tells. */
+    const trb_data_files f = of(R, "1;1,234\n0,345;7\n");
+    expect(&f, 2, 1, (const float[]){1, 0.345F}, (const float[]){1.234F, 7}, NULL);
+}
+
 /* Columns by number, range and file; rows by file, in its order. What is not chosen need not be a number. */
 static void choices(void **state)
 {
@@ -143,7 +177,16 @@ static void refused_values(void **state)
         {TRB_TASK_REGRESSION, "1\n2\n", "/a: expected at least 2 columns, inputs and a target, got 1"},
         {TRB_TASK_REGRESSION, "notes\n1 2 3\n", "/a:1: the header has 1 names, but the rows have 3 columns"},
         {TRB_TASK_REGRESSION, "1;0.5\n0,5;1\n", "/a:1: a number has a decimal point, but one in line 2 has a comma"},
-        {TRB_TASK_REGRESSION, "1;2\n1;1.234,5\n", "column 1: expected a number, got `1.234,5`"},
+        {TRB_TASK_REGRESSION, "1;2\n1;1.234,5\n",
+         "column 1: expected a number, got `1.234,5`; write numbers without marks between thousands"},
+        {TRB_TASK_REGRESSION, "1\t2\n1\t-1,234.5\n", "got `-1,234.5`; write numbers without marks between thousands"},
+        {TRB_TASK_REGRESSION, "1;2\n1;1.234.567\n", "got `1.234.567`; write numbers without marks between"},
+        {TRB_TASK_REGRESSION, "\"1,234.5\",2\n\"1,100\",3\n",
+         "got `1,234.5`; write numbers without marks between thousands"},
+        {TRB_TASK_REGRESSION, "1;2\n1;1,234\n12,345;7\n",
+         "a:3: a number has a comma before its last three digits, as all others have; is it a decimal comma"},
+        {TRB_TASK_REGRESSION, "a\tb\n1\t1,234\n", "a:2: a number has a comma before its last three digits"},
+        {TRB_TASK_REGRESSION, "1,2\n3,5\n4,5;1\n", "got `5;1`; if ; separates fields, set `data.separator: \";\"`"},
         {TRB_TASK_REGRESSION, "a,\"b\n1,2\n", "/a:1: column 1: a field begins with a quote, but no quote ends it"},
         {TRB_TASK_REGRESSION, "1 2\n\n1 2 3\n", "/a:3: expected 2 columns, as in the rows before, got 3"},
         {TRB_TASK_REGRESSION, "1,2,3\n1,2\n", "/a:2: expected 3 columns, as in the rows before, got 2"},
@@ -164,7 +207,29 @@ static void refused_values(void **state)
         {TRB_TASK_REGRESSION, "1 2\n1 wwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwww\n",
          "got `wwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwww...`"},
         {TRB_TASK_CLASSES, "1 2\n1 2.5\n",
-         "/a:2: column 1: expected a label, a whole number from 0 to 32767, got `2.5`; for numbers to be"},
+         "/a:2: column 1: expected a label, a whole number from 0 to 32767, got `2.5`; for numbers to be predicted set "
+         "`data.task: regression`"},
+        {TRB_TASK_CLASSES, "1,0.25\n1,0.5\n", "got `0.25`; for numbers to be predicted set `data.task: regression`"},
+        {TRB_TASK_REGRESSION, "a,y\n1,no\n",
+         "/a:2: column 1 (y): expected a number, got `no`; the target has words: set `data.task: classes`, or another "
+         "`data.target`"},
+        {TRB_TASK_REGRESSION, "a,y\nno,1\n", "got `no`; `data.categories` reads columns of words, `data.drop` leaves"},
+        /* The wrong separator, from the first rows: what follows is no label. */
+        {TRB_TASK_CLASSES, "0.5,0;1\n1.5,1;0\n",
+         "/a:1: column 1: expected a word, got `0;1`; if ; separates fields, set `data.separator: \";\"`, else "
+         "`data.separator: \",\"`"},
+        {TRB_TASK_CLASSES, "1,234.5;0\n1,100.5;1\n",
+         "got `234.5;0`; if ; separates fields, set `data.separator: \";\"`"},
+        {TRB_TASK_CLASSES, "1,234.5|no\n1,100.5|yes\n", "if | separates fields, set `data.separator: \"|\"`"},
+        {TRB_TASK_CLASSES, "1\t1,234.5\n1\t1,100.5\n", "got `1,234.5`; write numbers without marks between thousands"},
+        /* A separator at the end of each row. */
+        {TRB_TASK_CLASSES, "1,2,0,\n3,4,1,\n",
+         "/a: its rows end in a separator, so the last column, 3, is empty; leave it out with `data.drop: [-1]`"},
+        {TRB_TASK_CLASSES, "a,b,y,\n1,2,0,\n3,4,1,\n", "/a: its rows end in a separator, so the last column, 3,"},
+        {TRB_TASK_CLASSES, "a,b,y\n1,2,0,\n3,4,1,\n", "/a: its rows end in a separator, so the last column, 3,"},
+        {TRB_TASK_REGRESSION, "a;y\n1;2;\n3;4;\n", "/a: its rows end in a separator, so the last column, 2,"},
+        {TRB_TASK_CLASSES, "a,b,notes\n1,2,\n3,4,\n",
+         "/a:2: column 2 (notes): expected a label or target, got nothing"},
         {TRB_TASK_CLASSES, "1 2\n1 -1\n", "got `-1`; write labels -1 and 1 as 0 and 1"},
         {TRB_TASK_CLASSES, "1 2\n1 32768\n", "got `32768`"},
         {TRB_TASK_CLASSES, "1 2\n1 dog\n", "got `dog`"},
@@ -199,10 +264,10 @@ static void refused_choices(void **state)
         {"0,1-", "", "got 0,1-; ", TRB_ECONFIG},
         {"0", "3", "data.target: expected a column, counted from 0 to 2", TRB_ECONFIG},
         {"0", "1-2", "data.target: expected one column, got 2", TRB_ECONFIG},
-        {"0", "none", "/none: expected numbers of columns, got none", TRB_EINPUT},
+        {"0", "empty", "/empty: expected numbers of columns, got none", TRB_EINPUT},
     };
     put("twice", "1\n1\n");
-    put("none", " \n");
+    put("empty", " \n");
     f.features = entry;
     f.n_features = 1;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -246,14 +311,6 @@ static void constant_columns(void **state)
     trb_data_clear(&d);
 }
 
-static trb_status load(void *files)
-{
-    trb_data d;
-    TRB_TRY(trb_data_load(files, &d));
-    trb_data_clear(&d);
-    return TRB_OK;
-}
-
 static void each_passage(void **state)
 {
     (void)state;
@@ -265,16 +322,16 @@ static void each_passage(void **state)
     f.n_features = 1;
     f.rows = rows;
     f.n_rows = 1;
-    assert_true(fault_walk("alloc", load, &f) >= 12);
-    assert_true(fault_walk("file.open", load, &f) >= 3);
-    assert_true(fault_walk("file.read", load, &f) >= 3);
+    assert_true(fault_walk("alloc", fixture_load_once, &f) >= 12);
+    assert_true(fault_walk("file.open", fixture_load_once, &f) >= 3);
+    assert_true(fault_walk("file.read", fixture_load_once, &f) >= 3);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(each_passage),    cmocka_unit_test(separators),
-                                       cmocka_unit_test(labels),          cmocka_unit_test(choices),
-                                       cmocka_unit_test(joined),          cmocka_unit_test(refused_values),
-                                       cmocka_unit_test(refused_choices), cmocka_unit_test(constant_columns)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_passage),      cmocka_unit_test(separators),      cmocka_unit_test(labels),
+        cmocka_unit_test(chosen_separators), cmocka_unit_test(choices),         cmocka_unit_test(joined),
+        cmocka_unit_test(refused_values),    cmocka_unit_test(refused_choices), cmocka_unit_test(constant_columns)};
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -42,6 +42,43 @@ static void every_kind_is_counted(void **state)
     assert_string_equal(trb_mem_name(TRB_MEM_CACHE), "cache");
 }
 
+/* A block that grows from nothing to megabytes keeps what it holds, and what is new is zero. */
+static void blocks_are_resized(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {0,       1,        1000, 65536,  (1 << 20) - 1, 1 << 20, (1 << 20) + 1,
+                                   5 << 20, 40 << 20, 700,  2 << 20};
+    unsigned char *block = NULL;
+    size_t was = 0;
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+        const size_t n = sizes[k], kept = was < n ? was : n;
+        assert_ok(trb_resize(TRB_MEM_DATA, n, &block));
+        assert_int_equal((uintptr_t)block % 64, 0);
+        assert_int_equal(trb_mem_bytes(TRB_MEM_DATA), n);
+        for (size_t i = 0; i < n; i++)
+            if (block[i] != (i < kept ? (unsigned char)(i % 251 + 1) : 0)) fail_msg("size %zu, byte %zu", n, i);
+        for (size_t i = kept; i < n; i++) block[i] = (unsigned char)(i % 251 + 1);
+        was = n;
+    }
+    unsigned char *same = block;
+    assert_fails(trb_resize(TRB_MEM_DATA, SIZE_MAX - 64, &block), TRB_ENOMEM, "memory for data");
+    assert_fails(trb_resize(TRB_MEM_DATA, SIZE_MAX / 2, &block), TRB_ENOMEM, "refused by the system");
+    assert_true(block == same && block[was - 1] == (was - 1) % 251 + 1);
+    trb_free(block);
+    assert_int_equal(trb_mem_bytes(TRB_MEM_DATA), 0);
+}
+
+static void there_is_a_limit(void **state)
+{
+    (void)state;
+    const size_t own = trb_mem_limit();
+    assert_true(own >= 64 << 20 && own < (size_t)1 << 50);
+    trb_mem_limit_set(1000);
+    assert_int_equal(trb_mem_limit(), 1000);
+    trb_mem_limit_set(0);
+    assert_int_equal(trb_mem_limit(), own);
+}
+
 static void the_impossible_is_refused(void **state)
 {
     (void)state;
@@ -71,6 +108,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocks_are_aligned_zeroed_and_writable),
         cmocka_unit_test(every_kind_is_counted),
+        cmocka_unit_test(blocks_are_resized),
+        cmocka_unit_test(there_is_a_limit),
         cmocka_unit_test(the_impossible_is_refused),
         cmocka_unit_test(texts_are_copied),
         cmocka_unit_test(nothing_is_held),

@@ -1,6 +1,7 @@
 /* HDF5 files: round trips, what is refused, the same bytes twice, faults, a full disk. */
 #include "scratch.h"
 
+#include <hdf5.h>
 #include <pthread.h>
 #include <sys/syscall.h>
 
@@ -169,7 +170,8 @@ static void refusals(void **state)
     assert_fails(trb_h5_expect(h, "plain", (trb_h5_shape){TRB_F16, 1, {ROWS}}), TRB_EINTEGRITY,
                  "expected float16 [100]");
     assert_fails(trb_h5_read_rows(h, "plain", TRB_F32, 0, 1, read), TRB_EINTEGRITY, "plain is not float32");
-    assert_fails(trb_h5_read_rows(h, "plain", TRB_F16, 99, 2, read), TRB_EINTEGRITY, "has 100 rows, but rows 99 to 101");
+    assert_fails(trb_h5_read_rows(h, "plain", TRB_F16, 99, 2, read), TRB_EINTEGRITY,
+                 "has 100 rows, but rows 99 to 101");
     trb_h5_close(h);
 }
 
@@ -411,15 +413,73 @@ static void silence(void **state)
     assert_int_equal(bytes, 0);
 }
 
+/* What can be written can be read: texts up to the limit, and none beyond. */
+static void long_texts(void **state)
+{
+    (void)state;
+    const size_t n = TRB_H5_TEXT_MAX;
+    char *text = malloc(n + 2), *got = NULL;
+    trb_h5 *h = NULL;
+    assert_non_null(text);
+    memset(text, 'n', n + 1);
+    text[n + 1] = '\0';
+    assert_ok(trb_h5_create(in_scratch("long.h5"), &h));
+    assert_fails(trb_h5_put_text(h, "schema", text), TRB_ECONFIG,
+                 "long.h5: attribute schema would have 16777217 bytes; at most 16777216 can be read back");
+    text[n] = '\0';
+    assert_ok(trb_h5_put_text(h, "schema", text));
+    assert_ok(trb_h5_publish(h));
+    assert_ok(trb_h5_open(in_scratch("long.h5"), &h));
+    assert_ok(trb_h5_get_text(h, "schema", &got));
+    assert_true(strcmp(got, text) == 0);
+    trb_free(got);
+    trb_h5_close(h);
+    free(text);
+}
+
+/* A link into another file is refused, whether it is a data set or a group on the way to one. */
+static void links_elsewhere(void **state)
+{
+    (void)state;
+    const float x[2] = {1, 2};
+    trb_h5 *h = NULL;
+    float got[2];
+    assert_ok(trb_h5_create(in_scratch("secret.h5"), &h));
+    assert_ok(trb_h5_put(h, "x", (trb_h5_shape){TRB_F32, 1, {2}}, x));
+    assert_ok(trb_h5_put(h, "group/x", (trb_h5_shape){TRB_F32, 1, {2}}, x));
+    assert_ok(trb_h5_publish(h));
+    assert_ok(trb_h5_create(in_scratch("links.h5"), &h));
+    assert_ok(trb_h5_put(h, "own", (trb_h5_shape){TRB_F32, 1, {2}}, x));
+    assert_ok(trb_h5_publish(h));
+    const hid_t file = H5Fopen(in_scratch("links.h5"), H5F_ACC_RDWR, H5P_DEFAULT);
+    assert_true(file >= 0);
+    assert_true(H5Lcreate_external("secret.h5", "/x", file, "x", H5P_DEFAULT, H5P_DEFAULT) >= 0);
+    assert_true(H5Lcreate_external("secret.h5", "/group", file, "group", H5P_DEFAULT, H5P_DEFAULT) >= 0);
+    assert_true(H5Lcreate_soft("/own", file, "soft", H5P_DEFAULT, H5P_DEFAULT) >= 0);
+    assert_true(H5Fclose(file) >= 0);
+    assert_ok(trb_h5_open(in_scratch("links.h5"), &h));
+    static const char *const names[] = {"x", "group/x"};
+    for (size_t i = 0; i < 2; i++) {
+        assert_fails(trb_h5_read_rows(h, names[i], TRB_F32, 0, 2, got), TRB_EINTEGRITY,
+                     "is a link into another file, secret.h5, and such links are not followed; copy it into this file");
+        trb_h5_shape shape;
+        assert_fails(trb_h5_describe(h, names[i], &shape), TRB_EINTEGRITY, "is a link into another file");
+    }
+    assert_ok(trb_h5_read_rows(h, "soft", TRB_F32, 0, 2, got));
+    assert_true(got[1] == 2.0F);
+    trb_h5_close(h);
+}
+
 int main(void)
 {
     for (int i = 0; i < ROWS * COLS; i++) values[i / COLS][i % COLS] = (float)(i * 7 % 1000) / 8;
     trb_f16_from_f32(ROWS * COLS, &values[0][0], &halves[0][0]);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(faults),       cmocka_unit_test(round_trip),      cmocka_unit_test(refusals),
-        cmocka_unit_test(empty_claims), cmocka_unit_test(same_bytes),      cmocka_unit_test(aside),
-        cmocka_unit_test(full_disk),    cmocka_unit_test(reserving_fails), cmocka_unit_test(two_threads),
-        cmocka_unit_test(silence),      cmocka_unit_test(in_pieces),
+        cmocka_unit_test(faults),          cmocka_unit_test(round_trip),      cmocka_unit_test(refusals),
+        cmocka_unit_test(empty_claims),    cmocka_unit_test(same_bytes),      cmocka_unit_test(aside),
+        cmocka_unit_test(full_disk),       cmocka_unit_test(reserving_fails), cmocka_unit_test(two_threads),
+        cmocka_unit_test(silence),         cmocka_unit_test(in_pieces),       cmocka_unit_test(long_texts),
+        cmocka_unit_test(links_elsewhere),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }
