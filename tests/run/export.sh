@@ -87,6 +87,12 @@ check "a name with two dots" write mlp.h5 --format=c --output=net.v2.c
 check "its header is the one beside it" grep -qF '#include "net.v2.h"' net.v2.c
 check "which is there" test -s net.v2.h
 
+for name in net-v2 Net.v2; do
+    refuses "the names of another network: $name" 2 "as those of net.v2.h beside it" hydra.h5 --format=c --output=$name.c
+done
+refuses "a name that no #include can have" 2 "no quotation mark" mlp.h5 --format=c --output='a"b.c'
+check "its own file may be written again" write mlp.h5 --format=c --output=net.v2.c --force
+
 # ---- schemas
 if ! $python -c 'import h5py, xxhash' 2>/dev/null; then
     echo "SKIPPED: schemas: python3-h5py or python3-xxhash is not installed"
@@ -96,8 +102,8 @@ $python - <<'END'
 import json, shutil
 import h5py, numpy as np, xxhash
 
-def say(name, of, inputs, target, classes=()):
-    columns = [{"column": i, "name": f"x{i}"} for i in range(inputs)]
+def say(name, of, inputs, target, classes=(), words={}):
+    columns = [{"column": i, "name": f"x{i}", **words.get(i, {})} for i in range(inputs)]
     schema = {"header": True, "layout": "auto", "columns": inputs + 1, "inputs": columns, "target": {"column": inputs, "name": "y", **target}}
     text = json.dumps(schema | ({"classes": list(classes)} if classes else {})).encode()
     shutil.copy(f"{of}.h5", f"{name}.h5")
@@ -109,12 +115,14 @@ say("cats", "mlp", 6, {}, ["cat", "cow", "dog", "pig"])
 say("dogs", "mlp", 6, {}, ["dog", "emu"])
 say("seven", "mlp", 7, {})
 say("five", "mlp", 6, {}, "abcde")
-say("far", "numbers_one", 6, {"offset": 1600000000})
+say("words", "mlp", 6, {}, words={i: {"column": 1, "name": "city", "category": word} for i, word in enumerate(("Oslo", "Rome"), 1)})
 END
 check "one with names" write cats.h5 cats.h5 --format=onnx --output=cats.onnx
 refuses "members whose classes have other names" 2 "different names of inputs or classes" cats.h5 dogs.h5 --format=onnx --output=x.onnx
 refuses "a schema of other inputs" 3 "its schema has 7 inputs, its network 6" seven.h5 --format=onnx --output=x.onnx
 refuses "a schema of more classes" 3 "its schema has 5 classes, its network 4 outputs" five.h5 --format=onnx --output=x.onnx
-refuses "targets far from zero" 2 "its targets lie so far from zero" far.h5 --format=onnx --output=x.onnx
-check "C has doubles for them" write far.h5 --format=c --output=far.c
+write words.h5 --format=onnx --output=words.onnx
+check "each word of a column is an input with a name of its own" grep -qF '"columns": ["x0", "city=Oslo", "city=Rome", "x3", "x4", "x5"]' words.json
+write far_numbers.h5 --format=onnx --output=far.onnx
+check "what float32 cannot hold is float64" test "$(grep -oE '"name": "[a-z_]+", "type": "float64"' far.json | cut -d'"' -f4 | xargs)" = "x mean"
 finish
