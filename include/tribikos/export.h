@@ -9,28 +9,18 @@
 #ifndef TRB_EXPORT_H
 #define TRB_EXPORT_H
 
+#include "tribikos/buffer.h"
 #include "tribikos/trained.h"
-
-/** Bytes to which pieces are added. Initialised with zeros it is empty and grows as needed. If an addition fails, the
- * later ones do nothing; `st` says so at the end. */
-typedef struct {
-    unsigned char *at;
-    size_t n, room;
-    trb_status st;
-} trb_buffer;
-
-void trb_buffer_add(trb_buffer *b, const void *from, size_t n);
-void trb_buffer_clear(trb_buffer *b);
 
 /** A format: its name, and what makes the file.
  * \param[in]  n     networks, of one task, with the same inputs and outputs
- * \param[in]  name  of the file that is made, without its folder
+ * \param[in]  path  of the file that is made
  * \param[out] file,beside  the file, and a second one beside it whose name has `suffix` at its end. The caller clears
  * them */
 typedef struct {
     const char *name;
     const char *suffix; /* takes the place of the file's own ending; NULL if there is no second file */
-    trb_status (*make)(size_t n, const trb_trained *const *models, const char *name, trb_buffer *file,
+    trb_status (*make)(size_t n, const trb_trained *const *models, const char *path, trb_buffer *file,
                        trb_buffer *beside);
 } trb_export_format;
 

@@ -88,6 +88,10 @@ typedef struct {
  * \param[in]  x    [n][D] values as the data set has them, not normalised (pixels: 0 to 255)
  * \param[out] out  borrowed; if the call fails, what it points to is undefined */
 TRB_MODEL_API int trb_model_predict(trb_model *model, size_t n, const float *x, const trb_model_outputs *out);
+/** The same for values in double, and the only way for a network whose inputs lie so far from zero that float32 would
+ * lose their digits, as times of 2026 in seconds: trb_model_predict() refuses such a network. For any other network both
+ * predict the same of the same values. */
+TRB_MODEL_API int trb_model_predict_double(trb_model *model, size_t n, const double *x, const trb_model_outputs *out);
 
 TRB_MODEL_API size_t trb_model_inputs(const trb_model *model);          /* D */
 TRB_MODEL_API size_t trb_model_channels(const trb_model *model);        /* of an image; of a table: its columns */
@@ -96,8 +100,10 @@ TRB_MODEL_API size_t trb_model_width(const trb_model *model);           /* 1 for
 TRB_MODEL_API size_t trb_model_heads(const trb_model *model);           /* M */
 TRB_MODEL_API size_t trb_model_outputs_of_head(const trb_model *model); /* K */
 TRB_MODEL_API int trb_model_is_regression(const trb_model *model);      /* 1 or 0 */
+TRB_MODEL_API int trb_model_needs_double(const trb_model *model); /* 1 if float32 cannot hold its inputs, else 0 */
 
-/** What class k, or input i, is called. NULL if the file has no names, or not so many. Borrowed. */
+/** What class k, or input i, is called. NULL if the file has no names, or not so many. Borrowed. An input is called as its
+ * column; if the column holds words, "city=Oslo" is 1 where the word is Oslo, else 0. */
 TRB_MODEL_API const char *trb_model_class_name(const trb_model *model, size_t k);
 TRB_MODEL_API const char *trb_model_input_name(const trb_model *model, size_t i);
 

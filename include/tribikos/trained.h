@@ -13,12 +13,13 @@
 #include "tribikos/weights.h"
 
 typedef struct {
-    trb_weights_info info; /* layers, configuration, digest, normalisation, program */
+    trb_weights_info info; /* layers, configuration, digest, normalisation, program. norm.offset is NULL if all are 0 */
     trb_net *net;
     float *params;           /* [trb_net_size(net)] */
     trb_task task;           /* regression if the file has a normalisation of targets */
     trb_dirichlet dirichlet; /* what the outputs of a student with one head describe; see metrics.h */
     trb_schema schema;       /* names of inputs and classes, offsets; empty if the file has none */
+    char **input_name;       /* [schema.n_inputs] "age", "city=Oslo"; NULL where the file has no name */
     double temperature; /* of calibration, fitted after averaging the heads (calibration.h); 0: the file has none */
 } trb_trained;
 
@@ -33,8 +34,10 @@ void trb_trained_clear(trb_trained *t);
 void trb_trained_said(const trb_trained *t, const char *key, char *value, size_t bytes);
 
 /** Normalise rows as the network takes them. The bits are those of a data set's own normalisation.
- * \param[in]  raw  [rows][D] values as the data set has them   \param[out] x  [rows][D]; may be raw */
-void trb_trained_normalize(const trb_trained *t, size_t rows, const float *raw, float *x);
+ * \param[in]  raw,wide  [rows][D] values as the data set has them, as floats or as doubles; the other one is NULL. If
+ *                       the network has offsets, float32 cannot hold its inputs: raw must be NULL
+ * \param[out] x         [rows][D]; may be raw */
+void trb_trained_normalize(const trb_trained *t, size_t rows, const float *raw, const double *wide, float *x);
 
 /** Where predictions are written; each may be NULL. Uncertainties of classes are in nats, numbers of regression in the
  * unit of the target. */

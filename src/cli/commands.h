@@ -19,7 +19,8 @@ typedef struct {
     char *retrain;                   /* names of students; NULL: none */
     char *report;                    /* of `compare --report`, `report --name`; NULL: that of the run's own set */
     trb__table_format table;         /* of `compare --format` */
-    const trb_export_format *format; /* of `export`; NULL if it is not given */
+    const trb_export_format *format; /* of `export`: of weights; NULL if it is not given */
+    const char *curves;              /* the same: of metrics, "tensorboard" or "csv" */
     char *output;                    /* of `export` and `report`; the same */
     bool force;
 } trb__arguments;
@@ -79,11 +80,16 @@ trb_status trb__take_report(const char *value, trb__arguments *a);
  * does it. */
 trb_status trb__command_report(const trb__arguments *a);
 
-/** export WEIGHTS ...: write weights files in the format of another program. Local. */
+/** export WEIGHTS ...: write weights files in the format of another program. export RUN: write the metrics of a run's
+ * trainings. Local. */
 trb_status trb__command_export(const trb__arguments *a);
 trb_status trb__take_format(const char *value, trb__arguments *a);
 trb_status trb__take_output(const char *value, trb__arguments *a);
 trb_status trb__take_force(const char *value, trb__arguments *a);
+
+/** Write the metrics of a run's trainings: as a folder with one event file a training, or as one CSV file with a row for
+ * each value. Local. \param[in] force  overwrite what exists */
+trb_status trb__export_curves(bool csv, const char *run, const char *output, bool force);
 
 /** page PAGE: print a manual page, or completion for bash, from the tables of commands and options. Local. */
 trb_status trb__command_page(const trb__arguments *a);

@@ -1,4 +1,4 @@
-/* `tribikos export`: weights files in the formats of other programs. */
+/* `tribikos export`: weights files and metrics in the formats of other programs. */
 #include "commands.h"
 
 #include <stdio.h>
@@ -7,14 +7,22 @@
 #include "tribikos/memory.h"
 #include "tribikos/text.h"
 
+/* Formats of metrics. */
+static const char *const curves[] = {"tensorboard", "csv"};
+enum { CURVES = sizeof curves / sizeof *curves };
+
 trb_status trb__take_format(const char *value, trb__arguments *a)
 {
     enum { MOST = 8 };
-    const char *names[MOST];
+    const char *names[MOST + CURVES];
     size_t n = 0;
     a->format = trb_export_format_find(value);
-    if (a->format != NULL) return TRB_OK;
+    a->curves = NULL;
+    for (size_t i = 0; i < CURVES; i++)
+        if (strcmp(value, curves[i]) == 0) a->curves = curves[i];
+    if (a->format != NULL || a->curves != NULL) return TRB_OK;
     for (; n < MOST && trb_export_format_at(n) != NULL; n++) names[n] = trb_export_format_at(n)->name;
+    for (size_t i = 0; i < CURVES; i++) names[n++] = curves[i];
     return trb_fail(TRB_ECONFIG, "command line: `--format`: there is no format `%s`; nearest is `%s`", value,
                     trb_nearest(value, n, names));
 }
@@ -39,10 +47,17 @@ trb_status trb__command_export(const trb__arguments *a)
     if (a->n_flags > 0)
         return trb_fail(TRB_ECONFIG, "`tribikos export` takes --format=FORMAT, --output=FILE and --force, got `%s`",
                         a->flag[0]);
+    const bool formless = a->format == NULL && a->curves == NULL;
     if (a->n_operands == 0)
-        return trb_fail(TRB_ECONFIG, "`tribikos export` takes a weights file, or those of all members of an ensemble");
-    if (a->format == NULL || a->output == NULL)
-        return trb_fail(TRB_ECONFIG, "`tribikos export` needs --%s=%s", a->format == NULL ? "format" : "output",
-                        a->format == NULL ? "FORMAT" : "FILE");
-    return trb_export(a->format, a->n_operands, a->operand, a->output, a->force);
+        return trb_fail(TRB_ECONFIG,
+                        "`tribikos export` takes a weights file, those of all members of an ensemble, or the "
+                        "folder of a run");
+    if (formless || a->output == NULL)
+        return trb_fail(TRB_ECONFIG, "`tribikos export` needs --%s=%s", formless ? "format" : "output",
+                        formless ? "FORMAT" : "FILE");
+    if (a->curves == NULL) return trb_export(a->format, a->n_operands, a->operand, a->output, a->force);
+    if (a->n_operands > 1)
+        return trb_fail(TRB_ECONFIG, "--format=%s takes the folder of one run, got %zu names", a->curves,
+                        a->n_operands);
+    return trb__export_curves(strcmp(a->curves, "csv") == 0, a->operand[0], a->output, a->force);
 }

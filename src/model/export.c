@@ -71,7 +71,6 @@ trb_status trb_export(const trb_export_format *format, size_t n, char *const *we
     trb_buffer file = {0}, beside = {0};
     char *second = NULL;
     trb_status st = TRB_OK;
-    const char *slash = strrchr(output, '/');
     if (format->suffix != NULL) TRB_GO(name_beside(output, format->suffix, &second));
     if (second != NULL && strcmp(second, output) == 0) {
         st = trb_fail(TRB_ECONFIG, "%s: the file beside it has this ending; give --output another one", output);
@@ -84,19 +83,9 @@ trb_status trb_export(const trb_export_format *format, size_t n, char *const *we
     for (size_t i = 0; i < n; i++) {
         list[i] = &models[i];
         TRB_GO(trb_trained_read(weights[i], &models[i]));
-        if (models[i].info.norm.offset != NULL)
-            TRB_GO(trb_fail(TRB_ECONFIG,
-                            "%s: its inputs lie so far from zero that float32 loses their digits (`input.offset`), and "
-                            "an exported network takes float32; use libtribikos, or train on smaller numbers",
-                            weights[i]));
-        if (format == &trb_export_onnx && models[i].schema.target_offset != 0.0)
-            TRB_GO(trb_fail(TRB_ECONFIG,
-                            "%s: its targets lie so far from zero that float32 loses their digits, and an ONNX network "
-                            "gives float32; use libtribikos, or --format c or safetensors",
-                            weights[i]));
     }
     TRB_GO(check_alike(n, weights, models));
-    TRB_GO(format->make(n, list, slash == NULL ? output : slash + 1, &file, &beside));
+    TRB_GO(format->make(n, list, output, &file, &beside));
     if (second != NULL) TRB_GO(trb_file_publish_bytes(second, beside.at, beside.n));
     st = trb_file_publish_bytes(output, file.at, file.n);
     /* Without --force there was none, and the next attempt must not find one. */

@@ -6,47 +6,6 @@
 
 #include "tribikos/memory.h"
 
-/* ---- protobuf: a key (field number and kind), then a number, or a length and bytes */
-
-enum { NUMBER = 0, LENGTH = 2, FIXED32 = 5 };
-
-static void varint(trb_buffer *to, uint64_t value)
-{
-    unsigned char digit[10];
-    size_t n = 0;
-    do {
-        digit[n] = (unsigned char)(value & 0x7f) | (value > 0x7f ? 0x80 : 0);
-        value >>= 7;
-        n++;
-    } while (value > 0);
-    trb_buffer_add(to, digit, n);
-}
-
-void trb__put_number(trb_buffer *to, unsigned field, uint64_t value)
-{
-    varint(to, field << 3 | NUMBER);
-    varint(to, value);
-}
-
-void trb__put_bytes(trb_buffer *to, unsigned field, const void *from, size_t n)
-{
-    varint(to, field << 3 | LENGTH);
-    varint(to, n);
-    trb_buffer_add(to, from, n);
-}
-
-void trb__put_text(trb_buffer *to, unsigned field, const char *text)
-{
-    trb__put_bytes(to, field, text, strlen(text));
-}
-
-void trb__put_message(trb_buffer *to, unsigned field, trb_buffer *message)
-{
-    if (to->st == TRB_OK) to->st = message->st;
-    trb__put_bytes(to, field, message->at, message->n);
-    trb_buffer_clear(message);
-}
-
 /* ---- attributes of nodes */
 
 enum { ATTRIBUTE_NAME = 1, ATTRIBUTE_F = 2, ATTRIBUTE_I = 3, ATTRIBUTE_INTS = 8, ATTRIBUTE_TYPE = 20 };
@@ -56,29 +15,28 @@ enum { NODE_INPUT = 1, NODE_OUTPUT = 2, NODE_NAME = 3, NODE_OP = 4, NODE_ATTRIBU
 void trb__attribute_ints(trb_buffer *to, const char *name, size_t n, const int64_t *value)
 {
     trb_buffer a = {0};
-    trb__put_text(&a, ATTRIBUTE_NAME, name);
-    for (size_t i = 0; i < n; i++) trb__put_number(&a, ATTRIBUTE_INTS, (uint64_t)value[i]);
-    trb__put_number(&a, ATTRIBUTE_TYPE, TYPE_INTS);
-    trb__put_message(to, NODE_ATTRIBUTE, &a);
+    trb_buffer_text(&a, ATTRIBUTE_NAME, name);
+    for (size_t i = 0; i < n; i++) trb_buffer_number(&a, ATTRIBUTE_INTS, (uint64_t)value[i]);
+    trb_buffer_number(&a, ATTRIBUTE_TYPE, TYPE_INTS);
+    trb_buffer_message(to, NODE_ATTRIBUTE, &a);
 }
 
 void trb__attribute_int(trb_buffer *to, const char *name, int64_t value)
 {
     trb_buffer a = {0};
-    trb__put_text(&a, ATTRIBUTE_NAME, name);
-    trb__put_number(&a, ATTRIBUTE_I, (uint64_t)value);
-    trb__put_number(&a, ATTRIBUTE_TYPE, TYPE_INT);
-    trb__put_message(to, NODE_ATTRIBUTE, &a);
+    trb_buffer_text(&a, ATTRIBUTE_NAME, name);
+    trb_buffer_number(&a, ATTRIBUTE_I, (uint64_t)value);
+    trb_buffer_number(&a, ATTRIBUTE_TYPE, TYPE_INT);
+    trb_buffer_message(to, NODE_ATTRIBUTE, &a);
 }
 
 void trb__attribute_float(trb_buffer *to, const char *name, float value)
 {
     trb_buffer a = {0};
-    trb__put_text(&a, ATTRIBUTE_NAME, name);
-    varint(&a, ATTRIBUTE_F << 3 | FIXED32);
-    trb_buffer_add(&a, &value, sizeof value);
-    trb__put_number(&a, ATTRIBUTE_TYPE, TYPE_FLOAT);
-    trb__put_message(to, NODE_ATTRIBUTE, &a);
+    trb_buffer_text(&a, ATTRIBUTE_NAME, name);
+    trb_buffer_float(&a, ATTRIBUTE_F, value);
+    trb_buffer_number(&a, ATTRIBUTE_TYPE, TYPE_FLOAT);
+    trb_buffer_message(to, NODE_ATTRIBUTE, &a);
 }
 
 /* ---- nodes and tensors */
@@ -97,16 +55,16 @@ static void put_node(trb__graph *g, const char *op, trb_buffer *attributes, cons
                      const char *output)
 {
     trb_buffer node = {0};
-    for (size_t i = 0; input[i] != NULL; i++) trb__put_text(&node, NODE_INPUT, input[i]);
-    trb__put_text(&node, NODE_OUTPUT, output);
-    trb__put_text(&node, NODE_NAME, output);
-    trb__put_text(&node, NODE_OP, op);
+    for (size_t i = 0; input[i] != NULL; i++) trb_buffer_text(&node, NODE_INPUT, input[i]);
+    trb_buffer_text(&node, NODE_OUTPUT, output);
+    trb_buffer_text(&node, NODE_NAME, output);
+    trb_buffer_text(&node, NODE_OP, op);
     if (attributes != NULL) {
         if (node.st == TRB_OK) node.st = attributes->st;
         trb_buffer_add(&node, attributes->at, attributes->n);
         trb_buffer_clear(attributes);
     }
-    trb__put_message(&g->nodes, GRAPH_NODE, &node);
+    trb_buffer_message(&g->nodes, GRAPH_NODE, &node);
 }
 
 trb__label trb__node(trb__graph *g, const char *op, trb_buffer *attributes, const char *a, const char *b, const char *c,
@@ -127,11 +85,16 @@ static void attribute_type(trb_buffer *to, trb__onnx_type type)
     trb__attribute_int(to, "to", (int64_t)type);
 }
 
-void trb__output(trb__graph *g, const char *value, const char *name)
+void trb__output_as(trb__graph *g, const char *value, const char *name, trb__onnx_type type)
 {
     trb_buffer to = {0};
-    attribute_type(&to, TRB__ONNX_FLOAT);
+    attribute_type(&to, type);
     put_node(g, "Cast", &to, (const char *const[]){value, NULL}, name);
+}
+
+void trb__output(trb__graph *g, const char *value, const char *name)
+{
+    trb__output_as(g, value, name, TRB__ONNX_FLOAT);
 }
 
 trb__label trb__tensor_put(trb__graph *g, const char *name, trb__onnx_type type, size_t ndim, const size_t *dim,
@@ -145,13 +108,13 @@ trb__label trb__tensor_put(trb__graph *g, const char *name, trb__onnx_type type,
     else
         (void)snprintf(label.text, sizeof label.text, "%s%s", g->prefix, name);
     for (size_t d = 0; d < ndim; d++) {
-        trb__put_number(&t, TENSOR_DIM, dim[d]);
+        trb_buffer_number(&t, TENSOR_DIM, dim[d]);
         bytes *= dim[d];
     }
-    trb__put_number(&t, TENSOR_TYPE, (uint64_t)type);
-    trb__put_text(&t, TENSOR_NAME, label.text);
-    trb__put_bytes(&t, TENSOR_RAW, values, bytes);
-    trb__put_message(&g->tensors, GRAPH_TENSOR, &t);
+    trb_buffer_number(&t, TENSOR_TYPE, (uint64_t)type);
+    trb_buffer_text(&t, TENSOR_NAME, label.text);
+    trb_buffer_bytes(&t, TENSOR_RAW, values, bytes);
+    trb_buffer_message(&g->tensors, GRAPH_TENSOR, &t);
     return label;
 }
 

@@ -1,8 +1,5 @@
-/** An ONNX graph while it is built: nodes and tensors, in the encoding of protobuf.
- *
- * Protobuf's encoding of what a graph needs is a number, a length and some bytes, which takes fewer lines here than the
- * generated code of protobuf-c would add to the build: onnx.proto, a compiler for it, and a library at run time. Field
- * numbers are those of onnx.proto; they never change.
+/** An ONNX graph while it is built: nodes and tensors, in the encoding of protobuf (buffer.h). Field numbers are those of
+ * onnx.proto; they never change.
  *
  * The files of this folder that make formats use only those before them in this order: trained; buffer, graph; layers;
  * onnx, safetensors, plain_c; export. */
@@ -10,12 +7,6 @@
 #define TRB_MODEL_GRAPH_H
 
 #include "tribikos/export.h"
-
-/** Append a field of a message: a number; bytes; a text; a message, which is then cleared. */
-void trb__put_number(trb_buffer *to, unsigned field, uint64_t value);
-void trb__put_bytes(trb_buffer *to, unsigned field, const void *from, size_t n);
-void trb__put_text(trb_buffer *to, unsigned field, const char *text);
-void trb__put_message(trb_buffer *to, unsigned field, trb_buffer *message);
 
 typedef enum { TRB__ONNX_FLOAT = 1, TRB__ONNX_INT64 = 7, TRB__ONNX_DOUBLE = 11 } trb__onnx_type;
 
@@ -41,8 +32,9 @@ trb__label trb__node(trb__graph *g, const char *op, trb_buffer *attributes, cons
                      const char *d, const char *e);
 /** A node with one or two inputs and no attributes. */
 trb__label trb__apply(trb__graph *g, const char *op, const char *a, const char *b);
-/** The last node of an output: give a value the name under which it leaves the graph, as float32. */
-void trb__output(trb__graph *g, const char *value, const char *name);
+/** The last node of an output: give a value the name and the type with which it leaves the graph. */
+void trb__output_as(trb__graph *g, const char *value, const char *name, trb__onnx_type type);
+void trb__output(trb__graph *g, const char *value, const char *name); /* float32 */
 
 /** Append a tensor. \param[in] name  after the prefix; "" makes one up \return its name */
 trb__label trb__tensor_put(trb__graph *g, const char *name, trb__onnx_type type, size_t ndim, const size_t *dim,
@@ -56,9 +48,11 @@ trb__label trb__transpose_012(trb__graph *g, const char *value); /* swaps the fi
 /** ReduceSum, ReduceMean or ReduceLogSumExp over one axis. */
 trb__label trb__reduce(trb__graph *g, const char *op, const char *value, int64_t axis, bool keep);
 
-/** Append the layers of a network (layers.c). \param[in] x  input [N][C][H][W], or [N][D] if H = W = 1, not normalised
- * \return its logits [N][M][K] */
-trb_status trb__layers_put(trb__graph *g, const trb_trained *t, const char *x, trb__label *logits);
+/** Append the layers of a network (layers.c).
+ * \param[in] x       input [N][C][H][W], or [N][D] if H = W = 1, not normalised
+ * \param[in] type    of the input; double if the network has offsets
+ * \param[out] logits [N][M][K] */
+trb_status trb__layers_put(trb__graph *g, const trb_trained *t, const char *x, trb__onnx_type type, trb__label *logits);
 
 /** The filters of all heads [copies][filters][channels][k][k] of a rank-one convolution (layers.c).
  * \param[out] w  released with trb_free() */

@@ -259,22 +259,27 @@ static trb_status put_layer(builder *b, const trb_layer_view *l)
     return TRB_OK;
 }
 
-/* (x - mean) * scale of each channel. */
-static void normalize(builder *b, const trb_norm *norm)
+/* (x - mean) * scale of each channel, after its offset was subtracted in double. */
+static void normalize(builder *b, const trb_norm *norm, trb__onnx_type type)
 {
     const size_t C = b->now.one.c, dim[3] = {C, 1, 1}, ndim = b->now.flat ? 1 : 3;
+    if (norm->offset != NULL) {
+        const trb__label offset = trb__tensor_put(b->g, "input.offset", TRB__ONNX_DOUBLE, ndim, dim, norm->offset);
+        b->now.name = trb__apply(b->g, "Sub", b->now.name.text, offset.text);
+    }
+    if (type != TRB__ONNX_FLOAT) b->now.name = trb__cast(b->g, b->now.name.text, TRB__ONNX_FLOAT);
     const trb__label mean = trb__floats(b->g, "input.mean", ndim, dim, norm->mean);
     const trb__label scale = trb__floats(b->g, "input.scale", ndim, dim, norm->scale);
     b->now.name = trb__apply(b->g, "Sub", b->now.name.text, mean.text);
     b->now.name = trb__apply(b->g, "Mul", b->now.name.text, scale.text);
 }
 
-trb_status trb__layers_put(trb__graph *g, const trb_trained *t, const char *x, trb__label *logits)
+trb_status trb__layers_put(trb__graph *g, const trb_trained *t, const char *x, trb__onnx_type type, trb__label *logits)
 {
     const trb_shape input = t->info.input;
     builder b = {.g = g, .t = t, .now = {.copies = 1, .one = input, .flat = input.h * input.w == 1}};
     (void)snprintf(b.now.name.text, sizeof b.now.name.text, "%s", x);
-    normalize(&b, &t->info.norm);
+    normalize(&b, &t->info.norm, type);
     for (size_t i = 0; i < trb_net_n_layers(t->net); i++) {
         const trb_layer_view l = trb_net_layer(t->net, i);
         TRB_TRY(put_layer(&b, &l));

@@ -41,7 +41,8 @@ struct trb_model {
     /* What a request is about. */
     const char *path;
     size_t n;
-    const float *x;
+    const float *x; /* rows; NULL: they are doubles */
+    const double *wide;
     const trb_model_outputs *out;
     /* The thread's own. */
     trb_trained trained;
@@ -99,20 +100,26 @@ static void tear_down(trb_model *model)
     trb_trained_clear(&model->trained);
 }
 
-/* A value is not finite if all bits of its exponent are set. The first loop only asks whether there is one: without an
- * early exit it vectorises. */
-static trb_status check_finite(size_t first, size_t rows, size_t D, const float *x)
+/* A value is not finite if all bits of its exponent are set. There is no early exit, so the loop vectorises. */
+static bool all_finite(size_t n, const float *x)
 {
     bool any = false;
-    size_t i = 0;
-    for (size_t k = 0; k < rows * D; k++) {
+    for (size_t i = 0; i < n; i++) {
         uint32_t bits = 0;
-        memcpy(&bits, &x[k], sizeof bits);
+        memcpy(&bits, &x[i], sizeof bits);
         any |= (bits & 0x7f800000u) == 0x7f800000u;
     }
-    if (!any) return TRB_OK;
-    while (isfinite(x[i])) i++;
-    return trb_fail(TRB_ENUM, "row %zu, input %zu is %g; expected finite numbers", first + i / D, i % D, (double)x[i]);
+    return !any;
+}
+
+static trb_status check_finite(size_t first, size_t rows, size_t D, const float *x, const double *wide)
+{
+    if (x != NULL && all_finite(rows * D, x)) return TRB_OK;
+    for (size_t i = 0; i < rows * D; i++)
+        if (!isfinite(x != NULL ? x[i] : (float)wide[i]))
+            return trb_fail(TRB_ENUM, "row %zu, input %zu is %g; expected finite numbers of float32's range",
+                            first + i / D, i % D, x != NULL ? (double)x[i] : wide[i]);
+    return TRB_OK;
 }
 
 #define MOVED(pointer, by) ((pointer) == NULL ? NULL : (pointer) + (by))
@@ -121,10 +128,11 @@ static trb_status predict_block(trb_model *model, size_t first, size_t rows)
 {
     const trb_net *net = model->trained.net;
     const size_t D = trb_net_inputs(net), M = trb_net_heads(net), K = trb_net_outputs(net);
-    const float *x = model->x + first * D, *z = NULL;
+    const float *x = MOVED(model->x, first * D), *z = NULL;
+    const double *wide = MOVED(model->wide, first * D);
     const trb_model_outputs *out = model->out;
-    TRB_TRY(check_finite(first, rows, D, x));
-    trb_trained_normalize(&model->trained, rows, x, model->rows);
+    TRB_TRY(check_finite(first, rows, D, x, wide));
+    trb_trained_normalize(&model->trained, rows, x, wide, model->rows);
     TRB_TRY(trb_net_forward(net, model->work, model->trained.params, rows, model->rows, NULL, &z));
     if (out->logits != NULL) memcpy(out->logits + first * M * K, z, rows * M * K * sizeof *z);
     const trb_trained_out to = {.probabilities = MOVED(out->probabilities, first * K),
@@ -268,7 +276,26 @@ static bool is_of_other_task(const trb_model *model, const trb_model_outputs *ou
            out->data_uncertainty != NULL || out->calibrated != NULL;
 }
 
-int trb_model_predict(trb_model *model, size_t n, const float *x, const trb_model_outputs *out)
+/* Why a call is refused; NULL if it is not. */
+static const char *wrong_with(const trb_model *model, size_t n, const float *x, const double *wide,
+                              const trb_model_outputs *out)
+{
+    if (out == NULL || (x == NULL && wide == NULL && n > 0))
+        return "no rows, or no place for predictions, was given: a pointer is NULL";
+    if (x != NULL && model->trained.info.norm.offset != NULL)
+        return "the network's inputs lie so far from zero that float32 loses their digits; call "
+               "trb_model_predict_double (in Python and Fortran: give an array of doubles)";
+    if (!is_of_other_task(model, out))
+        return out->calibrated != NULL && model->trained.temperature == 0.0
+                   ? "the file has no temperature, so there are no calibrated probabilities; a training fits one if "
+                     "`data.validation` is above 0 and the samples have labels"
+                   : NULL;
+    return model->trained.task == TRB_TASK_CLASSES
+               ? "the network predicts classes, which have no mean and no standard deviations"
+               : "the network predicts numbers, which have no probabilities and no entropies";
+}
+
+static int predict_rows(trb_model *model, size_t n, const float *x, const double *wide, const trb_model_outputs *out)
 {
     if (model == NULL) return TRB_MODEL_EUSAGE;
     if (model->process != getpid())
@@ -276,25 +303,28 @@ int trb_model_predict(trb_model *model, size_t n, const float *x, const trb_mode
     (void)pthread_mutex_lock(&model->turn);
     int st = TRB_MODEL_OK;
     memset(model->message, 0, sizeof model->message);
-    if (out == NULL || (x == NULL && n > 0)) {
-        st = refuse(model->message, TRB_ECONFIG, "no rows, or no place for predictions, was given: a pointer is NULL");
-    } else if (is_of_other_task(model, out)) {
-        st = refuse(model->message, TRB_ECONFIG,
-                    model->trained.task == TRB_TASK_CLASSES
-                        ? "the network predicts classes, which have no mean and no standard deviations"
-                        : "the network predicts numbers, which have no probabilities and no entropies");
-    } else if (out->calibrated != NULL && model->trained.temperature == 0.0) {
-        st = refuse(model->message, TRB_ECONFIG,
-                    "the file has no temperature, so there are no calibrated probabilities; a training fits one if "
-                    "`data.validation` is above 0 and the samples have labels");
+    const char *why = wrong_with(model, n, x, wide, out);
+    if (why != NULL) {
+        st = refuse(model->message, TRB_ECONFIG, why);
     } else {
         model->n = n;
         model->x = x;
+        model->wide = wide;
         model->out = out;
         st = (int)ask(model, PREDICTS);
     }
     (void)pthread_mutex_unlock(&model->turn);
     return st;
+}
+
+int trb_model_predict(trb_model *model, size_t n, const float *x, const trb_model_outputs *out)
+{
+    return predict_rows(model, n, x, NULL, out);
+}
+
+int trb_model_predict_double(trb_model *model, size_t n, const double *x, const trb_model_outputs *out)
+{
+    return predict_rows(model, n, NULL, x, out);
 }
 
 size_t trb_model_inputs(const trb_model *model)
@@ -337,6 +367,11 @@ double trb_model_temperature(const trb_model *model)
     return model->trained.temperature;
 }
 
+int trb_model_needs_double(const trb_model *model)
+{
+    return model->trained.info.norm.offset != NULL;
+}
+
 const char *trb_model_class_name(const trb_model *model, size_t k)
 {
     return k < model->trained.schema.n_classes ? model->trained.schema.class_name[k] : NULL;
@@ -344,7 +379,7 @@ const char *trb_model_class_name(const trb_model *model, size_t k)
 
 const char *trb_model_input_name(const trb_model *model, size_t i)
 {
-    return i < model->trained.schema.n_inputs ? model->trained.schema.input[i].name : NULL;
+    return i < model->trained.schema.n_inputs ? model->trained.input_name[i] : NULL;
 }
 
 const char *trb_model_layers(const trb_model *model)

@@ -30,6 +30,7 @@ typedef struct {
     const char *name, *unit, *meaning;
     size_t ndim; /* without the batch */
     size_t dim[3];
+    trb__onnx_type type;
 } port;
 
 /* ---- predictions from logits, [N][M][K] as double */
@@ -127,7 +128,7 @@ static trb__label pick(trb__graph *g, const char *z, int64_t i)
 }
 
 /* The mixture of the heads' Gaussians, in the unit of the target. */
-static void put_gaussians(trb__graph *g, const char *z, const trb_norm *norm)
+static void put_gaussians(trb__graph *g, const char *z, const trb_norm *norm, trb__onnx_type type)
 {
     const trb__label squared = trb__scalar(g, norm->target_scale * norm->target_scale);
     const trb__label mu = pick(g, z, 0), mean = trb__reduce(g, "ReduceMean", mu.text, 1, true);
@@ -138,13 +139,26 @@ static void put_gaussians(trb__graph *g, const char *z, const trb_norm *norm)
     const trb__label data = trb__apply(g, "Mul", squared.text, trb__reduce(g, "ReduceMean", each.text, 1, false).text);
     const trb__label middle = trb__reshape(g, mean.text, 1, (const int64_t[]){-1});
     const trb__label scaled = one_minus(g, "Mul", norm->target_scale, middle.text);
-    trb__output(g, one_minus(g, "Add", norm->target_mean, scaled.text).text, "mean");
+    trb__output_as(g, one_minus(g, "Add", norm->target_mean, scaled.text).text, "mean", type);
     trb__output(g, trb__apply(g, "Sqrt", trb__apply(g, "Add", model.text, data.text).text, NULL).text, "std");
     trb__output(g, trb__apply(g, "Sqrt", model.text, NULL).text, "model_std");
     trb__output(g, trb__apply(g, "Sqrt", data.text, NULL).text, "data_std");
 }
 
 /* ---- the graph */
+
+/* What float32 cannot hold is double. */
+static trb__onnx_type type_of_inputs(size_t n, const trb_trained *const *models)
+{
+    for (size_t i = 0; i < n; i++)
+        if (models[i]->info.norm.offset != NULL) return TRB__ONNX_DOUBLE;
+    return TRB__ONNX_FLOAT;
+}
+
+static trb__onnx_type type_of_targets(const trb_trained *t)
+{
+    return fpclassify(t->schema.target_offset) == FP_ZERO ? TRB__ONNX_FLOAT : TRB__ONNX_DOUBLE;
+}
 
 static trb_status put_networks(trb__graph *g, size_t n, const trb_trained *const *models)
 {
@@ -155,7 +169,7 @@ static trb_status put_networks(trb__graph *g, size_t n, const trb_trained *const
         prefix[0] = '\0';
         if (n > 1) (void)snprintf(prefix, sizeof prefix, "members.%zu.", i);
         g->prefix = prefix;
-        TRB_TRY(trb__layers_put(g, models[i], "x", &logits));
+        TRB_TRY(trb__layers_put(g, models[i], "x", type_of_inputs(n, models), &logits));
         trb_buffer how = {0};
         trb__attribute_int(&how, "axis", 1);
         if (i == 0) trb_buffer_clear(&how);
@@ -167,7 +181,7 @@ static trb_status put_networks(trb__graph *g, size_t n, const trb_trained *const
     size_t M = 0;
     for (size_t i = 0; i < n; i++) M += trb_net_heads(models[i]->net);
     if (models[0]->task == TRB_TASK_REGRESSION)
-        put_gaussians(g, z.text, &models[0]->info.norm);
+        put_gaussians(g, z.text, &models[0]->info.norm, type_of_targets(models[0]));
     else if (models[0]->dirichlet != TRB_DIRICHLET_NONE)
         put_dirichlet(g, z.text, models[0]->dirichlet, trb_net_outputs(models[0]->net));
     else
@@ -183,28 +197,28 @@ static size_t list_ports(size_t n, const trb_trained *const *models, port *ports
     const size_t K = trb_net_outputs(models[0]->net);
     size_t M = 0;
     for (size_t i = 0; i < n; i++) M += trb_net_heads(models[i]->net);
-    const port x = {"x",
-                    "as in the data set",
-                    "values as the data set has them, not normalised (pixels: 0 to 255)",
-                    rows ? 1 : 3,
-                    {in.c, in.h, in.w}};
+    const port x = {
+        "x",          "as in the data set", "values as the data set has them, not normalised (pixels: 0 to 255)",
+        rows ? 1 : 3, {in.c, in.h, in.w},   type_of_inputs(n, models)};
     const port logits = {"logits",
                          numbers ? "standardised target" : "nats",
                          numbers ? "mean and log variance of each head" : "of each head, before softmax",
                          2,
-                         {M, K}};
-    static const port gaussians[] = {
-        {"mean", "target", "mean of the mixture of the heads' Gaussians", 0, {0}},
-        {"std", "target", "its standard deviation; std^2 = model_std^2 + data_std^2", 0, {0}},
-        {"model_std", "target", "standard deviation of the heads' means", 0, {0}},
-        {"data_std", "target", "root of the heads' mean variance", 0, {0}}};
-    const port classes[] = {{"probabilities", "1", "mean over the heads of softmax(logits)", 1, {K}},
+                         {M, K},
+                         TRB__ONNX_FLOAT};
+    const port gaussians[] = {
+        {"mean", "target", "mean of the mixture of the heads' Gaussians", 0, {0}, type_of_targets(models[0])},
+        {"std", "target", "its standard deviation; std^2 = model_std^2 + data_std^2", 0, {0}, TRB__ONNX_FLOAT},
+        {"model_std", "target", "standard deviation of the heads' means", 0, {0}, TRB__ONNX_FLOAT},
+        {"data_std", "target", "root of the heads' mean variance", 0, {0}, TRB__ONNX_FLOAT}};
+    const port classes[] = {{"probabilities", "1", "mean over the heads of softmax(logits)", 1, {K}, TRB__ONNX_FLOAT},
                             {"model_uncertainty",
                              "nats",
                              "what the heads do not agree on: total uncertainty minus the mean entropy of the heads",
                              0,
-                             {0}},
-                            {"total_uncertainty", "nats", "entropy of the probabilities", 0, {0}}};
+                             {0},
+                             TRB__ONNX_FLOAT},
+                            {"total_uncertainty", "nats", "entropy of the probabilities", 0, {0}, TRB__ONNX_FLOAT}};
     size_t count = 0;
     ports[count++] = x;
     ports[count++] = logits;
@@ -212,34 +226,34 @@ static size_t list_ports(size_t n, const trb_trained *const *models, port *ports
     return count;
 }
 
-/* ValueInfoProto with the type of a float32 tensor [N][...]. */
+/* ValueInfoProto with the type of a tensor [N][...]. */
 static void put_port(trb_buffer *graph, unsigned field, const port *p)
 {
     enum { INFO_NAME = 1, INFO_TYPE = 2, TYPE_TENSOR = 1, TENSOR_ELEMENT = 1, TENSOR_SHAPE = 2, SHAPE_DIM = 1 };
     enum { DIM_VALUE = 1, DIM_NAME = 2, INFO_DOC = 3 };
     trb_buffer info = {0}, type = {0}, tensor = {0}, shape = {0}, batch = {0};
-    trb__put_text(&batch, DIM_NAME, "N");
-    trb__put_message(&shape, SHAPE_DIM, &batch);
+    trb_buffer_text(&batch, DIM_NAME, "N");
+    trb_buffer_message(&shape, SHAPE_DIM, &batch);
     for (size_t d = 0; d < p->ndim; d++) {
         trb_buffer dim = {0};
-        trb__put_number(&dim, DIM_VALUE, p->dim[d]);
-        trb__put_message(&shape, SHAPE_DIM, &dim);
+        trb_buffer_number(&dim, DIM_VALUE, p->dim[d]);
+        trb_buffer_message(&shape, SHAPE_DIM, &dim);
     }
-    trb__put_number(&tensor, TENSOR_ELEMENT, TRB__ONNX_FLOAT);
-    trb__put_message(&tensor, TENSOR_SHAPE, &shape);
-    trb__put_message(&type, TYPE_TENSOR, &tensor);
-    trb__put_text(&info, INFO_NAME, p->name);
-    trb__put_message(&info, INFO_TYPE, &type);
-    trb__put_text(&info, INFO_DOC, p->meaning);
-    trb__put_message(graph, field, &info);
+    trb_buffer_number(&tensor, TENSOR_ELEMENT, (uint64_t)p->type);
+    trb_buffer_message(&tensor, TENSOR_SHAPE, &shape);
+    trb_buffer_message(&type, TYPE_TENSOR, &tensor);
+    trb_buffer_text(&info, INFO_NAME, p->name);
+    trb_buffer_message(&info, INFO_TYPE, &type);
+    trb_buffer_text(&info, INFO_DOC, p->meaning);
+    trb_buffer_message(graph, field, &info);
 }
 
 static void put_metadata(trb_buffer *model, const char *key, const char *text)
 {
     trb_buffer entry = {0};
-    trb__put_text(&entry, 1, key);
-    trb__put_text(&entry, 2, text);
-    trb__put_message(model, MODEL_META, &entry);
+    trb_buffer_text(&entry, 1, key);
+    trb_buffer_text(&entry, 2, text);
+    trb_buffer_message(model, MODEL_META, &entry);
 }
 
 /* What the weights files say. The description, which is JSON, is there too, so that it cannot get lost. */
@@ -269,7 +283,7 @@ static void describe_port(trb_text *t, const port *p)
 {
     trb_text_add(t, "{\"name\": ");
     trb_text_quoted(t, p->name);
-    trb_text_add(t, ", \"type\": \"float32\", \"shape\": [\"N\"");
+    trb_text_add(t, ", \"type\": \"%s\", \"shape\": [\"N\"", p->type == TRB__ONNX_FLOAT ? "float32" : "float64");
     for (size_t d = 0; d < p->ndim; d++) trb_text_add(t, ", %zu", p->dim[d]);
     trb_text_add(t, "], \"unit\": ");
     trb_text_quoted(t, p->unit);
@@ -278,8 +292,9 @@ static void describe_port(trb_text *t, const port *p)
     trb_text_add(t, "}");
 }
 
-static void describe_names(trb_text *t, const trb_schema *s)
+static void describe_names(trb_text *t, const trb_trained *m)
 {
+    const trb_schema *s = &m->schema;
     trb_text_add(t, "  \"classes\": ");
     for (size_t k = 0; k < s->n_classes; k++) {
         trb_text_add(t, k == 0 ? "[" : ", ");
@@ -289,7 +304,7 @@ static void describe_names(trb_text *t, const trb_schema *s)
     trb_text_add(t, "  \"columns\": ");
     for (size_t i = 0; i < s->n_inputs; i++) {
         trb_text_add(t, i == 0 ? "[" : ", ");
-        trb_text_quoted(t, s->input[i].name == NULL ? "" : s->input[i].name);
+        trb_text_quoted(t, m->input_name[i] == NULL ? "" : m->input_name[i]);
     }
     trb_text_add(t, s->n_inputs == 0 ? "null,\n" : "],\n");
 }
@@ -308,7 +323,7 @@ static trb_status describe(size_t n, const trb_trained *const *models, size_t n_
         describe_port(&t, &ports[i]);
         trb_text_add(&t, i + 1 < n_ports ? ",\n" : "\n  ],\n");
     }
-    describe_names(&t, &models[0]->schema);
+    describe_names(&t, models[0]);
     trb_text_add(&t, "  \"calibration_temperature\": ");
     /* An ensemble has a temperature of its own, which no weights file knows. */
     trb_text_number(&t, n == 1 && models[0]->temperature > 0.0 ? models[0]->temperature : (double)NAN);
@@ -327,7 +342,7 @@ static trb_status describe(size_t n, const trb_trained *const *models, size_t n_
 
 /* ---- the file */
 
-static trb_status make(size_t n, const trb_trained *const *models, const char *name, trb_buffer *file,
+static trb_status make(size_t n, const trb_trained *const *models, const char *path, trb_buffer *file,
                        trb_buffer *beside)
 {
     enum { LARGEST = INT32_MAX };
@@ -339,25 +354,25 @@ static trb_status make(size_t n, const trb_trained *const *models, const char *n
     trb_status st = TRB_OK;
     TRB_GO(describe(n, models, n_ports, ports, &description));
     TRB_GO(put_networks(&g, n, models));
-    trb__put_number(file, MODEL_IR, IR_VERSION);
-    trb__put_text(file, MODEL_PRODUCER, "tribikos");
-    trb__put_text(file, MODEL_PRODUCER_VERSION, trb_version());
-    trb__put_text(&opset, 1, "");
-    trb__put_number(&opset, 2, OPSET);
-    trb__put_message(file, MODEL_OPSET, &opset);
+    trb_buffer_number(file, MODEL_IR, IR_VERSION);
+    trb_buffer_text(file, MODEL_PRODUCER, "tribikos");
+    trb_buffer_text(file, MODEL_PRODUCER_VERSION, trb_version());
+    trb_buffer_text(&opset, 1, "");
+    trb_buffer_number(&opset, 2, OPSET);
+    trb_buffer_message(file, MODEL_OPSET, &opset);
     put_all_metadata(file, n, models, description);
     if (g.nodes.st == TRB_OK) g.nodes.st = g.tensors.st;
     trb_buffer_add(&g.nodes, g.tensors.at, g.tensors.n);
     trb_buffer_clear(&g.tensors);
-    trb__put_text(&g.nodes, GRAPH_NAME, "network");
+    trb_buffer_text(&g.nodes, GRAPH_NAME, "network");
     for (size_t i = 0; i < n_ports; i++) put_port(&g.nodes, i == 0 ? GRAPH_INPUT : GRAPH_OUTPUT, &ports[i]);
-    trb__put_message(file, MODEL_GRAPH, &g.nodes);
+    trb_buffer_message(file, MODEL_GRAPH, &g.nodes);
     trb_buffer_add(beside, description, strlen(description));
     TRB_GO(file->st);
     TRB_GO(beside->st);
     if (file->n > LARGEST)
         st =
-            trb_fail(TRB_ECONFIG, "%s would have %zu bytes; ONNX holds at most %d in one file", name, file->n, LARGEST);
+            trb_fail(TRB_ECONFIG, "%s would have %zu bytes; ONNX holds at most %d in one file", path, file->n, LARGEST);
 done:
     trb_buffer_clear(&g.nodes);
     trb_buffer_clear(&g.tensors);

@@ -6,12 +6,15 @@
 #include "graph.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "tribikos/memory.h"
+#include "tribikos/number.h"
 #include "tribikos/text.h"
 
 enum { PLACES = 3, NUMBERS_MAX = 1000000 };
@@ -293,11 +296,14 @@ static void put_input(writer *w)
 {
     const trb_norm *norm = &w->t->info.norm;
     const trb_shape in = w->t->info.input;
+    const size_t area = in.h * in.w;
     const size_t mean = put_numbers(w, in.c, norm->mean), scale = put_numbers(w, in.c, norm->scale);
-    trb_text_add(&w->steps,
-                 "    for (size_t i = 0; i < %zu; i++) place[0][i] = (x[i] - numbers[%zu + i / %zu]) * numbers[%zu + i "
-                 "/ %zu];\n",
-                 trb_shape_size(in), mean, in.h * in.w, scale, in.h * in.w);
+    trb_text_add(&w->steps, "    for (size_t i = 0; i < %zu; i++) place[0][i] = (", trb_shape_size(in));
+    if (norm->offset != NULL)
+        trb_text_add(&w->steps, "(float)(x[i] - offset[i / %zu])", area);
+    else
+        trb_text_add(&w->steps, "x[i]");
+    trb_text_add(&w->steps, " - numbers[%zu + i / %zu]) * numbers[%zu + i / %zu];\n", mean, area, scale, area);
     w->now = (value){.place = 0, .copies = 1, .one = in};
     w->saved.place = PLACES;
     w->widest = trb_shape_size(in);
@@ -305,26 +311,70 @@ static void put_input(writer *w)
 
 /* ---- the files */
 
-/* The name of the file as a C identifier, "model_2" for "model-2.c", and in capitals. */
-static trb_status name_of(const char *file, char name[64], char capitals[64])
+/* The names of a file: what is in front of its last dot, as it is, as a C identifier, and that in capitals. "model-2.v3.c"
+ * gives "model-2.v3", "model_2_v3" and "MODEL_2_V3". */
+enum { NAME = 64 };
+typedef struct {
+    char stem[NAME], c[NAME], capitals[NAME];
+} names;
+
+static trb_status names_of(const char *path, names *name)
 {
-    const size_t n = strcspn(file, ".");
-    if (n == 0 || n >= 64 || isdigit((unsigned char)file[0]) != 0)
-        return trb_fail(TRB_ECONFIG,
-                        "%s: its functions get the name of the file, which must begin with a letter and have "
-                        "fewer than 64 characters",
-                        file);
+    const char *slash = strrchr(path, '/'), *file = slash == NULL ? path : slash + 1, *dot = strrchr(file, '.');
+    const size_t n = dot == NULL || dot == file ? strlen(file) : (size_t)(dot - file);
+    bool good = n > 0 && n < NAME && isalpha((unsigned char)file[0]) != 0;
+    for (size_t i = 0; good && i < n; i++)
+        good = iscntrl((unsigned char)file[i]) == 0 && strchr("\"\\", file[i]) == NULL;
+    if (!good)
+        return trb_fail(
+            TRB_ECONFIG,
+            "%s: its functions get the name of the file, which must begin with a letter, have fewer than %d "
+            "characters, and no quotation mark or backslash",
+            path, (int)NAME);
+    *name = (names){{0}, {0}, {0}};
     for (size_t i = 0; i < n; i++) {
-        name[i] = isalnum((unsigned char)file[i]) != 0 ? file[i] : '_';
-        capitals[i] = (char)toupper((unsigned char)name[i]);
+        name->stem[i] = file[i];
+        name->c[i] = isalnum((unsigned char)file[i]) != 0 ? file[i] : '_';
+        name->capitals[i] = (char)toupper((unsigned char)name->c[i]);
     }
-    name[n] = capitals[n] = '\0';
     return TRB_OK;
 }
 
-static void put_header(trb_text *t, const trb_trained *m, const char *name, const char *capitals, size_t work)
+/* One program may use all networks of a folder, so no two of them may have the same names. In capitals, "Net.c" and
+ * "net.c" have. */
+static trb_status check_clash(const char *path, const names *own)
+{
+    char folder[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    trb_status st = TRB_OK;
+    (void)snprintf(folder, sizeof folder, "%.*s", slash == NULL ? 1 : (int)(slash - path) + 1,
+                   slash == NULL ? "." : path);
+    DIR *d = opendir(folder);
+    for (const struct dirent *e = d == NULL ? NULL : readdir(d); e != NULL && st == TRB_OK; e = readdir(d)) {
+        const char *dot = strrchr(e->d_name, '.');
+        names other;
+        if (dot == NULL || strcmp(dot, ".h") != 0) continue;
+        if (names_of(e->d_name, &other) != TRB_OK)
+            trb_fail_clear();
+        else if (strcmp(other.capitals, own->capitals) == 0 && strcmp(other.stem, own->stem) != 0)
+            st = trb_fail(TRB_ECONFIG,
+                          "%s: its functions would be called %s_..., as those of %s beside it; give --output "
+                          "another name",
+                          path, own->c, e->d_name);
+    }
+    if (d != NULL) (void)closedir(d);
+    return st;
+}
+
+static const char *input_type(const trb_trained *m)
+{
+    return m->info.norm.offset != NULL ? "double" : "float";
+}
+
+static void put_header(trb_text *t, const trb_trained *m, const names *own, size_t work)
 {
     const trb_norm *norm = &m->info.norm;
+    const char *name = own->c, *capitals = own->capitals;
     trb_text_add(t, "/* A network that tribikos has trained, digest %016" PRIx64 ". No memory is allocated. */\n",
                  m->info.digest);
     trb_text_add(t, "#ifndef %s_H\n#define %s_H\n\n", capitals, capitals);
@@ -340,8 +390,8 @@ static void put_header(trb_text *t, const trb_trained *m, const char *name, cons
     trb_text_add(
         t,
         "\n/* x [INPUTS]: values as the data set has them, not normalised (pixels: 0 to 255). work [WORK]: scratch "
-        "memory.\n * logits [HEADS][OUTPUTS] */\nvoid %s_logits(const float *x, float *work, float *logits);\n",
-        name);
+        "memory.\n * logits [HEADS][OUTPUTS] */\nvoid %s_logits(const %s *x, float *work, float *logits);\n",
+        name, input_type(m));
     if (m->task == TRB_TASK_CLASSES && m->dirichlet == TRB_DIRICHLET_NONE)
         trb_text_add(t,
                      "/* The mean over the heads of softmax(logits): p [OUTPUTS] */\n"
@@ -364,27 +414,36 @@ static void put_probabilities(trb_text *t, const char *name, size_t M, size_t K)
                  name, K, M, K, K, K, K, M);
 }
 
-static void put_source(trb_text *t, const writer *w, const char *name, const char *file)
+static void put_offsets(trb_text *t, const trb_trained *m)
 {
-    const char *dot = strrchr(file, '.'); /* as the header's name is made */
-    const size_t n = dot == NULL || dot == file ? strlen(file) : (size_t)(dot - file);
+    char number[TRB_NUMBER_BYTES];
+    trb_text_add(t, "\nstatic const double offset[%zu] = {", m->info.input.c);
+    for (size_t c = 0; c < m->info.input.c; c++) {
+        trb_number_shortest(m->info.norm.offset[c], 15, number);
+        trb_text_add(t, "%s%s%s", c == 0 ? "" : ", ", number, strpbrk(number, ".e") == NULL ? ".0" : "");
+    }
+    trb_text_add(t, "};\n");
+}
+
+static void put_source(trb_text *t, const writer *w, const names *own)
+{
     const trb_trained *m = w->t;
     trb_text_add(
-        t,
-        "/* %.*s.h says what this is. Layers: %s */\n#include \"%.*s.h\"\n\n#include <math.h>\n#include <stddef.h>\n\n",
-        (int)n, file, m->info.layers, (int)n, file);
+        t, "/* %s.h says what this is. Layers: %s */\n#include \"%s.h\"\n\n#include <math.h>\n#include <stddef.h>\n\n",
+        own->stem, m->info.layers, own->stem);
     trb_text_add(t, "static const float numbers[%zu] = {%s\n};\n", w->n_numbers, w->numbers.at);
+    if (m->info.norm.offset != NULL) put_offsets(t, m);
     for (size_t f = 0; f < FUNCTIONS; f++)
         if (w->used[f]) trb_text_add(t, "\n%s", body[f]);
     trb_text_add(
         t,
-        "\nvoid %s_logits(const float *x, float *work, float *logits)\n{\n    float *const place[] = {work, work + "
+        "\nvoid %s_logits(const %s *x, float *work, float *logits)\n{\n    float *const place[] = {work, work + "
         "%zu, work + %zu};\n%s",
-        name, w->widest, 2 * w->widest, w->steps.at);
+        own->c, input_type(m), w->widest, 2 * w->widest, w->steps.at);
     trb_text_add(t, "    for (size_t i = 0; i < %zu; i++) logits[i] = place[%zu][i];\n}\n", width_of(&w->now),
                  w->now.place);
     if (m->task == TRB_TASK_CLASSES && m->dirichlet == TRB_DIRICHLET_NONE)
-        put_probabilities(t, name, trb_net_heads(m->net), trb_net_outputs(m->net));
+        put_probabilities(t, own->c, trb_net_heads(m->net), trb_net_outputs(m->net));
 }
 
 static trb_status finish(trb_text *t, trb_buffer *file)
@@ -396,16 +455,17 @@ static trb_status finish(trb_text *t, trb_buffer *file)
     return file->st;
 }
 
-static trb_status make(size_t n, const trb_trained *const *models, const char *name, trb_buffer *file,
+static trb_status make(size_t n, const trb_trained *const *models, const char *path, trb_buffer *file,
                        trb_buffer *beside)
 {
     writer w = {.t = models[0]};
     trb_text header = {0}, source = {0};
-    char identifier[64], capitals[64];
+    names own;
     trb_status st = TRB_OK;
     if (n > 1)
-        return trb_fail(TRB_ECONFIG, "%s: C holds one network, got %zu weights files; export each on its own", name, n);
-    TRB_GO(name_of(name, identifier, capitals));
+        return trb_fail(TRB_ECONFIG, "%s: C holds one network, got %zu weights files; export each on its own", path, n);
+    TRB_GO(names_of(path, &own));
+    TRB_GO(check_clash(path, &own));
     put_input(&w);
     for (size_t i = 0; i < trb_net_n_layers(w.t->net); i++) {
         const trb_layer_view l = trb_net_layer(w.t->net, i);
@@ -415,13 +475,13 @@ static trb_status make(size_t n, const trb_trained *const *models, const char *n
         st = trb_fail(TRB_ECONFIG,
                       "%s: the network has %zu numbers, %.0f MB of C; at most %d make a file that compilers and small "
                       "machines take; use another format",
-                      name, w.n_numbers, (double)w.n_numbers * 14e-6, NUMBERS_MAX);
+                      path, w.n_numbers, (double)w.n_numbers * 14e-6, NUMBERS_MAX);
         goto done;
     }
     TRB_GO(w.numbers.st);
     TRB_GO(w.steps.st);
-    put_header(&header, w.t, identifier, capitals, PLACES * w.widest);
-    put_source(&source, &w, identifier, name);
+    put_header(&header, w.t, &own, PLACES * w.widest);
+    put_source(&source, &w, &own);
     TRB_GO(finish(&header, beside));
     st = finish(&source, file);
 done:

@@ -16,13 +16,13 @@ static void say(trb_text *t, const char *key, const char *value)
     trb_text_quoted(t, value);
 }
 
-/* Numbers, as the text of a list: the values of the metadata are texts. */
-static void say_floats(trb_text *t, const char *key, size_t n, const float *value)
+/* Numbers, floats or doubles, as the text of a list: the values of the metadata are texts. */
+static void say_list(trb_text *t, const char *key, size_t n, const float *value, const double *wide)
 {
     char number[TRB_NUMBER_BYTES];
     trb_text_add(t, ", \"%s\": \"[", key);
     for (size_t i = 0; i < n; i++) {
-        trb_number_shortest((double)value[i], 9, number);
+        trb_number_shortest(wide != NULL ? wide[i] : (double)value[i], wide != NULL ? 15 : 9, number);
         trb_text_add(t, "%s%s", i == 0 ? "" : ", ", number);
     }
     trb_text_add(t, "]\"");
@@ -47,8 +47,9 @@ static void put_metadata(trb_text *t, const trb_trained *m)
     say(t, "layers", info->layers);
     say(t, "config", info->config);
     if (info->program != NULL) say(t, "program", info->program);
-    say_floats(t, "input.mean", info->input.c, info->norm.mean);
-    say_floats(t, "input.scale", info->input.c, info->norm.scale);
+    say_list(t, "input.mean", info->input.c, info->norm.mean, NULL);
+    say_list(t, "input.scale", info->input.c, info->norm.scale, NULL);
+    if (info->norm.offset != NULL) say_list(t, "input.offset", info->input.c, NULL, info->norm.offset);
     if (m->task == TRB_TASK_REGRESSION) {
         say_number(t, "target.mean", info->norm.target_mean);
         say_number(t, "target.scale", info->norm.target_scale);
@@ -64,7 +65,7 @@ static void put_tensor(trb_text *t, const trb_param *p, size_t at)
     trb_text_add(t, "], \"data_offsets\": [%zu, %zu]}", at, at + p->count * sizeof(float));
 }
 
-static trb_status make(size_t n, const trb_trained *const *models, const char *name, trb_buffer *file,
+static trb_status make(size_t n, const trb_trained *const *models, const char *path, trb_buffer *file,
                        trb_buffer *beside)
 {
     const trb_trained *m = models[0];
@@ -74,7 +75,7 @@ static trb_status make(size_t n, const trb_trained *const *models, const char *n
     (void)beside;
     if (n > 1)
         return trb_fail(TRB_ECONFIG, "%s: safetensors holds one network, got %zu weights files; export each on its own",
-                        name, n);
+                        path, n);
     put_metadata(&t, m);
     for (size_t i = 0; i < trb_net_n_params(m->net); i++) {
         put_tensor(&t, trb_net_param(m->net, i), at);

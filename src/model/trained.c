@@ -8,6 +8,7 @@
 #include "tribikos/memory.h"
 #include "tribikos/method.h"
 #include "tribikos/metrics_gaussian.h"
+#include "tribikos/text.h"
 
 void trb_trained_said(const trb_trained *t, const char *key, char *value, size_t bytes)
 {
@@ -51,6 +52,32 @@ static trb_status check_schema(const char *path, const trb_trained *t)
     return trb_fail(TRB_EINTEGRITY, "%s: its schema has %zu classes, its network %zu outputs", path, k, K);
 }
 
+/* A file in which only targets are far from zero has offsets of 0 for its inputs. */
+static void drop_zero_offsets(trb_weights_info *info)
+{
+    for (size_t c = 0; info->norm.offset != NULL && c < info->input.c; c++)
+        if (fpclassify(info->norm.offset[c]) != FP_ZERO) return;
+    info->norm.offset = NULL;
+}
+
+/* "age", and "city=Oslo" for one word of a column. A table without a header has the numbers of its columns instead of
+ * names; inputs of an array have no names. */
+static trb_status name_input(const trb_schema *s, size_t i, char **name)
+{
+    const trb_schema_input *in = &s->input[i];
+    const char *word = in->category == NULL ? "" : in->category, *equals = in->category == NULL ? "" : "=";
+    if (in->name != NULL) return trb_text_of(name, "%s%s%s", in->name, equals, word);
+    return s->n_columns == 0 ? TRB_OK : trb_text_of(name, "%zu%s%s", in->column, equals, word);
+}
+
+static trb_status name_inputs(trb_trained *t)
+{
+    if (t->schema.n_inputs == 0) return TRB_OK;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, t->schema.n_inputs, sizeof *t->input_name, &t->input_name));
+    for (size_t i = 0; i < t->schema.n_inputs; i++) TRB_TRY(name_input(&t->schema, i, &t->input_name[i]));
+    return TRB_OK;
+}
+
 /* What the outputs mean follows from the task and from the method by which a student was trained. */
 static trb_status find_meaning(const char *path, trb_trained *t)
 {
@@ -74,13 +101,17 @@ trb_status trb_trained_read(const char *path, trb_trained *t)
     TRB_TRY(trb_weights_read(path, &t->info, &t->net, &t->params));
     TRB_TRY(check_constants(path, &t->info.norm, t->info.input.c));
     t->temperature = t->info.norm.temperature;
+    drop_zero_offsets(&t->info);
     if (t->info.schema[0] != '\0') TRB_TRY(trb_schema_read(path, t->info.schema, &t->schema));
     TRB_TRY(check_schema(path, t));
+    TRB_TRY(name_inputs(t));
     return find_meaning(path, t);
 }
 
 void trb_trained_clear(trb_trained *t)
 {
+    for (size_t i = 0; t->input_name != NULL && i < t->schema.n_inputs; i++) trb_free(t->input_name[i]);
+    trb_free(t->input_name);
     trb_schema_clear(&t->schema);
     trb_free(t->params);
     trb_net_destroy(t->net);
@@ -88,18 +119,22 @@ void trb_trained_clear(trb_trained *t)
     *t = (trb_trained){.task = TRB_TASK_CLASSES};
 }
 
-void trb_trained_normalize(const trb_trained *t, size_t rows, const float *raw, float *x)
+static void normalize_wide(const trb_norm *norm, size_t C, size_t area, const double *raw, float *x)
+{
+    for (size_t c = 0; c < C; c++) {
+        const double offset = norm->offset != NULL ? norm->offset[c] : 0.0;
+        for (size_t j = c * area; j < (c + 1) * area; j++)
+            x[j] = ((float)(raw[j] - offset) - norm->mean[c]) * norm->scale[c];
+    }
+}
+
+void trb_trained_normalize(const trb_trained *t, size_t rows, const float *raw, const double *wide, float *x)
 {
     const size_t C = t->info.input.c, area = t->info.input.h * t->info.input.w;
     const float *mean = t->info.norm.mean, *scale = t->info.norm.scale;
-    const double *offset = t->info.norm.offset;
-    for (size_t i = 0; i < rows; i++, raw += C * area, x += C * area) {
-        if (offset != NULL) {
-            for (size_t c = 0; c < C; c++)
-                for (size_t j = c * area; j < (c + 1) * area; j++)
-                    x[j] = ((float)((double)raw[j] - offset[c]) - mean[c]) * scale[c];
-            continue;
-        }
+    for (size_t i = 0; wide != NULL && i < rows; i++)
+        normalize_wide(&t->info.norm, C, area, wide + i * C * area, x + i * C * area);
+    for (size_t i = 0; raw != NULL && i < rows; i++, raw += C * area, x += C * area) {
         if (area == 1) { /* a simple loop for columns, which are many */
             for (size_t c = 0; c < C; c++) x[c] = (raw[c] - mean[c]) * scale[c];
             continue;

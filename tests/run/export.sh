@@ -146,6 +146,117 @@ check "a name with two dots" write mlp.h5 --format=c --output=net.v2.c
 check "its header is the one beside it" grep -qF '#include "net.v2.h"' net.v2.c
 check "which is there" test -s net.v2.h
 
+for name in net-v2 Net.v2; do
+    refuses "the names of another network: $name" 2 "as those of net.v2.h beside it" hydra.h5 --format=c --output=$name.c
+done
+refuses "a name that no #include can have" 2 "no quotation mark" mlp.h5 --format=c --output='a"b.c'
+check "its own file may be written again" write mlp.h5 --format=c --output=net.v2.c --force
+
+# ---- metrics of a run, by readers of the published formats
+mpi 1 run small.yaml --train.epochs=2 --student.phase1_epochs=2 --student.epochs=1 --students=[hydra] || { cat err; bad "a run"; finish; }
+write run --format=tensorboard --output=board/ && write run --format=csv --output=curves.csv
+check "event files and a table are written, and nothing is said" test $? = 0 -a ! -s out -a ! -s err -a -s board/student/hydra/events.out.tfevents.0.tribikos -a -z "$(ls -d board?* 2>/dev/null)"
+cat >curves.py <<'END'
+import csv, glob, json, os, struct, sys
+table = []
+for crc in range(256):
+    for _ in range(8):
+        crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    table.append(crc)
+
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = crc >> 8 ^ table[(crc ^ byte) & 255]
+    return crc ^ 0xFFFFFFFF
+
+def masked(data):
+    crc = crc32c(data)
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+def records(data):
+    while data:
+        (n,), (of_length,) = struct.unpack("<Q", data[:8]), struct.unpack("<I", data[8:12])
+        event, (of_data,) = data[12 : 12 + n], struct.unpack("<I", data[12 + n : 16 + n])
+        assert of_length == masked(data[:8]) and of_data == masked(event) and len(event) == n
+        yield event
+        data = data[16 + n :]
+
+def fields(message):
+    at = 0
+    def number():
+        nonlocal at
+        value = shift = 0
+        while True:
+            byte, at = message[at], at + 1
+            value, shift = value | (byte & 127) << shift, shift + 7
+            if byte < 128:
+                return value
+    while at < len(message):
+        key = number()
+        if key & 7 == 0:
+            yield key >> 3, number()
+        else:
+            n = {1: 8, 5: 4}[key & 7] if key & 7 != 2 else number()
+            yield key >> 3, message[at : at + n]
+            at += n
+    assert at == len(message)
+
+assert crc32c(b"123456789") == 0xE3069283  # the check value of the standard
+double = lambda data: struct.unpack("<d", data)[0]
+run, board, rows = sys.argv[1], sys.argv[2], list(csv.DictReader(open(sys.argv[3])))
+models = sorted(os.path.dirname(os.path.relpath(p, run)) for p in glob.glob(f"{run}/*/*/metrics.jsonl"))
+assert models == sorted({r["model"] for r in rows}) and models[0] == "members/m000" and models[1:] in ([], ["members/m001", "members/m002", "student/hydra"])
+assert len(glob.glob(f"{board}/*/*/*")) == len(models)
+for model in models:
+    first, *events = records(open(f"{board}/{model}/events.out.tfevents.0.tribikos", "rb").read())
+    assert dict(fields(first)) == {1: bytes(8), 3: b"brain.Event:2"}
+    lines = [json.loads(line) for line in open(f"{run}/{model}/metrics.jsonl") if line.endswith("\n")]
+    mine = [r for r in rows if r["model"] == model]
+    assert len(events) == len(lines) == len({r["step"] for r in mine})
+    step = before = seconds = at = 0
+    for i, (line, event) in enumerate(zip(lines, events)):
+        before += lines[i - 1]["steps"] if i > 0 and line["phase"] > lines[i - 1]["phase"] else 0
+        assert before + line["steps"] > step
+        step, seconds = before + line["steps"], seconds + line.get("seconds", 0)
+        top = dict(fields(event))
+        assert double(top[1]) == seconds and top[2] == step
+        values = [dict(fields(v)) for _, v in fields(top[5])]
+        want = {k: v for k, v in line.items() if k not in ("phase", "epoch", "steps")}
+        assert len(values) == len(want)
+        assert {v[1].decode(): v[2] for v in values} == {k: struct.pack("<f", float("nan") if v is None else v) for k, v in want.items()}
+        here = mine[at : at + len(want)]
+        at += len(want)
+        assert all((r["phase"], r["epoch"], r["step"]) == (str(line["phase"]), str(line["epoch"]), str(step)) for r in here)
+        assert {r["key"]: float(r["value"]) if r["value"] else None for r in here} == want
+    assert at == len(mine) and (before > 0) == (model == "student/hydra")
+END
+check "event files and table have the values of metrics.jsonl to the bit" $python curves.py run board curves.csv
+cp -r board once
+refuses "a folder that exists" 2 "board exists; --force overwrites it" run --format=tensorboard --output=board
+refuses "a table that exists" 2 "curves.csv exists; --force overwrites it" run --format=csv --output=curves.csv
+touch board/mine
+echo >board/members/m000/events.out.tfevents.0.tribikos
+write run --format=tensorboard --output=board --force
+check "--force replaces its own files, and the same call gives the same bytes" test "$(diff -r board once)" = "Only in board: mine"
+refuses "a file as a run" 2 "mlp.h5 is no folder of a run" mlp.h5 --format=csv --output=x.csv
+refuses "two runs" 2 "takes the folder of one run, got 2 names" run run --format=csv --output=x.csv
+mkdir -p untrained/members/m000
+refuses "a run without trainings" 2 "untrained: nothing has been trained" untrained --format=csv --output=x.csv
+TRB_FAULT=file.rename:3 refuses "a disk that fails, and events" 1 "fault injected" run --format=tensorboard --output=late
+check "nothing is left of a failure" test -z "$(ls -d late* x.csv 2>/dev/null)"
+own=untrained/members/m000/metrics.jsonl
+cp run/members/m000/metrics.jsonl $own
+head -c 30 $own >>$own
+write untrained --format=csv --output=begun.csv
+check "a line that is still being written is left out" cmp begun.csv <(grep -E 'm000|model' curves.csv)
+sed -i '1s/"loss": [^,]*/"loss": null, "seconds": 2.5/; 2s/"lr"/"seconds": 1.25, "lr"/' $own
+write untrained --format=csv --output=begun.csv --force && write untrained --format=tensorboard --output=begun
+check "a loss that is not finite is an empty field, and not a number; seconds are the time" $python curves.py untrained begun begun.csv
+sed -i '3,$d' $own
+echo '{"phase": 1, "epoch": 3, "steps": "many"}' >>$own
+refuses "a line that has no numbers" 3 "metrics.jsonl: line 3: expected a JSON object of numbers" untrained --format=csv --output=x.csv
+
 # ---- schemas
 if ! $python -c 'import h5py, xxhash' 2>/dev/null; then
     echo "SKIPPED: schemas: python3-h5py or python3-xxhash is not installed"
@@ -155,8 +266,8 @@ $python - <<'END'
 import json, shutil
 import h5py, numpy as np, xxhash
 
-def say(name, of, inputs, target, classes=()):
-    columns = [{"column": i, "name": f"x{i}"} for i in range(inputs)]
+def say(name, of, inputs, target, classes=(), words={}):
+    columns = [{"column": i, "name": f"x{i}", **words.get(i, {})} for i in range(inputs)]
     schema = {"header": True, "layout": "auto", "columns": inputs + 1, "inputs": columns, "target": {"column": inputs, "name": "y", **target}}
     text = json.dumps(schema | ({"classes": list(classes)} if classes else {})).encode()
     shutil.copy(f"{of}.h5", f"{name}.h5")
@@ -168,12 +279,14 @@ say("cats", "mlp", 6, {}, ["cat", "cow", "dog", "pig"])
 say("dogs", "mlp", 6, {}, ["dog", "emu"])
 say("seven", "mlp", 7, {})
 say("five", "mlp", 6, {}, "abcde")
-say("far", "numbers_one", 6, {"offset": 1600000000})
+say("words", "mlp", 6, {}, words={i: {"column": 1, "name": "city", "category": word} for i, word in enumerate(("Oslo", "Rome"), 1)})
 END
 check "one with names" write cats.h5 cats.h5 --format=onnx --output=cats.onnx
 refuses "members whose classes have other names" 2 "different names of inputs or classes" cats.h5 dogs.h5 --format=onnx --output=x.onnx
 refuses "a schema of other inputs" 3 "its schema has 7 inputs, its network 6" seven.h5 --format=onnx --output=x.onnx
 refuses "a schema of more classes" 3 "its schema has 5 classes, its network 4 outputs" five.h5 --format=onnx --output=x.onnx
-refuses "targets far from zero" 2 "its targets lie so far from zero" far.h5 --format=onnx --output=x.onnx
-check "C has doubles for them" write far.h5 --format=c --output=far.c
+write words.h5 --format=onnx --output=words.onnx
+check "each word of a column is an input with a name of its own" grep -qF '"columns": ["x0", "city=Oslo", "city=Rome", "x3", "x4", "x5"]' words.json
+write far_numbers.h5 --format=onnx --output=far.onnx
+check "what float32 cannot hold is float64" test "$(grep -oE '"name": "[a-z_]+", "type": "float64"' far.json | cut -d'"' -f4 | xargs)" = "x mean"
 finish

@@ -12,7 +12,8 @@ cat >main.h <<'END'
 #include <stdio.h>
 int main(void)
 {
-    static float x[INPUTS], work[WORK + 1], z[HEADS * OUTPUTS], p[OUTPUTS];
+    static INPUT x[INPUTS];
+    static float work[WORK + 1], z[HEADS * OUTPUTS], p[OUTPUTS];
     work[WORK] = 7.0f; /* nothing is written beyond its end */
     while (fread(x, sizeof x, 1, stdin) == 1 && work[WORK] == 7.0f) {
         LOGITS(x, work, z);
@@ -24,8 +25,10 @@ int main(void)
 }
 END
 host() { # NAME: a program that runs the network NAME
-    local n=$1 upper=${1^^}
+    local n=$1 upper=${1^^} type=float
     printf '#include "%s.h"\n' "$n"
+    grep -q 'logits(const double \*x' "$n.h" && type=double
+    echo "#define INPUT $type"
     for word in INPUTS WORK HEADS OUTPUTS; do echo "#define $word ${upper}_$word"; done
     echo "#define LOGITS ${n}_logits"
     if grep -q _probabilities "$n.h"; then echo "#define PROBABILITIES ${n}_probabilities"; else echo "#define PROBABILITIES(z, p) (void)p"; fi
@@ -37,7 +40,8 @@ import sys, numpy as np
 rng = np.random.default_rng(3)
 sizes = {name: np.prod([int(v) for v in shape]) for name, *shape in map(str.split, open("list"))}
 for name in sys.argv[1:]:
-    rng.uniform(0, 255, (3, sizes[name])).astype("f4").tofile(f"{name}.f4")
+    x = rng.uniform(0, 255, (3, sizes[name]))
+    (x + 1.6e9 if name.startswith("far") else x.astype("f4")).tofile(f"{name}.x")
 END
 cat >same_logits.py <<'END'
 import sys, numpy as np
@@ -45,7 +49,7 @@ from tribikos import Model
 worst = 0
 for name in sys.argv[2:]:
     model = Model(f"{name}.h5")
-    x = np.fromfile(f"{name}.f4", "f4").reshape(3, -1)
+    x = np.fromfile(f"{name}.x", "f8" if model.needs_double else "f4").reshape(3, -1)
     want, got = model.predict(x), np.fromfile(f"{name}.{sys.argv[1]}", "f4").reshape(3, -1)
     z, p = got[:, : -model.outputs].reshape(want["logits"].shape), got[:, -model.outputs :]
     # Sums of float32 in another order differ in proportion to their largest terms, so large logits differ more.
@@ -61,7 +65,7 @@ for compiler in gcc clang; do
     wrong=0 level=-O1 # where gcc sees more to warn of
     [ $compiler = gcc ] || level=-O0
     for name in $names; do
-        $compiler -std=c99 -pedantic -Wall -Wextra -Werror $level -c $name.c -o $name.o && $compiler -std=c99 -Wall -Werror main_$name.c $name.o -lm -o main && ./main <$name.f4 >$name.$compiler || { echo "$name: $?"; wrong=1; }
+        $compiler -std=c99 -pedantic -Wall -Wextra -Werror $level -c $name.c -o $name.o && $compiler -std=c99 -Wall -Werror main_$name.c $name.o -lm -o main && ./main <$name.x >$name.$compiler || { echo "$name: $?"; wrong=1; }
         uses=$(nm -u $name.o | awk '{ print $2 }' | grep -vxE 'expf|tanhf|fmaxf|memcpy|memset|_GLOBAL_OFFSET_TABLE_')
         [ -z "$uses" ] || { echo "$name uses $uses"; wrong=1; }
     done
@@ -69,5 +73,13 @@ for compiler in gcc clang; do
     if [ -e "$TRB_BUILD/libtribikos.so" ]; then
         check "$compiler: the library's logits" env PYTHONPATH="$TRB_SOURCE/tools/python" TRIBIKOS_LIBRARY="$TRB_BUILD/libtribikos.so" $python same_logits.py $compiler $names
     fi
+done
+# Names with dots and dashes: one program takes both networks.
+write mlp.h5 --format=c --output=a-b.v2.c
+write hydra.h5 --format=c --output=a.b.v3.c
+printf '#include "a-b.v2.h"\n#include "a.b.v3.h"\nint main(void) { return a_b_v2_logits == a_b_v3_logits || A_B_V2_HEADS != 1 || A_B_V3_HEADS != 3; }\n' >both.c
+for compiler in gcc clang; do
+    command -v $compiler >/dev/null || continue
+    check "$compiler: names with dots become identifiers, and do not meet" sh -c "$compiler -std=c99 -pedantic -Wall -Wextra -Werror a-b.v2.c a.b.v3.c both.c -lm -o both && ./both"
 done
 finish

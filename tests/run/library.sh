@@ -199,6 +199,52 @@ OPENBLAS_NUM_THREADS=1 OPENBLAS_CORETYPE=$core $python -W ignore compare.py "$pr
 check "eval's predictions to the bit, threads, refusals" test $? = 0
 check "nothing is printed" test ! -s out -a ! -s err || cat out err
 
+# ---- what float32 cannot hold, and names of inputs, in each language
+"$TRB_BUILD/tests/networks" . far >/dev/null
+cat >far.py <<'END'
+import sys
+import numpy as np
+sys.path.insert(0, sys.argv[1])
+from tribikos import Error, Model
+x = 1600000000.25 + 10 * np.arange(12.0).reshape(2, 6)
+with Model("far.h5") as model:
+    print(*(f"{p:.9g}" for p in model.predict(x)["probabilities"].ravel()), model.input_names[1])
+    assert model.needs_double and (model.predict(x.astype(np.int64) + 0.25)["probabilities"] == model.predict(x)["probabilities"]).all()
+    assert (model.predict(x.astype(np.int64))["probabilities"] == model.predict(np.floor(x))["probabilities"]).all()
+    try:
+        model.predict(x.astype("f4"))
+    except Error as why:
+        assert why.code == -2 and "give an array of doubles" in str(why)
+    else:
+        raise AssertionError("float32 was taken")
+END
+check "Python gives doubles, and floats are refused" $python far.py "$prefix/share/tribikos/tools/python" >expected
+cat >far.f90 <<'END'
+program far
+   use, intrinsic :: iso_c_binding
+   use tribikos
+   implicit none
+   type(tribikos_model) :: model
+   integer :: status, i
+   real(c_double) :: x(6, 2)
+   real(c_float) :: p(4, 2)
+   x = 1600000000.25_c_double + 10 * reshape([(real(i, c_double), i=0, 11)], [6, 2])
+   call tribikos_open(model, "far.h5", status)
+   call tribikos_predict(model, x, status, probabilities=p)
+   if (status /= 0) error stop
+   print "(8(g0.9, 1x), a)", p, tribikos_input_name(model, 2)
+   call tribikos_predict(model, real(x, c_float), status, probabilities=p)
+   if (status /= -2 .or. index(tribikos_message(model), "an array of doubles") == 0) error stop
+   call tribikos_predict(model, int(x, c_int64_t), status, probabilities=p)
+   if (status /= -2) error stop
+   call tribikos_close(model)
+end program
+END
+if [ -x by_fortran ]; then
+    check "Fortran takes doubles" sh -c "gfortran -std=f2018 -Wall '$prefix/share/tribikos/tools/fortran/tribikos.f90' far.f90 $(pkg-config --libs tribikos) -o far_fortran && ./far_fortran >got"
+    check "and has the same numbers and names" $python -c 'a, b = (open(f).read().split() for f in ("expected", "got")); assert [float(v) for v in a] == [float(v) for v in b] and a[-1] == b[-1] == "1"'
+fi
+
 # ---- damage: a byte of each part of the file, and every length
 cat >damage.py <<'END'
 import random, sys

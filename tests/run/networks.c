@@ -1,11 +1,13 @@
 /* Usage: networks FOLDER [NAME]: writes weights files FOLDER/NAME.h5 of every kind of network, with drawn parameters, and
  * prints NAME and the shape of the inputs of each. The tests of exporting read them. `large` is written only if it is
  * asked for by its name. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "tribikos/memory.h"
 #include "tribikos/rng.h"
+#include "tribikos/schema.h"
 #include "tribikos/weights.h"
 
 enum { CHANNELS_MAX = 100 };
@@ -73,6 +75,9 @@ static const struct {
     {"resnet", "resnet8 10", {3, 16, 16}, 1, 0, false, ""},
     {"wrn", "wrn10-2 10", {3, 16, 16}, 1, 0, false, ""},
     {"large", "dense 1200, relu, dense 900, relu, dense 10", {100, 1, 1}, 1, 0, false, ""},
+    {"far", "dense 20, relu, split, dense 4", {6, 1, 1}, 3, 0, false, ""},
+    {"far_image", "conv 4 3, relu, globalpool, dense 4", {2, 5, 5}, 1, 0, false, ""},
+    {"far_numbers", "dense 20, tanh, split, dense 2", {6, 1, 1}, 3, 0, true, ""},
     {"resnet_heads", "resnet14 10", {3, 16, 16}, 2, 1.5, false, "stage3"},
 };
 
@@ -80,6 +85,27 @@ static trb_status list_of(size_t i, char **layers)
 {
     if (network[i].config[0] != 's') return trb_strdup(network[i].layers, layers);
     return trb_net_insert_split(network[i].layers, network[i].config, layers);
+}
+
+/* Inputs, and for regression targets, that lie so far from zero that float32 cannot hold them. */
+static trb_status move_far(size_t i, double *offset, trb_norm *norm, char **schema)
+{
+    trb_schema_input input[CHANNELS_MAX] = {{0}};
+    const size_t C = network[i].input.c;
+    for (size_t c = 0; c < C; c++) {
+        offset[c] = 1600000000.5 - 100.0 * (double)c;
+        input[c] = (trb_schema_input){.offset = offset[c], .fill = (double)NAN, .column = c};
+    }
+    norm->offset = offset;
+    if (network[i].regression) norm->target_mean = 1700000000.25;
+    const trb_schema s = {.n_columns = network[i].input.h == 1 ? C + 1 : 0,
+                          .n_inputs = C,
+                          .input = input,
+                          .target_column = network[i].input.h == 1 ? C : 0,
+                          .target_offset = network[i].regression ? 1700000000.0 : 0.0};
+    TRB_TRY(trb_schema_write(&s, schema));
+    norm->schema = *schema;
+    return TRB_OK;
 }
 
 /* Weights as a training begins; factors around 1; biases, scales and statistics that are not neutral. */
@@ -98,7 +124,8 @@ static void draw(const trb_net *net, uint64_t seed, float *params)
 static trb_status write_one(const char *folder, size_t i)
 {
     float mean[CHANNELS_MAX], scale[CHANNELS_MAX], *params = NULL;
-    char path[512], *layers = NULL;
+    double offset[CHANNELS_MAX];
+    char path[512], *layers = NULL, *schema = NULL;
     trb_net *net = NULL, *wide = NULL;
     trb_status st = TRB_OK;
     trb_norm norm = {.mean = mean, .scale = scale};
@@ -108,6 +135,7 @@ static trb_status write_one(const char *folder, size_t i)
     }
     if (network[i].regression) norm.target_mean = -40.0, norm.target_scale = 7.5;
     if (!network[i].regression) norm.temperature = 1.25;
+    if (strncmp(network[i].name, "far", 3) == 0) TRB_GO(move_far(i, offset, &norm, &schema));
     TRB_GO(list_of(i, &layers));
     TRB_GO(trb_net_create(layers, network[i].input, network[i].heads, &net));
     TRB_GO(trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(net), sizeof *params, &params));
@@ -123,6 +151,7 @@ done:
     trb_net_destroy(net);
     trb_free(params);
     trb_free(layers);
+    trb_free(schema);
     return st;
 }
 

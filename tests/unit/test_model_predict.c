@@ -160,6 +160,55 @@ static void predicts_numbers(void **state)
     trb_model_close(model);
 }
 
+/* Values of which float32 would lose all digits: the same predictions as of their differences from the offsets. */
+static void takes_doubles(void **state)
+{
+    (void)state;
+    static const double offset[D] = {1.6e9, -3e12, 0, 4e9, 5, 6}, none[D] = {0};
+    static const char *const layers = "dense 5, relu, split, dense 4",
+                             *const words =
+                                 "{\"header\": true, \"layout\": \"auto\", \"columns\": 6, \"inputs\": [\n"
+                                 "{\"column\": 0, \"name\": \"age\"}, {\"column\": 1, \"name\": \"city\", "
+                                 "\"category\": \"Oslo\"}, {\"column\": 1, \"name\": \"city\", \"category\": "
+                                 "\"Rome\"}, {\"column\": 2, \"name\": \"a\"}, {\"column\": 3, \"name\": "
+                                 "\"b\"}, {\"column\": 4, \"name\": \"c\"}]}";
+    static float expected[N * M * K], z[N * M * K], eighths[N * D];
+    static double wide[N * D];
+    for (size_t i = 0; i < N * D; i++) {
+        eighths[i] = floorf(8.0F * x[i]) / 8.0F; /* such sums are exact */
+        wide[i] = (double)eighths[i] + offset[i % D];
+    }
+    trb_model *near = NULL, *far = NULL, *zero = NULL;
+    const trb_norm moved = {.mean = MEAN, .scale = SCALE, .offset = offset, .schema = words},
+                   unmoved = {.mean = MEAN, .scale = SCALE, .offset = none};
+    assert_int_equal(trb_model_open(publish("near", layers, ROW, M, CLASSES, ""), 0, &near), TRB_MODEL_OK);
+    assert_int_equal(trb_model_open(publish("far", layers, ROW, M, moved, ""), 0, &far), TRB_MODEL_OK);
+    assert_int_equal(trb_model_open(publish("zero", layers, ROW, M, unmoved, ""), 0, &zero), TRB_MODEL_OK);
+    assert_int_equal(trb_model_predict(near, N, eighths, &(trb_model_outputs){.logits = expected}), TRB_MODEL_OK);
+    assert_int_equal(trb_model_predict_double(far, N, wide, &(trb_model_outputs){.logits = z}), TRB_MODEL_OK);
+    assert_memory_equal(z, expected, sizeof z);
+    for (size_t i = 0; i < N * D; i++) wide[i] = (double)eighths[i];
+    assert_int_equal(trb_model_predict_double(near, N, wide, &(trb_model_outputs){.logits = z}), TRB_MODEL_OK);
+    assert_memory_equal(z, expected, sizeof z);
+    assert_int_equal(trb_model_predict(zero, N, eighths, &(trb_model_outputs){.logits = z}), TRB_MODEL_OK);
+    assert_memory_equal(z, expected, sizeof z);
+    assert_true(trb_model_needs_double(far) == 1 && trb_model_needs_double(near) == 0 &&
+                trb_model_needs_double(zero) == 0);
+    assert_int_equal(trb_model_predict(far, N, eighths, &(trb_model_outputs){.logits = z}), TRB_MODEL_EUSAGE);
+    assert_non_null(strstr(trb_model_message(far), "call trb_model_predict_double"));
+    wide[2 * D + 1] = 1e300; /* finite, but not as a float32 */
+    assert_int_equal(trb_model_predict_double(near, N, wide, &(trb_model_outputs){.logits = z}), TRB_MODEL_ENUM);
+    assert_non_null(strstr(trb_model_message(near), "row 2, input 1 is 1e+300"));
+    assert_string_equal(trb_model_input_name(far, 0), "age");
+    assert_string_equal(trb_model_input_name(far, 1), "city=Oslo");
+    assert_string_equal(trb_model_input_name(far, 2), "city=Rome");
+    assert_null(trb_model_input_name(far, D));
+    assert_null(trb_model_input_name(near, 0));
+    trb_model_close(near);
+    trb_model_close(far);
+    trb_model_close(zero);
+}
+
 /* The method in the configuration says what one head means. */
 static void reads_the_method(void **state)
 {
@@ -278,6 +327,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(predicts_as_eval, scratch_make, scratch_remove),
         cmocka_unit_test_setup_teardown(calibrates_by_the_files_temperature, scratch_make, scratch_remove),
         cmocka_unit_test_setup_teardown(predicts_numbers, scratch_make, scratch_remove),
+        cmocka_unit_test_setup_teardown(takes_doubles, scratch_make, scratch_remove),
         cmocka_unit_test_setup_teardown(reads_the_method, scratch_make, scratch_remove),
         cmocka_unit_test_setup_teardown(refuses, scratch_make, scratch_remove),
         cmocka_unit_test_setup_teardown(threads_do_not_mind_each_other, scratch_make, scratch_remove),

@@ -58,6 +58,7 @@ class Model:
         self.shape = ask("channels"), ask("height"), ask("width")
         self.is_regression, self.digest = bool(ask("is_regression")), ask("digest")
         self.temperature = ask("temperature")  # of calibration; 0 if the file has none
+        self.needs_double = bool(ask("needs_double"))
         self.layers, self.config = ask("layers").decode(), ask("config").decode()
         self.class_names = self._names("class_name", self.outputs)
         self.input_names = self._names("input_name", self.inputs)
@@ -68,8 +69,10 @@ class Model:
         return None if None in found else [name.decode() for name in found]
 
     def predict(self, x):
-        """A dictionary of arrays: logits [n, M, K] and what the task has (see model.h)."""
-        x = np.ascontiguousarray(x, dtype=np.float32)
+        """A dictionary of arrays: logits [n, M, K] and what the task has (see model.h). Arrays of doubles, and of integers
+        that float32 cannot hold, are given as doubles."""
+        x = np.asarray(x)
+        x = np.ascontiguousarray(x, np.float32 if np.can_cast(x.dtype, np.float32) else np.float64)
         n = x.shape[0]
         if x.size != n * self.inputs:
             raise ValueError(f"expected rows of {self.inputs} values, got an array of shape {x.shape}")
@@ -80,8 +83,8 @@ class Model:
             out["calibrated"] = np.empty((n, self.outputs), np.float32)
         out.update({name: np.empty(n) for name in (NUMBERS if self.is_regression else DOUBLES)})
         places = Outputs(**{name: a.ctypes.data for name, a in out.items()})
-        code = self.lib.trb_model_predict(self.handle, ctypes.c_size_t(n), x.ctypes.data_as(ctypes.c_void_p),
-                                          ctypes.byref(places))
+        call = self.lib.trb_model_predict if x.dtype == np.float32 else self.lib.trb_model_predict_double
+        code = call(self.handle, ctypes.c_size_t(n), x.ctypes.data_as(ctypes.c_void_p), ctypes.byref(places))
         if code:
             raise Error(code, self.lib.trb_model_message(self.handle))
         return out
