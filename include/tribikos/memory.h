@@ -54,8 +54,8 @@ size_t trb_mem_bytes(trb_mem kind);
 size_t trb_mem_peak(void);
 void trb_mem_peak_begin(void); /* Local. No other thread may allocate meanwhile. */
 
-/** The memory that this process can have at most: seven eighths of the node's memory, or of a lower limit that the job's
- * control group or the process has. Local. */
+/** The memory that this process can have at most: seven eighths of the node's memory, or of a lower limit that the
+ * job's control group or the process has. Local. */
 size_t trb_mem_limit(void);
 /** Set another one, for tests; 0 asks the system again. Local. */
 void trb_mem_limit_set(size_t bytes);

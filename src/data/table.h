@@ -23,10 +23,9 @@ typedef struct {
     const char *path; /* borrowed */
     trb__bytes bytes;
     const char *at, *end;
-    char
-        separator; /* , ; | tab or blank; 0: commas separate the fields of a line that has one, blanks those of others */
-    bool chosen;   /* by data.separator, not by the first rows */
-    bool quotes;   /* the text has double quotes */
+    char separator; /* , ; | tab or blank; 0: a comma separates the fields of a line that has one, else blanks */
+    bool chosen;    /* by data.separator, not by the first rows */
+    bool quotes;    /* the text has double quotes */
 } trb__table;
 
 /* Read a file. TRB_EINPUT if it is no text, or if a quoted field does not end.

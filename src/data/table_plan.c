@@ -166,7 +166,7 @@ void trb__match_clear(trb__match *p)
 
 /* ---- what is wrong with a field */
 
-/* What to do about a field that is neither the expected number nor a plain word. \return text; "" if nothing is known */
+/* What to do about a field that is neither the expected number nor a plain word. \return text; "": nothing */
 static const char *advise(const trb__cursor *c, char text[160])
 {
     const char by = trb__field_separator(c);

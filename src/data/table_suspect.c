@@ -1,6 +1,6 @@
 /* Columns that are seldom meant as inputs: an index of the rows, and a copy of the target in other words or numbers.
- * Both are judged while the survey reads the values, from a few numbers a column: nothing is kept of measurements, since
- * their first repeated value, or the second value of a label, ends the question. */
+ * Both are judged while the survey reads the values, from a few numbers a column: nothing is kept of measurements,
+ * since their first repeated value, or the second value of a label, ends the question. */
 #include "table.h"
 
 #include <ctype.h>
