@@ -120,7 +120,8 @@ void trb__match_clear(trb__match *p);
 /* The messages about one field that both the survey and the reader have. */
 trb_status trb__refuse_number(const trb__cursor *c, const trb__match *p, bool finite);
 trb_status trb__refuse_label(const trb__cursor *c, const trb__match *p);
-trb_status trb__refuse_missing(const trb__cursor *c, const trb__match *p, trb_missing how);
+/* \param[in] word  the field is one of a column of words   \param[in] how  REFUSE if all ways are open; else DROP */
+trb_status trb__refuse_missing(const trb__cursor *c, const trb__match *p, bool word, trb_missing how);
 trb_status trb__refuse_width(const trb__cursor *c, const trb__match *p);
 /* Refuse a text that has both decimal points and decimal commas. */
 trb_status trb__expect_decimals(const trb__cursor *c);
