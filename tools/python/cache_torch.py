@@ -112,14 +112,15 @@ class Pass:
     y       in the end the labels or targets; None unless `labelled`
     """
 
-    def __init__(self, loader, task, layout="auto", labelled=True):
+    def __init__(self, loader, task, layout="auto", labelled=True, what=""):
+        self.what = what
         self.loader, self.task, self.layout, self.labelled = loader, task, layout, labelled
         self.y, self.digest, self.samples = None, 0, 0
 
     def __iter__(self):
         h, y, self.samples = xxhash.xxh3_64(), [], 0
         for x, labels in batches(self.loader, self.labelled):
-            self.layout = layout_of(x.shape, self.layout) if x.ndim == 4 else self.layout
+            self.layout = layout_of(x.shape, self.layout, self.what) if x.ndim == 4 else self.layout
             x = np.ascontiguousarray(np.moveaxis(x, -1, 1)) if x.ndim == 4 and self.layout == "nhwc" else x
             h.update(np.ascontiguousarray(x).reshape(-1).view(np.uint8))
             if self.labelled:
@@ -186,14 +187,14 @@ def place_of(model):
     return next((tensor.device for tensor in [*model.parameters(), *model.buffers()]), torch.device("cpu"))
 
 
-def say(v, views, done, n, last):
+def say(what, v, views, done, n, last):
     """Progress on stderr: a line that is overwritten on a terminal, else one every ten seconds and at the end."""
     terminal, now = sys.stderr.isatty(), time.monotonic()
     if not terminal and now - last[0] < 10 and done < n or terminal and now - last[0] < 0.2 and done < n:
         return
     last[0] = now
     end = "\r" if terminal and (done < n or v + 1 < views) else "\n"
-    print(f"cache: view {v + 1} of {views}, {done} of {n} samples", end=end, file=sys.stderr, flush=True)
+    print(f"cache: {what}view {v + 1} of {views}, {done} of {n} samples", end=end, file=sys.stderr, flush=True)
 
 
 def write_cache(out, models, loader, *, test=None, sets=None, data="", labelled=True, layout="auto", prepare=None, outputs=None,
@@ -253,9 +254,9 @@ def write_cache(out, models, loader, *, test=None, sets=None, data="", labelled=
     if data is not None:
         data = data or os.path.join(os.path.dirname(os.path.abspath(out)), "train.h5")
 
-    def passed(loader, path, labelled):
+    def passed(loader, path, labelled, what):
         """The samples of a loader, gone through once."""
-        through = Pass(loader, task, layout, labelled)
+        through = Pass(loader, task, layout, labelled, what)
         if path is not None:
             store(path, through)
         else:
@@ -323,25 +324,26 @@ def write_cache(out, models, loader, *, test=None, sets=None, data="", labelled=
                     if writer is None:
                         writer = Writer(folder, M, K, through.y, through.digest, digests, task, names, dtype, block, shard_rows,
                                         deflate, N, target, progress)
-                        writer.what = what
+                        writer.teachers.what = what
                     done += len(x)
                     if done == N or done - first >= writer.shard_rows:
                         for m in range(M):
                             writer.shard(v, m, first, np.concatenate(held[m]))
                         held, first = [[] for _ in models], done
                     if progress:
-                        say(v, len(names), done, N, last)
+                        say(what, v, len(names), done, N, last)
             writer.manifest()
 
     with evaluating(models):
-        of_train = passed(loader, data, labelled)
+        of_train = passed(loader, data, labelled, "training set: " if sets else "")
         if task == "regression" and target is None:
             target = (0, 1) if not labelled else standard(of_train.y[split(split_seed, of_train.samples, held_out)])
         # Sets are small and come first: what is wrong with them shows before the long part.
         for name, of_set in sets.items():
             path = None if data is None else os.path.join(os.path.dirname(os.path.abspath(data)), f"{name}.h5")
-            write(folders[name], f"set {name}: ", path, passed(of_set, path, name == "test"), names[:1])
-        write(out, "", data, of_train, names)
+            what = f"set {name}: "
+            write(folders[name], what, path, passed(of_set, path, name == "test", what), names[:1])
+        write(out, "training set: " if sets else "", data, of_train, names)
 
 
 def module(path):

@@ -60,8 +60,8 @@ def digest(*parts):
 LAYOUTS = ("auto", "nchw", "nhwc")
 
 
-def layout_of(shape, layout="auto"):
-    """Whether samples [N][...] have their channels first ("nchw") or last ("nhwc")."""
+def layout_of(shape, layout="auto", what=""):
+    """Whether samples [N][...] have their channels first ("nchw") or last ("nhwc"). what: the set, "set test: ", for the line."""
     if layout not in LAYOUTS:
         raise ValueError(f"layout is {layout}, expected one of {', '.join(LAYOUTS)}")
     if len(shape) != 4 or layout != "auto":
@@ -73,14 +73,14 @@ def layout_of(shape, layout="auto"):
     if first and last:
         raise ValueError(f"samples are {list(shape)}: channels first or last? Say layout=\"nchw\" or \"nhwc\" (--layout)")
     if last:
-        say(f"samples of {a} x {b} x {c} are taken for images of {a} x {b} pixels with {c} channels last; they are stored as {c} x "
+        say(f"{what}samples of {a} x {b} x {c} are taken for images of {a} x {b} pixels with {c} channels last; they are stored as {c} x "
             f"{a} x {b} (--layout nchw, layout=\"nchw\" if they are not)")
     return "nhwc" if last else "nchw"
 
 
-def channels_first(x, layout="auto"):
+def channels_first(x, layout="auto", what=""):
     """Samples [N][C][H][W]. Rows of a table and images of one channel without its dimension stay as they are."""
-    return np.moveaxis(x, -1, 1) if layout_of(np.shape(x), layout) == "nhwc" else x
+    return np.moveaxis(x, -1, 1) if layout_of(np.shape(x), layout, what) == "nhwc" else x
 
 
 def as_stored(x):
@@ -101,13 +101,13 @@ def as_stored(x):
     return single
 
 
-def data_digest(x, y, task="classes", layout="auto"):
+def data_digest(x, y, task="classes", layout="auto", what=""):
     """Digest of a data set: samples as the program holds them, then labels or targets, unless y is None."""
     x = np.asarray(x)
     y = truth(y, task)
     if y is not None and len(y) != len(x):
         raise ValueError(f"there are {len(x)} samples and {len(y)} labels or targets, expected one for each")
-    return digest(as_stored(channels_first(x, layout)), *([] if y is None else [y]))
+    return digest(as_stored(channels_first(x, layout, what)), *([] if y is None else [y]))
 
 
 def view_text(recipe, mean=None, held_out=0, split_seed=0, scale=None, floats=False):
@@ -181,8 +181,6 @@ class Writer:
 
     Arguments are those of write_cache(). A manifest that is there is removed: what is not finished shall not look so.
     """
-    what = ""  # before figures of members in messages
-
     def __init__(self, out, members, outputs, y, data_digest, member_digests, task="classes", views=None, dtype="float32",
                  block=256, shard_rows=65536, deflate=0, samples=None, target=None, show=True):
         self.out, self.task, self.data_digest, self.block, self.deflate = out, task, data_digest, block, deflate
@@ -257,7 +255,7 @@ class Writer:
 
     def manifest(self):
         V, M, N, K = self.shape
-        self.teachers.judge(self.show, self.what)
+        self.teachers.judge(self.show)
         labels = [] if self.y is None else [self.y]
         places = [(v, m, first) for v in range(V) for m in range(M) for first in self.firsts]
         of_inputs = [(v, ALL, first) for v in range(V) if self.stored[v] for first in self.firsts]
@@ -348,6 +346,7 @@ def write_cache(out, logits, y, data_digest, task="classes", views=None, member_
         write_set(set_folder(out, name), name, values, of_set, its_digest, task, member_digests, dtype, block, shard_rows, deflate,
                   probabilities, target)
     writer = Writer(out, M, K, y, data_digest, member_digests, task, views, dtype, block, shard_rows, deflate, N, target)
+    writer.teachers.what = "training set: " if sets else ""
     floors = floors_of(logits, probabilities)
     if {v for v in range(V) if writer.stored[v]} != set(inputs):
         raise ValueError(f"inputs of the views {sorted(inputs)}, expected those with ods or confods and no others")
@@ -373,7 +372,7 @@ def write_set(folder, name, logits, y, data_digest, task, member_digests, dtype,
         raise ValueError(f"logits of the set {name} are of {logits.shape[1]} samples, but there are {len(y)} labels")
     writer = Writer(folder, logits.shape[0], logits.shape[2], y, data_digest, member_digests, task, None, dtype, block, shard_rows,
                     deflate, logits.shape[1], target)
-    writer.what = f"set {name}: "
+    writer.teachers.what = f"set {name}: "
     for first in writer.firsts:
         for m, all_rows in enumerate(logits):
             rows = all_rows[first:first + writer.shard_rows]
@@ -438,13 +437,13 @@ def main():
         if not seed.isdecimal():
             parser.error(f"argument --view: expected a whole number as SEED, got {seed}")
     mapped = lambda path, what: trb_tool.array(path, what, mmap_mode="r")
-    digest_of = lambda path, y: data_digest(mapped(path, "samples"), y, a.task, a.layout)
+    digest_of = lambda path, y, what="": data_digest(mapped(path, "samples"), y, a.task, a.layout, what)
     y = None if a.y is None else trb_tool.array(a.y, "labels or targets")
-    of_data = a.data_digest if a.x is None else digest_of(a.x, y)
-    sets = {name: (mapped(logits, "logits"), None, digest_of(x, None)) for name, logits, x in a.set}
+    of_data = a.data_digest if a.x is None else digest_of(a.x, y, "training set: " if a.set or a.test else "")
+    sets = {name: (mapped(logits, "logits"), None, digest_of(x, None, f"set {name}: ")) for name, logits, x in a.set}
     if a.test is not None:
         of_test = trb_tool.array(a.test[2], "labels or targets")
-        sets["test"] = mapped(a.test[0], "logits"), of_test, digest_of(a.test[1], of_test)
+        sets["test"] = mapped(a.test[0], "logits"), of_test, digest_of(a.test[1], of_test, "set test: ")
     views = a.view and [(recipe, int(seed)) for recipe, seed in a.view]
     write_cache(a.out, mapped(a.logits, "logits"), y, of_data, a.task, views, None, a.dtype, a.block, a.shard_rows, a.deflate,
                 probabilities=a.probabilities, target=a.target, sets=sets)
