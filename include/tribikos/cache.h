@@ -191,6 +191,9 @@ trb_status trb_cache_expect_data(const trb_cache *c, const trb_data *data);
 trb_status trb_cache_expect_member(const trb_cache *c, size_t m, uint64_t digest);
 /** Refuse a cache that holds something else than the key cache.holds asks for: TRB_EINTEGRITY names both. Local. */
 trb_status trb_cache_expect_holds(const trb_cache *c, trb_shard_kind holds);
+/** Refuse a cache whose shards are not stored in this way: cache.holds, cache.dtype, cache.block and cache.shard_rows.
+ * TRB_EINTEGRITY names the key and both values. Local. */
+trb_status trb_cache_expect_form(const trb_cache *c, const trb_cache_spec *spec);
 /** Refuse a cache with other views than these, which the keys cache.view* ask for: TRB_EINTEGRITY names both, and says
  * what to do. Local. \param[in] view [V] */
 trb_status trb_cache_expect_views(const trb_cache *c, size_t V, const trb_view *view);

@@ -166,7 +166,7 @@ trb_status trb_config_variables(const char *text, trb_text *names);
  * it. Local. */
 trb_status trb_config_but_seed(const trb_config *c, size_t s, size_t *first);
 /** Mark the students that are to be trained again. Local.
- * \param[in] names  "hydra,kd", or "all"   \return TRB_OK; TRB_ECONFIG if there is no such student */
+ * \param[in] names  "hydra,kd", or "all"; a name that a grid has replaced means all students of that grid   \return TRB_OK; TRB_ECONFIG if there is no such student */
 trb_status trb_config_retrain(trb_config *c, const char *names);
 
 /** The resolved configuration as YAML: every key, ready to be read again. Local. \param[out] out  trb_free() */

@@ -34,6 +34,10 @@ trb_status trb_identity_student(const trb_config *c, size_t s, const trb_data *d
  * \param[out] text  trb_free() */
 trb_status trb_identity_followed(size_t M, const uint64_t *digest, char **text);
 
+/** Whether a network of one identity is the one that another text asks for. Lines of the data and of the cache that only
+ * one of the two texts has are not compared. Local. \param[out] agrees  untouched after a failure */
+trb_status trb_identity_agrees(const char *found, const char *asked, bool *agrees);
+
 /** Refuse a checkpoint of another network. Another exchange is allowed: it takes the same parameters and moments.
  * Local. \return TRB_OK; TRB_EINTEGRITY says in words how the two texts differ, with the keys and both values */
 trb_status trb_identity_resume(const char *path, const char *found, const char *asked);

@@ -23,6 +23,7 @@
 #include "tribikos/corrupt.h"
 #include "tribikos/metrics.h"
 #include "tribikos/ranks.h"
+#include "tribikos/tree.h"
 
 /** Check what all four stages need before the first one runs for hours: data files, labels, layer lists, batches,
  * ranks, memory for the cache, the kind of a cache that is there, room on the disk. */
@@ -120,5 +121,10 @@ typedef struct {
  * \param[out] report  on every rank; released with trb_report_clear() */
 trb_status trb_stage_eval(trb_comm *world, const trb_config *c, trb_report *report);
 void trb_report_clear(trb_report *r);
+
+/** Find networks of a run that were trained again after a report was made. Local.
+ * \param[in]  dir     the run   \param[in] report  report.json; one of an earlier version has no digests to compare
+ * \param[out] older   their names, "m003, hydra"; NULL if there are none; trb_free() */
+trb_status trb_report_older(const char *dir, const trb_tree *report, char **older);
 
 #endif

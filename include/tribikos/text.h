@@ -45,8 +45,10 @@ trb_status trb_text_of(char **out, const char *fmt, ...) __attribute__((format(p
  * marks. Everything that is quoted from a file goes through here, because a file may be hostile. \return text */
 char *trb_printable(char *text);
 
-/** The known word with the smallest edit distance to `word`; the first of several. An insertion, a deletion, a
- * replacement or a swap of neighbours counts one.
+/** How many edits make one word of another one: an insertion, a deletion, a replacement or a swap of neighbours counts
+ * one. Only the first 255 bytes are looked at. */
+size_t trb_text_distance(const char *a, const char *b);
+/** The known word with the smallest edit distance to `word`; the first of several.
  *
  * \param[in] word   what was found; only its first 255 bytes are looked at
  * \param[in] words  [n] the known words, borrowed

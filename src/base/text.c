@@ -59,7 +59,7 @@ static size_t least(size_t a, size_t b)
 
 /* Optimal string alignment distance. The table holds the distances between all beginnings of both words; three of its
  * rows are needed at a time. */
-static size_t distance(const char *a, const char *b)
+size_t trb_text_distance(const char *a, const char *b)
 {
     const size_t na = strnlen(a, LONGEST), nb = strnlen(b, LONGEST);
     size_t rows[3][LONGEST + 1];
@@ -82,7 +82,7 @@ const char *trb_nearest(const char *word, size_t n, const char *const *words)
     const char *best = NULL;
     size_t best_distance = 0;
     for (size_t i = 0; i < n; i++) {
-        const size_t d = distance(word, words[i]);
+        const size_t d = trb_text_distance(word, words[i]);
         if (best == NULL || d < best_distance) {
             best = words[i];
             best_distance = d;
@@ -95,5 +95,5 @@ const char *trb_text_meant(const char *word, size_t n, const char *const *words)
 {
     const char *nearest = trb_nearest(word, n, words);
     const size_t third = strnlen(word, LONGEST) / 3;
-    return nearest != NULL && distance(word, nearest) <= (third > 0 ? third : 1) ? nearest : NULL;
+    return nearest != NULL && trb_text_distance(word, nearest) <= (third > 0 ? third : 1) ? nearest : NULL;
 }

@@ -530,6 +530,37 @@ trb_status trb_cache_expect_holds(const trb_cache *c, trb_shard_kind holds)
                     c->dir, trb_shard_kind_name(c->spec.holds), trb_shard_kind_name(holds));
 }
 
+static trb_status refuse_form(const trb_cache *c, const char *key, const char *was, const char *is)
+{
+    return trb_fail(TRB_EINTEGRITY,
+                    "%s: `%s` was %s when the cache was written and is %s now; set it back, use another run.dir, or "
+                    "remove the folder to write the cache anew",
+                    c->dir, key, was, is);
+}
+
+trb_status trb_cache_expect_form(const trb_cache *c, const trb_cache_spec *spec)
+{
+    char was[24], is[24];
+    TRB_TRY(trb_cache_expect_holds(c, spec->holds));
+    if (c->spec.dtype != spec->dtype)
+        return refuse_form(c, "cache.dtype", trb_dtype_name(c->spec.dtype), trb_dtype_name(spec->dtype));
+    const size_t n = c->spec.N;
+    const struct {
+        const char *key;
+        size_t was, is;
+        bool same;
+    } rows[] = {{"cache.block", c->spec.block, spec->block, c->spec.block == spec->block},
+                {"cache.shard_rows", c->spec.shard_rows, spec->shard_rows,
+                 c->spec.shard_rows == spec->shard_rows || (c->spec.shard_rows >= n && spec->shard_rows >= n)}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (rows[i].same) continue;
+        (void)snprintf(was, sizeof was, "%zu", rows[i].was);
+        (void)snprintf(is, sizeof is, "%zu", rows[i].is);
+        return refuse_form(c, rows[i].key, was, is);
+    }
+    return TRB_OK;
+}
+
 trb_status trb_cache_expect_views(const trb_cache *c, size_t V, const trb_view *view)
 {
     if (c->spec.V != V)

@@ -76,6 +76,15 @@ static void keep_rows(void *ctx, trb_cache_unit u, size_t first, size_t n, const
     for (size_t i = 0; i < n; i++) memcpy(to + i * r->row_bytes, from + i * r->cell_bytes, r->cell_bytes);
 }
 
+static trb_status read_unit(trb_reader *r, size_t unit, trb__sink sink)
+{
+    const trb_status st = trb__unit_read(r->c, unit, sink, r);
+    if (st != TRB_EINTEGRITY) return st;
+    return trb_fail_of(
+        st, "a shard is missing, or is not what the manifest lists; remove the file, and `tribikos cache` or "
+            "`tribikos run` writes it again (of members from elsewhere, write the cache anew): ");
+}
+
 /* Read every parts-th shard of the reader from beginning to end, to keep its rows or its marks. */
 static trb_status read_part(trb_reader *r, size_t part, size_t parts, trb__sink sink)
 {
@@ -91,7 +100,7 @@ static trb_status read_part(trb_reader *r, size_t part, size_t parts, trb__sink 
         if (!serves(r, u) || n++ % parts != part) continue;
         trb_progress_update(&progress, progress.done, "");
         TRB_TRY(trb_stop_check());
-        TRB_TRY(trb__unit_read(r->c, i, sink, r));
+        TRB_TRY(read_unit(r, i, sink));
         atomic_fetch_add(&r->cells_read, u.rows);
         progress.done++;
     }

@@ -122,6 +122,11 @@ trb_status trb__info_run(const char *dir);
 trb_status trb__names_in(const char *under, size_t *n, char ***name);
 void trb__names_free(size_t n, char **name);
 
+enum { TRB__ROW_BYTES = TRB_NAME_MAX + 32 };
+/** The name of n students that differ in their seed alone: that of the first one, without the seed that a grid has put
+ * into it, as in "kd-temperature-2, 3 seeds". Local. */
+void trb__name_seeds(const char *student, size_t n, char text[TRB__ROW_BYTES]);
+
 /** Print the plan on stdout, as aligned tables. Local. */
 void trb__print_plan(const trb_plan *p);
 

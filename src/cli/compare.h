@@ -1,5 +1,6 @@
 /** `tribikos compare`: what its files share. compare_runs.c reads the runs, refuses what cannot be compared, and puts
- * runs that differ in their seed alone into one group. compare_table.c computes and prints the figures. All functions
+ * runs that differ in their seed alone into one group, and students of a run that differ in their seed alone into one
+ * row. compare_table.c computes and prints the figures. All functions
  * are local. */
 #ifndef TRB_CLI_COMPARE_H
 #define TRB_CLI_COMPARE_H
@@ -17,6 +18,9 @@ typedef struct {
     trb_config *c;
     trb_tree *config; /* the same, with all defaults of this version */
     trb_tree *report;
+    /* [students of c] the row in which a student stands: its own name, or that of all students that differ from it in
+     * their seed alone, as a grid makes them */
+    char (*row)[TRB__ROW_BYTES];
     size_t group;
 } trb__run;
 

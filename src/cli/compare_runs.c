@@ -3,6 +3,7 @@
  *
  * | two runs | what happens |
  * | same folder, same configuration and seed, or same figures | refused: one run would count twice |
+ * | a report of other weights than the run has now | refused: its figures are those of networks that are gone |
  * | another task, training set, evaluated set, or number of members | refused: their figures mean other things |
  * | another seed (run.seed), all else the same | one group: mean and range |
  * | another configuration | two groups, side by side, with the keys that differ |
@@ -43,6 +44,48 @@ static trb_status read_report(trb__run *run, const char *name)
     return trb_fail(TRB_EINTEGRITY, "%s is no report of tribikos; run `tribikos eval` again", path);
 }
 
+/* Refuse a report of networks that were trained again since. */
+static trb_status expect_current(const trb__run *run, const char *name)
+{
+    char *older = NULL;
+    TRB_TRY(trb_report_older(run->dir, run->report, &older));
+    if (older == NULL) return TRB_OK;
+    const trb_status st = trb_fail(TRB_EINTEGRITY,
+                                   "%s/report%s%s is of other weights of %s than are there now; run `tribikos eval` "
+                                   "again, with the same options as for this report",
+                                   run->dir, name == NULL ? "" : "/", name == NULL ? "" : name, older);
+    trb_free(older);
+    return st;
+}
+
+/* Whether the report has a row of a student. */
+static bool is_reported(const trb__run *run, size_t s)
+{
+    char key[TRB_NAME_MAX + 16];
+    (void)snprintf(key, sizeof key, "models.%s", run->c->student[s].name);
+    return trb_tree_find(run->report, key) < trb_tree_n(run->report);
+}
+
+/* Name the rows of students: those that differ in their seed alone share one. */
+static trb_status name_rows(trb__run *run)
+{
+    const size_t n = run->c->n_students;
+    size_t *first = NULL;
+    trb_status st = trb_alloc(TRB_MEM_OTHER, n, sizeof *first, &first);
+    if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, n, sizeof *run->row, &run->row);
+    for (size_t s = 0; st == TRB_OK && s < n; s++) st = trb_config_but_seed(run->c, s, &first[s]);
+    for (size_t s = 0; st == TRB_OK && s < n; s++) {
+        size_t seeds = 0;
+        for (size_t i = 0; i < n; i++) seeds += first[i] == first[s] && is_reported(run, i);
+        if (seeds > 1 && is_reported(run, s))
+            trb__name_seeds(run->c->student[first[s]].name, seeds, run->row[s]);
+        else
+            (void)snprintf(run->row[s], sizeof run->row[s], "%s", run->c->student[s].name);
+    }
+    trb_free(first);
+    return st;
+}
+
 static trb_status read_run(const char *dir, const char *report, trb__run *run)
 {
     struct stat info;
@@ -57,7 +100,8 @@ static trb_status read_run(const char *dir, const char *report, trb__run *run)
     trb_status st = trb_config_print(run->c, &resolved); /* with keys that are newer than the file */
     if (st == TRB_OK) st = trb_tree_read(dir, resolved, &run->config);
     trb_free(resolved);
-    return st;
+    if (st == TRB_OK) st = expect_current(run, report);
+    return st == TRB_OK ? name_rows(run) : st;
 }
 
 /* ---- how configurations differ */
@@ -259,7 +303,9 @@ static bool same_figures(const trb__run *a, const trb__run *b)
         const size_t n = strlen(key);
         if (strcmp(key, trb_tree_key(b->report, i)) != 0 || trb_tree_size(a->report, i) != trb_tree_size(b->report, i))
             return false;
-        if (strcmp(key, "program") == 0 || (n > sizeof time && strcmp(key + n - sizeof time + 1, time) == 0)) continue;
+        if (strcmp(key, "program") == 0 || begins(key, "weights.") ||
+            (n > sizeof time && strcmp(key + n - sizeof time + 1, time) == 0))
+            continue;
         for (size_t k = 0; k < trb_tree_size(a->report, i); k++)
             if (strcmp(trb_tree_at(a->report, i, k), trb_tree_at(b->report, i, k)) != 0) return false;
     }
@@ -302,6 +348,7 @@ void trb__runs_close(trb__runs *r)
         trb_config_destroy(r->run[i].c);
         trb_tree_destroy(r->run[i].config);
         trb_tree_destroy(r->run[i].report);
+        trb_free(r->run[i].row);
     }
     for (size_t i = 0; i < r->n_different; i++) trb_free(r->different[i]);
     trb_free(r->different);

@@ -73,12 +73,13 @@ static double auroc_of(const trb__run *run, const char *set, const char *model)
     return trb_tree_number(run->report, key);
 }
 
-/* A table: rows are models of groups; columns are those above, then the AUROC of each set. */
+/* A table: rows are models of groups, or students that differ in their seed alone; columns are those above, then the
+ * AUROC of each set. */
 typedef struct {
     const trb__runs *runs;
     const column *columns;
     size_t n_models, n_sets, n_columns;
-    char (*model)[TRB_NAME_MAX + 1], (*set)[TRB_NAME_MAX + 1];
+    char (*model)[TRB__ROW_BYTES], (*set)[TRB__ROW_BYTES];
 } table;
 
 static const column auroc_column = {"AUROC", "auroc", PLAIN, 4, true, ALWAYS};
@@ -88,53 +89,83 @@ static const column *column_at(const table *t, size_t i)
     return i < t->n_columns ? &t->columns[i] : &auroc_column;
 }
 
-/* Mean and range over the runs of a group; NaN if one of them does not have the figure. */
+static bool has_figures(const trb__run *run, const char *model)
+{
+    char key[KEY];
+    (void)snprintf(key, sizeof key, "models.%s", model);
+    return trb_tree_find(run->report, key) < trb_tree_n(run->report);
+}
+
+/* The next model of a run in the row of this name. \param[in,out] at  0 at first   \return NULL after the last one */
+static const char *next_model(const trb__run *run, const char *row, size_t *at)
+{
+    const trb_config *c = run->c;
+    for (; *at < c->n_students; ++*at)
+        if (strcmp(run->row[*at], row) == 0 && has_figures(run, c->student[*at].name)) return c->student[(*at)++].name;
+    if (*at > c->n_students || !has_figures(run, row)) return NULL;
+    *at = c->n_students + 1;
+    for (size_t s = 0; s < c->n_students; s++)
+        if (strcmp(c->student[s].name, row) == 0) return NULL; /* a student, which was met above or is in another row */
+    return row;
+}
+
+/* Mean and range over the runs of a group, and over the students of a row; NaN if one of them does not have the
+ * figure. */
 static range cell(const table *t, size_t group, size_t model, size_t i)
 {
     range r = {0.0, INFINITY, -INFINITY};
     size_t n = 0;
     for (size_t k = 0; k < t->runs->n; k++) {
         const trb__run *run = &t->runs->run[k];
+        size_t at = 0;
         if (run->group != group) continue;
-        const double value = i < t->n_columns ? figure_of(run, &t->columns[i], t->model[model])
-                                              : auroc_of(run, t->set[i - t->n_columns], t->model[model]);
-        r.mean += value;
-        r.least = isnan(value) || value < r.least ? value : r.least;
-        r.largest = isnan(value) || value > r.largest ? value : r.largest;
-        n++;
+        for (const char *name = NULL; (name = next_model(run, t->model[model], &at)) != NULL; n++) {
+            const double value =
+                i < t->n_columns ? figure_of(run, &t->columns[i], name) : auroc_of(run, t->set[i - t->n_columns], name);
+            r.mean += value;
+            r.least = isnan(value) || value < r.least ? value : r.least;
+            r.largest = isnan(value) || value > r.largest ? value : r.largest;
+        }
     }
-    r.mean /= (double)n;
+    r.mean = n > 0 ? r.mean / (double)n : (double)NAN;
     if (isnan(r.mean)) r.least = r.largest = (double)NAN;
     return r;
 }
 
-/* Whether a group has a model at all. */
-static bool has_model(const table *t, size_t group, const char *model)
+/* Whether a group has a row at all. */
+static bool has_row(const table *t, size_t group, const char *row)
 {
-    char key[KEY];
-    const trb_tree *report = trb__run_of(t->runs, group)->report;
-    (void)snprintf(key, sizeof key, "models.%s", model);
-    return trb_tree_find(report, key) < trb_tree_n(report);
+    size_t at = 0;
+    return next_model(trb__run_of(t->runs, group), row, &at) != NULL;
 }
 
 /* ---- models and sets */
 
-/* Add the names of the sections directly below `under` that are not listed yet. */
-static trb_status add_names(const trb_tree *report, const char *under, size_t *n, char (**names)[TRB_NAME_MAX + 1])
+static trb_status list_name(const char *name, size_t *n, char (**names)[TRB__ROW_BYTES])
+{
+    char(*more)[TRB__ROW_BYTES] = NULL;
+    for (size_t k = 0; k < *n; k++)
+        if (strcmp((*names)[k], name) == 0) return TRB_OK;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, *n + 1, sizeof *more, &more));
+    if (*n > 0) memcpy(more, *names, *n * sizeof *more);
+    trb_free(*names);
+    *names = more;
+    (void)snprintf(more[(*n)++], sizeof *more, "%s", name);
+    return TRB_OK;
+}
+
+/* Add the names of the sections directly below `under` that are not listed yet; of a student, that of its row. */
+static trb_status add_names(const trb__run *run, const char *under, size_t *n, char (**names)[TRB__ROW_BYTES])
 {
     const size_t length = strlen(under);
-    for (size_t i = 0; i < trb_tree_n(report); i++) {
-        const char *key = trb_tree_key(report, i), *name = key + length;
-        char(*more)[TRB_NAME_MAX + 1] = NULL;
-        bool known = false;
-        if (strncmp(key, under, length) != 0 || strchr(name, '.') != NULL || !trb_tree_is_section(report, i)) continue;
-        for (size_t k = 0; k < *n; k++) known = known || strcmp((*names)[k], name) == 0;
-        if (known) continue;
-        TRB_TRY(trb_alloc(TRB_MEM_OTHER, *n + 1, sizeof *more, &more));
-        if (*n > 0) memcpy(more, *names, *n * sizeof *more);
-        trb_free(*names);
-        *names = more;
-        (void)snprintf(more[(*n)++], sizeof *more, "%s", name);
+    const bool models = strcmp(under, "models.") == 0;
+    for (size_t i = 0; i < trb_tree_n(run->report); i++) {
+        const char *key = trb_tree_key(run->report, i), *name = key + length;
+        if (strncmp(key, under, length) != 0 || strchr(name, '.') != NULL || !trb_tree_is_section(run->report, i))
+            continue;
+        for (size_t s = 0; models && s < run->c->n_students; s++)
+            if (strcmp(run->c->student[s].name, key + length) == 0) name = run->row[s];
+        TRB_TRY(list_name(name, n, names));
     }
     return TRB_OK;
 }
@@ -149,14 +180,14 @@ static size_t place_of(const trb__runs *r, const char *name)
     if (strcmp(name, "ensemble") == 0) return 2;
     for (size_t i = 0; i < r->n; i++)
         for (size_t s = 0; s < r->run[i].c->n_students; s++, place++)
-            if (strcmp(r->run[i].c->student[s].name, name) == 0) return place;
+            if (strcmp(r->run[i].row[s], name) == 0) return place;
     return place;
 }
 
 static void sort_models(table *t)
 {
     for (size_t i = 1; i < t->n_models; i++) {
-        char moved[TRB_NAME_MAX + 1];
+        char moved[TRB__ROW_BYTES];
         size_t at = i;
         memcpy(moved, t->model[i], sizeof moved);
         for (; at > 0 && place_of(t->runs, t->model[at - 1]) > place_of(t->runs, moved); at--)
@@ -279,7 +310,7 @@ static trb_status print_text(const table *t)
     (void)puts("");
     for (size_t m = 0; st == TRB_OK && m < t->n_models; m++)
         for (size_t g = 0; g < t->runs->groups; g++) {
-            if (!has_model(t, g, t->model[m])) continue;
+            if (!has_row(t, g, t->model[m])) continue;
             (void)printf("| %-*s |", names, t->model[m]);
             if (several) (void)printf(" %-4s |", group_name(g, name));
             for (size_t i = 0; i < columns; i++) (void)printf(" %*s |", width[i], cell_text(t, g, m, i, text));
@@ -315,8 +346,9 @@ static void compose_csv(trb_text *out, const table *t)
     trb_text_add(out, "\n");
     for (size_t m = 0; m < t->n_models; m++)
         for (size_t g = 0; g < t->runs->groups; g++) {
-            if (!has_model(t, g, t->model[m])) continue;
-            trb_text_add(out, "%s,%s", group_name(g, name), t->model[m]);
+            if (!has_row(t, g, t->model[m])) continue;
+            const char *quote = strchr(t->model[m], ',') != NULL ? "\"" : "";
+            trb_text_add(out, "%s,%s%s%s", group_name(g, name), quote, t->model[m], quote);
             for (size_t i = 0; i < t->n_columns + t->n_sets; i++) {
                 const range r = cell(t, g, m, i);
                 const double value[] = {r.mean, r.least, r.largest};
@@ -365,7 +397,7 @@ static trb_status compose_json(trb_text *out, const table *t)
     trb_text_add(out, "],\n\"models\": [");
     for (size_t m = 0; m < t->n_models; m++)
         for (size_t g = 0; g < t->runs->groups; g++) {
-            if (!has_model(t, g, t->model[m])) continue;
+            if (!has_row(t, g, t->model[m])) continue;
             trb_text_add(out, "%s\n  {\"group\": \"%s\", \"model\": \"%s\"", comma, group_name(g, name), t->model[m]);
             for (size_t i = 0; i < t->n_columns + t->n_sets; i++) {
                 const range r = cell(t, g, m, i);
@@ -412,8 +444,8 @@ trb_status trb__compare_print(const trb__runs *r, trb__table_format format)
     trb_status st = TRB_OK;
     while (t.columns[t.n_columns].title != NULL) t.n_columns++;
     for (size_t i = 0; st == TRB_OK && i < r->n; i++) {
-        st = add_names(r->run[i].report, "models.", &t.n_models, &t.model);
-        if (st == TRB_OK && classes) st = add_names(r->run[i].report, "ood.", &t.n_sets, &t.set);
+        st = add_names(&r->run[i], "models.", &t.n_models, &t.model);
+        if (st == TRB_OK && classes) st = add_names(&r->run[i], "ood.", &t.n_sets, &t.set);
     }
     sort_models(&t);
     if (st == TRB_OK) st = print(&t, format);

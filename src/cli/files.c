@@ -85,6 +85,7 @@ trb_status trb__command_info(const trb__arguments *a)
     TRB_GO(trb_h5_open(a->operand[0], &h));
     if (is_predictions(h)) {
         TRB_GO(trb__show("%s: predictions of an evaluation, with uncertainties (src/stages/report.h)", a->operand[0]));
+        TRB_GO(trb_h5_each_attr(h, print_attribute, NULL));
         st = trb_h5_each(h, print_dataset, NULL);
         goto done;
     }

@@ -147,13 +147,14 @@ static trb_status show_cache(const char *dir)
 /* Say what a report is on, and the version of the program that wrote it: the first line of its text. */
 static trb_status show_report(const char *dir, const char *name)
 {
-    char path[TRB__PATH], *text = NULL;
+    char path[TRB__PATH], *text = NULL, *older = NULL;
     trb_tree *tree = NULL;
     size_t models = 0;
     (void)snprintf(path, sizeof path, "%s/report/%s%sreport.json", dir, name, name[0] != '\0' ? "/" : "");
     if (!trb_file_exists(path)) return TRB_OK;
     trb_status st = trb_file_read_text(path, TRB__REPORT_BYTES, &text);
     if (st == TRB_OK) st = trb_tree_read(path, text, &tree);
+    if (st == TRB_OK) st = trb_report_older(dir, tree, &older);
     if (st == TRB_ECONFIG) {
         st = trb__show("  %-22s bad: %s", name, trb_fail_message());
         trb_fail_clear();
@@ -163,11 +164,14 @@ static trb_status show_report(const char *dir, const char *name)
             models += strncmp(key, "models.", 7) == 0 && strchr(key + 7, '.') == NULL;
         }
         const char *split = trb_tree_text(tree, "split"), *program = trb_tree_text(tree, "program");
-        st = trb__show("  %-22s %.0f samples (%s), %s, by %.*s", name[0] == '\0' ? "report.json" : name,
+        st = trb__show("  %-22s %.0f samples (%s), %s%s%s, by %.*s", name[0] == '\0' ? "report.json" : name,
                        trb_tree_number(tree, "samples"), split == NULL ? "?" : split, TRB_COUNT(models, "model"),
-                       program == NULL ? 1 : (int)strcspn(program, "\n"), program == NULL ? "?" : program);
+                       older == NULL ? "" : ", made with other weights than are there now of ",
+                       older == NULL ? "" : older, program == NULL ? 1 : (int)strcspn(program, "\n"),
+                       program == NULL ? "?" : program);
     }
     trb_tree_destroy(tree);
+    trb_free(older);
     trb_free(text);
     return st;
 }

@@ -183,14 +183,13 @@ static void print_group(const trb_report *r, const column *columns, size_t n, co
     (void)putchar('\n');
 }
 
-/* The name of a group: that of its first student, without the seed that a grid has put into it. */
-static void name_group(const char *student, size_t n, size_t bytes, char *text)
+void trb__name_seeds(const char *student, size_t n, char text[TRB__ROW_BYTES])
 {
     static const char part[] = "-seed-";
     const char *at = strstr(student, part), *after = at;
     if (at != NULL) after = at + sizeof part - 1 + strspn(at + sizeof part - 1, "0123456789");
-    (void)snprintf(text, bytes, "%.*s%s, %zu seeds", (int)(at != NULL ? (size_t)(at - student) : strlen(student)),
-                   student, at != NULL ? after : "", n);
+    (void)snprintf(text, TRB__ROW_BYTES, "%.*s%s, %zu seeds",
+                   (int)(at != NULL ? (size_t)(at - student) : strlen(student)), student, at != NULL ? after : "", n);
 }
 
 /* Collect the rows of the students that differ from student s in nothing but their seed. \return how many there are */
@@ -208,7 +207,7 @@ static size_t find_group(const trb_report *r, const trb_config *c, size_t s, siz
 /* Average over seeds: students that differ in nothing else have a row of their means, and rows of least and largest. */
 static trb_status print_seeds(const trb_report *r, const trb_config *c)
 {
-    enum { SEEDS = 10 }; /* what name_group() may add to a name */
+    enum { SEEDS = 10 }; /* what trb__name_seeds() may add to a name */
     const column *columns = r->task == TRB_TASK_REGRESSION ? of_regression : of_classes;
     const int names = name_width(r) + SEEDS;
     size_t *row = NULL;
@@ -216,7 +215,7 @@ static trb_status print_seeds(const trb_report *r, const trb_config *c)
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, r->n, sizeof *row, &row));
     for (size_t s = 0; s < c->n_students; s++) {
         const size_t n = find_group(r, c, s, row);
-        char name[TRB_NAME_MAX + 32];
+        char name[TRB__ROW_BYTES];
         if (n < 2) continue;
         if (!any) {
             (void)printf("\nstudents that differ in their seed alone: mean and range\n%-*s", names, "model");
@@ -224,7 +223,7 @@ static trb_status print_seeds(const trb_report *r, const trb_config *c)
             (void)putchar('\n');
         }
         any = true;
-        name_group(c->student[s].name, n, sizeof name, name);
+        trb__name_seeds(c->student[s].name, n, name);
         print_group(r, columns, n, row, name, names);
         print_group(r, columns, n, row, "  least", names);
         print_group(r, columns, n, row, "  largest", names);

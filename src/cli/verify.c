@@ -4,7 +4,7 @@
  * | weights, checkpoints | damaged | a member or student of RUN/config.yaml, if others of its kind are there |
  * | cache | a damaged shard; logits of other weights than the member has | the manifest; a shard |
  * | cache/eval/NAME | the same |  |
- * | report | report.json or predictions.h5 cannot be read | one of the two |
+ * | report | report.json or predictions.h5 cannot be read; the report is of other weights | one of the two |
  *
  * A stage that has not begun is not missing. One bad file does not end the check, so one call names all of them. */
 #include <dirent.h>
@@ -266,12 +266,17 @@ static trb_status verify_cache(const char *dir)
 
 /* ---- reports */
 
-static trb_status read_json(const char *path)
+static trb_status read_json(const char *dir, const char *path)
 {
-    char *text = NULL;
+    char *text = NULL, *older = NULL;
     trb_tree *tree = NULL;
     trb_status st = trb_file_read_text(path, TRB__REPORT_BYTES, &text);
     if (st == TRB_OK) st = trb_tree_read(path, text, &tree);
+    if (st == TRB_OK) st = trb_report_older(dir, tree, &older);
+    if (older != NULL)
+        st = trb_fail(TRB_EINTEGRITY,
+                      "%s: the report is of other weights of %s than are there now; run `tribikos eval`", path, older);
+    trb_free(older);
     trb_tree_destroy(tree);
     trb_free(text);
     return st;
@@ -310,7 +315,7 @@ static trb_status verify_report(tally *t, const char *folder)
     (void)snprintf(json, sizeof json, "%s/%s/report.json", t->dir, folder);
     (void)snprintf(predictions, sizeof predictions, "%s/%s/predictions.h5", t->dir, folder);
     if (!trb_file_exists(json) && !trb_file_exists(predictions)) return TRB_OK;
-    TRB_TRY(trb_file_exists(json) ? count(t, read_json(json)) : miss(t, json + n));
+    TRB_TRY(trb_file_exists(json) ? count(t, read_json(t->dir, json)) : miss(t, json + n));
     return trb_file_exists(predictions) ? count(t, read_predictions(predictions)) : miss(t, predictions + n);
 }
 

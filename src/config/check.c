@@ -412,10 +412,6 @@ trb_status trb__config_check(const trb_config *c, const trb__items *items)
                             "%s: member %" PRIu64 " has no layers; give it `members.overrides.%" PRIu64
                             ".layers`, or all `train.layers`",
                             items->name, m, m);
-    if (strcmp(c->eval.split, "test") == 0 && c->data.n_test == 0)
-        return clash(&top, "eval.split", "data.test", "there is no test set to report on");
-    if (strcmp(c->eval.split, "validation") == 0 && c->data.validation == 0)
-        return clash(&top, "eval.split", "data.validation", "no samples are held out to report on");
     TRB_TRY(check_table(c, &top));
     TRB_TRY(check_arrays(c, &top));
     TRB_TRY(check_corruptions(c, &top));

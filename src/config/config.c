@@ -228,21 +228,55 @@ done:
     return st;
 }
 
+static bool is_key_of_student(const char *at, size_t n)
+{
+    for (size_t i = 0; i < trb__n_options; i++) {
+        const trb__option *o = &trb__options[i];
+        if (o->scope != TRB__FIT && o->scope != TRB__STUDENT) continue;
+        if (strlen(o->key) == n && memcmp(o->key, at, n) == 0) return true;
+    }
+    return false;
+}
+
+/* Whether a grid has made this name of the other one: NAME-KEY-VALUE. The resolved configuration has no grid, so that
+ * the name alone must tell. */
+static bool is_of_family(const char *student, const char *name, size_t n)
+{
+    if (strncmp(student, name, n) != 0 || student[n] != '-') return false;
+    const char *key = student + n + 1;
+    const size_t length = strcspn(key, "-");
+    return key[length] == '-' && is_key_of_student(key, length);
+}
+
+/* Mark the student of this name, or else all students that a grid has made of it. \return how many */
+static size_t mark_again(trb_config *c, const char *name, size_t n)
+{
+    size_t marked = 0;
+    for (size_t s = 0; s < c->n_students; s++) {
+        if (strlen(c->student[s].name) != n || memcmp(c->student[s].name, name, n) != 0) continue;
+        c->student[s].retrain = true;
+        return 1;
+    }
+    for (size_t s = 0; s < c->n_students; s++) {
+        if (!is_of_family(c->student[s].name, name, n)) continue;
+        c->student[s].retrain = true;
+        marked++;
+    }
+    return marked;
+}
+
 trb_status trb_config_retrain(trb_config *c, const char *names)
 {
     const bool all = strcmp(names, "all") == 0;
     for (size_t s = 0; all && s < c->n_students; s++) c->student[s].retrain = true;
     for (size_t n = 0; !all; names += n + 1) {
         char known[TRB_FAIL_BYTES];
-        size_t s = 0;
         n = strcspn(names, ",");
-        while (s < c->n_students && (strlen(c->student[s].name) != n || memcmp(c->student[s].name, names, n) != 0)) s++;
-        if (s == c->n_students)
+        if (mark_again(c, names, n) == 0)
             return trb_fail(TRB_ECONFIG,
                             "command line: `--retrain`: no student has the name `%.*s`; `students` is [%s], and all "
                             "means all of them",
                             (int)n, names, trb__students_listed(c, sizeof known, known));
-        c->student[s].retrain = true;
         if (names[n] == '\0') break;
     }
     return TRB_OK;

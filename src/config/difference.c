@@ -1,7 +1,9 @@
 /* Says in words how two identities differ (identity.h): the one in a file, and the one that the configuration asks for.
  *
  * | lines | words |
- * | data, data_digest | the training set (data.train) is another one |
+ * | data, data_digest | the training set (data.train) is another one; with its shapes, if they differ too |
+ * | cache | `cache.dtype` and `cache.block`, each as any other key |
+ * | run.seed and others that follow from another key, in one text only | nothing: the other key differs too |
  * | member_digest.M, another number of them | of 4 members, members.count is 6 now |
  * | member_digest.M, other digests | of other weights of member 3 |
  * | any other key | `train.lr` was 0.001 and is 0.002 now |
@@ -53,6 +55,16 @@ static bool is_left_out(const char *line, unsigned leave_out)
            ((leave_out & TRB__FOLLOWED) != 0 && strncmp(line, MEMBER, sizeof MEMBER - 1) == 0);
 }
 
+/* Lines that a text has only if another key asks for them: without held-out samples there is no line of the seed that
+ * chooses them, a student with layers of its own has none of train.layers, and one view needs no recipes. That other
+ * key differs too, and says it all; to say that these are at their default would be wrong. The configuration's part of
+ * a student's text has no line of the cache. */
+static bool is_conditional(const char *line)
+{
+    return is_key(line, "run.seed") || is_key(line, "train.layers") || is_key(line, "cache.view_recipes") ||
+           is_key(line, "cache.view_seed") || is_key(line, "cache");
+}
+
 /* What separates an addition from what the text has already. */
 static const char *between(const trb_text *t)
 {
@@ -80,8 +92,33 @@ static void add_value(trb_text *t, const char *line)
     trb_text_add(t, "%.*s", (int)strcspn(line, "\n"), line);
 }
 
+/* A part of the line "cache: TYPE, blocks of ROWS". \param[out] n  its length */
+static const char *part_of_cache(const char *line, bool dtype, size_t *n)
+{
+    const char *type = line + strlen("cache: "), *rows = type + strcspn(type, " \n");
+    rows += strcspn(rows, "0123456789\n");
+    *n = strcspn(dtype ? type : rows, ",\n");
+    return dtype ? type : rows;
+}
+
+static void say_cache(trb_text *t, const char *was, const char *is)
+{
+    static const char *const key[] = {"cache.block", "cache.dtype"};
+    for (int dtype = 1; dtype >= 0; dtype--) {
+        size_t n = 0, m = 0;
+        const char *a = part_of_cache(was, dtype != 0, &n), *b = part_of_cache(is, dtype != 0, &m);
+        if (n == m && memcmp(a, b, n) == 0) continue;
+        trb_text_add(t, "%s`%s` was %.*s and is %.*s now", between(t), key[dtype], (int)n, a, (int)m, b);
+    }
+}
+
 static void say_key(trb_text *t, const char *was, const char *is, const char *section)
 {
+    if ((was == NULL || is == NULL) && is_conditional(was != NULL ? was : is)) return;
+    if (was != NULL && is != NULL && is_key(was, "cache")) {
+        say_cache(t, was, is);
+        return;
+    }
     add_key(t, was != NULL ? was : is, section);
     trb_text_add(t, "was ");
     add_value(t, was);
@@ -121,14 +158,21 @@ static void say_followed(trb_text *t, const char *found, const char *asked)
     }
 }
 
-static bool other_data(const char *found, const char *asked)
+/* Another shape comes from other columns as often as from another file. */
+static void say_data(trb_text *t, const char *found, const char *asked)
 {
-    const char *const keys[] = {"data:", "data_digest:"};
-    for (size_t i = 0; i < 2; i++) {
-        const char *was = same_key(found, keys[i]), *is = same_key(asked, keys[i]);
-        if (was != NULL && is != NULL && !same_line(was, is)) return true;
-    }
-    return false;
+    const char *was = same_key(found, "data:"), *is = same_key(asked, "data:");
+    const char *was_bytes = same_key(found, "data_digest:"), *is_bytes = same_key(asked, "data_digest:");
+    const bool shaped = was != NULL && is != NULL && !same_line(was, is);
+    const bool other = was_bytes != NULL && is_bytes != NULL && !same_line(was_bytes, is_bytes);
+    if (!shaped && !other) return;
+    trb_text_add(t, "the training set (data.train) is another one");
+    if (!shaped) return;
+    trb_text_add(t, ": its samples were ");
+    add_value(t, was);
+    trb_text_add(t, " and are ");
+    add_value(t, is);
+    trb_text_add(t, " now (of tables, data.features and data.drop choose the inputs)");
 }
 
 trb_status trb__difference(const char *found, const char *asked, unsigned leave_out, char **out)
@@ -136,7 +180,7 @@ trb_status trb__difference(const char *found, const char *asked, unsigned leave_
     const char *section = is_key(found, "member") ? "train." : "student.";
     trb_text t = {0};
     *out = NULL;
-    if (other_data(found, asked)) trb_text_add(&t, "the training set (data.train) is another one");
+    say_data(&t, found, asked);
     if ((leave_out & TRB__FOLLOWED) == 0) say_followed(&t, found, asked);
     for (const char *was = found; *was != '\0'; was = next_line(was)) {
         const char *is = same_key(asked, was);

@@ -5,6 +5,9 @@
  *   student.hydra.lr: 0.1            ->      student.hydra-temperature-1-seed-1.lr: 0.1
  *   student.grid: {...}                      student.hydra-temperature-1-seed-1.temperature: 1
  *
+ * Names have the keys in the order of the option table, those of students first and the seed last, however the grid was
+ * given. Otherwise a flag that replaces one list of values would rename all students, and train them once more.
+ *
  * `student.NAME.grid` is a grid of one student; where both have a key, it takes the place of the common one. A key that
  * the student's method does not read is left out. One student of a grid can be named in `students` alone, as
  * `--students=[hydra-temperature-1-seed-2]`; its own keys, as `student.hydra-temperature-1-seed-2.lr`, win. */
@@ -19,7 +22,7 @@ enum { AXES = 8, STUDENTS_MAX = 1000 };
 
 static const char *const COMMON = "student.grid.";
 
-/* The keys of one student's grid, in the order in which they were given. */
+/* The keys of one student's grid, in the order of the names. */
 typedef struct {
     size_t n;
     const trb__item *item[AXES];
@@ -57,12 +60,19 @@ static trb_status check_axis(const trb__items *items, const trb__item *item, con
     return TRB_OK;
 }
 
-/* Add an axis; the axes stay in the order of reading. */
+/* The place of a key in names: students' own keys, keys of every training, the seed, which repeats all others. */
+static size_t place_of(const trb__option *o)
+{
+    const size_t place = (size_t)(o - trb__options);
+    if (o->scope == TRB__STUDENT) return place;
+    return place + trb__n_options * (strcmp(o->key, "seed") == 0 ? 2 : 1);
+}
+
 static trb_status add_axis(const trb__items *items, const trb__item *item, const trb__option *o, grid *g)
 {
     size_t i = g->n;
     if (g->n == AXES) return trb__item_fail(items, item, "a grid has at most %d keys", AXES);
-    for (; i > 0 && g->item[i - 1]->order > item->order; i--) {
+    for (; i > 0 && place_of(g->option[i - 1]) > place_of(o); i--) {
         g->item[i] = g->item[i - 1];
         g->option[i] = g->option[i - 1];
     }

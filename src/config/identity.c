@@ -152,6 +152,15 @@ trb_status trb_identity_followed(size_t M, const uint64_t *digest, char **text)
 
 /* ---- what a file says */
 
+trb_status trb_identity_agrees(const char *found, const char *asked, bool *agrees)
+{
+    char *difference = NULL;
+    TRB_TRY(trb__difference(found, asked, TRB__CACHE, &difference));
+    *agrees = difference == NULL;
+    trb_free(difference);
+    return TRB_OK;
+}
+
 trb_status trb_identity_resume(const char *path, const char *found, const char *asked)
 {
     char *difference = NULL;
@@ -184,8 +193,13 @@ trb_status trb_identity_read(const char *path, const char *identity, const char 
     *difference = NULL;
     if (!trb_file_exists(path)) return TRB_OK;
     trb_weights_info info = {0};
-    TRB_TRY(trb_weights_read(path, &info, net, params));
-    const trb_status st = compare(info.config, identity, followed, difference);
+    trb_status st = trb_weights_read(path, &info, net, params);
+    if (st == TRB_EINTEGRITY)
+        (void)trb_fail_of(st,
+                          "weights cannot be used; put a copy in their place, or remove the file, and `tribikos run` "
+                          "trains the network again: ");
+    TRB_TRY(st);
+    st = compare(info.config, identity, followed, difference);
     *found = st == TRB_OK;
     if (digest != NULL) *digest = info.digest;
     if (temperature != NULL) *temperature = info.norm.temperature;

@@ -13,7 +13,7 @@
  *   check.c       contradictions between keys        unknown.c      keys that nothing has taken
  *   reference.c   the reference of all keys          print.c        the configuration as YAML
  *   difference.c  how two identities differ          identity.c     what decides a network's bits
- *   tree.c        YAML and JSON as keys and values
+ *   tree.c        YAML and JSON as keys and values   words.c        what a wrong word may mean
  */
 #ifndef TRB_CONFIG_INTERNAL_H
 #define TRB_CONFIG_INTERNAL_H
@@ -134,6 +134,10 @@ bool trb__name_has_keys(const trb__items *items, const char *name);
 
 /* The names of all students, for a message. \param[out] text  [n], which is returned */
 const char *trb__students_listed(const trb_config *c, size_t n, char *text);
+
+/* The value that is meant by a wrong one. \param[in] known  all values, with | between them
+ * \return NULL if none is near; valid until the next call */
+const char *trb__word_meant(const char *known, const char *given);
 
 /* Refuse items that nothing has taken. */
 trb_status trb__unknown_check(const trb_config *c, const trb__items *items);

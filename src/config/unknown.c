@@ -36,6 +36,9 @@ static const struct {
     {"out_features", "layers"},
     {"target_column", "data.target"},
     {"label_column", "data.target"},
+    {"sep", "data.separator"},
+    {"delimiter", "data.separator"},
+    {"delim", "data.separator"},
     {"grad_clip", "clip"},
     {"clip_norm", "clip"},
     {"max_grad_norm", "clip"},
@@ -187,17 +190,48 @@ done:
     return st;
 }
 
+static const char *end_of_word(const char *at)
+{
+    return at + strcspn(at, "_");
+}
+
+/* Find the longest known key of the same section that is made of whole words of this one, as `lr` is in `lr_rate`.
+ * \param[out] contained  "" if there is none */
+static void find_contained(const char *key, char contained[TRB__KEY_BYTES])
+{
+    const char *dot = strrchr(key, '.'), *last = dot == NULL ? key : dot + 1;
+    size_t longest = 0;
+    contained[0] = '\0';
+    for (const char *at = last; *at != '\0'; at = end_of_word(at), at += *at == '_') {
+        const char *end = end_of_word(at);
+        for (bool more = end > at; more; end = more ? end_of_word(end + 1) : end) {
+            char full[2 * TRB__KEY_BYTES];
+            const size_t n = (size_t)(end - at);
+            (void)snprintf(full, sizeof full, "%.*s%.*s", (int)(last - key), key, (int)n, at);
+            more = *end != '\0';
+            if (n <= longest || trb__option_of(full) == NULL) continue;
+            longest = n;
+            (void)snprintf(contained, TRB__KEY_BYTES, "%.200s", full);
+        }
+    }
+}
+
 /* Refuse a key, and suggest what may be meant.
  * \param[in] prefix  "student.NAME." if the key is one of a student, member or set that exists; else "" */
 static trb_status suggest(const trb__items *items, const trb__item *item, const char *prefix)
 {
-    char last[TRB__KEY_BYTES], nearest[TRB__KEY_BYTES], choices[TRB_FAIL_BYTES];
+    char last[TRB__KEY_BYTES], nearest[TRB__KEY_BYTES], contained[TRB__KEY_BYTES], choices[TRB_FAIL_BYTES];
     trb_text t = trb_text_in(choices, sizeof choices);
     const char *alias = alias_of(last_part(item->key, last)), *word = alias != NULL ? alias : last;
     const bool bare = strchr(item->key, '.') == NULL;
     if ((alias != NULL || bare) && list_keys(word, item->key, prefix, &t))
         return trb__item_fail(items, item, "unknown; did you mean %s?", choices);
     TRB_TRY(find_nearest(item->key, prefix, nearest));
+    /* A slip of the finger or two is meant before a key that is a part of this one. */
+    if (nearest[0] == '\0' || trb_text_distance(item->key, nearest) > 2) {
+        find_contained(item->key, contained);
+        if (contained[0] != '\0') return trb__item_fail(items, item, "unknown; did you mean `%s`?", contained);
+    }
     if (nearest[0] != '\0') return trb__item_fail(items, item, "unknown; nearest known key is `%s`", nearest);
     if (list_keys(word, item->key, prefix, &t) || list_keys(word, "", "", &t))
         return trb__item_fail(items, item, "unknown; did you mean %s?", choices);

@@ -292,8 +292,10 @@ static trb_status refuse_word(const trb__option *o, const trb__items *items, con
 {
     char known[TRB__RANGE];
     trb__option_range(o, sizeof known, known);
-    return trb__item_fail(items, item, "expected %s%s, got `%s`", strchr(known, '|') != NULL ? "one of " : "", known,
-                          item->value[0]);
+    const char *meant = strchr(known, '|') != NULL ? trb__word_meant(known, item->value[0]) : NULL;
+    return trb__item_fail(items, item, "expected %s%s, got `%s`%s%s%s", strchr(known, '|') != NULL ? "one of " : "",
+                          known, item->value[0], meant != NULL ? "; did you mean `" : "", meant != NULL ? meant : "",
+                          meant != NULL ? "`?" : "");
 }
 
 static void describe_choice(const trb__option *o, size_t n, char *text)

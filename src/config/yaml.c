@@ -170,15 +170,42 @@ static trb_status refuse_bytes(reader *r)
     return refuse(r, line, what);
 }
 
+/* The beginning of a line of the text; lines are counted from 1. */
+static const char *line_at(const char *text, size_t line)
+{
+    for (; line > 1 && *text != '\0'; line--) text += strcspn(text, "\n"), text += *text == '\n';
+    return text;
+}
+
+/* Refuse what libyaml cannot read. Two mistakes are common, and libyaml's words for them do not help. */
+static trb_status refuse_form(reader *r)
+{
+    const size_t line = r->parser.problem_mark.line + 1;
+    char what[200];
+    (void)snprintf(what, sizeof what, "not valid YAML: %s", r->parser.problem);
+    for (size_t back = 0; back < 2 && back < line; back++) { /* it notices some tabs only in the line after them */
+        const char *at = line_at(r->text, line - back), *blank = at + strspn(at, " ");
+        if (*blank != '\t' || r->source != TRB__FILE) continue;
+        r->key[0] = '\0';
+        return refuse(r, line - back, "not valid YAML: a TAB in the indentation; use spaces");
+    }
+    const char *at = line_at(r->text, line);
+    const size_t n = strcspn(at, "\n"), brace = strcspn(at, "{[");
+    for (const char *name = at + brace; name + 1 < at + n; name++)
+        if (name[0] == '$' && name[1] == '{' && name[-1] != '"' && name[-1] != '\'')
+            return refuse(r, line,
+                          "not valid YAML: within { } or [ ] a value with ${NAME} must stand between quotes, as in "
+                          "\"${NAME}/x\"");
+    return refuse(r, line, what);
+}
+
 /* Take the next event and refuse what is no plain YAML. On success the caller deletes the event. */
 static trb_status next(reader *r, yaml_event_t *event)
 {
     if (yaml_parser_parse(&r->parser, event) == 0) {
         if (r->parser.error == YAML_MEMORY_ERROR) return trb_fail(TRB_ENOMEM, "no memory to read %s", r->items->name);
         if (r->parser.error == YAML_READER_ERROR) return refuse_bytes(r);
-        char what[200];
-        (void)snprintf(what, sizeof what, "not valid YAML: %s", r->parser.problem);
-        return refuse(r, r->parser.problem_mark.line + 1, what);
+        return refuse_form(r);
     }
     const char *what = NULL;
     switch (event->type) {

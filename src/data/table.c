@@ -27,12 +27,13 @@ typedef struct {
 
 static trb_status put_missing(reading *r, const trb__cursor *c, size_t to)
 {
-    if (r->f->missing == TRB_MISSING_REFUSE) return trb__refuse_missing(c, &r->plan, TRB_MISSING_REFUSE);
+    const trb__input_range place = r->plan.place[c->column];
+    const bool word = place.count > 0 && r->schema->input[place.first].category != NULL;
+    if (r->f->missing == TRB_MISSING_REFUSE) return trb__refuse_missing(c, &r->plan, word, TRB_MISSING_REFUSE);
     if (r->f->missing == TRB_MISSING_DROP) {
         r->left_out[to] = true;
         return TRB_OK;
     }
-    const trb__input_range place = r->plan.place[c->column];
     for (size_t i = place.first; i < place.first + place.count; i++) {
         const trb_schema_input *in = &r->schema->input[i];
         if (isnan(in->fill))
@@ -127,7 +128,7 @@ static trb_status put_label(reading *r, trb__cursor *c, size_t to)
         return TRB_OK;
     }
     if (trb__field_missing(&c->field, true)) {
-        if (r->left_out == NULL) return trb__refuse_missing(c, &r->plan, TRB_MISSING_DROP);
+        if (r->left_out == NULL) return trb__refuse_missing(c, &r->plan, false, TRB_MISSING_DROP);
         r->left_out[to] = true;
         return TRB_OK;
     }
@@ -141,7 +142,7 @@ static trb_status put_target(reading *r, trb__cursor *c, size_t to)
     double value = 0.0;
     if (!trb__field_number(c, &value)) {
         if (!trb__field_missing(&c->field, false)) return trb__refuse_number(c, &r->plan, true);
-        if (r->left_out == NULL) return trb__refuse_missing(c, &r->plan, TRB_MISSING_DROP);
+        if (r->left_out == NULL) return trb__refuse_missing(c, &r->plan, false, TRB_MISSING_DROP);
         r->left_out[to] = true;
         return TRB_OK;
     }

@@ -172,7 +172,8 @@ void trb__twin_clear(trb__twin *t);
 /* The messages about one field that both the survey and the reader have. */
 trb_status trb__refuse_number(const trb__cursor *c, const trb__match *p, bool finite);
 trb_status trb__refuse_label(const trb__cursor *c, const trb__match *p);
-trb_status trb__refuse_missing(const trb__cursor *c, const trb__match *p, trb_missing how);
+/* \param[in] word  the field is one of a column of words   \param[in] how  REFUSE if all ways are open; else DROP */
+trb_status trb__refuse_missing(const trb__cursor *c, const trb__match *p, bool word, trb_missing how);
 trb_status trb__refuse_width(const trb__cursor *c, const trb__match *p);
 /* Refuse a word that the file's separator seems to have missed, or that seems to be a number. */
 trb_status trb__refuse_word(const trb__cursor *c, const trb__match *p);

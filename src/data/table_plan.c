@@ -221,14 +221,18 @@ trb_status trb__refuse_word(const trb__cursor *c, const trb__match *p)
                     trb__field_separator(c) != '\0' ? own : "", trb__field_separator(c) != '\0' ? "\"`" : "");
 }
 
-trb_status trb__refuse_missing(const trb__cursor *c, const trb__match *p, trb_missing how)
+trb_status trb__refuse_missing(const trb__cursor *c, const trb__match *p, bool word, trb_missing how)
 {
     char got[48], column[80];
     return trb_fail(TRB_EINPUT, "%s:%zu: column %s: expected a %s, got %s; `data.missing: drop` leaves such rows out%s",
                     c->of->path, c->line, trb__column_shown(&p->names, c->column, column),
-                    p->labelled && c->column == p->target ? "label or target" : "number",
+                    p->labelled && c->column == p->target ? "label or target"
+                    : word                                ? "word, as `data.categories` says"
+                                                          : "number",
                     trb__field_shown(&c->field, got),
-                    how == TRB_MISSING_REFUSE ? ", `mean` takes the column's mean" : "");
+                    how != TRB_MISSING_REFUSE ? ""
+                    : word                    ? ", `mean` takes the share of each word in the column"
+                                              : ", `mean` takes the column's mean");
 }
 
 trb_status trb__refuse_width(const trb__cursor *c, const trb__match *p)

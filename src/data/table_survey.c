@@ -171,7 +171,7 @@ done:
 static trb_status take_missing(survey *v, input *in, const trb__cursor *c, const trb__match *p, bool *missing)
 {
     if (v->f->missing == TRB_MISSING_REFUSE || (in == &v->target && v->f->missing == TRB_MISSING_MEAN))
-        return trb__refuse_missing(c, p, in == &v->target ? TRB_MISSING_DROP : TRB_MISSING_REFUSE);
+        return trb__refuse_missing(c, p, in->holds_words, in == &v->target ? TRB_MISSING_DROP : TRB_MISSING_REFUSE);
     in->value = NAN;
     in->missing++;
     *missing = true;

@@ -49,14 +49,54 @@ static const char *take_word(const char *text, char word[TRB__ITEM_BYTES])
     return text + n + (text[n] == ' ');
 }
 
+/* Layers of other programs. The word of this one, or why there is none. */
+static const struct {
+    const char *other, *word, *why;
+} elsewhere[] = {
+    {"linear", "dense", NULL},
+    {"fc", "dense", NULL},
+    {"fully_connected", "dense", NULL},
+    {"affine", "dense", NULL},
+    {"conv2d", "conv", NULL},
+    {"convolution", "conv", NULL},
+    {"batchnorm", "norm", NULL},
+    {"batchnorm2d", "norm", NULL},
+    {"bn", "norm", NULL},
+    {"batch_norm", "norm", NULL},
+    {"maxpool2d", "maxpool", NULL},
+    {"avgpool2d", "avgpool", NULL},
+    {"gap", "globalpool", NULL},
+    {"softmax", NULL, "the last layer gives logits, and no softmax is needed; leave it out"},
+    {"logsoftmax", NULL, "the last layer gives logits, and no softmax is needed; leave it out"},
+    {"log_softmax", NULL, "the last layer gives logits, and no softmax is needed; leave it out"},
+    {"flatten", NULL, "dense takes images as they are; leave it out"},
+    {"identity", NULL, "leave it out"},
+};
+
 static trb_status unknown(const trb__list_item *item, const char *word)
 {
-    const char *words[WORDS_MAX] = {"split", "name", "rank1", "lenet5", "cifar-resnet20", "wrn28-10"};
+    const char *words[WORDS_MAX] = {"split", "name", "rank1", "lenet5", "cifar-resnet20", "wrn28-10"}, *why = NULL;
+    char known[512], small[TRB__ITEM_BYTES];
     size_t n = 6;
     for (size_t i = 0; i < trb__n_layer_kinds && n < WORDS_MAX; i++) words[n++] = trb__layer_kinds[i].name;
-    const char *meant = strncmp(word, "resnet", 6) == 0 ? "cifar-resnet20" : trb_nearest(word, n, words);
-    return trb_fail(TRB_ECONFIG, "layers: item %zu, \"%s\": there is no layer \"%s\"; did you mean \"%s\"?",
-                    item->number, item->text, word, meant);
+    (void)snprintf(small, sizeof small, "%s", word);
+    for (char *at = small; *at != '\0'; at++) *at = (char)tolower((unsigned char)*at);
+    const char *meant = strncmp(small, "resnet", 6) == 0 ? "cifar-resnet20" : trb_text_meant(small, n, words);
+    for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++) {
+        if (strcmp(elsewhere[i].other, small) != 0) continue;
+        meant = elsewhere[i].word;
+        why = elsewhere[i].why;
+    }
+    if (why != NULL)
+        return trb_fail(TRB_ECONFIG, "layers: item %zu, \"%s\": there is no layer \"%s\": %s", item->number, item->text,
+                        word, why);
+    if (meant != NULL)
+        return trb_fail(TRB_ECONFIG, "layers: item %zu, \"%s\": there is no layer \"%s\"; did you mean \"%s\"?",
+                        item->number, item->text, word, meant);
+    trb_text t = trb_text_in(known, sizeof known);
+    for (size_t i = 0; i < n; i++) trb_text_add(&t, "%s%s", i > 0 ? ", " : "", words[i]);
+    return trb_fail(TRB_ECONFIG, "layers: item %zu, \"%s\": there is no layer \"%s\"; expected one of %s, ...",
+                    item->number, item->text, word, known);
 }
 
 static trb_status stands_alone(const trb__list_item *item, const char *word, const char *rest)

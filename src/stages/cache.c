@@ -209,8 +209,10 @@ static trb_status check_shards(trb_comm *world, const trb_cache_spec *spec, cons
         mine[i].good = good;
     }
     if (st == TRB_EINTEGRITY)
-        (void)trb_fail_of(st, "shards that the configuration does not ask for are kept; use another run.dir, or remove "
-                              "the cache: ");
+        (void)trb_fail_of(st,
+                          "shards that the configuration does not ask for are kept; set its keys back (`cache.dtype`, "
+                          "`cache.block` and `cache.shard_rows` say how shards are stored), use another run.dir, or "
+                          "remove the cache: ");
     TRB_GO(trb_agree(world, st));
     progress.done = count;
     trb_progress_end(&progress, "");
@@ -423,12 +425,13 @@ trb_status trb__common_outputs(const trb_config *c, const trb_data *data, size_t
     return TRB_OK;
 }
 
-trb_status trb__cache_of_kind(const char *dir, trb_shard_kind holds)
+trb_status trb__cache_goes_on(const char *dir, const trb_cache_spec *spec, const trb_data *data)
 {
     trb_cache *cache = NULL;
     trb_status st = trb_cache_open(dir, &cache);
     if (st == TRB_OK) {
-        st = trb_cache_expect_holds(cache, holds);
+        st = trb_cache_expect_data(cache, data);
+        if (st == TRB_OK) st = trb_cache_expect_form(cache, spec);
         trb_cache_close(cache);
         return st;
     }
@@ -515,7 +518,7 @@ trb_status trb_stage_cache(trb_comm *world, const trb_config *c)
     TRB_GO(trb__member_digests(world, c, &s.data, true, digest));
     spec.member_digest = digest;
     if (trb_comm_rank(world) == 0 && !trb_folder_forbidden(dir.text)) st = trb__run_lock(c, "cache", &lock);
-    if (trb_comm_rank(world) == 0 && st == TRB_OK) st = trb__cache_of_kind(dir.text, spec.holds);
+    if (trb_comm_rank(world) == 0 && st == TRB_OK) st = trb__cache_goes_on(dir.text, &spec, &s.data);
     if (trb_comm_rank(world) == 0 && st == TRB_OK) st = trb_mkdirs(dir.text);
     TRB_GO(trb__run_lock_share(world, c, st, &lock));
     TRB_GO(sweep_once_a_node(world, c, dir.text));

@@ -40,8 +40,8 @@ static trb_status check_networks(const trb_config *c, const trb__dataset *s)
 }
 
 /* Check the data sets that will be evaluated. Collective over world; the status is agreed.
- * \param[in] replaces  a report that exists would be replaced */
-static trb_status check_sets(trb_comm *world, const trb_config *c, const trb__dataset *s, bool replaces)
+ * \param[out] evaluated_on  the digest of the set that is reported on */
+static trb_status check_sets(trb_comm *world, const trb_config *c, const trb__dataset *s, uint64_t *evaluated_on)
 {
     trb__dataset test = {0};
     const bool tests = strcmp(c->eval.split, "test") == 0;
@@ -50,9 +50,7 @@ static trb_status check_sets(trb_comm *world, const trb_config *c, const trb__da
     if (st == TRB_OK && tests) st = trb_agree(world, trb__common_outputs(c, &s->data, &K));
     if (st == TRB_OK && tests) st = trb_agree(world, trb__labels_check_reported("data.test", &s->data, &test.data, K));
     if (st == TRB_OK) st = trb_agree(world, trb__corruptions_check(c, tests ? &test.data : &s->data));
-    if (st == TRB_OK && replaces && trb_comm_rank(world) == 0)
-        st = trb__report_expect(c, tests ? test.data.digest : s->data.digest);
-    st = trb_agree(world, st);
+    *evaluated_on = tests ? test.data.digest : s->data.digest;
     trb__dataset_clear(&test);
     for (size_t i = 0; st == TRB_OK && i < c->eval.n_ood; i++) {
         trb__dataset alien = {0};
@@ -62,15 +60,17 @@ static trb_status check_sets(trb_comm *world, const trb_config *c, const trb__da
     return st;
 }
 
-static trb_status check(trb_comm *world, const trb_config *c, const trb__dataset *s, bool replaces)
+static trb_status check(trb_comm *world, const trb_config *c, const trb__dataset *s, uint64_t *evaluated_on)
 {
     TRB_TRY(trb_agree(world, check_networks(c, s)));
-    return check_sets(world, c, s, replaces);
+    return check_sets(world, c, s, evaluated_on);
 }
 
 trb_status trb__check(trb_comm *world, const trb_config *c, const trb__dataset *s)
 {
-    return check(world, c, s, false);
+    uint64_t evaluated_on = 0;
+    TRB_TRY(trb_agree(world, trb__reported_check(c)));
+    return check(world, c, s, &evaluated_on);
 }
 
 /* Refuse a `cache.memory` that cannot hold the windows of a student's reader. Whether a rank keeps its part of the
@@ -127,7 +127,8 @@ static trb_status check_files(const trb_config *c, const trb__dataset *s)
     TRB_TRY(count_missing(c, &missing));
     if (missing > 0) TRB_TRY(trb__resume_check(c, missing));
     TRB_TRY(trb__common_outputs(c, &s->data, &K));
-    TRB_TRY(trb__cache_of_kind(trb__run_path(c, "cache").text, c->cache.holds));
+    const trb_cache_spec spec = trb__run_cache_spec(c, &s->data);
+    TRB_TRY(trb__cache_goes_on(trb__run_path(c, "cache").text, &spec, &s->data));
     return trb__space_check(c, s, K);
 }
 
@@ -137,16 +138,21 @@ trb_status trb__memory_check(const trb_config *c, const trb__dataset *s, size_t 
     return TRB_OK;
 }
 
+/* What exists is compared in the order in which it was made: a report on other samples often follows from members of
+ * another data set, which is then what the user has to know. */
 trb_status trb_stage_check(trb_comm *world, const trb_config *c)
 {
     trb__dataset s = {0};
+    uint64_t evaluated_on = 0;
     trb__outlook_whole();
+    TRB_TRY(trb_agree(world, trb__reported_check(c)));
     TRB_TRY(trb__dataset_load(world, c, TRB_LABELS_NEEDED, &s));
     trb_status st = trb_agree(world, check_ranks(c, trb_comm_size(world)));
-    if (st == TRB_OK) st = check(world, c, &s, true);
+    if (st == TRB_OK) st = check(world, c, &s, &evaluated_on);
     if (st == TRB_OK) st = trb_agree(world, trb__memory_check(c, &s, (size_t)trb_comm_size(world)));
-    if (st == TRB_OK) st = trb_agree(world, trb_comm_rank(world) == 0 ? check_files(c, &s) : TRB_OK);
     if (st == TRB_OK) st = trb__others_check(world, c, &s.data);
+    if (st == TRB_OK) st = trb_agree(world, trb_comm_rank(world) == 0 ? check_files(c, &s) : TRB_OK);
+    if (st == TRB_OK) st = trb_agree(world, trb_comm_rank(world) == 0 ? trb__report_expect(c, evaluated_on) : TRB_OK);
     trb__dataset_clear(&s);
     return st;
 }

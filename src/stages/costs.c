@@ -26,13 +26,24 @@ static void own_figures(const trb__fit *f, const trb__heads *h, double *figure)
     for (int k = 0; k < TRB_MEM_KINDS; k++) figure[HELD + k] = (double)trb_mem_bytes((trb_mem)k);
 }
 
+const char *trb__amount(double bytes, char text[32])
+{
+    if (bytes < 0.5)
+        (void)snprintf(text, 32, "nothing");
+    else
+        (void)snprintf(text, 32, bytes < 1e5 ? "%.1f kB" : "%.1f MB", bytes * (bytes < 1e5 ? 1e-3 : 1e-6));
+    return text;
+}
+
 static void show_memory(const char *label, const double *figure)
 {
-    char kinds[256];
+    char kinds[256] = "", amount[32];
     trb_text t = trb_text_in(kinds, sizeof kinds);
     for (int k = TRB_MEM_OTHER + 1; k < TRB_MEM_KINDS; k++)
-        trb_text_add(&t, ", %s %.1f", trb_mem_name((trb_mem)k), figure[HELD + k] * 1e-6);
-    trb_info("%s: a rank held up to %.1f MB; at the end%s", label, figure[PEAK] * 1e-6, kinds + 1);
+        if (figure[HELD + k] > 0.0)
+            trb_text_add(&t, ", %s %s", trb_mem_name((trb_mem)k), trb__amount(figure[HELD + k], amount));
+    trb_info("%s: a rank held up to %s; at the end%s", label, trb__amount(figure[PEAK], amount),
+             t.n > 0 ? kinds + 1 : " nothing");
 }
 
 /* One line, if ranks have waited for most of the time. More ranks than cores wait for each other's turns, and in Open
@@ -69,9 +80,9 @@ static void show_exchange(const trb__fit *f, size_t P, const double *all)
         if (work.stale[i] > 0)
             trb_text_add(&t, "%s %zu%s: %llu", t.n == 0 ? "; staleness, in shares" : ",", i,
                          i + 1 == TRB_STALENESS_BINS ? " or more" : "", (unsigned long long)work.stale[i]);
-    char sent[32]; /* not 0.0 MB */
-    (void)snprintf(sent, sizeof sent, bytes < 1e5 ? "%.1f kB" : "%.1f MB", bytes * (bytes < 1e5 ? 1e-3 : 1e-6));
-    trb_info("%s: %zu ranks sent %s to each other and waited %.1f to %.1f s%s", f->label, P, sent, least, most, stale);
+    char sent[32];
+    trb_info("%s: %zu ranks sent %s to each other and waited %.1f to %.1f s%s", f->label, P, trb__amount(bytes, sent),
+             least, most, stale);
 }
 
 /* Where the time of a step goes, on this rank. A network that is cut has its body here. */
@@ -95,11 +106,12 @@ trb_status trb__costs_report(const trb__fit *f, const trb__heads *h, const trb_w
     trb_comm *group = f->grid->world;
     const size_t P = (size_t)trb_comm_size(group);
     double *all = NULL, mine[FIGURES];
+    char sent[32];
     show_layers(f, work, took_s, steps);
     if (P == 1) return TRB_OK;
     TRB_TRY(trb_agree(group, trb_alloc(TRB_MEM_OTHER, FIGURES * P, sizeof *all, &all)));
     own_figures(f, h, mine);
-    trb_detail("%s: waited %.2f of %.2f s, sent %.3f MB", f->label, mine[WAITED], took_s, mine[BYTES] * 1e-6);
+    trb_detail("%s: waited %.2f of %.2f s, sent %s", f->label, mine[WAITED], took_s, trb__amount(mine[BYTES], sent));
     const trb_status st = trb_comm_allgather(group, mine, FIGURES, all);
     if (st == TRB_OK) {
         const double *largest = all;

@@ -12,4 +12,7 @@
 trb_status trb__costs_report(const trb__fit *f, const trb__heads *h, const trb_work *work, double took_s,
                              uint64_t steps);
 
+/** Bytes for a line: "3.1 MB", "4.0 kB", "nothing". Local. \return text */
+const char *trb__amount(double bytes, char text[32]);
+
 #endif

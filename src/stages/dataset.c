@@ -311,6 +311,9 @@ trb_status trb__run_cache_open(trb_comm *world, const trb_config *c, const trb_d
     uint64_t *digest = NULL;
     trb_status st = trb_alloc(TRB_MEM_OTHER, c->members.count, sizeof *digest, &digest);
     if (st == TRB_OK) st = trb_cache_open(trb__run_path(c, "cache").text, &found);
+    if (st == TRB_EINTEGRITY)
+        (void)trb_fail_of(st, "the cache's manifest cannot be used; remove it, and `tribikos cache` or `tribikos run` "
+                              "writes it again (for members from elsewhere, write the cache anew): ");
     if (st == TRB_OK) st = trb_cache_expect_data(found, data);
     if (st == TRB_OK && trb_cache_spec_of(found)->M != c->members.count)
         st = trb_fail(TRB_EINTEGRITY,

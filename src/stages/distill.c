@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "checkpoint.h"
+#include "costs.h"
 #include "labels.h"
 #include "outlook.h"
 #include "reading.h"
@@ -487,6 +488,7 @@ static trb_status report_reading(const student *d)
     trb_comm *world = d->grid.world;
     const size_t P = (size_t)trb_comm_size(world);
     double *all = NULL, most = 0.0, total = 0.0;
+    char all_of_it[32], of_one[32];
     TRB_TRY(trb_agree(world, trb_alloc(TRB_MEM_OTHER, P, sizeof *all, &all)));
     const double mine = (d->reading.reader == NULL ? 0.0 : (double)trb_reader_read(d->reading.reader)) +
                         (d->inputs.reader == NULL ? 0.0 : (double)trb_reader_read(d->inputs.reader));
@@ -496,9 +498,9 @@ static trb_status report_reading(const student *d)
         most = all[r] > most ? all[r] : most;
     }
     trb_free(all);
-    if (st == TRB_OK && (total >= 5e4 || trb_log_verbose())) /* less would be 0.0 MB */
-        trb_info("student %s: %.1f MB of the cache were read, by a rank up to %.1f MB", d->o->name, total * 1e-6,
-                 most * 1e-6);
+    if (st == TRB_OK && (total >= 5e4 || (total > 0.0 && trb_log_verbose())))
+        trb_info("student %s: %s of the cache were read, by a rank up to %s", d->o->name, trb__amount(total, all_of_it),
+                 trb__amount(most, of_one));
     return st;
 }
 

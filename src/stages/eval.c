@@ -7,6 +7,7 @@
 #include "eval.h"
 #include "labels.h"
 #include "report.h"
+#include "tribikos/hash.h"
 #include "tribikos/memory.h"
 #include "tribikos/number.h"
 #include "tribikos/text.h"
@@ -67,6 +68,7 @@ static trb_status choose_rows(trb_comm *world, evaluation *e)
 static trb_status load_sets(trb_comm *world, evaluation *e)
 {
     const trb_config *c = e->c;
+    TRB_TRY(trb_agree(world, trb__reported_check(c)));
     TRB_TRY(trb__dataset_load(world, c, TRB_LABELS_IF_THERE, &e->train));
     e->task = c->data.task == TRB_TASK_REGRESSION ? &trb__task_regression : &trb__task_classes;
     if (strcmp(c->eval.split, "test") == 0) TRB_TRY(trb__dataset_load_test(world, c, &e->train, &e->test));
@@ -79,19 +81,6 @@ static trb_status load_sets(trb_comm *world, evaluation *e)
 }
 
 /* ---- the models */
-
-/* Say which members have no weights, if others have. */
-static void warn_of_missing(const trb_config *c, const uint64_t *digest)
-{
-    char room[256];
-    trb_text names = trb_text_in(room, sizeof room);
-    size_t missing = 0;
-    for (size_t m = 0; m < c->members.count; m++)
-        if (digest[m] == 0) trb_text_add(&names, "%sm%03zu", missing++ > 0 ? ", " : "", m);
-    if (missing == c->members.count) return;
-    trb_warn("%s lacks weights of %zu of %zu members (%s); `tribikos train` trains those that are missing",
-             trb__run_path(c, "members").text, missing, (size_t)c->members.count, room);
-}
 
 /* Find the members' logits of all sets in caches. Collective over world; the status is agreed. */
 static trb_status find_members(trb_comm *world, evaluation *e, uint64_t *digest)
@@ -115,19 +104,19 @@ static trb_status load_models(trb_comm *world, evaluation *e)
 {
     const trb_config *c = e->c;
     trb__models *models = &e->models;
-    uint64_t *digest = NULL;
     char *followed = NULL;
     bool weights = true;
     models->M = c->members.count;
     models->batch = c->eval.batch;
     models->memory = c->cache.memory;
-    trb_status st = trb_agree(world, trb_alloc(TRB_MEM_OTHER, models->M, sizeof *digest, &digest));
+    trb_status st = trb_alloc(TRB_MEM_OTHER, models->M, sizeof *models->member_digest, &models->member_digest);
+    st = trb_agree(world, st);
+    uint64_t *digest = models->member_digest;
     if (st == TRB_OK) st = trb__member_digests(world, c, &e->train.data, false, digest);
     if (st != TRB_OK) goto done;
     for (size_t m = 0; m < models->M; m++) weights = weights && digest[m] != 0;
     e->set.members = e->held.members = weights;
     for (size_t i = 0; i < c->eval.n_ood; i++) e->ood[i].members = weights;
-    if (!weights) warn_of_missing(c, digest);
     if (!weights) TRB_GO(find_members(world, e, digest));
     if (!e->set.members) models->M = 0;
     st = trb_identity_followed(c->members.count, digest, &followed);
@@ -137,10 +126,10 @@ static trb_status load_models(trb_comm *world, evaluation *e)
         st = trb__labels_check_reported(e->set.data == &e->test.data ? "data.test" : "data.train", &e->train.data,
                                         e->set.data, models->K);
     TRB_GO(trb_agree(world, st));
-    st = trb_comm_same(world, models->students_digest, "the students' weights");
+    st = trb_comm_same(world, trb_hash_bytes(models->student_digest, models->S * sizeof *models->student_digest),
+                       "the students' weights");
 done:
     trb_free(followed);
-    trb_free(digest);
     return st;
 }
 
@@ -430,7 +419,16 @@ static trb_status publish_figures(const evaluation *e, const char *path, const t
                                    .format = c->eval.ood[i].format,
                                    .unlabelled = true,
                                    .trained_on = train};
-    const trb_status st = trb__report_publish(path, c, n, set, e->train.schema_text, report);
+    const char **name = NULL;
+    trb_status st = trb_alloc(TRB_MEM_OTHER, e->models.S, sizeof *name, &name);
+    for (size_t s = 0; st == TRB_OK && s < e->models.S; s++) name[s] = c->student[s].name;
+    const trb__weights_of weights = {.M = e->models.M,
+                                     .S = e->models.S,
+                                     .member = e->models.member_digest,
+                                     .student = e->models.student_digest,
+                                     .name = name};
+    if (st == TRB_OK) st = trb__report_publish(path, c, n, set, e->train.schema_text, &weights, report);
+    trb_free(name);
     trb_free(set);
     return st;
 }
@@ -486,12 +484,24 @@ static void release(evaluation *e)
     trb__dataset_clear(&e->train);
 }
 
+/* Say whose weights have changed since the report was made that this one replaces. */
+static trb_status say_older(const evaluation *e, const char *folder)
+{
+    char path[TRB_PATH_BYTES + 16], *older = NULL;
+    (void)snprintf(path, sizeof path, "%s/report.json", folder);
+    TRB_TRY(trb__report_older_at(e->c->run.dir, path, &older));
+    if (older != NULL) trb_info("eval: the report in %s was of other weights of %s; it is made anew", folder, older);
+    trb_free(older);
+    return TRB_OK;
+}
+
 /* Rank 0: lock the folder of the report, whose path begins with that of the run. */
 static trb_status lock_report(const evaluation *e, trb_lock **lock)
 {
     const trb__path folder = trb__report_folder(e->c);
     TRB_TRY(trb__run_lock(e->c, folder.text + strlen(e->c->run.dir) + 1, lock));
-    return trb__report_expect(e->c, e->set.data->digest);
+    TRB_TRY(trb__report_expect(e->c, e->set.data->digest));
+    return say_older(e, folder.text);
 }
 
 trb_status trb_stage_eval(trb_comm *world, const trb_config *c, trb_report *report)

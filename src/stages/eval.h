@@ -31,7 +31,8 @@ typedef struct {
     size_t M, S, K, batch;
     trb__loaded *member;      /* [M]; NULL if the members' logits come from caches */
     trb__loaded *student;     /* [S] */
-    uint64_t students_digest; /* of the digests of all students' weights */
+    uint64_t *member_digest;  /* [M] of the members' weights, also if their logits come from caches */
+    uint64_t *student_digest; /* [S] */
     size_t n_caches, memory;  /* memory: cache.memory */
     trb_cache **cache;        /* [n_caches] */
     trb__reading reading;     /* of the set that is walked over, if its members' logits come from a cache */
@@ -132,6 +133,9 @@ size_t trb__set_rows(const trb__set *set, size_t i); /* how many rows this rank'
 /** Read the data set eval.ood[i] and normalise it as the training set. Collective over world.
  * \param[out] out  released with trb__dataset_clear() */
 trb_status trb__ood_load(trb_comm *world, const trb_config *c, size_t i, const trb_data *trained_on, trb__dataset *out);
+/** Refuse a configuration that has no samples to report on. Only an evaluation needs them, so that a job that trains
+ * members or writes a cache is not asked for a test set. */
+trb_status trb__reported_check(const trb_config *c);
 /** Refuse samples to which eval.corruptions cannot be applied. */
 trb_status trb__corruptions_check(const trb_config *c, const trb_data *data);
 

@@ -7,6 +7,7 @@
 #include "tribikos/members.h"
 #include "tribikos/memory.h"
 #include "tribikos/number.h"
+#include "tribikos/text.h"
 
 /* Check that a loaded network fits the data set and the other models, and create its workspace. */
 static trb_status prepare(const char *path, size_t rows, size_t K, const trb_data *data, trb__loaded *m)
@@ -44,15 +45,16 @@ static trb_status load_members(const trb_config *c, const trb_data *trained_on, 
 }
 
 static trb_status load_student(const trb_config *c, const trb_data *trained_on, size_t s, const char *followed,
-                               trb__models *models, uint64_t *digest, trb__others *others)
+                               trb__models *models, trb__others *others)
 {
     const trb__path path = trb__run_path(c, "student/%s/weights.h5", c->student[s].name);
     trb__loaded *student = &models->student[s];
     char *config = NULL, *difference = NULL;
     bool found = false;
     TRB_TRY(trb_identity_student(c, s, trained_on, NULL, &config));
-    const trb_status st = trb_identity_read(path.text, config, followed, &found, &difference, digest,
-                                            &student->temperature, &student->net, &student->params);
+    const trb_status st =
+        trb_identity_read(path.text, config, followed, &found, &difference, &models->student_digest[s],
+                          &student->temperature, &student->net, &student->params);
     trb_free(config);
     TRB_TRY(st);
     if (difference != NULL) return trb__others_add(others, c->student[s].name, difference);
@@ -77,11 +79,8 @@ trb_status trb__models_load(const trb_config *c, const trb_data *trained_on, con
     if (digest != NULL) TRB_TRY(load_members(c, trained_on, digest, models));
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, c->n_students, sizeof *models->student, &models->student));
     models->S = c->n_students;
-    for (size_t s = 0; s < models->S; s++) {
-        uint64_t of[2] = {models->students_digest, 0};
-        TRB_GO(load_student(c, trained_on, s, followed, models, &of[1], &others));
-        models->students_digest = trb_hash_bytes(of, sizeof of);
-    }
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, models->S, sizeof *models->student_digest, &models->student_digest));
+    for (size_t s = 0; s < models->S; s++) TRB_GO(load_student(c, trained_on, s, followed, models, &others));
     st = trb__others_refuse_students(&others, trb__run_path(c, "student").text, c->n_students);
 done:
     trb__others_clear(&others);
@@ -155,27 +154,59 @@ static trb_status find_other(trb_comm *world, const trb_config *c, const trb__se
     return trb_comm_same(world, cache == NULL ? 0 : trb_cache_digest(cache), "the members' logits of a set");
 }
 
-/* Say where a set's logits of members come from. \param[in] own  it is a part of the training set */
-static void say_source(const trb_config *c, const trb__set *set, bool own, bool some)
+/* Which members have no weights; empty if none has any. Looked at before caches fill in digests. */
+typedef struct {
+    size_t n;
+    char names[256];
+} lacking;
+
+static void find_lacking(const trb_config *c, const uint64_t *digest, lacking *l)
 {
-    const char *members = some ? "some" : "all";
-    if (set->members)
-        trb_info("evaluate: the members' logits of %s are those of %s", set->name, trb_cache_dir(set->cache));
-    else if (own)
-        trb_warn("%s lacks weights of %s members, and %s has no logits of them: only students are evaluated on %s",
-                 trb__run_path(c, "members").text, members, trb__run_path(c, "cache").text, set->name);
+    trb_text t = trb_text_in(l->names, sizeof l->names);
+    l->n = 0;
+    for (size_t m = 0; m < c->members.count; m++)
+        if (digest[m] == 0) trb_text_add(&t, "%sm%03zu", l->n++ > 0 ? ", " : "", m);
+    if (l->n == c->members.count) l->n = 0;
+}
+
+/* "RUN/members lacks weights of 1 of 4 members (m003)", or of all. */
+static void add_lacking(const trb_config *c, const lacking *l, trb_text *t)
+{
+    trb_text_add(t, "%s lacks weights of ", trb__run_path(c, "members").text);
+    if (l->n > 0)
+        trb_text_add(t, "%zu of %zu members (%s)", l->n, (size_t)c->members.count, l->names);
     else
-        trb_warn("%s lacks weights of %s members, and %s has no logits of them for %s: only students are evaluated on "
-                 "it; write_cache() of tools/python can write these logits",
-                 trb__run_path(c, "members").text, members, trb__run_path(c, "cache/eval").text, set->name);
+        trb_text_add(t, "all members");
+}
+
+/* Say where a set's logits of members come from. \param[in] own  it is a part of the training set */
+static void say_source(const trb_config *c, const trb__set *set, bool own, const lacking *l)
+{
+    char text[2048];
+    trb_text t = trb_text_in(text, sizeof text);
+    if (set->members) {
+        trb_info("evaluate: the members' logits of %s are those of %s", set->name, trb_cache_dir(set->cache));
+        return;
+    }
+    add_lacking(c, l, &t);
+    trb_text_add(&t, l->n > 0 ? "; `tribikos train` trains those that are missing;" : ", and");
+    if (own)
+        trb_text_add(&t, " %s has no logits of them: only students are evaluated on %s", trb__run_path(c, "cache").text,
+                     set->name);
+    else
+        trb_text_add(&t, " %s has no logits of them for %s: only students are evaluated on it%s",
+                     trb__run_path(c, "cache/eval").text, set->name,
+                     l->n > 0 ? "" : "; write_cache() of tools/python can write these logits");
+    trb_warn("%s", text);
 }
 
 trb_status trb__models_find(trb_comm *world, const trb_config *c, const trb_data *trained_on, size_t n,
                             trb__set *const *set, uint64_t *digest, trb__models *models)
 {
     const trb_cache *of_train = NULL;
-    bool some = false; /* members have weights; looked at here, because caches fill in digests */
-    for (size_t m = 0; m < c->members.count; m++) some = some || digest[m] != 0;
+    lacking lacks;
+    bool warned = false;
+    find_lacking(c, digest, &lacks);
     TRB_TRY(trb_agree(world, trb_alloc(TRB_MEM_OTHER, n, sizeof(trb_cache *), &models->cache)));
     for (size_t i = 0; i < n; i++) {
         const trb_cache *other = NULL;
@@ -186,9 +217,13 @@ trb_status trb__models_find(trb_comm *world, const trb_config *c, const trb_data
             TRB_TRY(find_other(world, c, set[i], digest, models, &other));
         set[i]->cache = own ? of_train : other;
         set[i]->members = set[i]->cache != NULL;
-        say_source(c, set[i], own, some);
+        say_source(c, set[i], own, &lacks);
+        warned = warned || !set[i]->members;
         if (i == 0 && !set[i]->members) break; /* figures of other sets compare them with this one */
     }
+    if (lacks.n > 0 && !warned)
+        trb_warn("%s lacks weights of %zu of %zu members (%s); `tribikos train` trains those that are missing",
+                 trb__run_path(c, "members").text, lacks.n, (size_t)c->members.count, lacks.names);
     return TRB_OK;
 }
 
@@ -207,6 +242,8 @@ void trb__models_clear(trb__models *models)
     (void)trb__reading_close(&models->reading);
     for (size_t i = 0; i < models->n_caches; i++) trb_cache_close(models->cache[i]);
     trb_free(models->cache);
+    trb_free(models->member_digest);
+    trb_free(models->student_digest);
     unload(models->M, models->member);
     unload(models->S, models->student);
     *models = (trb__models){0};

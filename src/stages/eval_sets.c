@@ -1,4 +1,6 @@
 /* The sets of rows that are evaluated, and the part of each set that a rank has. */
+#include <string.h>
+
 #include "describe.h"
 #include "eval.h"
 #include "tribikos/memory.h"
@@ -71,6 +73,20 @@ trb_status trb__ood_load(trb_comm *world, const trb_config *c, size_t i, const t
     if (st == TRB_OK) st = trb_comm_same(world, out->data.digest, "a set of eval.ood");
     if (st != TRB_OK) trb__dataset_clear(out);
     return trb_fail_of(st, "ood.%s: ", o->name);
+}
+
+trb_status trb__reported_check(const trb_config *c)
+{
+    if (strcmp(c->eval.split, "test") == 0 && c->data.n_test == 0)
+        return trb_fail(
+            TRB_ECONFIG,
+            "key `data.test`: [] contradicts `eval.split`: test: there is no test set to report on; give its "
+            "files, or hold samples out (`data.validation`) and set `eval.split` to validation");
+    if (strcmp(c->eval.split, "validation") == 0 && c->data.validation == 0)
+        return trb_fail(TRB_ECONFIG,
+                        "key `eval.split`: validation contradicts `data.validation`: 0: no samples are held out to "
+                        "report on");
+    return TRB_OK;
 }
 
 trb_status trb__corruptions_check(const trb_config *c, const trb_data *data)

@@ -103,9 +103,10 @@ trb_status trb__run_cache_open(trb_comm *world, const trb_config *c, const trb_d
 /** The number of outputs, which must be the same for all members, since their logits share one cache. Local. */
 trb_status trb__common_outputs(const trb_config *c, const trb_data *data, size_t *K);
 
-/** Refuse a cache folder of the other kind. Its files have other names and would otherwise stay beside the new ones,
- * without use. A manifest that is missing or damaged cannot tell. Local. */
-trb_status trb__cache_of_kind(const char *dir, trb_shard_kind holds);
+/** Refuse a cache folder whose shards are not those that the configuration asks for: of another data set, of the other
+ * kind, or stored otherwise. Files of other names would stay beside the new ones, without use. A manifest that is
+ * missing or damaged cannot tell. Local. */
+trb_status trb__cache_goes_on(const char *dir, const trb_cache_spec *spec, const trb_data *data);
 
 /** Check that student s can be trained on these samples with M members of K outputs; and by so many ranks. Local. */
 trb_status trb__student_check(const trb_config *c, size_t s, const trb__dataset *samples, size_t M, size_t K);

@@ -187,7 +187,7 @@ static trb_status write_data(trb_text *t, size_t n, const trb__read_set *set)
 }
 
 trb_status trb__report_publish(const char *path, const trb_config *c, size_t n_sets, const trb__read_set *set,
-                               const char *schema, const trb_report *r)
+                               const char *schema, const trb__weights_of *weights, const trb_report *r)
 {
     trb_text composed = {0}, *t = &composed;
     char *text = NULL, trained_on[17], evaluated_on[17];
@@ -198,6 +198,7 @@ trb_status trb__report_publish(const char *path, const trb_config *c, size_t n_s
     trb_text_add(t, ",\n\"name\": \"%s\", \"task\": \"%s\", \"members\": %zu, \"split\": \"%s\",\n", c->eval.name,
                  r->task == TRB_TASK_REGRESSION ? "regression" : "classes", r->members, c->eval.split);
     trb_text_add(t, "\"digests\": {\"trained_on\": \"%s\", \"evaluated_on\": \"%s\"},\n", trained_on, evaluated_on);
+    trb__report_weights(weights, t);
     if (schema != NULL) trb_text_add(t, "\"schema\": %s,\n", schema);
     trb_text_add(t, "\"samples\": %zu, \"data\": {", r->samples);
     const trb_status described = write_data(t, n_sets, set);

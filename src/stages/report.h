@@ -5,11 +5,21 @@
 #include "describe.h"
 #include "internal.h"
 #include "tribikos/h5.h"
+#include "tribikos/tree.h"
+
+/** The weights that were evaluated, for report.json; all borrowed. */
+typedef struct {
+    size_t M, S;
+    const uint64_t *member; /* [M] digests */
+    const uint64_t *student;
+    const char *const *name; /* [S] of the students */
+} trb__weights_of;
 
 /** report.json:
  *
  *   "program": trb_version(), "name": eval.name, "task": ..., "members": how many the ensemble has, 0 if there is none
  *   "split": ..., "digests": {"trained_on": ..., "evaluated_on": ...} of the data sets, "samples": N
+ *   "weights": {"members": [...], "students": {STUDENT: ...}}    digests of the weights that were evaluated
  *   "schema": {...}                                 names of inputs and classes (schema.h); absent if there are none
  *   "data": {SET: {...}}                            what was read of each set (describe.h)
  *   "models": {MODEL: {"accuracy": ..., ...}}       the figures of metrics.h, and more; among them objects:
@@ -30,7 +40,12 @@
  * \param[in] set     [n_sets] the sets that were read
  * \param[in] schema  its text (schema.h), NULL if it says nothing */
 trb_status trb__report_publish(const char *path, const trb_config *c, size_t n_sets, const trb__read_set *set,
-                               const char *schema, const trb_report *r);
+                               const char *schema, const trb__weights_of *weights, const trb_report *r);
+void trb__report_weights(const trb__weights_of *w, trb_text *t);
+
+/** As trb_report_older(), for the report in a file, which need not be there.
+ * \param[in] dir  the run   \param[out] older  NULL also if the file cannot be read as a report */
+trb_status trb__report_older_at(const char *dir, const char *path, char **older);
 
 /** The folder of the report that this configuration asks for, below the run. */
 trb__path trb__report_folder(const trb_config *c);

@@ -8,7 +8,7 @@
  * The old ones are removed at the end of the command, so that a run that is stopped while it evaluates does not train
  * them once more when it is repeated. The folder RUN/student/.retrained exists meanwhile: after a job that was killed
  * then, a student whose old one is gone already is not trained once more either. */
-#include "internal.h"
+#include "report.h"
 
 #include <stdio.h>
 
@@ -67,10 +67,23 @@ static trb_status remove_former(const trb_config *c, trb_lock **lock)
     return trb_folder_remove(mark.text);
 }
 
+/* Rank 0: say that the run's report is about former weights. */
+static trb_status say_older(const trb_config *c)
+{
+    char *older = NULL;
+    TRB_TRY(trb__report_older_at(c->run.dir, trb__run_path(c, "report/report.json").text, &older));
+    if (older != NULL)
+        trb_info("%s is of other weights of %s than are there now; `tribikos eval` makes it anew",
+                 trb__run_path(c, "report").text, older);
+    trb_free(older);
+    return TRB_OK;
+}
+
 trb_status trb_stage_settle(trb_comm *world, const trb_config *c)
 {
     trb_lock *lock = NULL;
-    const trb_status st = trb_comm_rank(world) == 0 ? remove_former(c, &lock) : TRB_OK;
+    trb_status st = trb_comm_rank(world) == 0 ? remove_former(c, &lock) : TRB_OK;
+    if (st == TRB_OK && trb_comm_rank(world) == 0) st = say_older(c);
     trb_lock_close(lock);
     return trb_agree(world, st);
 }

@@ -1,4 +1,4 @@
-# Runs side by side: only runs that differ in their seed are averaged, others stand in rows of their own with the keys that differ;
+# Runs side by side: only runs, and students of a grid, that differ in their seed are averaged, others stand in rows of their own with the keys that differ;
 # other tasks, data and member counts are refused, and the same run twice, be it as a copy.
 . "$(dirname "$0")/lib.bash"
 cd "$work" || exit 1
@@ -60,6 +60,23 @@ assert hydra[1]["runs"] == "B" and hydra[1]["NLL"] == f"{models['cold']['hydra']
 END
 compare g1 g2
 check "a grid over seeds, in runs of two seeds: one group" test $? = 0 -a "$(head -n 1 out)" = "A: g1 (seed 1) g2 (seed 2)" || cat out err
+check "the students of a grid that differ in their seed alone share a row: mean and range over runs and seeds" $python - "$TRB_BUILD/tribikos" <<'END' || cat out
+import csv, io, json, subprocess, sys
+out = lambda *words: subprocess.run([sys.argv[1], "compare", *words], stdout=subprocess.PIPE, text=True, check=True).stdout
+models = {run: json.load(open(f"{run}/report/report.json"))["models"] for run in ("g1", "g2", "r1")}
+for runs in ["g1"], ["g1", "g2"]:
+    students = [row for row in json.loads(out(*runs, "--format=json"))["models"] if row["model"].startswith("kd")]
+    assert [row["model"] for row in students] == ["kd, 2 seeds"], students
+    values = [models[run][f"kd-seed-{s}"]["nll"] for run in runs for s in (1, 2)]
+    assert len(set(values)) == len(values)
+    for a, b in zip(students[0]["nll"], (sum(values) / len(values), min(values), max(values))):
+        assert abs(a - b) < 1e-12, (students, values)
+rows = [row for row in csv.DictReader(io.StringIO(out("g1", "r1", "--format=csv"))) if row["model"].startswith("kd")]
+assert [(row["runs"], row["model"]) for row in rows] == [("A", "kd, 2 seeds"), ("B", "kd")], rows
+assert float(rows[1]["nll"]) == models["r1"]["kd"]["nll"]
+text = [line for line in out("g1", "g2").splitlines() if line.startswith("| kd")]
+assert len(text) == 1 and text[0].startswith("| kd, 2 seeds | ") and " to " in text[0], text
+END
 compare r1
 check "one run alone" test $? = 0 -a "$(grep -c '^| hydra ' out)" = 1
 

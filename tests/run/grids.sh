@@ -38,6 +38,11 @@ check "one of a grid" test "$(ls "$work/hand/student")" = kd-temperature-2-seed-
 check "one of a grid: the same bytes" cmp "$work/"{run,hand}/student/kd-temperature-2-seed-5/weights.h5
 mpi 1 distill "$work/run/config.yaml"
 check "again by the resolved configuration: all is there" test $? = 0 -a "$(grep -c 'is there already' "$work/err")" = 8 || cat "$work/err"
+mpi 1 distill "$conf" --train.epochs=1 --student.grid.temperature='[2, 0.5]' --run.dir="$work/run"
+check "a flag for a part of the grid: all is there" test $? = 0 -a "$(grep -c 'is there already' "$work/err")" = 8 || cat "$work/err"
+mpi 1 distill "$conf" --train.epochs=1 --run.dir="$work/run" --retrain=kd
+check "the name of a grid: its family is trained again" test $? = 0 -a "$(grep -c 'student kd-.* is trained again' "$work/err") $(grep -c 'student hydra-.* is there already' "$work/err")" = "4 4" ||
+    cat "$work/err"
 mpi 1 plan "$conf"
 check "plan names each" test "$(grep -cE '^distill (hydra|kd)-temperature-(2|0_5)-seed-[45]  ' "$work/out")" = 24 || cat "$work/out"
 # One of a grid that has a key of its own: it is still that one.

@@ -15,6 +15,8 @@ both_refuse "a student's outputs" 2 'student hydra has 12 outputs, the members h
 both_refuse "heads that cannot be cut" 2 'student hydra: head_lanes above 1: layers' "$conf" --student.head_lanes=3 \
     --student.layers="[split, dense 8, relu, dense 10]"
 both_refuse "a test set that is not there" 2 'nowhere: cannot be read' "$conf" --data.test="[nowhere, t10k-labels-idx1-ubyte]"
+both_refuse "no test set" 2 'key `data.test`: [] contradicts `eval.split`: test: there is no test set to report on' "$conf" --data.test=[]
+both_refuse "no held-out samples" 2 'key `eval.split`: validation contradicts `data.validation`: 0' "$conf" --eval.split=validation --data.validation=0
 both_refuse "another set that is not there" 2 '/data/nowhere: cannot be read' "$conf" --eval.ood="[x]" --ood.x.files="[nowhere, nowhere]"
 both_refuse "a test set of other images" 2 'test samples of 1 x 1 x 6 uint8 do not match training samples of 1 x 28 x 28 uint8' "$conf" \
     --data.test="[$(printf '\0\0\010\003\0\0\0\002\0\0\0\001\0\0\0\006............' >"$work/data/small-x"
@@ -47,6 +49,13 @@ END
 both_refuse "damage of what is no image" 2 'eval.corruptions: samples of 2 x 1 x 1 are no images' "$work/classes.yaml" --eval.corruptions="[noise]"
 mpi 2 run "$work/classes.yaml" --run.dir="$work/classes"
 check "a run that reports on held-out samples needs no test set" test $? = 0 || cat "$work/err"
+for command in train cache distill; do
+    mpi 2 $command "$work/classes.yaml" --run.dir="$work/untested" --eval.split=test
+    check "$command needs no test set" test $? = 0 || cat "$work/err"
+done
+refused "eval needs one" 2 'there is no test set to report on; give its files, or hold samples out' eval "$work/classes.yaml" --run.dir="$work/untested" --eval.split=test
+mpi 2 eval "$work/classes.yaml" --run.dir="$work/untested"
+check "or held-out samples" test $? = 0 || cat "$work/err"
 rm "$work"/classes/members/*/weights.h5
 refused "a cache of the other kind, run" 3 'the cache holds logits, `cache.holds` is statistics' run "$work/classes.yaml" --run.dir="$work/classes" --cache.holds=statistics \
     --student.temperature=1

@@ -1,6 +1,7 @@
 # A run that is made again: what has another configuration is named with keys and both values, all of it in one message; students are
 # trained again on request, and a job that is killed meanwhile loses neither the old nor the new ones; a report on other samples does
-# not replace one; a partial training does not rewrite the configuration of other members; a run is verified and summed up.
+# not replace one; a partial training does not rewrite the configuration of other members, and jobs that distil
+# one student each leave one that names all; a report of weights that are gone is known; a run is verified and summed up.
 . "$(dirname "$0")/lib.bash"
 cd "$work" || exit 1
 table_run 120 40
@@ -80,8 +81,13 @@ refused "members that differ in their own ways" 3 '(m000, m002, m003: `train.lr`
     cache "${four[@]}" --train.lr=2e-3 --members.overrides.1.lr=3e-3
 refused "all students in one message" 3 '(hydra: `student.lr` was 0.001 and is 0.1 now; kd: `student.temperature` was 4 and is 2 now); --retrain=all' \
     eval "${four[@]}" --student.kd.temperature=2 --student.hydra.lr=0.1
+refused "other columns, run: the members, and not the report" 3 'the training set (data.train) is another one: its samples were 4 x 1 x 1 float32 and are 3 x 1 x 1 float32 now' \
+    run "${four[@]}" --data.features=[0-2]
+refused "samples held out" 3 '(m000, m001, m002, m003: `data.validation` was 0 and is 20 now); use another run.dir' run "${four[@]}" --data.validation=20
+refused "another type of the cache, run" 3 'r/cache: `cache.dtype` was float32 when the cache was written and is float16 now; set it back' run "${four[@]}" --cache.dtype=float16
+refused "another block of the cache" 3 'r/cache: `cache.block` was 256 when the cache was written and is 64 now' cache "${four[@]}" --cache.block=64
 cp train.csv kept.csv && sed -i '1s/^/9/' train.csv
-refused "other training data" 3 'm000, m001, m002, m003: the training set (data.train) is another one' eval "${four[@]}"
+refused "other training data" 3 'm000, m001, m002, m003: the training set (data.train) is another one)' eval "${four[@]}"
 mv r/members members
 refused "other training data than those of the cache" 3 'r/cache: the training set (data.train) is another one: the cache belongs' distill "${four[@]}"
 mv members r/members
@@ -91,8 +97,47 @@ mv r/members/m003 m003
 run eval "${four[@]}" --eval.name=students
 check "without a member: a warning that says how many and which" \
     grep -q 'warning: r/members lacks weights of 1 of 4 members (m003); `tribikos train` trains those that are missing' err || cat err
+check "in one line, with what follows from it" test "$(grep -c 'warning: ' err) $(grep -c 'only students are evaluated on' err)" = "1 1" || cat err
 check "and no ensemble" test "$(grep -c '^ensemble' out)" = 0
 mv m003 r/members/m003
+
+# ---- a report of weights that are no longer there
+cp -r r stale
+run distill "${four[@]}" --run.dir=stale --retrain=kd --student.kd.lr=0.01
+check "the report is of older weights: said" grep -q 'stale/report is of other weights of kd than are there now; `tribikos eval` makes it anew' err || cat err
+tribikos compare stale >out 2>err
+check "compare refuses it" test $? = 3 -a "$(grep -c 'error: stale/report is of other weights of kd than are there now; run `tribikos eval`' err)" = 1 || cat out err
+tribikos info stale >out 2>err
+check "info says it" grep -q '^  report.json .* made with other weights than are there now of kd, by' out || cat out err
+tribikos verify stale >out 2>err
+check "verify: exit status 3" test $? = 3
+check "verify names it" grep -q '^bad: stale/report/report.json: the report is of other weights of kd' out || cat out err
+run eval "${four[@]}" --run.dir=stale --student.kd.lr=0.01
+check "eval makes it anew, and says why" grep -q 'eval: the report in stale/report was of other weights of kd; it is made anew' err || cat err
+tribikos compare stale >out 2>err
+check "then it is compared" test $? = 0 -a "$(grep -c '^| kd ' out)" = 1 || cat out err
+tribikos verify stale >out 2>err
+check "and sound" test $? = 0 || cat out err
+
+# ---- jobs that distil one student each
+cp -r r jobs && rm -r jobs/{student,report,config.yaml}
+mpirun=${TRB_MPIRUN:-mpirun}
+for name in hydra kd; do
+    $mpirun -n 1 "$TRB_BUILD/tribikos" distill "${four[@]}" --run.dir=jobs --students=[$name] >$name.out 2>$name.err </dev/null &
+done
+wait
+tribikos config jobs/config.yaml >out 2>err
+check "two jobs at a time: the file names both students" grep -Eq '^students: \[(hydra, kd|kd, hydra)\]' out || cat out {hydra,kd}.err
+run eval jobs/config.yaml
+check "and both are evaluated by it" test "$(grep -cE '^(hydra|kd) ' out)" = 2 || cat out
+run distill "${four[@]}" --run.dir=jobs --students=[hydra] --retrain=hydra --student.hydra.lr=0.01
+check "one of them with other options: the file has both" test "$(awk '/^  [a-z]+:/ { name = $1 } /^    lr: / { print name $2 }' jobs/config.yaml |
+    sort | paste -sd,)" = hydra:0.01,kd:0.001 || cat jobs/config.yaml
+rm -r jobs/student/kd
+run distill "${four[@]}" --run.dir=jobs --students=[hydra] --student.hydra.lr=0.01
+check "a student that is gone is not named" grep -q '^students: \[hydra\]' jobs/config.yaml || cat jobs/config.yaml
+run distill "${four[@]}" --run.dir=jobs --students=[kd]
+check "then it is again" grep -Eq '^students: \[hydra, kd\]' jobs/config.yaml || cat jobs/config.yaml
 
 # ---- reports have names
 cp r/report/report.json own.json
@@ -174,10 +219,15 @@ for line in "bad: $shard: " 'bad: r/student/kd/weights.h5: ' 'bad: r/cache/eval/
     check "verify: $line" grep -q "^$line" out || cat out
 done
 check "verify: the count" grep -q 'error: r: 4 files are bad, 2 missing, ' err || cat err
+refused "a damaged shard, distill" 3 "remove the file, and \`tribikos cache\` or \`tribikos run\` writes it again (of members from elsewhere, write the cache anew): $shard: " \
+    distill "${four[@]}" --retrain=hydra
 run train "${four[@]}" && mpi 2 cache "${four[@]}"
 check "a damaged shard that is written anew is named" grep -q "warning: $shard is damaged; it is written anew" err || cat err
 check "with the same bytes" cmp shard $shard
-refused "a damaged student" 3 'r/student/kd/weights.h5' distill "${four[@]}"
+for command in distill run; do
+    refused "a damaged student, $command" 3 'put a copy in their place, or remove the file, and `tribikos run` trains the network again: r/student/kd/weights.h5: its digest is ' \
+        $command "${four[@]}"
+done
 run distill "${four[@]}" --retrain=kd
 tribikos verify r/nothing >out 2>err
 check "neither a run nor a cache" grep -q 'r/nothing is neither the folder of a run nor that of a cache' err || cat err

@@ -70,6 +70,8 @@ import h5py, numpy as np, sys
 a, b = (h5py.File(f"{sys.argv[1]}/run{i}/report/predictions.h5") for i in (1, 2))
 sys.exit(not np.array_equal(a["ensemble"][...], b["ensemble"][...]))
 END
+tribikos info "$work/run2/report/predictions.h5" >"$work/out" 2>"$work/err"
+check "info shows the names of what predictions are made of" grep -q '^  schema .*"inputs"' "$work/out" || cat "$work/out" "$work/err"
 check "weights, cache, predictions and report have the names" $python - "$work/run2" <<'END'
 import h5py, json, sys
 texts = [h5py.File(f"{sys.argv[1]}/{name}").attrs["schema"]

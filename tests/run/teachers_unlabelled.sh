@@ -38,7 +38,7 @@ END
 # With labels.
 check "a cache and its sets" write --logits train_logits.npy --x train_x.npy --y train_y.npy --test test_logits.npy test_x.npy test_y.npy \
     --set noise noise_logits.npy noise_x.npy --block 128 --shard-rows 512 all/cache
-check "each member's figures, of each set with labels" test "$(grep -cE '^cache: (set test: )?member [012]: accuracy 0[.]' err)" = 6
+check "each member's figures, of each set with labels" test "$(grep -cE '^cache: (set test|training set): member [012]: accuracy 0[.]' err)" = 6
 mpi 2 distill small.yaml --run.dir=all && mpi 2 eval small.yaml --run.dir=all || cat err
 check "distilled and compared: $(grep '^hydra' out)" grep -q '^ensemble ' out
 cp -r all again && rm -r again/report

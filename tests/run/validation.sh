@@ -185,6 +185,7 @@ mpi 2 run "$conf" --run.dir="$work/quiet" --quiet --run.progress=0 || cat "$work
 check "quiet: nothing but results" test ! -s "$work/err" -a -s "$work/out"
 mpi 2 run --verbose "$conf" --run.dir="$work/verbose" || cat "$work/err"
 check "verbose: each epoch" test "$(grep -c '^student kd: epoch [1-4] of 4 (loss .*, validation .*, accuracy .*) in ' "$work/err")" = 4
+check "verbose: nothing is 0.0" test "$(grep -cE '[^0-9.]0\.0+ [kMG]?B' "$work/err")" = 0 || grep -E '[^0-9.]0\.0+ [kMG]?B' "$work/err"
 check "verbose: each rank" grep -q '^rank 1: student kd: waited ' "$work/err"
 check "the same bytes" test "$(digest "$work/quiet")" = "$(digest "$work/verbose")"
 finish

@@ -95,20 +95,29 @@ static void differences(void **state)
         (void)snprintf(asked, sizeof asked, "member: 3\n%s%s", member[i].keys, data);
         assert_fails(trb_identity_resume("f", a, asked), TRB_EINTEGRITY, member[i].said);
     }
-    static const char *const other[] = {"data: 1 x 2 x 4 uint8\ndata_digest: 13\n",
-                                        "data: 1 x 2 x 4 uint8\ndata_digest: 12\n",
-                                        "data: 1 x 2 x 3 uint8\ndata_digest: 13\n"};
+    static const char *const other[][2] = {
+        {"data: 1 x 2 x 4 uint8\ndata_digest: 13\n",
+         "configuration: the training set (data.train) is another one: its samples were 1 x 2 x 3 uint8 and are "
+         "1 x 2 x 4 uint8 now (of tables, data.features and data.drop choose the inputs); use"},
+        {"data: 1 x 2 x 4 uint8\ndata_digest: 12\n",
+         "configuration: the training set (data.train) is another one: its samples were 1 x 2 x 3 uint8 and are "
+         "1 x 2 x 4 uint8 now (of tables, data.features and data.drop choose the inputs); use"},
+        {"data: 1 x 2 x 3 uint8\ndata_digest: 13\n",
+         "configuration: the training set (data.train) is another one; use"}};
     for (size_t i = 0; i < sizeof other / sizeof *other; i++) {
-        (void)snprintf(asked, sizeof asked, "member: 3\nlr: 1\nclip: 0\n%s", other[i]);
-        assert_fails(trb_identity_resume("f", a, asked), TRB_EINTEGRITY,
-                     "configuration: the training set (data.train) is another one; use");
+        (void)snprintf(asked, sizeof asked, "member: 3\nlr: 1\nclip: 0\n%s", other[i][0]);
+        assert_fails(trb_identity_resume("f", a, asked), TRB_EINTEGRITY, other[i][1]);
     }
 
     const char *student = "lr: 1\ncache: float32, blocks of 2\nmember_digest.0: 0a\nmember_digest.1: 0b\n";
     assert_fails(trb_identity_resume("f", student, "lr: 2\ncache: float16, blocks of 2\nmember_digest.0: 0a\n"),
                  TRB_EINTEGRITY,
-                 "configuration: of 2 members, members.count is 1 now; `student.lr` was 1 and is 2 now; `cache` was "
-                 "float32, blocks of 2 and is float16, blocks of 2 now;");
+                 "configuration: of 2 members, members.count is 1 now; `student.lr` was 1 and is 2 now; `cache.dtype` "
+                 "was float32 and is float16 now;");
+    assert_fails(trb_identity_resume("f", student,
+                                     "lr: 1\ncache: float16, blocks of 3\nmember_digest.0: 0a\nmember_digest.1: 0b\n"),
+                 TRB_EINTEGRITY,
+                 "configuration: `cache.dtype` was float32 and is float16 now; `cache.block` was 2 and is 3 now;");
     assert_fails(trb_identity_resume("f", student,
                                      "lr: 1\ncache: float32, blocks of 2\nmember_digest.0: 0c\nmember_digest.1: 0d\n"),
                  TRB_EINTEGRITY, "configuration: of other weights of member 0, 1;");
@@ -136,9 +145,32 @@ static void left_out(void **state)
     trb_free(difference);
 }
 
+/* A line that follows from another key is not said to be at its default if that key has removed it. */
+static void conditional_lines(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *found, *asked, *said;
+    } table[] = {
+        {"member: 3\ndata.validation: 20\nrun.seed: 1\n", "member: 3\ndata.validation: 0\n",
+         "configuration: `data.validation` was 20 and is 0 now; use another"},
+        {"member: 3\ndata.validation: 0\n", "member: 3\ndata.validation: 20\nrun.seed: 1\n",
+         "configuration: `data.validation` was 0 and is 20 now; use another"},
+        {"member: 3\ndata.validation: 20\nrun.seed: 1\n", "member: 3\ndata.validation: 20\nrun.seed: 2\n",
+         "configuration: `run.seed` was 1 and is 2 now; use another"},
+        {"layers: []\ntrain.layers: [dense 2]\n", "layers: [dense 3]\n",
+         "configuration: `student.layers` was [] and is [dense 3] now; use another"},
+        {"views: 1\n", "views: 2\ncache.view_recipes: [flip]\ncache.view_seed: 1\n",
+         "configuration: `student.views` was 1 and is 2 now; use another"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        assert_fails(trb_identity_resume("f", table[i].found, table[i].asked), TRB_EINTEGRITY, table[i].said);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(what_decides_bits), cmocka_unit_test(exchanges),
-                                       cmocka_unit_test(differences), cmocka_unit_test(left_out)};
+                                       cmocka_unit_test(differences), cmocka_unit_test(left_out),
+                                       cmocka_unit_test(conditional_lines)};
     return cmocka_run_group_tests(tests, NULL, nothing_held);
 }

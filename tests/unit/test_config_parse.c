@@ -449,8 +449,8 @@ static void grids(void **state)
                                         "hydra-temperature-0_5-seed-8",
                                         "endd-seed-7", /* which reads no temperature */
                                         "endd-seed-8",
-                                        "mine-seed-7-temperature-3",
-                                        "mine-seed-8-temperature-3",
+                                        "mine-temperature-3-seed-7", /* one key is the common grid's, one its own */
+                                        "mine-temperature-3-seed-8",
                                         "kd-temperature-1-seed-7",
                                         "kd-temperature-1-seed-8",
                                         "kd-temperature-0_5-seed-7",
@@ -496,9 +496,65 @@ static void grids(void **state)
     trb_config_destroy(c);
     /* A grid by flags. */
     const char *flags[] = {"--students=[kd]", "--student.grid.seed=[1, 2]", "--student.kd.grid.lr=[0.1]"};
-    static const char *const flagged[] = {"kd-seed-1-lr-0_1", "kd-seed-2-lr-0_1"};
+    static const char *const flagged[] = {"kd-lr-0_1-seed-1", "kd-lr-0_1-seed-2"};
     c = parse(SMALL, 3, flags);
     expect_names(c, 2, flagged);
+    trb_config_destroy(c);
+}
+
+/* Names do not depend on where, or in which order, the lists of a grid are given. */
+static void grids_names(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"hydra-split-1-temperature-2-lr-0_1-seed-7",
+                                        "hydra-split-1-temperature-2-lr-0_1-seed-8"};
+    static const char *const texts[] = {
+        SMALL "students: [hydra]\nstudent.grid: {split: [1], temperature: [2], lr: [0.1], seed: [7, 8]}\n",
+        SMALL "students: [hydra]\nstudent.grid: {seed: [7, 8], lr: [0.1], temperature: [2], split: [1]}\n",
+        SMALL "students: [hydra]\nstudent.hydra.grid.seed: [7, 8]\nstudent.grid: {lr: [0.1], temperature: [2], split: "
+              "[1]}\n",
+        SMALL "students: [hydra]\nstudent.grid: {temperature: [5, 6], seed: [7, 8], split: [1], lr: [0.1]}\n",
+    };
+    const char *flag = "--student.grid.temperature=[2]";
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        trb_config *c = parse(texts[i], i == 3 ? 1 : 0, &flag);
+        expect_names(c, 2, names);
+        trb_config_destroy(c);
+    }
+}
+
+/* The name of a student that a grid has replaced stands for all that the grid has made of it, also in the resolved
+ * configuration, which has no grid. */
+static void grids_again(void **state)
+{
+    (void)state;
+    const char *text = SMALL "students: [hydra, hydra-big, kd]\n"
+                             "student:\n"
+                             "  hydra: {grid: {temperature: [1, 2], seed: [7, 8]}}\n"
+                             "  hydra-big: {method: hydra, lr: 0.5}\n";
+    static const struct {
+        const char *names;
+        bool again[6]; /* four of the grid, hydra-big, kd */
+    } table[] = {{"hydra", {true, true, true, true, false, false}},
+                 {"kd,hydra-temperature-2", {false, false, true, true, false, true}},
+                 {"hydra-temperature-1-seed-8", {false, true, false, false, false, false}},
+                 {"hydra-big", {false, false, false, false, true, false}}};
+    for (size_t i = 0; i < 2 * (sizeof table / sizeof *table); i++) {
+        char *printed = NULL;
+        trb_config *c = parse(text, 0, NULL);
+        if (i % 2 == 1) {
+            assert_ok(trb_config_print(c, &printed));
+            trb_config_destroy(c);
+            c = parse(printed, 0, NULL);
+            trb_free(printed);
+        }
+        assert_ok(trb_config_retrain(c, table[i / 2].names));
+        for (size_t s = 0; s < 6; s++) assert_int_equal(c->student[s].retrain, table[i / 2].again[s]);
+        trb_config_destroy(c);
+    }
+    trb_config *c = parse(text, 0, NULL);
+    assert_fails(trb_config_retrain(c, "hydra-temp"), TRB_ECONFIG, "no student has the name `hydra-temp`");
+    assert_fails(trb_config_retrain(c, "hydra-"), TRB_ECONFIG, "no student has the name `hydra-`");
     trb_config_destroy(c);
 }
 
@@ -554,6 +610,8 @@ int main(void)
                                        cmocka_unit_test(paths),
                                        cmocka_unit_test(byte_order_marks),
                                        cmocka_unit_test(grids),
+                                       cmocka_unit_test(grids_names),
+                                       cmocka_unit_test(grids_again),
                                        cmocka_unit_test(root_falls_back),
                                        cmocka_unit_test(statistics)};
     return cmocka_run_group_tests(tests, NULL, nothing_held);

@@ -277,6 +277,12 @@ static void words(void **state)
     mean.missing = TRB_MISSING_MEAN;
     expect_rows(f, table, "a,kind,city\n5,yes,Rome\n", 1, 3, (const float[]){0, 1, 5}, (const float[]){1});
     expect_rows(mean, table, "a,kind,city\n5,yes,\n", 1, 3, (const float[]){1 / 3.0F, 2 / 3.0F, 5}, (const float[]){1});
+    expect_refusal(
+        f, "city,a,kind\nRome,1,no\n,2,yes\n", "", TRB_EINPUT,
+        "/a:3: column 0 (city): expected a word, as `data.categories` says, got nothing; `data.missing: drop` "
+        "leaves such rows out, `mean` takes the share of each word in the column");
+    expect_refusal(f, table, "a,kind,city\n5,yes,\n", TRB_EINPUT,
+                   "/b:2: column 2 (city): expected a word, as `data.categories` says, got nothing");
     expect_refusal(f, table, "a,kind,city\n5,yes,Paris\n", TRB_EINPUT,
                    "/b:2: column 2 (city): expected one of the 2 words of the training files, got `Paris`");
     expect_refusal(f, table, "a,kind,city\n5,maybe,Oslo\n", TRB_EINPUT,

@@ -76,6 +76,13 @@ static void mistakes_are_named(void **state)
         {"nmae x, dense 2", "did you mean \"name\""},
         {"resnet 10", "did you mean \"cifar-resnet20\""},
         {"wrn 10", "there is no layer \"wrn\""},
+        {"dense 3, softmax", "item 2, \"softmax\": there is no layer \"softmax\": the last layer gives logits, and no "
+                             "softmax is needed; leave it out"},
+        {"dense 3, LogSoftmax", "there is no layer \"LogSoftmax\": the last layer gives logits"},
+        {"flatten, dense 3", "there is no layer \"flatten\": dense takes images as they are; leave it out"},
+        {"linear 3", "did you mean \"dense\"?"},
+        {"Dense 3", "did you mean \"dense\"?"},
+        {"attention 8", "there is no layer \"attention\"; expected one of split, name, rank1, lenet5"},
         {"lenet 10", "did you mean \"lenet5\""},
         {"maxpol 2", "did you mean \"maxpool\""},
         {"dense 3, abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz",

@@ -124,21 +124,22 @@ class Pass:
              `labelled`
     """
 
-    def __init__(self, loader, task, layout="auto", labelled=True, offsets=None):
+    def __init__(self, loader, task, layout="auto", labelled=True, offsets=None, what=""):
         self.loader, self.task, self.layout, self.labelled, self.offsets = loader, task, layout, labelled, offsets
         self.y, self.stored_y, self.digest, self.samples, self.dtype, self.given = None, None, 0, 0, None, 0
+        self.what = what
 
     def arrays(self):
         """The batches: samples with channels first, labels."""
         for x, labels in batches(self.loader, self.labelled):
-            self.layout = layout_of(x.shape, self.layout) if x.ndim == 4 else self.layout
+            self.layout = layout_of(x.shape, self.layout, self.what) if x.ndim == 4 else self.layout
             yield np.ascontiguousarray(np.moveaxis(x, -1, 1)) if x.ndim == 4 and self.layout == "nhwc" else x, labels
 
     def __iter__(self):
         h, y, self.samples = xxhash.xxh3_64(), [], 0
         for x, labels in self.arrays():
             if self.dtype is None and x.dtype not in (np.uint8, np.float32):
-                said(f"samples of {x.dtype} are stored as they are; the program reads them as float32")
+                said(f"{self.what}samples of {x.dtype} are stored as they are; the program reads them as float32")
             self.dtype = self.dtype or x.dtype
             h.update(np.ascontiguousarray(x).reshape(-1).view(np.uint8))
             if self.labelled:
@@ -246,14 +247,14 @@ def place_of(model):
     return next((tensor.device for tensor in [*model.parameters(), *model.buffers()]), torch.device("cpu"))
 
 
-def say(v, views, done, n, last):
+def say(what, v, views, done, n, last):
     """Progress on stderr: a line that is overwritten on a terminal, else one every ten seconds and at the end."""
     terminal, now = sys.stderr.isatty(), time.monotonic()
     if not terminal and now - last[0] < 10 and done < n or terminal and now - last[0] < 0.2 and done < n:
         return
     last[0] = now
     end = "\r" if terminal and (done < n or v + 1 < views) else "\n"
-    print(f"cache: view {v + 1} of {views}, {done} of {n} samples", end=end, file=sys.stderr, flush=True)
+    print(f"cache: {what}view {v + 1} of {views}, {done} of {n} samples", end=end, file=sys.stderr, flush=True)
 
 
 def write_cache(out, models, loader, *, test=None, sets=None, data="", labelled=True, layout="auto", prepare=None, outputs=None,
@@ -380,26 +381,27 @@ def write_cache(out, models, loader, *, test=None, sets=None, data="", labelled=
                     if writer is None:
                         writer = Writer(folder, M, K, through.y, through.digest, digests, task, names, dtype, block, shard_rows,
                                         deflate, N, target, progress, of_train.offsets)
-                        writer.what = what
+                        writer.teachers.what = what
                     done += len(x)
                     if done == N or done - first >= writer.shard_rows:
                         for m in range(M):
                             writer.shard(v, m, first, np.concatenate(held[m]))
                         held, first = [[] for _ in models], done
                     if progress:
-                        say(v, len(names), done, N, last)
+                        say(what, v, len(names), done, N, last)
             writer.manifest()
 
     with evaluating(models):
-        of_train = gone_through(data, Pass(loader, task, layout, labelled))
+        of_train = gone_through(data, Pass(loader, task, layout, labelled, what="training set: " if sets else ""))
         if task == "regression":
             target = own_unit(target, of_train.y[split(split_seed, of_train.samples, held_out)] if labelled else None, of_train.offsets)
         # Sets are small and come first: what is wrong with them shows before the long part.
         for name, of_set in sets.items():
             path = None if data is None else os.path.join(os.path.dirname(os.path.abspath(data)), f"{name}.h5")
-            through = gone_through(path, Pass(of_set, task, layout, name == "test", of_train.offsets))
-            write(folders[name], f"set {name}: ", path, through, names[:1])
-        write(out, "", data, of_train, names)
+            what = f"set {name}: "
+            through = gone_through(path, Pass(of_set, task, layout, name == "test", of_train.offsets, what))
+            write(folders[name], what, path, through, names[:1])
+        write(out, "training set: " if sets else "", data, of_train, names)
 
 
 def module(path):

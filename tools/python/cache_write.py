@@ -61,8 +61,8 @@ def digest(*parts):
 LAYOUTS = ("auto", "nchw", "nhwc")
 
 
-def layout_of(shape, layout="auto"):
-    """Whether samples [N][...] have their channels first ("nchw") or last ("nhwc")."""
+def layout_of(shape, layout="auto", what=""):
+    """Whether samples [N][...] have their channels first ("nchw") or last ("nhwc"). what: the set, "set test: ", for the line."""
     if layout not in LAYOUTS:
         raise ValueError(f"layout is {layout}, expected one of {', '.join(LAYOUTS)}")
     if len(shape) != 4 or layout != "auto":
@@ -80,14 +80,14 @@ def layout_of(shape, layout="auto"):
     if not first and not last:
         raise ValueError(f"samples are {list(shape)}: channels first or last? Say layout=\"nchw\" or \"nhwc\" (--layout)")
     if last:
-        say(f"samples of {a} x {b} x {c} are taken for images of {a} x {b} pixels with {c} channels last; they are stored as {c} x "
+        say(f"{what}samples of {a} x {b} x {c} are taken for images of {a} x {b} pixels with {c} channels last; they are stored as {c} x "
             f"{a} x {b} (--layout nchw, layout=\"nchw\" if they are not)")
     return "nhwc" if last else "nchw"
 
 
-def channels_first(x, layout="auto"):
+def channels_first(x, layout="auto", what=""):
     """Samples [N][C][H][W]. Rows of a table and images of one channel without its dimension stay as they are."""
-    return np.moveaxis(x, -1, 1) if layout_of(np.shape(x), layout) == "nhwc" else x
+    return np.moveaxis(x, -1, 1) if layout_of(np.shape(x), layout, what) == "nhwc" else x
 
 
 def is_wide(dtype):
@@ -207,12 +207,12 @@ def as_stored(x, offsets=NOTHING):
     return single
 
 
-def data_digest(x, y, task="classes", layout="auto", offsets=None):
+def data_digest(x, y, task="classes", layout="auto", offsets=None, what=""):
     """Digest of a data set: samples as the program holds them, then labels or targets, unless y is None.
 
     offsets  of a set for evaluation those of its training set, offsets_of(x, y) of that; of a training set its own
     """
-    x = channels_first(np.asarray(x), layout)
+    x = channels_first(np.asarray(x), layout, what)
     offsets = offsets_of(x, y, task, "nchw") if offsets is None else offsets
     y = truth(y, task, offsets.target)
     if y is not None and len(y) != len(x):
@@ -304,8 +304,6 @@ class Writer:
 
     Arguments are those of write_cache(). A manifest that is there is removed: what is not finished shall not look so.
     """
-    what = ""  # before figures of members in messages
-
     def __init__(self, out, members, outputs, y, data_digest, member_digests, task="classes", views=None, dtype="float32",
                  block=256, shard_rows=65536, deflate=0, samples=None, target=None, show=True, offsets=NOTHING):
         """y: targets less their offset, as truth() gives them"""
@@ -382,7 +380,7 @@ class Writer:
 
     def manifest(self):
         V, M, N, K = self.shape
-        self.teachers.judge(self.show, self.what)
+        self.teachers.judge(self.show)
         labels = [] if self.y is None else [self.y]
         places = [(v, m, first) for v in range(V) for m in range(M) for first in self.firsts]
         of_inputs = [(v, ALL, first) for v in range(V) if self.stored[v] for first in self.firsts]
@@ -477,6 +475,7 @@ def write_cache(out, logits, y, data_digest, task="classes", views=None, member_
                   probabilities, target, offsets)
     writer = Writer(out, M, K, y, data_digest, member_digests, task, views, dtype, block, shard_rows, deflate, N, target,
                     offsets=offsets)
+    writer.teachers.what = "training set: " if sets else ""
     floors = floors_of(logits, probabilities)
     if {v for v in range(V) if writer.stored[v]} != set(inputs):
         raise ValueError(f"inputs of the views {sorted(inputs)}, expected those with ods or confods and no others")
@@ -510,7 +509,7 @@ def write_set(folder, name, logits, y, data_digest, task, member_digests, dtype,
         raise ValueError(f"logits of the set {name} are of {logits.shape[1]} samples, but there are {len(y)} labels")
     writer = Writer(folder, logits.shape[0], logits.shape[2], y, data_digest, member_digests, task, None, dtype, block, shard_rows,
                     deflate, logits.shape[1], target, offsets=offsets)
-    writer.what = f"set {name}: "
+    writer.teachers.what = f"set {name}: "
     for first in writer.firsts:
         for m, all_rows in enumerate(logits):
             rows = all_rows[first:first + writer.shard_rows]
@@ -576,16 +575,17 @@ def main():
             parser.error(f"argument --view: expected a whole number as SEED, got {seed}")
     mapped = lambda path, what: trb_tool.array(path, what, mmap_mode="r")
     y = None if a.y is None else trb_tool.array(a.y, "labels or targets")
-    x = None if a.x is None else channels_first(mapped(a.x, "samples"), a.layout)
+    what = "training set: " if a.set or a.test else ""
+    x = None if a.x is None else channels_first(mapped(a.x, "samples"), a.layout, what)
     offsets = Offsets(target=offset_of_targets(y, a.task)) if x is None else offsets_of(x, y, a.task, "nchw")
     if offsets:
         say("values far from zero: the program reads them as differences from the training set's means, and so does this cache")
-    digest_of = lambda path, y: data_digest(mapped(path, "samples"), y, a.task, a.layout, offsets)
+    digest_of = lambda path, y, what: data_digest(mapped(path, "samples"), y, a.task, a.layout, offsets, what)
     of_data = a.data_digest if x is None else data_digest(x, y, a.task, "nchw", offsets)
-    sets = {name: (mapped(logits, "logits"), None, digest_of(x, None)) for name, logits, x in a.set}
+    sets = {name: (mapped(logits, "logits"), None, digest_of(x, None, f"set {name}: ")) for name, logits, x in a.set}
     if a.test is not None:
         of_test = trb_tool.array(a.test[2], "labels or targets")
-        sets["test"] = mapped(a.test[0], "logits"), of_test, digest_of(a.test[1], of_test)
+        sets["test"] = mapped(a.test[0], "logits"), of_test, digest_of(a.test[1], of_test, "set test: ")
     views = a.view and [(recipe, int(seed)) for recipe, seed in a.view]
     write_cache(a.out, mapped(a.logits, "logits"), y, of_data, a.task, views, None, a.dtype, a.block, a.shard_rows, a.deflate,
                 probabilities=a.probabilities, target=a.target, sets=sets, offsets=offsets)

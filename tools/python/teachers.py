@@ -103,10 +103,12 @@ class Teachers:
         teachers.judge()
 
     y       [N] as truth() gives it, or None
+    what    an attribute: the name of the set, as it begins a line, "set test: "
     target  regression: mean and deviation by which targets were standardised; by default those of y
     """
 
     def __init__(self, members, outputs, y, task, target=None):
+        self.what = ""
         self.K, self.y, self.task, self.target = outputs, y, task, target
         self.of = [Teacher(outputs) for _ in range(members)]
         if y is not None and task == "classes":
@@ -159,12 +161,12 @@ class Teachers:
         if self.K < 2 or not (t.positive and t.changed and t.most > 0 and t.most - t.least <= ROUNDING * t.most):
             return
         if abs(t.most - 1) <= ROUNDING and t.rows > 1:
-            raise ValueError(f"member {m} gives probabilities (no value below 0, every row sums to 1), expected logits: take the "
-                             "model without its last softmax, or hand over log(p); cache_write takes --probabilities "
+            raise ValueError(f"{self.what}member {m} gives probabilities (no value below 0, every row sums to 1), expected logits: "
+                             "take the model without its last softmax, or hand over log(p); cache_write takes --probabilities "
                              "(probabilities=True), which does it")
         if t.rows >= FEW:
-            raise ValueError(f"member {m} gives shares or votes (no value below 0, every row sums to {t.most:.4g}), expected "
-                             "logits: divide by the sum, and write the cache with --probabilities (probabilities=True)")
+            raise ValueError(f"{self.what}member {m} gives shares or votes (no value below 0, every row sums to {t.most:.4g}), "
+                             "expected logits: divide by the sum, and write the cache with --probabilities (probabilities=True)")
 
     def figures(self, m):
         """Accuracy and NLL of a member, or RMSE and NLL in the target's unit."""
@@ -178,8 +180,9 @@ class Teachers:
         hits = float(t.answers / t.rows @ (np.bincount(self.y, minlength=self.K) / len(self.y)))
         return hits + 3 * (hits * (1 - hits) / t.rows)**.5
 
-    def judge(self, show=True, what=""):
+    def judge(self, show=True):
         """Print the figures, warn, or raise a ValueError."""
+        what = self.what
         self.refuse_constant()
         self.refuse_twins()
         name = "accuracy" if self.task == "classes" else "RMSE"
@@ -199,18 +202,19 @@ class Teachers:
     def refuse_constant(self):
         for m, t in enumerate(self.of):
             if t.rows > 1 and not t.changed:
-                raise ValueError(f"member {m} gives the same outputs for all {t.rows} samples; look at the inputs that it gets (are "
-                                 "they scaled as in its training?), or leave it out")
+                raise ValueError(f"{self.what}member {m} gives the same outputs for all {t.rows} samples; look at the inputs that it "
+                                 "gets (are they scaled as in its training?), or leave it out")
 
     def refuse_twins(self):
         for m, t in enumerate(self.of):
             for n in range(m):
                 other = self.of[n]
                 if t.hash.digest() == other.hash.digest():
-                    raise ValueError(f"members {n} and {m} have the same logits; leave one of them out (or was one model loaded "
-                                     "twice?)")
+                    raise ValueError(f"{self.what}members {n} and {m} have the same logits; leave one of them out (or was one model "
+                                     "loaded twice?)")
                 if t.rows > 1 and abs(t.mark - other.mark) < 1e-5 * t.rows**.5:
-                    say(f"warning: members {n} and {m} give the same predictions up to rounding; was one model loaded twice?")
+                    say(f"warning: {self.what}members {n} and {m} give the same predictions up to rounding; was one model loaded "
+                        "twice?")
 
     def judge_accuracy(self, what):
         accuracy = [self.figures(m)[0] for m in range(len(self.of))]
