@@ -1,7 +1,9 @@
 /* `tribikos report`: its flags, and the page around the sections. */
 #include "report.h"
 
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tribikos/comm.h"
@@ -65,24 +67,24 @@ static const char *const style[] = {
     "h2,h3{break-after:avoid}.grid{grid-template-columns:repeat(2,1fr)}tbody th{position:static}}",
 };
 
-/* The name of a run is that of its folder. */
-static const char *title_of(const char *dir)
+/* The name of a run is that of its folder. \param[out] full  [PATH_MAX] \return borrowed */
+static const char *title_of(const char *dir, char *full)
 {
-    const size_t n = strlen(dir);
-    const char *at = dir + n;
-    while (at > dir && (at == dir + n || at[-1] != '/' || at[0] == '\0')) at--;
-    return at[0] == '\0' ? dir : at;
+    const char *slash = realpath(dir, full) != NULL ? strrchr(full, '/') : NULL;
+    return slash != NULL && slash[1] != '\0' ? slash + 1 : dir;
 }
 
 static void add_head(const trb__sheet *s, trb_text *out)
 {
+    char full[PATH_MAX];
+    const char *title = title_of(s->dir, full);
     trb_text_add(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
                       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>");
-    trb__html_add(out, "%s%s%s: report of a run", title_of(s->dir), s->name[0] != '\0' ? ", " : "", s->name);
+    trb__html_add(out, "%s%s%s: report of a run", title, s->name[0] != '\0' ? ", " : "", s->name);
     trb_text_add(out, "</title>\n<style>\n");
     for (size_t i = 0; i < sizeof style / sizeof *style; i++) trb_text_add(out, "%s\n", style[i]);
     trb_text_add(out, "</style>\n</head>\n<body>\n<main>\n<h1>");
-    trb__html_add(out, "%s%s%s", title_of(s->dir), s->name[0] != '\0' ? ", report " : "", s->name);
+    trb__html_add(out, "%s%s%s", title, s->name[0] != '\0' ? ", report " : "", s->name);
     trb_text_add(out, "</h1>\n<p class=\"lead\">");
     trb__html_add(out, "A run of tribikos: %s, %zu members, %zu %s", s->classes ? "classes" : "regression",
                   (size_t)s->c->members.count, s->c->n_students, s->c->n_students == 1 ? "student" : "students");

@@ -132,7 +132,7 @@ static void range_of(const trb__chart *c, bool of_x, double *least, double *most
     for (size_t s = 0; s < c->n; s++)
         for (size_t i = 0; i < c->series[s].n; i++) {
             const double v = of_x ? c->series[s].x[i] : c->series[s].y[i];
-            if (isnan(v) || isnan(c->series[s].y[i])) continue;
+            if (!isfinite(v) || !isfinite(c->series[s].y[i])) continue;
             *least = fmin(*least, v);
             *most = fmax(*most, v);
         }
@@ -193,7 +193,7 @@ static void draw_line(const trb__series *s, const axis *x, const axis *y, trb_te
     bool down = false;
     trb_text_add(out, "<path class=\"l\" stroke=\"%s\"%s d=\"", colours[s->colour], dash(s->stroke));
     for (size_t i = 0; i < s->n; i++) {
-        const bool there = !isnan(s->y[i]);
+        const bool there = isfinite(s->y[i]);
         /* A value between two gaps would be no line: the round end of one of no length shows it. */
         if (there) trb_text_add(out, "%s%.1f %.1f", down ? "L" : "M", place(x, s->x[i]), place(y, s->y[i]));
         if (there && !down) trb_text_add(out, "h0");
@@ -215,7 +215,7 @@ static void draw_points(const trb__chart *c, const trb__series *s, const axis *x
 {
     if (s->share != NULL) draw_line(s, x, y, out);
     for (size_t i = 0; i < s->n; i++) {
-        if (isnan(s->y[i])) continue;
+        if (!isfinite(s->y[i])) continue;
         const double r = s->share == NULL ? 4.5 : 1.5 + 4.5 * sqrt(s->share[i]);
         trb_text_add(out, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"%.1f\" fill=\"%s\"><title>", place(x, s->x[i]),
                      place(y, s->y[i]), r, colours[s->colour]);
@@ -309,7 +309,7 @@ static void list_numbers(const trb__chart *c, trb_text *out)
         trb__html_add(out, "%s", s->name);
         trb_text_add(out, "</dt><dd>");
         for (size_t k = 0; k < s->n; k++) {
-            if (isnan(s->y[k])) continue;
+            if (!isfinite(s->y[k])) continue;
             trb_text_add(out, "%s%.5g %.5g", between, s->x[k], s->y[k]);
             between = "; ";
         }

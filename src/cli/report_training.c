@@ -62,7 +62,7 @@ static trb_status read_training(const char *dir, const char *kind, const char *n
     return st;
 }
 
-/* Add epochs [first, end) of a curve. Of many epochs every so-manieth is drawn, and the last one. */
+/* Add epochs [first, end) of a curve. If there are many, some are left out, but not the last one. */
 static trb_status add_epochs(trb__chart *c, const char *name, int colour, trb__stroke stroke, bool silent,
                              const double *value, size_t first, size_t end)
 {
@@ -128,7 +128,7 @@ static trb_status cut_outliers(trb__chart *c)
     n = 0;
     for (size_t s = 0; s < c->n; s++)
         for (size_t i = 0; i < c->series[s].n; i++)
-            if (!isnan(c->series[s].y[i])) value[n++] = c->series[s].y[i];
+            if (isfinite(c->series[s].y[i])) value[n++] = c->series[s].y[i];
     qsort(value, n, sizeof *value, by_loss);
     if (n > 0) {
         const double median = value[n / 2], most = median + FAR * (median - value[0]);
