@@ -9,8 +9,8 @@ done
 start=$(date +%s)
 mpi 2 run configs/quickstart.yaml --run.dir="$work/quick" || cat "$work/err"
 echo "quickstart took $(($(date +%s) - start)) s"
-check "quickstart prints a row for members, ensemble and both students" \
-    test "$(grep -cE '^(member_mean|ensemble|hydra|kd) ' "$work/out")" = 4
+check "quickstart prints two tables with a row for members, ensemble and both students" \
+    test "$(grep -cE '^(member_mean|ensemble|hydra|kd) ' "$work/out")" = 8
 check "the report has the table's figures" $python - "$work" <<'END'
 import json, re, sys
 work = sys.argv[1]

@@ -7,7 +7,7 @@ write mlp.h5 --format=onnx --output=mlp.onnx
 check "nothing is said" test $? = 0 -a ! -s out -a ! -s err
 check "its JSON has the temperature of the file" grep -q '"calibration_temperature": 1.25,' mlp.json
 write mlp.h5 mlp.h5 --format=onnx --output=two.onnx
-check "that of an ensemble no weights file knows" grep -q '"calibration_temperature": null,' two.json
+check "the JSON of an ensemble has no temperature of a member" grep -q '"calibration_temperature": null,' two.json
 
 # ---- refusals
 refuses() { # WHAT STATUS WORDS ARGUMENTS...

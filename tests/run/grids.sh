@@ -7,7 +7,7 @@ names=$(for m in hydra kd; do for t in 2 0_5; do echo $m-temperature-$t-seed-{4,
 on_ranks "3" --train.epochs=1
 cp "$work/out" "$work/table"
 check "a folder for each" test "$(ls "$work/run/student" | sort)" = "$(tr ' ' '\n' <<<"$names" | sort)"
-check "a row for each" test "$(grep -cE "^(hydra|kd)-temperature-(2|0_5)-seed-[45] " "$work/table")" = 8 || cat "$work/table"
+check "a row for each in two tables" test "$(grep -cE "^(hydra|kd)-temperature-(2|0_5)-seed-[45] " "$work/table")" = 16 || cat "$work/table"
 check "mean and range over seeds" $python - "$work/table" "$work/run/report/report.json" <<'END' || cat "$work/table"
 import json, sys
 lines = open(sys.argv[1]).read().splitlines()

@@ -54,7 +54,7 @@ with h5py.File(f"{folder}/predictions.h5") as f:
             assert f[f"uncertainty/{other}/{name}/{what}"].shape == (500,)
             assert f[f"uncertainty/test/{name}/{what}"].shape == (500,)
 END
-check "the table names all of them" test "$(grep -cE "^($first|$second)  " "$work/table")" = 6 -a "$(grep -c " $other\$" "$work/table")" = 1
+check "the table names all of them" test "$(grep -cE "^($first|$second)  " "$work/table")" = 8 -a "$(grep -c " $other\$" "$work/table")" = 1
 check "columns stand below each other" $python - "$work/table" <<'END' || cat "$work/table"
 import sys
 for table in open(sys.argv[1]).read().strip().split("\n\n"):
