@@ -53,7 +53,7 @@ static trb_status config_of_weights(const char *path, const char *input, char **
         trb_trained_said(&t, "math.precision", precision, sizeof precision);
         const bool bf16 = strcmp(precision, "bf16") == 0, mean = format == TRB_FORMAT_TABLE && fills(&t.schema);
         st = trb_text_of(text,
-                         "run: {dir: .}\ndata: {format: %s, task: %s, train: [x], test: [x]%s}\n"
+                         "run: {dir: .}\nstudents: []\ndata: {format: %s, task: %s, train: [x], test: [x]%s}\n"
                          "math: {precision: %s}\n",
                          name[format], t.task == TRB_TASK_REGRESSION ? "regression" : "classes",
                          mean ? ", missing: mean" : "", bf16 ? "bf16" : "f32");

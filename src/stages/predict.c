@@ -442,10 +442,10 @@ static void say_figures(const job *j)
 
 /* ---- the stage */
 
-/* A group has a megabyte of input or of output, and at least one block. */
+/* A group has a quarter of a megabyte of input or of output, and at least one block. */
 static void choose_group(job *j)
 {
-    enum { BYTES = 1 << 20, MOST = 64 };
+    enum { BYTES = 1 << 18, MOST = 64 };
     const size_t in = trb_shape_size(j->model.norm.shape) * sizeof(float),
                  out = (j->q->heads ? j->model.M + 1 : 1) * j->model.K * sizeof(float) + 64;
     const size_t blocks = BYTES / ((in > out ? in : out) * j->batch);

@@ -3,6 +3,7 @@
 . "$(dirname "$0")/lib.bash"
 $python -c 'import h5py' 2>/dev/null || skip "python3-h5py is not installed"
 sed -i 's/^students: .*/students: [hydra, kd, endd]/' "$work/small.yaml"
+echo "eval: {batch: 20}" >>"$work/small.yaml" # several groups of blocks, also for five ranks
 mpi 2 run "$work/small.yaml" || { cat "$work/err"; bad "run"; finish; }
 run=$work/run images=$work/data/t10k-images-idx3-ubyte labels=$work/data/t10k-labels-idx1-ubyte
 # predict OUTPUT ARGUMENTS...: on one rank
@@ -64,7 +65,7 @@ m = json.load(open(f"{sys.argv[1]}/run/report/report.json"))["models"]["hydra"]
 line = open(f"{sys.argv[1]}/err").read().strip().split("\n")[-1]
 assert line == f"predict: by the labels of the input: accuracy {m['accuracy']:.4f}, NLL {m['nll']:.4f} (500 rows)", line
 END
-mpi 2 predict "$run/student/hydra/weights.h5" "$images"
+mpi 2 predict "$run/student/hydra/weights.h5" "$images" --eval.batch=20
 check "a weights file alone predicts the same" cmp "$work/plain.csv" "$work/out"
 
 # ---- other files of the same samples
@@ -93,7 +94,7 @@ cp "$work/one.csv" "$work/kept.csv"
 refused "an output that exists" 2 "one.csv exists; --force overwrites it" predict "$run" "$images" --output="$work/one.csv"
 check "it is as it was" cmp "$work/one.csv" "$work/kept.csv"
 for end in csv h5; do
-    TRB_FAULT=eval.unit:2:1:kill mpi 2 predict "$run" "$images" --heads --output="$work/killed.$end"
+    TRB_FAULT=eval.unit:9:1:kill mpi 2 predict "$run" "$images" --heads --output="$work/killed.$end"
     check "$end: killed: no output" test ! -e "$work/killed.$end"
     mpi 2 predict "$run" "$images" --heads --output="$work/killed.$end" || cat "$work/err"
     check "$end: again: the same bytes" cmp "$work/one.$end" "$work/killed.$end"
@@ -132,7 +133,7 @@ members: {count: 2}
 train: {layers: [dense 8, relu, dense 3], epochs: 3, batch: 40}
 students: [hydra]
 student: {layers: [dense 8, relu, split, dense 3], phase1_epochs: 2, epochs: 2, batch: 40}
-eval: {batch: 64}
+eval: {batch: 2}
 END
 mpi 2 run "$work/table.yaml" || cat "$work/err"
 for n in 1 2 3 5; do mpi $n predict "$work/table" "$work/new.csv" --output="$work/table$n.csv" || cat "$work/err"; done
@@ -140,7 +141,7 @@ for n in 2 3 5; do check "a table: the same bytes on $n ranks" cmp "$work/table1
 mpi 2 predict "$work/table" "$work/test.csv" --output="$work/labelled.csv"
 check "with the target's column the same" cmp "$work/table1.csv" "$work/labelled.csv"
 check "and accuracy" grep -q "accuracy 0\..*(700 rows)" "$work/err"
-mpi 2 predict "$work/table/student/hydra/weights.h5" "$work/new.csv" --eval.batch=64 --output="$work/alone.csv" || cat "$work/err"
+mpi 2 predict "$work/table/student/hydra/weights.h5" "$work/new.csv" --eval.batch=2 --output="$work/alone.csv" || cat "$work/err"
 check "a weights file alone reads the table in the same way" cmp "$work/table1.csv" "$work/alone.csv"
 mpi 1 predict "$work/table" "$work/nokey.csv"
 check "class names, keys and numbers are those of the report" $python - "$work" <<'END'
@@ -167,6 +168,7 @@ members: {count: 3}
 train: {layers: [dense 8, tanh, dense 2], epochs: 5, batch: 40}
 students: [hydra]
 student: {layers: [dense 8, tanh, split, dense 2], phase1_epochs: 2, epochs: 2, batch: 40}
+eval: {batch: 3}
 END
 mpi 2 run "$work/height.yaml" || cat "$work/err"
 for m in hydra ensemble; do

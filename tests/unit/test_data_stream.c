@@ -68,7 +68,6 @@ static void same(trb_data_files f)
     read_part(f, &all, 1000, 0, 1);
     for (size_t r = 0; r < 3; r++) read_part(f, &all, 7001, r, 3);
     trb_data_clear(&all);
-    assert_int_equal(trb_mem_bytes(TRB_MEM_KINDS), 0);
 }
 
 static size_t to_utf16(const char *text, bool big, char *out)
@@ -188,14 +187,18 @@ static void refused(void **state)
 
 static trb_status stream_once(void *ctx)
 {
-    const trb_data_files *f = ctx;
+    trb_data_files f = *(const trb_data_files *)ctx;
+    trb_schema schema = {0};
     trb_stream *s = NULL;
     trb_stream_rows rows;
     size_t got = 0;
-    TRB_TRY(trb_stream_open(f, &s));
-    trb_status st = trb_stream_next(s, 2, &got, &rows);
+    TRB_TRY(trb_data_survey(&f, &schema));
+    f.schema = &schema;
+    trb_status st = trb_stream_open(&f, &s);
+    if (st == TRB_OK) st = trb_stream_next(s, 2, &got, &rows);
     if (st == TRB_OK) st = trb_stream_next(s, 2, &got, NULL);
     trb_stream_close(s);
+    trb_schema_clear(&schema);
     return st;
 }
 
@@ -204,14 +207,10 @@ static void each_passage(void **state)
     (void)state;
     static const char text[] = "1,x,0\n2,y,1\n3,z,2\n";
     trb_data_files f = files_of(1, one);
-    trb_schema schema = {0};
     fixture_write(scratch, "a", true, strlen(text), text);
-    assert_ok(trb_data_survey(&f, &schema));
-    f.schema = &schema;
     assert_true(fault_walk("alloc", stream_once, &f) >= 10);
-    assert_true(fault_walk("file.open", stream_once, &f) >= 1);
-    assert_true(fault_walk("file.read", stream_once, &f) >= 1);
-    trb_schema_clear(&schema);
+    assert_true(fault_walk("file.open", stream_once, &f) >= 2);
+    assert_true(fault_walk("file.read", stream_once, &f) >= 2);
 }
 
 int main(void)
