@@ -124,9 +124,15 @@ static void say_input(const job *j)
 {
     const trb_data *d = trb_stream_like(j->stream);
     const char *key = trb_stream_key(j->stream);
-    trb_info("predict: samples of %zu x %zu x %zu %s, %s; by %s, %zu head%s", d->shape.c, d->shape.h, d->shape.w,
-             trb_dtype_name(d->type), trb_stream_labelled(j->stream) ? "with labels" : "without labels", j->model.name,
-             j->model.M, j->model.M == 1 ? "" : "s");
+    char shape[80];
+    if (d->shape.h == 1 && d->shape.w == 1)
+        (void)snprintf(shape, sizeof shape, "%zu %s inputs", d->shape.c, trb_dtype_name(d->type));
+    else
+        (void)snprintf(shape, sizeof shape, "%zu x %zu x %zu %s", d->shape.c, d->shape.h, d->shape.w,
+                       trb_dtype_name(d->type));
+    trb_info("predict: samples of %s, %s; by %s, %zu %s%s", shape,
+             trb_stream_labelled(j->stream) ? "with labels" : "without labels", j->model.name, j->model.M,
+             j->model.all != NULL ? "member" : "head", j->model.M == 1 ? "" : "s");
     if (key != NULL && !j->csv)
         trb_info("predict: the names of rows (column `%s`) are kept in CSV only; in HDF5 `id` is the number of the row",
                  key);

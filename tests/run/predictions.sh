@@ -240,7 +240,7 @@ END
 printf 'a,b,c,colour\n1,2,3,x\n1,2,three,x\n' >"$work/word.csv"
 printf 'a,b,c,colour\n1,2,3,purple\n' >"$work/purple.csv"
 printf 'a,b,d,colour\n1,2,3,x\n' >"$work/other.csv"
-printf 'a,b,c,colour\n1,2,3\n' >"$work/short.csv"
+printf 'a,b,c,colour\n1,2,3,x\n1,2,3\n' >"$work/short.csv"
 head -c 5000 "$images" >"$work/truncated"
 : >"$work/empty.csv"
 $python -c "import sys; x = open('$images', 'rb').read(); open('$work/wide-idx', 'wb').write(x[:8] + bytes([0, 0, 0, 14, 0, 0, 0, 56]) + x[16:])"
@@ -261,7 +261,7 @@ refused "a label that no class has" 3 "row 92 of the input has label 77, but hyd
 refused "a word among numbers" 3 "word.csv:3: column 2 (c): expected a number" predict "$work/table" "$work/word.csv"
 refused "a new word" 3 "expected one of the 3 words of the training files, got \`purple\`" predict "$work/table" "$work/purple.csv"
 refused "another name" 3 "it lacks c, and has instead d" predict "$work/table" "$work/other.csv"
-refused "a short row" 3 "expected 4 columns" predict "$work/table" "$work/short.csv"
+refused "a short row" 3 "short.csv:3: expected 4 columns" predict "$work/table" "$work/short.csv"
 refused "an empty file" 3 "empty.csv" predict "$work/table" "$work/empty.csv"
 refused "a wrong row in the second file" 3 "word.csv:3: " predict "$work/table" "$work/nokey.csv" "$work/word.csv" --output="$work/never.csv"
 check "and no output" test ! -e "$work/never.csv" -a "$(ls "$work" | grep -c 'never.*tmp')" = 0
