@@ -32,6 +32,10 @@ void trb_temperature_sums(size_t rows, size_t K, const float *log_p, const int32
 /** \param[in] sums  at t->b, over all rows   \return whether t->b is the result */
 bool trb_temperature_step(trb_temperature *t, const double sums[3]);
 
+/** Mean probabilities at a temperature: p^(1/T) / sum p^(1/T).
+ * \param[in] log_p  [rows][K]   \param[in] b  1 / T   \param[out] p  [rows][K] */
+void trb_temperature_apply(size_t rows, size_t K, const float *log_p, double b, float *p);
+
 /** Adaptive calibration error: the sum over bins of |sum of correct - sum of confidence| / n, where confidence = max p.
  * Rows are sorted by confidence, rows of equal confidence by their place, and cut into bins with equal numbers of rows
  * (equal mass as in Nixon et al. 2019, arXiv:1904.01685, but for the largest probability only).

@@ -44,6 +44,20 @@ trb_status trb_folder_remove(const char *path);
 /** Read a file of text, which may be UTF-16. \param[in] most  bytes   \param[out] text  as UTF-8; trb_free()
  * \return TRB_OK; TRB_ECONFIG if there is no such file, if it is longer, or if it has a zero byte */
 trb_status trb_file_read_text(const char *path, size_t most, char **text);
+/** A file that is written piece by piece, under a temporary name. */
+typedef struct trb_writer trb_writer;
+/** Begin. The message of a failure names the file that is wanted. */
+trb_status trb_writer_open(const char *path, trb_writer **out);
+trb_status trb_writer_add(trb_writer *w, const void *bytes, size_t n);
+/** Close, sync and rename. Releases the writer in any case; on failure the .tmp file is removed. */
+trb_status trb_writer_publish(trb_writer *w);
+/** Give up: the .tmp file is removed. NULL allowed. */
+void trb_writer_close(trb_writer *w);
+/** Refuse to write a file that exists, unless `force`; something that is no file in any case.
+ * \return TRB_OK; TRB_ECONFIG */
+trb_status trb_file_may_write(const char *path, bool force);
+/** Remove, as trb_folder_sweep() does, what crashed writers left in the folder of a file. */
+void trb_file_sweep(const char *path);
 /** Publish bytes, or a text, as a file (written aside, synced, renamed). */
 trb_status trb_file_publish_bytes(const char *path, const void *bytes, size_t n);
 trb_status trb_file_publish_text(const char *path, const char *text);

@@ -55,6 +55,7 @@ typedef struct {
     size_t chunk_rows; /* 0: contiguous, no filters */
     int deflate;       /* 0: none; 1..9: shuffle and deflate */
     bool fletcher32;
+    bool grows; /* trb_h5_write_rows() adds rows at the end; needs chunk_rows */
 } trb_h5_layout;
 
 /** Create a data set, and the groups in its name ("/a/b"). Its values are written by rows afterwards. */

@@ -41,6 +41,14 @@ enum { TRB_METRIC_GAUSSIAN_SUMS = 8 };
 trb_status trb_metrics_gaussian_block(size_t rows, size_t M, const float *z, const float *y, double mean, double scale,
                                       double *sums, float *p);
 
+/** What rows' mixtures say, in the target's unit. Each pointer but `z` may be NULL.
+ * \param[in]  z,mean,scale  as above
+ * \param[out] each      [rows][M][2] each Gaussian's mean and standard deviation
+ * \param[out] low,high  [rows] the mixture's central 95 % interval, between exact quantiles
+ * \return as trb_metrics_gaussian_block() */
+trb_status trb_gaussian_rows(size_t rows, size_t M, const float *z, double mean, double scale, double *each,
+                             double *low, double *high);
+
 /** Compute the figures from the sums of all blocks; figures of classes are NaN.
  * \param[in] sums  [blocks][TRB_METRIC_GAUSSIAN_SUMS] in block order   \param[in] n  rows in all blocks, > 0 */
 trb_metrics trb_metrics_gaussian_from(size_t blocks, const double *sums, size_t n);

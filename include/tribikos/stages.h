@@ -127,4 +127,43 @@ void trb_report_clear(trb_report *r);
  * \param[out] older   their names, "m003, hydra"; NULL if there are none; trb_free() */
 trb_status trb_report_older(const char *dir, const trb_tree *report, char **older);
 
+/** What is to be predicted, by what, and where to. Everything is borrowed. */
+typedef struct {
+    const char *source; /* the folder of a run, or a weights file */
+    bool of_run;        /* it is a run */
+    const char *model;  /* "ensemble", "member:3", or the name of a student; NULL: the first student, or without one the
+                         * ensemble */
+    size_t n_inputs;
+    char *const *inputs;                           /* names of files, or patterns */
+    const char *output;                            /* ends in .csv or .h5; NULL: CSV by `put` */
+    trb_status (*put)(const char *text, size_t n); /* called on rank 0 */
+    bool heads;                                    /* add the prediction of each head or member */
+    bool force;                                    /* overwrite the output */
+} trb_prediction_request;
+
+/** Predict new samples, which need no labels, and write a row for each. Files are read by the schema of the network and
+ * the keys data.* of the configuration, but for data.root. The output has these columns, which are data sets of the
+ * same names in HDF5; N rows, K classes, M heads or members:
+ *
+ *   id                 the number of the row in the input, from 0 (int64); in CSV the names of rows, if a table has them
+ *   label              the class with the largest probability, the first of several: its name, in HDF5 its number, as
+ *                      the input counts them
+ *   probabilities      [N][K] float32, in CSV a column for each class, probabilities.CLASS
+ *   total_uncertainty, model_uncertainty, data_uncertainty    [N] nats
+ *   calibrated         [N][K] as probabilities; only if the network has a temperature
+ *   heads              [N][M][K] probabilities of each head; if asked for. In CSV heads.M.CLASS
+ *
+ * and for regression, all float64 and in the unit of the target:
+ *
+ *   mean, std, model_std, data_std    [N] of the mixture
+ *   low, high                         [N] its central 95 % interval, between exact quantiles
+ *   heads                             [N][M][2] mean and standard deviation of each head, in CSV heads.M.mean ...
+ *
+ * Probabilities and uncertainties have the bits of predictions.h5 for the same samples, and the output has the same
+ * bytes for any number of ranks: blocks of eval.batch rows, counted over all files, are computed in one call each. A
+ * rank takes groups of blocks in turn, and passes over the others. After each turn rank 0 gathers the rows and writes
+ * them. So no rank holds more than one group, and rank 0 one of each rank. Nothing is left of a prediction that fails.
+ * If the input has labels, accuracy and NLL are printed; in regression RMSE and NLL. */
+trb_status trb_stage_predict(trb_comm *world, const trb_config *c, const trb_prediction_request *request);
+
 #endif

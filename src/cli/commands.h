@@ -21,7 +21,9 @@ typedef struct {
     trb__table_format table;         /* of `compare --format` */
     const trb_export_format *format; /* of `export`: of weights; NULL if it is not given */
     const char *curves;              /* the same: of metrics, "tensorboard" or "csv" */
-    char *output;                    /* of `export` and `report`; the same */
+    char *output;                    /* of `export`, `report` and `predict`; NULL if it is not given */
+    char *model;                     /* of `predict`; NULL: the first student */
+    bool heads;                      /* the same */
     bool force;
 } trb__arguments;
 
@@ -42,12 +44,14 @@ struct trb__command {
     const char *name, *operands, *help;
     trb__flag flag[TRB__FLAGS]; /* one without a name ends them */
     bool own_help;              /* the command itself handles --help */
+    bool of_run;                /* its first operand is a run or a weights file, which takes the place of the
+                                 * configuration; others follow it, and it uses the ranks that were launched */
     trb_status (*local)(const trb__arguments *a);
     trb_status (*look)(trb_comm *world, const trb_config *c, const trb__arguments *a);
     trb_status (*stage[TRB__STAGES])(trb_comm *world, const trb_config *c);
 };
 
-enum { TRB__COMMANDS = 15 };
+enum { TRB__COMMANDS = 16 };
 extern const trb__command trb__commands[TRB__COMMANDS];
 
 /** Set the limits of waiting (trb_comm_watch()) from the flags, or else the defaults. They hold until the configuration
@@ -62,6 +66,14 @@ trb_status trb__evaluate(trb_comm *world, const trb_config *c);
 trb_status trb__make_plan(trb_comm *world, const trb_config *c, const trb__arguments *a);
 trb_status trb__take_ranks(const char *value, trb__arguments *a);
 trb_status trb__take_retrain(const char *value, trb__arguments *a);
+
+/** predict RUN INPUT ...: predict new samples. Collective over world. */
+trb_status trb__command_predict(trb_comm *world, const trb_config *c, const trb__arguments *a);
+trb_status trb__take_model(const char *value, trb__arguments *a);
+trb_status trb__take_heads(const char *value, trb__arguments *a);
+/** The configuration by which such a command reads its input: that of the run; or, for a weights file, a short one that
+ * follows from the file, and from the first bytes of the input. Local. \param[out] text  trb_free() */
+trb_status trb__source_config(const trb__arguments *a, char **text);
 
 /** config CONFIG: print the resolved configuration; config --help: the reference. Local. */
 trb_status trb__command_config(const trb__arguments *a);

@@ -16,7 +16,7 @@ static void usage(FILE *to)
 {
     (void)fputs("usage: mpirun -n RANKS tribikos COMMAND CONFIG [--key=value ...]\n\n", to);
     for (size_t i = 0; i < TRB__COMMANDS; i++)
-        (void)fprintf(to, "  %-8s %-7s %s\n", trb__commands[i].name, trb__commands[i].operands, trb__commands[i].help);
+        (void)fprintf(to, "  %-8s %-13s %s\n", trb__commands[i].name, trb__commands[i].operands, trb__commands[i].help);
     (void)fputs("\nRANKS is the number of MPI processes, CONFIG a YAML file. Any key of it is a flag as well, as\n"
                 "--train.epochs=3; a flag wins over the file. A command can be repeated: it keeps what is finished.\n"
                 "--quiet prints only warnings, errors and results; --verbose also what each rank does, and times.\n"
@@ -104,6 +104,7 @@ static void release_arguments(trb__arguments *a)
     trb_free(a->retrain);
     trb_free(a->report);
     trb_free(a->output);
+    trb_free(a->model);
 }
 
 /* Run a command. \param[out] world  set if MPI was started, also after a failure: the caller then ends it */

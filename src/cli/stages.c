@@ -110,10 +110,16 @@ static trb_status read_config(trb_comm *world, const trb__arguments *a, trb_conf
 {
     char *text = NULL, *shared = NULL;
     trb_status st = TRB_OK;
-    if (a->n_operands != 1)
+    if (a->command->of_run && a->n_operands < 2)
+        st =
+            trb_fail(TRB_ECONFIG, "`tribikos %s` takes a run or a weights file, and files of samples, got %zu operands",
+                     a->command->name, a->n_operands);
+    if (!a->command->of_run && a->n_operands != 1)
         st = trb_fail(TRB_ECONFIG, "`tribikos %s` takes one configuration file, got %zu operands", a->command->name,
                       a->n_operands);
-    if (st == TRB_OK && trb_comm_rank(world) == 0) st = trb_file_read_text(a->operand[0], TRB__CONFIG_BYTES, &text);
+    if (st == TRB_OK && trb_comm_rank(world) == 0)
+        st = a->command->of_run ? trb__source_config(a, &text)
+                                : trb_file_read_text(a->operand[0], TRB__CONFIG_BYTES, &text);
     TRB_GO(trb_agree(world, st));
     TRB_GO(trb_comm_bcast_text(world, text, &shared));
     TRB_GO(share_variables(world, shared, a));
@@ -270,11 +276,12 @@ trb_status trb__command_together(trb_comm *world, const trb__arguments *a)
     trb_log_rank(trb_comm_rank(world));
     trb_log_open(trb_comm_rank(world) == 0, 10.0); /* until the configuration is read, which has run.progress */
     trb_status st = TRB_OK;
-    if (a->command->look == NULL) TRB_GO(trb_comm_expect_launched(world));
+    if (a->command->look == NULL || a->command->of_run) TRB_GO(trb_comm_expect_launched(world));
     TRB_GO(compare_programs(world));
     TRB_GO(read_config(world, a, &c, &resolved));
     TRB_GO(retrain(world, a, c));
     trb_log_open(trb_comm_rank(world) == 0, c->run.progress);
+    if (a->command->of_run) c->run.time_limit = 0.0; /* of the run; a command that starts anew each time has none */
     TRB_GO(trb_agree(world, mind_signals(c)));
     trb_comm_watch(c->comm.stall_seconds, c->comm.timeout);
     st = trb_blas_open(c->math.threads);

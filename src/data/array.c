@@ -272,6 +272,7 @@ static trb_status read_samples(const plan *p, trb__samples *s)
 typedef struct {
     const trb__array *y;
     trb__samples *s;
+    size_t end;    /* the row at which reading ends, for now */
     double offset; /* of targets */
     double *row;   /* [values of a row] */
 } labelling;
@@ -317,7 +318,7 @@ static trb_status add_labels(void *ctx, size_t first, size_t n, const uint8_t *r
 {
     labelling *w = ctx;
     const size_t K = values_in_row(w->y), bytes = K * trb_dtype_bytes(w->y->type);
-    TRB_TRY(grow(&w->s->y, n * sizeof(int32_t), (w->y->dim[0] - first) * sizeof(int32_t), w->y->sure));
+    TRB_TRY(grow(&w->s->y, n * sizeof(int32_t), (w->end - first) * sizeof(int32_t), w->y->sure));
     if (w->row == NULL) TRB_TRY(trb_alloc(TRB_MEM_DATA, K, sizeof *w->row, &w->row));
     for (size_t i = 0; i < n; i++, rows += bytes) {
         void *to = w->s->y.at + w->s->y.n;
@@ -343,7 +344,7 @@ static trb_status check_labels(const trb__array *x, const trb__array *y, trb_tas
 
 static trb_status read_labels(const trb_data_files *f, const trb__array *y, trb__samples *s)
 {
-    labelling w = {.y = y, .s = s, .offset = f->schema != NULL ? f->schema->target_offset : 0.0};
+    labelling w = {.y = y, .s = s, .end = y->dim[0], .offset = f->schema != NULL ? f->schema->target_offset : 0.0};
     const trb_status st = each_piece(y, add_labels, &w);
     trb_free(w.row);
     return st;
@@ -366,6 +367,91 @@ trb_status trb__arrays_read(const trb__unit *u, trb__arrays_open *open, trb__sam
     s->n += a.x.dim[0];
 done:
     a.close(&a);
+    return st;
+}
+
+/* ---- rows, piece by piece */
+
+typedef struct {
+    trb__arrays a;
+    plan p;
+    sampling x;
+    labelling y;
+    trb__bytes raw; /* rows as they are stored */
+} pieces;
+
+/* Read rows [first, first + n) of an array, or pass over them. */
+static trb_status take_rows(const trb__array *a, size_t first, size_t n, bool wanted, trb__bytes *raw)
+{
+    raw->n = 0;
+    if (wanted) return a->read(a, first, n, raw);
+    return a->skip != NULL ? a->skip(a, n) : TRB_OK;
+}
+
+static trb_status expect_ends(const trb__arrays *a)
+{
+    if (a->x.end != NULL) TRB_TRY(a->x.end(&a->x));
+    return a->labelled && a->y.end != NULL ? a->y.end(&a->y) : TRB_OK;
+}
+
+static trb_status next_rows(trb__rows *r, size_t n, bool wanted, trb__samples *s, size_t *got)
+{
+    pieces *t = r->of;
+    const size_t first = r->at, left = t->a.x.dim[0] - first, rows = n < left ? n : left;
+    *got = 0;
+    TRB_TRY(take_rows(&t->a.x, first, rows, wanted, &t->raw));
+    t->x.s = t->y.s = s;
+    t->x.done = 0;
+    t->x.total = rows * trb_shape_size(t->p.shape) * trb_dtype_bytes(t->p.type);
+    t->y.end = first + rows;
+    if (wanted && rows > 0) TRB_TRY(add_samples(&t->x, first, rows, t->raw.at));
+    if (t->a.labelled) TRB_TRY(take_rows(&t->a.y, first, rows, wanted, &t->raw));
+    if (t->a.labelled && wanted && rows > 0) TRB_TRY(add_labels(&t->y, first, rows, t->raw.at));
+    if (wanted) s->n += rows;
+    r->at += rows;
+    *got = rows;
+    trb_alive();
+    return rows < n ? expect_ends(&t->a) : TRB_OK;
+}
+
+static double share_of(const trb__rows *r)
+{
+    const pieces *t = r->of;
+    return (double)r->at / (double)t->a.x.dim[0];
+}
+
+static void close_rows(trb__rows *r)
+{
+    pieces *t = r->of;
+    t->a.close(&t->a);
+    trb_free(t->raw.at);
+    trb_free(t->x.row);
+    trb_free(t->y.row);
+    trb_free(t);
+}
+
+trb_status trb__arrays_rows(const trb__unit *u, trb__arrays_open *open, trb__samples *like, trb__rows *r)
+{
+    trb_status st = TRB_OK;
+    pieces *t = NULL;
+    TRB_TRY(trb_alloc(TRB_MEM_DATA, 1, sizeof *t, &t));
+    st = open(u, &t->a);
+    if (st != TRB_OK) {
+        trb_free(t);
+        return st;
+    }
+    const trb__array *y = t->a.labelled ? &t->a.y : NULL;
+    *r = (trb__rows){.next = next_rows, .share = share_of, .close = close_rows, .of = t};
+    TRB_GO(make_plan(u->of, &t->a.x, y, &t->p));
+    say_layout(u, &t->p);
+    TRB_GO(trb__samples_expect(like, t->a.x.path, t->p.type, t->p.shape));
+    TRB_GO(trb__samples_expect_labels(like, t->a.x.path, y == NULL));
+    if (y != NULL) TRB_GO(check_labels(&t->a.x, y, u->of->task));
+    t->x.p = &t->p;
+    t->y.y = y;
+    t->y.offset = u->of->schema != NULL ? u->of->schema->target_offset : 0.0;
+done:
+    if (st != TRB_OK) close_rows(r);
     return st;
 }
 

@@ -18,8 +18,10 @@ struct trb__array {
     size_t rows; /* how many rows a call should read, at least 1 */
     bool sure;   /* the file is known to hold as many values as `dim` says */
     /* Append rows [first, first + n) to `rows`: values of `type`, little-endian, the last index the fastest. Rows are
-     * read in ascending order, each once. */
+     * read in ascending order, each at most once; rows in between are passed by `skip`. */
     trb_status (*read)(const trb__array *a, size_t first, size_t n, trb__bytes *rows);
+    /* Pass over n rows. NULL: rows need not be passed. */
+    trb_status (*skip)(const trb__array *a, size_t n);
     /* Check that nothing follows the last row, which has been read. NULL: nothing can. */
     trb_status (*end)(const trb__array *a);
     void *of;
@@ -39,6 +41,8 @@ typedef trb_status trb__arrays_open(const trb__unit *u, trb__arrays *a);
 
 /* Append the samples of a unit. */
 trb_status trb__arrays_read(const trb__unit *u, trb__arrays_open *open, trb__samples *s);
+/* The rows of a unit, piece by piece. An array whose first index is the fastest is held whole. */
+trb_status trb__arrays_rows(const trb__unit *u, trb__arrays_open *open, trb__samples *like, trb__rows *r);
 /* Decide layout and offsets by all files of a training set. */
 trb_status trb__arrays_survey(const trb_data_files *f, trb__arrays_open *open, trb_schema *s);
 

@@ -10,17 +10,25 @@
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "digests and files are of little-endian values");
 _Static_assert(sizeof(int32_t) == sizeof(float), "labels and targets take the same room");
 
-/* For each format: the function that reads a unit, and the one that surveys all of them, if there is anything to
- * decide.
- */
+/* For each format: the function that reads a unit, the one that opens it for reading by pieces, and the one that surveys
+ * all of them, if there is anything to decide. */
 static const struct {
     trb_status (*read)(const trb__unit *u, trb__samples *s);
+    trb__rows_open *rows;
     trb_status (*survey)(const trb_data_files *f, trb_schema *out);
 } formats[] = {
-    [TRB_FORMAT_IDX] = {trb__idx_read, trb__idx_survey},       [TRB_FORMAT_CIFAR10] = {trb__cifar10_read, NULL},
-    [TRB_FORMAT_CIFAR100] = {trb__cifar100_read, NULL},        [TRB_FORMAT_HDF5] = {trb__hdf5_read, trb__hdf5_survey},
-    [TRB_FORMAT_TABLE] = {trb__table_read, trb__table_survey}, [TRB_FORMAT_NPY] = {trb__npy_read, trb__npy_survey},
+    [TRB_FORMAT_IDX] = {trb__idx_read, trb__idx_rows, trb__idx_survey},
+    [TRB_FORMAT_CIFAR10] = {trb__cifar10_read, trb__cifar10_rows, NULL},
+    [TRB_FORMAT_CIFAR100] = {trb__cifar100_read, trb__cifar100_rows, NULL},
+    [TRB_FORMAT_HDF5] = {trb__hdf5_read, trb__hdf5_rows, trb__hdf5_survey},
+    [TRB_FORMAT_TABLE] = {trb__table_read, trb__table_rows, trb__table_survey},
+    [TRB_FORMAT_NPY] = {trb__npy_read, trb__npy_rows, trb__npy_survey},
 };
+
+trb__rows_open *trb__rows_of(trb_format format)
+{
+    return formats[format].rows;
+}
 
 bool trb_data_surveyed(trb_format format)
 {
@@ -40,8 +48,7 @@ trb_status trb_data_survey(const trb_data_files *files, trb_schema *out)
     return st;
 }
 
-/* Count the labels that were appended from `first` bytes on from 0. */
-static trb_status shift_labels(const trb_data_files *f, const char *path, size_t first, trb__samples *s)
+trb_status trb__labels_shift(const trb_data_files *f, const char *path, size_t first, size_t row, trb__samples *s)
 {
     const size_t n = (s->y.n - first) / sizeof(int32_t);
     if (f->task != TRB_TASK_CLASSES || f->labels_from == 0 || n == 0) return TRB_OK;
@@ -54,7 +61,7 @@ static trb_status shift_labels(const trb_data_files *f, const char *path, size_t
             return trb_fail(TRB_EINPUT,
                             "%s: sample %zu, counted from 0, has label %d; expected at least %zu "
                             "(`data.labels_from`)",
-                            path, i, (int)label[i], f->labels_from);
+                            path, row + i, (int)label[i], f->labels_from);
         label[i] -= (int32_t)f->labels_from;
     }
     return TRB_OK;
@@ -68,7 +75,7 @@ trb_status trb__data_unit_read(const trb_data_files *f, size_t i, trb__samples *
     const size_t before = s->y.n;
     trb_status st = trb__unit_open(f, width, i, &u);
     if (st == TRB_OK) st = formats[f->format].read(&u, s);
-    if (st == TRB_OK) st = shift_labels(f, u.path[width - 1], before, s);
+    if (st == TRB_OK) st = trb__labels_shift(f, u.path[width - 1], before, 0, s);
     trb__unit_close(&u);
     return st;
 }

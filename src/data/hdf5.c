@@ -90,6 +90,11 @@ trb_status trb__hdf5_read(const trb__unit *u, trb__samples *s)
     return trb__arrays_read(u, open_hdf5, s);
 }
 
+trb_status trb__hdf5_rows(const trb__unit *u, trb__samples *like, trb__rows *r)
+{
+    return trb__arrays_rows(u, open_hdf5, like, r);
+}
+
 trb_status trb__hdf5_survey(const trb_data_files *f, trb_schema *s)
 {
     return trb__arrays_survey(f, open_hdf5, s);

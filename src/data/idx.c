@@ -42,6 +42,11 @@ trb_status trb__idx_read(const trb__unit *u, trb__samples *s)
     return trb__arrays_read(u, open_idx, s);
 }
 
+trb_status trb__idx_rows(const trb__unit *u, trb__samples *like, trb__rows *r)
+{
+    return trb__arrays_rows(u, open_idx, like, r);
+}
+
 trb_status trb__idx_survey(const trb_data_files *f, trb_schema *s)
 {
     return trb__arrays_survey(f, open_idx, s);

@@ -34,6 +34,12 @@ void trb__source_close(trb__source *s);
 const uint8_t *trb__source_head(const trb__source *s, size_t *n);
 /* Refuse the file: what was expected, and what it looks like. */
 trb_status trb__source_unlike(const trb__source *s, const char *expected);
+/* How much of the file has been read, from 0 to 1. */
+double trb__source_share(const trb__source *s);
+/* Read up to n bytes; fewer only at the end of the file, which is then checked as by trb__source_expect_end(). */
+trb_status trb__source_some(trb__source *s, size_t n, void *out, size_t *got);
+/* Pass over up to n bytes; fewer only at the end. A packed file is unpacked all the same. */
+trb_status trb__source_skip(trb__source *s, size_t n, size_t *got);
 /* Read exactly n bytes; TRB_EINPUT if the file ends before. */
 trb_status trb__source_read(trb__source *s, size_t n, void *out);
 /* A header that ends here promises that exactly `bytes` bytes follow; TRB_EINPUT if the size of a plain file says
@@ -67,6 +73,9 @@ typedef struct {
     trb__bytes y;                              /* [n] int32_t labels or float targets */
     bool unlabelled;                           /* the files have no labels or targets: y is empty */
     size_t n_missing, n_dropped, n_headerless; /* as in trb_data */
+    /* Filled only when rows are read piece by piece, if rows are left out, or have a key: */
+    trb__bytes row; /* [n] int64_t which row of its file each is */
+    trb__bytes key; /* n texts, each with its zero byte */
 } trb__samples;
 
 /* Refuse a file whose samples have another type or shape than those of the first file. */
@@ -93,6 +102,29 @@ trb_status trb__data_units(const trb_data_files *f, size_t *width, size_t *n_uni
 /* The names of unit i. trb__unit_close() releases them, after a failure too. */
 trb_status trb__unit_open(const trb_data_files *f, size_t width, size_t i, trb__unit *u);
 void trb__unit_close(trb__unit *u);
+
+/* The rows of a unit that are read piece by piece, in their order. The unit must stay. */
+typedef struct trb__rows trb__rows;
+struct trb__rows {
+    /* Append the next rows, at most n, to `s`; or pass over them without reading more than needed. `got` is below n
+     * only at the end, and there the file has been checked to its last byte. */
+    trb_status (*next)(trb__rows *r, size_t n, bool wanted, trb__samples *s, size_t *got);
+    double (*share)(const trb__rows *r); /* how much of the unit has been passed, from 0 to 1 */
+    void (*close)(trb__rows *r);
+    size_t at;           /* rows that were passed, with those that are left out */
+    const char *key;     /* what the column of keys is called, "" without a name; NULL: rows have no keys. Borrowed */
+    bool points, commas; /* tables: numbers with a decimal point, or comma, were seen so far */
+    void *of;
+};
+/* Opens a unit. \param[in,out] like  the type, shape and labels of the units before (with n above 0); its own
+ * \param[out] r  closed by r->close() after a success */
+typedef trb_status trb__rows_open(const trb__unit *u, trb__samples *like, trb__rows *r);
+trb__rows_open trb__idx_rows, trb__cifar10_rows, trb__cifar100_rows, trb__hdf5_rows, trb__npy_rows, trb__table_rows;
+/* That of a format. */
+trb__rows_open *trb__rows_of(trb_format format);
+
+/* Count the labels that were appended from `first` bytes on from 0. \param[in] row  the row of the first one */
+trb_status trb__labels_shift(const trb_data_files *f, const char *path, size_t first, size_t row, trb__samples *s);
 
 /* The readers of the formats. Each appends the samples of a unit. */
 trb_status trb__idx_read(const trb__unit *u, trb__samples *s);

@@ -66,6 +66,11 @@ trb_status trb__npy_read(const trb__unit *u, trb__samples *s)
     return trb__arrays_read(u, open_npy, s);
 }
 
+trb_status trb__npy_rows(const trb__unit *u, trb__samples *like, trb__rows *r)
+{
+    return trb__arrays_rows(u, open_npy, like, r);
+}
+
 trb_status trb__npy_survey(const trb_data_files *f, trb_schema *s)
 {
     return trb__arrays_survey(f, open_npy, s);

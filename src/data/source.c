@@ -34,6 +34,7 @@ struct trb__stream {
     size_t promised, promise_at; /* what a header promises, and after how many bytes it stood */
     bool checked;                /* an entry of a zip archive: one stream, whose CRC is known */
     uLong crc, crc_wanted;
+    uint8_t *waste; /* [PIECE] bytes that nobody wants; NULL: none yet */
 };
 
 trb_status trb__bytes_room(trb__bytes *b, size_t more)
@@ -226,6 +227,7 @@ void trb__source_close(trb__source *s)
     /* Nothing was written, so nothing can be lost by closing. */
     if (z->state != NULL) z->codec->close(z->state);
     if (z->fd >= 0) (void)close(z->fd);
+    trb_free(z->waste);
     trb_free(z->in);
     trb_free(z);
     s->stream = NULL;
@@ -305,6 +307,50 @@ static trb_status check_sum(const trb__source *s)
     if (!z->checked || z->crc == z->crc_wanted) return TRB_OK;
     return trb_fail(TRB_EINPUT, "%s: damaged archive: the CRC of an entry is %08lx, expected %08lx", s->path, z->crc,
                     z->crc_wanted);
+}
+
+trb_status trb__source_some(trb__source *s, size_t n, void *out, size_t *got)
+{
+    TRB_TRY(read_some(s, n, out, got));
+    return *got < n ? check_sum(s) : TRB_OK;
+}
+
+/* In a plain file the next bytes need not be read. */
+static trb_status seek(trb__source *s, size_t n)
+{
+    trb__stream *z = s->stream;
+    const size_t kept = z->head_n - z->head_at, first = n < kept ? n : kept;
+    z->head_at += first;
+    z->given += n;
+    if (first == n || lseek(z->fd, (off_t)(n - first), SEEK_CUR) >= 0) return TRB_OK;
+    return trb_fail(TRB_EIO, "%s: reading failed: %s", s->path, strerror(errno));
+}
+
+trb_status trb__source_skip(trb__source *s, size_t n, size_t *got)
+{
+    trb__stream *z = s->stream;
+    size_t piece = 0;
+    *got = 0;
+    if (!s->packed && !z->checked) {
+        const size_t left = s->file_bytes > z->given ? s->file_bytes - z->given : 0;
+        *got = n < left ? n : left;
+        return seek(s, *got);
+    }
+    if (z->waste == NULL) TRB_TRY(trb_alloc(TRB_MEM_DATA, PIECE, 1, &z->waste));
+    do {
+        const size_t wanted = n - *got < PIECE ? n - *got : PIECE;
+        TRB_TRY(trb__source_some(s, wanted, z->waste, &piece));
+        *got += piece;
+        if (piece < wanted) return TRB_OK;
+    } while (*got < n);
+    return TRB_OK;
+}
+
+double trb__source_share(const trb__source *s)
+{
+    const trb__stream *z = s->stream;
+    const size_t at = s->packed ? z->in_before + z->in_at : z->given;
+    return s->file_bytes > at ? (double)at / (double)s->file_bytes : 1.0;
 }
 
 trb_status trb__source_append_all(trb__source *s, trb__bytes *b)

@@ -44,7 +44,7 @@ static trb_status read_rows(const trb__array *a, size_t first, size_t n, trb__by
     trb__stored *s = a->of;
     const size_t size = trb_dtype_bytes(a->type), bytes = n * row_bytes(a), before = rows->n;
     if (s->fortran) {
-        if (first == 0) TRB_TRY(trb__source_append(&s->source, a->dim[0] * row_bytes(a), &s->whole));
+        if (s->whole.n == 0) TRB_TRY(trb__source_append(&s->source, a->dim[0] * row_bytes(a), &s->whole));
         TRB_TRY(trb__bytes_room(rows, bytes));
         gather(a, size, first, n, s->whole.at, rows->at + before);
         rows->n += bytes;
@@ -55,9 +55,22 @@ static trb_status read_rows(const trb__array *a, size_t first, size_t n, trb__by
     return TRB_OK;
 }
 
+static trb_status skip_rows(const trb__array *a, size_t n)
+{
+    trb__stored *s = a->of;
+    const size_t bytes = n * row_bytes(a);
+    size_t got = 0;
+    if (s->fortran) return TRB_OK;
+    TRB_TRY(trb__source_skip(&s->source, bytes, &got));
+    if (got == bytes) return TRB_OK;
+    return trb_fail(TRB_EINPUT, "%s: truncated: expected %zu more bytes, got %zu", s->source.path, bytes, got);
+}
+
 static trb_status expect_end(const trb__array *a)
 {
     trb__stored *s = a->of;
+    /* If this rank has skipped all rows, it has not looked at the values. */
+    if (s->fortran && s->whole.n == 0) return TRB_OK;
     return trb__source_expect_end(&s->source);
 }
 
@@ -76,6 +89,7 @@ static trb_status measure(trb__stored *s, trb__array *a)
     a->rows = rows > 0 ? rows : 1;
     a->sure = !s->source.packed;
     a->read = read_rows;
+    a->skip = skip_rows;
     a->end = expect_end;
     a->of = s;
     return TRB_OK;

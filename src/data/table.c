@@ -11,21 +11,7 @@
 #include "tribikos/loss.h"
 #include "tribikos/memory.h"
 
-typedef struct {
-    const trb_data_files *f;
-    const trb_schema *schema;
-    trb__match plan;
-    trb__wanted row; /* row.place NULL: all */
-    size_t n;        /* rows wanted */
-    bool *left_out;  /* [n] NULL: rows with missing values are not left out */
-    float *x;        /* [n][n_inputs] */
-    int32_t *y;      /* [n] labels or targets */
-    size_t n_missing;
-    trb__cursor unknown; /* the first field of this row with a word that the schema does not have; `of` NULL: none. It
-                          * matters only if the row is not left out */
-} reading;
-
-static trb_status put_missing(reading *r, const trb__cursor *c, size_t to)
+static trb_status put_missing(trb__reading *r, const trb__cursor *c, size_t to)
 {
     const trb__input_range place = r->plan.place[c->column];
     const bool word = place.count > 0 && r->schema->input[place.first].category != NULL;
@@ -45,7 +31,7 @@ static trb_status put_missing(reading *r, const trb__cursor *c, size_t to)
     return TRB_OK;
 }
 
-static trb_status put_number(reading *r, trb__cursor *c, size_t to)
+static trb_status put_number(trb__reading *r, trb__cursor *c, size_t to)
 {
     double value = 0.0;
     const size_t i = r->plan.place[c->column].first;
@@ -90,7 +76,7 @@ static size_t find_class(const trb_schema *s, const char *word)
     return s->n_classes;
 }
 
-static trb_status refuse_word(const reading *r)
+static trb_status refuse_word(const trb__reading *r)
 {
     char got[48], column[80];
     const trb__cursor *c = &r->unknown;
@@ -102,7 +88,7 @@ static trb_status refuse_word(const reading *r)
                     trb__field_shown(&c->field, got));
 }
 
-static trb_status put_word(reading *r, const trb__cursor *c, size_t to)
+static trb_status put_word(trb__reading *r, const trb__cursor *c, size_t to)
 {
     char word[TRB__WORD_BYTES];
     const trb__input_range place = r->plan.place[c->column];
@@ -114,7 +100,7 @@ static trb_status put_word(reading *r, const trb__cursor *c, size_t to)
     return TRB_OK;
 }
 
-static trb_status put_label(reading *r, trb__cursor *c, size_t to)
+static trb_status put_label(trb__reading *r, trb__cursor *c, size_t to)
 {
     char word[TRB__WORD_BYTES];
     double value = 0.0;
@@ -137,7 +123,7 @@ static trb_status put_label(reading *r, trb__cursor *c, size_t to)
     return TRB_OK;
 }
 
-static trb_status put_target(reading *r, trb__cursor *c, size_t to)
+static trb_status put_target(trb__reading *r, trb__cursor *c, size_t to)
 {
     double value = 0.0;
     if (!trb__field_number(c, &value)) {
@@ -152,7 +138,7 @@ static trb_status put_target(reading *r, trb__cursor *c, size_t to)
     return TRB_OK;
 }
 
-static trb_status put_field(reading *r, trb__cursor *c, size_t to)
+static trb_status put_field(trb__reading *r, trb__cursor *c, size_t to)
 {
     const trb__match *p = &r->plan;
     if (p->place[c->column].count > 0)
@@ -161,25 +147,30 @@ static trb_status put_field(reading *r, trb__cursor *c, size_t to)
     return r->f->task == TRB_TASK_CLASSES ? put_label(r, c, to) : put_target(r, c, to);
 }
 
-static trb_status put_rows(reading *r, const trb__table *t)
+trb_status trb__table_put(trb__reading *r, trb__cursor *c, size_t to)
+{
+    do
+        if (c->column < r->plan.names.n) TRB_TRY(put_field(r, c, to));
+    while (trb__next_field(c));
+    if (c->column + 1 != r->plan.names.n) return trb__refuse_width(c, &r->plan);
+    if (r->unknown.of != NULL && (r->left_out == NULL || !r->left_out[to])) return refuse_word(r);
+    r->unknown.of = NULL;
+    return TRB_OK;
+}
+
+static trb_status put_rows(trb__reading *r, const trb__table *t)
 {
     trb__cursor c = trb__table_begin(t);
     if (r->plan.names.skip) (void)trb__next_line(&c);
     for (size_t row = 0; trb__next_line(&c); row++) {
         if (r->row.place != NULL && r->row.place[row] == 0) continue;
-        const size_t to = r->row.place != NULL ? r->row.place[row] - 1 : row;
-        do
-            if (c.column < r->plan.names.n) TRB_TRY(put_field(r, &c, to));
-        while (trb__next_field(&c));
-        if (c.column + 1 != r->plan.names.n) return trb__refuse_width(&c, &r->plan);
-        if (r->unknown.of != NULL && (r->left_out == NULL || !r->left_out[to])) return refuse_word(r);
-        r->unknown.of = NULL;
+        TRB_TRY(trb__table_put(r, &c, r->row.place != NULL ? r->row.place[row] - 1 : row));
     }
     return trb__expect_decimals(&c);
 }
 
 /* Close the gaps of rows that are left out. \return how many remain */
-static size_t close_gaps(const reading *r)
+static size_t close_gaps(const trb__reading *r)
 {
     const size_t D = r->schema->n_inputs;
     size_t n = 0;
@@ -195,7 +186,7 @@ static size_t close_gaps(const reading *r)
 }
 
 /* Find columns and rows, and reserve memory. */
-static trb_status prepare(reading *r, const trb__unit *u, const trb__table *t, trb__samples *s)
+static trb_status prepare(trb__reading *r, const trb__unit *u, const trb__table *t, trb__samples *s)
 {
     const trb_data_files *f = u->of;
     TRB_TRY(trb__table_match(t, f, f->schema, &r->plan));
@@ -218,7 +209,7 @@ static trb_status prepare(reading *r, const trb__unit *u, const trb__table *t, t
 
 trb_status trb__table_read(const trb__unit *u, trb__samples *s)
 {
-    reading r = {.f = u->of, .schema = u->of->schema};
+    trb__reading r = {.f = u->of, .schema = u->of->schema};
     trb__table t = {0};
     trb_status st = TRB_OK;
     TRB_GO(trb__table_open(u->path[0], u->of->separator, &t));

@@ -1,6 +1,7 @@
 /* What the files of the reader of tables share.
  *
  *   table_text.c    a file as lines and fields: encodings, line ends, separators, quotes, numbers
+ *   table_window.c  the same for a file that is read piece by piece
  *   table_header.c  whether the first line is a header, and the names in it
  *   table_choice.c  the columns and rows that entries of keys and files choose
  *   table_plan.c    which column of a file is which input, by the schema
@@ -9,6 +10,7 @@
  *   table_suspect.c columns that are seldom meant as inputs
  *   table_advice.c  the keys that a table needs, for `tribikos init`
  *   table.c         the samples of a file, by the schema
+ *   table_rows.c    the same, piece by piece
  */
 #ifndef TRB__DATA_TABLE_H
 #define TRB__DATA_TABLE_H
@@ -34,6 +36,18 @@ typedef struct {
 trb_status trb__table_open(const char *path, char by, trb__table *t);
 void trb__table_close(trb__table *t);
 
+/* What a text is made of, found out as it comes. */
+typedef enum { TRB__ASCII, TRB__UTF8, TRB__LATIN1, TRB__UTF16 } trb__encoding;
+/* Rewrite the bytes of a whole file, or of a piece of one that ends with a character, as UTF-8 with LF at line ends.
+ * \param[in,out] text  ends with a zero byte   \param[in,out] as  at first TRB__ASCII, or TRB__UTF16 */
+trb_status trb__text_convert(const char *path, trb__bytes *text, trb__encoding *as);
+/* Find out what separates the fields of a text, by its first two lines. */
+char trb__text_separator(const trb__table *t);
+/* Where the last line that is whole ends: no quoted field is open there. */
+const char *trb__text_whole(const trb__table *t);
+/* Refuse a text in which a quoted field does not end. \param[in] line  how many lines precede it */
+trb_status trb__text_closed(const trb__table *t, size_t line);
+
 typedef struct {
     const char *at; /* without quotes */
     size_t n;
@@ -54,6 +68,24 @@ typedef struct {
     size_t points, commas; /* lines of the last number with a decimal point, a decimal comma; 0: none */
     size_t decimals;       /* the same for a comma that cannot separate thousands */
 } trb__cursor;
+
+/* A file that is read piece by piece. The table has the text of one piece, which ends with a line; a line that is not
+ * whole yet is kept for the next one. */
+typedef struct {
+    trb__table table;
+    trb__source source;
+    trb__bytes raw; /* bytes that are not converted yet */
+    size_t mark;    /* of them, the byte order mark of UTF-16, which stays */
+    size_t text_n;  /* how much of the table's bytes its text is */
+    trb__encoding as;
+    bool ended; /* all of the file has been read */
+} trb__window;
+/* Open a file and read its first piece, of some hundred lines at least. \return as trb__table_open(). The caller closes
+ * it after a failure too */
+trb_status trb__window_open(const char *path, char by, trb__window *w);
+/* Read the next piece. \param[in,out] c  has come to the end of the piece before \param[out] more  false at the end */
+trb_status trb__window_next(trb__window *w, trb__cursor *c, bool *more);
+void trb__window_close(trb__window *w);
 
 trb__cursor trb__table_begin(const trb__table *t);
 /* Move to the first field of the next line that counts. \return false at the end of the text */
@@ -179,5 +211,22 @@ trb_status trb__refuse_width(const trb__cursor *c, const trb__match *p);
 trb_status trb__refuse_word(const trb__cursor *c, const trb__match *p);
 /* Refuse a text that has both decimal points and decimal commas. */
 trb_status trb__expect_decimals(const trb__cursor *c);
+
+/* The rows of a file on their way into samples. */
+typedef struct {
+    const trb_data_files *f;
+    const trb_schema *schema;
+    trb__match plan;
+    trb__wanted row; /* row.place NULL: all */
+    size_t n;        /* rows wanted */
+    bool *left_out;  /* [n] NULL: rows with missing values are not left out */
+    float *x;        /* [n][n_inputs] */
+    int32_t *y;      /* [n] labels or targets */
+    size_t n_missing;
+    trb__cursor unknown; /* the first field of this row with a word that the schema does not have; `of` NULL: none. It
+                          * matters only if the row is not left out */
+} trb__reading;
+/* Read the row at which the cursor stands into place `to`. */
+trb_status trb__table_put(trb__reading *r, trb__cursor *c, size_t to);
 
 #endif

@@ -135,6 +135,11 @@ static trb_status by_numbers(const trb__table *t, const trb_data_files *f, const
     TRB_TRY(find_further(t, f, s, p));
     const bool all = n == s->n_columns || p->labelled, less = targets && n + 1 == s->n_columns;
     size_t k = 0;
+    if (!all && !(free && (less || n == alone)) && s->n_columns == 0)
+        return trb_fail(TRB_EINPUT,
+                        "%s: expected the %zu inputs alone, since nothing says which columns of the training files "
+                        "they were, got %zu columns",
+                        t->path, alone, n);
     if (!all && !(free && (less || n == alone)))
         return trb_fail(TRB_EINPUT, "%s: expected %zu columns, as in the training files, got %zu", t->path,
                         s->n_columns, n);

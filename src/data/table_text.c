@@ -78,6 +78,33 @@ static void end_lines(trb__bytes *text)
     }
 }
 
+/* Where a file is read piece by piece, its first character that is not ASCII decides for the rest. */
+static trb_status to_utf8(const char *path, trb__bytes *text, trb__encoding *as)
+{
+    const uint8_t *end = text->at + text->n;
+    if (skip_ascii(text->at, end) == end) return TRB_OK;
+    const bool good = is_utf8(text->at, end);
+    if (*as == TRB__ASCII) *as = good ? TRB__UTF8 : TRB__LATIN1;
+    if (*as == TRB__LATIN1) return from_latin1(text);
+    if (good || *as == TRB__UTF16) return TRB_OK;
+    return trb_fail(TRB_EINPUT, "%s: begins as UTF-8, but is not all of it; save it as UTF-8", path);
+}
+
+trb_status trb__text_convert(const char *path, trb__bytes *text, trb__encoding *as)
+{
+    if (*as == TRB__UTF16) TRB_TRY(from_utf16(path, text));
+    const uint8_t *zero = text->n > 0 ? memchr(text->at, '\0', text->n) : NULL;
+    if (zero != NULL)
+        return trb_fail(TRB_EINPUT,
+                        "%s: expected a table of text, got a binary file (byte %zu is zero); see `data.format`", path,
+                        (size_t)(zero - text->at));
+    TRB_TRY(to_utf8(path, text, as));
+    TRB_TRY(trb__bytes_room(text, 1));
+    text->at[text->n] = '\0';
+    end_lines(text);
+    return TRB_OK;
+}
+
 static trb_status read_text(const char *path, trb__bytes *text)
 {
     trb_status st = TRB_OK;
@@ -85,18 +112,8 @@ static trb_status read_text(const char *path, trb__bytes *text)
     TRB_TRY(trb__source_open(path, &s));
     TRB_GO(trb__source_append_all(&s, text));
     TRB_GO(trb__expect_table(path, text->at, text->n < TRB__HEAD ? text->n : TRB__HEAD));
-    TRB_GO(trb__bytes_room(text, 1));
-    text->at[text->n] = '\0';
-    if (trb_text_is_utf16(text->at, text->n)) TRB_GO(from_utf16(path, text));
-    const uint8_t *zero = memchr(text->at, '\0', text->n);
-    if (zero != NULL)
-        TRB_GO(trb_fail(TRB_EINPUT,
-                        "%s: expected a table of text, got a binary file (byte %zu is zero); see `data.format`", path,
-                        (size_t)(zero - text->at)));
-    if (!is_utf8(text->at, text->at + text->n)) TRB_GO(from_latin1(text));
-    TRB_GO(trb__bytes_room(text, 1));
-    text->at[text->n] = '\0';
-    end_lines(text);
+    trb__encoding as = trb_text_is_utf16(text->at, text->n) ? TRB__UTF16 : TRB__ASCII;
+    st = trb__text_convert(path, text, &as);
 done:
     trb__source_close(&s);
     return st;
@@ -127,14 +144,15 @@ static const char *closing(const char *at, const char *end)
 }
 
 /* The line feed that ends the line at `at`, or the end of the text. Line feeds between quotes end no line. Only at the
- * beginning of a field do quotes open a text. */
-static const char *find_line_end(const trb__table *t, const char *at)
+ * beginning of a field do quotes open a text. \param[out] open  set if such a text does not end */
+static const char *find_line_end(const trb__table *t, const char *at, bool *open)
 {
     const char *end = t->end, *feed = memchr(at, '\n', (size_t)(end - at));
     if (feed == NULL) feed = end;
     for (bool fresh = true; t->quotes && at < feed; at++) {
         if (*at == '"' && fresh) {
             const char *close = closing(at, end);
+            *open = *open || close == NULL;
             if (close == NULL) return feed;
             at = close;
             if (close > feed && (feed = memchr(close, '\n', (size_t)(end - close))) == NULL) feed = end;
@@ -183,9 +201,10 @@ trb__cursor trb__table_begin(const trb__table *t)
 static const char *find_line(trb__cursor *c)
 {
     const char by = c->of->separator;
+    bool open = false;
     while (c->next < c->of->end) {
         const char *at = c->next;
-        c->line_end = find_line_end(c->of, at);
+        c->line_end = find_line_end(c->of, at, &open);
         c->next = c->line_end < c->of->end ? c->line_end + 1 : c->of->end;
         c->line += 1 + c->more;
         c->more = c->of->quotes ? feeds_in(at, c->line_end) : 0;
@@ -398,7 +417,7 @@ static bool fits(trb__table t, char separator, bool values)
     return empty == 0 && (columns[0] == columns[1] || columns[0] + 1 == columns[1]);
 }
 
-static char find_separator(const trb__table *t)
+char trb__text_separator(const trb__table *t)
 {
     static const char order[] = {'\t', '\0', ';', '|'};
     for (size_t i = 0; i < 2 * sizeof order; i++)
@@ -407,9 +426,10 @@ static char find_separator(const trb__table *t)
 }
 
 /* A text between quotes that does not end would take the rest of the file with it. */
-static trb_status expect_closed(const trb__table *t)
+trb_status trb__text_closed(const trb__table *t, size_t line)
 {
     trb__cursor c = trb__table_begin(t);
+    c.line = line;
     while (t->quotes && trb__next_line(&c)) do
             if (c.field.n > 0 && !c.field.quoted && *c.field.at == '"' && closing(c.field.at, t->end) == NULL)
                 return trb_fail(TRB_EINPUT, "%s:%zu: column %zu: a field begins with a quote, but no quote ends it",
@@ -431,6 +451,18 @@ bool trb_data_separator(const char *text, char *by)
     return i < n;
 }
 
+const char *trb__text_whole(const trb__table *t)
+{
+    const char *at = t->at, *feed = NULL;
+    bool open = false;
+    if (!t->quotes) {
+        feed = t->end > at ? memrchr(at, '\n', (size_t)(t->end - at)) : NULL;
+        return feed == NULL ? at : feed + 1;
+    }
+    while (at < t->end && (feed = find_line_end(t, at, &open)) < t->end && !open) at = feed + 1;
+    return at;
+}
+
 trb_status trb__table_open(const char *path, char by, trb__table *t)
 {
     static const char mark[] = "\xef\xbb\xbf"; /* the byte order mark that some programs write before UTF-8 */
@@ -440,8 +472,8 @@ trb_status trb__table_open(const char *path, char by, trb__table *t)
     t->at = at + (strncmp(at, mark, 3) == 0 ? 3 : 0);
     t->end = at + t->bytes.n;
     t->quotes = memchr(t->at, '"', (size_t)(t->end - t->at)) != NULL;
-    t->separator = t->chosen ? by : find_separator(t);
-    return expect_closed(t);
+    t->separator = t->chosen ? by : trb__text_separator(t);
+    return trb__text_closed(t, 0);
 }
 
 void trb__table_close(trb__table *t)

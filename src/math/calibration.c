@@ -68,6 +68,16 @@ static int by_doubt(const void *left, const void *right)
     return a->at < b->at ? -1 : 1;
 }
 
+void trb_temperature_apply(size_t rows, size_t K, const float *log_p, double b, float *p)
+{
+    for (size_t i = 0; i < rows; i++, log_p += K, p += K) {
+        double max = (double)log_p[0], S = 0.0;
+        for (size_t k = 1; k < K; k++) max = (double)log_p[k] > max ? (double)log_p[k] : max;
+        for (size_t k = 0; k < K; k++) S += exp(b * ((double)log_p[k] - max));
+        for (size_t k = 0; k < K; k++) p[k] = (float)(exp(b * ((double)log_p[k] - max)) / S);
+    }
+}
+
 trb_status trb_adaptive_ece(size_t n, const trb_row_figures *row, size_t bins, double *ece)
 {
     placed *p = NULL;

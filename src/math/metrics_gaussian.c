@@ -140,6 +140,27 @@ trb_status trb_metrics_gaussian_block(size_t rows, size_t M, const float *z, con
     return st;
 }
 
+trb_status trb_gaussian_rows(size_t rows, size_t M, const float *z, double mean, double scale, double *each,
+                             double *low, double *high)
+{
+    mixture f = {.M = M};
+    trb_status st = TRB_OK;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, 2 * M, sizeof *f.mean, &f.mean));
+    f.deviation = f.mean + M;
+    for (size_t b = 0; b < rows; b++) {
+        TRB_GO(fill(b, z + b * M * 2, mean, scale, &f));
+        for (size_t m = 0; m < M && each != NULL; m++) {
+            each[(b * M + m) * 2] = f.mean[m];
+            each[(b * M + m) * 2 + 1] = f.deviation[m];
+        }
+        if (low != NULL) low[b] = quantile(&f, -1.0);
+        if (high != NULL) high[b] = quantile(&f, 1.0);
+    }
+done:
+    trb_free(f.mean);
+    return st;
+}
+
 trb_row_figures trb_gaussian_figures(size_t M, const float *z, double scale, double *mean)
 {
     const double heads = (double)M;

@@ -58,12 +58,6 @@ static trb_status name_beside(const char *output, const char *suffix, char **nam
     return trb_text_of(name, "%.*s%s", (int)n, output, suffix);
 }
 
-static trb_status check_absent(const char *path, bool force)
-{
-    if (force || !trb_file_exists(path)) return TRB_OK;
-    return trb_fail(TRB_ECONFIG, "%s exists; --force overwrites it", path);
-}
-
 trb_status trb_export(const trb_export_format *format, size_t n, char *const *weights, const char *output, bool force)
 {
     trb_trained *models = NULL;
@@ -76,8 +70,8 @@ trb_status trb_export(const trb_export_format *format, size_t n, char *const *we
         st = trb_fail(TRB_ECONFIG, "%s: the file beside it has this ending; give --output another one", output);
         goto done;
     }
-    TRB_GO(check_absent(output, force));
-    if (second != NULL) TRB_GO(check_absent(second, force));
+    TRB_GO(trb_file_may_write(output, force));
+    if (second != NULL) TRB_GO(trb_file_may_write(second, force));
     TRB_GO(trb_alloc(TRB_MEM_OTHER, n, sizeof *models, &models));
     TRB_GO(trb_alloc(TRB_MEM_OTHER, n, sizeof *list, &list));
     for (size_t i = 0; i < n; i++) {

@@ -71,7 +71,7 @@ static bool is_abandoned(int folder, const char *name, const char *writer)
  * files of a run do, so that files of other programs are never removed. */
 static const char *writer_in(const char *name)
 {
-    static const char *const ends[] = {".h5", ".yaml", ".json"};
+    static const char *const ends[] = {".h5", ".yaml", ".json", ".csv"};
     const char *mark = NULL;
     for (const char *at = strstr(name, TMP); at != NULL; at = strstr(at + 1, TMP)) mark = at;
     const char *dot = mark == NULL ? NULL : strrchr(mark + strlen(TMP), '.');
@@ -201,29 +201,89 @@ trb_status trb_file_publish_text(const char *path, const char *text)
     return trb_file_publish_bytes(path, text, strlen(text));
 }
 
-trb_status trb_file_publish_bytes(const char *path, const void *bytes, size_t n)
+struct trb_writer {
+    char *path, *tmp;
+    FILE *fp;
+};
+
+static void writer_destroy(trb_writer *w)
+{
+    trb_free(w->tmp);
+    trb_free(w->path);
+    trb_free(w);
+}
+
+trb_status trb_writer_open(const char *path, trb_writer **out)
 {
     trb_status st = TRB_OK;
-    char *tmp = NULL;
-    FILE *fp = NULL;
-    bool begun = false;
-    TRB_GO(trb__file_aside(path, &tmp));
-    fp = fopen(tmp, "wxe");
-    if (fp == NULL) {
+    trb_writer *w = NULL;
+    TRB_TRY(trb_alloc(TRB_MEM_OTHER, 1, sizeof *w, &w));
+    TRB_GO(trb_strdup(path, &w->path));
+    TRB_GO(trb__file_aside(path, &w->tmp));
+    w->fp = fopen(w->tmp, "wxe");
+    if (w->fp == NULL) {
         st = trb_fail(TRB_EIO, "%s: cannot create: %s", path, strerror(errno));
         goto done;
     }
-    begun = true;
-    TRB_GO(trb_fault("file.write"));
-    if (fwrite(bytes, 1, n, fp) != n || fflush(fp) != 0)
-        st = trb_fail(TRB_EIO, "%s: cannot write: %s", path, strerror(errno));
+    *out = w;
+    return TRB_OK;
 done:
-    if (fp != NULL && fclose(fp) != 0 && st == TRB_OK)
-        st = trb_fail(TRB_EIO, "%s: cannot close: %s", path, strerror(errno));
-    if (begun && st != TRB_OK) (void)unlink(tmp);
-    if (begun && st == TRB_OK) st = trb__file_settle(tmp, path);
-    trb_free(tmp);
+    writer_destroy(w);
     return st;
+}
+
+trb_status trb_writer_add(trb_writer *w, const void *bytes, size_t n)
+{
+    TRB_TRY(trb_fault("file.write"));
+    if (fwrite(bytes, 1, n, w->fp) == n) return TRB_OK;
+    return trb_fail(TRB_EIO, "%s: cannot write: %s", w->path, strerror(errno));
+}
+
+trb_status trb_writer_publish(trb_writer *w)
+{
+    trb_status st = TRB_OK;
+    if (fflush(w->fp) != 0) st = trb_fail(TRB_EIO, "%s: cannot write: %s", w->path, strerror(errno));
+    if (fclose(w->fp) != 0 && st == TRB_OK) st = trb_fail(TRB_EIO, "%s: cannot close: %s", w->path, strerror(errno));
+    if (st == TRB_OK)
+        st = trb__file_settle(w->tmp, w->path);
+    else
+        (void)unlink(w->tmp);
+    writer_destroy(w);
+    return st;
+}
+
+void trb_writer_close(trb_writer *w)
+{
+    if (w == NULL) return;
+    (void)fclose(w->fp);
+    (void)unlink(w->tmp);
+    writer_destroy(w);
+}
+
+trb_status trb_file_publish_bytes(const char *path, const void *bytes, size_t n)
+{
+    trb_writer *w = NULL;
+    TRB_TRY(trb_writer_open(path, &w));
+    const trb_status st = trb_writer_add(w, bytes, n);
+    if (st == TRB_OK) return trb_writer_publish(w);
+    trb_writer_close(w);
+    return st;
+}
+
+trb_status trb_file_may_write(const char *path, bool force)
+{
+    struct stat info;
+    if (stat(path, &info) != 0) return TRB_OK;
+    if (!S_ISREG(info.st_mode)) return trb_fail(TRB_ECONFIG, "%s exists, and is no file", path);
+    if (force) return TRB_OK;
+    return trb_fail(TRB_ECONFIG, "%s exists; --force overwrites it", path);
+}
+
+void trb_file_sweep(const char *path)
+{
+    char folder[PATH_MAX];
+    folder_of(path, folder);
+    trb_folder_sweep(folder);
 }
 
 trb_status trb_folder_move(const char *from, const char *to)

@@ -93,16 +93,18 @@ static trb_status make_groups(trb_h5 *h, const char *name)
 }
 
 /* Create a data set and keep it open. */
-static trb_status make(trb_h5 *h, const char *name, const trb_h5_shape *shape, hid_t creation)
+static trb_status make(trb_h5 *h, const char *name, const trb_h5_shape *shape, bool grows, hid_t creation)
 {
     trb_status st = TRB_OK;
-    hsize_t dim[TRB_H5_MAX_DIM];
+    hsize_t dim[TRB_H5_MAX_DIM], most[TRB_H5_MAX_DIM];
     to_hsize(shape, dim);
+    to_hsize(shape, most);
+    if (grows) most[0] = H5S_UNLIMITED;
     TRB_TRY(trb_fault("file.write"));
     TRB_TRY(change_set(h, name));
     TRB_TRY(make_groups(h, name));
     (void)H5Pset_obj_track_times(creation, 0);
-    const hid_t space = H5Screate_simple((int)shape->ndim, dim, NULL);
+    const hid_t space = H5Screate_simple((int)shape->ndim, dim, most);
     h->set = H5Dcreate2(h->file, name, trb__h5_type(shape->type), space, H5P_DEFAULT, creation, H5P_DEFAULT);
     if (h->set < 0) st = trb__h5_fail(h, TRB_EIO, "cannot make data set", name);
     (void)H5Sclose(space);
@@ -116,7 +118,7 @@ trb_status trb_h5_make(trb_h5 *h, const char *name, trb_h5_shape shape, trb_h5_l
     if (layout.chunk_rows > 0) {
         hsize_t chunk[TRB_H5_MAX_DIM];
         to_hsize(&shape, chunk);
-        if (layout.chunk_rows < shape.dim[0]) chunk[0] = layout.chunk_rows;
+        if (layout.chunk_rows < shape.dim[0] || layout.grows) chunk[0] = layout.chunk_rows;
         (void)H5Pset_chunk(creation, (int)shape.ndim, chunk);
         if (layout.deflate > 0) {
             (void)H5Pset_shuffle(creation);
@@ -124,7 +126,7 @@ trb_status trb_h5_make(trb_h5 *h, const char *name, trb_h5_shape shape, trb_h5_l
         }
         if (layout.fletcher32) (void)H5Pset_fletcher32(creation);
     }
-    const trb_status st = make(h, name, &shape, creation);
+    const trb_status st = make(h, name, &shape, layout.grows, creation);
     (void)H5Pclose(creation);
     trb__h5_unlock();
     return st;
@@ -274,6 +276,21 @@ static trb_status move(trb_h5 *h, hid_t type, hid_t space, int ndim, const hsize
     return st;
 }
 
+/* Make room for rows up to `end` in the open data set, if it grows. */
+static trb_status extend(trb_h5 *h, size_t end)
+{
+    trb_status st = TRB_OK;
+    hsize_t dim[H5S_MAX_RANK], most[H5S_MAX_RANK];
+    const hid_t space = H5Dget_space(h->set);
+    const int ndim = space < 0 ? -1 : H5Sget_simple_extent_dims(space, dim, most);
+    if (ndim > 0 && most[0] == H5S_UNLIMITED && dim[0] < end) {
+        dim[0] = end;
+        if (H5Dset_extent(h->set, dim) < 0) st = trb__h5_fail(h, TRB_EIO, "cannot extend data set", h->set_name);
+    }
+    if (space >= 0) (void)H5Sclose(space);
+    return st;
+}
+
 /* Transfer rows `from` memory or `to` memory. Memory and file have the same type, so HDF5 converts at most the order of
  * bytes. */
 static trb_status transfer(trb_h5 *h, const char *name, trb_dtype type, size_t first, size_t n, const void *from,
@@ -283,6 +300,7 @@ static trb_status transfer(trb_h5 *h, const char *name, trb_dtype type, size_t f
     hsize_t dim[H5S_MAX_RANK];
     TRB_TRY(trb_fault(from != NULL ? "file.write" : "file.read"));
     TRB_TRY(open_set(h, name));
+    if (from != NULL) TRB_TRY(extend(h, first + n));
     const hid_t stored = H5Dget_type(h->set), space = H5Dget_space(h->set);
     const int ndim = space < 0 ? -1 : H5Sget_simple_extent_dims(space, dim, NULL);
     const char *what = from != NULL ? "cannot write to data set" : "cannot read data set";
@@ -368,7 +386,7 @@ trb_status trb_h5_make_virtual(trb_h5 *h, const char *name, trb_h5_shape shape, 
             st = trb__h5_fail(h, TRB_EINTERNAL, "cannot map into data set", name);
         (void)H5Sclose(part);
     }
-    if (st == TRB_OK) st = make(h, name, &shape, creation);
+    if (st == TRB_OK) st = make(h, name, &shape, false, creation);
     (void)H5Sclose(whole);
     (void)H5Pclose(creation);
     trb__h5_unlock();

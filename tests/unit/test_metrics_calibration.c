@@ -63,6 +63,13 @@ static void one_temperature_is_numpys(void **state)
     assert_near(m.nll, expected[0], near);
     assert_near(m.brier, expected[1], near);
     assert_near(m.ece, expected[2], near);
+    float *p = room(N * K, sizeof(float));
+    double nll = 0.0;
+    trb_temperature_apply(N - HALF, K, in.log_p + HALF * K, b, p);
+    for (size_t i = 0; i < N - HALF; i++)
+        nll -= log((double)p[i * K + (size_t)in.label[HALF + i]]) / (double)(N - HALF);
+    assert_near(nll, expected[0], near);
+    trb_free(p);
     trb_free(expected);
     trb_h5_close(h);
     clear(in);

@@ -34,7 +34,8 @@ static trb_status write_example(const char *path)
     TRB_GO(trb_h5_put(h, "deep/er/values", (trb_h5_shape){TRB_F32, 2, {ROWS, COLS}}, values));
     for (int deflate = 0; deflate < 2; deflate++) {
         const char *name = deflate ? "packed" : "plain";
-        TRB_GO(trb_h5_make(h, name, (trb_h5_shape){TRB_F16, 2, {ROWS, COLS}}, (trb_h5_layout){32, deflate, true}));
+        TRB_GO(trb_h5_make(h, name, (trb_h5_shape){TRB_F16, 2, {ROWS, COLS}},
+                           (trb_h5_layout){.chunk_rows = 32, .deflate = deflate, .fletcher32 = true}));
         for (size_t first = 0; first < ROWS; first += 32)
             TRB_GO(trb_h5_write_rows(h, name, first, ROWS - first < 32 ? ROWS - first : 32, halves[first]));
     }
