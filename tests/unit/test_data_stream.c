@@ -11,13 +11,13 @@ static char *one[] = {"a"}, *two[] = {"a", "b"}, *dropped[] = {"1"};
 
 enum { ROWS = 60000 }; /* some 3 MiB: pieces have one */
 
-/* A row is a number, a quoted text with a comma, quotes and a line feed, and a label. */
+/* A row is a number, a quoted text with a comma, quotes and a line feed, and a label: the word and a digit. */
 static char *make_text(size_t rows, const char *word, const char *line_end)
 {
     trb_text t = {0};
     char *text = NULL;
     for (size_t i = 0; i < rows; i++)
-        trb_text_add(&t, "%zu.5,\"%s, \"\"and\"\"%s%s\",%zu%s", i, word, line_end, i % 7 == 0 ? " a longer text" : "",
+        trb_text_add(&t, "%zu.5,\"a, \"\"and\"\"%s%s\",%s%zu%s", i, line_end, i % 7 == 0 ? " a longer text" : "", word,
                      i % 3, line_end);
     assert_ok(trb_text_take(&t, &text));
     return text;
@@ -86,8 +86,9 @@ static size_t to_utf16(const char *text, bool big, char *out)
 static void encodings(void **state)
 {
     (void)state;
-    static const char *const words[] = {"plain", "gr\xc3\xbc\xc3\x9f", "gr\xfc\xdf"}, *const ends[] = {"\n", "\r\n",
-                                                                                                       "\r"};
+#define UE "\xc3\xbc\xc3\x9c\xc3\xbc\xc3\x9c\xc3\xbc\xc3\x9c"
+    /* Mostly of two bytes a character, so that a piece would often end inside one. */
+    static const char *const words[] = {"plain", UE UE UE UE UE, "gr\xfc\xdf"}, *const ends[] = {"\n", "\r\n", "\r"};
     for (size_t i = 0; i < 3; i++) {
         char *text = make_text(brief() ? ROWS / 2 : ROWS, words[i], ends[i]);
         fixture_write(scratch, "a", false, strlen(text), text);
@@ -147,7 +148,7 @@ static void left_out(void **state)
 /* \param[in] line  what a message says */
 static void refuse(const char *text, const char *line)
 {
-    static const char head[] = "1,x,0\n2,y,1\n3,z,2\n";
+    static const char head[] = "1,x,x0\n2,y,x1\n3,z,x2\n";
     trb_data_files f = files_of(1, one);
     trb_schema schema = {0};
     trb_stream *s = NULL;
