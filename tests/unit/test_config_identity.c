@@ -141,7 +141,7 @@ static void left_out(void **state)
     assert_string_equal(difference, "of 1 member, members.count is 0 now");
     trb_free(difference);
     assert_ok(trb__difference(student, other, TRB__FOLLOWED, &difference));
-    assert_string_equal(difference, "`cache` was float32 and is float16 now");
+    assert_string_equal(difference, "`cache.dtype` was float32 and is float16 now");
     trb_free(difference);
 }
 
