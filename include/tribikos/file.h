@@ -45,14 +45,14 @@ trb_status trb_folder_remove(const char *path);
  * \return TRB_OK; TRB_ECONFIG if there is no such file, if it is longer, or if it has a zero byte */
 trb_status trb_file_read_text(const char *path, size_t most, char **text);
 /** A file that is written piece by piece, under a temporary name. */
-typedef struct trb_writer trb_writer;
+typedef struct trb_file_writer trb_file_writer;
 /** Begin. The message of a failure names the file that is wanted. */
-trb_status trb_writer_open(const char *path, trb_writer **out);
-trb_status trb_writer_add(trb_writer *w, const void *bytes, size_t n);
+trb_status trb_writer_open(const char *path, trb_file_writer **out);
+trb_status trb_writer_add(trb_file_writer *w, const void *bytes, size_t n);
 /** Close, sync and rename. Releases the writer in any case; on failure the .tmp file is removed. */
-trb_status trb_writer_publish(trb_writer *w);
+trb_status trb_writer_publish(trb_file_writer *w);
 /** Give up: the .tmp file is removed. NULL allowed. */
-void trb_writer_close(trb_writer *w);
+void trb_writer_close(trb_file_writer *w);
 /** Refuse to write a file that exists, unless `force`; something that is no file in any case.
  * \return TRB_OK; TRB_ECONFIG */
 trb_status trb_file_may_write(const char *path, bool force);

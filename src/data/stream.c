@@ -6,7 +6,7 @@
 #include "internal.h"
 #include "tribikos/memory.h"
 
-struct trb_stream {
+struct trb_data_stream {
     trb_data_files files;
     size_t width, n_units, i; /* i: the unit that is open, or the next one */
     bool is_open;
@@ -23,7 +23,7 @@ struct trb_stream {
     bool *points, *commas; /* [n_units] */
 };
 
-static trb_status expect_key(trb_stream *s)
+static trb_status expect_key(trb_data_stream *s)
 {
     const char *key = s->rows.key;
     if (s->i == 0) {
@@ -36,7 +36,7 @@ static trb_status expect_key(trb_stream *s)
                     key != NULL ? "no such column" : "one");
 }
 
-static trb_status open_unit(trb_stream *s)
+static trb_status open_unit(trb_data_stream *s)
 {
     trb_status st = trb__unit_open(&s->files, s->width, s->i, &s->unit);
     if (st == TRB_OK) st = trb__rows_of(s->files.format)(&s->unit, &s->like, &s->rows);
@@ -49,7 +49,7 @@ static trb_status open_unit(trb_stream *s)
     return expect_key(s);
 }
 
-static void close_unit(trb_stream *s)
+static void close_unit(trb_data_stream *s)
 {
     if (!s->is_open) return;
     s->points[s->i] = s->rows.points;
@@ -60,10 +60,10 @@ static void close_unit(trb_stream *s)
     s->is_open = false;
 }
 
-trb_status trb_stream_open(const trb_data_files *files, trb_stream **out)
+trb_status trb_stream_open(const trb_data_files *files, trb_data_stream **out)
 {
     trb_status st = TRB_OK;
-    trb_stream *s = NULL;
+    trb_data_stream *s = NULL;
     TRB_TRY(trb_alloc(TRB_MEM_DATA, 1, sizeof *s, &s));
     s->files = *files;
     s->like.task = s->now.task = files->task;
@@ -85,7 +85,7 @@ done:
 }
 
 /* Number the rows that were read after the first `n` ones. */
-static trb_status number(trb_stream *s, size_t n, size_t at)
+static trb_status number(trb_data_stream *s, size_t n, size_t at)
 {
     const size_t all = s->now.n;
     if (all > s->n_ids) {
@@ -103,7 +103,7 @@ static trb_status number(trb_stream *s, size_t n, size_t at)
 }
 
 /* Take up to n rows of the open unit. */
-static trb_status take(trb_stream *s, size_t n, bool wanted, size_t *got)
+static trb_status take(trb_data_stream *s, size_t n, bool wanted, size_t *got)
 {
     const size_t at = s->rows.at, had = s->now.n, labels = s->now.y.n;
     TRB_TRY(s->rows.next(&s->rows, n, wanted, &s->now, got));
@@ -112,7 +112,7 @@ static trb_status take(trb_stream *s, size_t n, bool wanted, size_t *got)
     return number(s, had, at);
 }
 
-static void show(const trb_stream *s, trb_stream_rows *rows)
+static void show(const trb_data_stream *s, trb_stream_rows *rows)
 {
     *rows = (trb_stream_rows){.data = s->first, .id = s->id, .key = s->has_key ? (const char *)s->now.key.at : NULL};
     trb_data *d = &rows->data;
@@ -127,7 +127,7 @@ static void show(const trb_stream *s, trb_stream_rows *rows)
         if ((size_t)d->label[i] >= d->classes) d->classes = (size_t)d->label[i] + 1;
 }
 
-trb_status trb_stream_next(trb_stream *s, size_t n, size_t *got, trb_stream_rows *rows)
+trb_status trb_stream_next(trb_data_stream *s, size_t n, size_t *got, trb_stream_rows *rows)
 {
     trb__samples *now = &s->now;
     now->n = now->x.n = now->y.n = now->row.n = now->key.n = 0;
@@ -148,12 +148,12 @@ trb_status trb_stream_next(trb_stream *s, size_t n, size_t *got, trb_stream_rows
     return TRB_OK;
 }
 
-const char *trb_stream_key(const trb_stream *s)
+const char *trb_stream_key(const trb_data_stream *s)
 {
     return s->has_key ? s->key : NULL;
 }
 
-const trb_data *trb_stream_like(trb_stream *s)
+const trb_data *trb_stream_like(trb_data_stream *s)
 {
     s->first.n_missing = s->now.n_missing;
     s->first.n_dropped = s->now.n_dropped;
@@ -161,23 +161,23 @@ const trb_data *trb_stream_like(trb_stream *s)
     return &s->first;
 }
 
-bool trb_stream_labelled(const trb_stream *s)
+bool trb_stream_labelled(const trb_data_stream *s)
 {
     return !s->like.unlabelled;
 }
 
-double trb_stream_share(const trb_stream *s)
+double trb_stream_share(const trb_data_stream *s)
 {
     const double mine = s->is_open ? s->rows.share(&s->rows) : 0.0;
     return ((double)s->i + mine) / (double)s->n_units;
 }
 
-size_t trb_stream_units(const trb_stream *s)
+size_t trb_stream_units(const trb_data_stream *s)
 {
     return s->n_units;
 }
 
-void trb_stream_decimals(const trb_stream *s, double *points, double *commas)
+void trb_stream_decimals(const trb_data_stream *s, double *points, double *commas)
 {
     for (size_t i = 0; i < s->n_units; i++) {
         points[i] = s->points[i] ? 1.0 : 0.0;
@@ -185,7 +185,7 @@ void trb_stream_decimals(const trb_stream *s, double *points, double *commas)
     }
 }
 
-trb_status trb_stream_expect_decimals(const trb_stream *s, const double *points, const double *commas)
+trb_status trb_stream_expect_decimals(const trb_data_stream *s, const double *points, const double *commas)
 {
     for (size_t i = 0; i < s->n_units; i++)
         if (points[i] > 0.0 && commas[i] > 0.0)
@@ -195,7 +195,7 @@ trb_status trb_stream_expect_decimals(const trb_stream *s, const double *points,
     return TRB_OK;
 }
 
-void trb_stream_close(trb_stream *s)
+void trb_stream_close(trb_data_stream *s)
 {
     if (s == NULL) return;
     close_unit(s);

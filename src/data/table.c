@@ -11,7 +11,7 @@
 #include "tribikos/loss.h"
 #include "tribikos/memory.h"
 
-static trb_status put_missing(trb__reading *r, const trb__cursor *c, size_t to)
+static trb_status put_missing(trb__placing *r, const trb__cursor *c, size_t to)
 {
     const trb__input_range place = r->plan.place[c->column];
     const bool word = place.count > 0 && r->schema->input[place.first].category != NULL;
@@ -31,7 +31,7 @@ static trb_status put_missing(trb__reading *r, const trb__cursor *c, size_t to)
     return TRB_OK;
 }
 
-static trb_status put_number(trb__reading *r, trb__cursor *c, size_t to)
+static trb_status put_number(trb__placing *r, trb__cursor *c, size_t to)
 {
     double value = 0.0;
     const size_t i = r->plan.place[c->column].first;
@@ -76,7 +76,7 @@ static size_t find_class(const trb_schema *s, const char *word)
     return s->n_classes;
 }
 
-static trb_status refuse_word(const trb__reading *r)
+static trb_status refuse_word(const trb__placing *r)
 {
     char got[48], column[80];
     const trb__cursor *c = &r->unknown;
@@ -88,7 +88,7 @@ static trb_status refuse_word(const trb__reading *r)
                     trb__field_shown(&c->field, got));
 }
 
-static trb_status put_word(trb__reading *r, const trb__cursor *c, size_t to)
+static trb_status put_word(trb__placing *r, const trb__cursor *c, size_t to)
 {
     char word[TRB__WORD_BYTES];
     const trb__input_range place = r->plan.place[c->column];
@@ -100,7 +100,7 @@ static trb_status put_word(trb__reading *r, const trb__cursor *c, size_t to)
     return TRB_OK;
 }
 
-static trb_status put_label(trb__reading *r, trb__cursor *c, size_t to)
+static trb_status put_label(trb__placing *r, trb__cursor *c, size_t to)
 {
     char word[TRB__WORD_BYTES];
     double value = 0.0;
@@ -123,7 +123,7 @@ static trb_status put_label(trb__reading *r, trb__cursor *c, size_t to)
     return TRB_OK;
 }
 
-static trb_status put_target(trb__reading *r, trb__cursor *c, size_t to)
+static trb_status put_target(trb__placing *r, trb__cursor *c, size_t to)
 {
     double value = 0.0;
     if (!trb__field_number(c, &value)) {
@@ -138,7 +138,7 @@ static trb_status put_target(trb__reading *r, trb__cursor *c, size_t to)
     return TRB_OK;
 }
 
-static trb_status put_field(trb__reading *r, trb__cursor *c, size_t to)
+static trb_status put_field(trb__placing *r, trb__cursor *c, size_t to)
 {
     const trb__match *p = &r->plan;
     if (p->place[c->column].count > 0)
@@ -147,7 +147,7 @@ static trb_status put_field(trb__reading *r, trb__cursor *c, size_t to)
     return r->f->task == TRB_TASK_CLASSES ? put_label(r, c, to) : put_target(r, c, to);
 }
 
-trb_status trb__table_put(trb__reading *r, trb__cursor *c, size_t to)
+trb_status trb__table_put(trb__placing *r, trb__cursor *c, size_t to)
 {
     do
         if (c->column < r->plan.names.n) TRB_TRY(put_field(r, c, to));
@@ -158,7 +158,7 @@ trb_status trb__table_put(trb__reading *r, trb__cursor *c, size_t to)
     return TRB_OK;
 }
 
-static trb_status put_rows(trb__reading *r, const trb__table *t)
+static trb_status put_rows(trb__placing *r, const trb__table *t)
 {
     trb__cursor c = trb__table_begin(t);
     if (r->plan.names.skip) (void)trb__next_line(&c);
@@ -170,7 +170,7 @@ static trb_status put_rows(trb__reading *r, const trb__table *t)
 }
 
 /* Close the gaps of rows that are left out. \return how many remain */
-static size_t close_gaps(const trb__reading *r)
+static size_t close_gaps(const trb__placing *r)
 {
     const size_t D = r->schema->n_inputs;
     size_t n = 0;
@@ -186,7 +186,7 @@ static size_t close_gaps(const trb__reading *r)
 }
 
 /* Find columns and rows, and reserve memory. */
-static trb_status prepare(trb__reading *r, const trb__unit *u, const trb__table *t, trb__samples *s)
+static trb_status prepare(trb__placing *r, const trb__unit *u, const trb__table *t, trb__samples *s)
 {
     const trb_data_files *f = u->of;
     TRB_TRY(trb__table_match(t, f, f->schema, &r->plan));
@@ -209,7 +209,7 @@ static trb_status prepare(trb__reading *r, const trb__unit *u, const trb__table 
 
 trb_status trb__table_read(const trb__unit *u, trb__samples *s)
 {
-    trb__reading r = {.f = u->of, .schema = u->of->schema};
+    trb__placing r = {.f = u->of, .schema = u->of->schema};
     trb__table t = {0};
     trb_status st = TRB_OK;
     TRB_GO(trb__table_open(u->path[0], u->of->separator, &t));

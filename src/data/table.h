@@ -225,8 +225,8 @@ typedef struct {
     size_t n_missing;
     trb__cursor unknown; /* the first field of this row with a word that the schema does not have; `of` NULL: none. It
                           * matters only if the row is not left out */
-} trb__reading;
+} trb__placing;
 /* Read the row at which the cursor stands into place `to`. */
-trb_status trb__table_put(trb__reading *r, trb__cursor *c, size_t to);
+trb_status trb__table_put(trb__placing *r, trb__cursor *c, size_t to);
 
 #endif

@@ -9,7 +9,7 @@
 typedef struct {
     trb__window w;
     trb__cursor c;
-    trb__reading r;
+    trb__placing r;
     size_t key; /* the column of keys; names.n: none */
 } pieces;
 
@@ -41,7 +41,7 @@ static trb_status add_key(const pieces *t, trb__cursor c, trb__bytes *keys)
 }
 
 /* Reserve room for n more rows. */
-static trb_status reserve(trb__reading *r, size_t n, trb__samples *s)
+static trb_status reserve(trb__placing *r, size_t n, trb__samples *s)
 {
     const size_t D = r->schema->n_inputs;
     if (r->f->missing == TRB_MISSING_DROP && r->n < n) {
@@ -59,7 +59,7 @@ static trb_status reserve(trb__reading *r, size_t n, trb__samples *s)
 }
 
 /* Count a row that was read into place `to`. \return false if it is left out */
-static bool keep(trb__rows *rows, trb__reading *r, size_t to, bool wanted, trb__samples *s)
+static bool keep(trb__rows *rows, trb__placing *r, size_t to, bool wanted, trb__samples *s)
 {
     const int64_t row = (int64_t)rows->at++;
     if (r->left_out == NULL) return true;
@@ -86,7 +86,7 @@ static trb_status next_line(pieces *t, bool *found)
 static trb_status next_rows(trb__rows *rows, size_t n, bool wanted, trb__samples *s, size_t *got)
 {
     pieces *t = rows->of;
-    trb__reading *r = &t->r;
+    trb__placing *r = &t->r;
     const bool reads = wanted || r->f->missing == TRB_MISSING_DROP;
     bool found = true;
     if (reads) TRB_TRY(reserve(r, n, s));
@@ -133,7 +133,7 @@ trb_status trb__table_rows(const trb__unit *u, trb__samples *like, trb__rows *ro
     trb_status st = TRB_OK;
     pieces *t = NULL;
     TRB_TRY(trb_alloc(TRB_MEM_DATA, 1, sizeof *t, &t));
-    t->r = (trb__reading){.f = u->of, .schema = u->of->schema};
+    t->r = (trb__placing){.f = u->of, .schema = u->of->schema};
     *rows = (trb__rows){.next = next_rows, .share = share_of, .close = close_rows, .of = t};
     TRB_GO(trb__window_open(u->path[0], u->of->separator, &t->w));
     TRB_GO(trb__table_match(&t->w.table, u->of, t->r.schema, &t->r.plan));

@@ -37,7 +37,7 @@ typedef struct {
     trb__matches names;
     trb_schema schema; /* its texts are those of the network, its inputs perhaps its own */
     bool own_inputs;
-    trb_stream *stream;
+    trb_data_stream *stream;
     size_t batch, group;     /* rows of a block, rows of a group */
     trb__columns mine, all;  /* all: of rank 0, for one turn */
     size_t *got;             /* [P] rows of each group of this turn */
@@ -50,7 +50,7 @@ typedef struct {
     char *gathered;
     size_t room; /* bytes of `gathered` */
     bool csv;
-    trb_writer *writer;
+    trb_file_writer *writer;
     trb_h5 *h5;
     size_t n; /* rows so far */
     trb_progress progress;
@@ -423,7 +423,7 @@ static trb_status check_together(job *j)
 
 static trb_status publish(job *j)
 {
-    trb_writer *writer = j->writer;
+    trb_file_writer *writer = j->writer;
     trb_h5 *h5 = j->h5;
     j->writer = NULL;
     j->h5 = NULL;

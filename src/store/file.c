@@ -201,22 +201,22 @@ trb_status trb_file_publish_text(const char *path, const char *text)
     return trb_file_publish_bytes(path, text, strlen(text));
 }
 
-struct trb_writer {
+struct trb_file_writer {
     char *path, *tmp;
     FILE *fp;
 };
 
-static void writer_destroy(trb_writer *w)
+static void writer_destroy(trb_file_writer *w)
 {
     trb_free(w->tmp);
     trb_free(w->path);
     trb_free(w);
 }
 
-trb_status trb_writer_open(const char *path, trb_writer **out)
+trb_status trb_writer_open(const char *path, trb_file_writer **out)
 {
     trb_status st = TRB_OK;
-    trb_writer *w = NULL;
+    trb_file_writer *w = NULL;
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, 1, sizeof *w, &w));
     TRB_GO(trb_strdup(path, &w->path));
     TRB_GO(trb__file_aside(path, &w->tmp));
@@ -232,14 +232,14 @@ done:
     return st;
 }
 
-trb_status trb_writer_add(trb_writer *w, const void *bytes, size_t n)
+trb_status trb_writer_add(trb_file_writer *w, const void *bytes, size_t n)
 {
     TRB_TRY(trb_fault("file.write"));
     if (fwrite(bytes, 1, n, w->fp) == n) return TRB_OK;
     return trb_fail(TRB_EIO, "%s: cannot write: %s", w->path, strerror(errno));
 }
 
-trb_status trb_writer_publish(trb_writer *w)
+trb_status trb_writer_publish(trb_file_writer *w)
 {
     trb_status st = TRB_OK;
     if (fflush(w->fp) != 0) st = trb_fail(TRB_EIO, "%s: cannot write: %s", w->path, strerror(errno));
@@ -252,7 +252,7 @@ trb_status trb_writer_publish(trb_writer *w)
     return st;
 }
 
-void trb_writer_close(trb_writer *w)
+void trb_writer_close(trb_file_writer *w)
 {
     if (w == NULL) return;
     (void)fclose(w->fp);
@@ -262,7 +262,7 @@ void trb_writer_close(trb_writer *w)
 
 trb_status trb_file_publish_bytes(const char *path, const void *bytes, size_t n)
 {
-    trb_writer *w = NULL;
+    trb_file_writer *w = NULL;
     TRB_TRY(trb_writer_open(path, &w));
     const trb_status st = trb_writer_add(w, bytes, n);
     if (st == TRB_OK) return trb_writer_publish(w);

@@ -39,7 +39,7 @@ static trb_data_files files_of(size_t n, char **names)
 /* Reader r of P takes every P-th block of n rows. */
 static void read_part(trb_data_files f, const trb_data *all, size_t n, size_t r, size_t P)
 {
-    trb_stream *s = NULL;
+    trb_data_stream *s = NULL;
     trb_stream_rows rows;
     size_t at = 0, got = n;
     const size_t row = trb_shape_size(all->shape) * trb_dtype_bytes(all->type);
@@ -126,7 +126,7 @@ static void left_out(void **state)
     static const int64_t wanted[] = {0, 2, 4};
     trb_data_files f = files_of(1, one);
     trb_schema schema = {0};
-    trb_stream *s = NULL;
+    trb_data_stream *s = NULL;
     trb_stream_rows rows;
     size_t got = 0;
     fixture_write(scratch, "a", false, strlen(text), text);
@@ -151,7 +151,7 @@ static void refuse(const char *text, const char *line)
     static const char head[] = "1,x,x0\n2,y,x1\n3,z,x2\n";
     trb_data_files f = files_of(1, one);
     trb_schema schema = {0};
-    trb_stream *s = NULL;
+    trb_data_stream *s = NULL;
     trb_stream_rows rows;
     size_t got = 1000;
     trb_status st = TRB_OK;
@@ -190,7 +190,7 @@ static trb_status stream_once(void *ctx)
 {
     trb_data_files f = *(const trb_data_files *)ctx;
     trb_schema schema = {0};
-    trb_stream *s = NULL;
+    trb_data_stream *s = NULL;
     trb_stream_rows rows;
     size_t got = 0;
     TRB_TRY(trb_data_survey(&f, &schema));
