@@ -164,10 +164,10 @@ void trb__match_clear(trb__match *p);
 typedef struct {
     char *text;
     size_t count, id; /* how often it occurs; from 0, in the order of their first occurrence */
-} trb__word;
+} trb__counted_word;
 typedef struct {
     size_t n, capacity;
-    trb__word *word;
+    trb__counted_word *word;
 } trb__words;
 /* Count a word. \param[out] id  of the word */
 trb_status trb__words_count(trb__words *w, const char *text, size_t *id);

@@ -38,7 +38,7 @@ trb_status trb__words_count(trb__words *w, const char *text, size_t *id)
     TRB_TRY(grow(w));
     TRB_TRY(trb_strdup(text, &copy));
     memmove(w->word + low + 1, w->word + low, (w->n - low) * sizeof *w->word);
-    w->word[low] = (trb__word){.text = copy, .count = 1, .id = w->n};
+    w->word[low] = (trb__counted_word){.text = copy, .count = 1, .id = w->n};
     *id = w->n++;
     return TRB_OK;
 }

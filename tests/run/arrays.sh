@@ -137,7 +137,7 @@ for taken, named in re.findall(r"^\| (channels first|channels last|neither)[^|]*
                  "channels last": f"24 samples of {c} x {a} x {b} uint8 (read as [N][H][W][C]), "}[taken]
         good = words in said and (status == 0) == (taken != "neither") and theirs == taken
         print(("ok: " if good else "FAILED: ") + f"{taken}: [{a}][{b}][{c}]" + ("" if good else f": {status} {said}, {theirs}"))
-np.save("x.npy", x), h5(x=x, y=y)
+np.save("x.npy", x), np.save("y.npy", y), h5(x=x, y=y)
 END
 passed=$(grep -c ^ok cases) failed=$(grep -c ^FAILED cases)
 check "all cases were tried" test $((passed + failed)) = 53

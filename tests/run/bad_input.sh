@@ -70,7 +70,7 @@ refuses 2 'no method has the name `proxy_endd`, did you mean `proxy-endd`' train
 refuses 2 'no method has the name `mine`; take one of hydra, kd, .*or set `student.mine.method`' run "$conf" --students='[mine]'
 refuses 2 'key `epochs`: unknown; did you mean `train.epochs` or `student.epochs`' train "$conf" --epochs 3
 refuses 2 'report itself uses' train "$conf" --students='[ensemble]'
-refuses 3 'block is 128, expected 64' cache "$conf" --cache.block=64
+refuses 3 'cache.block` was 128 when the cache was written and is 64 now; set it back' cache "$conf" --cache.block=64
 mpi 1 train "$conf" --run.dir="$work/grown" --members.count=2 && mpi 2 run "$conf" --run.dir="$work/grown" --members.count=2 || cat "$work/err"
 mpi 2 train "$conf" --run.dir="$work/grown" || cat "$work/err"
 refuses 3 'hydra, kd: of 2 members, members.count is 3 now' eval "$conf" --run.dir="$work/grown"
@@ -89,7 +89,7 @@ mv "$work/images" "$data/train-images-idx3-ubyte"
 cp "$data/t10k-labels-idx1-ubyte" "$work/labels"
 refuses 3 '500.*1500|1500.*500' train "$conf" --data.train="[train-images-idx3-ubyte, t10k-labels-idx1-ubyte]"
 (head -c 8 "$work/labels"; head -c 499 /dev/zero | tr '\0' '\31'; printf '\0') >"$data/t10k-labels-idx1-ubyte"
-refuses 2 'classes' eval "$conf"
+refuses 2 '499 of 500 samples have label 25, but the networks have 10 outputs, for labels 0 to 9' eval "$conf"
 mv "$work/labels" "$data/t10k-labels-idx1-ubyte"
 unharmed "wrong data files"
 

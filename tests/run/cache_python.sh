@@ -116,7 +116,7 @@ regression=(far.yaml --run.dir=away --data.task=regression '--data.train=[far.np
     '--student.layers=[dense 8, relu, dense 2]')
 check "a student learns from them" status 0 tribikos distill "${regression[@]}"
 check "and is compared with its ensemble" status 0 tribikos eval "${regression[@]}"
-check "whose error is that of the teachers" awk '$1 == "ensemble" { found = $2 > 0.03 && $2 < 0.3 } END { exit !found }' out || cat out
+check "whose error is that of the teachers" awk '$1 == "ensemble" && !rows++ { found = $2 > 0.03 && $2 < 0.3 } END { exit !found }' out || cat out
 check "without labels: written" write --no-labels --logits far-logits.npy --x far.npy free/cache
 check "a student learns from it" status 0 tribikos distill far.yaml --run.dir=free '--data.train=[far.npy]'
 
