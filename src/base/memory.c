@@ -65,17 +65,24 @@ void trb_free(void *block)
         free(base);
 }
 
-/* Where the mapping of a large block is resized, its pages move, and nothing is copied. New pages are zero. */
-static trb_status remap(trb_mem kind, size_t bytes, size_t total, char *base, size_t was, void *block)
+/* Where the mapping of a large block is resized, its pages move, and nothing is copied. New pages are zero; what a block
+ * gave up of its last page is made so. */
+static trb_status remap(trb_mem kind, size_t bytes, char *base, header was, void *block)
 {
+    const size_t total = ALIGN + bytes;
     TRB_TRY(trb_fault("alloc"));
-    void *at = base == NULL ? mmap(NULL, total, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-                            : mremap(base, was, total, MREMAP_MAYMOVE);
+    char *at = base == NULL ? mmap(NULL, total, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+                            : mremap(base, was.mapped, total, MREMAP_MAYMOVE);
     if (at == MAP_FAILED) return refused(kind, bytes);
-    *(header *)at = (header){.bytes = bytes, .kind = kind, .mapped = total};
+    if (base != NULL) {
+        const size_t page = (size_t)sysconf(_SC_PAGESIZE), end = (total + page - 1) / page * page;
+        if (total < was.mapped) memset(at + total, 0, (end < was.mapped ? end : was.mapped) - total);
+        trb_mem_release(was.kind, was.bytes);
+    }
+    *(header *)(void *)at = (header){.bytes = bytes, .kind = kind, .mapped = total};
     trb_mem_hold(kind, bytes);
     atomic_fetch_add(&allocations, 1);
-    *(char **)block = (char *)at + ALIGN;
+    *(char **)block = at + ALIGN;
     return TRB_OK;
 }
 
@@ -84,19 +91,14 @@ trb_status trb_resize(trb_mem kind, size_t bytes, void *block)
     enum { LARGE = 1 << 20 };
     char *old = *(char **)block, *fresh = NULL;
     const header was = old != NULL ? *(const header *)(const void *)(old - ALIGN) : (header){.kind = kind};
-    if (bytes > SIZE_MAX - 2 * ALIGN || bytes < LARGE) {
+    if (bytes >= LARGE && bytes <= SIZE_MAX - 2 * ALIGN && was.mapped > 0)
+        return remap(was.kind, bytes, old - ALIGN, was, block);
+    if (bytes >= LARGE && bytes <= SIZE_MAX - 2 * ALIGN)
+        TRB_TRY(remap(was.kind, bytes, NULL, was, &fresh));
+    else
         TRB_TRY(trb_alloc(was.kind, bytes, 1, &fresh));
-    } else {
-        TRB_TRY(remap(was.kind, bytes, ALIGN + bytes, was.mapped > 0 ? old - ALIGN : NULL, was.mapped, &fresh));
-        if (was.mapped > 0) {
-            trb_mem_release(was.kind, was.bytes);
-            old = NULL;
-        }
-    }
-    if (old != NULL) {
-        memcpy(fresh, old, was.bytes < bytes ? was.bytes : bytes);
-        trb_free(old);
-    }
+    if (old != NULL) memcpy(fresh, old, was.bytes < bytes ? was.bytes : bytes);
+    trb_free(old);
     *(char **)block = fresh;
     return TRB_OK;
 }

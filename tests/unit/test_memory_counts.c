@@ -46,8 +46,10 @@ static void every_kind_is_counted(void **state)
 static void blocks_are_resized(void **state)
 {
     (void)state;
-    static const size_t sizes[] = {0,       1,        1000, 65536,  (1 << 20) - 1, 1 << 20, (1 << 20) + 1,
-                                   5 << 20, 40 << 20, 700,  2 << 20};
+    /* The last ones end in the same page. */
+    static const size_t sizes[] = {
+        0,       1,        1000, 65536,   (1 << 20) - 1,    1 << 20,        (1 << 20) + 1,
+        5 << 20, 40 << 20, 700,  2 << 20, (2 << 20) + 3000, (2 << 20) + 10, (2 << 20) + 3000};
     unsigned char *block = NULL;
     size_t was = 0;
     for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
