@@ -56,7 +56,7 @@ done
 refused "eval needs one" 2 'there is no test set to report on; give its files, or hold samples out' eval "$work/classes.yaml" --run.dir="$work/untested" --eval.split=test
 mpi 2 eval "$work/classes.yaml" --run.dir="$work/untested"
 check "or held-out samples" test $? = 0 || cat "$work/err"
-rm "$work"/classes/members/*/weights.h5
+rm -r "$work"/classes/members/*/weights.h5 "$work/classes/student"
 refused "a cache of the other kind, run" 3 'the cache holds logits, `cache.holds` is statistics' run "$work/classes.yaml" --run.dir="$work/classes" --cache.holds=statistics \
     --student.temperature=1
 check "a cache of the other kind: nothing is trained" test ! -e "$work/classes/members/m000/weights.h5"
