@@ -203,7 +203,7 @@ static void a_damaged_shard_fails_all(trb_comm *w)
             trb__reading r;
             CHECK(trb__reading_open(w, 0, c, all_members, ROWS, streams ? bytes(TRB_F32, M) / 6 : LOTS, &r) ==
                   TRB_EINTEGRITY);
-            CHECK(strcmp(trb_fail_message(), wanted) == 0 && r.reader == NULL && r.block == NULL);
+            CHECK(strstr(trb_fail_message(), wanted) != NULL && r.reader == NULL && r.block == NULL);
             trb_fail_clear();
         }
         unmake(w, c);

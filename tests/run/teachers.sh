@@ -40,7 +40,7 @@ for name, values in dict(
         column=y[:, None], onehot=np.eye(K, dtype=int)[y], from_one=y + 1, stray=np.where(np.arange(N) == 3, 255, y),
         negative=np.where(np.arange(N) == 4, -1, y), words=np.array(["cat", "dog"])[y % 2], short=y[:-1], target=target, raw=raw,
         standard=standard, missing=missing, nhwc=images, nchw=np.moveaxis(images, -1, 1), cube=images[:, :3, :3],
-        far=x + 1.6e9, target_far=target + 1.6e9, wide=x.astype("f8"), narrow=x.astype("f4"),
+        wide=x.astype("f8"), narrow=x.astype("f4"),
         shifted=z + np.array([0., 1., 2.])[:, None, None], log=np.log(p)).items():
     np.save(name, values)
 END
@@ -58,8 +58,6 @@ while IFS='|' read -r words arguments; do
         "$(grep -c Traceback err)" = 0 -a ! -e made/cache/manifest.h5 || cat err
 done <<'END'
 member 0 gives probabilities (no value below 0, every row sums to 1), expected logits | --y y.npy --logits p.npy
-column or channel 0 of the samples lies so far from zero | --y y.npy --logits z.npy --x far.npy
-targets lie so far from zero | --y target_far.npy --logits standard.npy --task regression
 cache_write takes --probabilities | --y y.npy --logits half.npy
 gives shares or votes (no value below 0, every row sums to 100) | --y y.npy --logits percent.npy
 every row sums to 50), expected logits: divide by the sum | --y y.npy --logits votes.npy
