@@ -56,6 +56,8 @@ void trb_writer_close(trb_file_writer *w);
 /** Refuse to write a file that exists, unless `force`; something that is no file in any case.
  * \return TRB_OK; TRB_ECONFIG */
 trb_status trb_file_may_write(const char *path, bool force);
+/** Refuse to write over a file that is read, by whichever name. \return TRB_OK; TRB_ECONFIG */
+trb_status trb_file_not_among(const char *path, size_t n, char *const *read);
 /** Remove, as trb_folder_sweep() does, what crashed writers left in the folder of a file. */
 void trb_file_sweep(const char *path);
 /** Publish bytes, or a text, as a file (written aside, synced, renamed). */

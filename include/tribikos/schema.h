@@ -70,8 +70,8 @@ typedef struct {
 /** Releases what the schema holds, and makes it empty. NULL is allowed. */
 void trb_schema_clear(trb_schema *s);
 
-/** Whether there is anything to store: names, words, offsets, means for missing values, or a layout other than
- * [N][C][H][W]. NULL says nothing. */
+/** Whether there is anything to store: names, words, offsets, means for missing values, a layout other than
+ * [N][C][H][W], or columns of a table that are not the inputs in order and then the target. NULL says nothing. */
 bool trb_schema_says(const trb_schema *s);
 
 /** Whether any input or the target has an offset. NULL has none. */

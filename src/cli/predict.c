@@ -40,6 +40,12 @@ static bool fills(const trb_schema *s)
     return false;
 }
 
+static bool is_config(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+    return dot != NULL && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0);
+}
+
 /* A weights file says what its network predicts, but not what files of samples look like. */
 static trb_status config_of_weights(const char *path, const char *input, char **text)
 {
@@ -47,6 +53,9 @@ static trb_status config_of_weights(const char *path, const char *input, char **
     trb_trained t;
     trb_format format = TRB_FORMAT_TABLE;
     char precision[16];
+    if (is_config(path))
+        return trb_fail(TRB_ECONFIG,
+                        "%s is no weights file; `predict` takes the folder of a run (run.dir) or a weights file", path);
     trb_status st = trb_trained_read(path, &t);
     if (st == TRB_OK && strpbrk(input, "*?[") == NULL) st = trb_data_guess(input, &format);
     if (st == TRB_OK) {

@@ -32,10 +32,20 @@ bool trb_schema_moves(const trb_schema *s)
     return !is_zero(s->target_offset);
 }
 
+/* Whether the columns of a table are the inputs in their order, and then the target. */
+static bool is_plain(const trb_schema *s)
+{
+    if (s->n_columns != s->n_inputs + 1 || s->target_column != s->n_inputs) return false;
+    for (size_t i = 0; i < s->n_inputs; i++)
+        if (s->input[i].column != i) return false;
+    return true;
+}
+
 bool trb_schema_says(const trb_schema *s)
 {
     if (s == NULL) return false;
     if (s->header || s->layout == TRB_AXES_NHWC || s->n_classes > 0 || s->target != NULL) return true;
+    if (s->n_columns > 0 && !is_plain(s)) return true;
     for (size_t i = 0; i < s->n_inputs; i++)
         if (s->input[i].name != NULL || s->input[i].category != NULL || !isnan(s->input[i].fill)) return true;
     return trb_schema_moves(s);

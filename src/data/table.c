@@ -15,7 +15,9 @@ static trb_status put_missing(trb__placing *r, const trb__cursor *c, size_t to)
 {
     const trb__input_range place = r->plan.place[c->column];
     const bool word = place.count > 0 && r->schema->input[place.first].category != NULL;
-    if (r->f->missing == TRB_MISSING_REFUSE) return trb__refuse_missing(c, &r->plan, word, TRB_MISSING_REFUSE);
+    const bool fills = !isnan(r->schema->input[place.first].fill);
+    if (r->f->missing == TRB_MISSING_REFUSE)
+        return trb__refuse_missing(c, &r->plan, word, fills ? TRB_MISSING_REFUSE : TRB_MISSING_DROP);
     if (r->f->missing == TRB_MISSING_DROP) {
         r->left_out[to] = true;
         return TRB_OK;
@@ -23,7 +25,9 @@ static trb_status put_missing(trb__placing *r, const trb__cursor *c, size_t to)
     for (size_t i = place.first; i < place.first + place.count; i++) {
         const trb_schema_input *in = &r->schema->input[i];
         if (isnan(in->fill))
-            return trb_fail(TRB_EINPUT, "%s:%zu: column %zu: the value is missing, and no mean of it is known",
+            return trb_fail(TRB_EINPUT,
+                            "%s:%zu: column %zu: the value is missing, and no mean of it is known; train with "
+                            "`data.missing: mean`, or leave such rows out with `drop`",
                             c->of->path, c->line, c->column);
         r->x[to * r->schema->n_inputs + i] = (float)(in->fill - in->offset);
     }
@@ -82,10 +86,15 @@ static trb_status refuse_word(const trb__placing *r)
     const trb__cursor *c = &r->unknown;
     const bool label = r->plan.place[c->column].count == 0;
     const size_t n = label ? r->schema->n_classes : r->plan.place[c->column].count;
-    const char *what = label ? "labels" : "words";
-    return trb_fail(TRB_EINPUT, "%s:%zu: column %s: expected one of the %zu %s of the training files, got %s",
-                    c->of->path, c->line, trb__column_shown(&r->plan.names, c->column, column), n, what,
-                    trb__field_shown(&c->field, got));
+    const char *what = label ? "labels" : "words",
+               *way = label && r->f->predicted ? "; --data.target=none predicts without labels" : "";
+    (void)trb__column_shown(&r->plan.names, c->column, column);
+    (void)trb__field_shown(&c->field, got);
+    if (n == 0)
+        return trb_fail(TRB_EINPUT, "%s:%zu: column %s: expected a %s, got %s%s", c->of->path, c->line, column,
+                        r->f->task == TRB_TASK_CLASSES ? "label, a whole number" : "target, a number", got, way);
+    return trb_fail(TRB_EINPUT, "%s:%zu: column %s: expected one of the %zu %s of the training files, got %s%s",
+                    c->of->path, c->line, column, n, what, got, way);
 }
 
 static trb_status put_word(trb__placing *r, const trb__cursor *c, size_t to)
@@ -113,12 +122,12 @@ static trb_status put_label(trb__placing *r, trb__cursor *c, size_t to)
         r->y[to] = (int32_t)value;
         return TRB_OK;
     }
-    if (trb__field_missing(&c->field, true)) {
+    if (!r->f->predicted && trb__field_missing(&c->field, true)) {
         if (r->left_out == NULL) return trb__refuse_missing(c, &r->plan, false, TRB_MISSING_DROP);
         r->left_out[to] = true;
         return TRB_OK;
     }
-    if (s->n_classes == 0) return trb__refuse_label(c, &r->plan);
+    if (s->n_classes == 0 && !r->f->predicted) return trb__refuse_label(c, &r->plan);
     if (r->unknown.of == NULL) r->unknown = *c;
     return TRB_OK;
 }
@@ -127,6 +136,10 @@ static trb_status put_target(trb__placing *r, trb__cursor *c, size_t to)
 {
     double value = 0.0;
     if (!trb__field_number(c, &value)) {
+        if (r->f->predicted) {
+            if (r->unknown.of == NULL) r->unknown = *c;
+            return TRB_OK;
+        }
         if (!trb__field_missing(&c->field, false)) return trb__refuse_number(c, &r->plan, true);
         if (r->left_out == NULL) return trb__refuse_missing(c, &r->plan, false, TRB_MISSING_DROP);
         r->left_out[to] = true;

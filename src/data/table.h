@@ -223,8 +223,8 @@ typedef struct {
     float *x;        /* [n][n_inputs] */
     int32_t *y;      /* [n] labels or targets */
     size_t n_missing;
-    trb__cursor unknown; /* the first field of this row with a word that the schema does not have; `of` NULL: none. It
-                          * matters only if the row is not left out */
+    trb__cursor unknown; /* the first field of this row with a word that the schema does not have, or, in a row to be
+                          * predicted, that is no label or target; `of` NULL: none. It matters only if the row is not left out */
 } trb__placing;
 /* Read the row at which the cursor stands into place `to`. */
 trb_status trb__table_put(trb__placing *r, trb__cursor *c, size_t to);

@@ -138,8 +138,9 @@ static trb_status by_numbers(const trb__table *t, const trb_data_files *f, const
     if (!all && !(free && (less || n == alone)) && s->n_columns == 0)
         return trb_fail(TRB_EINPUT,
                         "%s: expected the %zu inputs alone, since nothing says which columns of the training files "
-                        "they were, got %zu columns",
-                        t->path, alone, n);
+                        "they were, got %zu columns%s",
+                        t->path, alone, n,
+                        n == alone + 1 ? "; if only one is no input, --data.target=COLUMN names it" : "");
     if (!all && !(free && (less || n == alone)))
         return trb_fail(TRB_EINPUT, "%s: expected %zu columns, as in the training files, got %zu", t->path,
                         s->n_columns, n);

@@ -70,8 +70,12 @@ trb_status trb_export(const trb_export_format *format, size_t n, char *const *we
         st = trb_fail(TRB_ECONFIG, "%s: the file beside it has this ending; give --output another one", output);
         goto done;
     }
+    TRB_GO(trb_file_not_among(output, n, weights));
     TRB_GO(trb_file_may_write(output, force));
-    if (second != NULL) TRB_GO(trb_file_may_write(second, force));
+    if (second != NULL) {
+        TRB_GO(trb_file_not_among(second, n, weights));
+        TRB_GO(trb_file_may_write(second, force));
+    }
     TRB_GO(trb_alloc(TRB_MEM_OTHER, n, sizeof *models, &models));
     TRB_GO(trb_alloc(TRB_MEM_OTHER, n, sizeof *list, &list));
     for (size_t i = 0; i < n; i++) {

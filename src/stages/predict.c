@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dataset.h"
 #include "predict.h"
 #include "tribikos/calibration.h"
 #include "tribikos/fault.h"
@@ -77,7 +78,9 @@ static trb_status number_inputs(job *j)
 {
     const size_t D = trb_shape_size(j->model.norm.shape);
     trb_schema *s = &j->schema;
-    const bool known = target_of(j->c, D, &s->target_column) && j->c->data.n_features + j->c->data.n_drop == 0;
+    /* A weights file of an earlier version has no schema where columns stand in another order either. */
+    const bool told = j->q->of_run || j->c->data.target[0] != '\0';
+    const bool known = told && target_of(j->c, D, &s->target_column) && j->c->data.n_features + j->c->data.n_drop == 0;
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, D, sizeof *s->input, &s->input));
     j->own_inputs = true;
     s->n_inputs = D;
@@ -85,6 +88,12 @@ static trb_status number_inputs(job *j)
     for (size_t i = 0; i < D; i++)
         s->input[i] = (trb_schema_input){.fill = NAN, .column = known && i >= s->target_column ? i + 1 : i};
     return TRB_OK;
+}
+
+/* `data.target: none` can mean the training files, which say nothing of labels in the input. */
+static bool ignores_labels(const job *j)
+{
+    return strcmp(j->c->data.target, "none") == 0 && j->schema.target_column != TRB_NO_COLUMN;
 }
 
 static trb_status describe_files(job *j)
@@ -101,8 +110,10 @@ static trb_status describe_files(job *j)
                                 .n_files = j->q->n_inputs,
                                 .files = j->q->inputs,
                                 .header = c->data.header,
+                                .separator = trb__separator(c),
                                 .missing = c->data.missing,
-                                .labels = TRB_LABELS_IF_THERE,
+                                .labels = ignores_labels(j) ? TRB_LABELS_IGNORED : TRB_LABELS_IF_THERE,
+                                .predicted = true,
                                 .labels_from = c->data.labels_from,
                                 .layout = c->data.layout,
                                 .x = c->data.x,
@@ -136,6 +147,8 @@ static void say_input(const job *j)
     if (key != NULL && !j->csv)
         trb_info("predict: the names of rows (column `%s`) are kept in CSV only; in HDF5 `id` is the number of the row",
                  key);
+    if (!j->q->of_run && j->files.task == TRB_TASK_CLASSES && j->schema.n_classes == 0 && j->c->data.labels_from == 0)
+        trb_warn("labels count from 0; --data.labels_from=1 if the training files count from 1");
     if (d->n_headerless > 0)
         trb_warn("%s %s, so columns are taken in the order of the training files", j->files.files[0],
                  j->schema.header ? "has no header, unlike the training files"
@@ -222,8 +235,10 @@ static trb_status check_labels(const job *j, const trb_stream_rows *r)
     if (d->label == NULL || d->classes <= j->model.K) return TRB_OK;
     size_t i = 0;
     while ((size_t)d->label[i] < j->model.K) i++;
-    return trb_fail(TRB_EINPUT, "row %" PRId64 " of the input has label %zu, but %s knows labels %zu to %zu", r->id[i],
-                    (size_t)d->label[i] + d->labels_from, j->model.name, d->labels_from,
+    return trb_fail(TRB_EINPUT,
+                    "row %" PRId64 " of the input has label %zu, but %s knows labels %zu to %zu; --data.labels_from "
+                    "says from which number labels count",
+                    r->id[i], (size_t)d->label[i] + d->labels_from, j->model.name, d->labels_from,
                     d->labels_from + j->model.K - 1);
 }
 
@@ -309,6 +324,8 @@ static trb_status open_output(job *j)
 {
     const char *path = j->q->output;
     if (path != NULL) {
+        TRB_TRY(trb_file_not_among(path, j->files.n_files, j->files.files));
+        TRB_TRY(trb_file_not_among(path, 1, (char *const[]){(char *)(uintptr_t)j->q->source}));
         TRB_TRY(trb_file_may_write(path, j->q->force));
         trb_file_sweep(path);
         TRB_TRY(j->csv ? trb_writer_open(path, &j->writer) : trb_h5_create(path, &j->h5));
@@ -418,6 +435,9 @@ static trb_status check_together(job *j)
     if (st == TRB_OK && trb_stream_like(j->stream)->n_dropped > 0) /* all ranks look at all rows then */
         trb_info("predict: %zu rows with missing values are left out", trb_stream_like(j->stream)->n_dropped);
     trb_free(points);
+    if (st == TRB_OK && j->n == 0)
+        st = trb_fail(TRB_EINPUT, "%s: no rows are left%s", j->files.files[0],
+                      trb_stream_like(j->stream)->n_dropped > 0 ? ": values are missing in all of them" : "");
     return trb_agree_on_files(j->world, st);
 }
 
@@ -487,6 +507,15 @@ static trb_status prepare(job *j)
     return reserve(j);
 }
 
+/* Ranks may see other folders under the same name. Collective over world. */
+static trb_status compare_weights(const job *j)
+{
+    uint64_t h = 0;
+    for (size_t i = 0; i < j->model.n; i++)
+        h = trb_hash_bytes((const uint64_t[2]){h, j->model.net[i].info.digest}, 2 * sizeof h);
+    return trb_comm_same(j->world, h, "the weights");
+}
+
 static trb_status open_input(job *j)
 {
     TRB_TRY(trb_stream_open(&j->files, &j->stream));
@@ -519,6 +548,7 @@ trb_status trb_stage_predict(trb_comm *world, const trb_config *c, const trb_pre
     job j = {.world = world, .c = c, .q = q, .rank = (size_t)trb_comm_rank(world), .P = (size_t)trb_comm_size(world)};
     trb_status st = TRB_OK;
     TRB_GO(trb_agree(world, prepare(&j)));
+    TRB_GO(compare_weights(&j));
     TRB_GO(trb__files_match(world, &j.files, &j.names));
     TRB_GO(trb_agree_on_files(world, open_input(&j)));
     say_input(&j);

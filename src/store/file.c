@@ -279,6 +279,16 @@ trb_status trb_file_may_write(const char *path, bool force)
     return trb_fail(TRB_ECONFIG, "%s exists; --force overwrites it", path);
 }
 
+trb_status trb_file_not_among(const char *path, size_t n, char *const *read)
+{
+    struct stat to, from;
+    if (stat(path, &to) != 0) return TRB_OK;
+    for (size_t i = 0; i < n; i++)
+        if (stat(read[i], &from) == 0 && from.st_dev == to.st_dev && from.st_ino == to.st_ino)
+            return trb_fail(TRB_ECONFIG, "%s is read here, as %s; give --output another name", path, read[i]);
+    return TRB_OK;
+}
+
 void trb_file_sweep(const char *path)
 {
     char folder[PATH_MAX];
