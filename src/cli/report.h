@@ -74,6 +74,7 @@ typedef struct {
     char name[TRB_NAME_MAX + 1];
     bool student;
     bool predicted, several; /* predictions.h5 has it; has its model uncertainty */
+    size_t n_bad;            /* predictions that are not finite: it has no curves */
     int colour;              /* -1: no curves, because there are more models than colours */
 } trb__sheet_model;
 
@@ -97,7 +98,7 @@ typedef struct {
 } trb__sheet;
 
 /** Read a run. \return TRB_ECONFIG if it has no such report, and a name is given; TRB_EINTEGRITY if report.json and
- * predictions.h5 are damaged or do not belong together. `s` is closed by the caller in any case */
+ * predictions.h5 are damaged, do not belong together, or are of networks that were trained again. `s` is closed by the caller in any case */
 trb_status trb__sheet_open(const char *dir, const char *name, trb__sheet *s);
 void trb__sheet_close(trb__sheet *s);
 
@@ -112,6 +113,7 @@ typedef struct {
     double *calibrated;    /* the same after calibration; NULL: no temperature */
     double *error;         /* 1 or 0; regression: the squared error */
     double *total, *model; /* uncertainties; in regression variances. model: NULL if there is none */
+    size_t n_bad;          /* rows that are no prediction, which report.json shows by a figure that is null */
 } trb__sheet_rows;
 trb_status trb__sheet_rows_read(const trb__sheet *s, const trb__sheet_model *m, trb__sheet_rows *out);
 void trb__sheet_rows_clear(trb__sheet_rows *r);

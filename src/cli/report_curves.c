@@ -122,7 +122,7 @@ static trb_status read_values(const trb__sheet *s, const char *set, const char *
                               double **value)
 {
     TRB_TRY(trb__sheet_uncertainty(s, set, model, kind, n, value));
-    for (size_t i = 0; i < *n && !s->classes; i++) (*value)[i] = sqrt(fmax((*value)[i], 0.0));
+    for (size_t i = 0; i < *n && !s->classes; i++) (*value)[i] = (*value)[i] < 0.0 ? 0.0 : sqrt((*value)[i]);
     return TRB_OK;
 }
 
@@ -132,12 +132,17 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Widen the range of a kind by the values of one set: from the least but for outliers to the largest. */
-static trb_status widen(const trb__sheet *s, const char *set, const char *model, const char *kind, double range[2])
+/* Widen the range of a kind by the values of one set: from the least but for outliers to the largest.
+ * \param[in,out] odd  raised to the number of values that are not finite */
+static trb_status widen(const trb__sheet *s, const char *set, const char *model, const char *kind, double range[2],
+                        size_t *odd)
 {
     double *v = NULL;
-    size_t n = 0;
-    trb_status st = read_values(s, set, model, kind, &n, &v);
+    size_t n = 0, all = 0;
+    trb_status st = read_values(s, set, model, kind, &all, &v);
+    for (size_t i = 0; st == TRB_OK && i < all; i++)
+        if (isfinite(v[i])) v[n++] = v[i];
+    *odd = st == TRB_OK && all - n > *odd ? all - n : *odd;
     if (st == TRB_OK && n > 0) {
         qsort(v, n, sizeof *v, by_size);
         range[0] = fmin(range[0], v[n / 200]);
@@ -154,7 +159,7 @@ static void fill_histogram(trb__series *bars, size_t n, const double *v, const d
     size_t counted = 0;
     for (size_t b = 0; b <= BINS; b++) bars->x[b] = range[0] * pow(range[1] / range[0], (double)b / BINS);
     for (size_t i = 0; i < n; i++) {
-        if (wanted != NULL && !(wanted[i] > 0.0)) continue;
+        if (!isfinite(v[i]) || (wanted != NULL && !(wanted[i] > 0.0))) continue;
         size_t b = 0;
         while (b + 1 < BINS && v[i] >= bars->x[b + 1]) b++;
         bars->y[b] += 1.0;
@@ -208,23 +213,30 @@ static trb_status draw_histograms(const trb__sheet *s, const trb__sheet_model *m
 
 static bool has_curves(const trb__sheet_model *m)
 {
-    return m->predicted && m->colour >= 0;
+    return m->predicted && m->n_bad == 0 && m->colour >= 0;
+}
+
+/* Set the ranges of the histograms, and count the samples without an uncertainty: the larger count of both kinds. */
+static trb_status find_ranges(const trb__sheet *s, double range[KINDS][2], size_t *n_odd)
+{
+    for (size_t i = 0; i < s->n_models; i++) {
+        for (size_t set = 0; set <= s->n_sets && has_curves(&s->model[i]); set++) {
+            const char *name = set == 0 ? s->split : s->set[set - 1];
+            size_t odd = 0;
+            for (size_t k = 0; k < KINDS; k++) TRB_TRY(widen(s, name, s->model[i].name, kinds[k], range[k], &odd));
+            *n_odd += odd;
+        }
+    }
+    for (size_t k = 0; k < KINDS; k++) range[k][0] = fmin(fmax(range[k][0], 1e-9), 0.1 * range[k][1]);
+    return TRB_OK;
 }
 
 static trb_status draw_uncertainty(const trb__sheet *s, trb_text *out)
 {
-    size_t shown = 0, all = 0;
+    size_t shown = 0, all = 0, odd = 0;
     double range[KINDS][2] = {{INFINITY, 0.0}, {INFINITY, 0.0}};
     for (size_t i = 0; i < s->n_models; i++) all += has_curves(&s->model[i]);
-    for (size_t i = 0; i < s->n_models; i++) {
-        if (!has_curves(&s->model[i])) continue;
-        for (size_t k = 0; k < KINDS; k++) {
-            TRB_TRY(widen(s, s->split, s->model[i].name, kinds[k], range[k]));
-            for (size_t set = 0; set < s->n_sets; set++)
-                TRB_TRY(widen(s, s->set[set], s->model[i].name, kinds[k], range[k]));
-        }
-    }
-    for (size_t k = 0; k < KINDS; k++) range[k][0] = fmin(fmax(range[k][0], 1e-9), 0.1 * range[k][1]);
+    TRB_TRY(find_ranges(s, range, &odd));
     trb__html_open(out, "uncertainty", "How uncertainty is distributed",
                    s->classes
                        ? "Each histogram counts samples by their uncertainty; all charts of one kind have the same "
@@ -244,6 +256,9 @@ static trb_status draw_uncertainty(const trb__sheet *s, trb_text *out)
         }
         trb_text_add(out, "</div>\n");
     }
+    if (odd > 0)
+        trb__html_missing(out, "The histograms leave out %zu %s: not a finite number.", odd,
+                          odd == 1 ? "uncertainty" : "uncertainties");
     if (s->n_sets == 0)
         trb__html_missing(out, "There is no set out of distribution: eval.ood of the configuration names none.");
     if (all > shown) trb__html_missing(out, "Shown are the first %zu of %zu models.", shown, all);
@@ -269,6 +284,14 @@ static trb_status add_curves(const trb__sheet *s, const trb__sheet_model *m, trb
     return st;
 }
 
+static void name_bad(const trb__sheet *s, trb_text *out)
+{
+    for (size_t i = 0; i < s->n_models; i++)
+        if (s->model[i].n_bad > 0)
+            trb__html_missing(out, "%s has no curves: %zu of its %zu predictions %s not finite.", s->model[i].name,
+                              s->model[i].n_bad, s->N, s->model[i].n_bad == 1 ? "is" : "are");
+}
+
 static void draw_curves(const trb__sheet *s, const trb__chart *c, trb_text *out)
 {
     trb__html_open(
@@ -283,6 +306,7 @@ static void draw_curves(const trb__sheet *s, const trb__chart *c, trb_text *out)
     trb__chart_draw(&c[BEFORE], out);
     trb__chart_draw(&c[AFTER], out);
     trb_text_add(out, "</div>\n");
+    name_bad(s, out);
     if (s->classes && c[AFTER].n == 0)
         trb__html_missing(out, "No model was calibrated: that needs held-out training samples with labels "
                                "(data.validation).");

@@ -73,20 +73,27 @@ static void sort_models(trb__sheet *s)
         }
 }
 
+/* The likelihood of a student; the worst if report.json has none. */
+static double rank_of(const trb__sheet *s, size_t model)
+{
+    const double nll = trb__sheet_figure(s, s->model[model].name, "nll");
+    return isnan(nll) ? INFINITY : nll;
+}
+
 /* The students with the best likelihoods have colours, if there are more students than colours. */
 static void give_colours(trb__sheet *s)
 {
     int next = TRB__FIRST_COLOUR;
     for (size_t i = 0; i < s->n_models; i++) {
         trb__sheet_model *m = &s->model[i];
-        const double own = trb__sheet_figure(s, m->name, "nll");
+        const double own = rank_of(s, i);
         size_t better = 0;
         m->colour = strcmp(m->name, "ensemble") == 0      ? TRB__BLACK
                     : strcmp(m->name, "member_mean") == 0 ? TRB__GREY
                                                           : -1;
         if (!m->student) continue;
         for (size_t k = 0; k < s->n_models; k++) {
-            const double other = trb__sheet_figure(s, s->model[k].name, "nll");
+            const double other = rank_of(s, k);
             better += s->model[k].student && k != i && (other < own || (!(own < other) && k < i));
         }
         if (better < TRB__GREY - TRB__FIRST_COLOUR) m->colour = next++;
@@ -252,6 +259,13 @@ static trb_status read_predictions(trb__sheet *s)
         TRB_TRY(expect_together(s, m));
         (void)snprintf(name, sizeof name, "/uncertainty/%s/%s/model", s->split, m->name);
         m->several = has(s->predictions, name);
+        if (isnan(trb__sheet_figure(s, m->name, s->classes ? "nll" : "rmse"))) {
+            trb__sheet_rows rows;
+            const trb_status st = trb__sheet_rows_read(s, m, &rows);
+            m->n_bad = rows.n_bad;
+            trb__sheet_rows_clear(&rows);
+            TRB_TRY(st);
+        }
     }
     return TRB_OK;
 }
@@ -329,7 +343,9 @@ static trb_status digest(const trb__sheet *s, const char *name, double b, trb__s
                     ? digest_classes(width, p + k * width, s->label[at], b, &r->confidence[at],
                                      r->calibrated == NULL ? NULL : &r->calibrated[at], &r->error[at])
                     : digest_gaussians(width / 2, p + k * width, s->target[at], &r->confidence[at], &r->error[at]);
-            if (!good)
+            if (!good && isnan(trb__sheet_figure(s, name + 1, s->classes ? "nll" : "rmse")))
+                r->n_bad++; /* report.json knows of it */
+            else if (!good)
                 st = trb_fail(TRB_EINTEGRITY, "%s: row %zu of %s is no prediction; run `tribikos eval` again",
                               trb_h5_path(s->predictions), at, name);
         }
@@ -344,7 +360,7 @@ trb_status trb__sheet_rows_read(const trb__sheet *s, const trb__sheet_model *m, 
     char name[KEY];
     size_t n = 0;
     const double T = trb__sheet_figure(s, m->name, "temperature");
-    *out = (trb__sheet_rows){NULL, NULL, NULL, NULL, NULL};
+    *out = (trb__sheet_rows){.n_bad = 0};
     (void)snprintf(name, sizeof name, "/%s", m->name);
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, s->N, sizeof *out->confidence, &out->confidence));
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, s->N, sizeof *out->error, &out->error));
@@ -365,6 +381,21 @@ void trb__sheet_rows_clear(trb__sheet_rows *r)
 
 /* ---- the run */
 
+/* Refuse a report of networks that were trained again since: its figures would stand beside curves of others. */
+static trb_status expect_current(const trb__sheet *s)
+{
+    char *older = NULL;
+    if (s->report == NULL) return TRB_OK;
+    TRB_TRY(trb_report_older(s->dir, s->report, &older));
+    if (older == NULL) return TRB_OK;
+    const trb_status st = trb_fail(TRB_EINTEGRITY,
+                                   "%s/report%s%s is of other weights of %s than are there now; run `tribikos eval` "
+                                   "again, with the same options as for this report",
+                                   s->dir, s->name[0] == '\0' ? "" : "/", s->name, older);
+    trb_free(older);
+    return st;
+}
+
 void trb__sheet_class(const trb__sheet *s, size_t k, trb_text *out)
 {
     if (k < s->schema.n_classes)
@@ -383,6 +414,7 @@ trb_status trb__sheet_open(const char *dir, const char *name, trb__sheet *s)
     TRB_TRY(trb_config_parse(path, s->config_text, 0, NULL, &s->c));
     s->classes = s->c->data.task == TRB_TASK_CLASSES;
     TRB_TRY(read_report(s));
+    TRB_TRY(expect_current(s));
     const char *split = s->report != NULL ? trb_tree_text(s->report, "split") : NULL;
     const char *task = s->report != NULL ? trb_tree_text(s->report, "task") : NULL;
     (void)snprintf(s->split, sizeof s->split, "%s", split != NULL ? split : "test");

@@ -295,12 +295,13 @@ done:
 
 /* ---- the section */
 
-/* The rows with the largest values, the largest first; of equal ones the first. \return how many */
+/* The rows with the largest values, the largest first; of equal ones the first. Those without a value are left out. \return how many */
 static size_t find_largest(size_t N, const double *value, size_t *row)
 {
     size_t n = 0;
     for (size_t i = 0; i < N; i++) {
         size_t at = n;
+        if (isnan(value[i])) continue;
         while (at > 0 && value[i] > value[row[at - 1]]) at--;
         if (at == SHOWN) continue;
         if (n < SHOWN) n++;

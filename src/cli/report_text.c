@@ -334,6 +334,10 @@ static void add_student(const trb__sheet *s, const trb__sheet_model *m, trb_text
     trb_text_add(out, "<li>The student <b>");
     trb__html_add(out, "%s", m->name);
     trb_text_add(out, "</b> ");
+    if (!isfinite(own)) {
+        trb_text_add(out, "has no %s: it is not a finite number.</li>\n", s->classes ? "NLL" : "RMSE");
+        return;
+    }
     if (s->classes)
         trb_text_add(out, "is right on %.2f&#160;%% (NLL %.4f", 100.0 * trb__sheet_figure(s, m->name, "accuracy"), own);
     else
