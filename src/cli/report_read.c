@@ -30,7 +30,7 @@ static trb_status read_report(trb__sheet *s)
 
 double trb__sheet_figure(const trb__sheet *s, const char *model, const char *figure)
 {
-    char key[KEY];
+    char key[KEY + 16];
     if (s->report == NULL) return (double)NAN;
     (void)snprintf(key, sizeof key, "models.%s.%s", model, figure);
     return trb_tree_number(s->report, key);

@@ -45,13 +45,15 @@ work = sys.argv[1]
 rows = list(csv.reader(open(f"{work}/one.csv")))
 f = h5py.File(f"{work}/one.h5")
 names = ["id", "label"] + [f"probabilities.{k}" for k in range(10)] + [f"{k}_uncertainty" for k in ("total", "model", "data")]
+names += [f"calibrated.{k}" for k in range(10)]
 assert rows[0] == names + [f"heads.{m}.{k}" for m in range(3) for k in range(10)], rows[0]
 v = np.array(rows[1:], float)
 assert np.array_equal(v[:, 0], f["id"][...]) and np.array_equal(v[:, 1], f["label"][...])
 assert np.array_equal(v[:, 2:12].astype("f4"), f["probabilities"][...])
 for i, k in enumerate(("total", "model", "data")):
     assert np.array_equal(v[:, 12 + i], f[f"{k}_uncertainty"][...])
-assert np.array_equal(v[:, 15:].astype("f4").reshape(-1, 3, 10), f["heads"][...])
+assert np.array_equal(v[:, 15:25].astype("f4"), f["calibrated"][...])
+assert np.array_equal(v[:, 25:].astype("f4").reshape(-1, 3, 10), f["heads"][...])
 END
 predict "$work/plain.csv" "$run" "$images"
 mpi 2 predict "$run" "$images"

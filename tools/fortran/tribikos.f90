@@ -12,7 +12,6 @@ module tribikos
    implicit none
    private
    public :: tribikos_open, tribikos_close, tribikos_predict, tribikos_message, tribikos_class_name, tribikos_input_name
-
    type, public :: tribikos_model
       type(c_ptr) :: handle = c_null_ptr
       integer :: inputs = 0, heads = 0, outputs = 0
