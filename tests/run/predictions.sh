@@ -163,6 +163,33 @@ mpi 2 predict "$work/table" "$work/new.csv" --data.missing=drop
 check "rows with missing values are left out, and the others keep their names" \
     test "$(wc -l <"$work/out")" = 700 -a "$(grep -c '^p 7,' "$work/out")" = 0 -a "$(grep -c '^p 699,' "$work/out")" = 1
 
+# Labels that are not there, or are none: a prediction needs none.
+awk '/"white"$/ && ++n == 9 { sub(/"white"$/, "maybe") } { print }' "$work/test.csv" >"$work/maybe.csv"
+sed 's/,maybe$/,/' "$work/maybe.csv" >"$work/gap.csv"
+for input in maybe gap; do
+    refused "$input: a label that is none" 3 "--data.target=none predicts without labels" predict "$work/table" "$work/$input.csv" --data.missing=drop
+    mpi 2 predict "$work/table" "$work/$input.csv" --data.target=none --output="$work/$input-out.csv" || cat "$work/err"
+    check "$input: without labels" cmp "$work/table1.csv" "$work/$input-out.csv"
+done
+cp "$work/new.csv" "$work/both.csv"
+refused "an output that is the input" 2 "both.csv is read here" predict "$work/table" "$work/both.csv" --output="$work/both.csv" --force
+check "which is still there" cmp "$work/new.csv" "$work/both.csv"
+# Fields that only tabs separate, since some are empty; and a target in front of the inputs.
+awk 'BEGIN { srand(1); for (i = 0; i < 60; i++) printf "%d\t%.3f\t%s\t%.3f\n", i % 2, rand() + i % 2, i % 3 ? rand() : "", rand() }' >"$work/tabs.tsv"
+cat >"$work/tabs.yaml" <<END
+run: {dir: $work/tabs}
+data: {format: table, root: $work, train: [tabs.tsv], test: [tabs.tsv], header: no, target: "0", separator: tab, missing: mean}
+members: {count: 1}
+train: {layers: [dense 8, relu, dense 2], epochs: 9, batch: 20}
+students: []
+END
+mpi 1 run "$work/tabs.yaml" || cat "$work/err"
+mpi 2 predict "$work/tabs" "$work/tabs.tsv" --output="$work/tabs.csv"
+check "the run's separator, and its own training file" test $? = 0 -a "$(wc -l <"$work/tabs.csv")" = 61 || cat "$work/err"
+check "a weights file knows where the target stands" mpi 1 predict "$work/tabs/members/m000/weights.h5" "$work/tabs.tsv" \
+    --data.separator=tab --data.missing=mean --output="$work/tabs-alone.csv" || cat "$work/err"
+check "with the same bytes" cmp "$work/tabs.csv" "$work/tabs-alone.csv"
+
 cat >"$work/height.yaml" <<END
 run: {dir: $work/height}
 data: {task: regression, format: table, root: $work, train: [h-train.csv], test: [h-test.csv], drop: [plant], missing: mean}
