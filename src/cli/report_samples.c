@@ -300,12 +300,9 @@ static size_t find_largest(size_t N, const double *value, size_t *row)
 {
     size_t n = 0;
     for (size_t i = 0; i < N; i++) {
-        size_t at = n;
-        if (isnan(value[i])) continue;
-        while (at > 0 && value[i] > value[row[at - 1]]) at--;
-        if (at == SHOWN) continue;
-        if (n < SHOWN) n++;
-        for (size_t k = n - 1; k > at; k--) row[k] = row[k - 1];
+        if (isnan(value[i]) || (n == SHOWN && value[i] <= value[row[n - 1]])) continue;
+        size_t at = n < SHOWN ? n++ : n - 1;
+        for (; at > 0 && value[i] > value[row[at - 1]]; at--) row[at] = row[at - 1];
         row[at] = i;
     }
     return n;
