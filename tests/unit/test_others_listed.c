@@ -24,7 +24,7 @@ static void members(void **state)
                  "values back; removing its folder to train anew loses the weights");
     add(&o, "m001", "B");
     for (int m = 2; m < 10; m++) {
-        char name[8];
+        char name[16];
         (void)snprintf(name, sizeof name, "m%03d", m);
         add(&o, name, "A");
     }
