@@ -20,8 +20,8 @@ typedef struct trb_comm trb_comm;
  * \return TRB_OK; TRB_ECONFIG; TRB_ECOMM */
 trb_status trb_comm_start(int *argc, char ***argv, trb_comm **world);
 
-/** Whether this process is rank 0 as the launcher says, or was not started by one. For commands that need no MPI.
- * Local. */
+/** Whether this process is to do the work of a command that needs no MPI: it was started by no launcher, or it is rank 0
+ * as the launcher says. Any other process is told so in a warning. Local. */
 bool trb_comm_leads(void);
 /** Whether the launcher has started more ranks on this node than it has cores. Local. */
 bool trb_comm_crowded(void);

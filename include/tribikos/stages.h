@@ -21,9 +21,15 @@
 #include "tribikos/comm.h"
 #include "tribikos/config.h"
 #include "tribikos/corrupt.h"
+#include "tribikos/data.h"
 #include "tribikos/metrics.h"
 #include "tribikos/ranks.h"
 #include "tribikos/tree.h"
+
+/** The files of data.train, or of data.test, with all that the keys of `data` say of how to read them. Local. The
+ * strings are borrowed from the configuration.
+ * \param[in] labels  whether the caller needs labels or targets */
+trb_data_files trb_run_files(const trb_config *c, bool test, trb_labels labels);
 
 /** Check what all four stages need before the first one runs for hours: data files, labels, layer lists, batches,
  * ranks, memory for the cache, the kind of a cache that is there, room on the disk. */
@@ -127,7 +133,8 @@ void trb_report_clear(trb_report *r);
  * \param[out] older   their names, "m003, hydra"; NULL if there are none; trb_free() */
 trb_status trb_report_older(const char *dir, const trb_tree *report, char **older);
 
-/** What is to be predicted, by what, and where to. Everything is borrowed. */
+/** A request for predictions: the network, the input files and the output. The caller keeps all pointers valid until the
+ * stage returns. */
 typedef struct {
     const char *source; /* the folder of a run, or a weights file */
     bool of_run;        /* it is a run */

@@ -56,7 +56,7 @@ trb_status trb__command_export(const trb__arguments *a)
     if (formless || a->output == NULL)
         return trb_fail(TRB_ECONFIG, "`tribikos export` needs --%s=%s", formless ? "format" : "output",
                         formless ? "FORMAT" : "FILE");
-    if (!trb_comm_leads()) return TRB_OK; /* the first of several processes writes the file */
+    if (!trb_comm_leads()) return TRB_OK;
     if (a->curves == NULL) return trb_export(a->format, a->n_operands, a->operand, a->output, a->force);
     if (a->n_operands > 1)
         return trb_fail(TRB_ECONFIG, "--format=%s takes the folder of one run, got %zu names", a->curves,

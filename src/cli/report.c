@@ -164,7 +164,7 @@ trb_status trb__command_report(const trb__arguments *a)
         return trb_fail(TRB_ECONFIG, "`tribikos report` takes --name=NAME, --output=FILE and --force, got `%s`",
                         a->flag[0]);
     if (a->n_operands != 1) return trb_fail(TRB_ECONFIG, "`tribikos report` takes the folder of one run");
-    if (!trb_comm_leads()) return TRB_OK; /* the first of several processes writes the page */
+    if (!trb_comm_leads()) return TRB_OK;
     trb_status st = trb__sheet_open(a->operand[0], a->report, &s);
     if (st == TRB_OK) st = publish(&s, a);
     trb__sheet_close(&s);

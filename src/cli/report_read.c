@@ -227,7 +227,7 @@ static trb_status read_schema(trb__sheet *s)
     return st;
 }
 
-/* What is expected of a model's predictions: [N][K], or [N][heads][2]. */
+/* Read the shape of a model's predictions, and refuse any but [N][K] (classes) or [N][heads][2] (regression). */
 static trb_status describe_model(const trb__sheet *s, const char *name, trb_h5_shape *shape)
 {
     TRB_TRY(trb_h5_describe(s->predictions, name, shape));

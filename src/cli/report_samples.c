@@ -9,6 +9,7 @@
 #include "tribikos/data.h"
 #include "tribikos/hash.h"
 #include "tribikos/memory.h"
+#include "tribikos/stages.h"
 #include "tribikos/text.h"
 
 enum { SHOWN = 12, SIDE = 64, GUESSES = 3 }; /* SIDE: larger images are made smaller; GUESSES: models beside a sample */
@@ -223,33 +224,6 @@ static trb_status add_sample(const trb__sheet *s, const trb_data *d, size_t row,
 
 /* ---- reading the data again */
 
-static trb_data_files files_of(const trb__sheet *s, bool test)
-{
-    const trb_config *c = s->c;
-    return (trb_data_files){.task = c->data.task,
-                            .format = c->data.format,
-                            .root = c->data.root,
-                            .n_files = test ? c->data.n_test : c->data.n_train,
-                            .files = test ? c->data.test : c->data.train,
-                            .n_rows = test ? c->data.n_test_rows : c->data.n_train_rows,
-                            .rows = test ? c->data.test_rows : c->data.train_rows,
-                            .n_features = c->data.n_features,
-                            .features = c->data.features,
-                            .target = c->data.target,
-                            .n_drop = c->data.n_drop,
-                            .drop = c->data.drop,
-                            .n_categories = c->data.n_categories,
-                            .categories = c->data.categories,
-                            .header = c->data.header,
-                            .missing = c->data.missing,
-                            .labels = test ? TRB_LABELS_NEEDED : TRB_LABELS_IF_THERE,
-                            .labels_from = c->data.labels_from,
-                            .layout = c->data.layout,
-                            .x = c->data.x,
-                            .y = c->data.y,
-                            .schema = trb_schema_says(&s->schema) ? &s->schema : NULL};
-}
-
 /* A page is not worth the memory of a large data set. */
 static trb_status expect_small(const trb_data_files *f)
 {
@@ -268,7 +242,9 @@ static trb_status expect_small(const trb_data_files *f)
 
 static trb_status read_data(const trb__sheet *s, trb_data *d)
 {
-    trb_data_files files = files_of(s, strcmp(s->split, "test") == 0);
+    const bool test = strcmp(s->split, "test") == 0;
+    trb_data_files files = trb_run_files(s->c, test, test ? TRB_LABELS_NEEDED : TRB_LABELS_IF_THERE);
+    files.schema = trb_schema_says(&s->schema) ? &s->schema : NULL;
     char *text = NULL, **names = NULL, digest[17];
     trb_status st = TRB_OK;
     if (trb_data_has_patterns(&files)) {

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "internal.h"
+#include "tribikos/log.h"
 
 /* The first of these variables that is set, or NULL. */
 static const char *first_set(const char *const *name, size_t n)
@@ -66,7 +67,12 @@ void trb__see_to_the_end(void)
 
 bool trb_comm_leads(void)
 {
-    return trb__announced_rank() == 0;
+    const long rank = trb__announced_rank();
+    if (rank != 0)
+        trb_warn("process %ld of this job does nothing: process 0 does the work of a command that needs no MPI; start "
+                 "such commands without a launcher",
+                 rank);
+    return rank == 0;
 }
 
 bool trb_comm_crowded(void)

@@ -21,8 +21,7 @@ char trb__separator(const trb_config *c)
     return by;
 }
 
-/* The files of the training set, or of the test set. */
-static trb_data_files files_of(const trb_config *c, bool test, trb_labels labels)
+trb_data_files trb_run_files(const trb_config *c, bool test, trb_labels labels)
 {
     return (trb_data_files){.task = c->data.task,
                             .format = c->data.format,
@@ -87,7 +86,7 @@ static trb_status prepare(const trb_config *c, trb__dataset *s)
 trb_status trb__dataset_load(trb_comm *world, const trb_config *c, trb_labels labels, trb__dataset *s)
 {
     *s = (trb__dataset){0};
-    trb_data_files files = files_of(c, false, labels);
+    trb_data_files files = trb_run_files(c, false, labels);
     trb__matches names;
     trb_status st = trb__files_match(world, &files, &names);
     if (st == TRB_OK && trb_data_surveyed(files.format)) st = trb__schema_decide(world, &files, &s->schema);
@@ -134,7 +133,7 @@ static trb_status prepare_test(const trb_config *c, const trb_data *trained_on, 
 trb_status trb__dataset_load_test(trb_comm *world, const trb_config *c, const trb__dataset *s, trb__dataset *test)
 {
     *test = (trb__dataset){0};
-    trb_data_files files = files_of(c, true, TRB_LABELS_NEEDED);
+    trb_data_files files = trb_run_files(c, true, TRB_LABELS_NEEDED);
     files.schema = s->data.schema;
     trb_status st = trb__dataset_read(world, "data.test", &files, test);
     if (st == TRB_OK) st = trb_agree(world, prepare_test(c, &s->data, &test->data));

@@ -338,7 +338,8 @@ report run --force
 check "--force writes it again, with the same bytes" cmp -s kept.html run/report/report.html
 rm run/report/report.html
 mpi 3 report run
-check "of three processes one writes" test "$? $(cat out)" = "0 run/report/report.html" || cat err
+check "of three processes one writes, and the others say that they do nothing" \
+    test "$? $(cat out) $(grep -c 'process [12] of this job does nothing' err)" = "0 run/report/report.html 2" || cat err
 report run --output other.html
 check "--output" cmp -s kept.html other.html
 check "no file is left over" test -z "$(find . -name '*.tmp.*')"
@@ -353,6 +354,14 @@ report "./$hostile/"
 says "a hostile folder" "$hostile" "$hostile/report/report.html"
 says "a hostile configuration" '# </pre><script>alert(3)</script>' "$hostile/report/report.html"
 says "a hostile report.json" '<script>alert(4)</script>tribikos' "$hostile/report/report.html"
+
+# Fields between tabs may be empty, and then only data.separator tells how to read the file again.
+for part in train test; do tail -n +2 $part.csv | tr , '\t' | sed '1s/\t[^\t]*/\t/' >$part.tsv; done
+mpi 1 run table.yaml --run.dir=tabs --data.train=train.tsv --data.test=test.tsv --data.header=no --data.target=-1 \
+    --data.separator=tab --data.missing=mean || cat err
+report tabs
+check "rows of a table with empty fields between tabs" test "$(grep -c 'id="sample-' tabs/report/report.html) $(
+    grep -c 'samples themselves are not shown' tabs/report/report.html)" = "12 0" || grep -o 'The samples themselves.\{150\}' tabs/report/report.html
 
 # Parts that are missing.
 mpi 1 eval small.yaml --eval.split=validation --eval.ood='[]' --eval.corruptions='[]' || cat err

@@ -11,7 +11,7 @@ typedef struct {
 
 /* Layers whose parameters are exchanged together. */
 typedef struct {
-    size_t n_layers, trained, size; /* in floats; running statistics lie behind the first `trained` */
+    size_t n_layers, trained, size; /* in floats; running statistics come after the first `trained` */
     layer *layer;
 } part;
 
