@@ -1,6 +1,7 @@
 /* Injects the faults that TRB_FAULT asks for, or counts how often each point is passed (fault.h). */
 #include "tribikos/fault.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -53,11 +54,14 @@ static void tell_counts(void)
     if (f == NULL || fclose(f) != 0) trb_warn("%s: the passages cannot be written: %s", count_file, strerror(errno));
 }
 
-/* FNV-1a over the return addresses; hash.h comes after this file. */
+/* FNV-1a over the return addresses, counted from where their library lies, so that all processes of a program have the
+ * same ones; hash.h comes after this file. */
 static _Unwind_Reason_Code add_frame(struct _Unwind_Context *context, void *into)
 {
-    uint64_t *hash = into;
-    *hash = (*hash ^ (uint64_t)_Unwind_GetIP(context)) * 0x100000001b3u;
+    uint64_t *hash = into, at = _Unwind_GetIP(context);
+    Dl_info library;
+    if (dladdr((void *)(uintptr_t)at, &library) != 0) at -= (uint64_t)(uintptr_t)library.dli_fbase;
+    *hash = (*hash ^ at) * 0x100000001b3u;
     return _URC_NO_REASON;
 }
 

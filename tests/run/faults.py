@@ -2,8 +2,11 @@
 
 Every case runs a tiny pipeline with one fault, looks at how it ended, runs it again and compares every file with those
 of a run left alone. A run depends on nothing but the files it finds: of the cases that leave the same ones behind,
-one is run again. Of the passages of a point with the same call stack, between the same two changes of files by the
-same rank, the first and the last are cases: those between them differ from these in nothing but a number.
+one is run again. Of alike passages the first and the last are cases, since those between them differ from these in
+nothing but a number. Passages of a point by the same rank are alike if they have the same call stack and lie between
+the same two changes of files. At points in LOCAL the call stack alone counts, over all scenarios with as many ranks:
+what a failure leaves there depends on the way out of the program, and each state of the files is walked at the points
+that change them.
 """
 import argparse
 import collections
@@ -41,7 +44,11 @@ eval: {{batch: 8, ood: [far], corruptions: [noise]}}
 ood: {{far: {{files: [test-images, test-labels]}}}}
 """
 
-Scenario = collections.namedtuple("Scenario", "name ranks flags points begins command", defaults=((), None, "empty", "run"))
+class Scenario(collections.namedtuple("Scenario", "name ranks flags points begins command", defaults=((), None, "empty", "run"))):
+    def walks(self, point):
+        return self.points is None or point in self.points
+
+
 BEGINS = {"empty": (), "trained": ("train",), "cached": ("train", "cache"), "done": ("run",)}  # the commands before
 STEPS = ("agree", "train.step", "validate.step")
 OFTEN = ("--checkpoint.steps=2", "--checkpoint.seconds=0")  # as often as they can be written
@@ -82,6 +89,7 @@ SHARED = ("alloc", "cache.unit", "file.folder", "file.create", "file.write", "fi
 VARYING = (*SHARED, "thread.start", "agree")
 # A kill between two changes of files leaves what one at the change before leaves.
 CALM = ("alloc", "file.open", "file.read")
+LOCAL = (*CALM, "agree")
 Case = collections.namedtuple("Case", "scenario action point nth rank")
 
 
@@ -138,7 +146,7 @@ class Bench:
         topology = f"{self.work}/topology.xml"
         if shutil.which("lstopo-no-graphics") and subprocess.call(["lstopo-no-graphics", "--of", "xml", topology]) == 0:
             self.environment |= {"HWLOC_XMLFILE": topology, "HWLOC_THISSYSTEM": "1"}
-        self.expected, self.begin, self.finished = {}, {}, {}
+        self.expected, self.begin, self.finished, self.local = {}, {}, {}, set()
 
     def folder(self):
         with self.lock:
@@ -195,10 +203,13 @@ class Bench:
                 before[point] += 1
             if s.ranks == 0 or rank != "-1":
                 number = int(nth) + (0 if rank == "-1" else before[point])
-                groups[int(rank) if s.ranks else None, point, stack, changes].append(number)
+                alike = (rank, point, stack, None if point in LOCAL else changes)
+                if (s.ranks, *alike) not in self.local:
+                    groups[alike].append(number)
         shutil.rmtree(folder)
-        return [(rank, point, number) for (rank, point, _, _), numbers in groups.items()
-                for number in sorted({min(numbers), max(numbers)})]
+        self.local |= {(s.ranks, *alike) for alike in groups if alike[1] in LOCAL and s.walks(alike[1])}
+        return [(int(rank) if s.ranks else None, point, number) for (rank, point, _, _), numbers in groups.items()
+                if s.walks(point) for number in sorted({min(numbers), max(numbers)})]
 
     def prepare(self, s):
         folder = self.folder()
@@ -315,7 +326,7 @@ def walk(bench, arguments):
         failed += 1
     for s in SCENARIOS:
         mine = [Case(s, action, point, nth, rank) for rank, point, nth in bench.leave_alone(s) for action in ("fail", "kill")
-                if (s.points is None or point in s.points) and not (action == "kill" and point in CALM)]
+                if not (action == "kill" and point in CALM)]
         seen |= {case.point for case in mine}
         cases += mine
         passages = collections.Counter(case.point for case in mine if case.action == "fail")
