@@ -15,6 +15,7 @@
 #include <omp.h>
 
 #include "gemm_bf16.h"
+#include "onednn.h"
 #include "tribikos/memory.h"
 #include "tribikos/precision.h"
 
@@ -170,9 +171,10 @@ static void describe(int threads)
     const dnnl_version_t *v = dnnl_version();
     const char *openblas = config(); /* its first words are name and version */
     const size_t version = strcspn(openblas, " ") + 1;
-    (void)snprintf(libraries, sizeof libraries, "%.*s %s, oneDNN %d.%d.%d isa 0x%x",
+    (void)snprintf(libraries, sizeof libraries, "%.*s %s, oneDNN %d.%d.%d isa 0x%x%s",
                    (int)(version + strcspn(openblas + version, " ")), openblas, corename(), v->major, v->minor,
-                   v->patch, (unsigned)dnnl_get_effective_cpu_isa());
+                   v->patch, (unsigned)dnnl_get_effective_cpu_isa(),
+                   trb__pads_wrongly() ? " without padded weights" : "");
     for (int p = 0; p <= TRB_PRECISION_BF16; p++)
         (void)snprintf(names[p], sizeof names[p], "%s, %d thread%s%s", libraries, threads, threads == 1 ? "" : "s",
                        p == TRB_PRECISION_BF16 ? ", bf16" : "");

@@ -69,7 +69,7 @@ static trb_status describe(const trb_conv_spec *s, dnnl_prop_kind_t pass, dnnl_a
     const extent e = extent_of(s);
     const trb__tensor x = trb__images(src), y = trb__images(dst);
     trb__tensor w = e.weights;
-    w.tag = dnnl_format_tag_any;
+    if (!trb__pads_wrongly() || src->block != 1 || dst->block != 1) w.tag = dnnl_format_tag_any;
     if (pass != dnnl_backward_weights) w.type = x.type;
     dnnl_engine_t engine = NULL;
     dnnl_primitive_attr_t attributes = NULL;
@@ -273,19 +273,28 @@ static trb_status backward_parts(trb_conv *c, const void *x, const void *dy, flo
 
 /* ---- making one */
 
-/* Whether the library has only its reference code for one of the passes in these layouts, which is a hundred times
- * slower than other code. This happens if a block of channels is not full (LeNet's 6). In the plain layout the library
- * multiplies matrices instead. \param[in] first  the convolution reads samples, whose gradient training does not need
- */
+/* Whether this pass has weights in blocks that are not full although the library converts them wrongly. */
+static bool pads_wrongly(const trb_conv_spec *s, const_dnnl_primitive_desc_t pd, dnnl_prop_kind_t pass)
+{
+    const int arg = pass == dnnl_backward_weights ? DNNL_ARG_DIFF_WEIGHTS : DNNL_ARG_WEIGHTS;
+    const bool narrow = trb_precision_get() == TRB_PRECISION_BF16 && pass != dnnl_backward_weights;
+    const size_t bytes = s->filters * weights_a_filter(s) * (narrow ? sizeof(uint16_t) : sizeof(float));
+    return trb__pads_wrongly() && trb__bytes_of(pd, arg) > bytes;
+}
+
+/* Whether one of the passes is not to be had in these layouts, since the library converts its weights wrongly or has
+ * only its reference code, which is a hundred times slower than other code. This happens if a block of channels is not
+ * full (LeNet's 6). In the plain layout the library multiplies matrices instead.
+ * \param[in] first  the convolution reads samples, whose gradient training does not need */
 static trb_status falls_back(const trb_conv_spec *s, dnnl_primitive_desc_t forward, const trb_layout *src,
                              const trb_layout *dst, bool first, bool *slow)
 {
     static const dnnl_prop_kind_t backward[] = {dnnl_backward_data, dnnl_backward_weights};
-    *slow = is_of(forward, "ref");
+    *slow = is_of(forward, "ref") || pads_wrongly(s, forward, forward_pass(s));
     for (size_t i = first ? 1 : 0; s->training && !*slow && i < sizeof backward / sizeof *backward; i++) {
         dnnl_primitive_desc_t pd = NULL;
         TRB_TRY(describe_by(s, backward[i], dnnl_convolution_direct, src, dst, &pd));
-        *slow = pd != NULL && is_of(pd, "ref");
+        *slow = pd != NULL && (is_of(pd, "ref") || pads_wrongly(s, pd, backward[i]));
         drop(&pd);
     }
     return TRB_OK;
@@ -368,7 +377,7 @@ static trb_status describe_data(const trb_conv_spec *s, trb_layout *src, trb_lay
     const trb_layout from = layout_of_source(s, 1), to = layout_of_result(s, 1);
     dnnl_primitive_desc_t plain = NULL;
     TRB_TRY(describe_best(s, dnnl_backward_data, src, dst, pd));
-    if (!is_of(*pd, "ref")) return TRB_OK;
+    if (!is_of(*pd, "ref") && !pads_wrongly(s, *pd, dnnl_backward_data)) return TRB_OK;
     TRB_TRY(describe_by(s, dnnl_backward_data, dnnl_convolution_direct, &from, &to, &plain));
     if (plain == NULL) return TRB_OK;
     drop(pd);

@@ -3,6 +3,10 @@
  */
 #include "onednn.h"
 
+#include <pthread.h>
+#include <stdint.h>
+#include <string.h>
+
 #if DNNL_VERSION_MAJOR >= 3
 
 static dnnl_status_t make(const trb__tensor *t, dnnl_memory_desc_t *md)
@@ -73,7 +77,84 @@ static dnnl_status_t append_relu(dnnl_post_ops_t ops)
     return dnnl_post_ops_append_eltwise(ops, dnnl_eltwise_relu, 0.0F, 0.0F);
 }
 
+/* Pass over implementations that convert all arguments themselves. */
+static dnnl_status_t without_conversion(dnnl_primitive_desc_t *pd)
+{
+    static const char converting[] = "jit_uni_ncsp";
+    const char *name = converting;
+    dnnl_status_t st = dnnl_primitive_desc_query(*pd, dnnl_query_impl_info_str, 0, &name);
+    while (st == dnnl_success && strncmp(name, converting, sizeof converting - 1) == 0) {
+        st = dnnl_primitive_desc_next_impl(*pd);
+        if (st == dnnl_success) st = dnnl_primitive_desc_query(*pd, dnnl_query_impl_info_str, 0, &name);
+    }
+    if (st == dnnl_success) return st;
+    (void)dnnl_primitive_desc_destroy(*pd);
+    *pd = NULL;
+    return st == dnnl_last_impl_reached ? dnnl_unimplemented : st;
+}
+
+/* Convert weights of one channel, one filter and four numbers to blocks of 16 x 16. */
+static dnnl_status_t convert_four(dnnl_engine_t engine, const float *from, float *to)
+{
+    static const dnnl_dims_t dims = {1, 1, 2, 2};
+    dnnl_memory_desc_t md[2] = {NULL, NULL};
+    dnnl_memory_t memory[2] = {NULL, NULL};
+    dnnl_primitive_desc_t pd = NULL;
+    dnnl_primitive_t reorder = NULL;
+    dnnl_stream_t stream = NULL;
+    dnnl_status_t st = dnnl_memory_desc_create_with_tag(&md[0], 4, dims, dnnl_f32, dnnl_oihw);
+    if (st == dnnl_success) st = dnnl_memory_desc_create_with_tag(&md[1], 4, dims, dnnl_f32, dnnl_OIhw16i16o);
+    if (st == dnnl_success) st = dnnl_memory_create(&memory[0], md[0], engine, (void *)(uintptr_t)from);
+    if (st == dnnl_success) st = dnnl_memory_create(&memory[1], md[1], engine, to);
+    if (st == dnnl_success) st = dnnl_reorder_primitive_desc_create(&pd, md[0], engine, md[1], engine, NULL);
+    if (st == dnnl_success) st = dnnl_primitive_create(&reorder, pd);
+    if (st == dnnl_success) st = dnnl_stream_create(&stream, engine, dnnl_stream_default_flags);
+    const dnnl_exec_arg_t arg[] = {{DNNL_ARG_FROM, memory[0]}, {DNNL_ARG_TO, memory[1]}};
+    if (st == dnnl_success) st = dnnl_primitive_execute(reorder, stream, 2, arg);
+    if (st == dnnl_success) st = dnnl_stream_wait(stream);
+    if (stream != NULL) (void)dnnl_stream_destroy(stream);
+    if (reorder != NULL) (void)dnnl_primitive_destroy(reorder);
+    if (pd != NULL) (void)dnnl_primitive_desc_destroy(pd);
+    for (int i = 0; i < 2; i++) {
+        if (memory[i] != NULL) (void)dnnl_memory_destroy(memory[i]);
+        if (md[i] != NULL) (void)dnnl_memory_desc_destroy(md[i]);
+    }
+    return st;
+}
+
+static bool pads_wrongly;
+static void find_pads(void)
+{
+    enum { BLOCK = 16 * 16, NUMBERS = 4 };
+    static const float from[NUMBERS] = {1.0F, 2.0F, 3.0F, 4.0F};
+    float to[NUMBERS * BLOCK] = {0.0F};
+    dnnl_engine_t engine = NULL;
+    if (dnnl_engine_create(&engine, dnnl_cpu, 0) != dnnl_success) return;
+    const bool done = convert_four(engine, from, to) == dnnl_success;
+    for (size_t i = 0; done && i < NUMBERS * BLOCK; i++)
+        if (to[i] != (i % BLOCK == 0 ? from[i / BLOCK] : 0.0F)) pads_wrongly = true;
+    (void)dnnl_engine_destroy(engine);
+}
+
+bool trb__pads_wrongly(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, find_pads);
+    return pads_wrongly;
+}
+
 #else
+
+bool trb__pads_wrongly(void)
+{
+    return false;
+}
+
+static dnnl_status_t without_conversion(dnnl_primitive_desc_t *pd)
+{
+    (void)pd; /* version 2 has no such implementations */
+    return dnnl_success;
+}
 
 static dnnl_status_t make(const trb__tensor *t, dnnl_memory_desc_t *md)
 {
@@ -188,6 +269,7 @@ dnnl_status_t trb__describe_conv(dnnl_prop_kind_t pass, dnnl_alg_kind_t algorith
     descs d;
     dnnl_status_t st = open((const trb__tensor *const[]){src, weights, bias, dst}, 4, &d);
     if (st == dnnl_success) st = conv(pass, algorithm, d.md, windows, attributes, engine, forward, pd);
+    if (st == dnnl_success && weights->tag != dnnl_format_tag_any) st = without_conversion(pd);
     close(&d);
     return st;
 }

@@ -27,6 +27,12 @@ enum { TRB__NO_SHIFT = DNNL_VERSION_MAJOR >= 3 };
 /** 1 if the library has Winograd's algorithm for processors, which version 3 has dropped. */
 enum { TRB__WINOGRAD = DNNL_VERSION_MAJOR < 3 };
 
+/** Whether the library converts weights wrongly if their channels do not fill a block. It then leaves out most of them.
+ * Version 3 does so where the processor tells no sizes of its caches, as in some virtual machines: it takes the
+ * first-level cache for empty, and cuts the conversion into pieces that it does not support with padding (seen with
+ * 3.7.2). Asks the library at the first call, by a conversion of four numbers. */
+bool trb__pads_wrongly(void);
+
 /** A tensor as plain data. */
 typedef struct {
     int n; /* dimensions */
@@ -52,7 +58,8 @@ typedef struct {
 
 /** Descriptions of primitives. `pass` is dnnl_forward_training, dnnl_forward_inference, dnnl_backward (normalisation),
  * dnnl_backward_data or dnnl_backward_weights (convolution and pooling). In a backward pass a tensor stands for the
- * gradient by it, and `forward` is the description of the forward pass. `bias` and `attributes` may be NULL. */
+ * gradient by it, and `forward` is the description of the forward pass. `bias` and `attributes` may be NULL. A
+ * convolution whose weights have a given layout is one that does not convert them. */
 dnnl_status_t trb__describe_conv(dnnl_prop_kind_t pass, dnnl_alg_kind_t algorithm, const trb__tensor *src,
                                  const trb__tensor *weights, const trb__tensor *bias, const trb__tensor *dst,
                                  const trb__windows *windows, dnnl_primitive_attr_t attributes, dnnl_engine_t engine,

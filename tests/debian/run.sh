@@ -86,15 +86,7 @@ tests() { # OPTIONS of ctest
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 step "packages" packages
 step "build" inside "$PWD/tools/build" "$scratch/build"
-# On some virtual machines oneDNN 3.7.2 computes wrong convolutions of few channels, which is not explained yet (oneDNN 2.6.3
-# computes them right there). Gradients against differences tell: right by this machine's library, wrong by the tree's.
-except='^$'
-if "$build/tests/unit_test_net_gradients" >/dev/null 2>&1 && ! inside "$scratch/build/tests/unit_test_net_gradients" >"$scratch/log" 2>&1; then
-    printf '\n*** KNOWN FAULT: convolutions by oneDNN of %s are wrong on this machine; its tests of networks are SKIPPED\n%s\n\n' \
-        "$other" "$(grep -m1 'got ' "$scratch/log")" >&2
-    except='^(unit[.]net[.](gradients|images|parts)|run[.]onnx)$'
-fi
-step "tests" tests -R '^(unit|mpi)[.]|^run[.](same_bits|foreign|resume|library|onnx)$' -E "$except"
+step "tests" tests -R '^(unit|mpi)[.]|^run[.](same_bits|foreign|resume|library|onnx)$'
 step "quickstart" inside mpirun --oversubscribe -n 2 "$scratch/build/tribikos" run "$PWD/configs/quickstart.yaml" \
     --run.dir="$scratch/quickstart"
 step "each other's files" env TRB_SOURCE="$PWD" TRB_BUILD="$build" TRB_OTHER_BUILD="$scratch/build" TRB_TREE="$tree" \
