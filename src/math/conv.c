@@ -3,9 +3,11 @@
 #include "primitive.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
 
+#include "tribikos/log.h"
 #include "tribikos/memory.h"
 #include "tribikos/precision.h"
 
@@ -279,7 +281,12 @@ static bool pads_wrongly(const trb_conv_spec *s, const_dnnl_primitive_desc_t pd,
     const int arg = pass == dnnl_backward_weights ? DNNL_ARG_DIFF_WEIGHTS : DNNL_ARG_WEIGHTS;
     const bool narrow = trb_precision_get() == TRB_PRECISION_BF16 && pass != dnnl_backward_weights;
     const size_t bytes = s->filters * weights_a_filter(s) * (narrow ? sizeof(uint16_t) : sizeof(float));
-    return trb__pads_wrongly() && trb__bytes_of(pd, arg) > bytes;
+    static atomic_flag said = ATOMIC_FLAG_INIT;
+    const bool wrongly = trb__pads_wrongly() && trb__bytes_of(pd, arg) > bytes;
+    if (wrongly && !atomic_flag_test_and_set(&said))
+        trb_warn("this oneDNN converts weights wrongly on this processor, whose caches it cannot see; layers whose "
+                 "channels do not fill a block use slower code");
+    return wrongly;
 }
 
 /* Whether one of the passes is not to be had in these layouts, since the library converts its weights wrongly or has
