@@ -22,7 +22,8 @@ mpi() { local n=$1; shift; "${TRB_MPIRUN:-mpirun}" -n "$n" "$TRB_BUILD/tribikos"
 fashion=/usr/share/datasets/fashion-mnist
 [ -r $fashion/train-images-idx3-ubyte.gz ] || skip "the package dataset-fashion-mnist is not installed"
 [ -x $python ] || skip "python3 is not installed"
-mkdir "$work/data" "$work/mpi"
+mkdir "$work/data"
+mkdir -m 1777 "$work/mpi"
 # mpirun removes the folder that all jobs of a user share, /tmp/ompi.HOST.USER, while another test's mpirun makes it.
 export OMPI_MCA_orte_tmpdir_base=$work/mpi PRTE_MCA_prte_tmpdir_base=$work/mpi
 $python "$TRB_SOURCE/tests/run/subset.py" $fashion "$work/data" 1500 500
