@@ -96,7 +96,8 @@ typedef struct {
     const char *target;    /* one entry; NULL or "": the last column that is not dropped; "none": there is none */
     size_t n_drop, n_categories;
     char *const *drop;       /* entries: columns that are left out */
-    char *const *categories; /* entries: columns of words; each word becomes an input that is 1 or 0 */
+    char *const *categories; /* entries: columns of words; each word becomes an input that is 1 or 0. The target may be
+                              * one of them if it has labels: whole numbers are then words, too, such as -1 and 1 */
     trb_header header;
     trb_missing missing;
     char separator; /* of tables: what separates fields: , ; | tab, or a blank; 0: the first rows show it */
@@ -125,11 +126,17 @@ bool trb_data_separator(const char *text, char *by);
 typedef struct {
     char *name;       /* NULL: columns have no names */
     const char *drop; /* why it is no input, as the end of a sentence; NULL: it is one, or the target. Static */
-    bool words;       /* it is one of words, for `categories` */
+    bool words;       /* for `categories`: it is one of words, or the target and its labels do not count from 0 */
     size_t missing;   /* missing values, unless it is dropped */
+    /* If its fields are no numbers, and it is dropped, or they are numbers for people, such as 12%: what they look
+     * like, and how to write them, both static; and the first of them. Else NULL. */
+    const char *looks, *way;
+    char *example;
 } trb_column_advice;
 typedef struct {
-    size_t n_columns, target; /* the target: the last column that is not empty */
+    size_t n_columns;
+    size_t last, target; /* the last column that is not empty; the target: the last of these that does not count the
+                          * rows, either. n_columns: there is none */
     trb_column_advice *column;
     trb_missing missing;
 } trb_table_advice;

@@ -27,6 +27,10 @@ void trb_number_shortest(double value, int digits, char text[TRB_NUMBER_BYTES]);
 /** Print a whole number for people, with a comma between thousands: "60,000". \return text */
 const char *trb_number_grouped(size_t n, char text[TRB_NUMBER_BYTES]);
 
+/** Print a figure for people: with so many decimals, and from 1e6 on with four significant digits instead.
+ * \param[in] decimals  below 0: four significant digits at any size   \return text */
+const char *trb_number_figure(double value, int decimals, char text[TRB_NUMBER_BYTES]);
+
 /** A count with its noun, for messages: "1 row", "2 rows", "1 class", "3 classes", "2 batches". `noun` is the singular
  * of a noun whose plural takes an s, or es after s, x, ch and sh. \return text, cut off if it has no room */
 const char *trb_number_count(size_t n, const char *noun, char text[TRB_NUMBER_BYTES]);

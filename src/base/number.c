@@ -4,6 +4,7 @@
 #include <locale.h>
 #include <pthread.h>
 #include <stdint.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,6 +116,13 @@ const char *trb_number_grouped(size_t n, char text[TRB_NUMBER_BYTES])
         *to++ = digits[i];
     }
     *to = '\0';
+    return text;
+}
+
+const char *trb_number_figure(double value, int decimals, char text[TRB_NUMBER_BYTES])
+{
+    const bool fixed = decimals >= 0 && fabs(value) < 1e6;
+    (void)snprintf(text, TRB_NUMBER_BYTES, fixed ? "%.*f" : "%.*g", fixed ? decimals : 4, value);
     return text;
 }
 

@@ -10,7 +10,8 @@
     }
 
 const trb__command trb__commands[TRB__COMMANDS] = {
-    {"init", "FILE ...", "look at the files of a data set, and print a configuration that runs",
+    {"init", "FILE ...",
+     "look at the files of a data set, and print a configuration that runs (--data.layout=nhwc: how to read them)",
      .local = trb__command_init},
     {"run", "CONFIG", "train, cache, distil and evaluate, in one job",
      .stage = {trb_stage_check, trb_stage_train, trb_stage_cache, trb_stage_distill, trb__evaluate, trb_stage_settle},

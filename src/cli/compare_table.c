@@ -210,10 +210,8 @@ static void add_figure(trb_text *t, const column *c, double value)
     char number[TRB_NUMBER_BYTES];
     if (c->decimals == 0)
         trb_text_add(t, "%s", trb_number_grouped((size_t)(value + 0.5), number));
-    else if (c->decimals < 0)
-        trb_text_add(t, "%.4g", value);
     else
-        trb_text_add(t, "%.*f", c->decimals, value);
+        trb_text_add(t, "%s", trb_number_figure(value, c->decimals, number));
 }
 
 static const char *cell_text(const table *t, size_t group, size_t model, size_t i, char text[CELL])

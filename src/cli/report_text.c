@@ -114,8 +114,7 @@ static const char *figure_text(double value, int digits, char text[TRB_NUMBER_BY
     else if (digits == 0 && value >= 0.0 && value < 1e15)
         (void)trb_number_grouped((size_t)value, text);
     else
-        (void)snprintf(text, TRB_NUMBER_BYTES, digits > 0 && fabs(value) < 1e6 ? "%.*f" : "%.*g",
-                       digits > 0 ? digits : 4, value);
+        (void)trb_number_figure(value, digits > 0 ? digits : -1, text);
     return text;
 }
 
@@ -331,6 +330,7 @@ static void add_student(const trb__sheet *s, const trb__sheet_model *m, trb_text
                                  : trb__sheet_figure(s, m->name, "model_variance") /
                                        trb__sheet_figure(s, "ensemble", "model_variance");
     const double dee = trb__sheet_figure(s, m->name, "deep_ensemble_equivalent");
+    char number[TRB_NUMBER_BYTES];
     trb_text_add(out, "<li>The student <b>");
     trb__html_add(out, "%s", m->name);
     trb_text_add(out, "</b> ");
@@ -339,11 +339,13 @@ static void add_student(const trb__sheet *s, const trb__sheet_model *m, trb_text
         return;
     }
     if (s->classes)
-        trb_text_add(out, "is right on %.2f&#160;%% (NLL %.4f", 100.0 * trb__sheet_figure(s, m->name, "accuracy"), own);
+        trb_text_add(out, "is right on %.2f&#160;%% (NLL %s", 100.0 * trb__sheet_figure(s, m->name, "accuracy"),
+                     trb_number_figure(own, 4, number));
     else
         trb_text_add(out, "has an RMSE of %.4g (", own);
     if (isfinite(own / ensemble))
-        trb_text_add(out, "%s%.3f times the ensemble's", s->classes ? ", " : "", own / ensemble);
+        trb_text_add(out, "%s%s times the ensemble's", s->classes ? ", " : "",
+                     trb_number_figure(own / ensemble, 3, number));
     else
         trb_text_add(out, "%s", s->classes ? "" : "no ensemble to compare");
     trb_text_add(out, ")");
@@ -362,7 +364,7 @@ void trb__sheet_summary(const trb__sheet *s, trb_text *out)
 {
     enum { MOST = 4 };
     size_t shown = 0, students = 0;
-    char number[TRB_NUMBER_BYTES];
+    char number[TRB_NUMBER_BYTES], other[TRB_NUMBER_BYTES];
     const char *figure = s->classes ? "nll" : "rmse";
     const double alone = trb__sheet_figure(s, "member_mean", figure), all = trb__sheet_figure(s, "ensemble", figure);
     if (s->report == NULL) return;
@@ -373,10 +375,9 @@ void trb__sheet_summary(const trb__sheet *s, trb_text *out)
                      trb_number_grouped(samples >= 0.0 ? (size_t)samples : 0, number), s->M);
         if (s->classes)
             trb_text_add(
-                out,
-                "is right on %.2f&#160;%% (NLL %.4f); a single member on %.2f&#160;%% on average (NLL %.4f).</li>\n",
-                100.0 * trb__sheet_figure(s, "ensemble", "accuracy"), all,
-                100.0 * trb__sheet_figure(s, "member_mean", "accuracy"), alone);
+                out, "is right on %.2f&#160;%% (NLL %s); a single member on %.2f&#160;%% on average (NLL %s).</li>\n",
+                100.0 * trb__sheet_figure(s, "ensemble", "accuracy"), trb_number_figure(all, 4, number),
+                100.0 * trb__sheet_figure(s, "member_mean", "accuracy"), trb_number_figure(alone, 4, other));
         else
             trb_text_add(out, "has an RMSE of %.4g; a single member has %.4g on average.</li>\n", all, alone);
     }

@@ -30,17 +30,13 @@ trb_status trb__one_operand(const trb__arguments *a, const char *what)
 }
 
 /* Four significant digits, for figures in the units of the target, which may be of any size. */
-enum { ANY_SIZE = -1 };
+enum { ANY_SIZE = -1 }; /* of trb_number_figure() */
 
 /* Print a figure; a dash stands for an unknown one. */
 static void figure(double value, int width, int digits)
 {
-    if (isnan(value))
-        (void)printf("  %*s", width, "-");
-    else if (digits == ANY_SIZE)
-        (void)printf("  %*.4g", width, value);
-    else
-        (void)printf("  %*.*f", width, digits, value);
+    char text[TRB_NUMBER_BYTES];
+    (void)printf("  %*s", width, isnan(value) ? "-" : trb_number_figure(value, digits, text));
 }
 
 /* A column of the table of models. */

@@ -298,7 +298,9 @@ static trb_status check_table(const trb_config *c, const place *top)
     char by = '\0';
     if (!trb_data_separator(c->data.separator, &by))
         return trb__item_fail(top->items, source_of(top, "data.separator"),
-                              "expected auto, \",\", \";\", \"|\", tab or blank, got %s", c->data.separator);
+                              "expected one of the characters , ; | or one of the words tab, blank, auto, got `%s`%s",
+                              c->data.separator,
+                              strpbrk(c->data.separator, "\"'") != NULL ? ", with quotes; leave them out" : "");
     const char *key = c->data.n_train_rows > 0                ? "data.train_rows"
                       : c->data.n_test_rows > 0               ? "data.test_rows"
                       : c->data.n_features > 0                ? "data.features"

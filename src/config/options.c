@@ -176,7 +176,8 @@ const trb__option trb__options[] = {
              "rows, or a second target."},
     {TEXTS("data.categories", data.categories, data.n_categories, char *), .value = "[]",
      .help = "For tables: these columns hold words, by names or numbers as in data.features. Each word of the training "
-             "files becomes an input that is 1 or 0."},
+             "files becomes an input that is 1 or 0. List the target too if its labels are numbers such as -1 and 1, "
+             "which do not count from 0."},
     {CONFIG("data.header", data.header), CHOICE(headers), .value = "auto",
      .help = "For tables: whether the first line names the columns. auto decides by the first rows, and refuses a line "
              "that might be either."},

@@ -64,10 +64,10 @@ static trb_status choose_layout(const trb_data_files *f, const trb__array *x, tr
     *layout = guess(d[0], d[1], d[2]);
     if (*layout != TRB_AXES_AUTO) return TRB_OK;
     return trb_fail(TRB_EINPUT,
-                    PLACE
-                    ": samples of %zu x %zu x %zu are %zu channels of %zu x %zu pixels, or %zu x %zu pixels with %zu "
-                    "channels; set `data.layout` to nchw or to nhwc",
-                    OF(x), d[0], d[1], d[2], d[0], d[1], d[2], d[0], d[1], d[2]);
+                    PLACE ": samples of %zu x %zu x %zu are %s of %zu x %zu pixels, or %zu x %zu pixels with %s; set "
+                          "`data.layout` to nchw or to nhwc (`--data.layout=nhwc`)",
+                    OF(x), d[0], d[1], d[2], TRB_COUNT(d[0], "channel"), d[1], d[2], d[0], d[1],
+                    TRB_COUNT(d[2], "channel"));
 }
 
 /* What the samples of an array are, and how they are read. */
@@ -108,9 +108,8 @@ static void say_layout(const trb__unit *u, const plan *p)
     const bool told = f->layout != TRB_AXES_AUTO || (f->schema != NULL && f->schema->layout != TRB_AXES_AUTO);
     char text[140];
     if (u->i > 0 || !p->last || told) return;
-    trb_info_once(PLACE
-                  ": %s are taken for images of %zu x %zu pixels with the %zu channels last (`data.layout: nhwc`)",
-                  OF(p->x), extent(p->x, text), p->shape.h, p->shape.w, p->shape.c);
+    trb_info_once(PLACE ": %s are taken for images of %zu x %zu pixels with the %s last (`data.layout: nhwc`)",
+                  OF(p->x), extent(p->x, text), p->shape.h, p->shape.w, TRB_COUNT(p->shape.c, "channel"));
 }
 
 /* ---- reading by pieces */

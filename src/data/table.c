@@ -115,7 +115,7 @@ static trb_status put_label(trb__placing *r, trb__cursor *c, size_t to)
     double value = 0.0;
     const trb_schema *s = r->schema;
     if (s->n_classes > 0) {
-        const size_t k = trb__field_word(&c->field, word) ? find_class(s, word) : s->n_classes;
+        const size_t k = trb__field_label(&c->field, word) ? find_class(s, word) : s->n_classes;
         r->y[to] = (int32_t)k;
         if (k < s->n_classes) return TRB_OK;
     } else if (trb__field_number(c, &value) && value >= 0.0 && value < TRB_LOSS_K_MAX && value == floor(value)) {

@@ -8,6 +8,7 @@
  *   table_survey.c  the schema that the training files decide
  *   table_words.c   the different words of a column
  *   table_suspect.c columns that are seldom meant as inputs
+ *   table_odd.c     fields that are numbers for people, but not for the reader
  *   table_advice.c  the keys that a table needs, for `tribikos init`
  *   table.c         the samples of a file, by the schema
  *   table_rows.c    the same, piece by piece
@@ -43,6 +44,8 @@ typedef enum { TRB__ASCII, TRB__UTF8, TRB__LATIN1, TRB__UTF16 } trb__encoding;
 trb_status trb__text_convert(const char *path, trb__bytes *text, trb__encoding *as);
 /* Find out what separates the fields of a text, by its first two lines. */
 char trb__text_separator(const trb__table *t);
+/* Refuse a separator that was chosen, but does not occur in the first line. */
+trb_status trb__expect_separator(const trb__table *t);
 /* Where the last line that is whole ends: no quoted field is open there. */
 const char *trb__text_whole(const trb__table *t);
 /* Refuse a text in which a quoted field does not end. \param[in] line  how many lines precede it */
@@ -65,7 +68,7 @@ typedef struct {
     char by;               /* what separates the fields of this line; a blank stands for blanks and tabs */
     const char *comment;   /* the last line that begins with #, before the first row; or NULL */
     size_t rows, comments; /* lines so far that count; lines after the first of them that begin with # */
-    size_t points, commas; /* lines of the last number with a decimal point, a decimal comma; 0: none */
+    size_t points, commas; /* lines of the first number with a decimal point, a decimal comma; 0: none */
     size_t decimals;       /* the same for a comma that cannot separate thousands */
 } trb__cursor;
 
@@ -99,12 +102,20 @@ size_t trb__table_lines(const trb__table *t);
 bool trb__field_number(trb__cursor *c, double *value);
 /* Whether the field looks like a number with marks between thousands: 1,234.5 or 1.234. */
 bool trb__field_grouped(const trb__field *f);
+/* What a field that the reader takes for no number looks like, in the plural, and how to write it. */
+typedef struct {
+    const char *what, *way;
+} trb__oddity;
+/* \return NULL: a word, or nothing known; static */
+const trb__oddity *trb__field_oddity(const trb__field *f);
 /* Another separator than the one that the first rows show, in a field that has a number at one side of it; 0: none. */
 char trb__field_separator(const trb__cursor *c);
 /* Whether the field stands for a missing value. \param[in] word  among words, fewer texts do */
 bool trb__field_missing(const trb__field *f, bool word);
 /* The field as a text. \return false if it is longer than a word may be */
 bool trb__field_word(const trb__field *f, char word[TRB__WORD_BYTES]);
+/* The same for a label. A whole number has one word however it is written: +1 and 1.0 are 1. */
+bool trb__field_label(const trb__field *f, char word[TRB__WORD_BYTES]);
 /* The field as a message shows it. */
 const char *trb__field_shown(const trb__field *f, char text[48]);
 /* Read digits as an index. \param[out] rest  where the digits end */
@@ -187,6 +198,8 @@ trb_status trb__index_add(trb__index *x, size_t row, double value);
 /* Why a column of so many rows looks like an index, as the end of a sentence; NULL if it does not. Static.
  * \param[in] name  NULL: columns have no names */
 const char *trb__index_looks(const trb__index *x, size_t rows, size_t column, const char *name);
+/* Whether the values are 0, 1, 2, ... or 1, 2, 3, ..., in any order. */
+bool trb__index_counts(const trb__index *x, size_t rows);
 void trb__index_clear(trb__index *x);
 
 /* Whether a column has one value for each label, and another one for each other label. */

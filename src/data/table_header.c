@@ -231,6 +231,12 @@ static trb_status decide(const trb__table *t, const trb_schema *known, size_t n,
     return TRB_OK;
 }
 
+/* Whether a file has at least two columns. Training files have inputs and a target. */
+static bool several_columns(const trb_schema *known)
+{
+    return known == NULL || (known->n_inputs > 1 && known->input[known->n_inputs - 1].column != known->input[0].column);
+}
+
 trb_status trb__table_names(const trb__table *t, trb_header how, const trb_schema *known, trb__names *names)
 {
     size_t first = 0, width = 0;
@@ -239,6 +245,7 @@ trb_status trb__table_names(const trb__table *t, trb_header how, const trb_schem
     trb_status st = TRB_OK;
     bool header = how == TRB_HEADER_YES;
     *names = (trb__names){0};
+    if (several_columns(known)) TRB_GO(trb__expect_separator(t));
     TRB_GO(look(t, &first, &width, &k));
     if (first == 0) TRB_GO(trb_fail(TRB_EINPUT, "%s: expected rows of numbers, got none", t->path));
     bool comment = how == TRB_HEADER_AUTO && comment_as_line(t, first, &line);

@@ -190,7 +190,10 @@ trb_status trb__refuse_number(const trb__cursor *c, const trb__match *p, bool fi
     char got[48], column[80], advice[160];
     const bool target = p->labelled && c->column == p->target;
     const char *what = advise(c, advice);
-    if (what[0] == '\0' && finite)
+    const trb__oddity *odd = trb__field_oddity(&c->field);
+    if (what[0] == '\0' && odd != NULL)
+        (void)snprintf(advice, sizeof advice, "; %s", odd->way);
+    else if (what[0] == '\0' && finite)
         what = target ? "; the target has words: set `data.task: classes`, or another `data.target`"
                       : "; `data.categories` reads columns of words, `data.drop` leaves columns out";
     return trb_fail(TRB_EINPUT, "%s:%zu: column %s: expected a number%s, got %s%s", c->of->path, c->line,
@@ -203,10 +206,13 @@ trb_status trb__refuse_label(const trb__cursor *c, const trb__match *p)
     char got[48], column[80], advice[160];
     double value = 0.0;
     trb__cursor copy = *c;
-    const char *way = !trb__field_number(&copy, &value) ? advise(c, advice)
-                      : value != floor(value)           ? "; for numbers to be predicted set `data.task: regression`"
-                      : value < 0.0                     ? "; write labels -1 and 1 as 0 and 1, or all labels as words"
-                                                        : "";
+    const char *way = advice;
+    if (!trb__field_number(&copy, &value))
+        way = advise(c, advice);
+    else if (value != floor(value))
+        way = "; for numbers to be predicted set `data.task: regression`";
+    else
+        (void)snprintf(advice, sizeof advice, "; `data.categories: [%zu]` takes the labels as words", c->column);
     return trb_fail(TRB_EINPUT, "%s:%zu: column %s: expected a label, a whole number from 0 to %d, got %s%s",
                     c->of->path, c->line, trb__column_shown(&p->names, c->column, column), TRB_LOSS_K_MAX - 1,
                     trb__field_shown(&c->field, got), way);
@@ -250,7 +256,10 @@ trb_status trb__refuse_width(const trb__cursor *c, const trb__match *p)
 trb_status trb__expect_decimals(const trb__cursor *c)
 {
     if (c->points == 0 || c->commas == 0) return TRB_OK;
-    return trb_fail(TRB_EINPUT,
-                    "%s:%zu: a number has a decimal point, but one in line %zu has a comma; expected one of the two",
-                    c->of->path, c->points, c->commas);
+    const bool comma = c->commas > c->points;
+    return trb_fail(
+        TRB_EINPUT,
+        "%s:%zu: a number has a decimal %s, but line %zu has one with a decimal %s; expected one of the two",
+        c->of->path, comma ? c->commas : c->points, comma ? "comma" : "point", comma ? c->points : c->commas,
+        comma ? "point" : "comma");
 }

@@ -36,7 +36,8 @@ typedef struct {
     size_t rows, dropped, comments, missing_rows;
     size_t comma_file, comma_line; /* where a number has a decimal comma; line 0: nowhere */
     bool labels_needed;
-    bool decimals; /* such a comma cannot separate thousands */
+    bool labels_are_words; /* data.categories has the target: a number is a word, too */
+    bool decimals;         /* such a comma cannot separate thousands */
 } survey;
 
 /* ---- columns */
@@ -121,6 +122,10 @@ static trb_status put_categories(survey *v, const trb__wanted *category)
     for (size_t i = 0; i < v->names.n; i++) {
         size_t k = 0;
         if (category->place[i] == 0) continue;
+        if (i == v->s.target_column && v->f->task == TRB_TASK_CLASSES) {
+            v->labels_are_words = true;
+            continue;
+        }
         while (k < v->s.n_inputs && v->s.input[k].column != i) k++;
         if (k == v->s.n_inputs)
             return trb_fail(TRB_ECONFIG, "data.categories: column %s is no input",
@@ -200,8 +205,8 @@ static trb_status take_label(survey *v, trb__cursor *c, const trb__match *p, boo
     char got[48];
     const bool number = trb__field_number(c, &in->value), first = in->spread.n == 0 && in->words.n == 0;
     if (!number && trb__field_missing(&c->field, true)) return take_missing(v, in, c, p, missing);
-    if (first) in->holds_words = !number;
-    if (number && in->holds_words)
+    if (first) in->holds_words = !number || v->labels_are_words;
+    if (number && in->holds_words && !v->labels_are_words)
         return trb_fail(TRB_EINPUT,
                         "%s:%zu: column %zu: expected a label that is a word, as in the rows before, got %s",
                         c->of->path, c->line, c->column, trb__field_shown(&c->field, got));
@@ -228,11 +233,14 @@ static trb_status take_row(survey *v, trb__cursor *c, const trb__match *p, bool 
     return c->column + 1 == p->names.n ? TRB_OK : trb__refuse_width(c, p);
 }
 
-static trb_status add_word(input *in, const char *path, size_t most, const char *key)
+static trb_status add_word(const survey *v, input *in, const char *path)
 {
     char word[TRB__WORD_BYTES];
     size_t id = 0;
-    if (!trb__field_word(&in->field, word))
+    const bool label = in == &v->target;
+    const size_t most = label ? TRB_LOSS_K_MAX : CATEGORIES;
+    const char *key = label ? "data.target" : "data.categories";
+    if (!(label ? trb__field_label : trb__field_word)(&in->field, word))
         return trb_fail(TRB_EINPUT, "%s: %s: a word is longer than %d bytes", path, key, TRB__WORD_BYTES - 1);
     TRB_TRY(trb__words_count(&in->words, word, &id));
     in->value = (double)id;
@@ -251,12 +259,12 @@ static trb_status add_row(survey *v, const char *path, size_t row)
     if (numeric)
         trb__spread_add(&y->spread, y->value);
     else
-        TRB_TRY(add_word(y, path, TRB_LOSS_K_MAX, "data.target"));
+        TRB_TRY(add_word(v, y, path));
     for (size_t i = 0; i < v->s.n_inputs; i++) {
         input *in = &v->in[i];
         if (isnan(in->value)) continue;
         if (in->holds_words) {
-            TRB_TRY(add_word(in, path, CATEGORIES, "data.categories"));
+            TRB_TRY(add_word(v, in, path));
         } else {
             trb__spread_add(&in->spread, in->value);
             in->together += away * (in->value - in->spread.mean);
@@ -382,9 +390,25 @@ static void warn_of_column(const survey *v, const trb_schema_input *s, input *in
                       s->column);
 }
 
+/* Other files are matched by name, so columns of one name must be told apart by their places. */
+static void say_names(const survey *v)
+{
+    const trb__names *names = &v->names;
+    for (size_t i = 0; names->name != NULL && i < names->n; i++)
+        for (size_t j = 0; j < i; j++) {
+            if (strcmp(names->name[i], names->name[j]) != 0) continue;
+            trb_info_once(
+                "data.train: columns %zu and %zu are both called %s; in other files, columns of one name must "
+                "stand in the same places",
+                j, i, names->name[i][0] != '\0' ? names->name[i] : "\"\"");
+            return;
+        }
+}
+
 static void say_columns(survey *v)
 {
     char shown[80];
+    say_names(v);
     for (size_t i = 0; i < v->s.n_inputs; i++) {
         const double offset = v->in[i].holds_words ? 0.0 : trb__spread_offset(&v->in[i].spread);
         warn_of_column(v, &v->s.input[i], &v->in[i]);

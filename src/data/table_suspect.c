@@ -129,6 +129,12 @@ const char *trb__index_looks(const trb__index *x, size_t rows, size_t column, co
     return NULL;
 }
 
+bool trb__index_counts(const trb__index *x, size_t rows)
+{
+    if (x->n != rows || rows < SOME || !x->whole || x->repeats) return false;
+    return x->from_0 || x->from_1 || (x->least >= 0.0 && x->least <= 1.0 && has_no_gap(x));
+}
+
 void trb__index_clear(trb__index *x)
 {
     trb_free(x->seen);

@@ -2,6 +2,7 @@
  * opened, so that the cursor, through which every field goes twice, stays simple. */
 #include "table.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -321,7 +322,7 @@ bool trb__field_number(trb__cursor *c, double *value)
     char text[LONGEST];
     if (comma == NULL) {
         if (!trb_number_read(f->at, f->n, value)) return false;
-        if (!plain && memchr(f->at, '.', f->n) != NULL) c->points = c->line;
+        if (!plain && memchr(f->at, '.', f->n) != NULL) c->points = c->points > 0 ? c->points : c->line;
         return true;
     }
     if (f->n >= LONGEST || comma + 1 == f->at + f->n || memchr(f->at, '.', f->n) != NULL) return false;
@@ -329,8 +330,8 @@ bool trb__field_number(trb__cursor *c, double *value)
     text[f->n] = '\0';
     text[comma - f->at] = '.';
     if (!trb_number_read(text, f->n, value)) return false;
-    c->commas = c->line;
-    if (grouped(unsigned_part(f), f->at + f->n, ',') != f->at + f->n) c->decimals = c->line;
+    if (c->commas == 0) c->commas = c->line;
+    if (c->decimals == 0 && grouped(unsigned_part(f), f->at + f->n, ',') != f->at + f->n) c->decimals = c->line;
     return true;
 }
 
@@ -353,6 +354,15 @@ bool trb__field_word(const trb__field *f, char word[TRB__WORD_BYTES])
         if (f->quoted && f->at[i] == '"') i++; /* two quotes stand for one */
     }
     word[n] = '\0';
+    return true;
+}
+
+bool trb__field_label(const trb__field *f, char word[TRB__WORD_BYTES])
+{
+    double value = 0.0;
+    if (!trb_number_read(f->at, f->n, &value) || value != floor(value) || fabs(value) > 0x1p53)
+        return trb__field_word(f, word);
+    (void)snprintf(word, TRB__WORD_BYTES, "%.0f", value + 0.0); /* -0 is 0 */
     return true;
 }
 
@@ -423,6 +433,26 @@ char trb__text_separator(const trb__table *t)
     for (size_t i = 0; i < 2 * sizeof order; i++)
         if (fits(*t, order[i % sizeof order], i < sizeof order)) return order[i % sizeof order];
     return '\0';
+}
+
+trb_status trb__expect_separator(const trb__table *t)
+{
+    static const struct {
+        char by;
+        const char *name;
+    } known[] = {{',', "a comma"}, {';', "a semicolon"}, {'|', "a vertical bar"}, {'\t', "a tab"}, {' ', "a blank"}};
+    const size_t n = sizeof known / sizeof *known;
+    size_t own = 0, other = n;
+    trb__cursor c = trb__table_begin(t);
+    if (!t->chosen || !trb__next_line(&c) || trb__next_field(&c)) return TRB_OK;
+    while (own < n && known[own].by != t->separator) own++;
+    for (size_t i = 0; other == n && i < 2 * n; i++)
+        if (fits(*t, known[i % n].by, i < n)) other = i % n;
+    const bool found = other < n;
+    return trb_fail(
+        TRB_EINPUT, "%s:%zu: `data.separator` says that %s separates fields, but the first row has none; %s%s", t->path,
+        c.line, own < n ? known[own].name : "another character", found ? known[other].name : "no other character",
+        found ? " seems to separate them; leave `data.separator` out" : " seems to do so, either");
 }
 
 /* A text between quotes that does not end would take the rest of the file with it. */

@@ -324,6 +324,9 @@ trb_status trb__run_cache_open(trb_comm *world, const trb_config *c, const trb_d
     if (st == TRB_OK) st = trb_cache_expect_views(found, c->cache.views, view);
     TRB_GO(trb_agree(world, st));
     spec = trb_cache_spec_of(found);
+    if (spec->dtype != c->cache.dtype)
+        trb_warn_once("%s holds %s, and `cache.dtype` is %s; its values are used as they are", trb_cache_dir(found),
+                      trb_dtype_name(spec->dtype), trb_dtype_name(c->cache.dtype));
     TRB_GO(trb_comm_same(world, trb_cache_digest(found), "the cache's manifest"));
     /* Members from elsewhere have no weights file here. Then only the cache knows their digests. */
     TRB_GO(trb__member_digests(world, c, data, false, digest));

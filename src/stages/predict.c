@@ -454,7 +454,7 @@ static trb_status publish(job *j)
 /* The last line: so that a mistake in the input shows. */
 static void say_figures(const job *j)
 {
-    char rows[TRB_NUMBER_BYTES];
+    char rows[TRB_NUMBER_BYTES], nll[TRB_NUMBER_BYTES];
     if (!trb_stream_labelled(j->stream) || j->n == 0) return;
     (void)trb_number_grouped(j->n, rows);
     if (j->files.task == TRB_TASK_REGRESSION) {
@@ -463,7 +463,8 @@ static void say_figures(const job *j)
         return;
     }
     const trb_metrics m = trb_metrics_from(1, j->total, j->n, 1);
-    trb_notice("predict: by the labels of the input: accuracy %.4f, NLL %.4f (%s rows)", m.accuracy, m.nll, rows);
+    trb_notice("predict: by the labels of the input: accuracy %.4f, NLL %s (%s rows)", m.accuracy,
+               trb_number_figure(m.nll, 4, nll), rows);
 }
 
 /* ---- the stage */

@@ -133,8 +133,25 @@ py "x, y = rows()
 for f in 'train', 'test': write(f + '.csv', x, ['%d;%d' % (k, 1 - k % 2) for k in y], 'a,b,c,d,y')"
 no "labels with a semicolon" 3 "if ; separates fields, set \`data.separator: \";\"\`, else \`data.separator: \",\"\`"
 reads "they are words" "" --data.separator=,
-no "no separator" 2 'expected auto, ",", ";", "|", tab or blank, got ::' --data.separator=::
+no "no separator" 2 'expected one of the characters , ; | or one of the words tab, blank, auto, got `::`' --data.separator=::
+no "a separator between quotes" 2 'got `","`, with quotes; leave them out' '--data.separator=","'
+no "a separator that is not there" 3 "train.csv:1: \`data.separator\` says that a vertical bar separates fields, but the first row has none; a comma seems to separate them" "--data.separator=|"
 no "a separator elsewhere" 2 "only tables (\`data.format: table\`)" --data.format=hdf5 "--data.separator=;"
+
+# Numbers with points and with commas, columns of one name, labels below 0.
+py "x, y = rows()
+rows_of = lambda mark: [';'.join(['%.3f' % v for v in a]).replace('.', mark) + ';%d' % k for a, k in zip(x, y)]
+points, commas = rows_of('.'), rows_of(',')
+open('points.csv', 'w').write('\n'.join(points[:9] + commas[9:]) + '\n'); open('commas.csv', 'w').write('\n'.join(commas[:4] + points[4:]) + '\n')
+for f in 'train', 'test': write(f + '.csv', x, ['%+d' % (2 * (k > 0) - 1) for k in y], 'x,x,b,c,y')
+write('whole.csv', x, ['%d.0' % (2 * (k > 0) - 1) for k in y], 'x,x,b,c,y')"
+no "commas after points" 3 "points.csv:10: a number has a decimal comma, but line 1 has one with a decimal point" --data.train=[points.csv]
+no "points after commas" 3 "commas.csv:5: a number has a decimal point, but line 1 has one with a decimal comma" --data.train=[commas.csv]
+no "labels below 0" 3 "; \`data.categories: [4]\` takes the labels as words"
+reads "they are words" "data.train: columns 0 and 1 are both called x; in other files, columns of one name must stand in the same places" \
+    --data.categories=[y] "--train.layers=[dense 8, relu, dense 2]"
+reads "one number is one word" "test: 200 samples" --data.categories=[y] "--train.layers=[dense 8, relu, dense 2]" --data.test=[whole.csv]
+no "a name that two columns have" 2 "data.drop: columns 0 and 1 are both called x; give a number" --data.drop=[x] --data.categories=[y]
 
 # Samples without labels, and a cache that was filled by others.
 py "x, y = rows()
@@ -146,6 +163,8 @@ free=(--run.dir="$work/free" --data.train=[free.csv] --members.count=2 --student
     --student.epochs=1 --student.batch=40)
 mpi 2 distill "$work/base.yaml" "${free[@]}" --data.target=none || cat "$work/err"
 check "a student of a table without labels" test -s "$work/free/student/kd/weights.h5"
+mpi 1 distill "$work/base.yaml" "${free[@]}" --data.target=none --cache.dtype=float16
+check "a cache of another type is named" grep -qF "free/cache holds float32, and \`cache.dtype\` is float16; its values are used as they are" "$work/err"
 mpi 2 eval "$work/base.yaml" "${free[@]}" --data.target=none || cat "$work/err"
 check "is compared on a table with labels" grep -q '^kd' "$work/out"
 refused "its last column is no label" 3 "d): expected a label" distill "$work/base.yaml" "${free[@]}"
@@ -165,7 +184,7 @@ city = ['Oslo', 'Rome', 'Bern']
 for f, s in ('train', 0), ('test', 1):
     x, y = rows(60, seed=s)
     open(f + '.csv', 'w').write('city;a;b;kind\n' + ''.join('\"%s\";%s;%.3f;%s\n' % (city[i % 3], ('%.3f' % v[0]).replace('.', ','), 7, 'ABC'[k]) for i, (v, k) in enumerate(zip(x, y))))"
-no "a number with a point beside numbers with commas" 3 "a number has a decimal point, but one in line" --data.categories=[city]
+no "a number with a point beside numbers with commas" 3 "a number has a decimal point, but line 2 has one with a decimal comma" --data.categories=[city]
 sed -i 's/7\.000/7,000/' "$work/train.csv" "$work/test.csv"
 no "words without data.categories" 3 "train.csv:2: column 0 (city): expected a number, got \`Oslo\`; \`data.categories\` reads columns of words"
 mpi 1 run "$work/base.yaml" --data.categories=[city] --run.dir="$work/words" || cat "$work/err"

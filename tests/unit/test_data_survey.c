@@ -289,8 +289,13 @@ static void words(void **state)
                    "/b:2: column 1 (kind): expected one of the 2 labels of the training files, got `maybe`");
     expect_refusal((trb_data_files){.task = K}, table, "", TRB_EINPUT,
                    "/a:2: column 0 (city): expected a number, got `Rome`; `data.categories` reads columns of words");
-    expect_refusal((trb_data_files){.task = K, .n_categories = 1, .categories = y}, table, "", TRB_ECONFIG,
+    expect_refusal((trb_data_files){.task = R, .n_categories = 1, .categories = y}, table, "", TRB_ECONFIG,
                    "data.categories: column 2 (kind) is no input");
+    /* Labels that are numbers are words if the target is among the categories; a number is one word in any form. */
+    const trb_data_files signs = {.task = K, .n_categories = 1, .categories = y};
+    expect_rows(signs, "a,kind\n1,+1\n2,-1\n", "a,kind\n5,1.0\n", 1, 1, (const float[]){5}, (const float[]){1});
+    expect_refusal(signs, "a,kind\n1,+1\n2,-1\n", "a,kind\n5,2\n", TRB_EINPUT,
+                   "/b:2: column 1 (kind): expected one of the 2 labels of the training files, got `2`");
     expect_refusal((trb_data_files){.task = K}, "a,k\n1,no\n2,3\n", "", TRB_EINPUT,
                    "/a:3: column 1: expected a label that is a word, as in the rows before, got `3`");
     expect_refusal((trb_data_files){.task = K}, "a,k\n1,3\n2,no\n", "", TRB_EINPUT,

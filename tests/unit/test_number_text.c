@@ -85,6 +85,18 @@ static void as_strtod(void **state)
     assert_true(signbit(-0.0) != 0 && reads("-0", 0.0));
 }
 
+static void figures(void **state)
+{
+    (void)state;
+    char text[TRB_NUMBER_BYTES];
+    assert_string_equal(trb_number_figure(0.25, 4, text), "0.2500");
+    assert_string_equal(trb_number_figure(-999999.5, 1, text), "-999999.5");
+    assert_string_equal(trb_number_figure(1e6, 4, text), "1e+06");
+    assert_string_equal(trb_number_figure(-1.2345678e24, 4, text), "-1.235e+24");
+    assert_string_equal(trb_number_figure(12.3456, -1, text), "12.35");
+    assert_string_equal(trb_number_figure((double)INFINITY, 4, text), "inf");
+}
+
 static void grouped(void **state)
 {
     (void)state;
@@ -145,8 +157,8 @@ static void counts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(counts),    cmocka_unit_test(numbers), cmocka_unit_test(print),
-        cmocka_unit_test(as_strtod), cmocka_unit_test(grouped), cmocka_unit_test(with_comma),
+        cmocka_unit_test(counts),  cmocka_unit_test(numbers), cmocka_unit_test(print),      cmocka_unit_test(as_strtod),
+        cmocka_unit_test(figures), cmocka_unit_test(grouped), cmocka_unit_test(with_comma),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }
