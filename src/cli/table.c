@@ -29,16 +29,17 @@ trb_status trb__one_operand(const trb__arguments *a, const char *what)
     return trb_fail(TRB_ECONFIG, "`tribikos %s` takes one %s and no flags", a->command->name, what);
 }
 
-/* Four significant digits, for figures in the units of the target, which may be of any size. */
-enum { ANY_SIZE = -1 };
+/* Four significant digits, for figures in the units of the target, which may be of any size; and three, for times below
+ * a microsecond. */
+enum { ANY_SIZE = -1, SHORT = -2 };
 
 /* Print a figure; a dash stands for an unknown one. */
 static void figure(double value, int width, int digits)
 {
     if (isnan(value))
         (void)printf("  %*s", width, "-");
-    else if (digits == ANY_SIZE)
-        (void)printf("  %*.4g", width, value);
+    else if (digits < 0)
+        (void)printf("  %*.*g", width, digits == SHORT ? 3 : 4, value);
     else
         (void)printf("  %*.*f", width, digits, value);
 }
@@ -134,7 +135,7 @@ static void print_models(const trb_report *r)
             (void)printf("  %10llu", (unsigned long long)row->params);
         else
             (void)printf("  %10s", "-");
-        figure(row->ms_per_sample, 9, 5);
+        figure(row->ms_per_sample, 9, row->ms_per_sample < 0.001 ? SHORT : 5);
         (void)putchar('\n');
     }
 }
