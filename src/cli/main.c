@@ -1,5 +1,6 @@
 /* The program: it sorts the command line, starts MPI where the command needs it, runs the command, and turns its status
  * into one line and an exit status. */
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,6 +128,12 @@ static trb_status run(int argc, char **argv, const trb__command *c, trb_comm **w
     return st;
 }
 
+bool trb__stdout_unread(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO};
+    return poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0;
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2) {
@@ -150,7 +157,9 @@ int main(int argc, char **argv)
     trb_status st = run(argc, argv, c, &world);
     /* MPI itself failed on this rank. The others may wait for it inside MPI, so only an abort ends them. */
     if (st == TRB_ECOMM && world != NULL) trb_comm_panic(st);
-    if (st == TRB_OK && fflush(stdout) != 0) st = trb_fail(TRB_EIO, "stdout: the output could not be written");
+    const bool written = fflush(stdout) == 0 && ferror(stdout) == 0;
+    if (st == TRB_OK && !written && !trb__stdout_unread())
+        st = trb_fail(TRB_EIO, "stdout: the output could not be written");
     const bool speaks = world == NULL || trb_comm_rank(world) == 0;
     if (st == TRB_STOPPED && speaks) trb_notice("%s", trb_fail_message());
     if (st != TRB_OK && st != TRB_STOPPED && speaks) trb_error("%s", trb_fail_message());
