@@ -54,7 +54,7 @@ no "other names in a training file" 3 "its header lacks the column d, which the 
 reads "a test file without a header" "data.test: 1 of 1 file has no header, unlike the training files" --data.test=[none.csv]
 reads "out of distribution: no labels" "" --eval.ood=[o] --ood.o.files=[x.csv]
 reads "out of distribution: labels that are none" "" --eval.ood=[o] --ood.o.files=[minus.csv]
-no "no labels in a test set" 3 "x.csv: its header has other names than the training files: it lacks kind" --data.test=[x.csv]
+no "no labels in a test set" 3 "x.csv: its header lacks the column kind, which the training files have; " --data.test=[x.csv]
 no "a column that is not there" 2 "data.target: expected a column, counted from 0 to 4 (-1 is the last), a range such as 0-4, a name (a, b, c, d, kind)" --data.target=4.0
 reads "columns by name" "" --data.target=kind "--data.features=[a, 1-2, -2]"
 no "keys of tables elsewhere" 2 "only tables (\`data.format: table\`) have such rows and columns" --data.format=hdf5 --data.missing=drop
