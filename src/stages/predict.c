@@ -389,11 +389,11 @@ static void warn_of_lost(const job *j)
 {
     char rows[TRB_NUMBER_BYTES];
     if (j->lost == 0) return;
-    trb_warn("%s of %s have no prediction, the first is row %" PRId64 " of the input, counted from 0: %s. Their %s",
-             trb_number_grouped(j->lost, rows), TRB_COUNT(j->n, "row"), j->first_lost,
+    trb_warn("%s of %s %s no prediction, the first is row %" PRId64 " of the input, counted from 0: %s. %s",
+             trb_number_grouped(j->lost, rows), TRB_COUNT(j->n, "row"), j->lost == 1 ? "has" : "have", j->first_lost,
              j->lost_input ? "it has a value that is not finite, or that float32 cannot hold"
                            : "the network's outputs are not finite",
-             j->csv ? "fields are empty" : "numbers are NaN, their label is -1");
+             j->csv ? "Such rows have empty fields" : "Such rows have NaN as their numbers, and -1 as their label");
 }
 
 /* The last line: so that a mistake in the input shows. At rank 0. */

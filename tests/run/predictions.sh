@@ -136,9 +136,9 @@ END
 lost="4 of 500 rows have no prediction, the first is row 3 of the input, counted from 0: it has a value that is not finite, or that float32 cannot hold."
 for n in 1 3; do
     mpi $n predict "$run" "$work/bad.npy" --data.format=npy --heads --output="$work/bad$n.csv" || cat "$work/err"
-    check "rows that are not finite are counted ($n ranks)" grep -qF "$lost Their fields are empty" "$work/err" || cat "$work/err"
+    check "rows that are not finite are counted ($n ranks)" grep -qF "$lost Such rows have empty fields" "$work/err" || cat "$work/err"
     mpi $n predict "$run" "$work/bad.h5" --data.format=hdf5 --heads --output="$work/bad$n-out.h5" || cat "$work/err"
-    check "in HDF5, too ($n ranks)" grep -qF "$lost Their numbers are NaN, their label is -1" "$work/err"
+    check "in HDF5, too ($n ranks)" grep -qF "$lost Such rows have NaN as their numbers, and -1 as their label" "$work/err"
     check "the same bytes ($n ranks)" sh -c 'cmp "$0/bad1.csv" "$0/bad$1.csv" && cmp "$0/bad1-out.h5" "$0/bad$1-out.h5"' "$work" $n
 done
 cp "$work/err" "$work/bad-said"
