@@ -1,6 +1,5 @@
 /* The program: it sorts the command line, starts MPI where the command needs it, runs the command, and turns its status
  * into one line and an exit status. */
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,12 +125,6 @@ static trb_status run(int argc, char **argv, const trb__command *c, trb_comm **w
     if (st == TRB_OK) st = c->local != NULL ? c->local(&a) : trb__command_together(*world, &a);
     release_arguments(&a);
     return st;
-}
-
-bool trb__stdout_unread(void)
-{
-    struct pollfd out = {.fd = STDOUT_FILENO};
-    return poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0;
 }
 
 int main(int argc, char **argv)

@@ -1,9 +1,11 @@
 /* Tables on stdout: the report of `tribikos eval`, and the plan of `tribikos plan`. */
 #include <math.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "commands.h"
 #include "tribikos/memory.h"
@@ -21,6 +23,12 @@ trb_status trb__show(const char *fmt, ...)
     (void)puts(trb_printable(line));
     free(line);
     return TRB_OK;
+}
+
+bool trb__stdout_unread(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO};
+    return poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0;
 }
 
 trb_status trb__one_operand(const trb__arguments *a, const char *what)
