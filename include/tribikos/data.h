@@ -102,8 +102,9 @@ typedef struct {
     trb_missing missing;
     char separator; /* of tables: what separates fields: , ; | tab, or a blank; 0: the first rows show it */
     trb_labels labels;
-    bool predicted;     /* of tables: predictions are asked for. No row is left out for its label or target; one that is
-                         * missing is refused */
+    bool predicted;     /* predictions are asked for. Inputs may be infinite or NaN, so that one bad row does not end a
+                         * prediction. No row of a table is left out for its label or target; one that is missing is
+                         * refused */
     size_t labels_from; /* is subtracted from every label: the label of class 0 in the files */
     trb_axes layout;    /* of arrays of images. AUTO: by their sizes, see trb_axes */
     const char *x, *y;  /* for hdf5 and npz: names of arrays; NULL or "": x and y */

@@ -157,7 +157,8 @@ typedef struct {
  *                      the input counts them
  *   probabilities      [N][K] float32, in CSV a column for each class, probabilities.CLASS
  *   total_uncertainty, model_uncertainty, data_uncertainty    [N] nats
- *   calibrated         [N][K] as probabilities; only if the network has a temperature
+ *   calibrated         [N][K] as probabilities; only if the network has a temperature. That of the ensemble is the one
+ *                      of RUN/report/report.json, if this report is about the same weights
  *   heads              [N][M][K] probabilities of each head; if asked for. In CSV heads.M.CLASS
  *
  * and for regression, all float64 and in the unit of the target:
@@ -170,7 +171,9 @@ typedef struct {
  * bytes for any number of ranks: blocks of eval.batch rows, counted over all files, are computed in one call each. A
  * rank takes groups of blocks in turn, and passes over the others. After each turn rank 0 gathers the rows and writes
  * them. So no rank holds more than one group, and rank 0 one of each rank. Nothing is left of a prediction that fails.
- * If the input has labels, accuracy and NLL are printed; in regression RMSE and NLL. */
+ * A row with an input that is NaN, infinite or beyond float32 has no prediction, nor has one whose outputs are not
+ * finite: its label is -1, its numbers are NaN, and in CSV its fields are empty. A warning counts such rows. If the
+ * input has labels, accuracy and NLL are printed; in regression RMSE and NLL. */
 trb_status trb_stage_predict(trb_comm *world, const trb_config *c, const trb_prediction_request *request);
 
 #endif

@@ -10,6 +10,7 @@
 #include "tribikos/data.h"
 #include "tribikos/metrics.h"
 #include "tribikos/schema.h"
+#include "tribikos/text.h"
 #include "tribikos/weights.h"
 
 typedef struct {
@@ -32,6 +33,11 @@ void trb_trained_clear(trb_trained *t);
 /** The value of one line "KEY: VALUE" of the configuration in the file.
  * \param[out] value  [bytes], "" if there is no such line */
 void trb_trained_said(const trb_trained *t, const char *key, char *value, size_t bytes);
+
+/** Append the names of inputs, or of classes, as a JSON list: ["age", "city=Oslo"], with "" for an input without a name;
+ * or null, if the file has no such names. */
+void trb_trained_columns(const trb_trained *t, trb_text *json);
+void trb_trained_classes(const trb_trained *t, trb_text *json);
 
 /** Normalise rows as the network takes them. The bits are those of a data set's own normalisation.
  * \param[in]  raw,wide  [rows][D] values as the data set has them, as floats or as doubles; the other one is NULL. If

@@ -67,6 +67,9 @@ trb_status trb__make_plan(trb_comm *world, const trb_config *c, const trb__argum
 trb_status trb__take_ranks(const char *value, trb__arguments *a);
 trb_status trb__take_retrain(const char *value, trb__arguments *a);
 
+/** Whether the reader of a pipe on stdout has gone, so that writing to it fails. That is no error: `head` does so. Local. */
+bool trb__stdout_unread(void);
+
 /** predict RUN INPUT ...: predict new samples. Collective over world. */
 trb_status trb__command_predict(trb_comm *world, const trb_config *c, const trb__arguments *a);
 trb_status trb__take_model(const char *value, trb__arguments *a);

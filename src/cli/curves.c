@@ -281,6 +281,7 @@ trb_status trb__export_curves(bool csv, const char *run, const char *output, boo
     if (all.n == 0)
         TRB_GO(
             trb_fail(TRB_ECONFIG, "%s: nothing has been trained: no member and no student has a metrics.jsonl", run));
+    for (size_t i = 0; i < all.n; i++) TRB_GO(trb_file_not_among(output, 1, &all.curve[i].path));
     trb_text_add(&all.table, "model,phase,epoch,step,key,value\n");
     for (size_t i = 0; i < all.n; i++) TRB_GO(read_curve(&all.curve[i], &all.table));
     TRB_GO(all.table.st);

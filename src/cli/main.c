@@ -150,7 +150,9 @@ int main(int argc, char **argv)
     trb_status st = run(argc, argv, c, &world);
     /* MPI itself failed on this rank. The others may wait for it inside MPI, so only an abort ends them. */
     if (st == TRB_ECOMM && world != NULL) trb_comm_panic(st);
-    if (st == TRB_OK && fflush(stdout) != 0) st = trb_fail(TRB_EIO, "stdout: the output could not be written");
+    const bool written = fflush(stdout) == 0 && ferror(stdout) == 0;
+    if (st == TRB_OK && !written && !trb__stdout_unread())
+        st = trb_fail(TRB_EIO, "stdout: the output could not be written");
     const bool speaks = world == NULL || trb_comm_rank(world) == 0;
     if (st == TRB_STOPPED && speaks) trb_notice("%s", trb_fail_message());
     if (st != TRB_OK && st != TRB_STOPPED && speaks) trb_error("%s", trb_fail_message());

@@ -80,10 +80,25 @@ trb_status trb__source_config(const trb__arguments *a, char **text)
                        "%s is no run, nor a weights file: ", a->operand[0]);
 }
 
+static bool unread; /* nobody reads the output any more */
+
 static trb_status put(const char *text, size_t n)
 {
     if (fwrite(text, 1, n, stdout) == n) return TRB_OK;
+    unread = trb__stdout_unread();
     return trb_fail(TRB_EIO, "stdout: the output could not be written");
+}
+
+/* A reader that has seen enough, such as `head`, ends a prediction: that is no error. Collective over world.
+ * \param[in] st  of the stage, the same on all ranks */
+static trb_status forgive_reader(trb_comm *world, trb_status st)
+{
+    double gone = unread ? 1.0 : 0.0;
+    if (st != TRB_EIO) return st;
+    TRB_TRY(trb_comm_fill(world, &gone, 1));
+    if (!(gone > 0.0)) return st;
+    trb_fail_clear();
+    return TRB_OK;
 }
 
 /* Ranks can be started with different arguments. */
@@ -114,5 +129,5 @@ trb_status trb__command_predict(trb_comm *world, const trb_config *c, const trb_
                                       .heads = a->heads,
                                       .force = a->force};
     TRB_TRY(compare(world, a));
-    return trb_stage_predict(world, c, &q);
+    return forgive_reader(world, trb_stage_predict(world, c, &q));
 }

@@ -2,6 +2,7 @@
 #include "report.h"
 
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include "tribikos/comm.h"
 #include "tribikos/file.h"
 #include "tribikos/memory.h"
+#include "tribikos/number.h"
 
 /* Text is at least 4.5 times as dark as its background. On paper the numbers that can be unfolded are left out, and
  * what scrolls on a screen is whole. */
@@ -35,7 +37,7 @@ static const char *const style[] = {
     "th:first-child{text-align:left}",
     "tbody th{font-weight:400;position:sticky;left:0;background:#fff;max-width:14rem;overflow:hidden;"
     "text-overflow:ellipsis}",
-    "thead th{border-bottom:2px solid #1a1a1a;vertical-align:bottom}",
+    "thead th{white-space:normal;border-bottom:2px solid #1a1a1a;vertical-align:bottom}",
     "thead tr:nth-child(2) th:first-child{text-align:right}",
     ".mid{text-align:center;border-bottom:1px solid #ddd}",
     ".u{text-decoration:underline;text-underline-offset:.2em}",
@@ -62,9 +64,12 @@ static const char *const style[] = {
     ".sample dl,.sample p{margin:.3rem 0}.sample dt{color:#555}.sample dd{margin:0}",
     "pre{font:.8rem/1.45 ui-monospace,'DejaVu Sans Mono',monospace;background:#f6f6f6;padding:.75rem;max-height:28rem;"
     "overflow:auto;white-space:pre-wrap;overflow-wrap:anywhere}",
-    "@media print{body{font-size:10pt}main{max-width:none;padding:0}nav,details{display:none}.wrap{overflow:visible}"
-    "pre{max-height:none;overflow:visible;font-size:7pt;background:none}table{font-size:7.5pt}th,td{padding:2pt 4pt}"
-    "h2,h3{break-after:avoid}.grid{grid-template-columns:repeat(2,1fr)}tbody th{position:static}}",
+    "@media print{body{font-size:10pt}main{max-width:none;padding:0}nav,details{display:none}.wrap{overflow:visible;"
+    "break-inside:avoid}pre{max-height:none;overflow:visible;font-size:7pt;background:none;padding:0;columns:2}"
+    "table{font-size:7pt}th,td{padding:2pt}tbody "
+    "th{position:static;white-space:normal}h2,h3,h2+p,h3+p{break-after:avoid}"
+    "p,.words div{break-inside:avoid}"
+    ".grid{grid-template-columns:repeat(2,1fr)}}",
 };
 
 /* The name of a run is that of its folder. \param[out] full  [PATH_MAX] \return borrowed */
@@ -76,7 +81,7 @@ static const char *title_of(const char *dir, char *full)
 
 static void add_head(const trb__sheet *s, trb_text *out)
 {
-    char full[PATH_MAX];
+    char full[PATH_MAX], number[TRB_NUMBER_BYTES];
     const char *title = title_of(s->dir, full);
     trb_text_add(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
                       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>");
@@ -89,7 +94,8 @@ static void add_head(const trb__sheet *s, trb_text *out)
     trb__html_add(out, "A run of tribikos: %s, %zu members, %zu %s", s->classes ? "classes" : "regression",
                   (size_t)s->c->members.count, s->c->n_students, s->c->n_students == 1 ? "student" : "students");
     if (s->report != NULL)
-        trb__html_add(out, ", evaluated on %.0f samples (%s)", trb_tree_number(s->report, "samples"), s->split);
+        trb__html_add(out, ", evaluated on %s samples (%s)",
+                      trb_number_grouped((size_t)fmax(0.0, trb_tree_number(s->report, "samples")), number), s->split);
     trb_text_add(out, ".</p>\n");
 }
 
@@ -139,12 +145,26 @@ static trb_status compose(const trb__sheet *s, char **page)
     return st;
 }
 
+/* The page must not replace a file that it shows. */
+static trb_status expect_apart(const trb__sheet *s, const char *output)
+{
+    static const char *const file[] = {"config.yaml", "report.json", "predictions.h5"};
+    for (size_t i = 0; i < sizeof file / sizeof *file; i++) {
+        char path[TRB__PATH + TRB_NAME_MAX];
+        (void)snprintf(path, sizeof path, "%s/%s%s%s%s", s->dir, i > 0 ? "report/" : "", i > 0 ? s->name : "",
+                       i > 0 && s->name[0] != '\0' ? "/" : "", file[i]);
+        TRB_TRY(trb_file_not_among(output, 1, (char *const[]){path}));
+    }
+    return TRB_OK;
+}
+
 static trb_status publish(const trb__sheet *s, const trb__arguments *a)
 {
     char path[TRB__PATH + TRB_NAME_MAX], *page = NULL;
     (void)snprintf(path, sizeof path, "%s/report/%s%sreport.html", s->dir, s->name, s->name[0] != '\0' ? "/" : "");
     const char *output = a->output != NULL ? a->output : path;
     if (!a->force && trb_file_exists(output)) return trb_fail(TRB_ECONFIG, "%s exists; --force overwrites it", output);
+    TRB_TRY(expect_apart(s, output));
     trb_status st = compose(s, &page);
     if (st == TRB_OK && a->output == NULL && s->report == NULL) {
         char folder[TRB__PATH];

@@ -53,6 +53,7 @@ typedef struct {
     const char *id;    /* unique in the page: letters, digits, - */
     const char *title; /* may come from a file */
     const char *x_label, *y_label;
+    bool x_whole;      /* x are whole numbers, such as epochs */
     bool x_log, y_log; /* where the values span enough of it, and are above 0 */
     bool unit, from_0; /* both axes are 0 to 1, with the diagonal; the y axis begins at 0 */
     bool cut;          /* the y axis ends at y_most; what is beyond is drawn at its end */

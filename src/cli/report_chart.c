@@ -88,14 +88,16 @@ static double nice_step(double range, double steps)
     return power * (of < 1.5 ? 1.0 : of < 3.5 ? 2.0 : of < 7.5 ? 5.0 : 10.0);
 }
 
-static void set_linear(axis *a, double least, double most, bool fixed)
+/* \param[in] whole  a tick is a whole number */
+static void set_linear(axis *a, double least, double most, bool fixed, bool whole)
 {
     if (!(most > least)) {
         const double room = fabs(least) > 0.0 ? 0.5 * fabs(least) : 1.0;
         least -= room;
         most += room;
     }
-    const double step = nice_step(most - least, 5.0), size = fmax(fabs(least), fabs(most));
+    const double own = nice_step(most - least, 5.0), step = whole ? fmax(own, 1.0) : own,
+                 size = fmax(fabs(least), fabs(most));
     a->from = fixed ? least : floor(least / step + 1e-9) * step;
     a->to = fixed ? most : ceil(most / step - 1e-9) * step;
     a->digits = size < 1e6 && step > 0.9e-4 ? (int)fmax(0.0, -floor(log10(step) + 1e-9)) : -1;
@@ -146,11 +148,11 @@ static axis make_axis(const trb__chart *c, bool of_x)
     range_of(c, of_x, &least, &most);
     if (!of_x && c->cut) most = c->y_most;
     if (c->unit)
-        set_linear(&a, 0.0, 1.0, true);
+        set_linear(&a, 0.0, 1.0, true, false);
     else if ((of_x ? c->x_log : c->y_log) && least > 0.0 && most > WORTH * least)
         set_log(&a, of_x ? least : 0.95 * least, of_x ? most : 1.05 * most);
     else
-        set_linear(&a, !of_x && c->from_0 ? fmin(0.0, least) : least, most, of_x && most > least);
+        set_linear(&a, !of_x && c->from_0 ? fmin(0.0, least) : least, most, of_x && most > least, of_x && c->x_whole);
     return a;
 }
 

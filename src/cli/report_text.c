@@ -10,11 +10,14 @@
 
 typedef enum { NEITHER, LESS, MORE } better;
 
+/* TIME: five digits from 0.001 on, three significant ones below. */
+enum { ANY_SIZE = -1, TIME = -2 };
+
 /* A column: a figure of report.json, below models.MODEL, and what it means. */
 typedef struct {
     const char *title, *figure;
     better is;
-    int digits; /* -1: four significant ones; 0: a whole number */
+    int digits; /* ANY_SIZE: four significant ones; 0: a whole number */
     const char *meaning;
 } column;
 
@@ -35,9 +38,11 @@ static const column of_classes[] = {
     {"MU ratio", "mu_ratio", NEITHER, 3,
      "MU divided by the ensemble's. At 1 a student is as uncertain as the members."},
     {"DEE", "deep_ensemble_equivalent", MORE, 1,
-     "Deep-ensemble equivalent: how many members an ensemble needs for the same cNLL, at most all."},
+     "Deep-ensemble equivalent: how many members an ensemble needs for the same cNLL. It is at least 1, also for a "
+     "model "
+     "that is worse than one member, and at most all."},
     {"parameters", "parameters", NEITHER, 0, "How many numbers were trained."},
-    {"ms/sample", "ms_per_sample", NEITHER, 5,
+    {"ms/sample", "ms_per_sample", NEITHER, TIME,
      "Milliseconds for a sample, measured on one process. It differs from run to run."},
     {.title = NULL},
 };
@@ -72,23 +77,23 @@ static const column more_of_classes[] = {
 };
 
 static const column of_regression[] = {
-    {"RMSE", "rmse", LESS, -1, "Root mean squared error of the predicted mean, in the unit of the target."},
-    {"NLL", "nll", LESS, -1,
+    {"RMSE", "rmse", LESS, ANY_SIZE, "Root mean squared error of the predicted mean, in the unit of the target."},
+    {"NLL", "nll", LESS, ANY_SIZE,
      "Negative log-likelihood, in nats: the mean of -log of the density that the target was given."},
-    {"NLL (mom.)", "nll_moments", LESS, -1, "The same for one Gaussian with the mixture's mean and variance."},
-    {"CRPS", "crps", LESS, -1,
+    {"NLL (mom.)", "nll_moments", LESS, ANY_SIZE, "The same for one Gaussian with the mixture's mean and variance."},
+    {"CRPS", "crps", LESS, ANY_SIZE,
      "Continuous ranked probability score, in the unit of the target: how far the predicted distribution is from the "
      "target."},
     {"coverage", "coverage", NEITHER, 4,
      "How often the target lies in the 95 % interval. It should be 0.95: below it the model is overconfident."},
-    {"width", "width", NEITHER, -1,
+    {"width", "width", NEITHER, ANY_SIZE,
      "The mean width of the 95 % interval, in the unit of the target. Of models with the same coverage the narrower is "
      "better."},
-    {"model variance", "model_variance", NEITHER, -1,
+    {"model variance", "model_variance", NEITHER, ANY_SIZE,
      "The variance of the means of members or heads: what they disagree about."},
-    {"data variance", "data_variance", NEITHER, -1, "The mean of their variances: the noise that they expect."},
+    {"data variance", "data_variance", NEITHER, ANY_SIZE, "The mean of their variances: the noise that they expect."},
     {"parameters", "parameters", NEITHER, 0, "How many numbers were trained."},
-    {"ms/sample", "ms_per_sample", NEITHER, 5,
+    {"ms/sample", "ms_per_sample", NEITHER, TIME,
      "Milliseconds for a sample, measured on one process. It differs from run to run."},
     {.title = NULL},
 };
@@ -97,13 +102,13 @@ static const column more_of_regression[] = {
     {"MU Pearson", "model_uncertainty_correlation.pearson", MORE, 3,
      "Correlation over samples of a student's model variance with the ensemble's; at best 1."},
     {"MU Spearman", "model_uncertainty_correlation.spearman", MORE, 3, "The same correlation of ranks."},
-    {"AURC, MU", "aurc.model_uncertainty", LESS, -1,
+    {"AURC, MU", "aurc.model_uncertainty", LESS, ANY_SIZE,
      "Area under the rejection curve by model uncertainty: the mean squared error, averaged over all shares of samples "
      "kept."},
-    {"AURC, TU", "aurc.total_uncertainty", LESS, -1, "The same by total uncertainty."},
+    {"AURC, TU", "aurc.total_uncertainty", LESS, ANY_SIZE, "The same by total uncertainty."},
     {"conformal coverage", "conformal.coverage", NEITHER, 4,
      "Split-conformal prediction: how often the interval, made to hold the target of 90 % of samples, does so."},
-    {"conformal width", "conformal.mean_size", LESS, -1, "The mean width of such an interval."},
+    {"conformal width", "conformal.mean_size", LESS, ANY_SIZE, "The mean width of such an interval."},
     {.title = NULL},
 };
 
@@ -113,6 +118,8 @@ static const char *figure_text(double value, int digits, char text[TRB_NUMBER_BY
         (void)strcpy(text, "-");
     else if (digits == 0 && value >= 0.0 && value < 1e15)
         (void)trb_number_grouped((size_t)value, text);
+    else if (digits == TIME)
+        (void)snprintf(text, TRB_NUMBER_BYTES, value < 0.001 ? "%.3g" : "%.5f", value);
     else
         (void)trb_number_figure(value, digits > 0 ? digits : -1, text);
     return text;
@@ -304,7 +311,10 @@ void trb__sheet_tables(const trb__sheet *s, trb_text *out)
     if (s->report == NULL) {
         trb__html_missing(out, "This run is not evaluated: it has no report.json. `tribikos eval` writes it.");
     } else {
-        trb_text_add(out, "<p>The best of each column is <b>bold</b>%s.</p>\n",
+        trb_text_add(out,
+                     "<p>The best of each column is <b>bold</b>%s. A dash stands for a figure that a model does not "
+                     "have: one that needs several members or heads, compares a student with the ensemble, or needs "
+                     "held-out samples; or a prediction was not finite.</p>\n",
                      students > 1 ? ", the best student is <span class=\"u\">underlined</span>" : "");
         add_table(s, "models", "Figures of all models", s->classes ? of_classes : of_regression, out);
         if (any_shown(s, more)) {
@@ -319,6 +329,21 @@ void trb__sheet_tables(const trb__sheet *s, trb_text *out)
 
 /* ---- in short */
 
+/* The deep-ensemble equivalent ends at one member and at all of them; what lies beyond is said in words. */
+static void add_worth(const trb__sheet *s, const char *model, trb_text *out)
+{
+    const double dee = trb__sheet_figure(s, model, "deep_ensemble_equivalent");
+    const bool worse =
+        trb__sheet_figure(s, model, "calibrated_nll") > trb__sheet_figure(s, "member_mean", "calibrated_nll");
+    if (!isfinite(dee)) return;
+    if (!(dee > 1.0))
+        trb_text_add(out, " It is worth %s one member.", worse ? "less than" : "as much as");
+    else if (dee >= (double)s->M)
+        trb_text_add(out, " It is worth all %zu members.", s->M);
+    else
+        trb_text_add(out, " It is worth %.1f members.", dee);
+}
+
 static void add_student(const trb__sheet *s, const trb__sheet_model *m, trb_text *out)
 {
     const char *figure = s->classes ? "nll" : "rmse";
@@ -329,7 +354,6 @@ static void add_student(const trb__sheet *s, const trb__sheet_model *m, trb_text
     const double mu = s->classes ? trb__sheet_figure(s, m->name, "mu_ratio")
                                  : trb__sheet_figure(s, m->name, "model_variance") /
                                        trb__sheet_figure(s, "ensemble", "model_variance");
-    const double dee = trb__sheet_figure(s, m->name, "deep_ensemble_equivalent");
     char number[TRB_NUMBER_BYTES];
     trb_text_add(out, "<li>The student <b>");
     trb__html_add(out, "%s", m->name);
@@ -356,7 +380,7 @@ static void add_student(const trb__sheet *s, const trb__sheet_model *m, trb_text
         trb_text_add(out, " Its model %s is %.2f times the ensemble's.", s->classes ? "uncertainty" : "variance", mu);
     else if (!m->several && m->predicted)
         trb_text_add(out, " It has no model uncertainty.");
-    if (isfinite(dee)) trb_text_add(out, " It is worth %.1f members.", dee);
+    add_worth(s, m->name, out);
     trb_text_add(out, "</li>\n");
 }
 

@@ -9,7 +9,7 @@
 #include "tribikos/memory.h"
 
 typedef struct {
-    size_t n;
+    size_t n, n_bad; /* n_bad: lines before the last one that cannot be read; their values are NaN */
     double *phase, *loss, *held;
 } training;
 
@@ -21,20 +21,21 @@ static void clear_training(training *t)
     *t = (training){0};
 }
 
-/* Take a line of metrics.jsonl. The last one of a training that runs may be cut: the lines end there. */
-static trb_status take_line(const char *path, const char *line, training *t, bool *whole)
+/* Take a line of metrics.jsonl. \param[in] last  the last one of a training that runs may be cut: it is no line yet */
+static trb_status take_line(const char *path, const char *line, bool last, training *t)
 {
     trb_tree *tree = NULL;
     const trb_status st = trb_tree_read(path, line, &tree);
-    *whole = st == TRB_OK;
     if (st != TRB_OK && trb_status_is_failure(st)) return st;
-    if (st != TRB_OK) {
-        trb_fail_clear();
-        return TRB_OK;
+    const bool whole = st == TRB_OK && isfinite(trb_tree_number(tree, "phase"));
+    if (st != TRB_OK) trb_fail_clear();
+    if (whole || !last) {
+        t->phase[t->n] = whole ? trb_tree_number(tree, "phase") : t->n > 0 ? t->phase[t->n - 1] : 0.0;
+        t->loss[t->n] = whole ? trb_tree_number(tree, "loss") : (double)NAN;
+        t->held[t->n] = whole ? trb_tree_number(tree, "validation_loss") : (double)NAN;
+        t->n++;
+        t->n_bad += !whole;
     }
-    t->phase[t->n] = trb_tree_number(tree, "phase");
-    t->loss[t->n] = trb_tree_number(tree, "loss");
-    t->held[t->n++] = trb_tree_number(tree, "validation_loss");
     trb_tree_destroy(tree);
     return TRB_OK;
 }
@@ -44,7 +45,6 @@ static trb_status read_training(const char *dir, const char *kind, const char *n
 {
     char path[2 * TRB__PATH], *text = NULL;
     size_t lines = 1;
-    bool whole = true;
     *t = (training){0};
     (void)snprintf(path, sizeof path, "%s/%s/%s/metrics.jsonl", dir, kind, name);
     if (!trb_file_exists(path)) return TRB_OK;
@@ -53,10 +53,10 @@ static trb_status read_training(const char *dir, const char *kind, const char *n
     trb_status st = trb_alloc(TRB_MEM_OTHER, lines, sizeof *t->phase, &t->phase);
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, lines, sizeof *t->loss, &t->loss);
     if (st == TRB_OK) st = trb_alloc(TRB_MEM_OTHER, lines, sizeof *t->held, &t->held);
-    for (char *line = text, *end = NULL; st == TRB_OK && whole && line != NULL && *line != '\0'; line = end) {
+    for (char *line = text, *end = NULL; st == TRB_OK && line != NULL && *line != '\0'; line = end) {
         end = strchr(line, '\n');
         if (end != NULL) *end++ = '\0';
-        if (*line != '\0') st = take_line(path, line, t, &whole);
+        if (*line != '\0') st = take_line(path, line, end == NULL || *end == '\0', t);
     }
     trb_free(text);
     return st;
@@ -141,7 +141,14 @@ static trb_status cut_outliers(trb__chart *c)
     return TRB_OK;
 }
 
-static trb_status add_members(const trb__sheet *s, trb__chart *c, size_t *n, size_t *shown)
+static void say_damage(const char *folder, const char *name, const training *t, trb_text *said)
+{
+    if (t->n_bad > 0)
+        trb__html_missing(said, "%zu of %zu lines of %s/%s/metrics.jsonl cannot be read; the curves lack these epochs.",
+                          t->n_bad, t->n, folder, name);
+}
+
+static trb_status add_members(const trb__sheet *s, trb__chart *c, size_t *n, size_t *shown, trb_text *said)
 {
     enum { MOST = 20 };
     char path[TRB__PATH], **name = NULL;
@@ -152,6 +159,7 @@ static trb_status add_members(const trb__sheet *s, trb__chart *c, size_t *n, siz
         training t;
         st = read_training(s->dir, "members", name[i], &t);
         if (st == TRB_OK && t.n > 0) st = add_member(c, name[i], &t, (*shown)++ == 0);
+        say_damage("members", name[i], &t, said);
         clear_training(&t);
     }
     trb__names_free(*n, name);
@@ -160,10 +168,11 @@ static trb_status add_members(const trb__sheet *s, trb__chart *c, size_t *n, siz
 
 /* Losses of different methods are not of one kind, so each student has a chart. */
 static trb_status draw_student(const trb__sheet *s, const trb__sheet_model *m, size_t number, size_t *drawn,
-                               trb_text *out)
+                               trb_text *said, trb_text *out)
 {
     char id[40], title[TRB_NAME_MAX + 16];
-    trb__chart c = {.id = id, .title = title, .x_label = "epoch", .y_label = "loss (nats)", .y_log = true};
+    trb__chart c = {
+        .id = id, .title = title, .x_label = "epoch", .x_whole = true, .y_label = "loss (nats)", .y_log = true};
     training t;
     (void)snprintf(id, sizeof id, "training-student-%zu", number);
     (void)snprintf(title, sizeof title, "Student %s", m->name);
@@ -172,6 +181,7 @@ static trb_status draw_student(const trb__sheet *s, const trb__sheet_model *m, s
     if (st == TRB_OK) st = cut_outliers(&c);
     if (st == TRB_OK) trb__chart_draw(&c, out);
     *drawn += t.n > 0;
+    say_damage("student", m->name, &t, said);
     clear_training(&t);
     trb__chart_clear(&c);
     return st;
@@ -179,19 +189,25 @@ static trb_status draw_student(const trb__sheet *s, const trb__sheet_model *m, s
 
 trb_status trb__sheet_training(const trb__sheet *s, trb_text *out)
 {
-    trb__chart members = {
-        .id = "training-members", .title = "Members", .x_label = "epoch", .y_label = "loss (nats)", .y_log = true};
+    trb__chart members = {.id = "training-members",
+                          .title = "Members",
+                          .x_label = "epoch",
+                          .x_whole = true,
+                          .y_label = "loss (nats)",
+                          .y_log = true};
+    trb_text said = {0};
+    char *damage = NULL;
     size_t n = 0, shown = 0, drawn = 0;
     trb__html_open(out, "training", "Training",
                    "The mean loss of each epoch. Members learn the labels; students learn what the members predict, so "
                    "their losses are of other kinds. A held-out loss that rises while the training loss falls shows "
                    "overfitting. An axis may end below single values that are far beyond all others.");
-    trb_status st = add_members(s, &members, &n, &shown);
+    trb_status st = add_members(s, &members, &n, &shown, &said);
     if (st == TRB_OK) st = cut_outliers(&members);
     trb_text_add(out, "<div class=\"grid\">\n");
     if (st == TRB_OK) trb__chart_draw(&members, out);
     for (size_t i = 0; st == TRB_OK && i < s->n_models; i++)
-        if (s->model[i].student && s->model[i].colour >= 0) st = draw_student(s, &s->model[i], i, &drawn, out);
+        if (s->model[i].student && s->model[i].colour >= 0) st = draw_student(s, &s->model[i], i, &drawn, &said, out);
     trb_text_add(out, "</div>\n");
     if (members.n == 0)
         trb__html_missing(out, "There are no curves of members: members/ has no metrics.jsonl. They may be trained "
@@ -199,7 +215,10 @@ trb_status trb__sheet_training(const trb__sheet *s, trb_text *out)
     else if (n > shown)
         trb__html_missing(out, "Shown are %zu of %zu members.", shown, n);
     if (drawn == 0) trb__html_missing(out, "There are no curves of students: no student has a metrics.jsonl.");
+    const trb_status taken = trb_text_take(&said, &damage);
+    if (taken == TRB_OK) trb_text_add(out, "%s", damage);
+    trb_free(damage);
     trb__chart_clear(&members);
     trb_text_add(out, "</section>\n");
-    return st;
+    return st != TRB_OK ? st : taken;
 }

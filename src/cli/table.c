@@ -1,9 +1,11 @@
 /* Tables on stdout: the report of `tribikos eval`, and the plan of `tribikos plan`. */
 #include <math.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "commands.h"
 #include "tribikos/memory.h"
@@ -23,20 +25,32 @@ trb_status trb__show(const char *fmt, ...)
     return TRB_OK;
 }
 
+bool trb__stdout_unread(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO};
+    return poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0;
+}
+
 trb_status trb__one_operand(const trb__arguments *a, const char *what)
 {
     if (a->n_operands == 1 && a->n_flags == 0) return TRB_OK;
     return trb_fail(TRB_ECONFIG, "`tribikos %s` takes one %s and no flags", a->command->name, what);
 }
 
-/* Four significant digits, for figures in the units of the target, which may be of any size. */
-enum { ANY_SIZE = -1 }; /* of trb_number_figure() */
+/* Four significant digits, for figures in the units of the target, which may be of any size; and three, for times below
+ * a microsecond. */
+enum { ANY_SIZE = -1 /* of trb_number_figure() */, SHORT = -2 };
 
 /* Print a figure; a dash stands for an unknown one. */
 static void figure(double value, int width, int digits)
 {
     char text[TRB_NUMBER_BYTES];
-    (void)printf("  %*s", width, isnan(value) ? "-" : trb_number_figure(value, digits, text));
+    if (isnan(value))
+        (void)printf("  %*s", width, "-");
+    else if (digits == SHORT)
+        (void)printf("  %*.3g", width, value);
+    else
+        (void)printf("  %*s", width, trb_number_figure(value, digits, text));
 }
 
 /* A column of the table of models. */
@@ -130,7 +144,7 @@ static void print_models(const trb_report *r)
             (void)printf("  %10llu", (unsigned long long)row->params);
         else
             (void)printf("  %10s", "-");
-        figure(row->ms_per_sample, 9, 5);
+        figure(row->ms_per_sample, 9, row->ms_per_sample < 0.001 ? SHORT : 5);
         (void)putchar('\n');
     }
 }

@@ -77,6 +77,7 @@ typedef struct {
     bool last; /* channels last: values are put into the order [C][H][W] */
     trb_dtype type;
     const trb_schema_input *input; /* [shape.c] offsets; NULL: none */
+    bool predicted;                /* values may be not finite */
 } plan;
 
 static trb_status make_plan(const trb_data_files *f, const trb__array *x, const trb__array *y, plan *p)
@@ -95,6 +96,7 @@ static trb_status make_plan(const trb_data_files *f, const trb__array *x, const 
     const size_t *d = x->dim;
     const trb_shape shapes[] = {{d[1], 1, 1}, {1, d[1], d[2]}, {d[1], d[2], d[3]}};
     *p = (plan){.x = x, .shape = shapes[x->ndim - 2], .type = x->type == TRB_U8 ? TRB_U8 : TRB_F32};
+    p->predicted = f->predicted;
     p->last = x->ndim == 4 && layout == TRB_AXES_NHWC;
     if (p->last) p->shape = (trb_shape){d[3], d[1], d[2]};
     if (f->schema != NULL && f->schema->n_inputs == p->shape.c) p->input = f->schema->input;
@@ -212,7 +214,7 @@ static trb_status convert_row(const sampling *w, size_t i, const uint8_t *raw, f
         for (size_t k = 0; k < area; k++) {
             const double stored = w->row[first + k * step], value = stored - offset;
             to[k] = (float)value;
-            if (!isfinite(to[k]))
+            if (!isfinite(to[k]) && !p->predicted)
                 return refuse_value(p, i, first + k * step,
                                     isfinite(value) ? "is beyond what float32 can hold" : "is not finite");
             if (whole && fabs(stored) > 0x1p53)

@@ -44,7 +44,7 @@ static trb_status put_number(trb__placing *r, trb__cursor *c, size_t to)
         return trb__refuse_number(c, &r->plan, true);
     }
     const float stored = (float)(value - r->schema->input[i].offset);
-    if (!isfinite(stored)) return trb__refuse_number(c, &r->plan, false);
+    if (!isfinite(stored) && !r->f->predicted) return trb__refuse_number(c, &r->plan, false);
     r->x[to * r->schema->n_inputs + i] = stored;
     return TRB_OK;
 }
@@ -87,7 +87,10 @@ static trb_status refuse_word(const trb__placing *r)
     const bool label = r->plan.place[c->column].count == 0;
     const size_t n = label ? r->schema->n_classes : r->plan.place[c->column].count;
     const char *what = label ? "labels" : "words",
-               *way = label && r->f->predicted ? "; --data.target=none predicts without labels" : "";
+               *way = !label || !r->f->predicted ? ""
+                      : r->schema->target_column == TRB_NO_COLUMN /* then `none` means the training files */
+                          ? "; leave this column out to predict without labels"
+                          : "; --data.target=none predicts without labels";
     (void)trb__column_shown(&r->plan.names, c->column, column);
     (void)trb__field_shown(&c->field, got);
     if (n == 0)

@@ -62,26 +62,37 @@ static bool knows(const trb_schema *s, const char *name)
     return false;
 }
 
-static void add_name(trb_text *t, const char *name)
+/* Names of columns in a sentence. */
+typedef struct {
+    char room[400];
+    trb_text text;
+    size_t n;
+} name_list;
+
+static void add_name(name_list *l, const char *name)
 {
-    trb_text_add(t, "%s%.40s", t->n > 0 ? ", " : "", name[0] != '\0' ? name : "\"\"");
+    trb_text_add(&l->text, "%s%.40s", l->n++ > 0 ? ", " : "", name[0] != '\0' ? name : "\"\"");
 }
 
 static trb_status refuse_names(const trb__table *t, const trb_schema *s, const trb__match *p, const bool *missing,
                                bool target)
 {
-    char lacks[400], has[400];
-    trb_text a = trb_text_in(lacks, sizeof lacks), b = trb_text_in(has, sizeof has);
+    name_list lacks = {.n = 0}, has = {.n = 0};
+    char more[sizeof has.room + 64] = "";
+    lacks.text = trb_text_in(lacks.room, sizeof lacks.room);
+    has.text = trb_text_in(has.room, sizeof has.room);
     for (size_t i = 0; i < s->n_inputs; i += inputs_of_column(s, i))
-        if (missing[i]) add_name(&a, s->input[i].name);
-    if (target) add_name(&a, s->target != NULL ? s->target : "the target");
+        if (missing[i]) add_name(&lacks, s->input[i].name);
+    if (target) add_name(&lacks, s->target != NULL ? s->target : "of the target");
     for (size_t j = 0; j < p->names.n; j++)
-        if (!knows(s, p->names.name[j])) add_name(&b, p->names.name[j]);
-    return trb_fail(
-        TRB_EINPUT,
-        "%s: its header has other names than the training files: it lacks %s%s%s; rename its columns, or set "
-        "`data.header` if a row was taken for a header",
-        t->path, lacks, b.n > 0 ? ", and has instead " : "", has);
+        if (!knows(s, p->names.name[j])) add_name(&has, p->names.name[j]);
+    if (has.n > 0)
+        (void)snprintf(more, sizeof more, ", and it has the column%s %s, which they do not have", has.n == 1 ? "" : "s",
+                       has.room);
+    return trb_fail(TRB_EINPUT,
+                    "%s: its header lacks the column%s %s, which the training files have%s; rename its columns, or set "
+                    "`data.header: no` if its first row holds values",
+                    t->path, lacks.n == 1 ? "" : "s", lacks.room, more);
 }
 
 /* Training files without labels or targets do not tell which column of another file has them. If it has one column more

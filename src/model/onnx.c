@@ -294,19 +294,11 @@ static void describe_port(trb_text *t, const port *p)
 
 static void describe_names(trb_text *t, const trb_trained *m)
 {
-    const trb_schema *s = &m->schema;
     trb_text_add(t, "  \"classes\": ");
-    for (size_t k = 0; k < s->n_classes; k++) {
-        trb_text_add(t, k == 0 ? "[" : ", ");
-        trb_text_quoted(t, s->class_name[k]);
-    }
-    trb_text_add(t, s->n_classes == 0 ? "null,\n" : "],\n");
-    trb_text_add(t, "  \"columns\": ");
-    for (size_t i = 0; i < s->n_inputs; i++) {
-        trb_text_add(t, i == 0 ? "[" : ", ");
-        trb_text_quoted(t, m->input_name[i] == NULL ? "" : m->input_name[i]);
-    }
-    trb_text_add(t, s->n_inputs == 0 ? "null,\n" : "],\n");
+    trb_trained_classes(m, t);
+    trb_text_add(t, ",\n  \"columns\": ");
+    trb_trained_columns(m, t);
+    trb_text_add(t, ",\n");
 }
 
 static trb_status describe(size_t n, const trb_trained *const *models, size_t n_ports, const port *ports, char **out)

@@ -371,6 +371,35 @@ static const char *input_type(const trb_trained *m)
     return m->info.norm.offset != NULL ? "double" : "float";
 }
 
+static bool has_columns(const trb_trained *m)
+{
+    return m->schema.n_inputs > 0 && m->schema.n_inputs == trb_net_inputs(m->net) && m->input_name[0] != NULL;
+}
+
+/* Everything but letters, digits and plain signs is octal: no name can end the text, nor be a trigraph. */
+static void put_text(trb_text *t, const char *text)
+{
+    trb_text_add(t, "\"");
+    for (; *text != '\0'; text++) {
+        const unsigned char byte = (unsigned char)*text;
+        if (byte < 128 && (isalnum(byte) != 0 || strchr(" _-+=.,:;()[]%/*", byte) != NULL))
+            trb_text_add(t, "%c", byte);
+        else
+            trb_text_add(t, "\\%03o", byte);
+    }
+    trb_text_add(t, "\"");
+}
+
+static void put_names(trb_text *t, const char *stem, const char *what, size_t room, size_t n, char *const *name)
+{
+    trb_text_add(t, "const char *const %s_%s[%zu] = {", stem, what, room);
+    for (size_t i = 0; i < n; i++) {
+        trb_text_add(t, "%s", i == 0 ? "" : ", ");
+        put_text(t, name[i] == NULL ? "" : name[i]);
+    }
+    trb_text_add(t, "};\n");
+}
+
 static void put_header(trb_text *t, const trb_trained *m, const names *own, size_t work)
 {
     const trb_norm *norm = &m->info.norm;
@@ -397,6 +426,14 @@ static void put_header(trb_text *t, const trb_trained *m, const names *own, size
                      "/* The mean over the heads of softmax(logits): p [OUTPUTS] */\n"
                      "void %s_probabilities(const float *logits, float *p);\n",
                      name);
+    if (has_columns(m))
+        trb_text_add(t,
+                     "/* What each input is called; \"city=Oslo\" is 1 if the column city holds Oslo, else 0. */\n"
+                     "extern const char *const %s_columns[%s_INPUTS];\n",
+                     name, capitals);
+    if (m->schema.n_classes > 0)
+        trb_text_add(t, "/* What each class is called. */\nextern const char *const %s_classes[%s_OUTPUTS];\n", name,
+                     capitals);
     trb_text_add(t, "\n#endif\n");
 }
 
@@ -431,6 +468,9 @@ static void put_source(trb_text *t, const writer *w, const names *own)
     trb_text_add(
         t, "/* %s.h says what this is. Layers: %s */\n#include \"%s.h\"\n\n#include <math.h>\n#include <stddef.h>\n\n",
         own->stem, m->info.layers, own->stem);
+    const size_t D = trb_net_inputs(m->net), K = trb_net_outputs(m->net);
+    if (has_columns(m)) put_names(t, own->c, "columns", D, D, m->input_name);
+    if (m->schema.n_classes > 0) put_names(t, own->c, "classes", K, m->schema.n_classes, m->schema.class_name);
     trb_text_add(t, "static const float numbers[%zu] = {%s\n};\n", w->n_numbers, w->numbers.at);
     if (m->info.norm.offset != NULL) put_offsets(t, m);
     for (size_t f = 0; f < FUNCTIONS; f++)

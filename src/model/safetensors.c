@@ -35,6 +35,21 @@ static void say_number(trb_text *t, const char *key, double value)
     say(t, key, number);
 }
 
+/* A JSON list of names as a text. */
+static void say_names(trb_text *t, const char *key, const trb_trained *m,
+                      void (*list)(const trb_trained *m, trb_text *json))
+{
+    trb_text json = {0};
+    char *text = NULL;
+    list(m, &json);
+    const trb_status st = trb_text_take(&json, &text);
+    if (st == TRB_OK)
+        say(t, key, text);
+    else
+        t->st = st;
+    trb_free(text);
+}
+
 static void put_metadata(trb_text *t, const trb_trained *m)
 {
     const trb_weights_info *info = &m->info;
@@ -54,6 +69,8 @@ static void put_metadata(trb_text *t, const trb_trained *m)
         say_number(t, "target.mean", info->norm.target_mean);
         say_number(t, "target.scale", info->norm.target_scale);
     }
+    if (m->schema.n_inputs > 0) say_names(t, "columns", m, trb_trained_columns);
+    if (m->schema.n_classes > 0) say_names(t, "classes", m, trb_trained_classes);
     if (m->temperature > 0.0) say_number(t, "calibration_temperature", m->temperature);
     trb_text_add(t, "}");
 }

@@ -8,7 +8,6 @@
 #include "tribikos/memory.h"
 #include "tribikos/method.h"
 #include "tribikos/metrics_gaussian.h"
-#include "tribikos/text.h"
 
 void trb_trained_said(const trb_trained *t, const char *key, char *value, size_t bytes)
 {
@@ -22,6 +21,25 @@ void trb_trained_said(const trb_trained *t, const char *key, char *value, size_t
     }
     line += n + 2;
     (void)snprintf(value, bytes, "%.*s", (int)strcspn(line, "\n"), line);
+}
+
+static void add_list(size_t n, char *const *name, trb_text *json)
+{
+    for (size_t i = 0; i < n; i++) {
+        trb_text_add(json, i == 0 ? "[" : ", ");
+        trb_text_quoted(json, name[i] == NULL ? "" : name[i]);
+    }
+    trb_text_add(json, n == 0 ? "null" : "]");
+}
+
+void trb_trained_columns(const trb_trained *t, trb_text *json)
+{
+    add_list(t->schema.n_inputs, t->input_name, json);
+}
+
+void trb_trained_classes(const trb_trained *t, trb_text *json)
+{
+    add_list(t->schema.n_classes, t->schema.class_name, json);
 }
 
 /* The digest says that the constants are those that were written, not that they are numbers to compute with. */

@@ -15,7 +15,6 @@
 
 #include "dataset.h"
 #include "predict.h"
-#include "tribikos/calibration.h"
 #include "tribikos/fault.h"
 #include "tribikos/hash.h"
 #include "tribikos/log.h"
@@ -24,9 +23,7 @@
 #include "tribikos/number.h"
 #include "tribikos/stop.h"
 
-/* The sums that accuracy and NLL, or RMSE and NLL, need. */
-enum { SUMS = TRB_METRIC_SUMS_ONE_BIN };
-_Static_assert((int)SUMS >= (int)TRB_METRIC_GAUSSIAN_SUMS, "room for the sums of each task");
+enum { SUMS = TRB__PREDICT_SUMS };
 
 typedef struct {
     trb_comm *world;
@@ -39,15 +36,17 @@ typedef struct {
     trb_schema schema; /* its texts are those of the network, its inputs perhaps its own */
     bool own_inputs;
     trb_data_stream *stream;
-    size_t batch, group;     /* rows of a block, rows of a group */
-    trb__columns mine, all;  /* all: of rank 0, for one turn */
-    size_t *got;             /* [P] rows of each group of this turn */
-    float *x, *log_p;        /* [batch][D], [batch][K] */
-    trb_row_figures *row;    /* [batch] */
+    size_t batch, group;    /* rows of a block, rows of a group */
+    trb__columns mine, all; /* all: of rank 0, for one turn */
+    size_t *got;            /* [P] rows of each group of this turn */
+    trb__block block;
     int64_t *place;          /* [group] 0, 1, 2, ... */
     double *sums, *sums_all; /* [blocks of a group][SUMS], [P] of these at rank 0 */
     double total[TRB_METRIC_SUMS];
-    trb_text text; /* the group's lines */
+    size_t lost;        /* rows without a prediction; at rank 0, as the next two */
+    int64_t first_lost; /* the first of them */
+    bool lost_input;    /* which has an input that is not finite */
+    trb_text text;      /* the group's lines */
     char *gathered;
     size_t room; /* bytes of `gathered` */
     bool csv;
@@ -144,6 +143,10 @@ static void say_input(const job *j)
     trb_info("predict: samples of %s, %s; by %s, %zu %s%s", shape,
              trb_stream_labelled(j->stream) ? "with labels" : "without labels", j->model.name, j->model.M,
              j->model.all != NULL ? "member" : "head", j->model.M == 1 ? "" : "s");
+    if (j->model.why_not != NULL)
+        trb_info("predict: no `calibrated` probabilities of the ensemble: %s; `tribikos eval` fits its temperature on "
+                 "held-out samples (data.validation)",
+                 j->model.why_not);
     if (key != NULL && !j->csv)
         trb_info("predict: the names of rows (column `%s`) are kept in CSV only; in HDF5 `id` is the number of the row",
                  key);
@@ -156,78 +159,6 @@ static void say_input(const job *j)
 }
 
 /* ---- one group */
-
-static size_t sums_of(const job *j)
-{
-    return j->files.task == TRB_TASK_REGRESSION ? (size_t)TRB_METRIC_GAUSSIAN_SUMS : (size_t)TRB_METRIC_SUMS_ONE_BIN;
-}
-
-static size_t first_max(size_t K, const float *p)
-{
-    size_t best = 0;
-    for (size_t k = 1; k < K; k++) best = p[k] > p[best] ? k : best;
-    return best;
-}
-
-/* Probabilities of logarithms, with the bits of predictions.h5. */
-static void from_logs(size_t n, const float *log_p, float *p)
-{
-    for (size_t i = 0; i < n; i++) p[i] = (float)exp((double)log_p[i]);
-}
-
-static trb_status heads_of_classes(job *j, size_t rows, const float *z, float *p)
-{
-    const size_t M = j->model.M, K = j->model.K;
-    float *log_p = NULL;
-    TRB_TRY(trb_alloc(TRB_MEM_OTHER, rows * M * K, sizeof *log_p, &log_p));
-    /* A single head may stand for a distribution; several are softmaxes. */
-    const trb_status st = trb_metrics_block(M == 1 ? j->model.predict : trb_predict_mixture, rows * M, 1, K, z, NULL, 1,
-                                            &(trb_metrics_out){.log_p = log_p});
-    if (st == TRB_OK) from_logs(rows * M * K, log_p, p);
-    trb_free(log_p);
-    return st;
-}
-
-/* \param[in] at  the row of the group at which the block begins   \param[out] sums  NULL: there are no labels */
-static trb_status classes(job *j, const trb_data *d, size_t at, size_t rows, const float *z, double *sums)
-{
-    const size_t M = j->model.M, K = j->model.K, from = j->csv ? 0 : j->c->data.labels_from; /* CSV has names */
-    const trb__columns *t = &j->mine;
-    double all[TRB_METRIC_SUMS];
-    const trb_metrics_out out = {.sums = sums == NULL ? NULL : all, .log_p = j->log_p, .row = j->row};
-    TRB_TRY(trb_metrics_block(j->model.predict, rows, M, K, z, sums == NULL ? NULL : d->label + at, 1, &out));
-    if (sums != NULL) memcpy(sums, all, sums_of(j) * sizeof *sums);
-    from_logs(rows * K, j->log_p, t->probabilities + at * K);
-    if (t->calibrated != NULL) trb_temperature_apply(rows, K, j->log_p, j->model.b, t->calibrated + at * K);
-    for (size_t i = 0; i < rows; i++) {
-        const trb_row_figures f = j->row[i];
-        t->number[at + i] = (int32_t)(first_max(K, t->probabilities + (at + i) * K) + from);
-        t->total[at + i] = f.total;
-        t->data[at + i] = f.data;
-        t->model[at + i] = j->model.several ? f.total - f.data : 0.0;
-    }
-    return t->heads == NULL ? TRB_OK : heads_of_classes(j, rows, z, t->heads + at * M * K);
-}
-
-static trb_status gaussians(job *j, const trb_data *d, size_t at, size_t rows, const float *z, double *sums)
-{
-    const size_t M = j->model.M;
-    const trb__columns *t = &j->mine;
-    const trb_norm *norm = &j->model.net[0].info.norm;
-    double mean = 0.0, *each = t->heads_gaussian == NULL ? NULL : t->heads_gaussian + at * M * 2;
-    TRB_TRY(trb_gaussian_rows(rows, M, z, norm->target_mean, norm->target_scale, each, t->low + at, t->high + at));
-    if (sums != NULL) /* targets are differences from the schema's offset */
-        TRB_TRY(trb_metrics_gaussian_block(rows, M, z, d->target + at, norm->target_mean - j->schema.target_offset,
-                                           norm->target_scale, sums, NULL));
-    for (size_t i = 0; i < rows; i++) {
-        const trb_row_figures f = trb_gaussian_figures(M, z + i * M * 2, norm->target_scale, &mean);
-        t->mean[at + i] = norm->target_mean + norm->target_scale * mean;
-        t->std[at + i] = sqrt(f.total);
-        t->data_std[at + i] = sqrt(f.data);
-        t->model_std[at + i] = sqrt(f.total > f.data ? f.total - f.data : 0.0); /* equal heads: rounding */
-    }
-    return TRB_OK;
-}
 
 static trb_status check_labels(const job *j, const trb_stream_rows *r)
 {
@@ -246,19 +177,15 @@ static trb_status check_labels(const job *j, const trb_stream_rows *r)
 static trb_status predict_group(job *j, trb_stream_rows *r)
 {
     trb_data *d = &r->data;
-    const float *z = NULL;
     TRB_TRY(check_labels(j, r));
     d->mean = j->model.norm.mean;
     d->scale = j->model.norm.scale;
     for (size_t at = 0; at < d->n; at += j->batch) {
         const size_t rows = d->n - at < j->batch ? d->n - at : j->batch;
-        double *sums = trb_stream_labelled(j->stream) ? j->sums + at / j->batch * sums_of(j) : NULL;
         TRB_TRY(trb_fault("eval.unit"));
         TRB_TRY(trb_stop_check());
-        trb_data_rows(d, rows, j->place + at, j->x);
-        TRB_TRY(trb__predictor_logits(&j->model, rows, j->x, &z));
-        const trb_status st = (j->files.task == TRB_TASK_REGRESSION ? gaussians : classes)(j, d, at, rows, z, sums);
-        TRB_TRY(trb_fail_of(st, "block of the input from row %" PRId64 " on: ", r->id[at]));
+        trb_data_rows(d, rows, j->place + at, j->block.x);
+        TRB_TRY(trb__block_predict(&j->block, r, at, rows, j->sums + at / j->batch * SUMS));
         trb_stop_progress();
         trb_comm_phase("predicting, rows", j->n + at);
     }
@@ -378,20 +305,27 @@ static trb_status write_columns(job *j, trb_status *written)
     return TRB_OK;
 }
 
+static void add_block(job *j, const double *sums)
+{
+    for (size_t i = 0; i < TRB__PREDICT_LOST; i++) j->total[i] += sums[i];
+    if (j->lost == 0) {
+        j->first_lost = (int64_t)sums[TRB__PREDICT_LOST_FIRST];
+        j->lost_input = sums[TRB__PREDICT_LOST_INPUT] > 0.0;
+    }
+    j->lost += (size_t)sums[TRB__PREDICT_LOST];
+}
+
 /* Add up the sums of a turn in the order of its blocks. Collective over world. */
 static trb_status add_sums(job *j)
 {
-    const size_t S = sums_of(j);
     size_t blocks = 0, all = 0;
-    if (!trb_stream_labelled(j->stream)) return TRB_OK;
     for (size_t p = 0; p < j->P; p++) {
         const size_t n = (j->got[p] + j->batch - 1) / j->batch;
         all += n;
         if (p == j->rank) blocks = n;
     }
-    TRB_TRY(trb_comm_gather(j->world, j->sums, blocks, S * sizeof *j->sums, j->sums_all));
-    for (size_t b = 0; j->rank == 0 && b < all; b++)
-        for (size_t i = 0; i < S; i++) j->total[i] += j->sums_all[b * S + i];
+    TRB_TRY(trb_comm_gather(j->world, j->sums, blocks, SUMS * sizeof *j->sums, j->sums_all));
+    for (size_t b = 0; j->rank == 0 && b < all; b++) add_block(j, j->sums_all + b * SUMS);
     return TRB_OK;
 }
 
@@ -451,18 +385,30 @@ static trb_status publish(job *j)
     return h5 != NULL ? trb_h5_publish(h5) : TRB_OK;
 }
 
-/* The last line: so that a mistake in the input shows. */
+static void warn_of_lost(const job *j)
+{
+    char rows[TRB_NUMBER_BYTES];
+    if (j->lost == 0) return;
+    trb_warn("%s of %s %s no prediction, the first is row %" PRId64 " of the input, counted from 0: %s. %s",
+             trb_number_grouped(j->lost, rows), TRB_COUNT(j->n, "row"), j->lost == 1 ? "has" : "have", j->first_lost,
+             j->lost_input ? "it has a value that is not finite, or that float32 cannot hold"
+                           : "the network's outputs are not finite",
+             j->csv ? "Such rows have empty fields" : "Such rows have NaN as their numbers, and -1 as their label");
+}
+
+/* The last line: so that a mistake in the input shows. At rank 0. */
 static void say_figures(const job *j)
 {
     char rows[TRB_NUMBER_BYTES], nll[TRB_NUMBER_BYTES];
-    if (!trb_stream_labelled(j->stream) || j->n == 0) return;
-    (void)trb_number_grouped(j->n, rows);
+    const size_t n = j->n - j->lost;
+    if (!trb_stream_labelled(j->stream) || n == 0) return;
+    (void)trb_number_grouped(n, rows);
     if (j->files.task == TRB_TASK_REGRESSION) {
-        const trb_metrics m = trb_metrics_gaussian_from(1, j->total, j->n);
+        const trb_metrics m = trb_metrics_gaussian_from(1, j->total, n);
         trb_notice("predict: by the targets of the input: RMSE %.6g, NLL %.6g (%s rows)", m.rmse, m.nll, rows);
         return;
     }
-    const trb_metrics m = trb_metrics_from(1, j->total, j->n, 1);
+    const trb_metrics m = trb_metrics_from(1, j->total, n, 1);
     trb_notice("predict: by the labels of the input: accuracy %.4f, NLL %s (%s rows)", m.accuracy,
                trb_number_figure(m.nll, 4, nll), rows);
 }
@@ -481,15 +427,13 @@ static void choose_group(job *j)
 
 static trb_status reserve(job *j)
 {
-    const size_t blocks = j->group / j->batch, D = trb_shape_size(j->model.norm.shape), K = j->model.K;
+    const size_t blocks = j->group / j->batch, from = j->csv ? 0 : j->c->data.labels_from; /* CSV has names */
     const bool leads = j->rank == 0;
     TRB_TRY(trb__columns_open(&j->model, j->group, j->c->data.labels_from, j->q->heads, &j->mine));
     if (leads && !j->csv)
         TRB_TRY(trb__columns_open(&j->model, j->P * j->group, j->c->data.labels_from, j->q->heads, &j->all));
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, j->P, sizeof *j->got, &j->got));
-    TRB_TRY(trb_alloc(TRB_MEM_ACTIVATIONS, j->batch * D, sizeof *j->x, &j->x));
-    TRB_TRY(trb_alloc(TRB_MEM_OTHER, j->batch * K, sizeof *j->log_p, &j->log_p));
-    TRB_TRY(trb_alloc(TRB_MEM_OTHER, j->batch, sizeof *j->row, &j->row));
+    TRB_TRY(trb__block_open(&j->model, &j->mine, j->batch, from, &j->block));
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, j->group, sizeof *j->place, &j->place));
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, blocks * SUMS, sizeof *j->sums, &j->sums));
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, leads ? j->P * blocks * SUMS : 0, sizeof *j->sums_all, &j->sums_all));
@@ -514,6 +458,7 @@ static trb_status compare_weights(const job *j)
     uint64_t h = 0;
     for (size_t i = 0; i < j->model.n; i++)
         h = trb_hash_bytes((const uint64_t[2]){h, j->model.net[i].info.digest}, 2 * sizeof h);
+    h = trb_hash_bytes(&j->model.b, sizeof j->model.b) ^ h; /* that of an ensemble is read from its report */
     return trb_comm_same(j->world, h, "the weights");
 }
 
@@ -537,9 +482,7 @@ static void release(job *j)
     trb_free(j->sums_all);
     trb_free(j->sums);
     trb_free(j->place);
-    trb_free(j->row);
-    trb_free(j->log_p);
-    trb_free(j->x);
+    trb__block_close(&j->block);
     trb_free(j->got);
     trb__predictor_close(&j->model);
 }
@@ -559,7 +502,8 @@ trb_status trb_stage_predict(trb_comm *world, const trb_config *c, const trb_pre
     TRB_GO(check_together(&j));
     TRB_GO(trb_agree(world, j.rank == 0 ? publish(&j) : TRB_OK));
     trb_progress_end(&j.progress, "");
-    say_figures(&j);
+    if (j.rank == 0) warn_of_lost(&j);
+    if (j.rank == 0) say_figures(&j);
 done:
     release(&j);
     return st;

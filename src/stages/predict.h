@@ -20,9 +20,10 @@ typedef struct {
     trb_work **work;  /* [n] */
     float *all;       /* [batch][M][K] logits of an ensemble; NULL for one network */
     trb_predict *predict;
-    bool several;  /* has model uncertainty */
-    double b;      /* 1 / temperature; 0: there is none */
-    trb_data norm; /* constants of normalisation, for trb_data_rows() */
+    bool several;        /* has model uncertainty */
+    double b;            /* 1 / temperature; 0: there is none */
+    const char *why_not; /* the members have one each, but the ensemble has none; else NULL */
+    trb_data norm;       /* constants of normalisation, for trb_data_rows() */
 } trb__predictor;
 
 /** Load the networks that a request asks for. \\param[out] p  closed by trb__predictor_close(), after a failure too */
@@ -59,7 +60,41 @@ trb_status trb__columns_open(const trb__predictor *p, size_t room, size_t labels
 void trb__columns_clear(trb__columns *t);
 /** The first line of a CSV file. \param[in] key  what the column of the rows' names is called; NULL or "": id */
 void trb__columns_header(const trb__columns *t, const char *key, trb_text *text);
-/** Rows as lines of CSV (RFC 4180). \param[in] key  names of the rows, each with its zero byte; NULL: numbers */
+/** Rows as lines of CSV (RFC 4180); NaN is an empty field, as in a row without a prediction. \param[in] key  names of the
+ * rows, each with its zero byte; NULL: numbers */
 void trb__columns_lines(const trb__columns *t, size_t rows, const char *key, trb_text *text);
+/** Say that a row has no prediction: NaN, and -1 as its label. */
+void trb__columns_lose(const trb__columns *t, size_t row);
+
+/* ---- predict_block.c */
+
+/** What is added up of a block: the figures by labels or targets; then how many of its rows are lost, which means that
+ * they have no prediction, the `id` of the first of them, and whether it is lost because of its input. */
+enum {
+    TRB__PREDICT_LOST = TRB_METRIC_SUMS_ONE_BIN,
+    TRB__PREDICT_LOST_FIRST,
+    TRB__PREDICT_LOST_INPUT,
+    TRB__PREDICT_SUMS
+};
+
+/** Room for the prediction of one block. */
+typedef struct {
+    trb__predictor *model;
+    const trb__columns *to; /* borrowed */
+    size_t labels_from;     /* the number of class 0 in the column `label` */
+    float *x, *log_p;       /* [batch][D] normalised inputs, [batch][K] */
+    trb_row_figures *row;   /* [batch] */
+    bool *bad;              /* [batch] the row's input is not finite */
+} trb__block;
+
+/** \param[out] b  closed by trb__block_close(), after a failure too */
+trb_status trb__block_open(trb__predictor *model, const trb__columns *to, size_t batch, size_t labels_from,
+                           trb__block *b);
+void trb__block_close(trb__block *b);
+/** Predict the rows whose inputs are in b->x. A row whose input or output is not finite gets no prediction; the others
+ * have the bits that they have without it.
+ * \param[in]  r     the rows that were read; those from `at` on are predicted, and go to the same rows of b->to
+ * \param[out] sums  [TRB__PREDICT_SUMS] */
+trb_status trb__block_predict(trb__block *b, const trb_stream_rows *r, size_t at, size_t rows, double *sums);
 
 #endif

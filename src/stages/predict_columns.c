@@ -1,5 +1,6 @@
 /* The columns of a prediction, and the same as CSV (predict.h). */
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 #include "predict.h"
@@ -122,10 +123,12 @@ void trb__columns_header(const trb__columns *t, const char *key, trb_text *text)
 static void add_numbers(const trb__column *c, size_t row, trb_text *text)
 {
     for (size_t j = row * c->width; j < (row + 1) * c->width; j++) {
-        if (c->type == TRB_F32)
-            trb_text_add(text, ",%.9g", (double)((const float *)c->at)[j]);
+        const bool single = c->type == TRB_F32;
+        const double value = single ? (double)((const float *)c->at)[j] : ((const double *)c->at)[j];
+        if (isnan(value))
+            trb_text_add(text, ",");
         else
-            trb_text_add(text, ",%.17g", ((const double *)c->at)[j]);
+            trb_text_add(text, ",%.*g", single ? 9 : 17, value);
     }
 }
 
@@ -143,8 +146,23 @@ void trb__columns_lines(const trb__columns *t, size_t rows, const char *key, trb
                 continue;
             }
             trb_text_add(text, ",");
-            add_field(text, "", t->label[t->number[i]]);
+            add_field(text, "", t->number[i] < 0 ? "" : t->label[t->number[i]]);
         }
         trb_text_add(text, "\n");
+    }
+}
+
+void trb__columns_lose(const trb__columns *t, size_t row)
+{
+    for (size_t i = 1; i < t->n; i++) {
+        const trb__column *c = &t->column[i];
+        for (size_t j = row * c->width; j < (row + 1) * c->width; j++) {
+            if (c->type == TRB_I32)
+                ((int32_t *)c->at)[j] = -1;
+            else if (c->type == TRB_F32)
+                ((float *)c->at)[j] = NAN;
+            else
+                ((double *)c->at)[j] = NAN;
+        }
     }
 }

@@ -5,6 +5,7 @@
 #include "predict.h"
 #include "tribikos/log.h"
 #include "tribikos/memory.h"
+#include "tribikos/tree.h"
 
 static trb_status read_net(trb__predictor *p, size_t i, const char *path)
 {
@@ -110,6 +111,45 @@ static trb_status check_alike(const trb__predictor *p, size_t i)
                                : "outputs");
 }
 
+/* Whether a report is about these members. */
+static bool is_about(const trb_tree *report, const trb__predictor *p)
+{
+    const size_t i = trb_tree_find(report, "weights.members");
+    if (i == trb_tree_n(report) || trb_tree_size(report, i) != p->n) return false;
+    for (size_t m = 0; m < p->n; m++)
+        if (strtoull(trb_tree_at(report, i, m), NULL, 16) != p->net[m].info.digest) return false;
+    return true;
+}
+
+/* The temperature of an ensemble stands in no weights file. `eval` fits it, and its report says to which weights it
+ * belongs. */
+static trb_status take_temperature(const trb_prediction_request *q, trb__predictor *p)
+{
+    enum { LARGEST = 1 << 26 };
+    trb_tree *report = NULL;
+    char *path = NULL, *text = NULL;
+    if (p->net[0].task != TRB_TASK_CLASSES) return TRB_OK;
+    p->why_not = "the run has no report";
+    TRB_TRY(trb_text_of(&path, "%s/report/report.json", q->source));
+    trb_status st = TRB_OK;
+    if (!trb_file_exists(path)) goto done;
+    TRB_GO(trb_file_read_text(path, LARGEST, &text));
+    TRB_GO(trb_tree_read(path, text, &report));
+    const double T = trb_tree_number(report, "models.ensemble.temperature");
+    p->why_not = !is_about(report, p) ? "the report of the run is about other weights"
+                 : !(T > 0.0)         ? "the report of the run has none"
+                                      : NULL;
+    if (p->why_not == NULL) p->b = 1.0 / T;
+done:
+    trb_tree_destroy(report);
+    trb_free(text);
+    trb_free(path);
+    if (st == TRB_OK || trb_status_is_failure(st)) return st;
+    trb_fail_clear();
+    p->why_not = "the report of the run is damaged";
+    return TRB_OK;
+}
+
 /* What trb_data_rows() needs of the network's normalisation. */
 static trb_status take_norm(trb__predictor *p)
 {
@@ -137,8 +177,8 @@ trb_status trb__predictor_open(const trb_config *c, const trb_prediction_request
     p->K = trb_net_outputs(first->net);
     p->predict = ensemble ? trb_predict_mixture : trb_predict_of(first->dirichlet);
     p->several = p->M > 1 || (!ensemble && first->dirichlet != TRB_DIRICHLET_NONE);
-    /* The temperature of a member is not that of the ensemble. */
     if (!ensemble && first->temperature > 0.0) p->b = 1.0 / first->temperature;
+    if (ensemble) TRB_TRY(take_temperature(q, p));
     if (ensemble) TRB_TRY(trb_alloc(TRB_MEM_ACTIVATIONS, c->eval.batch * p->M * p->K, sizeof *p->all, &p->all));
     return take_norm(p);
 }

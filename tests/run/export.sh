@@ -24,6 +24,13 @@ TRB_FAULT=file.rename:2 refuses "a disk that fails at last" 1 "fault injected" h
 check "nothing is left of a failure" test ! -e late.onnx -a ! -e late.json
 write mlp.h5 --force --format=onnx --output=mlp.onnx
 check "--force overwrites, and the same call gives the same bytes" cmp mlp.onnx before
+cp mlp.h5 own.h5
+refuses "over its own weights" 2 "own.h5 is read here" own.h5 --force --format=onnx --output=own.h5
+ln -s own.h5 own.onnx
+refuses "over its own weights by another name" 2 "own.onnx is read here, as own.h5" own.h5 --force --format=onnx --output=own.onnx
+rm own.onnx
+refuses "beside it, over its own weights" 2 "own.h5 is read here" own.h5 --force --format=safetensors --output=./own.h5
+check "the weights are as they were" cmp mlp.h5 own.h5
 refuses "no format" 2 "needs --format=FORMAT" mlp.h5 --output=x.onnx
 refuses "no output" 2 "needs --output=FILE" mlp.h5 --format=onnx
 refuses "an unknown format" 2 "nearest is \`onnx\`" mlp.h5 --format=onx --output=x.onnx
@@ -68,6 +75,9 @@ for name in sys.argv[1:]:
         assert json.loads(metadata["input"]) == [f.attrs[f"input_{k}"] for k in "chw"]
         for k, v in constants.items():
             assert np.array_equal(np.array(json.loads(metadata[k]), v.dtype).reshape(v.shape), v), (name, k)
+        if name == "named":
+            assert json.loads(metadata["columns"]) == ['a "b" ??/', "*/ \\n", "h\u00f6he", "kind=O'Hara"]
+            assert json.loads(metadata["classes"]) == ['blue, "x"', "red", "w%d"]
         assert (metadata["task"] == "regression") == ("target.mean" in constants) == ("target.mean" in metadata)
 END
 wrong=0
@@ -234,6 +244,9 @@ END
 check "event files and table have the values of metrics.jsonl to the bit" $python curves.py run board curves.csv
 cp -r board once
 refuses "a folder that exists" 2 "board exists; --force overwrites it" run --format=tensorboard --output=board
+cp run/members/m001/metrics.jsonl kept.jsonl
+refuses "a table over the curves that it is made of" 2 "run/members/m001/metrics.jsonl is read here" run --format=csv --force --output=run/members/m001/metrics.jsonl
+check "which are as they were" cmp kept.jsonl run/members/m001/metrics.jsonl
 refuses "a table that exists" 2 "curves.csv exists; --force overwrites it" run --format=csv --output=curves.csv
 touch board/mine
 echo >board/members/m000/events.out.tfevents.0.tribikos

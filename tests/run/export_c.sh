@@ -74,6 +74,11 @@ for compiler in gcc clang; do
         check "$compiler: the library's logits" env PYTHONPATH="$TRB_SOURCE/tools/python" TRIBIKOS_LIBRARY="$TRB_BUILD/libtribikos.so" $python same_logits.py $compiler $names
     fi
 done
+# Names of inputs and classes are texts of the file, whatever they contain.
+printf '#include "named.h"\n#include <stdio.h>\nint main(void)\n{\n    for (int i = 0; i < NAMED_INPUTS; i++) puts(named_columns[i]);\n    for (int k = 0; k < NAMED_OUTPUTS; k++) puts(named_classes[k]);\n    return 0;\n}\n' >main_names.c
+printf '%s\n' 'a "b" ??/' '*/ \n' 'höhe' "kind=O'Hara" 'blue, "x"' red w%d >names_wanted
+check "names of inputs and classes" sh -c 'gcc -std=c99 -pedantic -Wall -Wextra -Werror main_names.c named.c -lm -o names && ./names | cmp - names_wanted'
+check "a network without names has none in its file" test "$(grep -c 'columns\[\|classes\[' mlp.h mlp.c | cut -d: -f2 | sort -u)" = 0
 # Names with dots and dashes: one program takes both networks.
 write mlp.h5 --format=c --output=a-b.v2.c
 write hydra.h5 --format=c --output=a.b.v3.c

@@ -78,6 +78,7 @@ static const struct {
     {"far", "dense 20, relu, split, dense 4", {6, 1, 1}, 3, 0, false, ""},
     {"far_image", "conv 4 3, relu, globalpool, dense 4", {2, 5, 5}, 1, 0, false, ""},
     {"far_numbers", "dense 20, tanh, split, dense 2", {6, 1, 1}, 3, 0, true, ""},
+    {"named", "dense 8, relu, dense 3", {4, 1, 1}, 1, 0, false, ""},
     {"resnet_heads", "resnet14 10", {3, 16, 16}, 2, 1.5, false, "stage3"},
 };
 
@@ -103,6 +104,27 @@ static trb_status move_far(size_t i, double *offset, trb_norm *norm, char **sche
                           .input = input,
                           .target_column = network[i].input.h == 1 ? C : 0,
                           .target_offset = network[i].regression ? 1700000000.0 : 0.0};
+    TRB_TRY(trb_schema_write(&s, schema));
+    norm->schema = *schema;
+    return TRB_OK;
+}
+
+/* Names with everything that a text of C or JSON could take for its end. */
+static trb_status name_all(trb_norm *norm, char **schema)
+{
+    static char *column[] = {"a \"b\" ?\?/", "*/ \\n", "h\303\266he", "kind"},
+                *class_name[] = {"blue, \"x\"", "red", "w%d"};
+    trb_schema_input input[4] = {{0}};
+    for (size_t c = 0; c < 4; c++) input[c] = (trb_schema_input){.name = column[c], .fill = (double)NAN, .column = c};
+    input[3].category = "O'Hara";
+    const trb_schema s = {.header = true,
+                          .n_columns = 5,
+                          .n_inputs = 4,
+                          .input = input,
+                          .target = "y",
+                          .target_column = 4,
+                          .n_classes = 3,
+                          .class_name = class_name};
     TRB_TRY(trb_schema_write(&s, schema));
     norm->schema = *schema;
     return TRB_OK;
@@ -136,6 +158,7 @@ static trb_status write_one(const char *folder, size_t i)
     if (network[i].regression) norm.target_mean = -40.0, norm.target_scale = 7.5;
     if (!network[i].regression) norm.temperature = 1.25;
     if (strncmp(network[i].name, "far", 3) == 0) TRB_GO(move_far(i, offset, &norm, &schema));
+    if (strcmp(network[i].name, "named") == 0) TRB_GO(name_all(&norm, &schema));
     TRB_GO(list_of(i, &layers));
     TRB_GO(trb_net_create(layers, network[i].input, network[i].heads, &net));
     TRB_GO(trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(net), sizeof *params, &params));

@@ -13,7 +13,7 @@ predict() { mpi 1 predict "${@:2}" --output="$1" --force || { cat "$work/err"; b
 for model in hydra kd endd ensemble; do predict "$work/$model.h5" "$run" "$images" --model=$model --heads; done
 for m in 0 1 2; do predict "$work/member$m.h5" "$run" "$images" --model=member:$m; done
 check "probabilities and uncertainties are those of eval, to the bit" $python - "$work" <<'END'
-import h5py, numpy as np, sys
+import h5py, json, numpy as np, sys
 work = sys.argv[1]
 f = h5py.File(f"{work}/run/report/predictions.h5")
 for m in "hydra", "kd", "endd", "ensemble":
@@ -27,6 +27,11 @@ for m in "hydra", "kd", "endd", "ensemble":
     assert np.array_equal(p["label"][...], p["probabilities"][...].argmax(1))
     assert np.allclose(p["data_uncertainty"][...] + p["model_uncertainty"][...], of("total"), atol=1e-12 if m != "kd" else 1e-6)
     assert p["heads"].shape == (500, 1 if m in ("kd", "endd") else 3, 10)
+report = json.load(open(f"{work}/run/report/report.json"))["models"]
+p = h5py.File(f"{work}/ensemble.h5")
+z = np.log(p["probabilities"][...].astype("f8")) / report["ensemble"]["temperature"]
+z = np.exp(z - z.max(1, keepdims=True))
+assert abs(p["calibrated"][...] - z / z.sum(1, keepdims=True)).max() < 1e-6, "calibrated, ensemble"
 heads = h5py.File(f"{work}/ensemble.h5")["heads"][...]
 for m in range(3):
     assert np.array_equal(heads[:, m], h5py.File(f"{work}/member{m}.h5")["probabilities"][...])
@@ -68,7 +73,35 @@ line = open(f"{sys.argv[1]}/err").read().strip().split("\n")[-1]
 assert line == f"predict: by the labels of the input: accuracy {m['accuracy']:.4f}, NLL {m['nll']:.4f} (500 rows)", line
 END
 mpi 2 predict "$run/student/hydra/weights.h5" "$images" --eval.batch=20
+check "which says how it counts labels" grep -q 'warning: labels count from 0; --data.labels_from=1 if the training files count from 1' "$work/err"
 check "a weights file alone predicts the same" cmp "$work/plain.csv" "$work/out"
+
+# ---- the temperature of an ensemble stands in the report
+uncalibrated() { # WHAT WORDS
+    predict "$work/ensemble.csv" "$run" "$images" --model=ensemble
+    check "$1: nothing is calibrated" sh -c '! head -1 "$0" | grep -q calibrated' "$work/ensemble.csv"
+    check "$1: which is said" grep -qF "no \`calibrated\` probabilities of the ensemble: $2; \`tribikos eval\` fits its" "$work/err"
+}
+mv "$run/report/report.json" "$work/report.json"
+uncalibrated "no report" "the run has no report"
+sed 's/"members": \["[0-9a-f]*"/"members": ["0123456789abcdef"/' "$work/report.json" >"$run/report/report.json"
+uncalibrated "members trained again" "the report of the run is about other weights"
+echo '{"weights": [' >"$run/report/report.json"
+uncalibrated "a damaged report" "the report of the run is damaged"
+mv "$work/report.json" "$run/report/report.json"
+
+# ---- a reader that goes away
+leave() { # FILES...: the exit status of a prediction whose reader leaves after a line
+    ("$TRB_BUILD/tribikos" predict "$run" "$@" 2>"$work/err"; echo $? >"$work/status") | head -1 >"$work/first"
+    cat "$work/status"
+}
+many=$(for _ in $(seq 40); do echo "$images"; done)
+check "head -1: no error" test "$(leave $many)" = 0 -a "$(grep -c error "$work/err")" = 0 || cat "$work/err"
+check "and the first line" test "$(cat "$work/first")" = "$(head -1 "$work/plain.csv")"
+"$TRB_BUILD/tribikos" predict "$run" "$images" >/dev/full 2>"$work/err"
+check "a full disk is an error" test $? = 1 -a "$(grep -c 'stdout: the output could not be written' "$work/err")" = 1
+(sleep 0.2; "$TRB_BUILD/tribikos" plan "$work/small.yaml" --quiet 2>"$work/err"; echo $? >"$work/status") | true
+check "other commands, too, do not mind a reader that has gone" test "$(cat "$work/status")" = 0 -a ! -s "$work/err"
 
 # ---- other files of the same samples
 $python - "$work" <<'END'
@@ -89,6 +122,44 @@ for file in x.npy fortran.npy x.npz x.h5 x.gz 'part*.npy'; do
     mpi 3 predict "$run" "$work/$file" --data.format=$format || cat "$work/err"
     check "$file: the same predictions" cmp "$work/plain.csv" "$work/out"
 done
+
+# ---- rows without a prediction: inputs that are not finite
+$python - "$work" <<'END'
+import h5py, numpy as np, sys
+work = sys.argv[1]
+x = np.load(f"{work}/x.npy").astype("f8")
+x[3, 5, 5], x[4, 0, 0], x[207, 9, 9], x[499, 27, 27] = np.nan, np.inf, -1e300, 1e39
+np.save(f"{work}/bad.npy", x)
+with h5py.File(f"{work}/bad.h5", "w") as f:
+    f["x"], f["y"] = x, np.frombuffer(open(f"{work}/data/t10k-labels-idx1-ubyte", "rb").read()[8:], "u1")
+END
+lost="4 of 500 rows have no prediction, the first is row 3 of the input, counted from 0: it has a value that is not finite, or that float32 cannot hold."
+for n in 1 3; do
+    mpi $n predict "$run" "$work/bad.npy" --data.format=npy --heads --output="$work/bad$n.csv" || cat "$work/err"
+    check "rows that are not finite are counted ($n ranks)" grep -qF "$lost Such rows have empty fields" "$work/err" || cat "$work/err"
+    mpi $n predict "$run" "$work/bad.h5" --data.format=hdf5 --heads --output="$work/bad$n-out.h5" || cat "$work/err"
+    check "in HDF5, too ($n ranks)" grep -qF "$lost Such rows have NaN as their numbers, and -1 as their label" "$work/err"
+    check "the same bytes ($n ranks)" sh -c 'cmp "$0/bad1.csv" "$0/bad$1.csv" && cmp "$0/bad1-out.h5" "$0/bad$1-out.h5"' "$work" $n
+done
+cp "$work/err" "$work/bad-said"
+check "these rows are empty, and all others as they were" $python - "$work" <<'END'
+import h5py, numpy as np, sys
+work = sys.argv[1]
+bad = [3, 4, 207, 499]
+a, b = (open(f"{work}/{f}.csv").read().split("\n") for f in ("one", "bad1"))
+assert len(a) == len(b) and a[0] == b[0]
+for i, (x, y) in enumerate(zip(a[1:-1], b[1:-1])):
+    assert y == (f"{i}" + "," * x.count(",") if i in bad else x), (i, y)
+f, g = h5py.File(f"{work}/one.h5"), h5py.File(f"{work}/bad1-out.h5")
+keep = np.setdiff1d(np.arange(500), bad)
+for k in f:
+    assert np.array_equal(f[k][...][keep], g[k][...][keep]), k
+    lost = g[k][...][bad]
+    assert np.isnan(lost).all() if lost.dtype.kind == "f" else (lost == (bad if k == "id" else -1)).all(), (k, lost)
+right = (g["label"][...] == h5py.File(f"{work}/bad.h5")["y"][...])[keep].mean()
+line = open(f"{work}/bad-said").read().strip().split("\n")[-1]
+assert line.startswith(f"predict: by the labels of the input: accuracy {right:.4f}, NLL ") and line.endswith("(496 rows)"), line
+END
 
 # ---- the output
 check "an output is there" test -s "$work/one.csv"
@@ -159,6 +230,10 @@ p = np.array([r[2:5] for r in rows[1:]], float).astype("f4")
 assert np.array_equal(p, h5py.File(f"{work}/table/report/predictions.h5")["hydra"][...])
 assert [r[1] for r in rows[1:]] == [names[k] for k in p.argmax(1)]
 END
+sed 's/^\(p 9,[^,]*,\)[^,]*/\11e300/' "$work/new.csv" >"$work/huge.csv"
+mpi 2 predict "$work/table" "$work/huge.csv" --output="$work/huge-out.csv" || cat "$work/err"
+check "a number that float32 cannot hold makes its own row empty, and no other" \
+    test "$(grep -c '^p 9,,,' "$work/huge-out.csv")$(diff "$work/table1.csv" "$work/huge-out.csv" | grep -c '^[<>]')" = 12
 mpi 2 predict "$work/table" "$work/new.csv" --data.missing=drop
 check "rows with missing values are left out, and the others keep their names" \
     test "$(wc -l <"$work/out")" = 700 -a "$(grep -c '^p 7,' "$work/out")" = 0 -a "$(grep -c '^p 699,' "$work/out")" = 1
@@ -189,6 +264,23 @@ check "the run's separator, and its own training file" test $? = 0 -a "$(wc -l <
 check "a weights file knows where the target stands" mpi 1 predict "$work/tabs/members/m000/weights.h5" "$work/tabs.tsv" \
     --data.separator=tab --data.missing=mean --output="$work/tabs-alone.csv" || cat "$work/err"
 check "with the same bytes" cmp "$work/tabs.csv" "$work/tabs-alone.csv"
+
+# A table without names whose target is the last column: then the weights file knows nothing of columns.
+tr '\t' , <"$work/tabs.tsv" | awk -F, '{ print $2 "," $4 "," $1 }' >"$work/bare.csv"
+mpi 1 run "$work/tabs.yaml" --run.dir="$work/bare" --data.train=bare.csv --data.test=bare.csv --data.target=-1 --data.separator=, --data.missing=refuse || cat "$work/err"
+bare=$work/bare/members/m000/weights.h5
+refused "one column more than a network without names has inputs" 3 \
+    "expected the 2 inputs alone, since nothing says which columns of the training files they were, got 3 columns; if only one is no input, --data.target=COLUMN names it" \
+    predict "$bare" "$work/bare.csv"
+mpi 1 predict "$work/bare" "$work/bare.csv" --output="$work/bare-out.csv" || cat "$work/err"
+mpi 1 predict "$bare" "$work/bare.csv" --data.target=2 --output="$work/bare-alone.csv" || cat "$work/err"
+check "which helps" cmp "$work/bare-out.csv" "$work/bare-alone.csv"
+# Ranks that see other files by one name.
+rank='r=${OMPI_COMM_WORLD_RANK:-$PMI_RANK}; exec 9<"$0/members/m00$r/weights.h5"; exec "$TRB_BUILD/tribikos" predict /proc/self/fd/9 "$1"'
+"$TRB_MPIRUN" -n 2 bash -c "$rank" "$run" "$images" >"$work/out" 2>"$work/err" </dev/null
+check "ranks with other weights: exit 2" test $? = 2 || cat "$work/err"
+check "which say so" grep -q 'error: .*the weights' "$work/err" || cat "$work/err"
+check "and predict nothing" test ! -s "$work/out"
 
 cat >"$work/height.yaml" <<END
 run: {dir: $work/height}
@@ -275,6 +367,8 @@ head -c 5000 "$images" >"$work/truncated"
 $python -c "import sys; x = open('$images', 'rb').read(); open('$work/wide-idx', 'wb').write(x[:8] + bytes([0, 0, 0, 14, 0, 0, 0, 56]) + x[16:])"
 sed 's/0/0/' "$labels" >"$work/labels-bad"
 $python -c "d = bytearray(open('$labels', 'rb').read()); d[100] = 77; open('$work/labels-bad', 'wb').write(d)"
+sed '1!s/,[^,]*$/,/' "$work/new.csv" >"$work/gaps.csv"
+refused "values are missing in all rows" 3 "gaps.csv: no rows are left: values are missing in all of them" predict "$work/table" "$work/gaps.csv" --data.missing=drop
 refused "no such file" 2 "nothing: cannot be read" predict "$run" "$work/nothing"
 refused "no input" 2 "takes a run or a weights file, and files of samples" predict "$run"
 refused "no run" 2 "is no run, nor a weights file" predict "$work/data" "$images"
@@ -289,7 +383,7 @@ refused "another format" 3 "expected an IDX file" predict "$run" "$work/new.csv"
 refused "a label that no class has" 3 "row 92 of the input has label 77, but hydra knows labels 0 to 9" predict "$run" "$images" "$work/labels-bad"
 refused "a word among numbers" 3 "word.csv:3: column 2 (c): expected a number" predict "$work/table" "$work/word.csv"
 refused "a new word" 3 "expected one of the 3 words of the training files, got \`purple\`" predict "$work/table" "$work/purple.csv"
-refused "another name" 3 "it lacks c, and has instead d" predict "$work/table" "$work/other.csv"
+refused "another name" 3 "its header lacks the column c, which the training files have, and it has the column d" predict "$work/table" "$work/other.csv"
 refused "a short row" 3 "short.csv:3: expected 4 columns" predict "$work/table" "$work/short.csv"
 refused "an empty file" 3 "empty.csv" predict "$work/table" "$work/empty.csv"
 refused "a wrong row in the second file" 3 "word.csv:3: " predict "$work/table" "$work/nokey.csv" "$work/word.csv" --output="$work/never.csv"

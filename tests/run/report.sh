@@ -208,8 +208,10 @@ def curves(page, run, report, h5):
     for kind, folder in ("members", "members"), ("student", "student"):
         for name in [n for n in names if n != "ensemble"] if kind == "student" else ["m000"]:
             lines = [json.loads(line) for line in open(f"{run}/{folder}/{name}/metrics.jsonl")]
-            chart = next(c for i, c in page.charts.items() if i.startswith(f"training-{kind}") and
-                         (kind == "members" or c.svg.find("title").text == f"Student {name}")).numbers
+            drawn = next(c for i, c in page.charts.items() if i.startswith(f"training-{kind}") and
+                         (kind == "members" or c.svg.find("title").text == f"Student {name}"))
+            assert all(t.text.isdigit() for t in drawn.svg.findall("g[@class='x']/text")), "epochs are whole"
+            chart = drawn.numbers
             phases = sorted({line["phase"] for line in lines})
             for phase in phases:
                 want = [(i + 1, line["loss"]) for i, line in enumerate(lines) if line["phase"] == phase]
@@ -411,16 +413,90 @@ chart = next(c for c in Page("far/report/report.html").charts.values() if c.svg.
 assert chart.numbers["held-out samples"][0][1] == 1e17
 assert all(float(t.text) < 1000 for t in chart.svg.findall("g[@class='y']/text"))
 END
+# Lines of metrics.jsonl that are damaged, but for the last one, which a training may just write.
+cp -r run torn && rm torn/report/report.html
+sed -i '2s/.*/{"phase": 1, "los/' torn/student/kd/metrics.jsonl
+printf '{"phase": 1, "epo' >>torn/members/m001/metrics.jsonl
+sed -i '1s/.*/words/' torn/members/m002/metrics.jsonl
+report torn
+says "a damaged line of a student" "1 of $(wc -l <run/student/kd/metrics.jsonl) lines of student/kd/metrics.jsonl cannot be read; the curves lack these epochs." torn/report/report.html
+says "a damaged line of a member" "1 of $(wc -l <run/members/m002/metrics.jsonl) lines of members/m002/metrics.jsonl cannot be read" torn/report/report.html
+check "a line that is just written is not damaged, and the others are where they belong" $python - <<'END'
+import sys
+sys.path.insert(0, ".")
+from page import Page
+torn, whole = Page("torn/report/report.html"), Page("run/report/report.html")
+assert "m001/metrics.jsonl" not in torn.reader.text
+for of, line, lost in ("training-members", "training loss, each member", None), ("training-members", "m001, training loss", None), \
+        ("training-members", "m002, training loss", 1), ("Student kd", "training loss", 2):
+    a, b = (next(c for i, c in p.charts.items() if of in (i, c.svg.find("title").text)).numbers[line] for p in (torn, whole))
+    assert a == [pair for pair in b if pair[0] != lost], (line, a, b)
+END
+
+# Figures at their ends, and figures that a model does not have.
+cp -r run ends && rm ends/report/report.html
+$python - <<'END'
+import h5py, json, numpy as np
+r = json.load(open("run/report/report.json"))
+members, kd, hydra = (r["models"][m] for m in ("member_mean", "kd", "hydra"))
+kd["deep_ensemble_equivalent"], kd["calibrated_nll"] = 1.0, members["calibrated_nll"] + 0.5
+hydra["deep_ensemble_equivalent"] = 3.0
+kd["ms_per_sample"], hydra["ms_per_sample"] = 0.0000123456, 0.00123456
+json.dump(r, open("ends/report/report.json", "w"))
+END
+report ends
+says "less than one member" "It is worth less than one member." ends/report/report.html
+says "all members" "It is worth all 3 members." ends/report/report.html
+check "short times keep their digits" test "$(grep -o '>1.23e-05<\|>0.00123<' ends/report/report.html | sort -u | wc -l)" = 2
+says "what a dash means" "A dash stands for a figure that a model does not have" ends/report/report.html
+cp -r run lost && rm lost/report/report.html
+$python - <<'END'
+import h5py, json, numpy as np
+r = json.load(open("run/report/report.json"))
+empty = lambda v: {k: empty(w) for k, w in v.items()} if isinstance(v, dict) else None
+figures = r["models"]["hydra"]
+r["models"]["hydra"] = {k: v if k in ("parameters", "ms_per_sample") else empty(v) for k, v in figures.items()}
+json.dump(r, open("lost/report/report.json", "w"))
+with h5py.File("lost/report/predictions.h5", "r+") as f:
+    for row in 3, 77:
+        f["hydra"][row] = np.nan
+        for kind in "total", "model", "max_probability":
+            f[f"uncertainty/test/hydra/{kind}"][row] = np.nan
+END
+report lost
+says "rows without a prediction" "hydra has no curves: 2 of its 500 predictions are not finite." lost/report/report.html
+says "figures that they take with them" "The student hydra has no NLL: it is not a finite number." lost/report/report.html
+check "all other models keep their curves" $python - <<'END'
+import sys
+sys.path.insert(0, ".")
+from page import Page
+lost, whole = Page("lost/report/report.html"), Page("run/report/report.html")
+for chart in "reliability-before", "rejection-total":
+    a, b = lost.charts[chart].numbers, whole.charts[chart].numbers
+    assert a == {k: v for k, v in b.items() if k != "hydra"} and "hydra" in b, chart
+head, rows = lost.table("models")
+assert [v for v, _ in rows["hydra"]][:3] == [None] * 3, rows["hydra"]
+END
 cannot "no run" 2 'there is no run in nowhere; give the folder of a run' nowhere
 cannot "two runs" 2 '`tribikos report` takes the folder of one run' run plain
 cannot "another flag" 2 '`tribikos report` takes --name=NAME, --output=FILE and --force, got `--colour=red`' run --colour=red
 cannot "a name that it does not have" 2 'there is no run/report/nothing/report.json' run --name=nothing
 cannot "a folder that is not there" 1 'nowhere/page.html' run --output=nowhere/page.html
 cp -r plain damaged && echo words >damaged/report/report.json
+cp -r plain same
+for file in config.yaml report/report.json report/predictions.h5; do
+    cannot "a page over $file, which it shows" 2 "same/$file is read here" same --force --output=same/$file
+done
+check "all are as they were" diff -r plain same
 cannot "a damaged report.json" 3 'damaged/report/report.json is no report of tribikos' damaged --force
 cp plain/report/report.json damaged/report/ && head -c 3000 plain/report/predictions.h5 >damaged/report/predictions.h5
 cannot "a damaged predictions.h5" 3 'damaged/report/predictions.h5' damaged --force
 mpi 1 run table.yaml --run.dir=second --run.seed=2 || cat err
+check "the table of eval keeps digits of short times" test -z "$(grep -oE ' 0\.000[0-9]{2}$' out)" || cat out
+cp -r plain older && cp second/student/hydra/weights.h5 older/student/hydra/
+cannot "a student that was trained again" 3 'older/report is of other weights of hydra than are there now; run `tribikos eval` again' older --force
+cp second/members/m001/weights.h5 older/members/m001/
+cannot "and a member" 3 'older/report is of other weights of m001, hydra than are there now' older --force
 cp second/report/predictions.h5 damaged/report/
 cannot "predictions of another evaluation" 3 'are not of the same evaluation: the mean uncertainty of' damaged --force
 cp words/report/predictions.h5 damaged/report/

@@ -49,12 +49,12 @@ x, y = rows(60, seed=1)
 write('test.csv', x, y, 'a,b,c,d,kind'); write('other.csv', x[:, ::-1], y, 'd,c,b,a,kind'); write('new.csv', x, y, 'a,b,c,e,kind')
 write('none.csv', x, y); write('x.csv', x[:, :3], ['%.3f' % v for v in x[:, 3]], 'a,b,c,d'); write('minus.csv', x + 9, [-1] * 60, 'a,b,c,d,kind')"
 reads "names" ""
-no "other names" 3 "new.csv: its header has other names than the training files: it lacks d, and has instead e" --data.test=[new.csv]
-no "other names in a training file" 3 "it lacks d, and has instead e" "--data.train=[train.csv, new.csv]"
+no "other names" 3 "new.csv: its header lacks the column d, which the training files have, and it has the column e, which they do not have; " --data.test=[new.csv]
+no "other names in a training file" 3 "its header lacks the column d, which the training files have, and it has the column e" "--data.train=[train.csv, new.csv]"
 reads "a test file without a header" "data.test: 1 of 1 file has no header, unlike the training files" --data.test=[none.csv]
 reads "out of distribution: no labels" "" --eval.ood=[o] --ood.o.files=[x.csv]
 reads "out of distribution: labels that are none" "" --eval.ood=[o] --ood.o.files=[minus.csv]
-no "no labels in a test set" 3 "x.csv: its header has other names than the training files: it lacks kind" --data.test=[x.csv]
+no "no labels in a test set" 3 "x.csv: its header lacks the column kind, which the training files have; " --data.test=[x.csv]
 no "a column that is not there" 2 "data.target: expected a column, counted from 0 to 4 (-1 is the last), a range such as 0-4, a name (a, b, c, d, kind)" --data.target=4.0
 reads "columns by name" "" --data.target=kind "--data.features=[a, 1-2, -2]"
 no "keys of tables elsewhere" 2 "only tables (\`data.format: table\`) have such rows and columns" --data.format=hdf5 --data.missing=drop
@@ -167,6 +167,11 @@ mpi 1 distill "$work/base.yaml" "${free[@]}" --data.target=none --cache.dtype=fl
 check "a cache of another type is named" grep -qF "free/cache holds float32, and \`cache.dtype\` is float16; its values are used as they are" "$work/err"
 mpi 2 eval "$work/base.yaml" "${free[@]}" --data.target=none || cat "$work/err"
 check "is compared on a table with labels" grep -q '^kd' "$work/out"
+sed '1!s/,0$/,maybe/' "$work/test.csv" >"$work/maybe.csv"
+refused "a label that is none, where training had none: no advice that is followed already" 3 \
+    "column 4 (y): expected a label, a whole number, got \`maybe\`; leave this column out to predict without labels" predict "$work/free" "$work/maybe.csv"
+cut -d, -f1-4 "$work/maybe.csv" >"$work/without.csv"
+check "which helps" mpi 1 predict "$work/free" "$work/without.csv" --output="$work/without-out.csv" || cat "$work/err"
 refused "its last column is no label" 3 "d): expected a label" distill "$work/base.yaml" "${free[@]}"
 refused "members need labels" 2 "data.target: none: tables without labels or targets train no members" train "$work/base.yaml" "${free[@]}" \
     --data.target=none

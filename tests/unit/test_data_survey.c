@@ -168,9 +168,11 @@ static void names(void **state)
     first.target = "0";
     expect_rows(first, "3.5,1,2\n4,5,6\n", "1,2\n", 1, 2, x, NULL);
     expect_refusal(r, abc, "a,c,y\n1,2,7\n", TRB_EINPUT,
-                   "/b: its header has other names than the training files: it lacks b, and has instead c");
-    expect_refusal(r, abc, "a,b\n1,2\n", TRB_EINPUT, "it lacks y; ");
-    expect_refusal(none, abc, "y,b\n1,2\n", TRB_EINPUT, "it lacks a; ");
+                   "/b: its header lacks the column b, which the training files have, and it has the column c, which "
+                   "they do not have");
+    expect_refusal(r, abc, "a,b\n1,2\n", TRB_EINPUT, "its header lacks the column y, which the training files have; ");
+    expect_refusal(none, abc, "y,b\n1,2\n", TRB_EINPUT,
+                   "its header lacks the column a, which the training files have; ");
     expect_refusal(r, abc, "1,2\n", TRB_EINPUT, "/b: expected 3 columns, as in the training files, got 2");
     expect_refusal(some, abc, "1\n", TRB_EINPUT, "got 1");
 }
