@@ -123,14 +123,23 @@ typedef struct {
     bool stored; /* its inputs are in the cache */
 } trb_view;
 
-/** A kind of shards. A cache holds logits or statistics of its members (`cache.holds`), and inputs of some views. */
-typedef enum { TRB_SHARD_LOGITS, TRB_SHARD_STATISTICS, TRB_SHARD_INPUTS, TRB_SHARD_KINDS } trb_shard_kind;
-const char *trb_shard_kind_name(trb_shard_kind kind); /* Local. "logits", "statistics", "inputs" */
+/** A kind of shards. A cache holds logits, statistics or the most probable classes of its members (`cache.holds`), and
+ * inputs of some views. */
+typedef enum {
+    TRB_SHARD_LOGITS,
+    TRB_SHARD_STATISTICS,
+    TRB_SHARD_TOP,
+    TRB_SHARD_INPUTS,
+    TRB_SHARD_KINDS
+} trb_shard_kind;
+const char *trb_shard_kind_name(trb_shard_kind kind); /* Local. "logits", "statistics", "top", "inputs" */
+bool trb_shard_of_member(trb_shard_kind kind);        /* Local. Whether each shard is of one member */
 
 /** The description of a cache: of which data, members and views, and in which layout. Plain data, borrowed pointers. */
 typedef struct {
     trb_task task;
-    trb_shard_kind holds; /* TRB_SHARD_LOGITS or TRB_SHARD_STATISTICS */
+    trb_shard_kind holds; /* TRB_SHARD_LOGITS, TRB_SHARD_STATISTICS or TRB_SHARD_TOP */
+    size_t top;           /* k of TRB_SHARD_TOP, 1..K; else 0 */
     trb_dtype dtype;      /* TRB_F16 or TRB_F32 */
     int deflate;          /* 0..9; packing, which does not change the values */
     size_t N, K, M, V, block, shard_rows;
@@ -154,7 +163,7 @@ bool trb_cache_labelled(const trb_cache_spec *spec); /* Local. Whether there are
  * have the last numbers. */
 typedef struct {
     trb_shard_kind kind;
-    size_t view, member, first_row, rows; /* member is 0 unless kind is logits, since the shard is of all members */
+    size_t view, member, first_row, rows; /* member is 0 if the shard is of all members */
 } trb_cache_unit;
 
 size_t trb_cache_units(const trb_cache_spec *spec);                         /* Local. S */

@@ -60,6 +60,7 @@ static trb_status digest_of(const trb_cache_spec *spec, const uint64_t *table, u
     trb_hash_add(h, dtype, strlen(dtype));
     if (spec->holds != TRB_SHARD_LOGITS)
         trb_hash_add(h, trb_shard_kind_name(spec->holds), strlen(trb_shard_kind_name(spec->holds)));
+    if (spec->holds == TRB_SHARD_TOP) trb_hash_add(h, &(uint64_t){spec->top}, sizeof(uint64_t));
     if (!trb_cache_labelled(spec)) trb_hash_add(h, UNLABELLED, strlen(UNLABELLED));
     trb_hash_add(h, sizes, sizeof sizes);
     for (size_t v = 0; v < spec->V; v++) {
@@ -126,6 +127,7 @@ static trb_status put_attributes(trb_h5 *h, const trb_cache_spec *spec, const ch
     TRB_TRY(trb_h5_put_text(h, "dtype", trb_dtype_name(spec->dtype)));
     TRB_TRY(trb_h5_put_u64(h, "samples", spec->N));
     TRB_TRY(trb_h5_put_u64(h, "outputs", spec->K));
+    if (spec->holds == TRB_SHARD_TOP) TRB_TRY(trb_h5_put_u64(h, "top", spec->top));
     TRB_TRY(trb_h5_put_u64(h, "members", spec->M));
     TRB_TRY(trb_h5_put_u64(h, "views", spec->V));
     TRB_TRY(trb_h5_put_u64(h, "block", spec->block));
@@ -153,9 +155,13 @@ static trb_status put_virtual(trb_h5 *h, const trb_cache_spec *spec)
         trb__shard_name(spec, i, pieces[i].path);
     }
     const char *name = trb__form_of[spec->holds].dataset;
-    const size_t members = spec->holds == TRB_SHARD_LOGITS ? spec->M : 1, values = trb__values(spec, spec->holds);
-    const trb_status st = trb_h5_make_virtual(
-        h, name, (trb_h5_shape){spec->dtype, 4, {spec->V, members, spec->N, values}}, name, S, pieces);
+    const size_t members = trb_shard_of_member(spec->holds) ? spec->M : 1, values = trb__values(spec, spec->holds);
+    const size_t classes = trb__classes(spec, spec->holds);
+    trb_status st = trb_h5_make_virtual(h, name, (trb_h5_shape){spec->dtype, 4, {spec->V, members, spec->N, values}},
+                                        name, S, pieces);
+    if (st == TRB_OK && classes > 0)
+        st = trb_h5_make_virtual(h, TRB__CLASS, (trb_h5_shape){TRB_U16, 4, {spec->V, members, spec->N, classes}},
+                                 TRB__CLASS, S, pieces);
     trb_free(pieces);
     return st;
 }
@@ -262,7 +268,10 @@ static trb_status get_header(trb_h5 *h, trb_cache_spec *spec, bool *inputs, bool
     TRB_TRY(get_choice(h, "format", FORMAT, FORMAT, &which));
     TRB_TRY(get_features(h, has, labelled));
     *inputs = has[TRB_SHARD_INPUTS];
-    spec->holds = has[TRB_SHARD_STATISTICS] ? TRB_SHARD_STATISTICS : TRB_SHARD_LOGITS;
+    spec->holds = has[TRB_SHARD_TOP]          ? TRB_SHARD_TOP
+                  : has[TRB_SHARD_STATISTICS] ? TRB_SHARD_STATISTICS
+                                              : TRB_SHARD_LOGITS;
+    if (has[TRB_SHARD_TOP]) TRB_TRY(get_size(h, "top", &spec->top));
     TRB_TRY(get_choice(h, "task", task_name(TRB_TASK_CLASSES), task_name(TRB_TASK_REGRESSION), &which));
     spec->task = which == 0 ? TRB_TASK_CLASSES : TRB_TASK_REGRESSION;
     TRB_TRY(get_choice(h, "dtype", trb_dtype_name(TRB_F16), trb_dtype_name(TRB_F32), &which));
@@ -542,6 +551,11 @@ trb_status trb_cache_expect_form(const trb_cache *c, const trb_cache_spec *spec)
 {
     char was[24], is[24];
     TRB_TRY(trb_cache_expect_holds(c, spec->holds));
+    if (c->spec.top != spec->top) {
+        (void)snprintf(was, sizeof was, "%zu", c->spec.top);
+        (void)snprintf(is, sizeof is, "%zu", spec->top);
+        return refuse_form(c, "cache.top", was, is);
+    }
     if (c->spec.dtype != spec->dtype)
         return refuse_form(c, "cache.dtype", trb_dtype_name(c->spec.dtype), trb_dtype_name(spec->dtype));
     const size_t n = c->spec.N;
