@@ -58,7 +58,7 @@ typedef struct {
      * \param[in] z,t  [rows][M][K] */
     trb_status (*each)(size_t rows, size_t M, size_t K, size_t batch, float T, const float *z, const float *t,
                        double *loss, float *dz);
-    /** Loss of M heads, or of one head, from the members' most probable classes: trb_loss_top() (top.h); NULL if the
+    /** Loss of M heads, or of one head, from the members' most probable classes, as trb_loss_top() (top.h); NULL if the
      * method needs all classes. */
     trb_status (*top)(size_t rows, size_t heads, size_t M, size_t K, size_t k, size_t batch, float T, const float *z,
                       const float *t, float *work, double *loss, float *dz);

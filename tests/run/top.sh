@@ -2,7 +2,7 @@
 # what NumPy computes from the logits; damage is found and mended, and what cannot be computed is refused before the first step.
 . "$(dirname "$0")/lib.bash"
 conf=$work/small.yaml
-views=(--cache.views=2 --cache.view_recipes='["crop 2, flip"]' --cache.view_seed=7 --student.batch=64 --data.validation=0)
+views=(--cache.views=2 --cache.view_recipes='["crop 2, flip"]' --cache.view_seed=7)
 top=("${views[@]}" --cache.holds=top --cache.top=4 --cache.dtype=float16)
 
 mpi 1 run "$conf" --run.dir="$work/top" "${top[@]}" || { cat "$work/err"; bad "run on one rank"; finish; }
@@ -58,7 +58,7 @@ check "only what is damaged is written anew" grep -q '17 of 18 shards are there 
 rm -rf "$work/hurt/student" && mv "$work/aside" "$work/hurt/student"
 same "a flipped byte: written anew" "$work/hurt"
 tribikos info "$work/hurt/cache/manifest.h5" >"$work/out" 2>"$work/err" || cat "$work/err"
-check "info says how many classes" grep -q 'top: *4' "$work/out" || cat "$work/out"
+check "info says how many classes" grep -q '^  top  *4$' "$work/out" || cat "$work/out"
 
 # Another kind or number, and what cannot be computed.
 refused "logits where top is" 3 "the cache holds top, \`cache.holds\` is logits; set it" cache "$conf" --run.dir="$work/top" "${views[@]}"
@@ -74,12 +74,22 @@ for name in endd proxy-endd; do
         run "$conf" --run.dir="$work/no" "${top[@]}" --students="[$name]"
 done
 refused "uncertainty that is matched" 2 "set \`student.hydra.match_uncertainty\` to false" \
-    run "$conf" --run.dir="$work/no" "${top[@]}" --data.validation=100 --student.match_uncertainty=true
+    run "$conf" --run.dir="$work/no" "${top[@]}" --student.match_uncertainty=true
 check "before anything is done" test ! -e "$work/no/members"
 mv "$work/top/members" "$work/aside"
 refused "members by their most probable classes" 2 "holds top, from which members cannot be evaluated" \
     eval "$conf" --run.dir="$work/top" "${top[@]}" --eval.split=train
 mv "$work/aside" "$work/top/members"
+
+# What smaller caches lose.
+mpi 1 eval "$conf" --run.dir="$work/logits" "${views[@]}" --eval.split=validation --eval.name=held || cat "$work/err"
+for n in 1 3; do
+    mpi $n cache "$conf" --run.dir="$work/logits" "${views[@]}" --cache.holds=top --cache.top=6 --report || cat "$work/err"
+    cp "$work/out" "$work/report$n"
+done
+check "the report of storage is the same on 3 ranks" cmp -s "$work/report1" "$work/report3"
+refused "a report without held-out samples" 2 "cache --report: it needs held-out samples" \
+    cache "$conf" --run.dir="$work/logits" --data.validation=0 --report
 
 check "files are what NumPy computes; bytes are as planned; all classes give the students of logits" $python - "$work" <<'PYTHON'
 import os
@@ -116,6 +126,46 @@ for run, k, off in ("top", 4, 2**-11), ("all", 10, 2**-22):
     error = np.abs(top - wanted) / (1e-3 + np.abs(wanted))
     print(run, "is off by up to", error.max())
     assert error.max() < 1.1 * off
+
+
+# The report of storage.
+with h5py.File(f"{work}/logits/report/held/predictions.h5") as f, h5py.File(f"{work}/logits/cache/manifest.h5") as g:
+    ids, label, z = f["sample_id"][:], f["label"][:], g["logits"][0]
+z = z[:, ids]
+
+
+def log_softmax(z):
+    z = z.astype(np.float64) - z.max(-1, keepdims=True)
+    return z - np.log(np.exp(z).sum(-1, keepdims=True))
+
+
+def top_of(k):
+    log_p, order = log_softmax(z), np.argsort(-z, axis=-1, kind="stable")
+    said = np.take_along_axis(log_p, order, -1)
+    tail = np.log(np.exp(said[..., k:]).sum(-1, keepdims=True)).astype(np.float16).astype(np.float64) - np.log(10 - k)
+    said[..., :k] = said[..., :k].astype(np.float16)
+    said[..., k:] = tail
+    np.put_along_axis(log_p, order, said, -1)
+    return log_p
+
+
+low, step = z.min(-1, keepdims=True).astype(np.float64), np.ptp(z, axis=-1)[..., None] / 255.0
+forms = {"float32": z, "float16": z.astype(np.float16), "8 bits": low + step * np.rint((z - low) / step),
+         **{f"top {k}, float16": top_of(k) for k in (4, 6, 8)}}
+lines = [line.rstrip() for line in open(f"{work}/report1")][2:]
+assert len(lines) == len(forms) * 4, lines
+for i, line in enumerate(lines):
+    name, (size, model, nll, lost) = line[:16].strip(), line[16:].split()[:4]
+    log_p = log_softmax(forms[name])
+    log_p = np.log(np.exp(log_p).mean(0)) if model == "ensemble" else log_p[i % 4]
+    wanted = -log_p[np.arange(len(ids)), label].mean()
+    assert abs(wanted - float(nll)) < 1e-4, (line, wanted)
+    assert size == {"float32": "40", "float16": "20", "8 bits": "18"}.get(name, str(4 * int("0" + name[4:6].strip(", ")) + 2 if name[0] == "t" else 0)), line
+    if model == "ensemble":
+        p = np.exp(log_softmax(forms[name]))
+        mean = p.mean(0)
+        mu = (-(mean * np.log(mean)).sum(-1) + (p * np.log(p)).sum(-1).mean(0)).mean()
+        assert abs(mu - float(line.split()[-2])) < 2e-5, (line, mu)
 
 
 def weights(path):
