@@ -19,6 +19,9 @@ struct trb_cache {
     float *target;
 };
 
+/** "classes" or "regression", as in the manifest. Local. */
+const char *trb__task_name(trb_task task);
+
 /** Says what is wrong with the sizes of a spec. NULL means that they are right and that no product of them overflows.
  * Local. */
 const char *trb__spec_fault(const trb_cache_spec *spec);
