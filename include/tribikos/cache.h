@@ -23,6 +23,8 @@
  *
  *     kind        file            values                   types             format                 member
  *     logits      m000-s00000.h5  /logits [rows][K]        float16, float32  "tribikos shard"       its number, from 0
+ *     top         m000-s00000.h5  /top [rows][n]           float16, float32  "tribikos top"         its number, from 0
+ *                                 /class [rows][k]         uint16
  *     statistics  all-s00000.h5   /statistics [rows][2K+1] float32           "tribikos statistics"  2^64 - 2
  *     inputs      x-s00000.h5     /x [rows][C][H][W]       uint8, float16    "tribikos inputs"      2^64 - 1
  *
@@ -46,17 +48,25 @@
  *     data_digest     uint64  digest of the data set: the bytes of all samples as stored (uint8 or float32), then all
  *                             labels as int32 (targets as float32), then offsets if there are any (data.h); in a cache
  *                             without labels, of the samples alone
- *     payload_digest  uint64  digest of the values, then /sample_id, in the stored types (before filters)
- *     inputs_digest   uint64  only for logits and statistics of a view with stored inputs: payload_digest of the shard
+ *     payload_digest  uint64  digest of the values, then /sample_id, in the stored types (before filters). For top, the
+ *                             values are row after row: its numbers of /top, then its numbers of /class
+ *     inputs_digest   uint64  only for logits, top and statistics of a view with stored inputs: payload_digest of the shard
  *                             of inputs from which they were computed
  *
  * Logits are raw, of temperature 1 (regression: K = 2, mean and log variance, in standardised units).
+ *
+ * Top replaces logits of many classes: a row has a member's k most probable classes, /class, and in /top their
+ * log-probabilities of temperature 1, in descending order (of equal logits the smaller class comes first), then, if
+ * k < K, the logarithm of the probability of all other classes together; n = k + 1, or k if k = K. top.h says what
+ * students learn from them, and why n numbers suffice for every temperature. A value is at most 0; classes are below K
+ * and different in a row. It exists only for classes, and for K up to 65536. Rounding to float16 changes a
+ * log-probability by up to a part in 2048, so a probability near 1 keeps more digits than in logits of that type.
  *
  * Statistics replace the logits of M members. They are what a student with one output distribution learns from the
  * members at temperature 1: 2K + 1 numbers in each row instead of M K. They are TRB_STATISTICS, trb_statistics()
  * (dirichlet.h): mean smoothed log-probability [K], mean probability [K], 1/precision of the members' proxy Dirichlet.
  * They exist only for classes and only in float32: in float16, probabilities below 6e-8 are 0, and the precision would
- * be off by a part in 2000. No program under tools/ writes them; teachers from elsewhere bring logits.
+ * be off by a part in 2000. No program under tools/ writes them or top; teachers from elsewhere bring logits.
  *
  * Inputs are what the members saw and what their students will see. Most views have none, because their pixels can be
  * made again from the samples. Inputs are stored for a view whose pixels depend on the members: uint8 if the data set
@@ -70,7 +80,7 @@
  *     /member_digest [M]      uint64
  *     /label [N] int32, each in 0..K-1 (classes), or /target [N] float32, finite (regression); neither with the
  *                             feature unlabelled
- *     /logits [V][M][N][K]    a virtual data set over the shards, for h5py users; nothing else reads it. For a missing
+ *     /logits [V][M][N][K]    (for top /top and /class) a virtual data set over the shards, for h5py users; nothing else reads it. For a missing
  *                             shard it shows zeros without an error, so only the table and the digests prove that a
  *                             cache is complete. For statistics it is /statistics [V][1][N][2K+1]
  * and the root attributes
@@ -79,9 +89,10 @@
  *     uint64;
  *     view_00_recipe (text of at most 255 bytes), view_00_seed (uint64), ... for each view, at most 1000;
  *     features        text    with version 5: words, separated by blanks, for what a reader must support besides
- *                             logits. The words are kinds of shards: "statistics" instead of logits, "inputs" of some
- *                             views; "unlabelled": there are no labels or targets. A reader refuses a word that it
+ *                             logits. The words are kinds of shards: "statistics" or "top" instead of logits, "inputs"
+ *                             of some views; "unlabelled": there are no labels or targets. A reader refuses a word that it
  *                             does not know
+ *     with the feature top: top (uint64), the number k
  *     with the feature inputs: inputs_dtype "uint8" or "float16"; channels, height, width (uint64); and view_00_stored
  *     (uint64), ... for each view, 1 if its inputs are stored;
  *     schema          text    what inputs and classes are called, and what has been subtracted from targets far from
@@ -91,8 +102,8 @@
  *                             followed by " on " and the processor if that is known
  *     processor       text    trb_machine_name() (machine.h) of rank 0, which wrote the manifest; absent if unknown,
  *                             as in files of earlier versions
- *     digest          uint64  digest of, in this order: the texts task and dtype; with the features statistics and
- *                             unlabelled these words; N, K, M, V, block, R, data_digest; each view's recipe text and
+ *     digest          uint64  digest of, in this order: the texts task and dtype; with the features statistics, top and
+ *                             unlabelled these words, k after top; N, K, M, V, block, R, data_digest; each view's recipe text and
  *                             seed; with the feature inputs inputs_dtype, channels, height, width and each view's
  *                             stored;
  *                             /shard/member, view, first_row, rows, payload_digest; /member_digest; /label or
@@ -123,14 +134,23 @@ typedef struct {
     bool stored; /* its inputs are in the cache */
 } trb_view;
 
-/** A kind of shards. A cache holds logits or statistics of its members (`cache.holds`), and inputs of some views. */
-typedef enum { TRB_SHARD_LOGITS, TRB_SHARD_STATISTICS, TRB_SHARD_INPUTS, TRB_SHARD_KINDS } trb_shard_kind;
-const char *trb_shard_kind_name(trb_shard_kind kind); /* Local. "logits", "statistics", "inputs" */
+/** A kind of shards. A cache holds logits, statistics or the most probable classes of its members (`cache.holds`), and
+ * inputs of some views. */
+typedef enum {
+    TRB_SHARD_LOGITS,
+    TRB_SHARD_STATISTICS,
+    TRB_SHARD_TOP,
+    TRB_SHARD_INPUTS,
+    TRB_SHARD_KINDS
+} trb_shard_kind;
+const char *trb_shard_kind_name(trb_shard_kind kind); /* Local. "logits", "statistics", "top", "inputs" */
+bool trb_shard_of_member(trb_shard_kind kind);        /* Local. Whether each shard is of one member */
 
 /** The description of a cache: of which data, members and views, and in which layout. Plain data, borrowed pointers. */
 typedef struct {
     trb_task task;
-    trb_shard_kind holds; /* TRB_SHARD_LOGITS or TRB_SHARD_STATISTICS */
+    trb_shard_kind holds; /* TRB_SHARD_LOGITS, TRB_SHARD_STATISTICS or TRB_SHARD_TOP */
+    size_t top;           /* k of TRB_SHARD_TOP, 1..K; else 0 */
     trb_dtype dtype;      /* TRB_F16 or TRB_F32 */
     int deflate;          /* 0..9; packing, which does not change the values */
     size_t N, K, M, V, block, shard_rows;
@@ -154,7 +174,7 @@ bool trb_cache_labelled(const trb_cache_spec *spec); /* Local. Whether there are
  * have the last numbers. */
 typedef struct {
     trb_shard_kind kind;
-    size_t view, member, first_row, rows; /* member is 0 unless kind is logits, since the shard is of all members */
+    size_t view, member, first_row, rows; /* member is 0 if the shard is of all members */
 } trb_cache_unit;
 
 size_t trb_cache_units(const trb_cache_spec *spec);                         /* Local. S */

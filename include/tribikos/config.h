@@ -117,7 +117,8 @@ typedef struct {
     trb_fit_opts train;   /* options of every member without overrides */
     trb_fit_opts *member; /* [members.count] with overrides applied */
     struct {
-        trb_shard_kind holds; /* TRB_SHARD_LOGITS or TRB_SHARD_STATISTICS */
+        trb_shard_kind holds; /* TRB_SHARD_LOGITS, TRB_SHARD_STATISTICS or TRB_SHARD_TOP */
+        uint64_t top;         /* classes a row, for TRB_SHARD_TOP */
         trb_dtype dtype;
         uint64_t views, block, shard_rows;
         size_t n_recipes;

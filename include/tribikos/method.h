@@ -58,6 +58,10 @@ typedef struct {
      * \param[in] z,t  [rows][M][K] */
     trb_status (*each)(size_t rows, size_t M, size_t K, size_t batch, float T, const float *z, const float *t,
                        double *loss, float *dz);
+    /** Loss of M heads, or of one head, from the members' most probable classes, as trb_loss_top() (top.h); NULL if the
+     * method needs all classes. */
+    trb_status (*top)(size_t rows, size_t heads, size_t M, size_t K, size_t k, size_t batch, float T, const float *z,
+                      const float *t, float *work, double *loss, float *dz);
 } trb_lesson;
 
 typedef struct {
@@ -93,7 +97,7 @@ bool trb_method_several(const trb_method *m);
 
 /** What the method needs from a configuration, as text: "classes; 2 or more members; logits or statistics".
  * \return text */
-enum { TRB_METHOD_NEEDS = 128 };
+enum { TRB_METHOD_NEEDS = 160 };
 const char *trb_method_needs(const trb_method *m, char text[TRB_METHOD_NEEDS]);
 
 #endif

@@ -18,7 +18,7 @@
 
 #include "tribikos/cache.h"
 
-/** What a reader serves: the shards of one kind, for the first `views` views. For logits, those of the members
+/** What a reader serves: the shards of one kind, for the first `views` views. For logits and top, those of the members
  * [m0, m0 + m_count); for other kinds, m0 and m_count are ignored. A reader of inputs skips rows of the plan whose view
  * has no stored inputs; the values that it serves for them are undefined. */
 typedef struct {
@@ -57,8 +57,8 @@ trb_status trb_reader_open_part(const trb_cache *c, trb_selection of, size_t row
  * \param[in] sample [steps][rows] ids   \param[in] view [steps][rows] or NULL for view 0; both borrowed until the next
  * plan or the close */
 trb_status trb_reader_plan(trb_reader *r, size_t steps, const int64_t *sample, const uint16_t *view);
-/** The next step's logits, or statistics. Local.
- * \param[out] t  [rows][m_count][K], or [rows][2K+1]; borrowed until the next call
+/** The next step's logits, statistics, or most probable classes (top.h). Local.
+ * \param[out] t  [rows][m_count][K], [rows][2K+1], or [rows][m_count][TRB_TOP(k, K)]; borrowed until the next call
  * \return TRB_OK; a failure of the thread (TRB_EINTEGRITY for a shard that has changed since the opening), after which
  * only the close is allowed */
 trb_status trb_reader_next(trb_reader *r, const float **t);

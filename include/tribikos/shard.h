@@ -30,8 +30,8 @@ trb_status trb_shard_check(const char *dir, const trb_cache_spec *spec, size_t u
  * finite in the stored type (float16 ends at 65504): TRB_ENUM names sample and member. */
 typedef struct trb_shard trb_shard;
 trb_status trb_shard_create(const char *dir, const trb_cache_spec *spec, size_t unit, trb_shard **out);
-/** \param[in] values  logits: float [rows][K]; statistics: float [rows][2K+1]; inputs: [rows][C][H][W] in their stored
- * type */
+/** \param[in] values  logits: float [rows][K]; statistics: float [rows][2K+1]; top: float [rows][TRB_TOP(k, K)], as
+ * trb_top_select() (top.h) makes them; inputs: [rows][C][H][W] in their stored type */
 trb_status trb_shard_write(trb_shard *s, size_t rows, const void *values);
 trb_status trb_shard_publish(trb_shard *s, uint64_t *payload); /* releases the handle in any case */
 void trb_shard_abandon(trb_shard *s);                          /* NULL allowed */

@@ -43,6 +43,31 @@ trb_status trb_stage_train(trb_comm *world, const trb_config *c);
 /** Write the missing shards of all members over all views, then the manifest. */
 trb_status trb_stage_cache(trb_comm *world, const trb_config *c);
 
+/** A way to store a row of a member: all logits, in float32, float16 or 8 bits (256 values at equal distances between
+ * the smallest and the largest one of the row); or the most probable classes (top.h) in float16. */
+typedef enum { TRB_STORED_F32, TRB_STORED_F16, TRB_STORED_8_BITS, TRB_STORED_TOP } trb_stored;
+/** What it costs: figures of the members' predictions after that way. From the most probable classes, all classes of the
+ * tail get equal shares of it. */
+typedef struct {
+    trb_stored form;
+    size_t top; /* classes of TRB_STORED_TOP */
+    char name[40];
+    size_t bytes;       /* of a row, before packing */
+    trb_metrics *model; /* [M + 1]: accuracy, nll, brier, ece and uncertainties; the last one is the ensemble */
+} trb_storage;
+enum { TRB_STORAGES = 10 };
+typedef struct {
+    size_t M, K, samples, n;
+    trb_storage form[TRB_STORAGES]; /* float32 is the first one */
+} trb_storages;
+
+/** Compute what each way to store the cache costs, from the members' weights, on the held-out samples of data.train. It
+ * writes nothing. The weights of all members are in memory.
+ * \param[out] out  trb_storages_clear(), after a failure too
+ * \return TRB_ECONFIG if there are no held-out samples, or no classes */
+trb_status trb_stage_storage(trb_comm *world, const trb_config *c, trb_storages *out);
+void trb_storages_clear(trb_storages *s); /* Local. */
+
 /** Train the students. The cache replaces the members. */
 trb_status trb_stage_distill(trb_comm *world, const trb_config *c);
 

@@ -19,6 +19,9 @@ struct trb_cache {
     float *target;
 };
 
+/** "classes" or "regression", as in the manifest. Local. */
+const char *trb__task_name(trb_task task);
+
 /** Says what is wrong with the sizes of a spec. NULL means that they are right and that no product of them overflows.
  * Local. */
 const char *trb__spec_fault(const trb_cache_spec *spec);
@@ -32,6 +35,8 @@ typedef struct {
     const char *format;  /* the attribute `format` of the file */
     const char *dataset; /* the data set with the values */
     trb_h5_shape (*shape)(const trb_cache_spec *spec, size_t rows); /* type and extent of `rows` rows, as stored */
+    /* The numbers of a row's classes, which are stored in a data set of their own; NULL if there are none. */
+    trb_h5_shape (*classes)(const trb_cache_spec *spec, size_t rows);
     bool floats;        /* callers write and get float32, whatever type is stored; else the stored type */
     uint64_t member;    /* the attribute `member` if a shard is of all members; else 0 */
     const char *prefix; /* stands for the member in the file's name if a shard is of all members; else NULL */
@@ -40,8 +45,33 @@ typedef struct {
 } trb__form;
 extern const trb__form trb__form_of[TRB_SHARD_KINDS];
 
-/** Values in one row of a shard. Local. */
+/** The data set that has the classes, of kinds that have any. */
+#define TRB__CLASS "class"
+
+/** Values in one row of a shard; and classes beside them, 0 for most kinds. Local. */
 size_t trb__values(const trb_cache_spec *spec, trb_shard_kind kind);
+size_t trb__classes(const trb_cache_spec *spec, trb_shard_kind kind);
+
+/** A row as it is stored, in memory: its values, then its classes, without a gap. Callers write and get floats, if the
+ * kind says so: the values, then the classes as whole numbers. Convert n rows. Local. */
+void trb__rows_store(const trb_cache_spec *spec, trb_shard_kind kind, size_t n, const void *from, char *to);
+void trb__rows_load(const trb_cache_spec *spec, trb_shard_kind kind, size_t n, const char *from, float *to);
+/** Bytes of a row as callers write and get it. Local. */
+size_t trb__served_bytes(const trb_cache_spec *spec, trb_shard_kind kind);
+/** Whether a row as it is stored differs from what callers write and get. Local. */
+bool trb__rows_differ(const trb_cache_spec *spec, trb_shard_kind kind);
+
+/** Check n rows as they are stored: values are finite; of the kind top, values are at most 0, and classes are below K
+ * and different. Local. \param[out] bad  the number of the first bad value, counted over all values of the rows, if the
+ * result is one of a value; else of the first bad class */
+typedef enum { TRB__SOUND, TRB__NOT_FINITE, TRB__ABOVE_0, TRB__NO_CLASS, TRB__CLASS_TWICE } trb__fault;
+trb__fault trb__rows_fault(const trb_cache_spec *spec, trb_shard_kind kind, size_t n, const char *rows, size_t *bad);
+
+/** Write or read n rows as they are stored, from row `first` of a shard on. Local. */
+trb_status trb__rows_put(trb_h5 *h, const trb_cache_spec *spec, trb_shard_kind kind, size_t first, size_t n,
+                         const char *rows);
+trb_status trb__rows_get(trb_h5 *h, const trb_cache_spec *spec, trb_shard_kind kind, size_t first, size_t n,
+                         char *rows);
 
 /** Whether the cache has shards of this kind. Local. */
 bool trb__has(const trb_cache_spec *spec, trb_shard_kind kind);
@@ -56,7 +86,7 @@ void trb__shard_name(const trb_cache_spec *spec, size_t unit, char name[TRB__NAM
 /** "dir/name". Local. \param[out] path released with trb_free() */
 trb_status trb__path_in(const char *dir, const char *name, char **path);
 
-/** The number of the first of n stored values that is not finite; n if all are finite. Local. */
+/** The number of the first of n stored numbers that is not finite; n if all are finite. Local. */
 size_t trb__find_nonfinite(trb_dtype type, size_t n, const void *values);
 
 /** Open a shard of an opened cache again. Its attributes must still be those that the manifest lists. Its payload is

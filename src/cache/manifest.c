@@ -26,7 +26,7 @@ enum { MEMBER, VIEW, FIRST_ROW, ROWS, PAYLOAD, COLUMNS };
 static const char *const column_name[COLUMNS] = {"shard/member", "shard/view", "shard/first_row", "shard/rows",
                                                  "shard/payload_digest"};
 
-static const char *task_name(trb_task task)
+const char *trb__task_name(trb_task task)
 {
     return task == TRB_TASK_CLASSES ? "classes" : "regression";
 }
@@ -53,13 +53,14 @@ static trb_status make_table(const trb_cache_spec *spec, const uint64_t *payload
 static trb_status digest_of(const trb_cache_spec *spec, const uint64_t *table, uint64_t *digest)
 {
     trb_hash *h = NULL;
-    const char *task = task_name(spec->task), *dtype = trb_dtype_name(spec->dtype);
+    const char *task = trb__task_name(spec->task), *dtype = trb_dtype_name(spec->dtype);
     const uint64_t sizes[7] = {spec->N, spec->K, spec->M, spec->V, spec->block, spec->shard_rows, spec->data_digest};
     TRB_TRY(trb_hash_open(&h));
     trb_hash_add(h, task, strlen(task));
     trb_hash_add(h, dtype, strlen(dtype));
     if (spec->holds != TRB_SHARD_LOGITS)
         trb_hash_add(h, trb_shard_kind_name(spec->holds), strlen(trb_shard_kind_name(spec->holds)));
+    if (spec->holds == TRB_SHARD_TOP) trb_hash_add(h, &(uint64_t){spec->top}, sizeof(uint64_t));
     if (!trb_cache_labelled(spec)) trb_hash_add(h, UNLABELLED, strlen(UNLABELLED));
     trb_hash_add(h, sizes, sizeof sizes);
     for (size_t v = 0; v < spec->V; v++) {
@@ -122,10 +123,11 @@ static trb_status put_attributes(trb_h5 *h, const trb_cache_spec *spec, const ch
     TRB_TRY(trb_h5_put_text(h, "format", FORMAT));
     TRB_TRY(trb_h5_put_u64(h, "version", several ? NAMES_FEATURES : TRB__VERSION));
     if (several) TRB_TRY(trb_h5_put_text(h, "features", features));
-    TRB_TRY(trb_h5_put_text(h, "task", task_name(spec->task)));
+    TRB_TRY(trb_h5_put_text(h, "task", trb__task_name(spec->task)));
     TRB_TRY(trb_h5_put_text(h, "dtype", trb_dtype_name(spec->dtype)));
     TRB_TRY(trb_h5_put_u64(h, "samples", spec->N));
     TRB_TRY(trb_h5_put_u64(h, "outputs", spec->K));
+    if (spec->holds == TRB_SHARD_TOP) TRB_TRY(trb_h5_put_u64(h, "top", spec->top));
     TRB_TRY(trb_h5_put_u64(h, "members", spec->M));
     TRB_TRY(trb_h5_put_u64(h, "views", spec->V));
     TRB_TRY(trb_h5_put_u64(h, "block", spec->block));
@@ -153,9 +155,13 @@ static trb_status put_virtual(trb_h5 *h, const trb_cache_spec *spec)
         trb__shard_name(spec, i, pieces[i].path);
     }
     const char *name = trb__form_of[spec->holds].dataset;
-    const size_t members = spec->holds == TRB_SHARD_LOGITS ? spec->M : 1, values = trb__values(spec, spec->holds);
-    const trb_status st = trb_h5_make_virtual(
-        h, name, (trb_h5_shape){spec->dtype, 4, {spec->V, members, spec->N, values}}, name, S, pieces);
+    const size_t members = trb_shard_of_member(spec->holds) ? spec->M : 1, values = trb__values(spec, spec->holds);
+    const size_t classes = trb__classes(spec, spec->holds);
+    trb_status st = trb_h5_make_virtual(h, name, (trb_h5_shape){spec->dtype, 4, {spec->V, members, spec->N, values}},
+                                        name, S, pieces);
+    if (st == TRB_OK && classes > 0)
+        st = trb_h5_make_virtual(h, TRB__CLASS, (trb_h5_shape){TRB_U16, 4, {spec->V, members, spec->N, classes}},
+                                 TRB__CLASS, S, pieces);
     trb_free(pieces);
     return st;
 }
@@ -262,8 +268,11 @@ static trb_status get_header(trb_h5 *h, trb_cache_spec *spec, bool *inputs, bool
     TRB_TRY(get_choice(h, "format", FORMAT, FORMAT, &which));
     TRB_TRY(get_features(h, has, labelled));
     *inputs = has[TRB_SHARD_INPUTS];
-    spec->holds = has[TRB_SHARD_STATISTICS] ? TRB_SHARD_STATISTICS : TRB_SHARD_LOGITS;
-    TRB_TRY(get_choice(h, "task", task_name(TRB_TASK_CLASSES), task_name(TRB_TASK_REGRESSION), &which));
+    spec->holds = has[TRB_SHARD_TOP]          ? TRB_SHARD_TOP
+                  : has[TRB_SHARD_STATISTICS] ? TRB_SHARD_STATISTICS
+                                              : TRB_SHARD_LOGITS;
+    if (has[TRB_SHARD_TOP]) TRB_TRY(get_size(h, "top", &spec->top));
+    TRB_TRY(get_choice(h, "task", trb__task_name(TRB_TASK_CLASSES), trb__task_name(TRB_TASK_REGRESSION), &which));
     spec->task = which == 0 ? TRB_TASK_CLASSES : TRB_TASK_REGRESSION;
     TRB_TRY(get_choice(h, "dtype", trb_dtype_name(TRB_F16), trb_dtype_name(TRB_F32), &which));
     spec->dtype = which == 0 ? TRB_F16 : TRB_F32;
@@ -470,116 +479,6 @@ uint64_t trb_cache_digest(const trb_cache *c)
 const char *trb_cache_dir(const trb_cache *c)
 {
     return c->dir;
-}
-
-/* ---- verification */
-
-trb_status trb_cache_expect_data(const trb_cache *c, const trb_data *data)
-{
-    if (c->spec.task != data->task)
-        return trb_fail(TRB_EINTEGRITY, "%s: the cache is of task %s, the data set of task %s", c->dir,
-                        task_name(c->spec.task), task_name(data->task));
-    if (c->spec.N != data->n)
-        return trb_fail(TRB_EINTEGRITY,
-                        "%s: the training set (data.train) is another one: the cache has %zu samples, the data set has "
-                        "%zu",
-                        c->dir, c->spec.N, data->n);
-    const bool labelled = trb_cache_labelled(&c->spec);
-    if (labelled && !trb_data_labelled(data))
-        return trb_fail(TRB_EINTEGRITY,
-                        "%s: the cache has labels, the data set has none; add the labels to the data set, or write the "
-                        "cache without them",
-                        c->dir);
-    const bool table = data->schema != NULL && data->schema->n_columns > 0;
-    const uint64_t wanted = labelled ? data->digest : data->digest_x;
-    if (c->spec.data_digest != wanted)
-        return trb_fail(
-            TRB_EINTEGRITY,
-            "%s: the training set (data.train) is another one: the cache belongs to the %s with digest "
-            "%016" PRIx64 ", the configured %s %016" PRIx64 "%s",
-            c->dir, labelled ? "data set" : "samples", c->spec.data_digest, labelled ? "one has" : "ones have", wanted,
-            table && !labelled && trb_data_labelled(data)
-                ? "; a column of the table was read as labels or targets; if it has none, set `data.target: "
-                  "none`"
-                : "");
-    if (trb__has(&c->spec, TRB_SHARD_INPUTS) && !trb_shape_same(c->spec.shape, data->shape))
-        return trb_fail(TRB_EINTEGRITY, "%s: the stored inputs are of %zu x %zu x %zu, the data set of %zu x %zu x %zu",
-                        c->dir, c->spec.shape.c, c->spec.shape.h, c->spec.shape.w, data->shape.c, data->shape.h,
-                        data->shape.w);
-    if (trb__has(&c->spec, TRB_SHARD_INPUTS) && c->spec.x_dtype != trb_stored_type(data))
-        return trb_fail(TRB_EINTEGRITY, "%s: the stored inputs are %s, but for this data set they must be %s", c->dir,
-                        trb_dtype_name(c->spec.x_dtype), trb_dtype_name(trb_stored_type(data)));
-    return TRB_OK;
-}
-
-trb_status trb_cache_expect_member(const trb_cache *c, size_t m, uint64_t digest)
-{
-    if (m >= c->spec.M)
-        return trb_fail(TRB_EINTEGRITY, "%s: the cache has %zu members, member %zu wanted", c->dir, c->spec.M, m);
-    if (c->member_digest[m] != digest)
-        return trb_fail(TRB_EINTEGRITY,
-                        "%s: member %zu of the cache has digest %016" PRIx64 ", its weights file %016" PRIx64, c->dir,
-                        m, c->member_digest[m], digest);
-    return TRB_OK;
-}
-
-trb_status trb_cache_expect_holds(const trb_cache *c, trb_shard_kind holds)
-{
-    if (c->spec.holds == holds) return TRB_OK;
-    return trb_fail(TRB_EINTEGRITY, "%s: the cache holds %s, `cache.holds` is %s; set it, or use another run.dir",
-                    c->dir, trb_shard_kind_name(c->spec.holds), trb_shard_kind_name(holds));
-}
-
-static trb_status refuse_form(const trb_cache *c, const char *key, const char *was, const char *is)
-{
-    return trb_fail(TRB_EINTEGRITY,
-                    "%s: `%s` was %s when the cache was written and is %s now; set it back, use another run.dir, or "
-                    "remove the folder to write the cache anew",
-                    c->dir, key, was, is);
-}
-
-trb_status trb_cache_expect_form(const trb_cache *c, const trb_cache_spec *spec)
-{
-    char was[24], is[24];
-    TRB_TRY(trb_cache_expect_holds(c, spec->holds));
-    if (c->spec.dtype != spec->dtype)
-        return refuse_form(c, "cache.dtype", trb_dtype_name(c->spec.dtype), trb_dtype_name(spec->dtype));
-    const size_t n = c->spec.N;
-    const struct {
-        const char *key;
-        size_t was, is;
-        bool same;
-    } rows[] = {{"cache.block", c->spec.block, spec->block, c->spec.block == spec->block},
-                {"cache.shard_rows", c->spec.shard_rows, spec->shard_rows,
-                 c->spec.shard_rows == spec->shard_rows || (c->spec.shard_rows >= n && spec->shard_rows >= n)}};
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        if (rows[i].same) continue;
-        (void)snprintf(was, sizeof was, "%zu", rows[i].was);
-        (void)snprintf(is, sizeof is, "%zu", rows[i].is);
-        return refuse_form(c, rows[i].key, was, is);
-    }
-    return TRB_OK;
-}
-
-trb_status trb_cache_expect_views(const trb_cache *c, size_t V, const trb_view *view)
-{
-    if (c->spec.V != V)
-        return trb_fail(TRB_EINTEGRITY,
-                        "%s: the cache holds %zu views, `cache.views` is %zu; set it, or write the cache anew", c->dir,
-                        c->spec.V, V);
-    for (size_t v = 0; v < V; v++)
-        if (strcmp(c->view[v].recipe, view[v].recipe) != 0 || c->view[v].seed != view[v].seed)
-            return trb_fail(TRB_EINTEGRITY,
-                            "%s: view %zu of the cache is of [%s], seed %" PRIu64
-                            ", `cache.view_recipes` and `cache.view_seed` ask for [%s], seed %" PRIu64
-                            "; set them, or use another run.dir",
-                            c->dir, v, c->view[v].recipe, c->view[v].seed, view[v].recipe, view[v].seed);
-    for (size_t v = 0; v < V; v++)
-        if (c->view[v].stored != view[v].stored)
-            return trb_fail(TRB_EINTEGRITY, "%s: view %zu of the cache, [%s], %s, expected %s", c->dir, v,
-                            c->view[v].recipe, c->view[v].stored ? "has stored inputs" : "has no stored inputs",
-                            view[v].stored ? "some" : "none");
-    return TRB_OK;
 }
 
 trb_status trb__unit_read(const trb_cache *c, size_t unit, trb__sink sink, void *ctx)

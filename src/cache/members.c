@@ -154,10 +154,11 @@ const char *trb_members_doubt(const trb_members *f, size_t m, char text[TRB_MEMB
     enum { FEW = 50 }; /* rows, below which chance explains any accuracy */
     const member *a = &f->member[m];
     const trb_member_figures g = trb_members_figures(f, m);
-    if (f->c->spec.holds != TRB_SHARD_LOGITS) return NULL;
+    if (!trb_shard_of_member(f->c->spec.holds)) return NULL;
     const size_t twin = same_as(f->c, m);
     if (twin < m)
-        (void)snprintf(text, TRB_MEMBERS_DOUBT, "has the same logits as member %zu; leave one of them out", twin);
+        (void)snprintf(text, TRB_MEMBERS_DOUBT, "has the same %s as member %zu; leave one of them out",
+                       f->c->spec.holds == TRB_SHARD_LOGITS ? "logits" : "values", twin);
     else if (a->rows > 1 && a->shares == a->rows)
         (void)snprintf(text, TRB_MEMBERS_DOUBT,
                        "gives probabilities (every row lies in 0..1 and sums to 1), expected logits; write the cache "

@@ -26,13 +26,14 @@ enum { WINDOWS = TRB_PRODUCER_SLOTS, MIN_STEPS = 2 };
 
 struct trb_reader {
     const trb_cache *c;
-    trb_selection of; /* m0 = 0 and m_count = 1 unless kind is logits, as in the units */
+    trb_selection of; /* m0 = 0 and m_count = 1 if shards are of all members, as in the units */
     size_t rows;
     size_t cell_bytes; /* a cell is what one shard has for one sample: [K] logits of a member, statistics or inputs */
     size_t row_bytes;  /* [m_count] cells */
     size_t *slot;      /* [views] the view's number among those that are served; NONE if it is not served */
     char *step;        /* [rows] as served; NULL if stored rows can be served as they are */
-    bool converts;     /* from float16 to float32 */
+    bool converts;     /* stored rows are not what is served */
+    size_t step_row;   /* bytes of a row in `step` */
 
     atomic_size_t cells_read;
 
@@ -115,15 +116,15 @@ static size_t slot_of(const trb_reader *r, size_t i)
 
 static const void *gather(trb_reader *r)
 {
-    const size_t first = r->next_step * r->rows, n = r->of.m_count * r->c->spec.K;
+    const size_t first = r->next_step * r->rows;
     for (size_t i = 0; i < r->rows; i++) {
         const size_t slot = slot_of(r, first + i), id = (size_t)r->sample[first + i];
         if (slot == NONE) continue;
         const char *from = r->kept + (slot * r->c->spec.N + id) * r->row_bytes;
         if (r->converts)
-            trb_f32_from_f16(n, (const uint16_t *)(const void *)from, (float *)(void *)r->step + i * n);
+            trb__rows_load(&r->c->spec, r->of.kind, r->of.m_count, from, (float *)(void *)(r->step + i * r->step_row));
         else
-            memcpy(r->step + i * r->row_bytes, from, r->row_bytes);
+            memcpy(r->step + i * r->step_row, from, r->row_bytes);
     }
     return r->step;
 }
@@ -219,15 +220,13 @@ static trb_status fill(void *reader, size_t w, size_t slot)
 /* How many cells a row has: one for each member, or one if a shard is of all members. */
 static size_t cells_of(trb_selection of)
 {
-    return of.kind == TRB_SHARD_LOGITS ? of.m_count : 1;
+    return trb_shard_of_member(of.kind) ? of.m_count : 1;
 }
 
 /* Bytes of a row as it is served. */
 static size_t served_bytes(const trb_cache_spec *spec, trb_selection of)
 {
-    const size_t cell =
-        trb__form_of[of.kind].floats ? trb__values(spec, of.kind) * sizeof(float) : trb_shard_row_bytes(spec, of.kind);
-    return cells_of(of) * cell;
+    return cells_of(of) * trb__served_bytes(spec, of.kind);
 }
 
 /* How many of the views have shards of the kind that is served. */
@@ -289,8 +288,7 @@ static size_t window_step(const trb_cache_spec *spec, trb_selection of, size_t r
 /* And besides its windows: marks, a chunk, an index, and a step if values are converted. */
 static size_t beside_windows(const trb_cache_spec *spec, trb_selection of, size_t rows)
 {
-    const bool converts = trb__form_of[of.kind].floats && spec->dtype == TRB_F16;
-    return (converts ? rows * served_bytes(spec, of) : 0) +
+    return (trb__rows_differ(spec, of.kind) ? rows * served_bytes(spec, of) : 0) +
            min(spec->block, spec->N) * trb_shard_row_bytes(spec, of.kind) +
            of.views * blocks_of(spec) * sizeof(uint32_t) + marks_of(spec, of) * sizeof(uint64_t);
 }
@@ -339,7 +337,7 @@ static bool is_there(const trb_cache_spec *spec, trb_selection of)
     if (of.views == 0 || of.views > spec->V) return false;
     if (of.kind == TRB_SHARD_INPUTS) return true; /* even if no view has stored inputs: then nothing is read */
     if (of.kind != spec->holds) return false;
-    return of.kind != TRB_SHARD_LOGITS || (of.m_count > 0 && of.m0 < spec->M && of.m_count <= spec->M - of.m0);
+    return !trb_shard_of_member(of.kind) || (of.m_count > 0 && of.m0 < spec->M && of.m_count <= spec->M - of.m0);
 }
 
 trb_status trb_reader_open(const trb_cache *c, trb_selection of, size_t rows, size_t memory, trb_reader **out)
@@ -360,7 +358,7 @@ trb_status trb_reader_open_part(const trb_cache *c, trb_selection of, size_t row
                         "members",
                         c->dir, trb_shard_kind_name(of.kind), of.views, of.m0, of.m0 + of.m_count, rows, spec->V,
                         spec->M);
-    if (of.kind != TRB_SHARD_LOGITS) of.m0 = 0;
+    if (!trb_shard_of_member(of.kind)) of.m0 = 0;
     of.m_count = cells_of(of);
     if (!is_step(spec, of, rows)) return trb_fail(TRB_ECONFIG, "%s: a step of %zu rows is too large", c->dir, rows);
     TRB_TRY(trb_alloc(TRB_MEM_OTHER, 1, sizeof *r, &r));
@@ -368,12 +366,13 @@ trb_status trb_reader_open_part(const trb_cache *c, trb_selection of, size_t row
     r->of = of;
     r->rows = rows;
     r->cell_bytes = trb_shard_row_bytes(spec, of.kind);
-    r->converts = trb__form_of[of.kind].floats && spec->dtype == TRB_F16;
+    r->converts = trb__rows_differ(spec, of.kind);
+    r->step_row = served_bytes(spec, of);
     r->row_bytes = of.m_count * r->cell_bytes;
     r->n_blocks = blocks_of(spec);
     TRB_GO(number_slots(r));
     const size_t all = trb_reader_bytes(c, of);
-    step_bytes = rows * served_bytes(spec, of);
+    step_bytes = rows * r->step_row;
     const bool keeps = share.kept != NULL || all <= trb_reader_room(c, of, rows, memory);
     if (!keeps && !r->converts) step_bytes = 0;
     if (step_bytes > 0) TRB_GO(trb_alloc(TRB_MEM_CACHE, step_bytes, 1, &r->step));
@@ -419,7 +418,8 @@ static trb_status next_step(trb_reader *r, const void **rows)
         const size_t at = r->next_step % r->window_steps;
         if (at == 0) TRB_TRY(trb_producer_next(r->ahead, &r->in_use));
         const void *stored = r->window[r->in_use] + at * r->rows * r->row_bytes;
-        if (r->converts) trb_f32_from_f16(r->rows * r->of.m_count * r->c->spec.K, stored, (float *)(void *)r->step);
+        if (r->converts)
+            trb__rows_load(&r->c->spec, r->of.kind, r->rows * r->of.m_count, stored, (float *)(void *)r->step);
         *rows = r->converts ? r->step : stored;
     }
     r->next_step++;

@@ -13,10 +13,10 @@ struct trb_shard {
     const trb_cache_spec *spec;
     trb_cache_unit unit;
     const trb__form *form;
-    trb_h5_shape shape; /* of the values */
-    size_t row_bytes;
-    size_t written, held; /* rows on disk; rows after them, in `block` */
-    char *block;          /* [block] rows as stored; HDF5 gets whole chunks, whatever the runs of rows are */
+    trb_h5_shape shape;             /* of the values */
+    size_t row_bytes, served_bytes; /* of a row as stored, and as callers write it */
+    size_t written, held;           /* rows on disk; rows after them, in `block` */
+    char *block;                    /* [block] rows as stored; HDF5 gets whole chunks, whatever the runs of rows are */
     trb_hash *hash;
 };
 
@@ -86,6 +86,7 @@ trb_status trb_shard_create(const char *dir, const trb_cache_spec *spec, size_t 
     s->form = &trb__form_of[s->unit.kind];
     s->shape = s->form->shape(spec, s->unit.rows);
     s->row_bytes = trb_shard_row_bytes(spec, s->unit.kind);
+    s->served_bytes = trb__served_bytes(spec, s->unit.kind);
     TRB_GO(trb_alloc(TRB_MEM_CACHE, min(spec->block, s->unit.rows), s->row_bytes, &s->block));
     TRB_GO(trb_hash_open(&s->hash));
     TRB_GO(trb_shard_path(dir, spec, unit, &path));
@@ -97,8 +98,9 @@ trb_status trb_shard_create(const char *dir, const trb_cache_spec *spec, size_t 
     TRB_GO(put_attributes(s->h, spec, s->unit));
     TRB_GO(
         trb_h5_make(s->h, "sample_id", (trb_h5_shape){TRB_I64, 1, {s->unit.rows}}, (trb_h5_layout){.chunk_rows = 0}));
-    TRB_GO(trb_h5_make(s->h, s->form->dataset, s->shape,
-                       (trb_h5_layout){.chunk_rows = spec->block, .deflate = spec->deflate, .fletcher32 = true}));
+    const trb_h5_layout blocks = {.chunk_rows = spec->block, .deflate = spec->deflate, .fletcher32 = true};
+    TRB_GO(trb_h5_make(s->h, s->form->dataset, s->shape, blocks));
+    if (s->form->classes != NULL) TRB_GO(trb_h5_make(s->h, TRB__CLASS, s->form->classes(spec, s->unit.rows), blocks));
     *out = s;
     s = NULL;
 done:
@@ -111,51 +113,49 @@ static trb_status flush(trb_shard *s)
 {
     if (s->held == 0) return TRB_OK;
     trb_hash_add(s->hash, s->block, s->held * s->row_bytes);
-    TRB_TRY(trb_h5_write_rows(s->h, s->form->dataset, s->written, s->held, s->block));
+    TRB_TRY(trb__rows_put(s->h, s->spec, s->unit.kind, s->written, s->held, s->block));
     s->written += s->held;
     s->held = 0;
     return TRB_OK;
 }
 
-/* Report which value of a block cannot be stored. */
-static trb_status refuse(const trb_shard *s, size_t bad, double value)
+/* Report which value of a block cannot be stored. \param[in] rows  those of the run, as the caller gave them */
+static trb_status refuse(const trb_shard *s, trb__fault fault, size_t bad, const char *rows)
 {
     const trb_cache_unit u = s->unit;
     const size_t n = trb__values(s->spec, u.kind), sample = u.first_row + s->written + s->held + bad / n;
     const char *type = trb_dtype_name(s->shape.type), *what = s->form->value;
+    const float *value = (const float *)(const void *)(rows + bad / n * s->served_bytes) + bad % n;
+    if (fault != TRB__NOT_FINITE)
+        return trb_fail(TRB_EINTERNAL, "%s: rows that are no log-probabilities of different classes were written",
+                        trb_h5_path(s->h));
     if (!s->form->floats)
         return trb_fail(TRB_ENUM, "%s %zu of sample %zu (view %zu) is not a finite number that %s can hold", what,
                         bad % n, sample, u.view, type);
-    if (u.kind != TRB_SHARD_LOGITS)
+    if (!trb_shard_of_member(u.kind))
         return trb_fail(TRB_ENUM, "%s %zu of sample %zu (view %zu) is %g, which %s cannot hold as a finite number",
-                        what, bad % n, sample, u.view, value, type);
+                        what, bad % n, sample, u.view, (double)*value, type);
     return trb_fail(TRB_ENUM,
                     "member %zu says %g for %s %zu of sample %zu (view %zu), which %s cannot hold as a finite number",
-                    u.member, value, what, bad % n, sample, u.view, type);
+                    u.member, (double)*value, what, bad % n, sample, u.view, type);
 }
 
 trb_status trb_shard_write(trb_shard *s, size_t rows, const void *values)
 {
     const trb_cache_spec *spec = s->spec;
-    const size_t width = trb__values(spec, s->unit.kind);
-    const trb_dtype type = s->shape.type;
-    const bool floats = s->form->floats, converts = floats && type == TRB_F16;
-    const size_t from_bytes = converts ? width * sizeof(float) : s->row_bytes;
     const char *from = values;
     if (rows > s->unit.rows - s->written - s->held)
         return trb_fail(TRB_EINTERNAL, "%s: more rows written than its %zu", trb_h5_path(s->h), s->unit.rows);
     while (rows > 0) {
         const size_t n = min(rows, min(spec->block, s->unit.rows) - s->held);
         char *to = s->block + s->held * s->row_bytes;
-        if (converts)
-            trb_f16_from_f32(n * width, (const float *)(const void *)from, (uint16_t *)(void *)to);
-        else
-            memcpy(to, from, n * s->row_bytes);
-        const size_t bad = trb__find_nonfinite(type, n * width, to);
-        if (bad < n * width) return refuse(s, bad, floats ? (double)((const float *)(const void *)from)[bad] : 0.0);
+        size_t bad = 0;
+        trb__rows_store(spec, s->unit.kind, n, from, to);
+        const trb__fault fault = trb__rows_fault(spec, s->unit.kind, n, to, &bad);
+        if (fault != TRB__SOUND) return refuse(s, fault, bad, from);
         s->held += n;
         if (s->held == spec->block) TRB_TRY(flush(s));
-        from += n * from_bytes;
+        from += n * s->served_bytes;
         rows -= n;
     }
     return TRB_OK;
@@ -221,14 +221,27 @@ static trb_status open_shard(const char *dir, const trb_cache_spec *spec, size_t
 trb_status trb__shard_rows(trb_h5 *h, const trb_cache_spec *spec, trb_cache_unit unit, size_t first, size_t n,
                            void *rows)
 {
-    const trb__form *form = &trb__form_of[unit.kind];
-    const trb_dtype type = form->shape(spec, n).type;
-    const size_t width = trb__values(spec, unit.kind);
-    TRB_TRY(trb_h5_read_rows(h, form->dataset, type, first, n, rows));
-    const size_t bad = trb__find_nonfinite(type, n * width, rows);
-    if (bad == n * width) return TRB_OK;
-    return trb_fail(TRB_EINTEGRITY, "%s: %s %zu of sample %zu is not finite", trb_h5_path(h), form->value, bad % width,
-                    unit.first_row + first + bad / width);
+    const char *what = trb__form_of[unit.kind].value;
+    size_t bad = 0;
+    TRB_TRY(trb__rows_get(h, spec, unit.kind, first, n, rows));
+    const trb__fault fault = trb__rows_fault(spec, unit.kind, n, rows, &bad);
+    const bool of_class = fault == TRB__NO_CLASS || fault == TRB__CLASS_TWICE;
+    const size_t width = of_class ? trb__classes(spec, unit.kind) : trb__values(spec, unit.kind);
+    const size_t sample = unit.first_row + first + bad / width, at = bad % width;
+    switch (fault) {
+    case TRB__SOUND:
+        return TRB_OK;
+    case TRB__ABOVE_0:
+        return trb_fail(TRB_EINTEGRITY, "%s: %s %zu of sample %zu is above 0", trb_h5_path(h), what, at, sample);
+    case TRB__NO_CLASS:
+        return trb_fail(TRB_EINTEGRITY, "%s: class %zu of sample %zu is not below the %zu outputs", trb_h5_path(h), at,
+                        sample, spec->K);
+    case TRB__CLASS_TWICE:
+        return trb_fail(TRB_EINTEGRITY, "%s: class %zu of sample %zu is there twice", trb_h5_path(h), at, sample);
+    case TRB__NOT_FINITE:
+        break;
+    }
+    return trb_fail(TRB_EINTEGRITY, "%s: %s %zu of sample %zu is not finite", trb_h5_path(h), what, at, sample);
 }
 
 /* What a shard's attributes say about it. */
@@ -311,6 +324,14 @@ trb_status trb__payload_expect(const char *dir, const trb_cache_spec *spec, size
                     wanted);
 }
 
+/* Check type and extent of the data sets with the values. */
+static trb_status expect_shapes(trb_h5 *h, const trb_cache_spec *spec, trb_cache_unit u)
+{
+    const trb__form *form = &trb__form_of[u.kind];
+    TRB_TRY(trb_h5_expect(h, form->dataset, form->shape(spec, u.rows)));
+    return form->classes == NULL ? TRB_OK : trb_h5_expect(h, TRB__CLASS, form->classes(spec, u.rows));
+}
+
 trb_status trb__shard_reopen(const trb_cache *c, size_t unit, trb_h5 **out)
 {
     trb_status st = TRB_OK;
@@ -324,7 +345,7 @@ trb_status trb__shard_reopen(const trb_cache *c, size_t unit, trb_h5 **out)
     TRB_GO(expect_identity(trb_h5_path(h), spec, u, &id));
     TRB_GO(expect_inputs(h, spec, u));
     TRB_GO(trb__payload_expect(c->dir, spec, unit, id.payload_digest, c->payload[unit], "the manifest lists"));
-    TRB_GO(trb_h5_expect(h, form->dataset, form->shape(spec, u.rows)));
+    TRB_GO(expect_shapes(h, spec, u));
     *out = h;
     h = NULL;
 done:
@@ -396,7 +417,7 @@ trb_status trb__shard_read(const char *dir, const trb_cache_spec *spec, size_t u
     }
     /* A shard of another type or extent cannot be read as this one. But its attributes agree with its data sets, so it
      * is a result that must be kept. */
-    st = trb_h5_expect(h, form->dataset, shape);
+    st = expect_shapes(h, spec, u);
     *foreign = st != TRB_OK;
     if (st != TRB_OK) goto done;
     TRB_GO(read_payload(h, spec, u, id.first_row, sink, ctx, &digest));

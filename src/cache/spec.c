@@ -15,12 +15,20 @@ static size_t shards_per_member(const trb_cache_spec *spec)
 /* How many members have shards of their own; in a cache of statistics, the shards of all members count as one. */
 static size_t members(const trb_cache_spec *spec)
 {
-    return spec->holds == TRB_SHARD_LOGITS ? spec->M : 1;
+    return trb_shard_of_member(spec->holds) ? spec->M : 1;
+}
+
+static const char *top_fault(const trb_cache_spec *spec)
+{
+    if (spec->holds != TRB_SHARD_TOP) return spec->top == 0 ? NULL : "top is not 0";
+    if (spec->task != TRB_TASK_CLASSES) return "top is of classes";
+    if (spec->K > UINT16_MAX + 1) return "classes beyond 65535 do not fit into 16 bits";
+    return spec->top >= 1 && spec->top <= spec->K ? NULL : "top is not a number from 1 to the number of outputs";
 }
 
 const char *trb__spec_fault(const trb_cache_spec *spec)
 {
-    size_t product = 8 * 3; /* 8 bytes for any element; 3, because a row of statistics has 2K + 1 <= 3K numbers */
+    size_t product = 8 * 3; /* 8 bytes for any element; 3, because statistics and top have rows of up to 3K numbers */
     if (spec->N == 0 || spec->K == 0 || spec->M == 0 || spec->V == 0) return "a size is 0";
     if (spec->block == 0 || spec->shard_rows == 0) return "block or shard_rows is 0";
     if (spec->shard_rows % spec->block != 0) return "shard_rows is not a multiple of block";
@@ -32,6 +40,7 @@ const char *trb__spec_fault(const trb_cache_spec *spec)
         return "the sizes are impossibly large";
     if (spec->holds == TRB_SHARD_STATISTICS && (spec->dtype != TRB_F32 || spec->task != TRB_TASK_CLASSES))
         return "statistics are of classes, and float32";
+    if (top_fault(spec) != NULL) return top_fault(spec);
     if (trb__stored_views(spec, spec->V) == 0) return NULL;
     if (spec->view[0].stored) return "view 0, the sample itself, has stored inputs";
     if (spec->x_dtype != TRB_U8 && spec->x_dtype != TRB_F16) return "stored inputs are neither uint8 nor float16";
@@ -65,12 +74,12 @@ bool trb__has(const trb_cache_spec *spec, trb_shard_kind kind)
 
 uint64_t trb__unit_member(trb_cache_unit u)
 {
-    return u.kind == TRB_SHARD_LOGITS ? u.member : trb__form_of[u.kind].member;
+    return trb_shard_of_member(u.kind) ? u.member : trb__form_of[u.kind].member;
 }
 
 uint64_t trb__unit_member_digest(const trb_cache_spec *spec, trb_cache_unit u)
 {
-    if (u.kind == TRB_SHARD_LOGITS) return spec->member_digest[u.member];
+    if (trb_shard_of_member(u.kind)) return spec->member_digest[u.member];
     return trb_hash_bytes(spec->member_digest, spec->M * sizeof *spec->member_digest);
 }
 

@@ -17,7 +17,12 @@ const trb__command trb__commands[TRB__COMMANDS] = {
      .stage = {trb_stage_check, trb_stage_train, trb_stage_cache, trb_stage_distill, trb__evaluate, trb_stage_settle},
      .flag = {RETRAIN}},
     {"train", "CONFIG", "train the members (--members=0-4,7: only these)", .stage = {trb_stage_train}},
-    {"cache", "CONFIG", "write the logits of every member into the cache", .stage = {trb_stage_cache}},
+    {"cache", "CONFIG", "write the logits of every member into the cache (--report: say what smaller caches lose)",
+     .stage = {trb_stage_cache},
+     .flag = {{"report", "",
+               "write nothing; print what the members lose on held-out samples if the cache stores less: float16, 8 "
+               "bits, the most probable classes.",
+               trb__take_storage}}},
     {"distill", "CONFIG", "train the students, from the cache and the samples (--retrain=hydra: once more)",
      .stage = {trb_stage_distill, trb_stage_settle}, .flag = {RETRAIN}},
     {"eval", "CONFIG", "evaluate members, ensemble and students; print and write the report", .stage = {trb__evaluate}},

@@ -21,6 +21,7 @@ typedef struct {
     trb__table_format table;         /* of `compare --format` */
     const trb_export_format *format; /* of `export`: of weights; NULL if it is not given */
     const char *curves;              /* the same: of metrics, "tensorboard" or "csv" */
+    bool storage;                    /* of `cache`: --report */
     char *output;                    /* of `export`, `report` and `predict`; NULL if it is not given */
     char *model;                     /* of `predict`; NULL: the first student */
     bool heads;                      /* the same */
@@ -62,6 +63,9 @@ void trb__watch_by_flags(const trb__arguments *a);
 trb_status trb__command_together(trb_comm *world, const trb__arguments *a);
 /** eval, and the last stage of run: evaluate, and print the report. Collective over world. */
 trb_status trb__evaluate(trb_comm *world, const trb_config *c);
+/** cache CONFIG --report: print what each way to store the cache costs. Collective over world. */
+trb_status trb__show_storage(trb_comm *world, const trb_config *c);
+trb_status trb__take_storage(const char *value, trb__arguments *a);
 /** plan CONFIG: print the plan for `a->ranks` ranks. Collective over world. */
 trb_status trb__make_plan(trb_comm *world, const trb_config *c, const trb__arguments *a);
 trb_status trb__take_ranks(const char *value, trb__arguments *a);

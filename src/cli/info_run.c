@@ -121,7 +121,7 @@ static trb_status show_networks(const char *dir, const char *kind, const char *t
 
 static trb_status show_cache(const char *dir)
 {
-    char path[TRB__PATH], size[24];
+    char path[TRB__PATH], size[24], top[24] = "";
     trb_cache *cache = NULL;
     (void)snprintf(path, sizeof path, "%s/cache", dir);
     trb_status st = trb_cache_open(path, &cache);
@@ -133,7 +133,8 @@ static trb_status show_cache(const char *dir)
     }
     TRB_TRY(st);
     const trb_cache_spec *s = trb_cache_spec_of(cache);
-    st = trb__show("cache: %s of %s, %s, %s, %s, %s; %s, %s; by %.200s%s%.100s", trb_shard_kind_name(s->holds),
+    if (s->top > 0) (void)snprintf(top, sizeof top, " %zu", s->top);
+    st = trb__show("cache: %s%s of %s, %s, %s, %s, %s; %s, %s; by %.200s%s%.100s", trb_shard_kind_name(s->holds), top,
                    TRB_COUNT(s->M, "member"), TRB_COUNT(s->N, "sample"), TRB_COUNT(s->V, "view"),
                    TRB_COUNT(s->K, "output"), trb_dtype_name(s->dtype), TRB_COUNT(trb_cache_units(s), "shard"),
                    trb__size_text(bytes_in(path), size), trb_cache_blas(cache),

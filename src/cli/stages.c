@@ -299,6 +299,10 @@ trb_status trb__command_together(trb_comm *world, const trb__arguments *a)
         st = a->command->look(world, c, a);
         goto done;
     }
+    if (a->storage) {
+        st = trb__show_storage(world, c);
+        goto done;
+    }
     st = trb_comm_rank(world) == 0 ? trb_mkdirs(c->run.dir) : TRB_OK;
     /* If the folder cannot be made, `run.dir` is wrong, unless the disk is full or broken. */
     if (st == TRB_EIO && !is_because(ENOSPC) && !is_because(EDQUOT) && !is_because(EIO)) st = TRB_ECONFIG;

@@ -241,9 +241,27 @@ static trb_status check_heads(const trb_config *c, const place *p, const trb_stu
     return TRB_OK;
 }
 
+/* A cache of the most probable classes says nothing of the others but their common probability. */
+static trb_status check_top(const trb_config *c, const place *p, const trb_student_opts *s)
+{
+    if (trb_method_lesson(s->method, c->data.task)->top == NULL)
+        return trb__item_fail(p->items, source_of(p, "cache.holds"),
+                              "top has the most probable classes of each member, but student `%s` (%s) needs all "
+                              "members' probabilities of every class; set logits or statistics, or leave it out of "
+                              "`students`",
+                              s->name, s->method->name);
+    if (s->match_uncertainty && trb_method_several(s->method))
+        return clash(p, "cache.holds", "match_uncertainty",
+                     "the members' model uncertainty needs all their classes, and top has only the most probable ones; "
+                     "set `student.%s.match_uncertainty` to false, or `cache.holds` to logits",
+                     s->name);
+    return TRB_OK;
+}
+
 /* A cache of statistics has means over all members at temperature 1. The single members cannot be told from it. */
 static trb_status check_holds(const trb_config *c, const place *p, const trb_student_opts *s)
 {
+    if (c->cache.holds == TRB_SHARD_TOP) return check_top(c, p, s);
     if (c->cache.holds != TRB_SHARD_STATISTICS) return TRB_OK;
     const trb_lesson *lesson = trb_method_lesson(s->method, c->data.task);
     const double first = trb_lesson_temperature(lesson, &s->tempering, 0.0);
@@ -424,6 +442,8 @@ trb_status trb__config_check(const trb_config *c, const trb__items *items)
         return clash(&top, c->data.n_mean > 0 ? "data.mean" : "data.std", "data.normalize",
                      "these constants are used by `data.normalize: given` only");
     TRB_TRY(check_views(c, &top));
+    if (c->cache.holds == TRB_SHARD_TOP && c->data.task != TRB_TASK_CLASSES)
+        return clash(&top, "cache.holds", "data.task", "top is the most probable classes; set logits");
     if (c->cache.holds == TRB_SHARD_STATISTICS && c->data.task != TRB_TASK_CLASSES)
         return clash(&top, "cache.holds", "data.task", "statistics are of probabilities of classes; set logits");
     if (c->cache.holds == TRB_SHARD_STATISTICS && c->cache.dtype != TRB_F32)

@@ -2,7 +2,7 @@
  *
  * | lines | words |
  * | data, data_digest | the training set (data.train) is another one; with its shapes, if they differ too |
- * | cache | `cache.dtype` and `cache.block`, each as any other key |
+ * | cache | `cache.dtype`, `cache.top` and `cache.block`, each as any other key |
  * | run.seed and others that follow from another key, in one text only | nothing: the other key differs too |
  * | member_digest.M, another number of them | of 4 members, members.count is 6 now |
  * | member_digest.M, other digests | of other weights of member 3 |
@@ -92,23 +92,27 @@ static void add_value(trb_text *t, const char *line)
     trb_text_add(t, "%.*s", (int)strcspn(line, "\n"), line);
 }
 
-/* A part of the line "cache: TYPE, blocks of ROWS". \param[out] n  its length */
-static const char *part_of_cache(const char *line, bool dtype, size_t *n)
+/* A part of the line "cache: TYPE, top CLASSES, blocks of ROWS", in which `top` may be missing.
+ * \param[in] after  the text before the part   \param[out] n  its length */
+static const char *part_of_cache(const char *line, const char *after, size_t *n)
 {
-    const char *type = line + strlen("cache: "), *rows = type + strcspn(type, " \n");
-    rows += strcspn(rows, "0123456789\n");
-    *n = strcspn(dtype ? type : rows, ",\n");
-    return dtype ? type : rows;
+    const size_t length = strcspn(line, "\n");
+    const char *at = memmem(line, length, after, strlen(after));
+    const char *part = at == NULL ? "none" : at + strlen(after);
+    *n = strcspn(part, ",\n");
+    return part;
 }
 
 static void say_cache(trb_text *t, const char *was, const char *is)
 {
-    static const char *const key[] = {"cache.block", "cache.dtype"};
-    for (int dtype = 1; dtype >= 0; dtype--) {
+    static const struct {
+        const char *key, *after;
+    } parts[] = {{"cache.dtype", "cache: "}, {"cache.top", ", top "}, {"cache.block", ", blocks of "}};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         size_t n = 0, m = 0;
-        const char *a = part_of_cache(was, dtype != 0, &n), *b = part_of_cache(is, dtype != 0, &m);
+        const char *a = part_of_cache(was, parts[i].after, &n), *b = part_of_cache(is, parts[i].after, &m);
         if (n == m && memcmp(a, b, n) == 0) continue;
-        trb_text_add(t, "%s`%s` was %.*s and is %.*s now", between(t), key[dtype], (int)n, a, (int)m, b);
+        trb_text_add(t, "%s`%s` was %.*s and is %.*s now", between(t), parts[i].key, (int)n, a, (int)m, b);
     }
 }
 

@@ -135,7 +135,9 @@ trb_status trb_identity_student(const trb_config *c, size_t s, const trb_data *d
         say_views(p.f, c, student, data);
     }
     if (cache != NULL) {
-        (void)fprintf(p.f, "cache: %s, blocks of %zu\n", trb_dtype_name(cache->dtype), cache->block);
+        (void)fprintf(p.f, "cache: %s, ", trb_dtype_name(cache->dtype));
+        if (cache->holds == TRB_SHARD_TOP) (void)fprintf(p.f, "top %zu, ", cache->top);
+        (void)fprintf(p.f, "blocks of %zu\n", cache->block);
         say_followed(p.f, cache->M, cache->member_digest);
     }
 done:

@@ -33,7 +33,8 @@ static const trb__choice class_weights[] = {
 static const trb__choice inits[] = {{"he", TRB_INIT_HE}, {"glorot", TRB_INIT_GLOROT}, {NULL, 0}};
 static const trb__choice keeps[] = {{"last", TRB_KEEP_LAST}, {"best", TRB_KEEP_BEST}, {NULL, 0}};
 static const trb__choice dtypes[] = {{"float32", TRB_F32}, {"float16", TRB_F16}, {NULL, 0}};
-static const trb__choice holdings[] = {{"logits", TRB_SHARD_LOGITS}, {"statistics", TRB_SHARD_STATISTICS}, {NULL, 0}};
+static const trb__choice holdings[] = {
+    {"logits", TRB_SHARD_LOGITS}, {"statistics", TRB_SHARD_STATISTICS}, {"top", TRB_SHARD_TOP}, {NULL, 0}};
 static const trb__choice exchanges[] = {{"ordered", TRB_EXCHANGE_ORDERED},
                                         {"allreduce", TRB_EXCHANGE_ALLREDUCE},
                                         {"server", TRB_EXCHANGE_SERVER},
@@ -280,7 +281,11 @@ const trb__option trb__options[] = {
 
     {CONFIG("cache.holds", cache.holds), CHOICE(holdings), .value = "logits",
      .help = "logits: the cache has each member's outputs. statistics: it has means over all M members, 2K + 1 numbers "
-             "a row instead of M K, for the methods that can learn from them."},
+             "a row instead of M K, for the methods that can learn from them. top: it has each member's cache.top most "
+             "probable classes, and one number for the others."},
+    {CONFIG("cache.top", cache.top), WHOLE(1, 32768), .unit = "classes", .value = "32",
+     .help = "With cache.holds: top, a row of a member has this many classes, at most as many as there are outputs. "
+             "Raise it if students lose accuracy; lower it to save space. It has no effect otherwise."},
     {CONFIG("cache.dtype", cache.dtype), CHOICE(dtypes), .value = "float32",
      .help = "The cache stores logits in this type. float16 takes half the space and rounds them."},
     {CONFIG("cache.views", cache.views), WHOLE(1, 1000), .value = "1",

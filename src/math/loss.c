@@ -79,6 +79,11 @@ TRB_WIDE static void exp_rows(size_t n, size_t K, float T, const float *x, float
     }
 }
 
+void trb__exp_rows(size_t n, size_t K, float T, const float *x, float *e, float *max, double *sum)
+{
+    exp_rows(n, K, T, x, e, max, sum);
+}
+
 /* A run of rows: their maxima, sums and exponentials; for a row longer than RUN one piece of its exponentials. */
 typedef struct {
     float e[RUN], max[RUN];

@@ -34,7 +34,8 @@ const trb_method trb__hydra = {
                 .tempered_by = "temperature",
                 .statistics = soft_targets,
                 .loss = trb_loss_soft,
-                .each = trb_loss_kd},
+                .each = trb_loss_kd,
+                .top = trb_loss_top},
     .regression = {.sets = 1, .statistics = moments, .loss = loss_moments, .each = trb__follow_gaussians}};
 
 const trb_method trb__kd = {.name = "kd",
@@ -45,5 +46,6 @@ const trb_method trb__kd = {.name = "kd",
                                         .temperature = trb__constant,
                                         .tempered_by = "temperature",
                                         .statistics = soft_targets,
-                                        .loss = trb_loss_soft},
+                                        .loss = trb_loss_soft,
+                                        .top = trb_loss_top},
                             .regression = {.sets = 1, .statistics = moments, .loss = loss_moments}};

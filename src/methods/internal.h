@@ -5,6 +5,7 @@
 
 #include "tribikos/loss.h"
 #include "tribikos/method.h"
+#include "tribikos/top.h"
 
 /* The order in which help and pages list the methods. */
 #define TRB__METHODS(METHOD)                                                                                           \

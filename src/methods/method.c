@@ -61,11 +61,12 @@ const char *trb_method_needs(const trb_method *m, char text[TRB_METHOD_NEEDS])
                               m->dirichlet != TRB_DIRICHLET_NONE ? "; 2 or more members" : "");
     char *end = text + used;
     const size_t left = TRB_METHOD_NEEDS - (size_t)used;
+    const char *top = l == NULL || l->top == NULL ? "" : regression ? ", or for classes top" : ", or top";
     if (l == NULL || l->cached == TRB_CACHED_NOT)
-        (void)snprintf(end, left, "each member's logits%s", m->heads == TRB_COPIED_HEADS ? "; a `split`" : "");
+        (void)snprintf(end, left, "each member's logits%s%s", top, m->heads == TRB_COPIED_HEADS ? "; a `split`" : "");
     else if (l->tempered_by != NULL)
-        (void)snprintf(end, left, "logits, or%s statistics with `%s: 1`", regression ? " for classes" : "",
-                       l->tempered_by);
+        (void)snprintf(end, left, "logits%s, or%s statistics with `%s: 1`", top,
+                       regression && top[0] == '\0' ? " for classes" : "", l->tempered_by);
     else
         (void)snprintf(end, left, "logits or statistics");
     return text;

@@ -6,7 +6,7 @@ const trb_method trb__batchensemble = {
     .help = "A head for each member imitates it. All heads share their weights, up to factors of rank one (Wen et al. "
             "2020).",
     .heads = TRB_SHARING_HEADS,
-    .classes = {.temperature = trb__constant, .tempered_by = "temperature", .each = trb_loss_kd},
+    .classes = {.temperature = trb__constant, .tempered_by = "temperature", .each = trb_loss_kd, .top = trb_loss_top},
     .regression = {.each = trb__follow_gaussians}};
 
 /* Why latentbe begins with factors near 1: heads with random signs differ most, but heads that will be folded must stay
@@ -25,5 +25,5 @@ const trb_method trb__latentbe = {
     .heads = TRB_SHARING_HEADS,
     .folded = true,
     .factors = 0.1,
-    .classes = {.temperature = trb__constant, .tempered_by = "temperature", .each = trb_loss_kd},
+    .classes = {.temperature = trb__constant, .tempered_by = "temperature", .each = trb_loss_kd, .top = trb_loss_top},
     .regression = {.each = trb__follow_gaussians}};

@@ -1,4 +1,5 @@
-/* The stage that writes the cache: missing inputs, then missing logits or statistics, then the manifest.
+/* The stage that writes the cache: missing inputs, then missing logits, statistics or most probable classes, then the
+ * manifest.
  *
  * | step | who | what |
  * | 1 | rank 0 | takes the lock of RUN/cache unless it may only be read, refuses a cache that holds another kind |
@@ -8,6 +9,7 @@
  * | 5 | rank 0 | writes the manifest, unless the one that exists says the same |
  *
  * Steps 3 and 4 are done for the shards of inputs first, because logits are computed from them, then for the others. */
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +23,7 @@
 #include "tribikos/memory.h"
 #include "tribikos/number.h"
 #include "tribikos/stop.h"
+#include "tribikos/top.h"
 #include "outlook.h"
 #include "units.h"
 
@@ -100,15 +103,47 @@ static trb_status write_logits(trb__writer *w, trb_cache_unit u, trb_shard *shar
     return TRB_OK;
 }
 
-/* Copy member m's logits of a block to their place among those of all members. \param[out] t  [rows][M][K] */
-static trb_status put_beside(const trb_cache_spec *spec, trb_cache_unit u, size_t m, size_t at, size_t rows,
-                             const float *z, float *t)
+/* Check member m's logits of a block, before others are computed from them. */
+static trb_status expect_finite(const trb_cache_spec *spec, trb_cache_unit u, size_t m, size_t at, size_t rows,
+                                const float *z)
 {
     const size_t K = spec->K;
     for (size_t i = 0; i < rows * K; i++)
         if (!isfinite(z[i]))
             return trb_fail(TRB_ENUM, "member %zu says %g for output %zu of sample %zu (view %zu), which is not finite",
                             m, (double)z[i], i % K, u.first_row + at + i / K, u.view);
+    return TRB_OK;
+}
+
+static trb_status write_top(trb__writer *w, trb_cache_unit u, trb_shard *shard)
+{
+    const trb_cache_spec *spec = w->spec;
+    const size_t K = spec->K, k = spec->top;
+    trb_status st = TRB_OK;
+    float *work = NULL, *t = NULL; /* t [block][TRB_TOP(k, K)] */
+    size_t rows = 0;
+    const float *z = NULL;
+    TRB_GO(trb_alloc(TRB_MEM_CACHE, TRB_TOP_WORK(K), sizeof *work, &work));
+    TRB_GO(trb_alloc(TRB_MEM_CACHE, spec->block, TRB_TOP(k, K) * sizeof *t, &t));
+    TRB_GO(trb__writer_load(w, u.member, 0));
+    for (size_t at = 0; at < u.rows; at += rows) {
+        TRB_GO(member_logits(w, u, at, &rows, &z));
+        TRB_GO(expect_finite(spec, u, u.member, at, rows, z));
+        TRB_GO(trb_top_select(rows, K, k, z, work, t));
+        TRB_GO(trb_shard_write(shard, rows, t));
+    }
+done:
+    trb_free(t);
+    trb_free(work);
+    return st;
+}
+
+/* Copy member m's logits of a block to their place among those of all members. \param[out] t  [rows][M][K] */
+static trb_status put_beside(const trb_cache_spec *spec, trb_cache_unit u, size_t m, size_t at, size_t rows,
+                             const float *z, float *t)
+{
+    const size_t K = spec->K;
+    TRB_TRY(expect_finite(spec, u, m, at, rows, z));
     for (size_t r = 0; r < rows; r++) memcpy(t + (r * spec->M + m) * K, z + r * K, K * sizeof *z);
     return TRB_OK;
 }
@@ -161,7 +196,10 @@ static trb_status write_unit(trb__writer *w, size_t unit, uint64_t *payload)
     const trb_cache_unit u = trb_cache_unit_at(w->spec, unit);
     trb_shard *shard = NULL;
     trb_status st = trb_shard_create(w->dir, w->spec, unit, &shard);
-    if (st == TRB_OK) st = u.kind == TRB_SHARD_STATISTICS ? write_statistics(w, u, shard) : write_logits(w, u, shard);
+    if (st == TRB_OK)
+        st = u.kind == TRB_SHARD_STATISTICS ? write_statistics(w, u, shard)
+             : u.kind == TRB_SHARD_TOP      ? write_top(w, u, shard)
+                                            : write_logits(w, u, shard);
     if (st == TRB_OK) {
         st = trb_shard_publish(shard, payload);
         shard = NULL;
@@ -255,7 +293,7 @@ static trb_status find_missing(const trb__writer *w, const trb_data *data, size_
     }
     for (size_t i = 0; i < n; i++) {
         const trb_cache_unit u = trb_cache_unit_at(spec, from + i);
-        const double cost = u.kind == TRB_SHARD_LOGITS ? macs[u.member] : 1.0; /* other units cost the same */
+        const double cost = trb_shard_of_member(u.kind) ? macs[u.member] : 1.0; /* other units cost the same */
         if (!all[i].good) missing[(*n_missing)++] = (missing_unit){.cost = cost * (double)u.rows, .unit = i};
     }
     qsort(missing, *n_missing, sizeof *missing, dearest_first);
@@ -358,7 +396,7 @@ done:
 }
 
 /* Write all missing shards. Inputs come first, because logits are computed from them.
- * \param[in,out] kept  increased by the number of shards of logits or statistics that existed already */
+ * \param[in,out] kept  increased by the number of shards, except those of inputs, that existed already */
 static trb_status complete(trb_comm *world, const trb_config *c, trb_cache_spec *spec, const trb__dataset *s,
                            const char *dir, uint64_t *payload, size_t *kept)
 {
@@ -393,6 +431,7 @@ trb_cache_spec trb__run_cache_spec(const trb_config *c, const trb_data *data)
 {
     return (trb_cache_spec){.task = data->task,
                             .holds = c->cache.holds,
+                            .top = c->cache.holds == TRB_SHARD_TOP ? c->cache.top : 0,
                             .dtype = c->cache.dtype,
                             .deflate = c->cache.deflate,
                             .N = data->n,
@@ -422,6 +461,11 @@ trb_status trb__common_outputs(const trb_config *c, const trb_data *data, size_t
     if (c->cache.holds == TRB_SHARD_STATISTICS && *K < 2)
         return trb_fail(TRB_ECONFIG,
                         "cache.holds: statistics are of 2 or more classes, but the members have %zu output", *K);
+    if (c->cache.holds == TRB_SHARD_TOP && c->cache.top > *K)
+        return trb_fail(TRB_ECONFIG,
+                        "cache.top: expected at most the %s of the members, got %" PRIu64 "; with %zu, all classes are "
+                        "stored and there is no tail",
+                        TRB_COUNT(*K, "output"), c->cache.top, *K);
     return TRB_OK;
 }
 
@@ -453,9 +497,9 @@ static trb_status manifest_stands(const char *dir, const trb_cache_spec *spec, c
     if (st != TRB_OK && st != TRB_ECONFIG && st != TRB_EINTEGRITY) return st;
     if (st == TRB_OK) {
         const trb_cache_spec *is = trb_cache_spec_of(cache);
-        same = is->task == spec->task && is->holds == spec->holds && is->dtype == spec->dtype && is->N == spec->N &&
-               is->K == spec->K && is->M == spec->M && is->V == spec->V && is->block == spec->block &&
-               is->shard_rows == spec->shard_rows && is->data_digest == spec->data_digest &&
+        same = is->task == spec->task && is->holds == spec->holds && is->top == spec->top && is->dtype == spec->dtype &&
+               is->N == spec->N && is->K == spec->K && is->M == spec->M && is->V == spec->V &&
+               is->block == spec->block && is->shard_rows == spec->shard_rows && is->data_digest == spec->data_digest &&
                memcmp(is->member_digest, spec->member_digest, spec->M * sizeof *spec->member_digest) == 0 &&
                trb_cache_expect_views(cache, spec->V, spec->view) == TRB_OK;
         for (size_t i = 0; same && i < trb_cache_units(spec); i++) same = trb_cache_payload(cache, i) == payload[i];

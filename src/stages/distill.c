@@ -15,6 +15,7 @@
 #include "outlook.h"
 #include "reading.h"
 #include "steps.h"
+#include "teachers.h"
 #include "temperature.h"
 #include "tribikos/blas.h"
 #include "tribikos/log.h"
@@ -22,130 +23,6 @@
 #include "tribikos/memory.h"
 #include "tribikos/number.h"
 #include "tribikos/stop.h"
-
-/* A student's teachers: the cached values of the rows of each step. In a grid, a rank reads the logits of its column's
- * members for the lanes of its row, head lane by head lane. */
-typedef struct {
-    const trb_lesson *lesson;
-    const trb_student_opts *o;
-    trb_reader *reader;
-    const float *said; /* [rows of the step][said_width]: logits [M][K], or statistics */
-    size_t said_width;
-    bool sums;       /* `said` has statistics of all members */
-    size_t M, of, K; /* members that this rank reads; members of the ensemble; outputs */
-    size_t rows;     /* of a lane */
-    uint64_t steps;  /* of the training with one head */
-    float T;         /* temperature of this step */
-    const trb_grid *grid;
-    trb_rounds *rounds; /* adds up statistics of all columns in phase 1 if heads will be cut; else NULL */
-    float *statistics;  /* [rows][width] of a lane; with rounds [own lanes][rows][width] of the step */
-    double *work;       /* [TRB_STATISTICS_WORK(K)] */
-    size_t parts;       /* this rank's head lanes */
-    float *part;        /* [rows][M / parts][K] */
-    const trb_data *data;
-    int32_t *label; /* [rows] of a lane; NULL if labels have no weight */
-    /* Views of the plan, [steps][planned_rows], and of this step; NULL: all rows show view 0. */
-    const uint16_t *planned, *view;
-    size_t planned_rows;
-} teachers;
-
-static size_t statistics_width(const teachers *t)
-{
-    return t->lesson->sets * t->K;
-}
-
-static trb_status plan_reading(void *ctx, size_t steps, size_t rows, const int64_t *sample, const uint16_t *view)
-{
-    teachers *t = ctx;
-    t->planned = view;
-    t->planned_rows = rows;
-    return trb_reader_plan(t->reader, steps, sample, view);
-}
-
-/* The logits of one head lane's members for a lane: [rows][M / parts][K]. */
-static const float *part_of(const teachers *t, size_t at, size_t i)
-{
-    const size_t n = t->M / t->parts * t->K;
-    const float *from = t->said + at * t->said_width + i * n;
-    if (t->parts == 1) return from;
-    for (size_t r = 0; r < t->rows; r++) memcpy(t->part + r * n, from + r * t->said_width, n * sizeof *from);
-    return t->part;
-}
-
-/* Add up the statistics of this rank's lanes: each column of the row contributes the part of its own members. */
-static trb_status gather_statistics(teachers *t, trb_status st)
-{
-    const size_t n = t->rows * statistics_width(t), lanes = t->grid->row_lanes.count, columns = t->grid->shape.columns;
-    for (size_t first = 0, round = 0; first < lanes; first += columns, round++) {
-        const size_t items = lanes - first < columns ? lanes - first : columns;
-        const float *sum = NULL;
-        for (size_t j = 0; j < items; j++) {
-            for (size_t i = 0; i < t->parts; i++) {
-                float *s = trb_rounds_answer(t->rounds);
-                const float *said = st == TRB_OK ? part_of(t, (first + j) * t->rows, i) : NULL;
-                if (st == TRB_OK)
-                    st = t->lesson->statistics(t->rows, t->M / t->parts, t->of, t->K, t->T, said, t->work, s);
-                const trb_status answered = trb_rounds_answered(t->rounds);
-                if (st == TRB_OK) st = answered;
-            }
-        }
-        const trb_status summed = trb_rounds_sum(t->rounds, items, &sum);
-        if (st == TRB_OK) st = summed;
-        if (st == TRB_OK && sum != NULL) memcpy(t->statistics + round * n, sum, n * sizeof *sum);
-    }
-    return st;
-}
-
-static trb_status read_rows(void *ctx, uint64_t step, trb_status st)
-{
-    teachers *t = ctx;
-    t->T = (float)trb_lesson_temperature(t->lesson, &t->o->tempering, (double)step / (double)t->steps);
-    t->view = t->planned;
-    if (t->planned != NULL) t->planned += t->planned_rows;
-    if (st == TRB_OK) st = trb_reader_next(t->reader, &t->said);
-    return t->rounds == NULL ? st : gather_statistics(t, st);
-}
-
-/* Add the loss of the labels. A label belongs to the sample itself, so only rows that show view 0 have one. */
-static trb_status add_labels(const teachers *t, const trb__lane *l, size_t M, const float *z, double *loss, float *dz)
-{
-    if (t->label == NULL) return TRB_OK;
-    for (size_t r = 0; r < l->rows; r++)
-        t->label[r] = t->view == NULL || t->view[l->at + r] == 0 ? t->data->label[l->sample[r]] : -1;
-    return trb_loss_add_labels(l->rows, M, t->K, l->batch, (float)t->o->label_weight, z, t->label, loss, dz);
-}
-
-/* Copy those numbers of the cached statistics that the loss needs. */
-static void pick_statistics(const teachers *t, size_t rows, const float *said, float *s)
-{
-    const size_t n = t->K + (t->lesson->targets != NULL), from = t->lesson->cached == TRB_CACHED_MEANS ? t->K : 0;
-    for (size_t r = 0; r < rows; r++) memcpy(s + r * n, said + r * t->said_width + from, n * sizeof *s);
-}
-
-static trb_status loss_of_one(void *ctx, const trb__lane *l, const float *z, double *loss, float *dz)
-{
-    const teachers *t = ctx;
-    const trb_lesson *lesson = t->lesson;
-    const float *said = t->said + l->at * t->said_width;
-    float *s = t->statistics;
-    if (t->rounds != NULL)
-        s += l->number * t->rows * statistics_width(t);
-    else if (t->sums)
-        pick_statistics(t, l->rows, said, s);
-    else
-        TRB_TRY(lesson->statistics(l->rows, t->M, t->of, t->K, t->T, said, t->work, s));
-    if (lesson->targets != NULL && !t->sums) lesson->targets(l->rows, t->K, s);
-    TRB_TRY(lesson->loss(l->rows, t->K, l->batch, t->T, z, s, loss, dz));
-    return add_labels(t, l, 1, z, loss, dz);
-}
-
-static trb_status loss_of_each(void *ctx, const trb__lane *l, const float *z, double *loss, float *dz)
-{
-    const teachers *t = ctx;
-    const size_t M = t->M / t->parts;
-    TRB_TRY(t->lesson->each(l->rows, M, t->K, l->batch, t->T, z, part_of(t, l->at, l->heads), loss, dz));
-    return add_labels(t, l, M, z, loss, dz);
-}
 
 /* Everything that the training of one student holds on this rank. */
 typedef struct {
@@ -156,7 +33,7 @@ typedef struct {
     const trb_cache_spec *spec;
     trb__reading reading, inputs;
     trb_stored_rows stored;
-    teachers t;
+    trb__teachers t;
     trb_augment *views;
     trb_jsonl *metrics;
     trb__place place;
@@ -194,13 +71,12 @@ static void release(student *d)
     (void)trb_jsonl_close(d->metrics);
     trb_checkpoint_clear(&d->from);
     trb_augment_destroy(d->views);
-    trb_rounds_close(d->t.rounds);
+    trb__teachers_close(&d->t);
     trb__network_close(&d->one);
     trb__network_close(&d->many);
     trb_net_destroy(d->plain);
     trb_net_destroy(d->matched);
-    void *const blocks[] = {d->params_plain, d->t.statistics, d->t.work, d->t.part, d->t.label};
-    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) trb_free(blocks[i]);
+    trb_free(d->params_plain);
     trb_grid_close(&d->grid);
 }
 
@@ -219,28 +95,9 @@ static trb_status open_networks(student *d, size_t index)
 /* Open the networks and files of this rank. */
 static trb_status prepare(student *d, size_t index)
 {
-    const size_t K = d->spec->K, rows = d->o->fit.batch / d->o->fit.lanes, members = d->grid.n_members;
-    const bool sums = d->spec->holds == TRB_SHARD_STATISTICS; /* then the grid has one column */
-    d->t = (teachers){.lesson = trb_method_lesson(d->o->method, d->s->data.task),
-                      .o = d->o,
-                      .said_width = sums ? TRB_STATISTICS(K) : members * K,
-                      .sums = sums,
-                      .M = members,
-                      .of = d->spec->M,
-                      .K = K,
-                      .rows = rows,
-                      .steps = (d->o->phase1_epochs + d->o->fit.epochs) * (d->s->n_train / d->o->fit.batch),
-                      .grid = &d->grid,
-                      .parts = d->grid.n_lanes,
-                      .data = &d->s->data};
     TRB_TRY(open_networks(d, index));
     TRB_TRY(trb__views_create(d->c, d->s, d->o->views, &d->views));
-    if (d->o->label_weight > 0.0) TRB_TRY(trb_alloc(TRB_MEM_DATA, rows, sizeof *d->t.label, &d->t.label));
-    const size_t lanes_at_once = is_cut(d) ? d->grid.lanes.count : 1;
-    TRB_TRY(trb_alloc(TRB_MEM_CACHE, lanes_at_once * rows * statistics_width(&d->t), sizeof *d->t.statistics,
-                      &d->t.statistics));
-    TRB_TRY(trb_alloc(TRB_MEM_CACHE, TRB_STATISTICS_WORK(K), sizeof *d->t.work, &d->t.work));
-    if (is_cut(d)) TRB_TRY(trb_alloc(TRB_MEM_CACHE, rows * members / d->t.parts * K, sizeof *d->t.part, &d->t.part));
+    TRB_TRY(trb__teachers_open(d->o, d->spec, d->s, &d->grid, &d->t));
     if (trb_comm_rank(d->grid.world) > 0) return TRB_OK;
     TRB_TRY(trb_mkdirs(trb__run_path(d->c, "student/%s", d->o->name).text));
     return trb_jsonl_open(trb__run_path(d->c, "student/%s/metrics.jsonl", d->o->name).text, d->from.metrics,
@@ -264,9 +121,9 @@ static trb__fit first_phase(student *d)
                       .stored = d->stored.next == NULL ? NULL : &d->stored,
                       .views = o->views,
                       .clean = o->clean,
-                      .plan = plan_reading,
-                      .next = read_rows,
-                      .loss = shares_weights(d) ? loss_of_each : loss_of_one,
+                      .plan = trb__teachers_plan,
+                      .next = trb__teachers_next,
+                      .loss = shares_weights(d) ? trb__teachers_loss_of_each : trb__teachers_loss_of_one,
                       .ctx = &d->t,
                       .predict = trb_predict_of(o->method->dirichlet),
                       .follows = true,
@@ -292,7 +149,7 @@ static trb_status second_phase(student *d, trb__fit *fit)
     fit->schedule_from = d->o->restart ? 0 : fit->epochs;
     if (d->o->restart) fit->schedule_epochs = d->o->fit.epochs;
     fit->epochs = d->o->fit.epochs;
-    fit->loss = loss_of_each;
+    fit->loss = trb__teachers_loss_of_each;
     fit->phase = 2;
     fit->network = &d->many;
     (void)snprintf(d->label, sizeof d->label, "student %s, %s", d->o->name, TRB_COUNT(d->spec->M, "head"));
@@ -548,7 +405,7 @@ static trb_status distill(trb_comm *world, const trb_config *c, const trb__datas
     d.work -= d.later;
     TRB_GO(open_readings(&d, cache));
     d.t.reader = d.reading.reader;
-    if (is_cut(&d)) TRB_GO(trb_agree(world, trb_rounds_open(&d.grid, d.t.rows * statistics_width(&d.t), &d.t.rounds)));
+    if (is_cut(&d)) TRB_GO(trb_agree(world, trb__teachers_join(&d.t)));
     TRB_GO(train_student(&d));
     TRB_GO(report_reading(&d));
     st = trb__reading_close(&d.reading);

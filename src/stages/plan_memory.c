@@ -7,6 +7,7 @@
 
 #include "checkpoint.h"
 #include "tribikos/memory.h"
+#include "tribikos/top.h"
 
 /* Raise the figures of a stage to those of one of its trainings. NaN stays: if one training is unknown, so is the
  * stage. */
@@ -88,9 +89,13 @@ static trb_status measure_member(const trb_config *c, const trb__dataset *s, siz
 /* The bytes that a rank needs to keep its part of the cache, or to stream it. */
 static double cached(const trb_config *c, const trb__dataset *s, const trb_student_opts *o, size_t K)
 {
-    const bool statistics = c->cache.holds == TRB_SHARD_STATISTICS;
-    const size_t row = statistics ? TRB_STATISTICS(K) : c->members.count / o->head_groups * K;
-    const double kept = (double)(o->views * s->data.n * row) * (double)trb_dtype_bytes(c->cache.dtype);
+    const size_t top = c->cache.top, members = c->members.count / o->head_groups;
+    const size_t row = c->cache.holds == TRB_SHARD_STATISTICS ? TRB_STATISTICS(K)
+                       : c->cache.holds == TRB_SHARD_TOP      ? members * TRB_TOP(top, K)
+                                                              : members * K;
+    const size_t classes = c->cache.holds == TRB_SHARD_TOP ? members * top : 0; /* which are stored in 2 bytes */
+    const double stored = (double)((row - classes) * trb_dtype_bytes(c->cache.dtype) + classes * sizeof(uint16_t));
+    const double kept = (double)(o->views * s->data.n) * stored;
     const double step = (double)(o->fit.batch * row) * sizeof(float);
     return fmin(kept + step, (double)c->cache.memory);
 }

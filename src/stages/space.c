@@ -6,9 +6,9 @@
 
 double trb__unit_bytes(const trb_cache_spec *spec, trb_cache_unit u)
 {
-    static const double METADATA = 3100.0;                                  /* of a shard (measured) */
+    static const double METADATA = 3100.0, CLASSES = 1700.0; /* of a shard, and of its data set of classes (measured) */
     const size_t row = trb_shard_row_bytes(spec, u.kind) + sizeof(int64_t); /* the values and the id */
-    return (double)u.rows * (double)row + METADATA;
+    return (double)u.rows * (double)row + METADATA + (u.kind == TRB_SHARD_TOP ? CLASSES : 0.0);
 }
 
 static trb_status cache_bytes(const trb_config *c, const trb_data *data, size_t K, double *bytes)
@@ -61,6 +61,6 @@ trb_status trb__space_check(const trb_config *c, const trb__dataset *s, size_t K
     return trb_fail(TRB_ECONFIG,
                     "run.dir: %s has room for %.4g GB, but the cache will take %.4g GB and the weights %.4g GB; make "
                     "room, choose another disk, or a smaller cache (cache.dtype: float16, fewer cache.views, "
-                    "cache.holds: statistics, cache.deflate)",
+                    "cache.holds: statistics or top, cache.deflate)",
                     c->run.dir, (room + there) * GB, cache * GB, weights * GB);
 }

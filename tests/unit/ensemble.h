@@ -7,6 +7,7 @@
 #include "tribikos/reader.h"
 #include "tribikos/rng.h"
 #include "tribikos/shard.h"
+#include "tribikos/top.h"
 
 enum { ENSEMBLE_MAX_M = 8, ENSEMBLE_MAX_V = 4, ENSEMBLE_MAX_N = 4096 };
 
@@ -21,6 +22,23 @@ static float ensemble_target[ENSEMBLE_MAX_N];
 __attribute__((unused)) static float ensemble_logit(size_t v, size_t m, size_t n, size_t k)
 {
     return (float)((v * 977 + m * 131 + n * 17 + k * 5) % 2039) / 16 - 60;
+}
+
+/* Numbers in a row of a shard, as a writer gives and a reader gets them. */
+__attribute__((unused)) static size_t ensemble_width(const trb_cache_spec *spec, trb_shard_kind kind)
+{
+    return kind == TRB_SHARD_STATISTICS ? TRB_STATISTICS(spec->K)
+           : kind == TRB_SHARD_TOP      ? TRB_TOP(spec->top, spec->K)
+                                        : spec->K;
+}
+
+/* Number k of such a row. Of the most probable classes: values that are at most 0, then different classes. */
+__attribute__((unused)) static float ensemble_number(const trb_cache_spec *spec, trb_shard_kind kind, size_t v,
+                                                     size_t m, size_t n, size_t k)
+{
+    if (kind != TRB_SHARD_TOP) return ensemble_logit(v, m, n, k);
+    if (k < TRB_TOP_OUTCOMES(spec->top, spec->K)) return -(float)((v * 977 + m * 131 + n * 17 + k * 5) % 2039) / 16;
+    return (float)((v + m * 3 + n * 7 + k) % spec->K);
 }
 
 __attribute__((unused)) static trb_cache_spec ensemble_spec(size_t N, size_t K, size_t M, size_t V)
@@ -90,7 +108,7 @@ __attribute__((unused)) static trb_status ensemble_write(const char *dir, const 
                                                          size_t run, uint64_t *payload)
 {
     const trb_cache_unit u = trb_cache_unit_at(spec, unit);
-    const size_t width = u.kind == TRB_SHARD_STATISTICS ? TRB_STATISTICS(spec->K) : spec->K;
+    const size_t width = ensemble_width(spec, u.kind);
     trb_shard *s = NULL;
     float *rows = NULL;
     trb_status st = TRB_OK;
@@ -99,7 +117,7 @@ __attribute__((unused)) static trb_status ensemble_write(const char *dir, const 
     for (size_t first = 0; first < u.rows; first += run) {
         const size_t n = u.rows - first < run ? u.rows - first : run;
         for (size_t i = 0; i < n * width; i++)
-            rows[i] = ensemble_logit(u.view, u.member, u.first_row + first + i / width, i % width);
+            rows[i] = ensemble_number(spec, u.kind, u.view, u.member, u.first_row + first + i / width, i % width);
         TRB_GO(trb_shard_write(s, n, rows));
     }
     st = trb_shard_publish(s, payload);
@@ -110,10 +128,14 @@ done:
     return st;
 }
 
-/* What readers are asked for: some members' logits; what is of all members. */
+/* What readers are asked for: some members' logits, or most probable classes; what is of all members. */
 __attribute__((unused)) static trb_selection ensemble_logits(size_t views, size_t m0, size_t m_count)
 {
     return (trb_selection){TRB_SHARD_LOGITS, views, m0, m_count};
+}
+__attribute__((unused)) static trb_selection ensemble_top(size_t views, size_t m0, size_t m_count)
+{
+    return (trb_selection){TRB_SHARD_TOP, views, m0, m_count};
 }
 __attribute__((unused)) static trb_selection ensemble_all(trb_shard_kind kind, size_t views)
 {

@@ -24,7 +24,7 @@ static trb_status read_weights(uint64_t *sum)
     return TRB_OK;
 }
 
-/* All logits or statistics of all views, through a reader, and all that the manifest says. */
+/* All that members say in all views, through a reader, and all that the manifest says. */
 static trb_status read_cache(uint64_t *sum)
 {
     int64_t sample[V * N];
@@ -41,12 +41,11 @@ static trb_status read_cache(uint64_t *sum)
     }
     TRB_GO(trb_cache_open(in_scratch("cache"), &c));
     const trb_cache_spec *spec = trb_cache_spec_of(c);
-    const bool statistics = spec->holds == TRB_SHARD_STATISTICS;
+    const size_t width = (trb_shard_of_member(spec->holds) ? M : 1) * ensemble_width(spec, spec->holds);
     TRB_GO(trb_reader_open(c, (trb_selection){spec->holds, V, 0, M}, V * N, 1 << 20, &r));
     TRB_GO(trb_reader_plan(r, 1, sample, view));
     TRB_GO(trb_reader_next(r, &t));
-    *sum = trb_hash_bytes(t, sizeof(float) * V * N * (statistics ? TRB_STATISTICS(K) : M * K)) ^
-           trb_hash_bytes(spec->label, N * sizeof *spec->label) * 3 ^
+    *sum = trb_hash_bytes(t, sizeof(float) * V * N * width) ^ trb_hash_bytes(spec->label, N * sizeof *spec->label) * 3 ^
            trb_hash_bytes(spec->member_digest, M * sizeof *spec->member_digest) * 5 ^ spec->data_digest * 7 ^
            trb_hash_text(spec->view[1].recipe) * 11 ^ spec->view[1].seed * 13 ^ (uint64_t)spec->task * 17;
     TRB_GO(trb_h5_open(in_scratch("cache/manifest.h5"), &h));
@@ -106,6 +105,15 @@ static void make_statistics_cache(void)
     ensemble_make(in_scratch("cache"), &spec);
 }
 
+static void make_top_cache(void)
+{
+    trb_cache_spec spec = ensemble_spec(N, K, M, 4);
+    spec.holds = TRB_SHARD_TOP;
+    spec.top = 2;
+    ensemble_store(&spec, TRB_U8);
+    ensemble_make(in_scratch("cache"), &spec);
+}
+
 static void make_weights(void)
 {
     const float mean[6] = {1, 2, 3, 4, 5, 6}, scale[6] = {6, 5, 4, 3, 2, 1};
@@ -114,8 +122,8 @@ static void make_weights(void)
     assert_ok(trb_net_create("dense 5, relu, split, dense 4, relu, dense 3", (trb_shape){6, 1, 1}, 3, &net));
     assert_ok(trb_alloc(TRB_MEM_WEIGHTS, trb_net_size(net), sizeof *params, &params));
     for (size_t i = 0; i < trb_net_size(net); i++) params[i] = sinf((float)i);
-    assert_ok(trb_weights_write(in_scratch("w.h5"), net, params, (trb_norm){.mean = mean, .scale = scale}, "seed: 1\n", "none",
-                                NULL));
+    assert_ok(trb_weights_write(in_scratch("w.h5"), net, params, (trb_norm){.mean = mean, .scale = scale}, "seed: 1\n",
+                                "none", NULL));
     trb_net_destroy(net);
     trb_free(params);
 }
@@ -192,6 +200,8 @@ static const struct {
     {"cache/v01/m001-s00000.h5", make_stored_cache, read_stored_cache},
     {"cache/manifest.h5", make_statistics_cache, read_stored_cache},
     {"cache/v01/all-s00000.h5", make_statistics_cache, read_stored_cache},
+    {"cache/manifest.h5", make_top_cache, read_stored_cache},
+    {"cache/v01/m001-s00000.h5", make_top_cache, read_stored_cache},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 

@@ -171,6 +171,46 @@ static void kinds(void **state)
     }
 }
 
+/* A cache of the most probable classes: how many is in the manifest and its digest, and another number is refused. */
+static void top(void **state)
+{
+    (void)state;
+    trb_cache_spec spec = spec_of(false, true), other;
+    trb_h5 *h = NULL;
+    float values[2][2][100][3];
+    uint16_t classes[2][2][100][2];
+    spec.holds = TRB_SHARD_TOP;
+    spec.top = 2;
+    trb_cache *c = ensemble_open(in_scratch("top"), &spec);
+    const uint64_t digest = trb_cache_digest(c);
+    assert_true(trb_cache_spec_of(c)->holds == TRB_SHARD_TOP && trb_cache_spec_of(c)->top == 2);
+    assert_ok(ensemble_verify(in_scratch("top")));
+    assert_ok(trb_cache_expect_form(c, &spec));
+    other = spec;
+    other.top = 3;
+    assert_fails(trb_cache_expect_form(c, &other), TRB_EINTEGRITY,
+                 "`cache.top` was 2 when the cache was written and is 3 now; set it back");
+    other = spec_of(false, true);
+    assert_fails(trb_cache_expect_form(c, &other), TRB_EINTEGRITY, "the cache holds top, `cache.holds` is logits");
+    trb_cache_close(c);
+    assert_ok(trb_h5_open(in_scratch("top/manifest.h5"), &h));
+    expect_text(h, "features", "top inputs");
+    assert_ok(trb_h5_read_rows(h, "top", TRB_F32, 0, 2, values));
+    assert_ok(trb_h5_read_rows(h, "class", TRB_U16, 0, 2, classes));
+    trb_h5_close(h);
+    for (size_t i = 0; i < 2 * 2 * 100; i++) {
+        const size_t v = i / 200, m = i / 100 % 2, n = i % 100;
+        for (size_t k = 0; k < 3; k++)
+            assert_true(values[v][m][n][k] == ensemble_number(&spec, TRB_SHARD_TOP, v, m, n, k));
+        for (size_t k = 0; k < 2; k++)
+            assert_true((float)classes[v][m][n][k] == ensemble_number(&spec, TRB_SHARD_TOP, v, m, n, 3 + k));
+    }
+    spec.dtype = TRB_F16;
+    c = ensemble_open(in_scratch("half"), &spec);
+    assert_true(trb_cache_digest(c) != digest);
+    trb_cache_close(c);
+}
+
 /* Manifests of the versions 1 to 4, written for these caches by the program of before features had names: they are
  * read, list shards with the payloads that shards have today, and have the digests of today's manifests. */
 static void earlier_versions(void **state)
@@ -363,6 +403,7 @@ static void unknown_features(void **state)
                  {5, "inputs gradients", "the feature `gradients`, which this version of the program does not know"},
                  {5, "inputs", "inputs_dtype"},
                  {5, "unlabelled", "its digest is"},
+                 {5, "top", "attribute top"},
                  {5, "statistics", "data set shard/member is uint64 [6], expected uint64 [3]"},
                  {3, NULL, "data set shard/member is uint64 [6], expected uint64 [3]"}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -402,6 +443,7 @@ int main(void)
         cmocka_unit_test(absurd_claims),
         cmocka_unit_test(many),
         cmocka_unit_test(kinds),
+        cmocka_unit_test(top),
         cmocka_unit_test(makers),
         cmocka_unit_test(schemas),
         cmocka_unit_test(earlier_versions),

@@ -6,12 +6,6 @@
 enum { N = 1000, K = 5, M = 4, V = 2, ROWS = 32 };
 static trb_cache_spec spec;
 
-/* Numbers of a row and member, or of all members together. */
-static size_t width(trb_selection of)
-{
-    return of.kind == TRB_SHARD_STATISTICS ? TRB_STATISTICS(K) : K;
-}
-
 /* \return memory that lets a reader of m_count members stream with about `steps` steps a window */
 static size_t memory_for(size_t m_count, size_t steps)
 {
@@ -22,11 +16,12 @@ static size_t memory_for(size_t m_count, size_t steps)
 
 static void expect_step(const float *t, trb_selection of, const int64_t *sample, const uint16_t *view)
 {
-    const size_t M_read = of.kind == TRB_SHARD_LOGITS ? of.m_count : 1, n = width(of);
+    const size_t M_read = trb_shard_of_member(of.kind) ? of.m_count : 1, n = ensemble_width(&spec, of.kind);
     for (size_t i = 0; i < ROWS; i++)
         for (size_t m = 0; m < M_read; m++)
             for (size_t k = 0; k < n; k++) {
-                const float wanted = ensemble_logit(view == NULL ? 0 : view[i], of.m0 + m, (size_t)sample[i], k);
+                const float wanted =
+                    ensemble_number(&spec, of.kind, view == NULL ? 0 : view[i], of.m0 + m, (size_t)sample[i], k);
                 if (t[(i * M_read + m) * n + k] != wanted)
                     fail_msg("row %zu (sample %lld) member %zu output %zu: %g, expected %g", i, (long long)sample[i],
                              of.m0 + m, k, (double)t[(i * M_read + m) * n + k], (double)wanted);
@@ -89,6 +84,32 @@ static void same_values(void **state)
         serve(dir, ensemble_logits(V, 3, 1), memory_for(1, 2), true);
         serve(dir, ensemble_logits(V, 1, 2), memory_for(2, 3), true);
     }
+}
+
+/* Most probable classes are kept or streamed likewise, of any type and number, which leaves rows at odd addresses. */
+static void top(void **state)
+{
+    (void)state;
+    for (size_t k = 1; k <= K; k += 2)
+        for (int half = 0; half < 2; half++) {
+            spec = ensemble_spec(N, K, M, V);
+            spec.holds = TRB_SHARD_TOP;
+            spec.top = k;
+            spec.dtype = half ? TRB_F16 : TRB_F32;
+            spec.deflate = half;
+            spec.shard_rows = 512;
+            char dir[100];
+            (void)snprintf(dir, sizeof dir, "%s", in_scratch("top%zu-%d", k, half));
+            ensemble_make(dir, &spec);
+            const size_t outcomes = k + (k < K), row = 2 * (outcomes * trb_dtype_bytes(spec.dtype) + 2 * k);
+            const size_t step = ROWS * 2 * (outcomes + k) * sizeof(float);
+            const size_t fixed = step + spec.block * (row / 2) + V * (N / 16 + 1) * (4 + 8 * 2);
+            serve(dir, ensemble_top(V, 0, M), 1 << 24, false);
+            serve(dir, ensemble_top(V, 1, 2), V * N * row + step, false);
+            serve(dir, ensemble_top(V, 1, 2), fixed + 2 * ROWS * (2 * row + 4), true);
+            serve(dir, ensemble_top(V, 1, 2), fixed + 9 * ROWS * (2 * row + 4), true);
+            assert_ok(ensemble_verify(dir));
+        }
 }
 
 /* Statistics are kept or streamed likewise, and are all that such a cache has. */
@@ -476,7 +497,7 @@ int main(void)
         cmocka_unit_test(same_values), cmocka_unit_test(inputs),        cmocka_unit_test(memory_limits),
         cmocka_unit_test(first_views), cmocka_unit_test(no_allocation), cmocka_unit_test(late_damage),
         cmocka_unit_test(prompt),      cmocka_unit_test(statistics),    cmocka_unit_test(late_exchange),
-        cmocka_unit_test(late_inputs),
+        cmocka_unit_test(top),         cmocka_unit_test(late_inputs),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -1,6 +1,8 @@
 /* Shards: numbering, writing, and telling good from missing, damaged and somebody else's. */
 #include "ensemble.h"
 
+#include <hdf5.h>
+
 #include <math.h>
 
 #include "small_disk.h"
@@ -337,12 +339,125 @@ static void statistics(void **state)
     assert_fails(trb_shard_create(in_scratch("s"), &spec, 0, &s), TRB_ECONFIG, "statistics are of classes");
 }
 
+/* Write one row of a shard of `top`, whose numbers are wrong at one place. */
+static trb_status write_wrong(const trb_cache_spec *spec, size_t at, float number)
+{
+    float row[TRB_TOP(2, 5)] = {-0.5F, -1.0F, -2.0F, 3.0F, 1.0F};
+    trb_shard *s = NULL;
+    row[at] = number;
+    TRB_TRY(trb_shard_create(in_scratch("wrong"), spec, 3, &s));
+    const trb_status st = trb_shard_write(s, 1, row);
+    trb_shard_abandon(s);
+    return st;
+}
+
+/* Shards of the most probable classes are of one member; their digest is of rows, values before classes; and no program
+ * reads a row that is no row of log-probabilities, even if its digest is right. */
+static void top(void **state)
+{
+    (void)state;
+    trb_cache_spec spec = ensemble_spec(100, 5, 2, 2);
+    uint64_t payload = 0, value = 0;
+    bool good = false;
+    trb_h5 *h = NULL;
+    spec.holds = TRB_SHARD_TOP;
+    spec.top = 2;
+    spec.dtype = TRB_F16;
+    ensemble_make(in_scratch("top"), &spec);
+    assert_int_equal(trb_shard_row_bytes(&spec, TRB_SHARD_TOP), 10);
+    for (size_t i = 0; i < 8; i++) {
+        const trb_cache_unit u = trb_cache_unit_at(&spec, i);
+        assert_true(u.kind == TRB_SHARD_TOP && u.view == i / 4 && u.member == i / 2 % 2);
+        assert_ok(trb_shard_check(in_scratch("top"), &spec, i, &good, &payload));
+        assert_true(good);
+    }
+    uint16_t rows[36][5], values[36][3], classes[36][2];
+    assert_ok(trb_h5_open(in_scratch("top/v01/m001-s00001.h5"), &h));
+    expect_text(h, "format", "tribikos top");
+    assert_ok(trb_h5_get_u64(h, "member", &value));
+    assert_int_equal(value, 1);
+    assert_ok(trb_h5_read_rows(h, "top", TRB_F16, 0, 36, values));
+    assert_ok(trb_h5_read_rows(h, "class", TRB_U16, 0, 36, classes));
+    int64_t ids[36];
+    assert_ok(trb_h5_read_rows(h, "sample_id", TRB_I64, 0, 36, ids));
+    trb_h5_close(h);
+    for (size_t n = 0; n < 36; n++) {
+        memcpy(rows[n], values[n], sizeof values[n]);
+        memcpy(rows[n] + 3, classes[n], sizeof classes[n]);
+        assert_int_equal(classes[n][1], (size_t)ensemble_number(&spec, TRB_SHARD_TOP, 1, 1, 64 + n, 4));
+    }
+    char both[sizeof rows + sizeof ids];
+    memcpy(both, rows, sizeof rows);
+    memcpy(both + sizeof rows, ids, sizeof ids);
+    assert_true(trb_hash_bytes(both, sizeof both) == payload);
+    assert_ok(write_wrong(&spec, 0, -0.25F));
+    assert_fails(write_wrong(&spec, 1, -1e6F), TRB_ENUM,
+                 "member 1 says -1e+06 for log-probability 1 of sample 64 (view 0), which float16 cannot hold");
+    assert_fails(write_wrong(&spec, 2, 1.0F), TRB_EINTERNAL, "no log-probabilities of different classes");
+    assert_fails(write_wrong(&spec, 3, 5.0F), TRB_EINTERNAL, "no log-probabilities of different classes");
+    assert_fails(write_wrong(&spec, 3, 1.0F), TRB_EINTERNAL, "no log-probabilities of different classes");
+    static const struct {
+        size_t top;
+        trb_task task;
+        const char *says;
+    } wrong[] = {{0, TRB_TASK_CLASSES, "top is not a number from 1 to the number of outputs"},
+                 {6, TRB_TASK_CLASSES, "top is not a number from 1"},
+                 {2, TRB_TASK_REGRESSION, "top is of classes"}};
+    trb_shard *s = NULL;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        spec.top = wrong[i].top;
+        spec.task = wrong[i].task;
+        assert_fails(trb_shard_create(in_scratch("wrong"), &spec, 0, &s), TRB_ECONFIG, wrong[i].says);
+    }
+    spec.holds = TRB_SHARD_LOGITS;
+    assert_fails(trb_shard_create(in_scratch("wrong"), &spec, 0, &s), TRB_ECONFIG, "top is not 0");
+}
+
+/* A shard with right digests and wrong rows: a program from elsewhere has written it. */
+static void wrong_rows(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *set, *says;
+        bool of_classes;
+        uint16_t is;
+    } wrong[] = {{"top", "log-probability 1 of sample 70 is above 0", false, 0x3c00},
+                 {"top", "log-probability 1 of sample 70 is not finite", false, 0xfc00},
+                 {"class", "class 1 of sample 70 is not below the 5 outputs", true, 5},
+                 {"class", "class 1 of sample 70 is there twice", true, 0}};
+    trb_cache_spec spec = ensemble_spec(100, 5, 2, 2);
+    spec.holds = TRB_SHARD_TOP;
+    spec.top = 2;
+    spec.dtype = TRB_F16;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        bool good = true;
+        uint64_t payload = 0;
+        uint16_t rows[36][3];
+        const size_t width = wrong[i].of_classes ? 2 : 3;
+        const hsize_t dim[2] = {36, width};
+        ensemble_make(in_scratch("odd"), &spec);
+        const hid_t f = H5Fopen(in_scratch("odd/v01/m001-s00001.h5"), H5F_ACC_RDWR, H5P_DEFAULT);
+        const hid_t set = H5Dopen2(f, wrong[i].set, H5P_DEFAULT), type = H5Dget_type(set);
+        const hid_t space = H5Screate_simple(2, dim, NULL);
+        assert_true(H5Dread(set, type, space, H5S_ALL, H5P_DEFAULT, rows) >= 0);
+        uint16_t *flat = &rows[0][0];
+        flat[6 * width + 1] = wrong[i].is;
+        if (wrong[i].of_classes) flat[6 * width] = 0;
+        assert_true(H5Dwrite(set, type, space, H5S_ALL, H5P_DEFAULT, rows) >= 0);
+        (void)H5Sclose(space), (void)H5Tclose(type), (void)H5Dclose(set), (void)H5Fclose(f);
+        assert_ok(trb_shard_check(in_scratch("odd"), &spec, 7, &good, &payload));
+        assert_false(good);
+        assert_fails(ensemble_verify(in_scratch("odd")), TRB_EINTEGRITY, wrong[i].says);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(faults),     cmocka_unit_test(numbering),       cmocka_unit_test(format),
         cmocka_unit_test(same_bytes), cmocka_unit_test(what_is_refused), cmocka_unit_test(check),
         cmocka_unit_test(inputs),     cmocka_unit_test(full_disk),       cmocka_unit_test(statistics),
+        cmocka_unit_test(top),        cmocka_unit_test(wrong_rows),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -301,7 +301,17 @@ static const bad table[] = {
      "probabilities"},
     {"students: []\ndata.task: regression\ncache.holds: statistics\n", NULL,
      "statistics are of probabilities of classes; set logits"},
-    {NULL, "--cache.holds=statistic", "key `cache.holds`: expected one of logits|statistics, got `statistic`"},
+    {NULL, "--cache.holds=statistic", "key `cache.holds`: expected one of logits|statistics|top, got `statistic`"},
+    {"students: [kd, endd]\ncache.holds: top\n", NULL,
+     "t.yaml:9: key `cache.holds`: top has the most probable classes of each member, but student `endd` (endd) needs "
+     "all "
+     "members' probabilities of every class; set logits or statistics"},
+    {"data.validation: 9\ncache.holds: top\nstudent.match_uncertainty: true\n", NULL,
+     "key `cache.holds`: top contradicts `student.match_uncertainty`: true (t.yaml:10): the members' model uncertainty "
+     "needs all their classes"},
+    {"students: []\ndata.task: regression\ncache.holds: top\n", NULL, "top is the most probable classes; set logits"},
+    {NULL, "--cache.top=0", "key `cache.top`: expected"},
+    {NULL, "--cache.top=32769", "key `cache.top`: expected"},
     {"train.augment: [ods 16]\n", NULL, "ods and confods need trained members; they make views (`cache.view_recipes`)"},
     {"members.overrides.5.lr: 1\n", NULL,
      "t.yaml:8: key `members.overrides.5.lr`: there is no member `5`: `members.count` is 5, the last is 4"},

@@ -226,8 +226,8 @@ static void reference(void **state)
     assert_non_null(strstr(text, " hydra, batchensemble: After the\n"));
     assert_non_null(
         strstr(text, "\n  kd            One head imitates the mean of the tempered members (Hinton et al. 2015).\n"
-                     "                Needs: classes or regression; logits, or for classes statistics with "
-                     "`temperature:\n                1`\n"));
+                     "                Needs: classes or regression; logits, or for classes top, or statistics with\n"
+                     "                `temperature: 1`\n"));
     for (const char *line = text; *line != '\0'; line = strchr(line, '\n') + 1)
         assert_in_range(strcspn(line, "\n"), 0, 100);
     trb_free(text);

@@ -6,6 +6,7 @@
 
 #include "tribikos/dirichlet.h"
 #include "tribikos/loss.h"
+#include "tribikos/top.h"
 
 enum { K = TRB_LOSS_K_MAX, M = 2, ROWS = 2, STACK = 96 * 1024 };
 
@@ -35,7 +36,10 @@ static trb_status all_losses(const numbers *n)
     TRB_TRY(trb_proxy_endd_statistics(ROWS, M, M, K, 1.0F, n->t, n->work, n->s));
     trb_proxy_endd_targets(ROWS, K, n->s);
     TRB_TRY(trb_loss_proxy_endd(ROWS, K, ROWS, 1.0F, n->z, n->s, &loss, n->dz));
-    return trb_statistics(ROWS, M, K, n->t, n->work, n->s);
+    TRB_TRY(trb_statistics(ROWS, M, K, n->t, n->work, n->s));
+    float *top = (float *)n->work; /* room for TRB_TOP_WORK(K) numbers, which are fewer bytes */
+    TRB_TRY(trb_top_select(1, K, K - 1, n->t, top, n->s));
+    return trb_loss_top(1, 1, 1, K, K - 1, 1, 4.0F, n->z, n->s, top, &loss, n->dz);
 }
 
 static void *run(void *ctx)

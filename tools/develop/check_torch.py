@@ -77,6 +77,9 @@ class Comparison:
 
     def cached(self):
         with trb_tool.hdf5(f"{self.run}/cache/manifest.h5", "the folder of a run that has a cache") as f:
+            if "logits" not in f:
+                raise ValueError(f"{self.run}/cache holds {text(f.attrs.get('features', ''))}, expected logits; write the cache with "
+                                 "cache.holds: logits")
             half = 2**-11 if f["logits"].dtype == np.float16 else 0  # half a unit in float16's last place
             share = (0.02 if self.bf16 else 0) + half
             for m, path in enumerate(self.members):

@@ -661,6 +661,40 @@ def dirichlet(folder):
             g.put(f"{name}/data", -(p * (torch.digamma(alpha + 1) - torch.digamma(alpha0 + 1))).sum(-1))
 
 
+def grouped(log_p, classes):
+    """[B][K] log-probabilities or logits, [B][k] classes: those of the classes, and of all others together."""
+    rest = torch.ones_like(log_p, dtype=torch.bool).scatter(1, classes, False)
+    tail = log_p.masked_fill(~rest, -math.inf)
+    return torch.cat([log_p.gather(1, classes), torch.logsumexp(tail, -1, keepdim=True)], -1) if rest.any() else log_p.gather(1, classes)
+
+
+def top_kd(z, t, k):
+    """[B][M or 1][K] against the k most probable classes of [B][M][K] and their tail: T^2 times the mean over rows and members."""
+    loss = 0
+    for m in range(t.shape[1]):
+        classes = t[:, m].sort(dim=-1, descending=True, stable=True)[1][:, :k]
+        u, p = (grouped(F.log_softmax(x, -1), classes) / T for x in (z[:, m % z.shape[1]], t[:, m]))
+        loss = loss + T * T * F.kl_div(F.log_softmax(u, -1), F.softmax(p, -1), reduction="batchmean") / t.shape[1]
+    return loss
+
+
+def most_probable(folder):
+    B, M, K = 7, 3, 10
+    z, one, t = single(B, M, K, scale=3.0).requires_grad_(), single(B, 1, K, scale=3.0).requires_grad_(), single(B, M, K, scale=5.0)
+    t[0, 0, 3] = t[0, 0, 7] = t[0, 0].max()  # equal ones
+    with Golden(folder, "top.h5") as g:
+        for name, value in (("z", z), ("t", t), ("one", one)):
+            g.put(name, value.detach().float())
+        for k in (1, 4, 9, 10):
+            classes = t.sort(dim=-1, descending=True, stable=True)[1][..., :k]
+            log_p = torch.stack([grouped(F.log_softmax(t[:, m], -1), classes[:, m]) for m in range(M)], 1)
+            g.put(f"{k}/row", torch.cat([log_p, classes.double()], -1))
+            for name, of in (("each", z), ("one", one)):
+                loss = top_kd(of, t, k)
+                g.put(f"{k}/{name}/loss", loss.detach())
+                g.put(f"{k}/{name}/dz", torch.autograd.grad(loss, of)[0])
+
+
 def gaussian_kl(z, t):
     """[B][M][2] against [B][M][2]: mean over rows and heads, by torch's own divergence."""
     normal = lambda outputs: torch.distributions.Normal(outputs[..., 0], (0.5 * outputs[..., 1]).exp())
@@ -752,6 +786,8 @@ def main():
     torch.manual_seed(3)
     gaussians(folder)
     spread_heads(folder)
+    torch.manual_seed(4)
+    most_probable(folder)
 
 
 if __name__ == "__main__":
