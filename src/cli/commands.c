@@ -12,6 +12,17 @@
 const trb__command trb__commands[TRB__COMMANDS] = {
     {"init", "FILE ...", "look at the files of a data set, and print a configuration that runs",
      .local = trb__command_init},
+    {"pack", "FOLDER", "write the PNG and JPEG images of a folder with a subfolder for each class into an HDF5 file",
+     .local = trb__command_pack,
+     .flag = {{"output", "FILE", "the HDF5 file to write.", trb__take_output},
+              {"size", "PIXELS",
+               "resize each image so that its short side has so many pixels, and cut out the middle square; without it "
+               "all images must have the same size.",
+               trb__take_size},
+              {"channels", "1|3", "make all images grey (1) or coloured (3); without it all must be alike.",
+               trb__take_channels},
+              {"skip-bad", "", "leave out files that are no images or damaged, and list them.", trb__take_skip_bad},
+              {"force", "", "overwrite a file that exists.", trb__take_force}}},
     {"run", "CONFIG", "train, cache, distil and evaluate, in one job",
      .stage = {trb_stage_check, trb_stage_train, trb_stage_cache, trb_stage_distill, trb__evaluate, trb_stage_settle},
      .flag = {RETRAIN}},
