@@ -20,7 +20,12 @@
  *   /x     [N][C][H][W] uint8, in chunks of about a megabyte with checksums
  *   /y     [N] int32: the number of the class, counted from 0 in the order of names
  *   /file  [N][L] uint8: CLASS/NAME of the file, padded with zero bytes; in NumPy f["file"][:].view("S%d" % L)
- *   attributes: `format` ("tribikos images"), `schema` (schema.h: the names of the classes), `size` and `left_out`
+ *   attributes: `format` ("tribikos images"), `schema` (schema.h: the names of the classes), `size`, `channels` and `skip_bad`
+ *          as in trb_pack_options, `left_out`: how many files
+ *
+ * and in a file for a run (RUN/data), for every file by name, packed or left out
+ *   /listed       [n][L] uint8: its name
+ *   /listed_stat  [n][3] int64: bytes, time of the last change in ns, XXH3 of its bytes
  *
  * Names of classes lead: where a test file has fewer classes than the training files, its labels are matched by name.
  */
@@ -31,11 +36,14 @@
 
 enum { TRB_PACK_SIZE_MOST = 8192 };
 
+typedef enum { TRB_IMAGE_AS_IS = 0, TRB_IMAGE_GREY = 1, TRB_IMAGE_RGB = 3 } trb_image_channels;
+
 typedef struct {
-    size_t size;     /* pixels of both sides, up to TRB_PACK_SIZE_MOST; 0: as they are, all alike */
-    size_t channels; /* 1 or 3; 0: as they are, all alike */
-    bool skip_bad;   /* leave out what is no image, or a damaged one, with a warning */
-    bool keys;       /* messages name keys of the configuration, not flags of `tribikos pack` */
+    size_t size;                 /* pixels of both sides, up to TRB_PACK_SIZE_MOST; 0: as they are, all alike */
+    trb_image_channels channels; /* TRB_IMAGE_AS_IS: all are alike */
+    bool skip_bad;               /* leave out what is no image, or a damaged one, with a warning */
+    bool of_run; /* for a run: messages name keys of the configuration, not flags of `tribikos pack`, and the file
+                      * also has what trb_pack_check() needs */
 } trb_pack_options;
 
 typedef struct {
@@ -49,5 +57,10 @@ typedef struct {
  * \return TRB_OK; TRB_ECONFIG if there is no such folder; TRB_EINPUT if it or a file in it is not as described;
  * TRB_EIO */
 trb_status trb_pack(const char *folder, const char *output, const trb_pack_options *o, trb_packed *out);
+
+/** Check that a file that was packed for a run is of this folder and of these options, and that the folder has not
+ * changed: names, sizes and times, and where only the time is another one, the bytes. Local.
+ * \return TRB_OK; TRB_ECONFIG, with what has changed; TRB_EINTEGRITY if the file is not as trb_pack() writes it */
+trb_status trb_pack_check(const char *folder, const char *packed, const trb_pack_options *o);
 
 #endif

@@ -20,8 +20,10 @@ trb_status trb__take_size(const char *value, trb__arguments *a)
 
 trb_status trb__take_channels(const char *value, trb__arguments *a)
 {
-    a->pack.channels = strcmp(value, "1") == 0 ? 1 : strcmp(value, "3") == 0 ? 3 : 0;
-    if (a->pack.channels > 0) return TRB_OK;
+    a->pack.channels = strcmp(value, "1") == 0   ? TRB_IMAGE_GREY
+                       : strcmp(value, "3") == 0 ? TRB_IMAGE_RGB
+                                                 : TRB_IMAGE_AS_IS;
+    if (a->pack.channels != TRB_IMAGE_AS_IS) return TRB_OK;
     return trb_fail(TRB_ECONFIG, "command line: `--channels`: expected 1 (grey) or 3 (coloured), got `%s`", value);
 }
 

@@ -86,13 +86,15 @@ static trb_status grow(trb__bytes *b, size_t n)
     return b->capacity - b->n >= n ? TRB_OK : trb__bytes_room(b, b->n > n ? b->n : n);
 }
 
-static trb_status add_file(trb__folder *f, size_t label, const char *name)
+static trb_status add_file(trb__folder *f, size_t label, const char *name, const struct stat *info)
 {
     const char *class = f->schema.class_name[label];
     const size_t n = strlen(class) + strlen(name) + 2;
     TRB_TRY(grow(&f->text, n));
     TRB_TRY(grow(&f->files, sizeof(trb__folder_file)));
-    const trb__folder_file file = {f->text.n, label};
+    const int64_t second = 1000000000;
+    const trb__folder_file file = {
+        f->text.n, label, {info->st_size, info->st_mtim.tv_sec * second + info->st_mtim.tv_nsec, 0}};
     (void)snprintf((char *)f->text.at + f->text.n, n, "%s/%s", class, name);
     memcpy(f->files.at + f->files.n, &file, sizeof file);
     f->text.n += n;
@@ -105,8 +107,8 @@ static trb_status add_file(trb__folder *f, size_t label, const char *name)
 static trb_status add_name(trb__folder *f, const char *folder, size_t label, const char *name)
 {
     struct stat info;
-    if (is_image(name)) return add_file(f, label, name);
     TRB_TRY(look(folder, name, &info));
+    if (is_image(name)) return add_file(f, label, name, &info);
     if (S_ISDIR(info.st_mode))
         return trb_fail(TRB_EINPUT, "%s/%s: is a folder in the folder of a class; move its images into %s", folder,
                         name, folder);

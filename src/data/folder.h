@@ -6,6 +6,7 @@
 
 typedef struct {
     size_t name, label; /* name: where "CLASS/NAME" begins in the text */
+    int64_t stat[3];    /* bytes, time of the last change in ns, digest (0 until it is known) */
 } trb__folder_file;
 
 typedef struct {
@@ -22,9 +23,9 @@ typedef struct {
 trb_status trb__folder_list(const char *root, trb__folder *f);
 void trb__folder_clear(trb__folder *f);
 
-static inline const trb__folder_file *trb__folder_at(const trb__folder *f, size_t i)
+static inline trb__folder_file *trb__folder_at(const trb__folder *f, size_t i)
 {
-    return (const trb__folder_file *)(const void *)f->files.at + i;
+    return (trb__folder_file *)(void *)f->files.at + i;
 }
 
 static inline const char *trb__folder_name(const trb__folder *f, size_t i)

@@ -101,6 +101,15 @@ static trb_status match_classes(const char *path, const trb_schema *own, const t
     return TRB_OK;
 }
 
+/* New images for a prediction lie in folders that name no class. */
+static bool no_class_is_known(const trb_schema *own, const trb_schema *of)
+{
+    bool known = own->n_classes == 0 || of == NULL || of->n_classes == 0;
+    for (size_t k = 0; !known && k < own->n_classes; k++)
+        known = bsearch(&own->class_name[k], of->class_name, of->n_classes, sizeof *of->class_name, by_bytes) != NULL;
+    return !known;
+}
+
 /* What such a file says of its arrays, once they have been described. */
 static trb_status apply_own_schema(const trb__unit *u, trb__arrays *a)
 {
@@ -110,6 +119,7 @@ static trb_status apply_own_schema(const trb__unit *u, trb__arrays *a)
     trb_status st = read_own_schema(a->of[0], &own);
     a->x.layout = own.layout;
     a->y.n_classes = own.n_classes;
+    if (u->of->predicted && no_class_is_known(&own, of)) a->labelled = false;
     if (st == TRB_OK && a->labelled && own.n_classes > 0 && of != NULL && of->n_classes > 0)
         st = match_classes(u->path[0], &own, of, &class_of);
     a->y.class_of = a->of[1] = class_of;

@@ -8,6 +8,7 @@
 #include "image.h"
 #include "tribikos/alive.h"
 #include "tribikos/h5.h"
+#include "tribikos/hash.h"
 #include "tribikos/log.h"
 #include "tribikos/memory.h"
 #include "tribikos/number.h"
@@ -35,7 +36,7 @@ typedef struct {
 
 static const char *size_key(const packing *p)
 {
-    return p->o->keys ? "data.image_size: " : "--size=";
+    return p->o->of_run ? "data.image_size: " : "--size=";
 }
 
 static trb_status expect_alike(const packing *p, const char *path)
@@ -45,7 +46,7 @@ static trb_status expect_alike(const packing *p, const char *path)
     if (im->c != p->shape.c)
         return trb_fail(TRB_EINPUT, "%s: is %s, but %s is %s; `%s1` or `3` makes all alike", path,
                         im->c == 1 ? "grey" : "coloured", first, im->c == 1 ? "coloured" : "grey",
-                        p->o->keys ? "data.image_channels: " : "--channels=");
+                        p->o->of_run ? "data.image_channels: " : "--channels=");
     if (im->w == p->shape.w && im->h == p->shape.h) return TRB_OK;
     return trb_fail(TRB_EINPUT, "%s: has %zu x %zu pixels, but %s has %zu x %zu; `%s%zu` makes all alike", path, im->w,
                     im->h, first, p->shape.w, p->shape.h, size_key(p),
@@ -107,7 +108,7 @@ static trb_status hint(const packing *p, trb_status st)
     char *why = NULL;
     TRB_TRY(trb_strdup(trb_fail_message(), &why));
     trb_fail_clear();
-    (void)trb_fail(st, "%s; `%s` leaves such files out", why, p->o->keys ? "data.skip_bad: true" : "--skip-bad");
+    (void)trb_fail(st, "%s; `%s` leaves such files out", why, p->o->of_run ? "data.skip_bad: true" : "--skip-bad");
     trb_free(why);
     return st;
 }
@@ -129,8 +130,10 @@ static trb_status pack_file(packing *p, size_t i, bool *good)
     TRB_TRY(trb_text_of(&path, "%s/%s", p->folder.root, trb__folder_name(&p->folder, i)));
     trb_status st = trb__image_read(path, &p->image);
     *good = st == TRB_OK;
+    if (p->o->of_run)
+        trb__folder_at(&p->folder, i)->stat[2] = (int64_t)trb_hash_bytes(p->image.file.at, p->image.file.n);
     if (!*good) st = judge(p, st);
-    if (st == TRB_OK && *good && p->o->channels != 0) st = trb__image_recolour(&p->image, p->o->channels);
+    if (st == TRB_OK && *good && p->o->channels != TRB_IMAGE_AS_IS) st = trb__image_recolour(&p->image, p->o->channels);
     if (st == TRB_OK && *good) st = trb__image_fit(&p->image, p->o->size);
     if (st == TRB_OK && *good) st = p->shape.c == 0 ? begin_sets(p, i) : expect_alike(p, path);
     trb_free(path);
@@ -169,6 +172,37 @@ static trb_status say_left_out(const packing *p)
     return TRB_OK;
 }
 
+/* What the folder holds, for trb_pack_check(). */
+static trb_status list_files(const packing *p)
+{
+    const trb__folder *f = &p->folder;
+    enum { ROWS = 1024, STATS = 3 };
+    const size_t L = f->longest;
+    trb_status st = TRB_OK;
+    char *name = NULL;
+    int64_t(*stat)[STATS] = NULL;
+    const trb_h5_layout layout = {.chunk_rows = ROWS, .deflate = 4, .fletcher32 = true};
+    if (!p->o->of_run) return TRB_OK;
+    TRB_GO(trb_alloc(TRB_MEM_DATA, ROWS, L, &name));
+    TRB_GO(trb_alloc(TRB_MEM_DATA, ROWS, sizeof *stat, &stat));
+    TRB_GO(trb_h5_make(p->h, "/listed", (trb_h5_shape){TRB_U8, 2, {f->n, L}}, layout));
+    TRB_GO(trb_h5_make(p->h, "/listed_stat", (trb_h5_shape){TRB_I64, 2, {f->n, STATS}}, layout));
+    for (size_t i = 0, n = 0; i < f->n; i += n) {
+        n = f->n - i < ROWS ? f->n - i : ROWS;
+        memset(name, 0, ROWS * L);
+        for (size_t k = 0; k < n; k++) {
+            memcpy(name + k * L, trb__folder_name(f, i + k), strlen(trb__folder_name(f, i + k)));
+            memcpy(stat[k], trb__folder_at(f, i + k)->stat, sizeof stat[k]);
+        }
+        TRB_GO(trb_h5_write_rows(p->h, "/listed", i, n, name));
+        TRB_GO(trb_h5_write_rows(p->h, "/listed_stat", i, n, stat));
+    }
+done:
+    trb_free(stat);
+    trb_free(name);
+    return st;
+}
+
 static trb_status describe(const packing *p)
 {
     trb_status st = TRB_OK;
@@ -177,6 +211,8 @@ static trb_status describe(const packing *p)
     TRB_GO(trb_h5_put_text(p->h, "format", TRB__PACK_FORMAT));
     TRB_GO(trb_h5_put_text(p->h, "schema", schema));
     TRB_GO(trb_h5_put_u64(p->h, "size", p->o->size));
+    TRB_GO(trb_h5_put_u64(p->h, "channels", p->o->channels));
+    TRB_GO(trb_h5_put_u64(p->h, "skip_bad", p->o->skip_bad));
     st = trb_h5_put_u64(p->h, "left_out", p->bad);
 done:
     trb_free(schema);
@@ -213,6 +249,7 @@ trb_status trb_pack(const char *folder, const char *output, const trb_pack_optio
     TRB_GO(pack_files(&p));
     TRB_GO(say_left_out(&p));
     TRB_GO(describe(&p));
+    TRB_GO(list_files(&p));
     *out = (trb_packed){.n = p.written, .classes = p.folder.schema.n_classes, .shape = p.shape, .bad = p.bad};
     st = trb_h5_publish(p.h);
     p.h = NULL;

@@ -2,6 +2,7 @@
 . "$(dirname "$0")/lib.bash"
 $python -c 'import PIL, h5py, numpy' 2>/dev/null || skip "python3-pil or python3-h5py is not installed"
 cd "$work" || exit 1
+conf=$work/small.yaml
 py() { $python "$TRB_SOURCE/tests/run/images_folder.py" "$@"; }
 pack() { tribikos pack "$@" >out 2>err; }
 $python "$TRB_SOURCE/tests/run/subset.py" $fashion data 300 100
@@ -74,4 +75,52 @@ check "the others are packed" $python -c 'import h5py, sys; f = h5py.File("many.
 pack bad/all_bad --output=bad.h5 --skip-bad
 check "a class of which nothing is left: exit 3" test $? = 3
 check "a class of which nothing is left: one line" grep -q "bad/all_bad/c: no image of this class is left" err
+
+# ---- data.format: images: a run has the bits of the run on the same images in binary files
+cat >images.yaml <<END
+run: {dir: run, seed: 3}
+data: {format: images, root: digits, train: [train], test: [t10k], validation: 30, normalize: unit}
+members: {count: 2}
+train: {layers: [dense 8, relu, dense 10], epochs: 1, batch: 32, lanes: 4}
+students: [hydra]
+student: {split: 2, phase1_epochs: 1, epochs: 1, batch: 32, lanes: 4}
+END
+binary=(--data.format=idx --data.root=digits/sorted --data.train='[train-images, train-labels]' --data.test='[t10k-images, t10k-labels]')
+bits() {
+    $python - "$1" <<'END'
+import glob, h5py, hashlib, json, sys
+h = hashlib.sha256()
+for path in sorted(glob.glob(sys.argv[1] + "/**/*.h5", recursive=True)):
+    if "/data/" in path: continue
+    with h5py.File(path) as f: f.visititems(lambda n, d: h.update(n.encode() + d[()].tobytes()) if isinstance(d, h5py.Dataset) else None)
+r = json.load(open(sys.argv[1] + "/report/report.json"))
+print(h.hexdigest(), [m["nll"] for m in r["models"].values()])
+END
+}
+mpi 1 run images.yaml --run.dir=binary "${binary[@]}" || cat err "$work/err"
+bits binary >expected
+mpi 2 plan images.yaml
+check "plan refuses what is not packed" grep -q "its images are not packed yet, and this command writes nothing" "$work/err" || cat "$work/err"
+for n in 1 2 3; do
+    rm -rf run
+    mpi $n run images.yaml
+    check "a run on folders, $n ranks" test $? = 0 || cat "$work/err"
+    bits run >got
+    check "$n ranks: the bits of the run on binary files" cmp expected got
+done
+check "packed once" test "$(grep -c 'packed into run/data/train.h5' "$work/err")" = 1 || cat "$work/err"
+check "plan then reads it" mpi 1 plan images.yaml
+check "weights have the names of the classes" grep -q '"t9"' <(tribikos info run/student/hydra/weights.h5)
+check "predict takes a packed file" mpi 1 predict run train.h5 --output=out.csv
+check "and knows its labels" grep -q "with labels" "$work/err" || cat "$work/err"
+check "predictions have the names of classes" grep -q 't[0-9]' out.csv || head -2 out.csv
+cp -r digits/train digits/train2 && rm -rf digits/train && mv digits/train2 digits/train
+check "copied files, whose times are others, are the same" mpi 2 eval images.yaml || cat "$work/err"
+changes() { refused "$1" 2 "$2" eval images.yaml; }
+mv digits/train/t3/00*5.png digits/train/t4/ 2>/dev/null || mv "$(ls digits/train/t3/*.png | head -1)" digits/train/t4/
+changes "an image in another class" "digits/train: has changed since its images were packed into run/data/train.h5: digits/train/t"
+refused "another size" 2 'was packed with `data.image_size: 0`, and now it is 14' eval images.yaml --data.image_size=14
+refused "several folders" 2 "a set of images is one folder, got 2 names" eval images.yaml --data.train='[train, t10k]'
+refused "a key of images" 2 "only images" eval "$conf" --data.skip_bad=true
+refused "regression" 2 "folders of images name classes" eval images.yaml --data.task=regression
 finish
