@@ -28,6 +28,7 @@ check "info tells the classes" grep -q '"t9"' <(tribikos info train.h5)
 no() {
     local what=$1 status=$2 words=$3
     shift 3
+    rm -f bad.h5
     pack "$@"
     check "$what: exit $status" test $? = "$status" || cat err
     check "$what: one line that says why" test "$(wc -l <err)" = 1 -a "$(grep -cF -e "$words" err)" = 1 || cat err
