@@ -52,10 +52,14 @@ static void take(png_structp png, png_bytep to, size_t n)
     r->n -= n;
 }
 
+/* The longest row takes less. Only data beside the image, such as a profile, can claim more, and do without it. */
+enum { BLOCK_MOST = 32 << 20 };
+
 static png_voidp allocate(png_structp png, png_alloc_size_t n)
 {
     reader *r = png_get_mem_ptr(png);
     void *block = NULL;
+    if (n > BLOCK_MOST) return NULL;
     if (trb_alloc(TRB_MEM_DATA, n, 1, &block) != TRB_OK) r->no_memory = true;
     return block;
 }
