@@ -12,6 +12,7 @@
 #include "tribikos/cache.h"
 #include "tribikos/exchange.h"
 #include "tribikos/method.h"
+#include "tribikos/pack.h"
 #include "tribikos/precision.h"
 #include "tribikos/text.h"
 
@@ -109,6 +110,10 @@ typedef struct {
         trb_normalize normalize;
         size_t n_mean, n_std;
         double *mean, *std; /* for normalize: given */
+        /* for images only, see trb_pack_options */
+        uint64_t image_size;
+        trb_image_channels image_channels;
+        bool skip_bad;
     } data;
     struct {
         uint64_t count;

@@ -38,7 +38,8 @@ typedef enum {
     TRB_FORMAT_CIFAR100,
     TRB_FORMAT_HDF5,
     TRB_FORMAT_TABLE,
-    TRB_FORMAT_NPY
+    TRB_FORMAT_NPY,
+    TRB_FORMAT_IMAGES /* folders, which a run packs (pack.h) and then reads as hdf5; no function here reads them */
 } trb_format;
 typedef enum { TRB_TASK_CLASSES, TRB_TASK_REGRESSION } trb_task;
 /** Whether a set needs labels or targets. Without them `label` and `target` are NULL and `classes` is 0. */

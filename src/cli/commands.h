@@ -4,9 +4,10 @@
 #define TRB_CLI_COMMANDS_H
 
 #include "tribikos/export.h"
+#include "tribikos/pack.h"
 #include "tribikos/stages.h"
 
-enum { TRB__STAGES = 6, TRB__FLAGS = 4 };
+enum { TRB__STAGES = 6, TRB__FLAGS = 5 };
 typedef enum { TRB__TEXT, TRB__CSV, TRB__JSON } trb__table_format;
 typedef struct trb__command trb__command;
 
@@ -22,10 +23,11 @@ typedef struct {
     const trb_export_format *format; /* of `export`: of weights; NULL if it is not given */
     const char *curves;              /* the same: of metrics, "tensorboard" or "csv" */
     bool storage;                    /* of `cache`: --report */
-    char *output;                    /* of `export`, `report` and `predict`; NULL if it is not given */
+    char *output;                    /* of `export`, `report`, `predict` and `pack`; NULL if it is not given */
     char *model;                     /* of `predict`; NULL: the first student */
     bool heads;                      /* the same */
     bool force;
+    trb_pack_options pack; /* of `pack` */
 } trb__arguments;
 
 /** A flag --NAME=VALUE that only one command takes. It is not a key of the configuration. A flag whose value is "" is
@@ -52,7 +54,7 @@ struct trb__command {
     trb_status (*stage[TRB__STAGES])(trb_comm *world, const trb_config *c);
 };
 
-enum { TRB__COMMANDS = 16 };
+enum { TRB__COMMANDS = 17 };
 extern const trb__command trb__commands[TRB__COMMANDS];
 
 /** Set the limits of waiting (trb_comm_watch()) from the flags, or else the defaults. They hold until the configuration
@@ -90,6 +92,11 @@ trb_status trb__command_verify(const trb__arguments *a);
 trb_status trb__command_info(const trb__arguments *a);
 /** init FILE ...: print a commented configuration for the data set in these files. Local. */
 trb_status trb__command_init(const trb__arguments *a);
+/** pack FOLDER: write the images of a folder into an HDF5 file. Local. */
+trb_status trb__command_pack(const trb__arguments *a);
+trb_status trb__take_size(const char *value, trb__arguments *a);
+trb_status trb__take_channels(const char *value, trb__arguments *a);
+trb_status trb__take_skip_bad(const char *value, trb__arguments *a);
 /** compare RUN RUN ...: print the figures of several runs side by side, and what differs in their configurations.
  * Local. */
 trb_status trb__command_compare(const trb__arguments *a);

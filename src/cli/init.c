@@ -13,8 +13,9 @@
 #include "tribikos/text.h"
 
 static const char *const formats[] = {
-    [TRB_FORMAT_IDX] = "idx",   [TRB_FORMAT_CIFAR10] = "cifar10", [TRB_FORMAT_CIFAR100] = "cifar100",
-    [TRB_FORMAT_HDF5] = "hdf5", [TRB_FORMAT_TABLE] = "table",     [TRB_FORMAT_NPY] = "npy"};
+    [TRB_FORMAT_IDX] = "idx",      [TRB_FORMAT_CIFAR10] = "cifar10", [TRB_FORMAT_CIFAR100] = "cifar100",
+    [TRB_FORMAT_HDF5] = "hdf5",    [TRB_FORMAT_TABLE] = "table",     [TRB_FORMAT_NPY] = "npy",
+    [TRB_FORMAT_IMAGES] = "images"};
 
 /* More distinct labels than this among few samples each are targets, not classes. So few distinct whole numbers may be
  * labels although they are read as targets. So many columns are warned of. */

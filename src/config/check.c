@@ -341,6 +341,29 @@ static trb_status check_table(const trb_config *c, const place *top)
     return TRB_OK;
 }
 
+/* A set of images is one folder, whose subfolders are classes. */
+static trb_status check_images(const trb_config *c, const place *top)
+{
+    const bool images = c->data.format == TRB_FORMAT_IMAGES, channels = c->data.image_channels != TRB_IMAGE_AS_IS;
+    const char *key = c->data.image_size != 0 ? "data.image_size"
+                      : channels              ? "data.image_channels"
+                      : c->data.skip_bad      ? "data.skip_bad"
+                                              : NULL;
+    if (!images && key != NULL) return clash(top, key, "data.format", "only images (`data.format: images`) have this");
+    if (images && c->data.task != TRB_TASK_CLASSES)
+        return clash(top, "data.format", "data.task", "folders of images name classes; set classes");
+    if (images && (c->data.n_train > 1 || c->data.n_test > 1))
+        return clash(top, c->data.n_train > 1 ? "data.train" : "data.test", "data.format",
+                     "a set of images is one folder, got %zu names",
+                     c->data.n_train > 1 ? c->data.n_train : c->data.n_test);
+    for (size_t i = 0; i < c->eval.n_ood; i++)
+        if (c->eval.ood[i].format == TRB_FORMAT_IMAGES)
+            return clash(top, "eval.ood", "data.format",
+                         "set %s: pack its images (`tribikos pack`), and set `ood.%s.format: hdf5`",
+                         c->eval.ood[i].name, c->eval.ood[i].name);
+    return TRB_OK;
+}
+
 /* Names and layouts exist for arrays only. */
 static trb_status check_arrays(const trb_config *c, const place *top)
 {
@@ -434,6 +457,7 @@ trb_status trb__config_check(const trb_config *c, const trb__items *items)
                             items->name, m, m);
     TRB_TRY(check_table(c, &top));
     TRB_TRY(check_arrays(c, &top));
+    TRB_TRY(check_images(c, &top));
     TRB_TRY(check_corruptions(c, &top));
     if (c->data.normalize == TRB_NORMALIZE_GIVEN && (c->data.n_mean == 0 || c->data.n_std == 0))
         return clash(&top, "data.normalize", c->data.n_mean == 0 ? "data.mean" : "data.std",

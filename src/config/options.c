@@ -6,15 +6,14 @@
 #include <string.h>
 
 static const trb__choice tasks[] = {{"classes", TRB_TASK_CLASSES}, {"regression", TRB_TASK_REGRESSION}, {NULL, 0}};
-static const trb__choice formats[] = {{"idx", TRB_FORMAT_IDX},
-                                      {"cifar10", TRB_FORMAT_CIFAR10},
-                                      {"cifar100", TRB_FORMAT_CIFAR100},
-                                      {"hdf5", TRB_FORMAT_HDF5},
-                                      {"table", TRB_FORMAT_TABLE},
-                                      {"npy", TRB_FORMAT_NPY},
-                                      {NULL, 0}};
+static const trb__choice formats[] = {{"idx", TRB_FORMAT_IDX},           {"cifar10", TRB_FORMAT_CIFAR10},
+                                      {"cifar100", TRB_FORMAT_CIFAR100}, {"hdf5", TRB_FORMAT_HDF5},
+                                      {"table", TRB_FORMAT_TABLE},       {"npy", TRB_FORMAT_NPY},
+                                      {"images", TRB_FORMAT_IMAGES},     {NULL, 0}};
 static const trb__choice layouts[] = {
     {"auto", TRB_AXES_AUTO}, {"nchw", TRB_AXES_NCHW}, {"nhwc", TRB_AXES_NHWC}, {NULL, 0}};
+static const trb__choice image_channels[] = {
+    {"auto", TRB_IMAGE_AS_IS}, {"1", TRB_IMAGE_GREY}, {"3", TRB_IMAGE_RGB}, {NULL, 0}};
 static const trb__choice headers[] = {
     {"auto", TRB_HEADER_AUTO}, {"yes", TRB_HEADER_YES}, {"no", TRB_HEADER_NO}, {NULL, 0}};
 static const trb__choice policies[] = {
@@ -136,7 +135,7 @@ const trb__option trb__options[] = {
          "The networks predict this: probabilities of classes, or in regression mean and log variance of the target."},
     {CONFIG("data.format", data.format), CHOICE(formats), .value = "idx",
      .help = "The data files have this format: idx (as MNIST), cifar10 or cifar100 (binary), hdf5, npy (NumPy's npy or "
-             "npz), or table (CSV)."},
+             "npz), table (CSV), or images (a folder with a subfolder for each class, of PNG and JPEG files)."},
     {CONFIG("data.root", data.root), PATH, .value = "\"\"",
      .help = "Names of data files are relative to this folder. If it is empty, they are relative to $TRIBIKOS_DATA, or "
              "without that to the current folder."},
@@ -154,6 +153,14 @@ const trb__option trb__options[] = {
      .help = "For hdf5 and npz: samples are in the data set, or array, of this name."},
     {CONFIG("data.y", data.y), TEXT, .value = "y",
      .help = "For hdf5 and npz: labels or targets are in the data set, or array, of this name."},
+    {CONFIG("data.image_size", data.image_size), WHOLE(0, TRB_PACK_SIZE_MOST), .unit = "pixels", .value = "0",
+     .help = "For images: the short side of each is resized to this many pixels, and the middle square is cut out. 0: "
+             "images stay as they are, and all must have the same size."},
+    {CONFIG("data.image_channels", data.image_channels), CHOICE(image_channels), .value = "auto",
+     .help = "For images: 1 makes all grey, 3 makes all coloured. auto: they stay as they are, and all must be alike."},
+    {CONFIG("data.skip_bad", data.skip_bad), BOOL, .value = "false",
+     .help = "For images: files that are damaged or no images are left out and listed. Without it the first one ends "
+             "the run."},
     {PATHS("data.train_rows", data.train_rows, data.n_train_rows), .value = "[]",
      .help = "For tables: one file for each of data.train, which lists the rows to take, counted from 0. [] takes all "
              "rows."},

@@ -60,6 +60,7 @@ static trb_status choose_layout(const trb_data_files *f, const trb__array *x, tr
     const size_t *d = x->dim + 1;
     *layout = f->layout;
     if (*layout == TRB_AXES_AUTO && f->schema != NULL) *layout = f->schema->layout;
+    if (x->layout != TRB_AXES_AUTO) *layout = x->layout;
     if (x->ndim != 4 || *layout != TRB_AXES_AUTO) return TRB_OK;
     *layout = guess(d[0], d[1], d[2]);
     if (*layout != TRB_AXES_AUTO) return TRB_OK;
@@ -275,6 +276,7 @@ typedef struct {
     trb__samples *s;
     size_t end;    /* the row at which reading ends, for now */
     double offset; /* of targets */
+    size_t named;  /* of labels: how many classes the schema names; 0: none */
     double *row;   /* [values of a row] */
 } labelling;
 
@@ -285,6 +287,18 @@ static trb_status read_target(const labelling *w, size_t i, float *to)
     if (isfinite(*to)) return TRB_OK;
     return trb_fail(TRB_EINPUT, PLACE ": target of row %zu %s", OF(w->y), i,
                     isfinite(value) ? "is beyond what float32 can hold" : "is not finite");
+}
+
+/* The class that a label of the file stands for. */
+static trb_status read_class(const labelling *w, size_t i, double label, int32_t *to)
+{
+    const trb__array *y = w->y;
+    const size_t k = (size_t)label, known = y->class_of != NULL ? y->n_classes : w->named;
+    if (known > 0 && k >= known)
+        return trb_fail(TRB_EINPUT, PLACE ": label %zu in row %zu, but there are names of %s", OF(y), k, i,
+                        TRB_COUNT(known, "class"));
+    *to = y->class_of != NULL ? y->class_of[k] : (int32_t)k;
+    return TRB_OK;
 }
 
 /* A label, or the place of the only 1 in a row of zeros. */
@@ -311,8 +325,7 @@ static trb_status read_label(const labelling *w, size_t i, int32_t *to)
                         : label == -1.0       ? "; store labels -1 and 1 as 0 and 1, (label + 1) / 2"
                         : label < 0.0         ? "; number the classes from 0"
                                               : "");
-    *to = (int32_t)label;
-    return TRB_OK;
+    return read_class(w, i, label, to);
 }
 
 static trb_status add_labels(void *ctx, size_t first, size_t n, const uint8_t *rows)
@@ -343,9 +356,16 @@ static trb_status check_labels(const trb__array *x, const trb__array *y, trb_tas
                     OF(x));
 }
 
+static void label_by(const trb_schema *s, labelling *w)
+{
+    w->offset = s != NULL ? s->target_offset : 0.0;
+    w->named = s != NULL ? s->n_classes : 0;
+}
+
 static trb_status read_labels(const trb_data_files *f, const trb__array *y, trb__samples *s)
 {
-    labelling w = {.y = y, .s = s, .end = y->dim[0], .offset = f->schema != NULL ? f->schema->target_offset : 0.0};
+    labelling w = {.y = y, .s = s, .end = y->dim[0]};
+    label_by(f->schema, &w);
     const trb_status st = each_piece(y, add_labels, &w);
     trb_free(w.row);
     return st;
@@ -450,7 +470,7 @@ trb_status trb__arrays_rows(const trb__unit *u, trb__arrays_open *open, trb__sam
     if (y != NULL) TRB_GO(check_labels(&t->a.x, y, u->of->task));
     t->x.p = &t->p;
     t->y.y = y;
-    t->y.offset = u->of->schema != NULL ? u->of->schema->target_offset : 0.0;
+    label_by(u->of->schema, &t->y);
 done:
     if (st != TRB_OK) close_rows(r);
     return st;

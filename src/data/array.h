@@ -15,8 +15,11 @@ struct trb__array {
     const char *name; /* of the array in the file; NULL: the file holds one array. Borrowed */
     trb_dtype type;
     size_t ndim, dim[TRB__ARRAY_DIMS];
-    size_t rows; /* how many rows a call should read, at least 1 */
-    bool sure;   /* the file is known to hold as many values as `dim` says */
+    size_t rows;             /* how many rows a call should read, at least 1 */
+    trb_axes layout;         /* of images; TRB_AXES_AUTO unless the file tells it */
+    const int32_t *class_of; /* [n_classes] of labels: the class that label k stands for; NULL: k itself. Borrowed */
+    size_t n_classes;
+    bool sure; /* the file is known to hold as many values as `dim` says */
     /* Append rows [first, first + n) to `rows`: values of `type`, little-endian, the last index the fastest. Rows are
      * read in ascending order, each at most once; rows in between are passed by `skip`. */
     trb_status (*read)(const trb__array *a, size_t first, size_t n, trb__bytes *rows);

@@ -22,6 +22,9 @@ typedef struct {
     bool packed;
 } trb__source;
 
+/* The attribute `format` of HDF5 files that trb_pack() has written. */
+#define TRB__PACK_FORMAT "tribikos images"
+
 /* The first unpacked bytes of a file are kept: they tell what it is. */
 enum { TRB__HEAD = 512 };
 

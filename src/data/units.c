@@ -53,6 +53,9 @@ static trb_status find_width(const trb_data_files *f, size_t *width)
 trb_status trb__data_units(const trb_data_files *f, size_t *width, size_t *n_units)
 {
     if (f->n_files == 0) return trb_fail(TRB_ECONFIG, "data: expected at least one file, got 0 files");
+    if (f->format == TRB_FORMAT_IMAGES)
+        return trb_fail(TRB_ECONFIG, "%s: a folder of images is to be packed first; `tribikos pack` does it",
+                        f->files[0]);
     TRB_TRY(find_width(f, width));
     *n_units = f->n_files / *width;
     if (f->n_files % *width != 0)

@@ -21,8 +21,23 @@ char trb__separator(const trb_config *c)
     return by;
 }
 
+/* Images are read from the files into which trb__images_ready() has packed them. */
+static trb_data_files packed_files(const trb_config *c, bool test, trb_labels labels)
+{
+    static char train[] = "data/train.h5", tests[] = "data/test.h5";
+    static char *const name[] = {train, tests};
+    return (trb_data_files){.task = c->data.task,
+                            .format = TRB_FORMAT_HDF5,
+                            .root = c->run.dir,
+                            .n_files = (test ? c->data.n_test : c->data.n_train) > 0,
+                            .files = &name[test],
+                            .labels_from = c->data.labels_from,
+                            .labels = labels};
+}
+
 trb_data_files trb_run_files(const trb_config *c, bool test, trb_labels labels)
 {
+    if (c->data.format == TRB_FORMAT_IMAGES) return packed_files(c, test, labels);
     return (trb_data_files){.task = c->data.task,
                             .format = c->data.format,
                             .root = c->data.root,
@@ -88,6 +103,7 @@ trb_status trb__dataset_load(trb_comm *world, const trb_config *c, trb_labels la
     *s = (trb__dataset){0};
     trb_data_files files = trb_run_files(c, false, labels);
     trb__matches names;
+    TRB_TRY(trb__images_ready(world, c, false, true));
     trb_status st = trb__files_match(world, &files, &names);
     if (st == TRB_OK && trb_data_surveyed(files.format)) st = trb__schema_decide(world, &files, &s->schema);
     files.schema = s->schema;
@@ -135,6 +151,7 @@ trb_status trb__dataset_load_test(trb_comm *world, const trb_config *c, const tr
     *test = (trb__dataset){0};
     trb_data_files files = trb_run_files(c, true, TRB_LABELS_NEEDED);
     files.schema = s->data.schema;
+    TRB_TRY(trb__images_ready(world, c, true, true));
     trb_status st = trb__dataset_read(world, "data.test", &files, test);
     if (st == TRB_OK) st = trb_agree(world, prepare_test(c, &s->data, &test->data));
     if (st == TRB_OK) st = trb_comm_same(world, test->data.digest, "the test set (data.test)");

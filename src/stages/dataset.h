@@ -39,6 +39,12 @@ trb_status trb__dataset_read(trb_comm *world, const char *what, const trb_data_f
  * \param[out] schema  trb_schema_clear(), then trb_free() */
 trb_status trb__schema_decide(trb_comm *world, const trb_data_files *files, trb_schema **schema);
 
+/** For `data.format: images`: pack the training folder, or that of the test set, into RUN/data if that has not been done
+ * before; otherwise check that the folder has not changed. Ranks wait with signs of life for rank 0. For other formats
+ * nothing is done. Collective over world.
+ * \param[in] writes  false: a folder that is not packed yet is refused */
+trb_status trb__images_ready(trb_comm *world, const trb_config *c, bool test, bool writes);
+
 /** What separates the fields of tables, for trb_data_files.separator. Local. */
 char trb__separator(const trb_config *c);
 

@@ -280,6 +280,8 @@ trb_status trb_stage_plan(trb_comm *world, const trb_config *c, size_t ranks, tr
     trb__dataset s = {0};
     const size_t P = ranks == 0 ? (size_t)trb_comm_size(world) : ranks;
     *out = (trb_plan){0};
+    TRB_TRY(trb__images_ready(world, c, false, false));
+    TRB_TRY(trb__images_ready(world, c, true, false));
     TRB_TRY(trb__dataset_load(world, c, TRB_LABELS_NEEDED, &s));
     trb_status st = trb__check(world, c, &s);
     if (st == TRB_OK) warn_of_ranks(c, P);

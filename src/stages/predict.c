@@ -104,7 +104,7 @@ static trb_status describe_files(job *j)
     if (!table && j->schema.layout == TRB_AXES_AUTO)
         j->schema.layout = TRB_AXES_NCHW; /* it says only what is unusual */
     j->files = (trb_data_files){.task = j->model.net[0].task,
-                                .format = c->data.format,
+                                .format = c->data.format == TRB_FORMAT_IMAGES ? TRB_FORMAT_HDF5 : c->data.format,
                                 .root = "",
                                 .n_files = j->q->n_inputs,
                                 .files = j->q->inputs,

@@ -116,8 +116,8 @@ trb_status trb__open_failed(const char *path, int flags, int why)
     if (why == EMEDIUMTYPE)
         return trb_fail(TRB_ECONFIG, "%s: expected a file, got %s", path,
                         look(path, flags, &info) == 0 ? kind_of(info.st_mode) : "something else");
-    return trb_fail(reads && (why == ENOENT || why == ENOTDIR) ? TRB_ECONFIG : TRB_EIO, "%s: cannot be %s: %s", path,
-                    reads ? "read" : "written", strerror(why));
+    return trb_fail(reads && (why == ENOENT || why == ENOTDIR || why == ELOOP) ? TRB_ECONFIG : TRB_EIO,
+                    "%s: cannot be %s: %s", path, reads ? "read" : "written", strerror(why));
 }
 
 trb_status trb_file_open(const char *path, int flags, int *fd)

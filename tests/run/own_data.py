@@ -5,6 +5,7 @@ import re
 import struct
 import subprocess
 import sys
+import zlib
 
 import h5py
 import numpy as np
@@ -81,6 +82,22 @@ def idx(part, n):
             f.write(struct.pack(">HBB", 0, 8, array.ndim) + struct.pack(f">{array.ndim}I", *array.shape) + array.astype("u1").tobytes())
 
 
+def png(x):
+    def chunk(kind, body):
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+    head = struct.pack(">IIBBBBB", x.shape[1], x.shape[0], 8, 2, 0, 0, 0)
+    rows = zlib.compress(b"".join(b"\0" + r.tobytes() for r in x))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+def images(part, n):
+    for i, k in enumerate(samples(n)[1]):
+        folder = os.path.join(part, ["cat", "dog", "owl"][k])
+        os.makedirs(folder, exist_ok=True)
+        with open(os.path.join(folder, f"{i}.png"), "wb") as f:
+            f.write(png(rng.integers(0, 255, (9 + i % 3, 9, 3)).astype("u1")))
+
+
 def unlabelled(part, n):
     x, y = samples(n)
     np.save(f"{part}-x.npy", x)
@@ -89,7 +106,7 @@ def unlabelled(part, n):
 
 
 MAKERS = {"words": words, "numbers": plain, "regression": regression, "from-one": from_one, "parts": parts, "h5": hdf5,
-          "npy": npy, "npz": npz, "nhwc": nhwc, "idx": idx, "unlabelled": unlabelled}
+          "npy": npy, "npz": npz, "nhwc": nhwc, "idx": idx, "images": images, "unlabelled": unlabelled}
 
 
 def commands(name, body):

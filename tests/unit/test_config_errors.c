@@ -153,7 +153,7 @@ static const bad table[] = {
     {"cache: {view_recipes: [${HOME}/x]}\n", NULL, "must stand between quotes"},
     /* Values by the names that they have elsewhere. */
     {"data.format: csv\n", NULL,
-     "expected one of idx|cifar10|cifar100|hdf5|table|npy, got `csv`; did you mean `table`?"},
+     "expected one of idx|cifar10|cifar100|hdf5|table|npy|images, got `csv`; did you mean `table`?"},
     {"data.format: MNIST\n", NULL, "got `MNIST`; did you mean `idx`?"},
     {NULL, "--cache.dtype=fp16", "got `fp16`; did you mean `float16`?"},
     {NULL, "--math.precision=bfloat16", "got `bfloat16`; did you mean `bf16`?"},

@@ -151,6 +151,10 @@ trb_find(zlib HEADER zlib.h LIBRARY z PACKAGE zlib IN zlib.h MACROS ZLIB_VERSION
 trb_find(liblzma HEADER lzma.h LIBRARY lzma PACKAGE liblzma ROOTS xz OPTIONAL "so data files that xz has packed are refused")
 trb_find(libzstd HEADER zstd.h LIBRARY zstd PACKAGE libzstd ROOTS zstd
          OPTIONAL "so data files that zstd has packed are refused")
+trb_find(libpng HEADER png.h LIBRARY png png16 PACKAGE libpng libpng16 ROOTS png LEAST 1.6 IN png.h MACROS PNG_LIBPNG_VER_STRING
+         OPTIONAL "so PNG images are refused")
+trb_find(libjpeg HEADER jpeglib.h LIBRARY jpeg PACKAGE libjpeg ROOTS jpeg libjpeg_turbo libjpegMINturbo
+         OPTIONAL "so JPEG images are refused")
 trb_find(libyaml HEADER yaml.h LIBRARY yaml PACKAGE yaml-0.1 ROOTS yaml)
 # Compiled in: as headers alone they need no library that could be another one at run time.
 trb_find(xxHash HEADER xxhash.h PACKAGE libxxhash

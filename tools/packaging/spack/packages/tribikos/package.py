@@ -33,6 +33,8 @@ class Tribikos(CMakePackage):
     depends_on("zlib-api")
     depends_on("xz")
     depends_on("zstd")
+    depends_on("libpng")
+    depends_on("jpeg")
     depends_on("xxhash@0.8:")
     depends_on("random123")
     depends_on("cmocka", when="+tests")
