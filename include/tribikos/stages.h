@@ -45,11 +45,11 @@ trb_status trb_stage_cache(trb_comm *world, const trb_config *c);
 
 /** A way to store a row of a member: all logits, in float32, float16 or 8 bits (256 values at equal distances between
  * the smallest and the largest one of the row); or the most probable classes (top.h) in float16. */
-typedef enum { TRB_STORED_F32, TRB_STORED_F16, TRB_STORED_8_BITS, TRB_STORED_TOP } trb_stored;
+typedef enum { TRB_STORED_F32, TRB_STORED_F16, TRB_STORED_8_BITS, TRB_STORED_TOP } trb_stored_form;
 /** What it costs: figures of the members' predictions after that way. From the most probable classes, all classes of the
  * tail get equal shares of it. */
 typedef struct {
-    trb_stored form;
+    trb_stored_form form;
     size_t top; /* classes of TRB_STORED_TOP */
     char name[40];
     size_t bytes;       /* of a row, before packing */

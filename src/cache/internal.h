@@ -64,8 +64,9 @@ bool trb__rows_differ(const trb_cache_spec *spec, trb_shard_kind kind);
 /** Check n rows as they are stored: values are finite; of the kind top, values are at most 0, and classes are below K
  * and different. Local. \param[out] bad  the number of the first bad value, counted over all values of the rows, if the
  * result is one of a value; else of the first bad class */
-typedef enum { TRB__SOUND, TRB__NOT_FINITE, TRB__ABOVE_0, TRB__NO_CLASS, TRB__CLASS_TWICE } trb__fault;
-trb__fault trb__rows_fault(const trb_cache_spec *spec, trb_shard_kind kind, size_t n, const char *rows, size_t *bad);
+typedef enum { TRB__SOUND, TRB__NOT_FINITE, TRB__ABOVE_0, TRB__NO_CLASS, TRB__CLASS_TWICE } trb__row_fault;
+trb__row_fault trb__rows_fault(const trb_cache_spec *spec, trb_shard_kind kind, size_t n, const char *rows,
+                               size_t *bad);
 
 /** Write or read n rows as they are stored, from row `first` of a shard on. Local. */
 trb_status trb__rows_put(trb_h5 *h, const trb_cache_spec *spec, trb_shard_kind kind, size_t first, size_t n,

@@ -143,7 +143,7 @@ static bool is_above_0(const trb_cache_spec *spec, const char *value)
     return whole != 0 && (whole & 0x80000000U) == 0;
 }
 
-static size_t bad_value(const trb_cache_spec *spec, size_t n, const char *values, trb__fault *fault)
+static size_t bad_value(const trb_cache_spec *spec, size_t n, const char *values, trb__row_fault *fault)
 {
     const size_t bytes = trb_dtype_bytes(spec->dtype);
     for (size_t i = 0; i < n; i++) {
@@ -158,7 +158,8 @@ static size_t bad_value(const trb_cache_spec *spec, size_t n, const char *values
 }
 
 /* \param[in,out] seen  a bit for each class; all are 0 before and after */
-static size_t bad_class(const trb_cache_spec *spec, size_t k, const char *classes, uint64_t *seen, trb__fault *fault)
+static size_t bad_class(const trb_cache_spec *spec, size_t k, const char *classes, uint64_t *seen,
+                        trb__row_fault *fault)
 {
     size_t j = 0;
     *fault = TRB__SOUND;
@@ -172,12 +173,31 @@ static size_t bad_class(const trb_cache_spec *spec, size_t k, const char *classe
     return *fault == TRB__SOUND ? k : j - 1;
 }
 
-trb__fault trb__rows_fault(const trb_cache_spec *spec, trb_shard_kind kind, size_t n, const char *rows, size_t *bad)
+size_t trb__find_nonfinite(trb_dtype type, size_t n, const void *values)
+{
+    /* A value is not finite if all bits of its exponent are set. The first loop only asks whether there is one: without
+     * an early exit it vectorises. */
+    unsigned any = 0;
+    size_t i = 0;
+    if (type == TRB_U8) return n;
+    if (type == TRB_F16) {
+        const uint16_t *v = values;
+        for (size_t k = 0; k < n; k++) any |= (v[k] & 0x7c00u) == 0x7c00u;
+        while (any && (v[i] & 0x7c00u) != 0x7c00u) i++;
+    } else {
+        const uint32_t *v = values;
+        for (size_t k = 0; k < n; k++) any |= (v[k] & 0x7f800000u) == 0x7f800000u;
+        while (any && (v[i] & 0x7f800000u) != 0x7f800000u) i++;
+    }
+    return any ? i : n;
+}
+
+trb__row_fault trb__rows_fault(const trb_cache_spec *spec, trb_shard_kind kind, size_t n, const char *rows, size_t *bad)
 {
     const trb_dtype type = trb__form_of[kind].shape(spec, 1).type;
     const size_t values = trb__values(spec, kind), classes = trb__classes(spec, kind);
     uint64_t seen[(UINT16_MAX + 1) / 64] = {0};
-    trb__fault fault = TRB__SOUND;
+    trb__row_fault fault = TRB__SOUND;
     if (classes == 0) {
         *bad = trb__find_nonfinite(type, n * values, rows);
         return *bad < n * values ? TRB__NOT_FINITE : TRB__SOUND;

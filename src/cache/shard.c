@@ -25,25 +25,6 @@ static size_t min(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-size_t trb__find_nonfinite(trb_dtype type, size_t n, const void *values)
-{
-    /* A value is not finite if all bits of its exponent are set. The first loop only asks whether there is one: without
-     * an early exit it vectorises. */
-    unsigned any = 0;
-    size_t i = 0;
-    if (type == TRB_U8) return n;
-    if (type == TRB_F16) {
-        const uint16_t *v = values;
-        for (size_t k = 0; k < n; k++) any |= (v[k] & 0x7c00u) == 0x7c00u;
-        while (any && (v[i] & 0x7c00u) != 0x7c00u) i++;
-    } else {
-        const uint32_t *v = values;
-        for (size_t k = 0; k < n; k++) any |= (v[k] & 0x7f800000u) == 0x7f800000u;
-        while (any && (v[i] & 0x7f800000u) != 0x7f800000u) i++;
-    }
-    return any ? i : n;
-}
-
 /* Fill in the ids of n samples from `first` on. */
 static void ids_from(size_t first, size_t n, int64_t *ids)
 {
@@ -120,7 +101,7 @@ static trb_status flush(trb_shard *s)
 }
 
 /* Report which value of a block cannot be stored. \param[in] rows  those of the run, as the caller gave them */
-static trb_status refuse(const trb_shard *s, trb__fault fault, size_t bad, const char *rows)
+static trb_status refuse(const trb_shard *s, trb__row_fault fault, size_t bad, const char *rows)
 {
     const trb_cache_unit u = s->unit;
     const size_t n = trb__values(s->spec, u.kind), sample = u.first_row + s->written + s->held + bad / n;
@@ -151,7 +132,7 @@ trb_status trb_shard_write(trb_shard *s, size_t rows, const void *values)
         char *to = s->block + s->held * s->row_bytes;
         size_t bad = 0;
         trb__rows_store(spec, s->unit.kind, n, from, to);
-        const trb__fault fault = trb__rows_fault(spec, s->unit.kind, n, to, &bad);
+        const trb__row_fault fault = trb__rows_fault(spec, s->unit.kind, n, to, &bad);
         if (fault != TRB__SOUND) return refuse(s, fault, bad, from);
         s->held += n;
         if (s->held == spec->block) TRB_TRY(flush(s));
@@ -224,7 +205,7 @@ trb_status trb__shard_rows(trb_h5 *h, const trb_cache_spec *spec, trb_cache_unit
     const char *what = trb__form_of[unit.kind].value;
     size_t bad = 0;
     TRB_TRY(trb__rows_get(h, spec, unit.kind, first, n, rows));
-    const trb__fault fault = trb__rows_fault(spec, unit.kind, n, rows, &bad);
+    const trb__row_fault fault = trb__rows_fault(spec, unit.kind, n, rows, &bad);
     const bool of_class = fault == TRB__NO_CLASS || fault == TRB__CLASS_TWICE;
     const size_t width = of_class ? trb__classes(spec, unit.kind) : trb__values(spec, unit.kind);
     const size_t sample = unit.first_row + first + bad / width, at = bad % width;

@@ -1,6 +1,5 @@
 /* Data sets, networks and views of a configuration, and the cache of a run: opened, and checked against each other. */
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -226,19 +225,6 @@ trb_status trb__student_net(const trb_config *c, size_t s, const trb_data *data,
     if (st == TRB_OK) st = make_net(layers != NULL ? layers : list, data, M, net);
     trb_free(layers);
     return trb_fail_of(st, "student %s: ", o->name);
-}
-
-trb__path trb__run_path(const trb_config *c, const char *fmt, ...)
-{
-    trb__path p;
-    const int n = snprintf(p.text, sizeof p.text, "%s/", c->run.dir);
-    if (n > 0 && (size_t)n < sizeof p.text) {
-        va_list args;
-        va_start(args, fmt);
-        (void)vsnprintf(p.text + n, sizeof p.text - (size_t)n, fmt, args);
-        va_end(args);
-    }
-    return p;
 }
 
 trb_status trb__member_load(const trb_config *c, size_t m, uint64_t digest, double *temperature, trb_net **net,

@@ -71,7 +71,7 @@ static trb_status store_row(const room *at, const trb_storage *f, float *z)
     return TRB_OK;
 }
 
-static void add_form(trb_storages *a, trb_stored form, size_t top, size_t bytes)
+static void add_form(trb_storages *a, trb_stored_form form, size_t top, size_t bytes)
 {
     trb_storage *f = &a->form[a->n++];
     f->form = form;

@@ -5,6 +5,7 @@
 # each time, the seeds and what a fixed random seed makes of them. What crashes, hangs for a minute, leaks, or has 64 MiB
 # reserved at once (readers of packed files: 160) is kept as build-fuzz/NAME-*, and makes the exit status 1.
 set -uo pipefail
+case ${1:-} in -h | --help) sed -n '2,/^[^#]/s/^# \?//p' "$0"; exit 0 ;; esac
 cd "$(dirname "$0")/../.."
 seconds=${1:?usage: tests/fuzz/run.sh SECONDS [HARNESS...]}
 shift
