@@ -55,6 +55,7 @@ python/cache_torch.py | there is no file x.npy; expected samples | --x x.npy --y
 python/cache_write.py | there is no file y.npy; expected labels | --logits z.npy --x x.npy --y y.npy cache
 develop/check_torch.py | nowhere has no members/m*/weights.h5; give | nowhere data
 develop/golden_torch.py | small.yaml: File exists | small.yaml
+bench/top.py | nowhere/tribikos: No such file or directory | --program nowhere/tribikos --classes 4
 predict/predict | there is no file | one nowhere ordered 2 1 0 1 1 1
 END
 for name in $(files); do
