@@ -194,8 +194,8 @@ class Checker:
         self.check(command in commands(), page, f"no such command of tribikos: {what}")
         if command not in commands() or "--help" in rest:
             return
-        own = {"plan": ("ranks",), "run": ("retrain",), "distill": ("retrain",), "compare": ("format", "report")}.get(command, ())
-        rest = [w for w in rest if not any(w.startswith(f"--{flag}=") for flag in own)]
+        own = {"plan": ("ranks",), "cache": ("report",), "run": ("retrain",), "distill": ("retrain",), "compare": ("format", "report")}.get(command, ())
+        rest = [w for w in rest if w.split("=")[0] not in [f"--{flag}" for flag in own]]
         if commands()[command] != "CONFIG":
             own = re.findall(r"^  (--[a-z]+)", program(command, "--help").stdout, re.M)
             rest = [w for w in rest if w.split("=")[0] not in own]
