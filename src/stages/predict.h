@@ -26,7 +26,7 @@ typedef struct {
     trb_data norm;       /* constants of normalisation, for trb_data_rows() */
 } trb__predictor;
 
-/** Load the networks that a request asks for. \\param[out] p  closed by trb__predictor_close(), after a failure too */
+/** Load the networks that a request asks for. \param[out] p  closed by trb__predictor_close(), after a failure too */
 trb_status trb__predictor_open(const trb_config *c, const trb_prediction_request *q, trb__predictor *p);
 /** \param[in] x  [rows][D] normalised   \param[out] z  [rows][M][K], borrowed until the next call */
 trb_status trb__predictor_logits(trb__predictor *p, size_t rows, const float *x, const float **z);
@@ -68,8 +68,8 @@ void trb__columns_lose(const trb__columns *t, size_t row);
 
 /* ---- predict_block.c */
 
-/** What is added up of a block: the figures by labels or targets; then how many of its rows are lost, which means that
- * they have no prediction, the `id` of the first of them, and whether it is lost because of its input. */
+/** Sums over a block. The figures by labels or targets come first. Then come the number of rows without a prediction, the
+ * `id` of the first of them, and whether its input is the reason. */
 enum {
     TRB__PREDICT_LOST = TRB_METRIC_SUMS_ONE_BIN,
     TRB__PREDICT_LOST_FIRST,

@@ -1,5 +1,6 @@
-# A cache of the most probable classes: hydra and kd have the same bytes on every rank count, in a grid, and after a death on the way; with as many classes as outputs the students are those of logits to a rounding; the file holds
-# what NumPy computes from the logits; damage is found and mended, and what cannot be computed is refused before the first step.
+# A cache of the most probable classes. hydra and kd have the same bytes on every rank count, in a grid, and after a death on the
+# way. With as many classes as outputs the students are those of logits to a rounding. The file holds what NumPy computes from the
+# logits. Damage is found and mended, and what cannot be computed is refused before the first step.
 . "$(dirname "$0")/lib.bash"
 conf=$work/small.yaml
 views=(--cache.views=2 --cache.view_recipes='["crop 2, flip"]' --cache.view_seed=7)
