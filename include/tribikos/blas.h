@@ -14,8 +14,14 @@
 #define TRB_BLAS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "tribikos/status.h"
+
+/** Check that the address space has room for the buffers of one thread, and for so many bytes more. trb_blas_open() would
+ * refuse it later, but where there is less, MPI may not start, and then ends the process in its own words. Local; call
+ * it before MPI starts. \return TRB_OK; TRB_ENOMEM */
+trb_status trb_blas_room(size_t more);
 
 /** Load the library and set its thread count. Local. Call it before any other function of this folder; a later call can
  * only change the thread count. \param[in] threads  BLAS threads a rank, >= 1; 1 is fastest on layer-sized shapes

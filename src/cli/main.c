@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "tribikos/blas.h"
 #include "tribikos/log.h"
 #include "tribikos/memory.h"
 #include "tribikos/processor.h"
@@ -107,6 +108,9 @@ static void release_arguments(trb__arguments *a)
     trb_free(a->model);
 }
 
+/* Bytes of address space that MPI may need to start. */
+enum { MPI_ROOM = 64 << 20 };
+
 /* Run a command. \param[out] world  set if MPI was started, also after a failure: the caller then ends it */
 static trb_status run(int argc, char **argv, const trb__command *c, trb_comm **world)
 {
@@ -119,6 +123,11 @@ static trb_status run(int argc, char **argv, const trb__command *c, trb_comm **w
     if (c == NULL || c->local == NULL) {
         if (st == TRB_OK) st = trb_stop_start(_exit);
         if (fits == TRB_OK) trb__watch_by_flags(&a);
+        const trb_status room = fits == TRB_OK ? trb_blas_room(MPI_ROOM) : TRB_OK;
+        if (room != TRB_OK) {
+            release_arguments(&a);
+            return room;
+        }
         const trb_status started = trb_comm_start(&argc, &argv, world);
         st = started != TRB_OK ? started : trb_agree(*world, st);
     }

@@ -93,6 +93,22 @@ static trb_status hold_address_space(int threads, void **out)
     return TRB_OK;
 }
 
+trb_status trb_blas_room(size_t more)
+{
+    void *held = NULL, *rest = NULL;
+    TRB_TRY(hold_address_space(1, &held));
+    rest = mmap(NULL, more, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    (void)munmap(held, address_space(1));
+    if (rest == MAP_FAILED)
+        return trb_fail(
+            TRB_ENOMEM,
+            "the address space has no room for %zu MB beside OpenBLAS's buffers: %s; raise the limit on the "
+            "address space (ulimit -v, or the queue's)",
+            more >> 20, strerror(errno));
+    (void)munmap(rest, more);
+    return TRB_OK;
+}
+
 static void *wait_for(void *mutex)
 {
     (void)pthread_mutex_lock(mutex);
